@@ -1,0 +1,36 @@
+# Two commands are enough on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test lint mini measure clean
+
+$(READY): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing spatial-audiotoken into $(VENV) (two to five minutes, about 6 GB)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## sounds synthesised by own code -> pictures, on the checkpoint that ships
+	@$(BIN)/python -m experiments.demo --out demo
+
+test: $(READY)  ## lint, types and tests: one process, one thread, no network
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+mini: $(READY)  ## retrain audiotoken/mini/ from scratch: hours on a CPU, minutes on a GPU; resumes where it stopped
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[world]'
+	$(BIN)/python -m experiments.world.make_mini --out runs/mini
+
+measure: $(READY)  ## the table of the model card
+	$(BIN)/python -m experiments.world.measure
+
+clean:
+	rm -rf $(VENV) runs demo outputs

@@ -1,0 +1,19 @@
+"""AudioToken: a sound becomes a word that a text-to-image diffusion model can read (arXiv 2305.13050)."""
+
+from importlib import import_module
+
+_HOME = {
+    "load_audio": "audio",
+    "AudioError": "audio",
+    "AudioEmbedder": "embedder",
+    "Prompt": "prompt",
+    "encode_prompt": "prompt",
+    "AudioTokenPipeline": "pipeline",
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str):  # imported on first use: `audiotoken --help` must not wait for torch
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The shipped checkpoint, in the diffusers folder layout; data only."""

@@ -1,0 +1,1 @@
+"""Hydra configurations; keys are the parameter names of what they build."""

@@ -1,0 +1,1 @@
+"""The painted world: scenes, sounds and the training of the mini checkpoint."""

@@ -1,0 +1,1 @@
+"""Words with places -> a picture: cross-attention steered towards regions."""

@@ -1,0 +1,1 @@
+"""A stereo recording -> who is where. No torch in this package."""
