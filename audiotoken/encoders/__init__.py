@@ -1,0 +1,34 @@
+"""Audio encoders, one file each, behind one small protocol.
+
+Conventions: a waveform is `(batch, frames)` float32 in [-1, 1], mono, at the encoder's own `rate`; features are
+`(batch, time, width)`; probabilities are `(batch, classes)` in [0, 1], one independent score per class (several
+sounds may be heard at once, or none).
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@runtime_checkable
+class AudioEncoder(Protocol):
+    """What the rest of the project asks of an audio encoder."""
+
+    @property
+    def rate(self) -> int:
+        """Sample rate of the waveform it takes, Hz."""
+
+    @property
+    def width(self) -> int:
+        """Width of the features."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of the classes, in the order of `probabilities`; empty when it has no class head."""
+
+    def features(self, waveform: Tensor) -> Tensor:
+        """(batch, frames) -> (batch, time, width), for the embedder."""
+
+    def probabilities(self, waveform: Tensor) -> Tensor:
+        """(batch, frames) -> (batch, classes) in [0, 1]."""
