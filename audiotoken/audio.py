@@ -156,7 +156,7 @@ def _read_av(file: BinaryIO, max_seconds: float) -> tuple[NDArray, int]:
     except (av.FFmpegError, EOFError, OSError, ValueError, IndexError) as error:
         if isinstance(error, AudioError):
             raise
-        raise AudioError(f"it is damaged or not a sound; give {KINDS}.") from None
+        raise AudioError(f"it is damaged, truncated or not a sound; give {KINDS}.") from None
 
 
 def _decode(container: Any, max_seconds: float) -> tuple[NDArray, int]:
@@ -273,6 +273,6 @@ def _normalised(recording: Recording, name: str) -> Recording:
     swing = np.abs(recording - recording.mean(axis=1, keepdims=True, dtype=np.float64)).max()
     if swing < SILENCE:
         raise AudioError(
-            f"Cannot hear {name}: it is silent, nothing is above {SILENCE:g} of full scale; record it louder."
+            f"Cannot hear {name}: it is silent (never above {SILENCE:g}); record it louder."
         )
     return np.ascontiguousarray(recording, dtype=np.float32)
