@@ -1,0 +1,140 @@
+"""A text with sounds in it, as the text encoder reads it (AudioToken, arXiv 2305.13050, sec. 3.2).
+
+Conventions: `<audio>` in a text stands for one sound; a sound is a vector, or a few in a row, of the width of the text
+encoder's input embeddings. Positions count tokens of the padded prompt, the start token is 0. The vectors take the
+place of input embeddings by a hook on the embedding layer: neither the tokenizer nor the embedding table is touched.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PLACEHOLDER = "<audio>"
+
+Positions = tuple[tuple[int, ...], ...]  # [i] = where sound i stands in the padded prompt
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """What the denoiser attends to; `positions[i]` are the tokens of sound i, in the order of the text."""
+
+    embeddings: Tensor  # (1, tokens, width)
+    positions: Positions
+    text: str
+
+
+def encode_prompt(text: str, tokens: Tensor | Sequence[Tensor], tokenizer: Any, text_encoder: Any) -> Prompt:
+    """Text plus one entry of `tokens` per `<audio>`, (sounds, width) or (sounds, vectors, width) -> Prompt.
+
+    ValueError when the number or the width of the sounds does not fit, or when the prompt is too long to hold them.
+    """
+    embeddings, positions = encode_prompts([text], [tokens], tokenizer, text_encoder)
+    return Prompt(embeddings, positions[0], text)
+
+
+def encode_prompts(
+    texts: Sequence[str], tokens: Sequence[Tensor | Sequence[Tensor]], tokenizer: Any, text_encoder: Any
+) -> tuple[Tensor, list[Positions]]:
+    """The same for a batch: one text and its sounds each -> (batch, tokens, width) and the positions of each text."""
+    sounds = [[_as_rows(sound) for sound in each] for each in tokens]  # [text][sound] (vectors, width)
+    rows = [
+        tokenize_prompt(text, tokenizer, [len(sound) for sound in each])
+        for text, each in zip(texts, sounds, strict=True)
+    ]
+    ids = torch.tensor([row for row, _ in rows], device=text_encoder.device)  # (batch, tokens)
+    positions = [at for _, at in rows]
+    vectors = [vector for each in sounds for sound in each for vector in sound]
+    with inject(text_encoder, positions, vectors):
+        return text_encoder(ids)[0], positions
+
+
+def tokenize_prompt(text: str, tokenizer: Any, lengths: Sequence[int] | None = None) -> tuple[list[int], Positions]:
+    """Ids of the padded prompt, `model_max_length` long, and the places it keeps for the sounds.
+
+    `lengths[i]` is the number of vectors of sound i, 1 each by default. Words beyond the limit are cut as the
+    tokenizer cuts them; a sound is never cut: ValueError.
+    """
+    pieces = text.split(PLACEHOLDER)
+    lengths = [1] * (len(pieces) - 1) if lengths is None else lengths
+    _check_count(text, len(pieces) - 1, len(lengths))
+    ids, positions = [tokenizer.bos_token_id], []
+    for i, piece in enumerate(pieces):
+        if i > 0:
+            positions.append(tuple(range(len(ids), len(ids) + lengths[i - 1])))
+            ids += [_ordinary_id(tokenizer)] * lengths[i - 1]
+        ids += tokenizer(piece, add_special_tokens=False, verbose=False).input_ids
+    limit = tokenizer.model_max_length
+    if positions and positions[-1][-1] > limit - 2:
+        raise ValueError(
+            f"A sound would stand at token {positions[-1][-1]}, but a prompt holds {limit} with its end: "
+            f"move {PLACEHOLDER} towards the start, or shorten the text {text!r}."
+        )
+    ids = [*ids[: limit - 1], tokenizer.eos_token_id]
+    return ids + [tokenizer.pad_token_id] * (limit - len(ids)), tuple(positions)
+
+
+@contextmanager
+def inject(text_encoder: Any, positions: Sequence[Positions], vectors: Sequence[Tensor]) -> Iterator[None]:
+    """While open, `text_encoder(ids)` reads `vectors` at `positions[row]`, in order; gradients flow through them."""
+    places = [(row, at) for row, sounds in enumerate(positions) for sound in sounds for at in sound]
+    if not places:
+        yield
+        return
+    rows, columns = (list(index) for index in zip(*places, strict=True))
+
+    def replace(module: Any, args: Any, embeddings: Tensor) -> Tensor:  # (batch, tokens, width)
+        _check_width(vectors[0], embeddings)
+        return embeddings.index_put(
+            (torch.tensor(rows, device=embeddings.device), torch.tensor(columns, device=embeddings.device)),
+            torch.stack(list(vectors)).to(embeddings),
+        )
+
+    hook = text_encoder.get_input_embeddings().register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def word_positions(text: str, word: str, tokenizer: Any, lengths: Sequence[int] | None = None) -> tuple[int, ...]:
+    """Where the first `word` (or words in a row) of `text` stands in the prompt; ValueError when it does not.
+
+    `lengths` as in `tokenize_prompt`: sounds of several vectors move the words behind them.
+    """
+    wanted = tokenizer(word, add_special_tokens=False).input_ids
+    ids, _ = tokenize_prompt(text, tokenizer, lengths)
+    for start in range(1, len(ids) - len(wanted)):
+        if wanted and ids[start : start + len(wanted)] == wanted:
+            return tuple(range(start, start + len(wanted)))
+    raise ValueError(f"The prompt {text!r} does not say {word!r}: use a word that stands in it.")
+
+
+def _as_rows(sound: Tensor) -> Tensor:
+    """(width,) or (vectors, width) -> (vectors, width)."""
+    return sound[None] if sound.ndim == 1 else sound
+
+
+def _ordinary_id(tokenizer: Any) -> int:
+    """Any id that is not special: the pooled output looks for the end token among the ids."""
+    special = set(tokenizer.all_special_ids)
+    return next(i for i in range(len(tokenizer)) if i not in special)
+
+
+def _check_count(text: str, placeholders: int, sounds: int) -> None:
+    if placeholders != sounds:
+        raise ValueError(
+            f"The prompt {text!r} has {placeholders} {PLACEHOLDER} but {sounds} sounds came: "
+            f"write {PLACEHOLDER} once per sound."
+        )
+
+
+def _check_width(vector: Tensor, embeddings: Tensor) -> None:
+    if vector.shape[-1] != embeddings.shape[-1]:
+        raise ValueError(
+            f"The audio token is {vector.shape[-1]} wide, the text encoder reads {embeddings.shape[-1]}: "
+            "use an embedder made for this text encoder."
+        )
