@@ -272,7 +272,5 @@ def _normalised(recording: Recording, name: str) -> Recording:
         recording = recording / np.float32(peak)
     swing = np.abs(recording - recording.mean(axis=1, keepdims=True, dtype=np.float64)).max()
     if swing < SILENCE:
-        raise AudioError(
-            f"Cannot hear {name}: it is silent (never above {SILENCE:g}); record it louder."
-        )
+        raise AudioError(f"Cannot hear {name}: it is silent (never above {SILENCE:g}); record it louder.")
     return np.ascontiguousarray(recording, dtype=np.float32)

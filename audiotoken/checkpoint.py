@@ -1,0 +1,64 @@
+"""Reading weight files of others, and writing our own so that a crash never leaves half a file."""
+
+import os
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from torch import Tensor, nn
+
+
+class CheckpointError(ValueError):
+    """A weight file that cannot be used; the message is one sentence: what came, what is wanted, what to do."""
+
+
+def read_checkpoint(file: str | os.PathLike, wanted: str) -> Any:
+    """The contents of a torch file, weights and plain values only (`weights_only=True`: no code runs from it).
+
+    `wanted` says in words what the file should have been; every failure is a `CheckpointError` that holds it.
+    """
+    file = Path(file)
+    if not file.is_file():
+        raise CheckpointError(f"Cannot load {file}: there is no such file; give {wanted}.")
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise CheckpointError(f"Cannot load {file}: no permission to read it; change its permissions.") from None
+    except pickle.UnpicklingError:
+        raise CheckpointError(
+            f"Cannot load {file}: it is no torch file, or holds more than weights and plain values; give {wanted}."
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, BadZipFile):
+        raise CheckpointError(f"Cannot load {file}: it is damaged, cut off or no torch file; give {wanted}.") from None
+
+
+def fill(module: nn.Module, weights: dict[str, Tensor], file: str | os.PathLike, wanted: str) -> None:
+    """Put `weights` into `module`, every one of them and nothing else, or say which ones do not fit."""
+    have = module.state_dict()
+    missing = sorted(have.keys() - weights.keys())
+    extra = sorted(weights.keys() - have.keys())
+    unfit = sorted(k for k in have.keys() & weights.keys() if have[k].shape != weights[k].shape)
+    for keys, why in ((missing, "lacks"), (extra, "has unknown"), (unfit, "has other shapes for")):
+        if keys:
+            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+            raise CheckpointError(f"Cannot load {file}: it {why} {', '.join(keys[:3])}{more}; give {wanted}.")
+    module.load_state_dict(weights)
+
+
+def write_checkpoint(values: Any, file: str | os.PathLike) -> None:
+    """Save to a temporary neighbour, then rename over `file`: whoever reads it sees the old one or the new one."""
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as temporary:
+            torch.save(values, temporary)
+            temporary.flush()
+            os.fsync(temporary.fileno())
+        os.replace(name, file)
+    except BaseException:
+        os.unlink(name)
+        raise

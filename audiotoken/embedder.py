@@ -1,0 +1,98 @@
+"""The embedder of AudioToken (Yariv et al. 2023, arXiv 2305.13050): audio features -> a word's input embedding.
+
+An MLP makes one candidate word per moment of the clip; attentive pooling (factor graph attention, Schwartz et al. 2019)
+weighs the moments and gives one word for the whole.
+"""
+
+import os
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiotoken.checkpoint import CheckpointError, fill, read_checkpoint
+
+WANTED = "an AudioToken embedder, a state dict with fc1, fc2 and fga"
+OUR_NAME = {  # of each layer of the published state dict
+    "fc1": "hidden",
+    "fc2": "output",
+    "fga.un_models.0.embed": "pooling.unary_hidden",
+    "fga.un_models.0.feature_reduce": "pooling.unary",
+    "fga.pp_models.0.embed_X": "pooling.query",
+    "fga.pp_models.0.embed_Y": "pooling.key",
+    "fga.reduce_potentials.0": "pooling.mix",
+}
+
+
+class AttentivePooling(nn.Module):
+    """Factor graph attention over time (Schwartz et al. 2019): (batch, time, width) -> (batch, width).
+
+    The potential of a moment mixes what it says itself (unary) with how well it agrees with the others (self-pairwise).
+    """
+
+    def __init__(self, width: int, dropout: float):
+        super().__init__()
+        self.unary_hidden = nn.Linear(width, width)
+        self.unary = nn.Linear(width, 1)
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.mix = nn.Linear(2, 1, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, moments: Tensor) -> Tensor:  # (batch, time, width)
+        own = self.unary(self.dropout(F.relu(self.unary_hidden(moments))))  # (batch, time, 1)
+        query = F.normalize(self.query(moments), dim=-1)
+        key = F.normalize(self.key(moments), dim=-1)
+        agreement = query @ key.mean(dim=1)[:, :, None]  # (batch, time, 1), the mean of the cosines with all moments
+        weights = self.mix(torch.cat([own, agreement], dim=-1)).softmax(dim=1)  # (batch, time, 1)
+        return (weights * moments).sum(dim=1)
+
+
+class AudioEmbedder(ModelMixin, ConfigMixin):
+    """Features (batch, time, input_size) -> audio tokens (batch, tokens_per_clip, output_size).
+
+    `output_size` is the width of the text encoder's input embeddings. Dropout acts in training mode only, so that the
+    same sound is always the same word (the published code leaves it on at inference). The paper's sizes: 2304 -> 768.
+    """
+
+    tokens_per_clip = 1  # the paper's form; the second axis is there so that callers need not know
+
+    @register_to_config
+    def __init__(self, input_size: int, output_size: int, dropout: float = 0.5):
+        super().__init__()
+        self.hidden = nn.Linear(input_size, input_size)
+        self.output = nn.Linear(input_size, output_size)
+        self.pooling = AttentivePooling(output_size, dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if features.ndim != 3 or features.shape[2] != self.config.input_size or not features.shape[1]:
+            raise ValueError(
+                f"The embedder got features of shape {tuple(features.shape)}, "
+                f"wants (batch, time, {self.config.input_size}); use the audio encoder it was trained with."
+            )
+        moments = self.output(F.gelu(self.hidden(features)))  # (batch, time, output_size)
+        return self.pooling(moments)[:, None]
+
+    @classmethod
+    def from_checkpoint(cls, file: str | os.PathLike) -> "AudioEmbedder":
+        """The embedder in a published state dict; its sizes come from the shapes. Ready for inference."""
+        published = read_checkpoint(file, WANTED)
+        if not isinstance(published, dict) or not all(isinstance(value, Tensor) for value in published.values()):
+            raise CheckpointError(f"Cannot load {file}: it holds no state dict; give {WANTED}.")
+        weights = {
+            _our_name(name): value.squeeze(-1) if value.ndim == 3 else value for name, value in published.items()
+        }
+        if weights.get("output.weight", torch.empty(0)).ndim != 2:
+            raise CheckpointError(f"Cannot load {file}: it has no layer fc2; give {WANTED}.")
+        output_size, input_size = weights["output.weight"].shape
+        embedder = cls(input_size, output_size)
+        fill(embedder, weights, file, WANTED)
+        return embedder.eval()
+
+
+def _our_name(published: str) -> str:
+    """`fga.un_models.0.embed.bias` -> `pooling.unary_hidden.bias`; a 1x1 convolution is a linear layer."""
+    layer, _, kind = published.rpartition(".")
+    return f"{OUR_NAME.get(layer, layer)}.{kind}"
