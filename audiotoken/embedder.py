@@ -50,7 +50,7 @@ class AttentivePooling(nn.Module):
         return (weights * moments).sum(dim=1)
 
 
-class AudioEmbedder(ModelMixin, ConfigMixin):
+class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name their files differently
     """Features (batch, time, input_size) -> audio tokens (batch, tokens_per_clip, output_size).
 
     `output_size` is the width of the text encoder's input embeddings. Dropout acts in training mode only, so that the
@@ -67,10 +67,10 @@ class AudioEmbedder(ModelMixin, ConfigMixin):
         self.pooling = AttentivePooling(output_size, dropout)
 
     def forward(self, features: Tensor) -> Tensor:
-        if features.ndim != 3 or features.shape[2] != self.config.input_size or not features.shape[1]:
+        if features.ndim != 3 or features.shape[2] != self.config["input_size"] or not features.shape[1]:
             raise ValueError(
                 f"The embedder got features of shape {tuple(features.shape)}, "
-                f"wants (batch, time, {self.config.input_size}); use the audio encoder it was trained with."
+                f"wants (batch, time, {self.config['input_size']}); use the audio encoder it was trained with."
             )
         moments = self.output(F.gelu(self.hidden(features)))  # (batch, time, output_size)
         return self.pooling(moments)[:, None]
