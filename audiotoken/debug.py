@@ -1,6 +1,7 @@
 """Tiny parts with random weights that run the whole road in seconds, with no download.
 
-Nothing here is trained: pictures are noise, and only shapes, seeds and wiring mean something.
+Nothing here is trained: pictures are noise, and only shapes, seeds and wiring mean something. The sizes follow the mini
+checkpoint (8x autoencoder, 8 latent channels, v-prediction) with 32x32 pictures; `debug_pipeline` puts all together.
 """
 
 from functools import partial
@@ -8,7 +9,14 @@ from string import ascii_lowercase, digits, punctuation
 from typing import Any
 
 import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from audiotoken.embedder import AudioEmbedder
+from audiotoken.pipeline import AudioTokenPipeline
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WIDTH = 32  # of the text encoder
@@ -17,7 +25,7 @@ WIDTH = 32  # of the text encoder
 def debug_tokenizer(pad_token: str = END) -> CLIPTokenizer:
     """Byte pairs: letters and one merged word, "photo"; 77 tokens, padded as SD 1 (`END`) or SD 2 ("!")."""
     letters = ascii_lowercase + digits + punctuation
-    merges = [("p", "h"), ("ph", "o"), ("pho", "t"), ("phot", "o</w>")]
+    merges: Any = [("p", "h"), ("ph", "o"), ("pho", "t"), ("phot", "o</w>")]
     entries = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges), START, END]
     vocab = {entry: i for i, entry in enumerate(entries)}
     return CLIPTokenizer(vocab=vocab, merges=merges, pad_token=pad_token, model_max_length=77)
@@ -36,6 +44,92 @@ def debug_text_encoder(tokenizer: Any, seed: int = 0) -> CLIPTextModel:
         pad_token_id=tokenizer.pad_token_id,
     )
     return _seeded(seed, partial(CLIPTextModel, config)).eval()
+
+
+class DebugEncoder(ModelMixin, ConfigMixin):
+    """An `AudioEncoder` of two linear layers: features of 10 ms frames, and three classes scored by their mean."""
+
+    rate, width = 16_000, 24  # Hz; features
+    labels = ("dog", "bell", "rain")
+
+    @register_to_config
+    def __init__(self, frame: int = 160):
+        super().__init__()
+        self.frames = nn.Linear(frame, self.width)
+        self.classes = nn.Linear(self.width, len(self.labels))
+
+    def features(self, waveform: Tensor) -> Tensor:  # (batch, frames) -> (batch, time, width)
+        whole = waveform.shape[1] - waveform.shape[1] % self.config.frame
+        return self.frames(waveform[:, :whole].unflatten(1, (-1, self.config.frame))).tanh()
+
+    def probabilities(self, waveform: Tensor) -> Tensor:  # (batch, frames) -> (batch, classes)
+        return self.classes(self.features(waveform)).mean(dim=1).sigmoid()
+
+
+def debug_vae(seed: int = 0) -> AutoencoderKL:
+    """8x, 8 latent channels."""
+    blocks = (8, 8, 8, 8)
+    build = partial(
+        AutoencoderKL,
+        down_block_types=("DownEncoderBlock2D",) * len(blocks),
+        up_block_types=("UpDecoderBlock2D",) * len(blocks),
+        block_out_channels=blocks,
+        latent_channels=8,
+        norm_num_groups=4,
+        sample_size=32,
+        scaling_factor=0.5,
+        mid_block_add_attention=False,
+    )
+    return _seeded(seed, build).eval()
+
+
+def debug_unet(seed: int = 0) -> UNet2DConditionModel:
+    """Two levels, cross-attention at both, 4x4 latents. Sharper queries and keys, or attention is even everywhere."""
+    build = partial(
+        UNet2DConditionModel,
+        sample_size=4,
+        in_channels=8,
+        out_channels=8,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        attention_head_dim=4,
+        cross_attention_dim=WIDTH,
+        norm_num_groups=8,
+    )
+    unet = _seeded(seed, build).eval()
+    with torch.no_grad():
+        for name, weight in unet.named_parameters():
+            if "attn2.to_q" in name or "attn2.to_k" in name:
+                weight *= 4
+    return unet
+
+
+def debug_pipeline(seed: int = 0) -> AudioTokenPipeline:
+    """All of it: hears 16 kHz, draws 32x32 in 4 steps."""
+    tokenizer = debug_tokenizer()
+    pipe = AudioTokenPipeline(
+        vae=debug_vae(seed),
+        text_encoder=debug_text_encoder(tokenizer, seed),
+        tokenizer=tokenizer,
+        unet=debug_unet(seed),
+        scheduler=DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            prediction_type="v_prediction",
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+        ),
+        audio_encoder=_seeded(seed, DebugEncoder).eval(),
+        audio_embedder=_seeded(seed, partial(AudioEmbedder, DebugEncoder.width, WIDTH)).eval(),
+        default_steps=4,
+        default_guidance=3.0,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
 
 
 def _seeded(seed: int, build: Any) -> Any:

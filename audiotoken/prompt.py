@@ -37,15 +37,22 @@ def encode_prompt(text: str, tokens: Tensor | Sequence[Tensor], tokenizer: Any, 
 
 
 def encode_prompts(
-    texts: Sequence[str], tokens: Sequence[Tensor | Sequence[Tensor]], tokenizer: Any, text_encoder: Any
+    texts: Sequence[str],
+    tokens: Sequence[Tensor | Sequence[Tensor]],
+    tokenizer: Any,
+    text_encoder: Any,
+    device: torch.device | None = None,
 ) -> tuple[Tensor, list[Positions]]:
-    """The same for a batch: one text and its sounds each -> (batch, tokens, width) and the positions of each text."""
+    """The same for a batch: one text and its sounds each -> (batch, tokens, width) and the positions of each text.
+
+    `device` is where the ids go, by default where the text encoder is: an offloaded one is elsewhere until it runs.
+    """
     sounds = [[_as_rows(sound) for sound in each] for each in tokens]  # [text][sound] (vectors, width)
     rows = [
         tokenize_prompt(text, tokenizer, [len(sound) for sound in each])
         for text, each in zip(texts, sounds, strict=True)
     ]
-    ids = torch.tensor([row for row, _ in rows], device=text_encoder.device)  # (batch, tokens)
+    ids = torch.tensor([row for row, _ in rows], device=device or text_encoder.device)  # (batch, tokens)
     positions = [at for _, at in rows]
     vectors = [vector for each in sounds for sound in each for vector in sound]
     with inject(text_encoder, positions, vectors):
