@@ -40,7 +40,7 @@ def fill(module: nn.Module, weights: dict[str, Tensor], file: str | os.PathLike,
     have = module.state_dict()
     missing = sorted(have.keys() - weights.keys())
     extra = sorted(weights.keys() - have.keys())
-    unfit = sorted(k for k in have.keys() & weights.keys() if have[k].shape != weights[k].shape)
+    unfit = sorted(k for k in have.keys() & weights.keys() if have[k].shape != getattr(weights[k], "shape", None))
     for keys, why in ((missing, "lacks"), (extra, "has unknown"), (unfit, "has other shapes for")):
         if keys:
             more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""

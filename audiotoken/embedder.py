@@ -95,4 +95,4 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
 def _our_name(published: str) -> str:
     """`fga.un_models.0.embed.bias` -> `pooling.unary_hidden.bias`; a 1x1 convolution is a linear layer."""
     layer, _, kind = published.rpartition(".")
-    return f"{OUR_NAME.get(layer, layer)}.{kind}"
+    return f"{OUR_NAME[layer]}.{kind}" if layer in OUR_NAME else published

@@ -120,7 +120,8 @@ class BEATs(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name thei
     def from_checkpoint(cls, file: str | os.PathLike, *, layers: Sequence[int] = (4, 8, 12)) -> "BEATs":
         """The encoder in a published file; its sizes come from the file. Ready for inference."""
         content = read_checkpoint(file, WANTED)
-        if not isinstance(content, dict) or not {"cfg", "model"} <= content.keys():
+        parts = [content.get(key) for key in ("cfg", "model")] if isinstance(content, dict) else [None]
+        if not all(isinstance(part, dict) for part in parts):
             raise CheckpointError(f"Cannot load {file}: it has no `cfg` and `model`; give {WANTED}.")
         weights = _our_weights(content["model"])
         beats = cls(layers=tuple(layers), **_our_config(content, file))
@@ -213,12 +214,12 @@ def _our_config(content: dict[str, Any], file: str | os.PathLike) -> dict[str, A
     names = {"patch_width": "embed_dim", "hidden": "encoder_embed_dim", "depth": "encoder_layers"}
     names |= {"heads": "encoder_attention_heads", "feed_forward": "encoder_ffn_embed_dim", "buckets": "num_buckets"}
     names |= {"max_distance": "max_distance", "position_kernel": "conv_pos", "position_groups": "conv_pos_groups"}
-    if lacking := sorted(set(names.values()) - cfg.keys()):
+    if lacking := sorted(name for name in names.values() if not isinstance(cfg.get(name), int)):
         raise CheckpointError(f"Cannot load {file}: its `cfg` lacks {', '.join(lacking)}; give {WANTED}.")
     labels = content.get("label_dict") or {}
     return {ours: cfg[theirs] for ours, theirs in names.items()} | {
         "patch_bias": bool(cfg.get("conv_bias", False)),
-        "classes": cfg["predictor_class"] if cfg.get("finetuned_model") else 0,
+        "classes": (cfg.get("predictor_class") or 0) if cfg.get("finetuned_model") else 0,
         "labels": tuple(str(labels[index]) for index in sorted(labels, key=int)),
     }
 

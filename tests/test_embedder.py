@@ -1,0 +1,115 @@
+"""The embedder agrees with the published code, reads its weights, and says the same word for the same sound."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from audiotoken.checkpoint import CheckpointError
+from audiotoken.embedder import AudioEmbedder
+
+REFERENCE = Path(__file__).parent / "reference"
+FILE = REFERENCE / "embedder_tiny.bin"
+
+
+@pytest.fixture(scope="module")
+def embedder() -> AudioEmbedder:
+    return AudioEmbedder.from_checkpoint(FILE)
+
+
+@pytest.fixture(scope="module")
+def io() -> dict[str, torch.Tensor]:
+    return load_file(REFERENCE / "embedder_tiny_io.safetensors")
+
+
+def same(got: torch.Tensor, want: torch.Tensor, tolerance: float = 0.0) -> None:
+    torch.testing.assert_close(got, want, atol=tolerance, rtol=0)
+
+
+@torch.no_grad()
+def test_agrees_with_the_published_code(embedder, io):
+    assert embedder.config["input_size"] == 144
+    assert embedder.config["output_size"] == 64
+    same(embedder(io["features"]), io["token"][:, None], 1e-5)
+
+
+@torch.no_grad()
+def test_deterministic_at_inference_and_dropped_out_in_training(io):
+    embedder = AudioEmbedder.from_checkpoint(FILE)
+    same(embedder(io["features"]), embedder(io["features"]))
+    embedder.train()
+    assert not torch.equal(embedder(io["features"]), embedder(io["features"]))
+
+
+@torch.no_grad()
+def test_a_batch_equals_singles(embedder, io):
+    singles = torch.cat([embedder(one[None]) for one in io["features"]])
+    same(embedder(io["features"]), singles, 1e-6)
+
+
+@torch.no_grad()
+def test_order_of_the_moments_does_not_matter(embedder, io):
+    same(embedder(io["features"].flip(1)), embedder(io["features"]), 1e-5)
+
+
+@torch.no_grad()
+def test_one_moment_is_its_own_word(embedder, io):
+    moment = io["features"][:, :1]
+    want = embedder.output(torch.nn.functional.gelu(embedder.hidden(moment)))
+    same(embedder(moment), want, 1e-6)
+
+
+@torch.no_grad()
+def test_survives_save_and_load(embedder, io, tmp_path):
+    embedder.save_pretrained(tmp_path)
+    again = AudioEmbedder.from_pretrained(tmp_path)
+    same(again(io["features"]), embedder(io["features"]))
+    assert not again.training
+
+
+def test_gradients_reach_every_weight(io):
+    embedder = AudioEmbedder.from_checkpoint(FILE)
+    embedder(io["features"]).square().sum().backward()
+    for name, weight in embedder.named_parameters():
+        assert weight.grad is not None, name
+        if name != "pooling.unary.bias":  # the same for all moments, so softmax does not see it
+            assert weight.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("shape", [(2, 144), (2, 96, 143), (2, 0, 144)])
+def test_refuses_other_features(embedder, shape):
+    with pytest.raises(ValueError, match=r"wants \(batch, time, 144\)"):
+        embedder(torch.zeros(shape))
+
+
+def changed(remove: str = "", **add: torch.Tensor) -> dict[str, torch.Tensor]:
+    weights = torch.load(FILE, weights_only=True)
+    return {name: value for name, value in weights.items() if name != remove} | add
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (changed("fc1.bias"), "lacks hidden.bias"),
+        (changed("fc2.weight"), "no layer fc2"),
+        (changed(other=torch.zeros(3)), "has unknown other"),
+        (changed(**{"fc1.bias": torch.zeros(3)}), "other shapes for hidden.bias"),
+        ({"cfg": {}, "model": {}}, "no state dict"),
+        ({}, "no layer fc2"),
+        ([1], "no state dict"),
+    ],
+)
+def test_refuses_other_checkpoints(tmp_path, content, match):
+    torch.save(content, tmp_path / "e.bin")
+    with pytest.raises(CheckpointError, match=match) as caught:
+        AudioEmbedder.from_checkpoint(tmp_path / "e.bin")
+    assert str(tmp_path / "e.bin") in str(caught.value)
+
+
+def test_refuses_files_that_are_no_checkpoint(tmp_path):
+    with pytest.raises(CheckpointError, match="no such file"):
+        AudioEmbedder.from_checkpoint(tmp_path)
+    (tmp_path / "e.bin").write_bytes(FILE.read_bytes()[:90_000])
+    with pytest.raises(CheckpointError, match="no torch file"):
+        AudioEmbedder.from_checkpoint(tmp_path / "e.bin")
