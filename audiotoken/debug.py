@@ -10,12 +10,10 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
-from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from audiotoken.embedder import AudioEmbedder
+from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.pipeline import AudioTokenPipeline
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -46,24 +44,14 @@ def debug_text_encoder(tokenizer: Any, seed: int = 0) -> CLIPTextModel:
     return _seeded(seed, partial(CLIPTextModel, config)).eval()
 
 
-class DebugEncoder(ModelMixin, ConfigMixin):
-    """An `AudioEncoder` of two linear layers: features of 10 ms frames, and three classes scored by their mean."""
+def debug_encoder(seed: int = 0) -> MiniEncoder:
+    """Three classes, 24 features per 0.16 s."""
+    build = partial(MiniEncoder, labels=("dog", "bell", "rain"), width=24, mels=32, channels=(4, 4, 8, 8, 8))
+    return _seeded(seed, build).eval()
 
-    rate, width = 16_000, 24  # Hz; features
-    labels = ("dog", "bell", "rain")
 
-    @register_to_config
-    def __init__(self, frame: int = 160):
-        super().__init__()
-        self.frames = nn.Linear(frame, self.width)
-        self.classes = nn.Linear(self.width, len(self.labels))
-
-    def features(self, waveform: Tensor) -> Tensor:  # (batch, frames) -> (batch, time, width)
-        whole = waveform.shape[1] - waveform.shape[1] % self.config.frame
-        return self.frames(waveform[:, :whole].unflatten(1, (-1, self.config.frame))).tanh()
-
-    def probabilities(self, waveform: Tensor) -> Tensor:  # (batch, frames) -> (batch, classes)
-        return self.classes(self.features(waveform)).mean(dim=1).sigmoid()
+def debug_embedder(encoder: MiniEncoder, seed: int = 0) -> AudioEmbedder:
+    return _seeded(seed, partial(AudioEmbedder, encoder.width, WIDTH)).eval()
 
 
 def debug_vae(seed: int = 0) -> AutoencoderKL:
@@ -108,7 +96,7 @@ def debug_unet(seed: int = 0) -> UNet2DConditionModel:
 
 def debug_pipeline(seed: int = 0) -> AudioTokenPipeline:
     """All of it: hears 16 kHz, draws 32x32 in 4 steps."""
-    tokenizer = debug_tokenizer()
+    tokenizer, encoder = debug_tokenizer(), debug_encoder(seed)
     pipe = AudioTokenPipeline(
         vae=debug_vae(seed),
         text_encoder=debug_text_encoder(tokenizer, seed),
@@ -123,8 +111,8 @@ def debug_pipeline(seed: int = 0) -> AudioTokenPipeline:
             set_alpha_to_one=False,
             steps_offset=1,
         ),
-        audio_encoder=_seeded(seed, DebugEncoder).eval(),
-        audio_embedder=_seeded(seed, partial(AudioEmbedder, DebugEncoder.width, WIDTH)).eval(),
+        audio_encoder=encoder,
+        audio_embedder=debug_embedder(encoder, seed),
         default_steps=4,
         default_guidance=3.0,
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,11 +27,11 @@ from audiotoken.audio import as_recording, to_mono
 from audiotoken.checkpoint import CheckpointError
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
-from audiotoken.prompt import PLACEHOLDER, Prompt, encode_prompts
+from audiotoken.prompt import PLACEHOLDER, Prompt, PromptError, check_count, encode_prompts
 
 TEMPLATE = f"a photo of {PLACEHOLDER}"  # the paper's
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
-OWN_ENCODERS = ("audiotoken.encoders.mini", "audiotoken.encoders.beats", "audiotoken.debug")  # a model may name these
+OWN_ENCODERS = ("audiotoken.encoders.mini", "audiotoken.encoders.beats")  # a model may name these
 EARS = ("audio_encoder", "audio_embedder")
 HEARD = 0.5  # a calibrated score below it means "rather not"
 
@@ -117,7 +118,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):
         _check(negative_prompt, kwargs)
         if prompt_embeds is None:
             with _scaled_lora(self.text_encoder, kwargs.get("cross_attention_kwargs")):
-                prompts = self.read(prompt, audio, rate)
+                prompts = self.read(prompt, None if audio is None else self.audio_tokens(audio, rate))
             prompt_embeds = torch.cat([each.embeddings for each in prompts])  # (prompts, tokens, width)
         count = len(prompt_embeds)
         if generator is None:  # on the CPU, so that every device draws the same picture
@@ -133,13 +134,14 @@ class AudioTokenPipeline(StableDiffusionPipeline):
             **kwargs,
         )
 
-    def read(self, prompt: str | list[str], audio: Audio = None, rate: int | None = None) -> list[Prompt]:
-        """Prompts as the text encoder reads them, with the sounds of `audio` in the places of `<audio>`."""
-        tokens = [] if audio is None else list(self.audio_tokens(audio, rate))  # [sound] (vectors, width)
-        texts, counts = _deal(prompt, len(tokens))
-        sounds = [[tokens.pop(0) for _ in range(count)] for count in counts]
+    @torch.no_grad()
+    def read(self, prompt: str | list[str], tokens: Tensor | None = None) -> list[Prompt]:
+        """Prompts as the text encoder reads them; `tokens` (sounds, vectors, width) fill their `<audio>` in order."""
+        texts, counts = _deal(prompt, 0 if tokens is None else len(tokens))
+        sounds = iter(() if tokens is None else tokens.unbind())
+        dealt = [list(islice(sounds, count)) for count in counts]  # [text][sound] (vectors, width)
         texts = self.maybe_convert_prompt(texts, self.tokenizer)  # textual inversion
-        embeddings, positions = encode_prompts(texts, sounds, self.tokenizer, self.text_encoder, self._execution_device)
+        embeddings, positions = encode_prompts(texts, dealt, self.tokenizer, self.text_encoder, self._execution_device)
         return [Prompt(embeddings[i : i + 1], positions[i], text) for i, text in enumerate(texts)]
 
     @torch.no_grad()
@@ -219,20 +221,13 @@ def _deal(prompt: str | list[str], sounds: int) -> tuple[list[str], list[int]]:
     places = [text.count(PLACEHOLDER) for text in texts]
     if isinstance(prompt, str) and places[0] and sounds and sounds % places[0] == 0:
         return texts * (sounds // places[0]), places * (sounds // places[0])
-    if sum(places) != sounds:
-        raise ValueError(
-            f"The prompt {prompt!r} has {sum(places)} {PLACEHOLDER} but {sounds} sounds came: "
-            f"write {PLACEHOLDER} once where each sound should go."
-        )
+    check_count(str(prompt), sum(places), sounds)
     return texts, places
 
 
 def _check(negative_prompt: str | list[str] | None, kwargs: dict[str, Any]) -> None:
-    if any(
-        PLACEHOLDER in text
-        for text in ([negative_prompt] if isinstance(negative_prompt, str) else negative_prompt or [])
-    ):
-        raise ValueError(f"The negative prompt has {PLACEHOLDER} in it, but it takes words only: name what to avoid.")
+    if PLACEHOLDER in str(negative_prompt):
+        raise PromptError(f"The negative prompt has {PLACEHOLDER} in it, but it takes words only: name what to avoid.")
     if kwargs.get("clip_skip") is not None:
         raise ValueError("clip_skip is not supported: audio tokens are trained for the last layer; leave it out.")
 

@@ -18,6 +18,10 @@ PLACEHOLDER = "<audio>"
 Positions = tuple[tuple[int, ...], ...]  # [i] = where sound i stands in the padded prompt
 
 
+class PromptError(ValueError):
+    """A prompt and sounds that do not go together; the message says what came, what is wanted, what to do."""
+
+
 @dataclass(frozen=True, eq=False)
 class Prompt:
     """What the denoiser attends to; `positions[i]` are the tokens of sound i, in the order of the text."""
@@ -30,7 +34,7 @@ class Prompt:
 def encode_prompt(text: str, tokens: Tensor | Sequence[Tensor], tokenizer: Any, text_encoder: Any) -> Prompt:
     """Text plus one entry of `tokens` per `<audio>`, (sounds, width) or (sounds, vectors, width) -> Prompt.
 
-    ValueError when the number or the width of the sounds does not fit, or when the prompt is too long to hold them.
+    PromptError when the number or the width of the sounds does not fit, or when the prompt is too long to hold them.
     """
     embeddings, positions = encode_prompts([text], [tokens], tokenizer, text_encoder)
     return Prompt(embeddings, positions[0], text)
@@ -63,11 +67,11 @@ def tokenize_prompt(text: str, tokenizer: Any, lengths: Sequence[int] | None = N
     """Ids of the padded prompt, `model_max_length` long, and the places it keeps for the sounds.
 
     `lengths[i]` is the number of vectors of sound i, 1 each by default. Words beyond the limit are cut as the
-    tokenizer cuts them; a sound is never cut: ValueError.
+    tokenizer cuts them; a sound is never cut: PromptError.
     """
     pieces = text.split(PLACEHOLDER)
     lengths = [1] * (len(pieces) - 1) if lengths is None else lengths
-    _check_count(text, len(pieces) - 1, len(lengths))
+    check_count(text, len(pieces) - 1, len(lengths))
     ids, positions = [tokenizer.bos_token_id], []
     for i, piece in enumerate(pieces):
         if i > 0:
@@ -76,7 +80,7 @@ def tokenize_prompt(text: str, tokenizer: Any, lengths: Sequence[int] | None = N
         ids += tokenizer(piece, add_special_tokens=False, verbose=False).input_ids
     limit = tokenizer.model_max_length
     if positions and positions[-1][-1] > limit - 2:
-        raise ValueError(
+        raise PromptError(
             f"A sound would stand at token {positions[-1][-1]}, but a prompt holds {limit} with its end: "
             f"move {PLACEHOLDER} towards the start, or shorten the text {text!r}."
         )
@@ -108,7 +112,7 @@ def inject(text_encoder: Any, positions: Sequence[Positions], vectors: Sequence[
 
 
 def word_positions(text: str, word: str, tokenizer: Any, lengths: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Where the first `word` (or words in a row) of `text` stands in the prompt; ValueError when it does not.
+    """Where the first `word` (or words in a row) of `text` stands in the prompt; PromptError when it does not.
 
     `lengths` as in `tokenize_prompt`: sounds of several vectors move the words behind them.
     """
@@ -117,7 +121,7 @@ def word_positions(text: str, word: str, tokenizer: Any, lengths: Sequence[int] 
     for start in range(1, len(ids) - len(wanted)):
         if wanted and ids[start : start + len(wanted)] == wanted:
             return tuple(range(start, start + len(wanted)))
-    raise ValueError(f"The prompt {text!r} does not say {word!r}: use a word that stands in it.")
+    raise PromptError(f"The prompt {text!r} does not say {word!r}: use a word that stands in it.")
 
 
 def _as_rows(sound: Tensor) -> Tensor:
@@ -131,17 +135,19 @@ def _ordinary_id(tokenizer: Any) -> int:
     return next(i for i in range(len(tokenizer)) if i not in special)
 
 
-def _check_count(text: str, placeholders: int, sounds: int) -> None:
+def check_count(text: str, placeholders: int, sounds: int) -> None:
+    """PromptError unless there is one place for each sound."""
     if placeholders != sounds:
-        raise ValueError(
-            f"The prompt {text!r} has {placeholders} {PLACEHOLDER} but {sounds} sounds came: "
-            f"write {PLACEHOLDER} once per sound."
+        came = f"{sounds} sound{'' if sounds == 1 else 's'} came"
+        raise PromptError(
+            f"The prompt {text!r} has {placeholders or 'no'} {PLACEHOLDER} but {came}: "
+            f"write {PLACEHOLDER} once where each sound should go."
         )
 
 
 def _check_width(vector: Tensor, embeddings: Tensor) -> None:
     if vector.shape[-1] != embeddings.shape[-1]:
-        raise ValueError(
+        raise PromptError(
             f"The audio token is {vector.shape[-1]} wide, the text encoder reads {embeddings.shape[-1]}: "
             "use an embedder made for this text encoder."
         )

@@ -1,0 +1,185 @@
+"""A clip -> pictures on the disk.
+
+    python -m experiments.generate clip=dog.wav output=dog.png seed=3
+
+`audiotoken generate` is the same without Hydra; both call `generate` below.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL.Image import Image
+
+if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
+    import torch
+
+    from audiotoken.pipeline import AudioTokenPipeline
+    from experiments.pipeline import Result
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+class OptionError(ValueError):
+    """An option that cannot be followed; the message is one sentence: what came, what is wanted, what to do."""
+
+
+def generate(
+    clip: str | os.PathLike,
+    output: str | os.PathLike = "out.png",
+    *,
+    prompt: str | None = None,
+    negative_prompt: str | None = None,
+    seed: int = 0,
+    count: int = 1,
+    steps: int | None = None,
+    guidance: float | None = None,
+    model: str = "mini",
+    device: str | None = None,
+    dtype: str = "float32",
+    report: bool = False,
+    on_step: Callable[[int, int], None] | None = None,
+) -> "Result":
+    """Hear `clip`, draw it `count` times, write the pictures (see `files_of`).
+
+    Steps and guidance are the model's own by default, the device is the best there is; `on_step(done, steps)` is
+    called after each step. Raises AudioError, CheckpointError, PromptError or OptionError, one sentence each.
+    """
+    from audiotoken.audio import load_audio
+
+    check_output(output)  # before the long work
+    recording, rate = load_audio(clip)
+
+    from experiments.pipeline import sound_to_image  # takes seconds; the lines above answer at once
+
+    parts = load_parts(model, device, dtype)
+    result = sound_to_image(
+        recording,
+        rate,
+        parts,
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        seed=seed,
+        num_images_per_prompt=count,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        callback_on_step_end=_step_callback(on_step),
+    )
+    write(result, output, report)
+    return result
+
+
+def load_parts(model: str, device: str | None = None, dtype: str = "float32") -> "AudioTokenPipeline":
+    """The pipeline on its device, without progress bars of its own."""
+    import torch
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    from audiotoken.pipeline import AudioTokenPipeline
+
+    place = _device(device)
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    pipe = AudioTokenPipeline.from_pretrained(model, dtype=getattr(torch, dtype))
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(place)
+
+
+def files_of(output: str | os.PathLike, count: int, report: bool) -> dict[str, list[Path]]:
+    """Names of what is written: `dog.png`; or with count=2 `dog-1.png`, `dog-2.png` and both side by side in `dog.png`.
+
+    The report is `dog-report.png`.
+    """
+    output = Path(output)
+    single = [output] if count == 1 else [output.with_stem(f"{output.stem}-{i + 1}") for i in range(count)]
+    return {
+        "pictures": single,
+        "sheet": [output] if count > 1 else [],
+        "report": [output.with_name(f"{output.stem}-report.png")] if report else [],
+    }
+
+
+def write(result: "Result", output: str | os.PathLike, report: bool = False) -> dict[str, list[Path]]:
+    """Each file appears whole or not at all."""
+    from experiments.report import contact_sheet, draw_report
+
+    files = files_of(output, len(result.images), report)
+    for image, path in zip(result.images, files["pictures"], strict=True):
+        write_image(image, path)
+    for path in files["sheet"]:
+        write_image(contact_sheet(result.images), path)
+    for path in files["report"]:
+        write_image(draw_report(result), path)
+    return files
+
+
+def write_image(image: Image, path: Path) -> None:
+    """Save to a temporary neighbour, then rename: Ctrl-C or a full disk leaves the old file or none."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        image.save(temporary, quality=95)  # of JPEG and WebP
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _no_place(path, error) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_output(output: str | os.PathLike) -> None:
+    """Make the folder and see that a file can be made in it; OptionError otherwise."""
+    path = Path(output)
+    if path.suffix.lower() not in SUFFIXES:
+        kinds = ", ".join(SUFFIXES)
+        raise OptionError(f"Cannot write {path}: got the suffix {path.suffix!r}, want one of {kinds}; rename it.")
+    if path.is_dir():
+        raise OptionError(f"Cannot write {path}: it is a folder; give a file name such as {path / 'out.png'}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _no_place(path, error) from None
+
+
+def _no_place(path: Path, error: OSError) -> OptionError:
+    return OptionError(f"Cannot write {path}: {error.strerror or error}; choose a folder where files can be made.")
+
+
+def _device(name: str | None) -> "torch.device":
+    """The one asked for, if it is there, or the best there is."""
+    import torch
+
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise OptionError(f"There is no device {name} that torch {torch.__version__} can use here; try cpu.") from None
+    return device
+
+
+def _step_callback(on_step: Callable[[int, int], None] | None) -> Any:
+    """As diffusers calls it; it must hand the tensors back."""
+    if on_step is None:
+        return None
+
+    def callback(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        on_step(step + 1, pipe.num_timesteps)
+        return tensors
+
+    return callback
+
+
+def main() -> None:
+    import hydra
+
+    @hydra.main(version_base=None, config_path="pkg://configs", config_name="generate")
+    def run(config: Any) -> None:
+        generate(**config)
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

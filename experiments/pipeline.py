@@ -1,0 +1,55 @@
+"""The road from a recording to a picture, read aloud."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from audiotoken.pipeline import TEMPLATE, AudioTokenPipeline
+from audiotoken.prompt import Prompt
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Everything a reader of one run will ask for."""
+
+    recording: NDArray  # (channels, frames), as it came
+    rate: int  # Hz
+    heard: list[tuple[str, float]]  # (label, score in [0, 1]), best first
+    prompt: Prompt
+    images: list[Image]  # picture i was drawn with seed + i
+    seed: int
+    seconds: dict[str, float]  # per stage
+
+
+def sound_to_image(
+    recording: NDArray,
+    rate: int,
+    parts: AudioTokenPipeline,
+    *,
+    prompt: str | None = None,
+    seed: int = 0,
+    **sampling: Any,
+) -> Result:
+    """Hear a recording, (frames,) or (channels, frames) at `rate` Hz, and draw it; `sampling` as in `parts(...)`."""
+    seconds: dict[str, float] = {}
+    with _stage("listen", seconds):
+        heard = parts.hear(recording, rate)
+    with _stage("embed", seconds):
+        tokens = parts.audio_tokens(recording, rate)  # (1, vectors, width)
+    with _stage("prompt", seconds):
+        (words,) = parts.read(prompt or TEMPLATE, tokens)
+    with _stage("sample", seconds):
+        images = parts(prompt_embeds=words.embeddings, seed=seed, **sampling).images
+    return Result(recording, rate, heard, words, images, seed, seconds)
+
+
+@contextmanager
+def _stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    start = perf_counter()
+    yield
+    seconds[name] = perf_counter() - start
