@@ -1,9 +1,9 @@
 """The mini audio encoder: a small convolutional network on log-mel spectrograms, with a score per class.
 
-A recording of any length goes through once. The network is convolutional along time, so every 0.16 s of it has its own
-feature vector and its own class scores; the scores are pooled over overlapping windows and the windows are averaged by how
-loud they are, so that silence around a bark does not count. Scores are independent per class: all low means "none of
-these". Training is `experiments/world/train_audio.py`.
+A recording of any length goes through once. The network is convolutional along time, so every 0.16 s of it has its
+own feature vector and its own class scores; the scores are pooled over overlapping windows and the windows are averaged
+by how loud they are, so that silence around a bark does not count. Scores are independent per class: all low means
+"none of these". Training is `experiments/world/train_audio.py`.
 """
 
 import math
@@ -37,7 +37,9 @@ class MelSpectrogram(nn.Module):
         window = torch.hann_window(self.length, dtype=torch.float64)
         self.register_buffer("window", (2 * window / window.sum()).float(), persistent=False)
         edges = torch.linspace(self._mel(low), self._mel(rate / 2), mels + 2, dtype=torch.float64)
-        bins = torch.tensor([self._mel(k * rate / self.points) for k in range(self.points // 2 + 1)], dtype=torch.float64)
+        bins = torch.tensor(
+            [self._mel(k * rate / self.points) for k in range(self.points // 2 + 1)], dtype=torch.float64
+        )
         rise = (bins[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
         fall = (edges[2:] - bins[:, None]) / (edges[2:] - edges[1:-1])
         self.register_buffer("triangles", torch.minimum(rise, fall).clamp(min=0).float(), persistent=False)
@@ -70,8 +72,8 @@ def _conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> list[nn.
 class MiniEncoder(ModelMixin, ConfigMixin):
     """AudioEncoder of the mini checkpoint; see `audiotoken.encoders` for the protocol.
 
-    labels: names of the classes. rate: Hz. width: of the features. channels: of the five convolutions. calibration is part
-    of the weights: `scale` and `offset` (classes,) turn pooled scores into probabilities.
+    labels: names of the classes. rate: Hz. width: of the features. channels: of the five convolutions. Calibration is
+    part of the weights: `scale` and `offset` (classes,) turn pooled scores into probabilities.
     """
 
     scale: Tensor
@@ -141,7 +143,7 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         return (weight * scores).sum(-2)
 
     def pool_windows(self, scores: Tensor, level: Tensor) -> Tensor:
-        """Pooled scores of overlapping windows, averaged by their level: loud windows count, those 25 dB below do not."""
+        """Pooled scores of overlapping windows, averaged by level: loud windows count, those 25 dB below do not."""
         size = min(self.config["window"], scores.shape[1])
         step = max(1, size // 4)
         windows = scores.unfold(1, size, step).transpose(2, 3)  # (batch, windows, size, classes)
@@ -153,7 +155,9 @@ class MiniEncoder(ModelMixin, ConfigMixin):
     def _decibels(self, waveform: Tensor) -> Tensor:
         """Spectrogram of a checked waveform; one shorter than half a second is padded with silence."""
         if waveform.ndim != 2:
-            raise ValueError(f"expected a waveform (batch, frames), got shape {tuple(waveform.shape)}; add or remove axes")
+            raise ValueError(
+                f"expected a waveform (batch, frames), got shape {tuple(waveform.shape)}; add or remove axes"
+            )
         if not torch.isfinite(waveform).all():
             raise ValueError("the waveform holds NaN or infinity; clean it before encoding")
         short = self.rate // 2 - waveform.shape[1]

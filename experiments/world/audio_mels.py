@@ -1,8 +1,8 @@
 """Training data of the mini audio encoder: spectrograms of real and synthesised sounds, and how they are varied.
 
 Everything after the spectrogram happens on mel power, where speed of a crop, colour, level, room, mixing with another
-sound and the marks that source separation leaves are cheap to imitate. Conventions: a clip is `(columns, mels)` float16 dB
-of full scale, one column per 10 ms; a batch is `(batch, columns, mels)`; targets are `(batch, classes)` in [0, 1].
+sound and the marks that source separation leaves are cheap to imitate. Conventions: a clip is `(columns, mels)` float16
+dB of full scale, one column per 10 ms; a batch is `(batch, columns, mels)`; targets are `(batch, classes)` in [0, 1].
 """
 
 import csv
@@ -67,7 +67,9 @@ def load_real(folder: Path, folds: Iterable[int]) -> Clips:
         wave, mels = read_wave(path), []
         for speed in SPEEDS:
             ratio = Fraction(1 / speed).limit_denominator(25)
-            mels.append(mels_of(resample_poly(wave, ratio.numerator, ratio.denominator).astype(np.float32), spectrogram))
+            mels.append(
+                mels_of(resample_poly(wave, ratio.numerator, ratio.denominator).astype(np.float32), spectrogram)
+            )
         clips.add(mels, HEARD.index(word))
     return clips
 
@@ -85,10 +87,14 @@ def load_made(per_word: int, per_kind: int) -> tuple[Clips, Clips]:
 
 
 def crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """`columns` of a clip around a random active moment (within 25 dB of the loudest), silence where it is too short."""
+    """`columns` of a clip around a random active moment (within 25 dB of the loudest), silence if it is too short."""
     level = mels.max(1)
     active = np.flatnonzero(level > level.max() - 25)
-    start = int(rng.choice(active)) - int(rng.integers(0, columns)) if rng.random() < 0.9 else int(rng.integers(-columns // 4, len(mels)))
+    start = (
+        int(rng.choice(active)) - int(rng.integers(0, columns))
+        if rng.random() < 0.9
+        else int(rng.integers(-columns // 4, len(mels)))
+    )
     start = int(np.clip(start, 0, max(0, len(mels) - columns))) if rng.random() < 0.8 else start
     out = np.full((columns, mels.shape[1]), -100.0, np.float32)
     first, last = max(0, start), min(len(mels), start + columns)
@@ -132,7 +138,7 @@ def colour(decibels: Tensor, rng: np.random.Generator) -> Tensor:
 
 def room(power: Tensor, rng: np.random.Generator) -> Tensor:
     """Reverberation of power: every moment leaves an exponentially fading trail."""
-    count, columns, mels = power.shape
+    count = len(power)
     fade = torch.exp(-torch.arange(30) / _random(rng, 1.5, 10, count, 1))  # (batch, lag)
     fade = fade * _random(rng, 0.02, 0.3, count, 1) * _chance(rng, 0.3, count)[:, :, 0]
     fade[:, 0] = 1.0
@@ -154,17 +160,22 @@ def mix(power: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tenso
     both, alone = _chance(rng, 0.5, count)[:, :, 0], _chance(rng, 0.2, count)[:, :, 0]
     alone = alone & both
     mixed = both & ~alone
-    mask = power / (power + second + 1e-12)
-    blurred = F.avg_pool2d(mask[:, None], 5, 1, 2)[:, 0]
-    leak = _random(rng, 0.0, 0.1, count, 1, 1)
-    separated = (power + second) * ((0.5 * mask + 0.5 * blurred).square() + leak.square())
     heard_first = (1 - (-gap - 4).clamp(min=0) / 14).clamp(0.0, 1)
     heard_second = (1 - (gap - 4).clamp(min=0) / 14).clamp(0.0, 1)
     union = torch.maximum(targets * heard_first, targets[other] * heard_second)
     part = 1 / (1 + 10 ** (-gap / 20))
     shares = torch.where(mixed, targets * part + targets[other] * (1 - part), targets)
-    power = torch.where(mixed[:, :, None], power + second, torch.where(alone[:, :, None], separated, power))
-    return power, torch.where(mixed, union, targets), shares
+    out = torch.where(both[:, :, None], power + second, power)
+    k = alone[:, 0]
+    out[k] *= separation_mask(power[k], second[k], rng)
+    return out, torch.where(mixed, union, targets), shares
+
+
+def separation_mask(power: Tensor, second: Tensor, rng: np.random.Generator) -> Tensor:
+    """Gain that an imperfect separator would give each cell of the mixture to keep the first sound."""
+    mask = power / (power + second + 1e-12)
+    blurred = F.avg_pool2d(mask[:, None], (1, 5), 1, (0, 2))[:, 0]
+    return (0.5 * mask + 0.5 * blurred).square() + _random(rng, 0.0, 0.1, len(power), 1, 1).square()
 
 
 def noise_floor(power: Tensor, rng: np.random.Generator) -> Tensor:

@@ -40,7 +40,7 @@ def _silence(seconds: float, rate: int) -> Signal:
 
 
 def dog(rng: Random, rate: int, seconds: float) -> Signal:
-    """Barks: a voice whose pitch jumps up and falls within a fifth of a second, with a hoarse breath, in ones to threes."""
+    """Barks: a hoarse voice whose pitch jumps up and falls within a fifth of a second, in ones to threes."""
     size, hoarse = rng.uniform(0.6, 1.6), rng.uniform(0.2, 1.0)
     pitch, length = rng.uniform(280, 620) / size, rng.uniform(0.1, 0.24) * size**0.5
     out, at, gap = _silence(seconds, rate), rng.uniform(0, 0.4), rng.uniform(0.05, 0.35)
@@ -137,7 +137,7 @@ def helicopter(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def chainsaw(rng: Random, rate: int, seconds: float) -> Signal:
-    """A two-stroke engine that idles near 50 Hz and screams near 150 Hz: firing pulses through a small muffler, and rasp."""
+    """A two-stroke engine, idling near 50 Hz and screaming near 150: pulses through a small muffler, and rasp."""
     n = frames_of(seconds, rate)
     throttle = np.clip(0.5 + rng.uniform(-0.3, 0.6) + 0.6 * wander(rng, n, rate, rng.uniform(0.3, 1.2)), 0, 1)
     pitch = (rng.uniform(38, 60) + rng.uniform(60, 120) * throttle) * (1 + 0.015 * wander(rng, n, rate, 25))
@@ -318,7 +318,7 @@ def car(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def train(rng: Random, rate: int, seconds: float) -> Signal:
-    """A steam whistle: a chord of three to five breathy pipes, swelling and drooping; sometimes wheels or steam below."""
+    """A steam whistle: a chord of three to five breathy pipes, swelling and drooping; sometimes steam below."""
     root, out = rng.uniform(230, 420), _silence(seconds, rate)
     chord = rng.choice(np.array([1, 1.19, 1.33, 1.5, 1.68, 2.0]), rng.integers(3, 6), replace=False)
     if rng.random() < 0.6:

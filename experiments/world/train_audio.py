@@ -3,8 +3,8 @@
     python -m experiments.world.train_audio --esc10 ../shared/esc10 --folds 1,2,3 --test 4 --out runs/audio/folds123
     python -m experiments.world.train_audio --esc10 ../shared/esc10 --folds 1,2,3,4 --out runs/audio/shipped
 
-Interrupt and start the same command again: it goes on from the last state in the folder. `experiments.world.measure_audio`
-calibrates and measures what comes out.
+Interrupt and start the same command again: it goes on from the last state in the folder.
+`experiments.world.measure_audio` calibrates and measures what comes out.
 """
 
 import argparse
