@@ -3,7 +3,7 @@
     python -m experiments.world.measure_audio --model runs/audio/folds123 --esc10 ../shared/esc10 --fold 4 --calibrate
 
 Calibration fits one temperature and an offset per class on real clips of `--fold`, on synthesised sounds and on
-distractors of odd seeds (training uses even ones). Its error on the same real clips is flattering, so it is also reported
+distractors of odd seeds (training uses even ones). Its error on the same real clips flatters, so it is also reported
 two-fold: fitted on one half, measured on the other. Seeds from 20001 up are for measuring only.
 """
 

@@ -1,0 +1,102 @@
+"""Captions of painted scenes and the tokenizer that reads them.
+
+A caption names every object and perhaps the backdrop, and never says where anything is.
+"""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.world.things import BACKDROPS, THINGS, WORDS
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
+
+PLACES: dict[str, tuple[str, ...]] = {
+    "meadow": ("in a meadow", "on a meadow", "in the grass"),
+    "sky": ("in the sky", "in the air"),
+    "beach": ("on a beach", "on the beach", "by the sea"),
+    "night": ("at night", "in the night"),
+    "room": ("in a room", "in the room"),
+    "forest": ("in a forest", "in the forest"),
+    "street": ("in a street", "on the street"),
+    "plain": ("on a plain background", "on plain ground"),
+}
+OPENINGS = ("", "a photo of", "a photo of", "a picture of", "a painting of", "an image of")
+FILLERS = ("beautiful nice lovely cute big small old little happy colourful bright my this that very with one "
+           "funny sweet great good new young dark loud quiet wild snow sun and river").split()  # fmt: skip
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+START, END = "<|startoftext|>", "<|endoftext|>"
+LENGTH = 77  # tokens, as in Stable Diffusion
+
+
+def caption(kinds: Sequence[int], backdrop: int, rng: random.Random) -> str:
+    """A caption for the objects `kinds` (indices into WORDS; -1 is empty) before `backdrop` (index into BACKDROPS)."""
+    names = [noun(kind, rng) for kind in kinds if kind >= 0]
+    rng.shuffle(names)
+    parts = [rng.choice(OPENINGS), listing(names, rng)]
+    if rng.random() < 0.6:
+        parts.append(rng.choice(PLACES[BACKDROPS[backdrop]]))
+    return " ".join(p for p in parts if p)
+
+
+def noun(kind: int, rng: random.Random) -> str:
+    thing = THINGS[kind]
+    name = thing.phrase if rng.random() < 0.2 else thing.word
+    if rng.random() < 0.08:  # words that mean nothing here: learn to read past them
+        name = f"{rng.choice(FILLERS) if rng.random() < 0.6 else nonsense(rng)} {name}"
+    article = rng.choices(("a", "", "the"), (0.55, 0.35, 0.1))[0]
+    if article == "a" and name[0] in "aeiou":
+        article = "an"
+    return f"{article} {name}".strip()
+
+
+def nonsense(rng: random.Random) -> str:
+    return "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 6)))
+
+
+def listing(names: Sequence[str], rng: random.Random) -> str:
+    if len(names) == 1:
+        return names[0]
+    comma = ", " if rng.random() < 0.5 else " and "
+    return comma.join(names[:-1]) + " and " + names[-1]
+
+
+def build_tokenizer() -> "CLIPTokenizer":
+    """A CLIPTokenizer whose byte-pair merges make every word of the captions one token; 77 tokens long.
+
+    Other words fall apart into letters and pieces, as in any CLIP.
+    """
+    from tokenizers import Tokenizer, models, trainers
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+    from transformers import CLIPTokenizer
+
+    phrases = [t.phrase for t in THINGS] + [p for places in PLACES.values() for p in places]
+    words = sorted({w for text in (*WORDS, *BACKDROPS, *phrases, *OPENINGS, *FILLERS, "a an the and two") for w in text.split()})
+    pieces = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    pieces.pre_tokenizer = WhitespaceSplit()
+    trainer = trainers.BpeTrainer(vocab_size=5000, min_frequency=1, end_of_word_suffix="</w>", show_progress=False)
+    pieces.train_from_iterator(words * 2, trainer)
+    merges = [tuple(m) for m in json.loads(pieces.to_str())["model"]["merges"]]
+    alphabet = byte_alphabet()
+    vocabulary = [*alphabet, *(c + "</w>" for c in alphabet), *("".join(m) for m in merges), START, END]
+    ids = {token: i for i, token in enumerate(dict.fromkeys(vocabulary))}
+    return CLIPTokenizer(vocab=ids, merges=merges, model_max_length=LENGTH, unk_token=END, pad_token=END)
+
+
+def byte_alphabet() -> list[str]:
+    """The 256 printable stand-ins of byte-level BPE (Radford et al. 2019), in CLIP's order."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = [b for b in range(256) if b not in printable]
+    return [chr(b) for b in printable] + [chr(256 + i) for i in range(len(rest))]
+
+
+def noun_positions(ids: Sequence[int], kinds: Sequence[int], word_ids: Sequence[int]) -> list[int]:
+    """For each slot the place of its word among the token `ids`; -1 for an empty slot. Twins share the first place."""
+    return [list(ids).index(word_ids[kind]) if kind >= 0 else -1 for kind in kinds]
+
+
+def save_tokenizer(folder: Path) -> None:
+    build_tokenizer().save_pretrained(folder)
