@@ -144,17 +144,15 @@ def train_embedder(
     checkpoint: str | os.PathLike | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> AudioEmbedder:
-    """Train `pipe.audio_embedder` in place for `settings.steps` steps; returned ready for inference.
+    """Train `pipe.audio_embedder` in place for `settings.steps` steps, or until the batches end; ready for inference.
 
     `batches(start)` yields the batches of the steps `start`, `start + 1`, ... (from 0). With `checkpoint` the state is
     written to that file every `save_every` steps and at the end, and a run that finds the file goes on from it:
     CheckpointError when it is of another run. Text encoder and UNet get no gradients; they are left as they were.
     """
     embedder, run = pipe.audio_embedder, _Run.begin(pipe.audio_embedder, settings)
-    start = run.load(checkpoint) if checkpoint is not None and Path(checkpoint).exists() else 0
-    scheduler = DDPMScheduler.from_config(
-        pipe.scheduler.config
-    )  # the same noise levels; knows velocity, as some do not
+    start = done = run.load(checkpoint) if checkpoint is not None and Path(checkpoint).exists() else 0
+    scheduler = DDPMScheduler.from_config(pipe.scheduler.config)  # same noise levels; some know no velocity
     names = label_embeddings(labels, pipe.tokenizer, pipe.text_encoder).to(pipe.unet.device)
     began, seen = time.monotonic(), 0
     embedder.train()
@@ -164,11 +162,13 @@ def train_embedder(
             with _random_state_of(settings.seed, step, pipe.unet.device):
                 terms = step_losses(pipe, embedder, scheduler, batch, names, settings.temperature)
                 losses = run.update(terms, step)
-            seen += len(batch.latents)
+            seen, done = seen + len(batch.latents), step + 1
             if progress is not None:
-                progress(Progress(step + 1, losses, seen / (time.monotonic() - began)))
-            if checkpoint is not None and ((step + 1) % settings.save_every == 0 or step + 1 == settings.steps):
-                run.save(checkpoint, step + 1)
+                progress(Progress(done, losses, seen / (time.monotonic() - began)))
+            if checkpoint is not None and done % settings.save_every == 0:
+                run.save(checkpoint, done)
+    if checkpoint is not None and done > start:
+        run.save(checkpoint, done)
     return run.finish()
 
 
