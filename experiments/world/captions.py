@@ -32,9 +32,12 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 LENGTH = 77  # tokens, as in Stable Diffusion
 
 
-def caption(kinds: Sequence[int], backdrop: int, rng: random.Random) -> str:
-    """A caption for the objects `kinds` (indices into WORDS; -1 is empty) before `backdrop` (index into BACKDROPS)."""
-    names = [noun(kind, rng) for kind in kinds if kind >= 0]
+def caption(kinds: Sequence[int], backdrop: int, rng: random.Random, heard: int | None = None) -> str:
+    """A caption for the objects `kinds` (indices into WORDS; -1 is empty) before `backdrop` (index into BACKDROPS).
+
+    Instead of the noun of slot `heard` it says `<audio>`.
+    """
+    names = [with_article("<audio>", rng) if s == heard else noun(k, rng) for s, k in enumerate(kinds) if k >= 0]
     rng.shuffle(names)
     parts = [rng.choice(OPENINGS), listing(names, rng)]
     if rng.random() < 0.6:
@@ -47,6 +50,10 @@ def noun(kind: int, rng: random.Random) -> str:
     name = thing.phrase if rng.random() < 0.2 else thing.word
     if rng.random() < 0.08:  # words that mean nothing here: learn to read past them
         name = f"{rng.choice(FILLERS) if rng.random() < 0.6 else nonsense(rng)} {name}"
+    return with_article(name, rng)
+
+
+def with_article(name: str, rng: random.Random) -> str:
     article = rng.choices(("a", "", "the"), (0.55, 0.35, 0.1))[0]
     if article == "a" and name[0] in "aeiou":
         article = "an"

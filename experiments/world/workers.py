@@ -47,8 +47,6 @@ def run(function: Callable[..., None], *args: Any, workers: int | None = None) -
         workers = torch.cuda.device_count() or min(os.cpu_count() or 1, 4)
     if workers == 1:
         return function(_worker(0, 1), *args)
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "1000000000")  # keep freed memory: page faults cost a fifth of a step
-    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "1000000000")
     port = 20000 + os.getpid() % 20000
     mp.spawn(_start, args=(workers, port, function, args), nprocs=workers)
 

@@ -1,0 +1,190 @@
+"""The figures of the model card: what an independent detector recognises in the mini checkpoint's pictures.
+
+    python -m experiments.world.measure --model audiotoken/mini --esc10 ESC10_FOLDER --out runs/measured
+    python -m experiments.world.measure --only speed        # time and memory of one picture, in a fresh process
+
+Text: 20 pictures of "a photo of a WORD" for each of 24 words. Sound: 20 pictures of "a photo of <audio>" for each class,
+from real fold-4 clips (only meaningful for audio parts trained without fold 4) and from synthesised clips.
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.world.things import HEARD, WORD_OF_ESC10, WORDS
+
+PICTURES = 20  # of each class
+BATCH = 10
+SEED = 1000
+
+
+def recognised(images: Sequence[Any]) -> list[str]:
+    """The word of the thing that covers most of each picture."""
+    import numpy as np
+    import torch
+
+    from experiments.world.detector import detect, load_detector
+
+    arrays = np.stack([np.asarray(image, np.float32) for image in images])  # (batch, 128, 128, 3)
+    batch = torch.from_numpy(arrays).permute(0, 3, 1, 2) / 127.5 - 1
+    return [WORDS[i] for i in detect(load_detector(), batch).top().tolist()]
+
+
+def measure(words: Sequence[str], draw: Callable[[str, int, int], list[Any]], out: Path, name: str) -> dict[str, Any]:
+    """`draw(word, first, count)` draws pictures first..first + count - 1 of a word; -> what each was recognised as."""
+    rows: dict[str, Any] = {}
+    for word in words:
+        images = [image for first in range(0, PICTURES, BATCH) for image in draw(word, first, BATCH)]
+        seen = recognised(images)
+        rows[word] = {"right": seen.count(word) / PICTURES, "seen": dict(Counter(seen).most_common())}
+        sheet(images, out / name / f"{word}.png")
+        print(f"{name} {word}: {100 * rows[word]['right']:.0f} %  {rows[word]['seen']}", flush=True)
+    rows["mean"] = {"right": sum(rows[w]["right"] for w in words) / len(words)}
+    return rows
+
+
+def sheet(images: Sequence[Any], path: Path, columns: int = 10) -> None:
+    from PIL import Image
+
+    width, height = images[0].size
+    canvas = Image.new("RGB", (width * columns, height * -(-len(images) // columns)))
+    for i, image in enumerate(images):
+        canvas.paste(image, (i % columns * width, i // columns * height))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.save(path)
+
+
+def article(word: str) -> str:
+    return ("an " if word[0] in "aeiou" else "a ") + word
+
+
+def from_text(pipe: Any, out: Path) -> dict[str, Any]:
+    def draw(word: str, first: int, count: int) -> list[Any]:
+        return pipe(prompt=f"a photo of {article(word)}", seed=SEED + first, num_images_per_prompt=count).images
+
+    return measure(WORDS, draw, out, "text")
+
+
+def from_clips(pipe: Any, clips: dict[str, list[tuple[Any, int | None]]], out: Path, name: str) -> dict[str, Any]:
+    """Pictures of recordings `(path or signal, rate)`; also how often the encoder's first guess is right."""
+
+    def draw(word: str, first: int, count: int) -> list[Any]:
+        chosen = [clips[word][i % len(clips[word])] for i in range(first, first + count)]
+        images = []
+        for i, (clip, rate) in enumerate(chosen, start=first):
+            images += pipe(clip, rate=rate, seed=SEED + i).images
+        return images
+
+    rows = measure(list(clips), draw, out, name)
+    heard = {word: [pipe.hear(clip, rate)[0][0] == word for clip, rate in clips[word]] for word in clips}
+    for word, right in heard.items():
+        rows[word]["heard"] = sum(right) / len(right)
+    rows["mean"]["heard"] = sum(map(sum, heard.values())) / sum(map(len, heard.values()))
+    return rows
+
+
+def real_clips(esc10: Path, fold: int) -> dict[str, list[tuple[Any, int | None]]]:
+    clips: dict[str, list[tuple[Any, int | None]]] = {word: [] for word in WORD_OF_ESC10.values()}
+    with open(esc10 / "metadata.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            if int(row["fold"]) == fold:
+                clips[WORD_OF_ESC10[row["label"]]].append((str(esc10 / row["path"]), None))
+    return clips
+
+
+def made_clips(count: int = 10) -> dict[str, list[tuple[Any, int | None]]]:
+    """Synthesised clips of seeds that trained nothing."""
+    from experiments.world.sounds import synthesise
+
+    rate = 22050
+    return {w: [(synthesise(w, rate, 4.0, 900_000 + i), rate) for i in range(count)] for w in HEARD}
+
+
+def speed(model: str) -> dict[str, Any]:
+    """Seconds to load, seconds of a picture of 20 steps from a sound, and the most memory held, on this machine."""
+    start = time.perf_counter()
+    import torch
+
+    from audiotoken.pipeline import AudioTokenPipeline
+    from experiments.world.sounds import synthesise
+
+    imports = time.perf_counter() - start
+    pipe = AudioTokenPipeline.from_pretrained(model)
+    pipe.set_progress_bar_config(disable=True)
+    load = time.perf_counter() - start
+    clip, pictures = synthesise("dog", 22050, 5.0, 1), []
+    for seed in range(4):
+        start = time.perf_counter()
+        pipe(clip, rate=22050, seed=seed, num_inference_steps=20)
+        pictures.append(time.perf_counter() - start)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return {
+        "imports_s": round(imports, 2),
+        "load_s": round(load, 2),
+        "first_picture_s": round(pictures[0], 2),
+        "picture_s": round(sorted(pictures)[1], 2),
+        "memory_gib": round(memory, 2),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 1),
+        "machine": platform.machine(),
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Markdown: a row a word."""
+    kinds = [k for k in ("text", "real", "made") if k in figures]
+    names = {"text": "text prompt", "real": "real clip, fold 4", "made": "synthesised clip"}
+    head = ["word"] + [h for k in kinds for h in ([names[k]] if k == "text" else [names[k], "heard"])]
+    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
+    for word in (*WORDS, "mean"):
+        cells = [word]
+        for kind in kinds:
+            row = figures[kind].get(word, {})
+            wanted = ("right",) if kind == "text" else ("right", "heard")
+            cells += [f"{100 * row[w]:.0f} %" if w in row else "" for w in wanted]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--esc10", type=Path, default=None, help="folder of ESC-10 with metadata.csv")
+    parser.add_argument("--fold", type=int, default=4)
+    parser.add_argument("--out", type=Path, default=Path("runs/measured"))
+    parser.add_argument("--only", nargs="*", choices=("text", "real", "made", "speed"), default=None)
+    args = parser.parse_args()
+    wanted = args.only or [k for k in ("text", "real", "made", "speed") if k != "real" or args.esc10]
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / "measured.json"
+    figures = json.loads(path.read_text()) if path.exists() else {}
+    if "speed" in wanted:  # first, while the process holds nothing else
+        figures["speed"] = speed(args.model)
+    if {"text", "real", "made"} & set(wanted):
+        from audiotoken.pipeline import AudioTokenPipeline
+
+        pipe = AudioTokenPipeline.from_pretrained(args.model)
+        pipe.set_progress_bar_config(disable=True)
+        if "text" in wanted:
+            figures["text"] = from_text(pipe, args.out)
+        if "real" in wanted:
+            figures["real"] = from_clips(pipe, real_clips(args.esc10, args.fold), args.out, "real")
+        if "made" in wanted:
+            figures["made"] = from_clips(pipe, made_clips(), args.out, "made")
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+    (args.out / "measured.md").write_text(table(figures))
+    print(table(figures))
+    print(json.dumps(figures.get("speed", {})))
+
+
+if __name__ == "__main__":
+    main()
