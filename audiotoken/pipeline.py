@@ -160,13 +160,13 @@ class AudioTokenPipeline(StableDiffusionPipeline):
         scores = self.audio_encoder.probabilities(waveform)[0].tolist()
         return sorted(zip(self.audio_encoder.labels, scores, strict=True), key=lambda heard: -heard[1])
 
-    def to(self, *args: Any, **kwargs: Any) -> "AudioTokenPipeline":
-        """As in diffusers; a dtype leaves the audio parts in float32, without rounding them on the way."""
-        kept = [(part, part.state_dict()) for part in map(self.components.get, EARS) if part is not None]
-        super().to(*args, **kwargs)
-        for part, weights in kept:
-            if part.dtype != torch.float32:
-                part.float().load_state_dict(weights)
+    def to(self, *args: Any, dtype: torch.dtype | None = None, **kwargs: Any) -> "AudioTokenPipeline":
+        """As in diffusers; the audio parts go to the device, but stay in float32."""
+        dtype = next((each for each in args if isinstance(each, torch.dtype)), dtype)
+        super().to(*(each for each in args if not isinstance(each, torch.dtype)), **kwargs)
+        for name, part in self.components.items():
+            if dtype is not None and isinstance(part, torch.nn.Module) and name not in EARS:
+                part.to(dtype)
         return self
 
     @property
