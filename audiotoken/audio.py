@@ -5,29 +5,27 @@ Everything that cannot be heard is refused here, once, with an `AudioError` that
 """
 
 import os
-import stat
-import struct
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiotoken.audio_file import AudioError, read_file
+
+__all__ = ["AudioError", "Recording", "as_recording", "load_audio", "resample", "to_mono"]
+
 SILENCE = 1e-4  # -80 dB below full scale: quieter than the dither of a 16-bit file, so nobody made this sound
 RATES = (100, 1_000_000)  # Hz; outside, the number is a broken header, not a recorder
 MAX_SECONDS = 600.0
-KINDS = "a WAV, FLAC, OGG or MP3 file, or a video (MP4, MKV, WebM) with sound"
 
 Recording = NDArray[np.float32]
 
 
-class AudioError(ValueError):
-    """A recording that cannot be used; the message is one sentence: what came, what is wanted, what to do."""
-
-
-def load_audio(path: str | os.PathLike, rate: int | None = None, *, max_seconds: float = MAX_SECONDS):
+def load_audio(
+    path: str | os.PathLike, rate: int | None = None, *, max_seconds: float = MAX_SECONDS
+) -> tuple[Recording, int]:
     """Read a sound file, or the sound of a video -> (recording `(channels, frames)` float32 in [-1, 1], rate in Hz).
 
     Without `rate` the file's own is kept, with it the recording is resampled. Float files louder than full scale are
@@ -39,16 +37,15 @@ def load_audio(path: str | os.PathLike, rate: int | None = None, *, max_seconds:
     """
     path = Path(path)
     try:
-        with _open(path) as file:
-            recording, own_rate = _read(file, path, max_seconds)
+        samples, own_rate = read_file(path, max_seconds)
     except AudioError as error:
         raise AudioError(f"Cannot hear {path}: {error}") from None
-    except OSError as error:
-        raise AudioError(f"Cannot hear {path}: {error.strerror or error}; check the file and the disk.") from None
-    return as_recording(recording, own_rate, resample_to=rate, name=str(path))
+    return as_recording(samples, own_rate, resample_to=rate, name=str(path))
 
 
-def as_recording(audio: Any, rate: int | None = None, *, resample_to: int | None = None, name: str = "the recording"):
+def as_recording(
+    audio: Any, rate: int | None = None, *, resample_to: int | None = None, name: str = "the recording"
+) -> tuple[Recording, int]:
     """A path, or an array `(frames,)` or `(channels, frames)` with its `rate` -> (recording, rate), checked.
 
     The door of everything that takes sound: numpy and torch, float (any level) and integer (full scale of its type).
@@ -62,7 +59,7 @@ def as_recording(audio: Any, rate: int | None = None, *, resample_to: int | None
     _check_rate(rate, name)
     recording = _normalised(_shaped(_to_float(audio, name), name), name)
     if resample_to is not None and resample_to != rate:
-        _check_rate(resample_to, "the wanted rate")
+        _check_rate(resample_to, "the resampled recording")
         recording, rate = resample(recording, rate, resample_to), resample_to
     return recording, int(rate)
 
@@ -89,152 +86,10 @@ def resample(recording: Recording, rate: int, wanted: int) -> Recording:
     return np.clip(out, -1.0, 1.0).astype(np.float32)  # ringing may pass full scale by a little
 
 
-def _open(path: Path) -> BinaryIO:
-    """The file, opened, or a sentence that says why not."""
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise AudioError(f"it is a folder; give {KINDS}.")
-        if not stat.S_ISREG(mode):
-            raise AudioError("it is not a plain file; save the sound to a file first.")
-        if path.stat().st_size == 0:
-            raise AudioError("the file is empty (0 bytes); record or copy it again.")
-        return path.open("rb")
-    except FileNotFoundError:
-        raise AudioError("there is no such file; check the spelling and the folder.") from None
-    except PermissionError:
-        raise AudioError("no permission to read it; change its permissions or copy it.") from None
-    except ValueError as error:
-        if isinstance(error, AudioError):
-            raise
-        raise AudioError(f"the path is not valid ({error}); check the spelling.") from None
-
-
-def _read(file: BinaryIO, path: Path, max_seconds: float) -> tuple[NDArray, int]:
-    """libsndfile first, FFmpeg for what it refuses -> ((channels, frames), rate)."""
-    import soundfile
-
-    _check_whole(file)
-    try:
-        sound = soundfile.SoundFile(file)
-    except (soundfile.LibsndfileError, TypeError, ValueError):  # TypeError: soundfile wants a `.raw` described
-        file.seek(0)
-        return _read_av(file, max_seconds)
-    with sound:
-        promised = sound.frames / sound.samplerate if sound.frames < 2**62 else 0.0  # 2**63 - 1: length unknown
-        _check_length(promised, max_seconds)
-        try:
-            blocks = list(_blocks(sound, max_seconds))
-        except soundfile.LibsndfileError as error:
-            raise AudioError(f"it breaks off or is damaged ({error.error_string}); copy or record it again.") from None
-        read = sum(map(len, blocks))
-        _check_promise(read / sound.samplerate, promised)
-        if not read:
-            raise AudioError("it holds no sound, its length is zero; record or copy it again.")
-        return np.concatenate(blocks).T, sound.samplerate
-
-
-def _blocks(sound: Any, max_seconds: float) -> Iterator[NDArray]:
-    """(frames, channels) until the end, so that a header that promises the moon does not fill the memory."""
-    read = 0
-    while len(block := sound.read(1 << 18, dtype="float32", always_2d=True)):
-        read += len(block)
-        _check_length(read / sound.samplerate, max_seconds)
-        yield block
-
-
-def _read_av(file: BinaryIO, max_seconds: float) -> tuple[NDArray, int]:
-    """The first audio track of whatever FFmpeg opens -> ((channels, frames), rate)."""
-    import av
-
-    try:
-        # no protocol: a playlist must not open other files or hosts
-        with av.open(file, options={"protocol_whitelist": "none"}) as container:
-            if not container.streams.audio:
-                raise AudioError(f"there is no audio track in it; give {KINDS}.")
-            return _decode(container, max_seconds)
-    except (av.FFmpegError, EOFError, OSError, ValueError, IndexError) as error:
-        if isinstance(error, AudioError):
-            raise
-        raise AudioError(f"it is damaged, truncated or not a sound; give {KINDS}.") from None
-
-
-def _decode(container: Any, max_seconds: float) -> tuple[NDArray, int]:
-    """The audio track of an open container, with its own rate and channels."""
-    import av
-
-    track, resampler = container.streams.best("audio") or container.streams.audio[0], None
-    blocks, read, end = [], 0, 0.0
-    for packet in container.demux():
-        if packet.pts is not None:
-            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        if packet.stream_index != track.index:
-            continue
-        for frame in packet.decode():
-            if resampler is None:
-                resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)
-            for piece in resampler.resample(frame):
-                blocks.append(piece.to_ndarray())
-                read += piece.samples
-            _check_length(read / resampler.rate, max_seconds)
-    if not read or resampler is None:
-        raise AudioError("its audio track holds no sound; record or copy it again.")
-    if container.duration and {"matroska", "mp4"} & set(container.format.name.split(",")):  # other headers only guess
-        first = max(container.start_time or 0, 0) / 1e6
-        _check_promise(end - first, container.duration / 1e6)
-    return np.concatenate(blocks, axis=1), resampler.rate
-
-
-def _check_whole(file: BinaryIO) -> None:
-    """Refuse a WAV or OGG that was cut: libsndfile plays what is left of those without a word."""
-    head = file.read(12)
-    if head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE":
-        missing = _wav_bytes_missing(file)
-        if missing > 0:
-            raise AudioError(f"it is truncated, {missing} bytes are missing at its end; copy or record it again.")
-    elif head[:4] == b"OggS" and not _ogg_ends(file):
-        raise AudioError("it is truncated, the stream has no last page; copy or record it again.")
-    file.seek(0)
-
-
-def _wav_bytes_missing(file: BinaryIO) -> int:
-    """How many bytes the data chunk promises beyond the end of the file; 0 for a stream of unknown length."""
-    size = os.fstat(file.fileno()).st_size
-    while len(chunk := file.read(8)) == 8:
-        name, length = struct.unpack("<4sI", chunk)
-        if name == b"data":
-            streamed = length >= 0x7FFFF000  # what recorders write into a pipe, and RF64, whose length is elsewhere
-            return 0 if streamed else file.tell() + length - size
-        file.seek(length + length % 2, os.SEEK_CUR)
-    return 0
-
-
-def _ogg_ends(file: BinaryIO) -> bool:
-    """Does the last page (RFC 3533, at most 65,307 bytes) end the stream, and is it there as a whole?"""
-    size = os.fstat(file.fileno()).st_size
-    file.seek(max(0, size - 2 * 65_307))
-    tail = file.read()
-    at = tail.rfind(b"OggS")
-    if at < 0 or len(tail) < at + 27 or len(tail) < at + 27 + tail[at + 26]:
-        return False
-    lengths = tail[at + 27 : at + 27 + tail[at + 26]]
-    return bool(tail[at + 5] & 4) and len(tail) >= at + 27 + len(lengths) + sum(lengths)
-
-
-def _check_promise(seconds: float, promised: float) -> None:
-    if seconds < promised - 0.1:  # containers round, encoders pad
-        raise AudioError(f"it is truncated, {seconds:.2f} of {promised:.2f} s are there; copy or record it again.")
-
-
-def _check_length(seconds: float, max_seconds: float) -> None:
-    if seconds > max_seconds:
-        raise AudioError(f"it lasts longer than {max_seconds:g} s; cut the part you mean, or raise max_seconds.")
-
-
 def _check_rate(rate: Any, name: str) -> None:
     whole = isinstance(rate, int | np.integer) and not isinstance(rate, bool)
     if not whole or not RATES[0] <= rate <= RATES[1]:
-        raise AudioError(f"Cannot hear {name}: got a rate of {rate!r}, want a whole number of Hz, such as 16000.")
+        raise AudioError(f"Got a rate of {rate!r} for {name}, want a whole number of Hz, such as 16000.")
 
 
 def _to_float(audio: Any, name: str) -> Recording:
@@ -258,7 +113,10 @@ def _shaped(audio: Recording, name: str) -> Recording:
     if recording.ndim != 2 or recording.size == 0:
         raise AudioError(f"Cannot hear {name}: got {audio.shape}, want (channels, frames) or (frames,), not empty.")
     if recording.shape[0] > recording.shape[1]:
-        raise AudioError(f"Cannot hear {name}: got {audio.shape}, want (channels, frames); transpose the array.")
+        raise AudioError(
+            f"Cannot hear {name}: got {audio.shape}, want (channels, frames) with more frames than channels; "
+            "transpose the array, or record longer."
+        )
     return recording
 
 

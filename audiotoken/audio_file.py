@@ -1,0 +1,174 @@
+"""Sound files and videos -> samples, as they are; what cannot be read whole is refused with a sentence.
+
+libsndfile reads WAV, FLAC, OGG and MP3; FFmpeg (PyAV) whatever that refuses. Samples are (channels, frames); a message
+here is the second half of a sentence, `load_audio` puts the name of the file before it.
+"""
+
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+KINDS = "a WAV, FLAC, OGG or MP3 file, or a video (MP4, MKV, WebM) with sound"
+
+
+class AudioError(ValueError):
+    """A recording that cannot be used; the message is one sentence: what came, what is wanted, what to do."""
+
+
+def read_file(path: Path, max_seconds: float) -> tuple[NDArray, int]:
+    """The samples (channels, frames) as they are, at most `max_seconds` of them, and their rate in Hz."""
+    try:
+        with _open(path) as file:
+            return _read(file, max_seconds)
+    except AudioError:
+        raise
+    except OSError as error:
+        raise AudioError(f"{error.strerror or error}; check the file and the disk.") from None
+
+
+def _open(path: Path) -> BinaryIO:
+    """The file, opened, or a sentence that says why not."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise AudioError(f"it is a folder; give {KINDS}.")
+        if not stat.S_ISREG(mode):
+            raise AudioError("it is not a plain file; save the sound to a file first.")
+        if path.stat().st_size == 0:
+            raise AudioError("the file is empty (0 bytes); record or copy it again.")
+        return path.open("rb")
+    except FileNotFoundError:
+        raise AudioError("there is no such file; check the spelling and the folder.") from None
+    except PermissionError:
+        raise AudioError("no permission to read it; change its permissions or copy it.") from None
+    except ValueError as error:
+        if isinstance(error, AudioError):
+            raise
+        raise AudioError(f"the path is not valid ({error}); check the spelling.") from None
+
+
+def _read(file: BinaryIO, max_seconds: float) -> tuple[NDArray, int]:
+    """libsndfile first, FFmpeg for what it refuses -> ((channels, frames), rate)."""
+    import soundfile
+
+    _check_whole(file)
+    try:
+        sound = soundfile.SoundFile(file)
+    except (soundfile.LibsndfileError, TypeError, ValueError):  # TypeError: soundfile wants a `.raw` described
+        file.seek(0)
+        return _read_av(file, max_seconds)
+    with sound:
+        promised = sound.frames / sound.samplerate if sound.frames < 2**62 else 0.0  # 2**63 - 1: length unknown
+        _check_length(promised, max_seconds)
+        try:
+            blocks = list(_blocks(sound, max_seconds))
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"it breaks off or is damaged ({error.error_string}); copy or record it again.") from None
+        read = sum(map(len, blocks))
+        _check_promise(read / sound.samplerate, promised)
+        if not read:
+            raise AudioError("it holds no sound, its length is zero; record or copy it again.")
+        return np.concatenate(blocks).T, sound.samplerate
+
+
+def _blocks(sound: Any, max_seconds: float) -> Iterator[NDArray]:
+    """(frames, channels) until the end, so that a header that promises the moon does not fill the memory."""
+    read = 0
+    while len(block := sound.read(1 << 18, dtype="float32", always_2d=True)):
+        read += len(block)
+        _check_length(read / sound.samplerate, max_seconds)
+        yield block
+
+
+def _read_av(file: BinaryIO, max_seconds: float) -> tuple[NDArray, int]:
+    """The first audio track of whatever FFmpeg opens -> ((channels, frames), rate)."""
+    import av
+
+    try:
+        # no protocol: a playlist must not open other files or hosts
+        with av.open(file, options={"protocol_whitelist": "none"}) as container:
+            if not container.streams.audio:
+                raise AudioError(f"there is no audio track in it; give {KINDS}.")
+            return _decode(container, max_seconds)
+    except (av.FFmpegError, EOFError, OSError, ValueError, IndexError) as error:
+        if isinstance(error, AudioError):
+            raise
+        raise AudioError(f"it is damaged, truncated or not a sound; give {KINDS}.") from None
+
+
+def _decode(container: Any, max_seconds: float) -> tuple[NDArray, int]:
+    """The audio track of an open container, with its own rate and channels."""
+    import av
+
+    track, resampler = container.streams.best("audio") or container.streams.audio[0], None
+    blocks, read, end = [], 0, 0.0
+    for packet in container.demux():
+        if packet.pts is not None:
+            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        if packet.stream_index != track.index:
+            continue
+        for frame in packet.decode():
+            if resampler is None:
+                resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)
+            for piece in resampler.resample(frame):
+                blocks.append(piece.to_ndarray())
+                read += piece.samples
+            _check_length(read / resampler.rate, max_seconds)
+    if not read or resampler is None:
+        raise AudioError("its audio track holds no sound; record or copy it again.")
+    if container.duration and {"matroska", "mp4"} & set(container.format.name.split(",")):  # other headers only guess
+        first = max(container.start_time or 0, 0) / 1e6
+        _check_promise(end - first, container.duration / 1e6)
+    return np.concatenate(blocks, axis=1), resampler.rate
+
+
+def _check_whole(file: BinaryIO) -> None:
+    """Refuse a WAV or OGG that was cut: libsndfile plays what is left of those without a word."""
+    head = file.read(12)
+    if head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE":
+        missing = _wav_bytes_missing(file)
+        if missing > 0:
+            raise AudioError(f"it is truncated, {missing} bytes are missing at its end; copy or record it again.")
+    elif head[:4] == b"OggS" and not _ogg_ends(file):
+        raise AudioError("it is truncated, the stream has no last page; copy or record it again.")
+    file.seek(0)
+
+
+def _wav_bytes_missing(file: BinaryIO) -> int:
+    """How many bytes the data chunk promises beyond the end of the file; 0 for a stream of unknown length."""
+    size = os.fstat(file.fileno()).st_size
+    while len(chunk := file.read(8)) == 8:
+        name, length = struct.unpack("<4sI", chunk)
+        if name == b"data":
+            streamed = length >= 0x7FFFF000  # what recorders write into a pipe, and RF64, whose length is elsewhere
+            return 0 if streamed else file.tell() + length - size
+        file.seek(length + length % 2, os.SEEK_CUR)
+    return 0
+
+
+def _ogg_ends(file: BinaryIO) -> bool:
+    """Does the last page (RFC 3533, at most 65,307 bytes) end the stream, and is it there as a whole?"""
+    size = os.fstat(file.fileno()).st_size
+    file.seek(max(0, size - 2 * 65_307))
+    tail = file.read()
+    at = tail.rfind(b"OggS")
+    if at < 0 or len(tail) < at + 27 or len(tail) < at + 27 + tail[at + 26]:
+        return False
+    lengths = tail[at + 27 : at + 27 + tail[at + 26]]
+    return bool(tail[at + 5] & 4) and len(tail) >= at + 27 + len(lengths) + sum(lengths)
+
+
+def _check_promise(seconds: float, promised: float) -> None:
+    if seconds < promised - 0.1:  # containers round, encoders pad
+        raise AudioError(f"it is truncated, {seconds:.2f} of {promised:.2f} s are there; copy or record it again.")
+
+
+def _check_length(seconds: float, max_seconds: float) -> None:
+    if seconds > max_seconds:
+        raise AudioError(f"it lasts longer than {max_seconds:g} s; cut the part you mean, or raise max_seconds.")
