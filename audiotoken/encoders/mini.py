@@ -122,9 +122,10 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         """(batch, frames) at `rate` -> (batch, classes) in [0, 1], calibrated, independent per class."""
         decibels = self._decibels(waveform)
         scores = self.score(self.embed(normalise(decibels))).float()  # (batch, time, classes)
-        level = loudness(F.avg_pool1d(decibels.transpose(1, 2), BLOCK).transpose(1, 2))[:, : scores.shape[1]]
-        pooled = self.pool_windows(scores, level)
-        heard = (loudness(decibels).amax(1) > QUIET)[:, None]
+        level = loudness(decibels)
+        blocks = F.max_pool1d(level[:, None], BLOCK, ceil_mode=True)[:, 0, : scores.shape[1]]
+        pooled = self.pool_windows(scores, blocks)
+        heard = (level.amax(1) > QUIET)[:, None]
         return torch.sigmoid(pooled * self.scale.float() + self.offset.float()) * heard
 
     def embed(self, spectrogram: Tensor) -> Tensor:

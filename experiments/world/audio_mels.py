@@ -24,7 +24,7 @@ from experiments.world.things import HEARD, WORD_OF_ESC10
 
 SPEEDS = (0.8, 0.9, 1.0, 1.12, 1.25)
 RATE, MELS = 16000, 128
-TONAL = ("dog", "rooster", "baby", "person", "chainsaw")  # turned upside down these are something else
+TONAL = ("dog", "rooster", "baby", "person", "chainsaw")  # upside down or out of step these are something else
 
 
 @dataclass
@@ -84,6 +84,15 @@ def load_made(per_word: int, per_kind: int) -> tuple[Clips, Clips]:
         for seed in range(per_kind):
             others.add([mels_of(distractor(RATE, 5.0, 2 * seed, kind=kind), spectrogram)], -1)
     return words, others
+
+
+def load_others(folder: Path) -> Clips:
+    """Recordings of none of the things, at most five seconds of each."""
+    spectrogram, clips = MelSpectrogram(RATE, MELS), Clips()
+    for path in sorted(p for p in folder.iterdir() if p.suffix in (".wav", ".flac", ".ogg", ".mp3")):
+        wave = read_wave(path)[: 5 * RATE]
+        clips.add([mels_of(np.pad(wave, (0, max(0, RATE // 4 - len(wave)))), spectrogram)], -1)
+    return clips
 
 
 def crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -200,6 +209,28 @@ def blank(spectrogram: Tensor, rng: np.random.Generator) -> Tensor:
     return torch.where(keep, spectrogram, 2.0 - FLOOR / 20)
 
 
+def estrange(decibels: Tensor, rng: np.random.Generator) -> Tensor:
+    """Real recordings made into nothing known: upside down, two octaves off, bands out of step, or far too slow."""
+    out = []
+    for clip in decibels:
+        kind, columns = rng.integers(4), clip.shape[0]
+        if kind == 0:
+            clip = clip.flip(1)
+        elif kind == 1:
+            bands = int(rng.choice([-1, 1]) * rng.integers(28, 50))
+            clip = torch.roll(clip, bands, 1)
+            clip[:, slice(0, bands) if bands > 0 else slice(bands, None)] = -100.0
+        elif kind == 2:
+            edges = np.sort(rng.choice(np.arange(12, MELS - 12), 5, replace=False))
+            parts = torch.tensor_split(clip, torch.from_numpy(edges), 1)
+            clip = torch.cat([torch.roll(p, int(rng.integers(columns)), 0) for p in parts], 1)
+        else:
+            part = clip[: max(8, int(columns * rng.uniform(0.2, 0.35)))]
+            clip = F.interpolate(part.T[None], columns, mode="linear")[0].T
+        out.append(clip)
+    return torch.stack(out)
+
+
 @dataclass
 class Supply:
     """Where batches come from: `batch(step)` depends on the seed and the step only, so training resumes exactly."""
@@ -214,7 +245,7 @@ class Supply:
         """Normalised spectrograms (batch, columns, mels), targets and shares (batch, classes)."""
         rng = np.random.default_rng([self.seed, step])
         columns = 16 * int(rng.choice([6, 8, 12, 16, 16, 20, 24, 26]))  # 1 to 4.2 s
-        half, quarter = self.size * 9 // 16, self.size // 4
+        half, quarter, strange = self.size // 2, self.size // 4, self.size // 10
         real_words = set(self.real.classes)
         plain = [i for i, c in enumerate(self.words.classes) if c in real_words]
         only = [i for i, c in enumerate(self.words.classes) if c not in real_words]
@@ -223,10 +254,10 @@ class Supply:
         parts = [draw(self.real, half, columns, rng, list(range(len(self.real.classes))))]
         parts.append(draw(self.words, few, columns, rng, plain))
         parts.append(draw(self.words, quarter - few, columns, rng, only))
-        parts.append(draw(self.others, self.size - half - quarter - 1, columns, rng, nothing))
+        parts.append(draw(self.others, self.size - half - quarter - strange, columns, rng, nothing))
         tonal = [i for i, c in enumerate(self.real.classes) if HEARD[c] in TONAL]
-        odd, _ = draw(self.real, 1, columns, rng, tonal)
-        parts.append((odd.flip(2), torch.zeros(1, len(HEARD))))
+        odd, _ = draw(self.real, strange, columns, rng, tonal)
+        parts.append((estrange(odd, rng), torch.zeros(strange, len(HEARD))))
         decibels, targets = (torch.cat(x) for x in zip(*parts, strict=True))
         power = 10 ** (colour(decibels, rng) / 10)
         power, targets, shares = mix(room(power, rng), targets, rng)

@@ -45,7 +45,8 @@ def noise(rng: Random, rate: int, seconds: float) -> Signal:
     """Steady noise of any colour."""
     n = frames_of(seconds, rate)
     out = coloured_noise(rng, n, rng.uniform(-0.5, 2.5))
-    return band(out, rate, *sorted(rng.uniform(50, 7500, 2)), 1) if rng.random() < 0.4 else out
+    low, high = sorted(rng.uniform(50, 7500, 2))
+    return band(out, rate, low, high, 1) if rng.random() < 0.4 else out
 
 
 def hum(rng: Random, rate: int, seconds: float) -> Signal:
@@ -295,7 +296,7 @@ def scraps(rng: Random, rate: int, seconds: float) -> Signal:
                 n, rate, [(centre * r, rng.uniform(0.1, 0.6) * length, 1.0) for r in rng.uniform(0.5, 5, 5)], rng
             )
         elif kind == 1:
-            grain = harmonics(f, rate, rng.uniform(0.3, 2), rng.integers(1, 20))
+            grain = harmonics(f, rate, rng.uniform(0.3, 2), int(rng.integers(1, 20)))
         elif kind == 2:
             grain = band(coloured_noise(rng, n, rng.uniform(0, 2)), rate, 0.6 * centre, 1.8 * centre)
         else:
@@ -309,6 +310,67 @@ def scraps(rng: Random, rate: int, seconds: float) -> Signal:
         )
         place(out, loudness(grain) * shape, at, rate, rng.uniform(0.3, 1))
     return out
+
+
+def creature(rng: Random, rate: int, seconds: float) -> Signal:
+    """A voice of no animal in particular: any pitch, contour, tremor, throat, hoarseness and rhythm."""
+    out, pitch, length = np.zeros(frames_of(seconds, rate)), 10 ** rng.uniform(1.8, 3.2), rng.uniform(0.12, 1.6)
+    contour, tilt, hoarse = 2 ** rng.normal(0, 0.25, 4), rng.uniform(0.2, 1.6), rng.uniform(0, 1.5)
+    speed, depth, shake = rng.uniform(3, 30), rng.uniform(0, 0.08), rng.uniform(0, 0.8) * (rng.random() < 0.5)
+    throat = [(f, rng.uniform(0.1, 0.3) * f, rng.uniform(0.3, 1)) for f in np.sort(10 ** rng.uniform(2.3, 3.7, 3))]
+    for at in onsets(rng, seconds, length + 0.05, length + 1.5, rng.uniform(0, 0.4)):
+        n = frames_of(length * rng.uniform(0.8, 1.2), rate)
+        tremor = np.sin(2 * np.pi * speed * np.arange(n) / rate)
+        f0 = pitch * curve(n, *contour) * (1 + depth * tremor + 0.01 * wander(rng, n, rate, 40))
+        voice = (harmonics(f0, rate, tilt) + hoarse * coloured_noise(rng, n)) * (1 + shake * tremor)
+        shape = hold(n, rate, rng.uniform(0.02, 0.4) * length, rng.uniform(0.1, 0.5) * length)
+        place(out, loudness(formants(voice, rate, throat) + 0.05 * voice) * shape, at, rate, rng.uniform(0.5, 1))
+    return out
+
+
+def machine(rng: Random, rate: int, seconds: float) -> Signal:
+    """A motor of no sort in particular: partials on any speed that drifts or starts, gears, a load, rushing air."""
+    n = frames_of(seconds, rate)
+    speed = np.clip(1 + rng.uniform(0, 0.4) * wander(rng, n, rate, rng.uniform(0.2, 2)), 0.2, 2)
+    out = np.zeros(n)
+    for _ in range(rng.integers(1, 4)):
+        out += rng.uniform(0.2, 1) * loudness(
+            harmonics(10 ** rng.uniform(1.7, 3.2) * speed, rate, rng.uniform(0.3, 1.8), 24)
+        )
+    load = 1 + rng.uniform(0, 0.9) * np.sin(2 * np.pi * np.cumsum(rng.uniform(1, 40) * speed) / rate)
+    air = loudness(
+        band(coloured_noise(rng, n, rng.uniform(0, 1.5)), rate, rng.uniform(80, 1500), rng.uniform(2500, 7500), 1)
+    )
+    return (out + rng.uniform(0, 1.5) * air) * load * speed ** rng.uniform(0, 2)
+
+
+def strokes(rng: Random, rate: int, seconds: float) -> Signal:
+    """Rubbing, brushing, breathing, sweeping: strokes of noise in a rhythm, to and fro unlike."""
+    out, length = np.zeros(frames_of(seconds, rate)), 10 ** rng.uniform(-1.0, 0.3)
+    bands = [np.sort(10 ** rng.uniform(2.2, 3.9, 2)) for _ in range(2)]
+    grain, depth = rng.uniform(15, 200), rng.uniform(0, 1)
+    for k, at in enumerate(onsets(rng, seconds, 1.05 * length, 2.5 * length, rng.uniform(0, 0.2))):
+        n = frames_of(length, rate)
+        low, high = bands[k % 2]
+        rub = band(coloured_noise(rng, n, rng.uniform(0, 1)), rate, low, max(high, 1.5 * low))
+        rub = rub * (1 + depth * np.sin(2 * np.pi * np.cumsum(grain * curve(n, 0.6, 1.2, 0.6)) / rate))
+        shape = hold(n, rate, rng.uniform(0.1, 0.6) * length, rng.uniform(0.1, 0.6) * length)
+        place(out, loudness(rub) * shape, at, rate, rng.uniform(0.5, 1))
+    return out
+
+
+def buzz(rng: Random, rate: int, seconds: float) -> Signal:
+    """Insects and electric things: a tone or a rasp of any height, flickering, for long."""
+    n = frames_of(seconds, rate)
+    flicker = rng.uniform(3, 80) * (1 + 0.1 * wander(rng, n, rate, 2))
+    gate = np.clip(rng.uniform(1, 4) * (np.sin(2 * np.pi * np.cumsum(flicker) / rate) + rng.uniform(-0.5, 1)), 0, 1)
+    pitch = 10 ** rng.uniform(2.1, 3.85) * (1 + 0.02 * wander(rng, n, rate, 3))
+    tone = harmonics(np.minimum(pitch, 0.45 * rate), rate, rng.uniform(0.3, 1.5), int(rng.integers(1, 15)))
+    return (
+        (loudness(tone) + rng.uniform(0, 0.5) * loudness(coloured_noise(rng, n)))
+        * gate
+        * np.exp(0.4 * wander(rng, n, rate, 1))
+    )
 
 
 def applause(rng: Random, rate: int, seconds: float) -> Signal:
@@ -445,6 +507,7 @@ def flute(rng: Random, rate: int, seconds: float) -> Signal:
 Maker = Callable[[Random, int, float], Signal]
 _TRAINED: tuple[Maker, ...] = (noise, hum, babble, siren, wind, typing, footsteps, plucked, music, vacuum, jet, beeps)
 _TRAINED += (pouring, diesel, meow, moo, thunder, knocking, glass, scraps)
+_TRAINED += (creature, machine, strokes, buzz)
 _UNHEARD: tuple[Maker, ...] = (applause, cricket, snore, telephone, drill, laughter, bleat, handsaw, flute)
 KINDS: tuple[str, ...] = tuple(f.__name__ for f in _TRAINED)
 HELD_OUT: tuple[str, ...] = tuple(f.__name__ for f in _UNHEARD)

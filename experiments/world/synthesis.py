@@ -4,6 +4,8 @@ Conventions: a signal is `(frames,)` float64 while it is being made; `rate` in H
 Hz; `rng` is the only source of chance, so the same generator state gives the same sound.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal as dsp
@@ -40,7 +42,7 @@ def band(signal: Signal, rate: int, low: float | None, high: float | None, order
     return dsp.sosfilt(sos, signal)
 
 
-def formants(source: Signal, rate: int, peaks: list[tuple[float, float, float]]) -> Signal:
+def formants(source: Signal, rate: int, peaks: Sequence[tuple[float, float, float]]) -> Signal:
     """Parallel two-pole resonators, `peaks` of (Hz, bandwidth Hz, gain), each of unit gain at its peak (Klatt 1980)."""
     out = np.zeros_like(source)
     for hertz, width, gain in peaks:
@@ -105,7 +107,7 @@ def hold(frames: int, rate: int, attack: float, release: float) -> Signal:
     return np.sin(np.pi / 2 * left) * np.sin(np.pi / 2 * right)
 
 
-def modes(frames: int, rate: int, parts: list[tuple[float, float, float]], rng: Random) -> Signal:
+def modes(frames: int, rate: int, parts: Sequence[tuple[float, float, float]], rng: Random) -> Signal:
     """Free vibration after one blow: `parts` of (Hz, decay time constant s, amplitude), random phases."""
     t = np.arange(frames) / rate
     out = np.zeros(frames)

@@ -3,6 +3,8 @@
     python -m experiments.world.train_audio --esc10 ../shared/esc10 --folds 1,2,3 --test 4 --out runs/audio/folds123
     python -m experiments.world.train_audio --esc10 ../shared/esc10 --folds 1,2,3,4 --out runs/audio/shipped
 
+Add `--others runs/audio/others` for recordings of other things (`experiments.world.gather_others` collects some).
+
 Interrupt and start the same command again: it goes on from the last state in the folder.
 `experiments.world.measure_audio` calibrates and measures what comes out.
 """
@@ -20,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiotoken.encoders.mini import MiniEncoder
-from experiments.world.audio_mels import Supply, load_made, load_real
+from experiments.world.audio_mels import Supply, load_made, load_others, load_real
 from experiments.world.things import HEARD
 
 
@@ -100,10 +102,14 @@ def save(model: MiniEncoder, folder: Path) -> None:
 
 def _cached(args: argparse.Namespace) -> Supply:
     """Spectrograms of all clips; made once, then read from beside the runs."""
-    name = f"mels-{args.folds.replace(',', '')}-{args.per_word}-{args.per_kind}.pt"
+    name = f"mels-{args.folds.replace(',', '')}-{args.per_word}-{args.per_kind}{'-others' * bool(args.others)}.pt"
     cache = Path(args.out).parent / name
     if not cache.exists():
         words, others = load_made(args.per_word, args.per_kind)
+        if args.others:
+            more = load_others(Path(args.others))
+            others.mels += more.mels
+            others.classes += more.classes
         torch.save((load_real(Path(args.esc10), [int(f) for f in args.folds.split(",")]), words, others), cache)
     real, words, others = torch.load(cache, weights_only=False)  # our own file, written above
     return Supply(real, words, others, args.seed)
@@ -114,9 +120,10 @@ def main() -> None:
     parser.add_argument("--esc10", required=True, help="folder of real recordings with metadata.csv")
     parser.add_argument("--folds", default="1,2,3", help="folds to train on")
     parser.add_argument("--test", default="", help="fold to measure on afterwards")
+    parser.add_argument("--others", default=None, help="folder of recordings of none of the things")
     parser.add_argument("--out", default="runs/audio/folds123")
     parser.add_argument("--start", default=None, help="folder of an encoder to go on from")
-    parser.add_argument("--steps", type=int, default=4000)  # of 32 crops; about 4 CPU minutes per thousand
+    parser.add_argument("--steps", type=int, default=2600)  # of 32 crops; about 5 CPU minutes per thousand
     parser.add_argument("--peak", type=float, default=3e-3)
     parser.add_argument("--per-word", type=int, default=40)
     parser.add_argument("--per-kind", type=int, default=16)
