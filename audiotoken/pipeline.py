@@ -6,6 +6,7 @@ they are small and a rounded spectrogram is heard differently.
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -91,7 +92,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):
                 import_module(library)
             return super().from_pretrained(folder, **kwargs)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = str(error).strip().split("\n")[0].rstrip(".")
+            reason = re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".")
             raise CheckpointError(f"Cannot load the model {model}: {reason}; give {MODELS}.") from error
 
     @torch.no_grad()
@@ -183,7 +184,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):
 
     def _check_ears(self, part: str) -> None:
         if self.audio_encoder is None or getattr(self, part) is None:
-            raise ValueError(
+            raise CheckpointError(
                 f"This pipeline has no {part}, so it cannot hear: load a model that has one, "
                 "or give it as AudioTokenPipeline.from_pretrained(model, audio_encoder=..., audio_embedder=...)."
             )
@@ -205,7 +206,8 @@ def _find(model: str | os.PathLike) -> str:
     if str(model) == "mini":
         raise CheckpointError("The mini checkpoint is not in this installation; get it whole, or train it: make mini.")
     if folder.exists() or str(model).count("/") != 1 or str(model)[0] in "./~":
-        raise CheckpointError(f"Cannot load the model {model}: it holds no model_index.json; give {MODELS}.")
+        what = "it holds no model_index.json" if folder.exists() else "there is no such folder"
+        raise CheckpointError(f"Cannot load the model {model}: {what}; give {MODELS}.")
     return str(model)
 
 

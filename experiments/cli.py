@@ -115,12 +115,13 @@ def _mendable(error: ValueError) -> bool:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr over the denoising steps; gone when it is done."""
+    """A bar over the denoising steps, on stderr when that is a terminal; gone when it is done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("loading", total=None)
         yield lambda done, steps: bar.update(task, description="drawing", completed=done, total=steps)
 

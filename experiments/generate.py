@@ -6,7 +6,6 @@
 """
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +71,7 @@ def generate(
 
 
 def load_parts(model: str, device: str | None = None, dtype: str = "float32") -> "AudioTokenPipeline":
-    """The pipeline on its device, without progress bars of its own."""
+    """The pipeline on its device, quiet: no progress bars of its own, no advice to developers."""
     import torch
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
@@ -80,8 +79,9 @@ def load_parts(model: str, device: str | None = None, dtype: str = "float32") ->
     from audiotoken.pipeline import AudioTokenPipeline
 
     place = _device(device)
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
+    for library in (diffusers_logging, transformers_logging):
+        library.disable_progress_bar()
+        library.set_verbosity_error()
     pipe = AudioTokenPipeline.from_pretrained(model, dtype=getattr(torch, dtype))
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(place)
@@ -117,7 +117,7 @@ def write(result: "Result", output: str | os.PathLike, report: bool = False) -> 
 
 def write_image(image: Image, path: Path) -> None:
     """Save to a temporary neighbour, then rename: Ctrl-C or a full disk leaves the old file or none."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = _temporary(path)
     try:
         image.save(temporary, quality=95)  # of JPEG and WebP
         os.replace(temporary, path)
@@ -133,14 +133,20 @@ def check_output(output: str | os.PathLike) -> None:
     if path.suffix.lower() not in SUFFIXES:
         kinds = ", ".join(SUFFIXES)
         raise OptionError(f"Cannot write {path}: got the suffix {path.suffix!r}, want one of {kinds}; rename it.")
-    if path.is_dir():
-        raise OptionError(f"Cannot write {path}: it is a folder; give a file name such as {path / 'out.png'}.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        if path.is_dir():
+            raise OptionError(f"Cannot write {path}: it is a folder; give a file name such as {path / 'out.png'}.")
+        trial = _temporary(path.with_stem(f"{path.stem}-report"))  # the longest name there will be
+        trial.touch()
+        trial.unlink()
     except OSError as error:
         raise _no_place(path, error) from None
+
+
+def _temporary(path: Path) -> Path:
+    """A neighbour that nobody else uses."""
+    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
 
 
 def _no_place(path: Path, error: OSError) -> OptionError:

@@ -218,7 +218,7 @@ def test_without_ears_it_reads_only(pipe, tmp_path):
         draw(deaf, None, prompt="a cat", num_inference_steps=2),
         draw(pipe, None, prompt="a cat", num_inference_steps=2, guidance_scale=7.5),
     )
-    with pytest.raises(ValueError, match="has no audio_embedder, so it cannot hear"):
+    with pytest.raises(CheckpointError, match="has no audio_embedder, so it cannot hear"):
         draw(deaf)
 
 

@@ -1,0 +1,63 @@
+"""The whole road on tiny parts: a recording in, a picture out, and what the result says about it."""
+
+import numpy as np
+import pytest
+
+from audiotoken.debug import debug_pipeline
+from experiments.pipeline import sound_to_image
+from experiments.report import contact_sheet, draw_report, spectrogram
+
+RATE = 22_050
+SIGNAL = (0.3 * np.sin(2 * np.pi * 1234 * np.arange(RATE) / RATE)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return debug_pipeline()
+
+
+def test_the_road_is_the_pipeline(parts):
+    result = sound_to_image(SIGNAL, RATE, parts, prompt="<audio> at night", seed=3, num_images_per_prompt=2)
+    direct = parts(SIGNAL, "<audio> at night", rate=RATE, seed=3, num_images_per_prompt=2).images
+    assert [image.tobytes() for image in result.images] == [image.tobytes() for image in direct]
+    assert result.heard == parts.hear(SIGNAL, RATE) and result.rate == RATE
+    assert result.prompt.text == "<audio> at night" and result.prompt.positions == ((1,),)
+    assert list(result.seconds) == ["listen", "embed", "prompt", "sample"]
+    assert not result.prompt.embeddings.requires_grad
+
+
+def test_both_channels_are_one_sound(parts):
+    mono = sound_to_image(SIGNAL, RATE, parts)
+    stereo = sound_to_image(np.stack([SIGNAL, SIGNAL]), RATE, parts)
+    assert mono.prompt.text == "a photo of <audio>"
+    assert mono.images[0].tobytes() == stereo.images[0].tobytes()
+
+
+def test_the_spectrogram_has_the_tone_in_its_place():
+    seconds, hertz, decibels = spectrogram(SIGNAL, RATE)
+    assert decibels.shape == (len(hertz), len(seconds)) and decibels.max() == 0
+    assert abs(hertz[decibels.mean(axis=1).argmax()] - 1234) < RATE / 1024
+    assert abs(seconds[0]) < 0.05 and abs(seconds[-1] - 1.0) < 0.05
+
+
+@pytest.mark.parametrize("frames", [8, 500])
+def test_the_spectrogram_of_next_to_nothing(frames):
+    seconds, hertz, decibels = spectrogram(SIGNAL[1 : 1 + frames], RATE)
+    assert np.isfinite(decibels).all() and decibels.shape == (len(hertz), len(seconds))
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, (32, 32)), (2, (68, 32)), (3, (68, 68)), (5, (104, 68))])
+def test_a_contact_sheet_holds_them_all(parts, count, size):
+    images = sound_to_image(SIGNAL, RATE, parts, num_images_per_prompt=count, num_inference_steps=1).images
+    sheet = contact_sheet(images)
+    assert sheet.size == size
+    columns = (size[0] + 4) // 36
+    for i, image in enumerate(images):
+        left, top = 36 * (i % columns), 36 * (i // columns)
+        assert sheet.crop((left, top, left + 32, top + 32)).tobytes() == image.tobytes()
+
+
+def test_the_report_shows_something_for_any_result(parts):
+    result = sound_to_image(SIGNAL, RATE, parts, num_inference_steps=1)
+    report = np.asarray(draw_report(result))
+    assert report.shape[2] == 3 and report.std() > 10
