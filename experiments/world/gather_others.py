@@ -3,8 +3,8 @@
     apt-get install sonic-pi-samples flite
     python -m experiments.world.gather_others --samples /usr/share/sonic-pi/samples --out runs/audio/others
 
-Sonic Pi's samples are CC0, the speech of flite (Carnegie Mellon University, free licence) is nobody's. Training works without
-them: it then knows only synthesised distractors, and takes more real ones for things.
+Sonic Pi's samples are CC0; flite is free software of Carnegie Mellon University and claims nothing on what it speaks.
+Training works without them: it then knows only synthesised distractors, and takes more real ones for things.
 """
 
 import argparse

@@ -194,7 +194,7 @@ def measure_mixtures(model: MiniEncoder, esc10: Path, fold: int, pairs: int = 10
         while clips[a][1] == clips[b][1]:
             b = rng.integers(len(clips))
         waves = [loudest(read_wave(clips[k][0]), 4.0) for k in (a, b)]
-        mixed = np.sum([0.05 * w / (np.sqrt(np.mean(w**2)) + 1e-9) for w in waves], 0, dtype=np.float32)
+        mixed = np.stack([0.05 * w / (float(np.sqrt(np.mean(w**2))) + 1e-9) for w in waves]).sum(0)
         scores, pair = hear(model, [mixed])[0], {clips[a][1], clips[b][1]}
         order = [HEARD[k] for k in np.argsort(-scores)]
         first += order[0] in pair
