@@ -1,7 +1,7 @@
 """Checkpoints of the training stages -> one folder in the layout of diffusers, and grids to look at.
 
-    python -m experiments.world.assemble --run runs/mini --out audiotoken/mini
-    python -m experiments.world.assemble --run runs/mini --look runs/look.png     # what it draws by now
+python -m experiments.world.assemble --run runs/mini --out audiotoken/mini
+python -m experiments.world.assemble --run runs/mini --look runs/look.png     # what it draws by now
 """
 
 import argparse
@@ -45,7 +45,9 @@ def vae_of(run: Path) -> AutoencoderKL:
     return vae
 
 
-def pipeline_of(run: Path, embedder: AudioEmbedder | None = None, encoder: MiniEncoder | None = None) -> AudioTokenPipeline:
+def pipeline_of(
+    run: Path, embedder: AudioEmbedder | None = None, encoder: MiniEncoder | None = None
+) -> AudioTokenPipeline:
     """What the run has learned so far (averaged weights), in float32."""
     state = workers.load(run / "unet.pt")
     if state is None:
@@ -54,7 +56,9 @@ def pipeline_of(run: Path, embedder: AudioEmbedder | None = None, encoder: MiniE
     text = build_text_model(tokenizer)
     parts = {"unet": unet, "text": text}
     for name, part in parts.items():
-        part.load_state_dict({k.removeprefix(name + "."): v for k, v in state["ema"].items() if k.startswith(name + ".")})
+        part.load_state_dict(
+            {k.removeprefix(name + "."): v for k, v in state["ema"].items() if k.startswith(name + ".")}
+        )
     vae.register_to_config(scaling_factor=state["scale"])
     pipe = AudioTokenPipeline(
         vae=vae.eval(),
@@ -76,7 +80,9 @@ def look(pipe: Any, path: Path, seed: int = 0, steps: int = STEPS) -> None:
     cells = []
     for i in range(0, len(LOOK), 12):
         prompts = list(LOOK[i : i + 12])
-        for prompt, image in zip(prompts, pipe(prompt=prompts, num_inference_steps=steps, seed=seed).images, strict=True):
+        for prompt, image in zip(
+            prompts, pipe(prompt=prompts, num_inference_steps=steps, seed=seed).images, strict=True
+        ):
             cell = Image.new("RGB", (128, 142), "white")
             cell.paste(image)
             ImageDraw.Draw(cell).text((2, 129), prompt.removeprefix("a photo of ")[:24], fill="black")

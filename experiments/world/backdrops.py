@@ -102,7 +102,9 @@ def night(d: Draw) -> Tensor:
         star = d.ellipse(d.uniform(0, 1), d.uniform(0, 0.8), d.uniform(0.006, 0.012), d.uniform(0.006, 0.012))
         canvas = over(canvas, star, d.colour(0.95, 0.95, 0.85, spread=0.03))
     size = d.uniform(0.05, 0.09)
-    return over(canvas, d.ellipse(d.uniform(0.1, 0.9), d.uniform(0.1, 0.3), size, size), d.colour(0.95, 0.92, 0.75, spread=0.03))
+    return over(
+        canvas, d.ellipse(d.uniform(0.1, 0.9), d.uniform(0.1, 0.3), size, size), d.colour(0.95, 0.92, 0.75, spread=0.03)
+    )
 
 
 def room(d: Draw) -> Tensor:
@@ -123,9 +125,13 @@ def forest(d: Draw) -> Tensor:
     ground = d.uniform(0.66, 0.8)
     for i in range(5):
         x, width = i / 5 + d.uniform(0.0, 0.16), d.uniform(0.025, 0.06)
-        canvas = over(canvas, d.rect(x, d.uniform(-0.1, 0.0), x + width, ground + 0.03), d.colour(0.36, 0.25, 0.16, spread=0.04))
+        canvas = over(
+            canvas, d.rect(x, d.uniform(-0.1, 0.0), x + width, ground + 0.03), d.colour(0.36, 0.25, 0.16, spread=0.04)
+        )
     for i in range(5):
-        crown = d.ellipse(i / 4 + d.uniform(-0.06, 0.06), d.uniform(-0.02, 0.06), d.uniform(0.14, 0.2), d.uniform(0.1, 0.16))
+        crown = d.ellipse(
+            i / 4 + d.uniform(-0.06, 0.06), d.uniform(-0.02, 0.06), d.uniform(0.14, 0.2), d.uniform(0.1, 0.16)
+        )
         canvas = over(canvas, crown, d.colour(0.16, 0.4, 0.18, spread=0.04))
     return over(canvas, d.hill(ground, 0.015), d.colour(0.2, 0.38, 0.17, spread=0.04))
 

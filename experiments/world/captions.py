@@ -25,8 +25,11 @@ PLACES: dict[str, tuple[str, ...]] = {
     "plain": ("on a plain background", "on plain ground"),
 }
 OPENINGS = ("", "a photo of", "a photo of", "a picture of", "a painting of", "an image of")
-FILLERS = ("beautiful nice lovely cute big small old little happy colourful bright my this that very with one "
-           "funny sweet great good new young dark loud quiet wild snow sun and river").split()  # fmt: skip
+FILLERS = (
+    *("beautiful", "nice", "lovely", "cute", "big", "small", "old", "little", "happy", "colourful", "bright"),
+    *("my", "this", "that", "very", "with", "one", "funny", "sweet", "great", "good", "new", "young", "dark"),
+    *("loud", "quiet", "wild", "snow", "sun", "river"),
+)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 START, END = "<|startoftext|>", "<|endoftext|>"
 LENGTH = 77  # tokens, as in Stable Diffusion
@@ -81,7 +84,9 @@ def build_tokenizer() -> "CLIPTokenizer":
     from transformers import CLIPTokenizer
 
     phrases = [t.phrase for t in THINGS] + [p for places in PLACES.values() for p in places]
-    words = sorted({w for text in (*WORDS, *BACKDROPS, *phrases, *OPENINGS, *FILLERS, "a an the and two") for w in text.split()})
+    words = sorted(
+        {w for text in (*WORDS, *BACKDROPS, *phrases, *OPENINGS, *FILLERS, "a an the and two") for w in text.split()}
+    )
     pieces = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     pieces.pre_tokenizer = WhitespaceSplit()
     trainer = trainers.BpeTrainer(vocab_size=5000, min_frequency=1, end_of_word_suffix="</w>", show_progress=False)

@@ -1,6 +1,6 @@
 """Scenes as the autoencoder sees them: cached in shards on a CPU, painted anew for every batch on a GPU.
 
-    python -m experiments.world.latents --out runs/mini --pictures 40000      # 5 minutes on two cores; resumes
+python -m experiments.world.latents --out runs/mini --pictures 40000      # 5 minutes on two cores; resumes
 """
 
 import argparse
@@ -49,7 +49,9 @@ def load_vae(out: Path, device: torch.device) -> AutoencoderKL:
 
 
 @torch.no_grad()
-def encode(painter: Painter, vae: AutoencoderKL, batch: int, seed: int, counts: tuple[float, ...] | None = None) -> Latents:
+def encode(
+    painter: Painter, vae: AutoencoderKL, batch: int, seed: int, counts: tuple[float, ...] | None = None
+) -> Latents:
     scenes = painter.paint(batch, seed) if counts is None else painter.paint(batch, seed, counts)
     with torch.autocast(painter.device.type, dtype=torch.bfloat16):
         latents = vae.encode(scenes.images.contiguous(memory_format=torch.channels_last)).latent_dist.mean

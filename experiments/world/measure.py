@@ -3,8 +3,8 @@
     python -m experiments.world.measure --model audiotoken/mini --esc10 ESC10_FOLDER --out runs/measured
     python -m experiments.world.measure --only speed        # time and memory of one picture, in a fresh process
 
-Text: 20 pictures of "a photo of a WORD" for each of 24 words. Sound: 20 pictures of "a photo of <audio>" for each class,
-from real fold-4 clips (only meaningful for audio parts trained without fold 4) and from synthesised clips.
+Text: 20 pictures of "a photo of a WORD" for each of 24 words. Sound: 20 pictures of "a photo of <audio>" for each
+class, from real clips of fold 4 (for audio parts that never heard it) and from synthesised ones.
 """
 
 import argparse

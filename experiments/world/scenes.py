@@ -9,6 +9,7 @@ import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -67,15 +68,13 @@ class Painter:
         generator = torch.Generator().manual_seed(seed)
         layout = self.layout(batch, generator, counts)
         canvas = self.backdrop(layout.backdrops, generator)
-        alphas = []
+        alphas: list[Tensor] = []
         for slot in range(SLOTS):
             colour, alpha = self.object(layout, slot)
             canvas = canvas * (1 - alpha) + colour
             alphas = [a * (1 - alpha) for a in alphas] + [alpha]
         masks = F.avg_pool2d(torch.cat(alphas, 1), SIDE // MASK)
-        return Scenes(
-            canvas.clamp(0, 1) * 2 - 1, masks, layout.kinds.to(self.device), layout.backdrops.to(self.device)
-        )
+        return Scenes(canvas.clamp(0, 1) * 2 - 1, masks, layout.kinds.to(self.device), layout.backdrops.to(self.device))
 
     def layout(self, batch: int, generator: torch.Generator, counts: tuple[float, ...] = COUNTS) -> Layout:
         def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -117,7 +116,7 @@ class Painter:
         return canvas
 
     def object(self, layout: Layout, slot: int) -> tuple[Tensor, Tensor]:
-        """The objects of one slot on an empty canvas: premultiplied colour (batch, 3, h, w) and alpha (batch, 1, h, w)."""
+        """The objects of one slot on an empty canvas: premultiplied colour (batch, 3, h, w), alpha (batch, 1, h, w)."""
         batch = len(layout.kinds)
         rgba = torch.zeros(batch, 4, SIDE, SIDE, device=self.device)
         chosen = (layout.kinds[:, slot] >= 0).nonzero().flatten()
@@ -125,10 +124,14 @@ class Painter:
             sizes = layout.sizes[chosen, slot]
             level = (sizes * SIDE < 60).long().to(self.device)
             drawing = self.levels[level, layout.drawings[chosen, slot].to(self.device)]
-            theta = inverse_affine(layout.centres[chosen, slot], sizes, layout.angles[chosen, slot], layout.flips[chosen, slot])
+            theta = inverse_affine(
+                layout.centres[chosen, slot], sizes, layout.angles[chosen, slot], layout.flips[chosen, slot]
+            )
             grid = F.affine_grid(theta.to(self.device), [len(chosen), 4, SIDE, SIDE], align_corners=False)
             sampled = F.grid_sample(drawing, grid, align_corners=False)
-            tint = hue_matrix(layout.hues[chosen, slot]).to(self.device) * layout.gains[chosen, slot, None, None].to(self.device)
+            tint = hue_matrix(layout.hues[chosen, slot]).to(self.device) * layout.gains[chosen, slot, None, None].to(
+                self.device
+            )
             colour = torch.einsum("bij,bjhw->bihw", tint, sampled[:, :3])
             alpha = sampled[:, 3:]
             rgba[chosen.to(self.device)] = torch.cat([torch.minimum(colour.clamp(min=0), alpha), alpha], 1)
@@ -168,7 +171,7 @@ def hue_matrix(angle: Tensor) -> Tensor:
     return torch.stack([same, minus, plus, plus, same, minus, minus, plus, same], -1).view(-1, 3, 3)
 
 
-def grid(images: Tensor, columns: int) -> "object":
+def grid(images: Tensor, columns: int) -> Any:
     """(batch, 3, h, w) in [-1, 1] -> one PIL picture."""
     from PIL import Image
 

@@ -1,7 +1,7 @@
 """The mini embedder, by the project's own trainer: real and synthesised sounds with painted scenes of their thing.
 
-    python -m experiments.world.train_embedder --esc10 ESC10_FOLDER --folds 1 2 3 --encoder runs/audio/folds123 --name embedder123
-    python -m experiments.world.train_embedder --esc10 ESC10_FOLDER --folds 1 2 3 4      # for shipping
+python -m experiments.world.train_embedder --esc10 FOLDER --folds 1 2 3 --encoder runs/audio/folds123 --name embedder123
+python -m experiments.world.train_embedder --esc10 FOLDER --folds 1 2 3 4      # for shipping
 """
 
 import argparse
@@ -125,11 +125,11 @@ def main() -> None:
     def show(progress: Progress) -> None:
         if progress.step % 50 == 0:
             terms = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
-            print(f"step {progress.step}/{args.steps}  {terms}  {progress.images_per_second:.1f} pictures/s", flush=True)
+            print(
+                f"step {progress.step}/{args.steps}  {terms}  {progress.images_per_second:.1f} pictures/s", flush=True
+            )
 
-    embedder = train_embedder(
-        pipe, batches, HEARD, settings, checkpoint=args.run / f"{args.name}.pt", progress=show
-    )
+    embedder = train_embedder(pipe, batches, HEARD, settings, checkpoint=args.run / f"{args.name}.pt", progress=show)
     embedder.save_pretrained(args.run / args.name)
 
 

@@ -1,6 +1,6 @@
 """Text-to-image on the painted world: a small Stable Diffusion UNet and its CLIP text model, trained together.
 
-    python -m experiments.world.train_unet --out runs/mini --steps 5000     # resumes; see the model card for time and result
+    python -m experiments.world.train_unet --out runs/mini --steps 2700 --batch 24    # resumes; see the model card
 
 v-prediction, min-SNR weights (Hang et al., arXiv 2303.09556), objects weigh three times, Muon, EMA; single objects
 first. The maps of the nouns are told where their object is, and which pixels belong to another's: a word that looks at
@@ -62,7 +62,7 @@ def build_text_model(tokenizer: CLIPTokenizer) -> CLIPTextModel:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return CLIPTextModel(config)
+    return CLIPTextModel._from_config(config, attn_implementation="eager")
 
 
 def build_scheduler() -> DDIMScheduler:
@@ -78,30 +78,36 @@ def build_scheduler() -> DDIMScheduler:
     )
 
 
-class ReadMaps:
-    """Attention processor that keeps the head-averaged map (batch, pixels, tokens) of its layer; training only."""
+class PlainAttention:
+    """Attention written out, for training: on a CPU the fused kernel's backward pass takes a third of a step.
 
-    def __init__(self) -> None:
+    Keeps the head-averaged map (batch, pixels, tokens) when asked to.
+    """
+
+    def __init__(self, keep: bool):
+        self.keep = keep
         self.map: Tensor | None = None
 
-    def __call__(self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, **_: Any) -> Tensor:
+    def __call__(
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: Any
+    ) -> Tensor:
         def heads(x: Tensor) -> Tensor:  # (batch, length, width) -> (batch, heads, length, width / heads)
             return x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
 
-        query, key = heads(attn.to_q(hidden_states)), heads(attn.to_k(encoder_hidden_states))
-        weights = (query @ key.transpose(-1, -2) * attn.scale).float().softmax(-1)
-        self.map = weights.mean(1)
-        output = weights.to(query.dtype) @ heads(attn.to_v(encoder_hidden_states))
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        query, key = heads(attn.to_q(hidden_states)), heads(attn.to_k(context))
+        weights = (query @ key.transpose(-1, -2) * attn.scale).softmax(-1)  # float32 under autocast
+        if self.keep:
+            self.map = weights.mean(1)
+        output = weights.to(query.dtype) @ heads(attn.to_v(context))
         return attn.to_out[0](output.transpose(1, 2).flatten(2))
 
 
-def install_readers(unet: UNet2DConditionModel) -> list[ReadMaps]:
-    """Read every cross-attention of the upward half."""
-    processors = dict(unet.attn_processors)
-    names = [n for n in processors if n.startswith("up_blocks") and "attn2" in n]
-    processors.update({name: ReadMaps() for name in names})
-    unet.set_attn_processor(processors)
-    return [unet.attn_processors[n] for n in names]  # type: ignore[misc]
+def install_attention(unet: UNet2DConditionModel) -> list[PlainAttention]:
+    """Write out every attention, and read every cross-attention of the upward half."""
+    processors = {n: PlainAttention(n.startswith("up_blocks") and "attn2" in n) for n in unet.attn_processors}
+    unet.set_attn_processor(dict(processors))  # which it empties
+    return [p for p in processors.values() if p.keep]
 
 
 def attention_losses(maps: Tensor, masks: Tensor, positions: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,7 +157,8 @@ class Writer:
         ]
         ids = self.tokenizer(texts, padding="max_length", truncation=True).input_ids
         positions = [
-            [-1] * len(k) if d else noun_positions(i, k, self.word_ids) for i, k, d in zip(ids, kinds, drop, strict=True)
+            [-1] * len(k) if d else noun_positions(i, k, self.word_ids)
+            for i, k, d in zip(ids, kinds, drop, strict=True)
         ]
         return Batch(
             scenes.latents.to(self.device).float() * self.scale,
@@ -162,12 +169,18 @@ class Writer:
 
 
 def step_losses(
-    model: nn.ModuleDict, readers: list[ReadMaps], scheduler: DDIMScheduler, batch: Batch, generator: torch.Generator
+    model: nn.ModuleDict,
+    readers: list[PlainAttention],
+    scheduler: DDIMScheduler,
+    batch: Batch,
+    generator: torch.Generator,
 ) -> dict[str, Tensor]:
     latents, count = batch.latents, len(batch.latents)
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     t = ((torch.arange(count) + torch.rand(count, generator=generator)) / count * 1000).long().clamp(max=999)
-    t = t[torch.randperm(count, generator=generator)].to(latents.device)  # stratified: every batch sees all noise levels
+    t = t[torch.randperm(count, generator=generator)].to(
+        latents.device
+    )  # stratified: every batch sees all noise levels
     alpha_bar = scheduler.alphas_cumprod.to(latents.device)[t]
     snr = alpha_bar / (1 - alpha_bar)
     noisy = scheduler.add_noise(latents, noise, t).contiguous(memory_format=torch.channels_last)
@@ -178,7 +191,9 @@ def step_losses(
     objects = objects / objects.mean()
     error = ((output - target).square() * objects).mean((1, 2, 3))
     terms = {"diffusion": (error * snr.clamp(max=5) / (snr + 1)).mean()}
-    pairs = [attention_losses(r.map, batch.masks, batch.positions, alpha_bar.sqrt()) for r in readers if r.map is not None]
+    pairs = [
+        attention_losses(r.map, batch.masks, batch.positions, alpha_bar.sqrt()) for r in readers if r.map is not None
+    ]
     terms["inside"] = ATTENTION * torch.stack([p[0] for p in pairs]).mean()
     terms["own"] = ATTENTION * torch.stack([p[1] for p in pairs]).mean()
     return terms
@@ -198,8 +213,8 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
     torch.manual_seed(0)
     tokenizer, scheduler = build_tokenizer(), build_scheduler()
     model = nn.ModuleDict({"unet": build_unet(), "text": build_text_model(tokenizer)}).to(worker.device)
-    model["unet"].to(memory_format=torch.channels_last)
-    readers = install_readers(model["unet"])
+    model["unet"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    readers = install_attention(model["unet"])
     optimisers = workers.optimisers(model, lr, worker)
     ema, start = Ema(model, 0.998), 0
     state = workers.load(out / "unet.pt")
@@ -222,7 +237,9 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
         workers.set_rate(optimisers, lr * min(1, (step + 1) / 100, max(0.02, (steps - step) / (0.5 * steps))))
         seed = step * worker.count + worker.rank
         with worker.autocast():
-            terms = step_losses(model, readers, scheduler, write(scenes, random.Random(seed)), torch.Generator().manual_seed(seed))
+            terms = step_losses(
+                model, readers, scheduler, write(scenes, random.Random(seed)), torch.Generator().manual_seed(seed)
+            )
         sum(terms.values(), torch.zeros((), device=worker.device)).backward()
         worker.average_gradients(model.parameters())
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -234,14 +251,19 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
         if worker.first and ((step + 1) % 100 == 0 or step + 1 == (stop or steps)):
             saved = [o.state_dict() for o in optimisers]
             state = {"model": model.state_dict(), "ema": ema.weights, "ema_steps": ema.steps, "step": step + 1}
-            workers.save({**state, "optimisers": saved, "scale": scale, "pictures": (step + 1) * batch * worker.count}, out / "unet.pt")
+            workers.save(
+                {**state, "optimisers": saved, "scale": scale, "pictures": (step + 1) * batch * worker.count},
+                out / "unet.pt",
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
     parser.add_argument("--out", type=Path, default=Path("runs/mini"))
-    parser.add_argument("--steps", type=int, default=5000, help="length of the schedule; the rate falls over its second half")
+    parser.add_argument(
+        "--steps", type=int, default=5000, help="length of the schedule; the rate falls over its second half"
+    )
     parser.add_argument("--stop", type=int, default=None, help="stop here, to go on later")
     parser.add_argument("--batch", type=int, default=16, help="scenes a worker and step")
     parser.add_argument("--lr", type=float, default=2e-3)

@@ -1,7 +1,7 @@
 """The mini autoencoder (8 x 8 pixels -> 8 latent channels): first whole, then the decoder alone, sharper.
 
-    python -m experiments.world.train_vae --out runs/mini --steps 700           # 10 minutes on two cores: 25 dB
-    python -m experiments.world.train_vae --out runs/mini --steps 700 --decoder # 10 more: 28 dB; latents stay valid
+python -m experiments.world.train_vae --out runs/mini --steps 700           # 10 minutes on two cores: 25 dB
+python -m experiments.world.train_vae --out runs/mini --steps 700 --decoder # 10 more: 28 dB; latents stay valid
 """
 
 import argparse
@@ -41,7 +41,11 @@ def crops(images: Tensor, masks: Tensor, count: int, generator: torch.Generator)
     cell = torch.stack([cells // MASK, cells % MASK], -1) * (SIDE // MASK) + 4
     corner = (cell + shift - CROP // 2).clamp(0, SIDE - CROP)
     return torch.stack(
-        [image[:, y : y + CROP, x : x + CROP] for image, row in zip(images, corner.tolist(), strict=True) for y, x in row]
+        [
+            image[:, y : y + CROP, x : x + CROP]
+            for image, row in zip(images, corner.tolist(), strict=True)
+            for y, x in row
+        ]
     )
 
 
@@ -101,7 +105,13 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, decoder: bool, bat
         if worker.first and ((step + 1) % 100 == 0 or step + 1 == steps):
             saved = [o.state_dict() for o in optimisers]
             workers.save(
-                {"model": model.state_dict(), "ema": ema.weights, "ema_steps": ema.steps, "step": step + 1, "optimisers": saved},
+                {
+                    "model": model.state_dict(),
+                    "ema": ema.weights,
+                    "ema_steps": ema.steps,
+                    "step": step + 1,
+                    "optimisers": saved,
+                },
                 out / name,
             )
     if worker.first:
@@ -112,7 +122,9 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, decoder: bool, bat
 @torch.no_grad()
 def psnr(model: AutoencoderKL, painter: Painter) -> float:
     images = painter.paint(64, 7).images
-    output = torch.cat([model.decode(model.encode(part).latent_dist.mean).sample.clamp(-1, 1) for part in images.split(16)])
+    output = torch.cat(
+        [model.decode(model.encode(part).latent_dist.mean).sample.clamp(-1, 1) for part in images.split(16)]
+    )
     return float(10 * torch.log10(4 / F.mse_loss(output, images)))
 
 

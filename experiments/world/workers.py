@@ -1,4 +1,4 @@
-"""Training plumbing of the mini checkpoint: one worker a core on a CPU, one a GPU otherwise; Muon; EMA; atomic checkpoints.
+"""Plumbing of the mini checkpoint's training: one worker a core, or one a GPU; Muon; EMA; atomic checkpoints.
 
 On a busy machine two single-threaded processes that average their gradients run about twice as fast as one process
 with two threads, hence workers also on one CPU.
@@ -121,7 +121,9 @@ def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     return (x.T if tall else x).float()
 
 
-def optimisers(model: nn.Module, lr: float, worker: Worker | None = None, weight_decay: float = 0.01) -> list[torch.optim.Optimizer]:
+def optimisers(
+    model: nn.Module, lr: float, worker: Worker | None = None, weight_decay: float = 0.01
+) -> list[torch.optim.Optimizer]:
     """Muon for hidden weights, AdamW for the rest (embeddings, first and last convolution, norms, biases)."""
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     edges = ("conv_in", "conv_out", "embedding", "quant_conv")

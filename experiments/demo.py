@@ -1,0 +1,77 @@
+"""`make demo`: sounds synthesised by own code, heard and drawn by the checkpoint that ships.
+
+    python -m experiments.demo --out demo      # a minute on a laptop; clips, pictures, reports and one overview
+
+Each clip is a WAV in the folder, so that you can listen to what the picture was drawn from.
+"""
+
+import argparse
+from pathlib import Path
+
+RATE = 22050  # Hz
+SECONDS = 4.0
+CLIPS = ("dog", "rooster", "clock", "frog", "bell", "car", "wave", "helicopter")
+SEED = 3
+
+
+def write_clips(folder: Path, words: tuple[str, ...] = CLIPS) -> list[Path]:
+    """One synthesised clip for each word, 16-bit mono WAV."""
+    import soundfile
+
+    from experiments.world.sounds import synthesise
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for word in words:
+        path = folder / f"{word}.wav"
+        soundfile.write(path, synthesise(word, RATE, SECONDS, SEED), RATE, subtype="PCM_16")
+        paths.append(path)
+    return paths
+
+
+def overview(results: list, path: Path) -> None:
+    """One column a clip: its spectrogram, what was heard, the picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from audiotoken.pipeline import say_heard
+    from experiments.report import spectrogram
+
+    figure = Figure(figsize=(2 * len(results), 3.6), dpi=128, facecolor="white")
+    axes = figure.subplots(2, len(results), height_ratios=(1, 2))
+    for (above, below), result in zip(axes.T, results, strict=True):
+        _, _, decibels = spectrogram(result.recording.mean(0), result.rate)
+        above.imshow(decibels, origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0)
+        above.set_title(say_heard(result.heard, most=1), fontsize=9)
+        below.imshow(result.images[0])
+        for each in (above, below):
+            each.set_axis_off()
+    figure.tight_layout(pad=0.4)
+    FigureCanvasAgg(figure).print_png(str(path))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("demo"))
+    out = parser.parse_args().out
+    print(f"synthesising {len(CLIPS)} clips into {out}/", flush=True)
+    clips = write_clips(out)
+
+    from audiotoken.audio import load_audio
+    from audiotoken.pipeline import say_heard
+    from experiments.generate import load_parts, write
+    from experiments.pipeline import sound_to_image
+
+    parts = load_parts("mini")
+    results = []
+    for clip in clips:
+        result = sound_to_image(*load_audio(clip), parts, seed=SEED)
+        write(result, clip.with_suffix(".png"), report=True)
+        results.append(result)
+        print(f"{clip}  heard {say_heard(result.heard)}  drew {clip.with_suffix('.png')}", flush=True)
+    overview(results, out / "overview.png")
+    print(f"all of them at a glance: {out / 'overview.png'}")
+
+
+if __name__ == "__main__":
+    main()
