@@ -28,6 +28,7 @@ from experiments.world.things import WORDS
 from experiments.world.workers import Ema, Log, Worker
 
 WIDTH = 128  # of a token
+WIDTHS = (64, 128, 192)  # of the UNet at 16x16, 8x8 and 4x4
 DROP = 0.1  # captions left out, for classifier-free guidance
 SINGLES = 0.25  # of the steps see one object only
 ATTENTION = 0.02  # weight of each attention term
@@ -39,7 +40,7 @@ def build_unet() -> UNet2DConditionModel:
         sample_size=16,
         in_channels=8,
         out_channels=8,
-        block_out_channels=(64, 128, 192),
+        block_out_channels=WIDTHS,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         layers_per_block=1,

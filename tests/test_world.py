@@ -1,0 +1,183 @@
+"""The painted world: scenes tell the truth about themselves, captions never say where, training resumes exactly."""
+
+import random
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from experiments.world import workers
+from experiments.world.captions import build_tokenizer, caption, noun_positions
+from experiments.world.detector import NOTHING, detect, truth
+from experiments.world.scenes import SIDE, Painter, place
+from experiments.world.things import BACKDROPS, HEARD, WORDS
+from experiments.world.train_unet import SINGLES, Writer, attention_losses, train
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory):
+    """Two plain discs a kind instead of the art: each kind has its own grey, so that a scene can be read back."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 96), torch.linspace(-1, 1, 96), indexing="ij")
+    alpha = ((x**2 + y**2) < 0.9).float()
+    greys = torch.linspace(0.2, 0.9, len(WORDS)).repeat_interleave(2)
+    images = torch.stack([torch.stack([g * alpha] * 3 + [alpha]) for g in greys])
+    path = tmp_path_factory.mktemp("atlas") / "atlas.safetensors"
+    kinds = torch.arange(len(WORDS)).repeat_interleave(2)
+    save_file({"images": (images * 255).round().byte(), "kinds": kinds}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def painter(atlas):
+    return Painter(atlas)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build_tokenizer()
+
+
+def test_the_same_seed_paints_the_same_scenes(painter):
+    one, again, other = painter.paint(6, 3), painter.paint(6, 3), painter.paint(6, 4)
+    assert torch.equal(one.images, again.images) and torch.equal(one.kinds, again.kinds)
+    assert not torch.equal(one.images, other.images)
+    assert one.images.shape == (6, 3, SIDE, SIDE) and one.images.abs().max() <= 1
+
+
+def test_masks_lie_where_the_objects_stand(painter):
+    layout = painter.layout(40, torch.Generator().manual_seed(5))
+    scenes = painter.paint(40, 5)
+    ticks = (torch.arange(16) + 0.5) / 16
+    area = scenes.masks.sum((2, 3))
+    x = (scenes.masks.sum(2) @ ticks) / area.clamp(min=1e-6)
+    y = (scenes.masks.sum(3) @ ticks) / area.clamp(min=1e-6)
+    alone = (scenes.kinds[:, 1] < 0).nonzero().flatten()
+    assert len(alone) > 5
+    assert (x[alone, 0] - layout.centres[alone, 0, 0]).abs().max() < 0.03
+    assert (y[alone, 0] - layout.centres[alone, 0, 1]).abs().max() < 0.03
+    assert area[scenes.kinds < 0].max() == 0 and area[scenes.kinds >= 0].min() > 5
+
+
+def test_objects_keep_apart_where_they_can():
+    sizes = torch.full((50, 2), 0.4)
+    centres = place(sizes, torch.Generator().manual_seed(0))
+    gaps = (centres[:, 0] - centres[:, 1]).abs().amax(-1)
+    assert (gaps > 0.4).float().mean() > 0.6
+    assert centres.min() > 0.15 and centres.max() < 0.85
+
+
+def test_captions_name_everything_and_never_say_where(tokenizer):
+    rng = random.Random(0)
+    word_ids = [tokenizer(w).input_ids[1] for w in WORDS]
+    for _ in range(300):
+        kinds = [*rng.sample(range(len(WORDS)), rng.randint(1, 3)), -1]
+        text = caption(kinds, rng.randrange(len(BACKDROPS)), rng)
+        assert not {"left", "right", "above", "below", "top", "bottom", "beside", "under"} & set(text.split())
+        ids = tokenizer(text, padding="max_length").input_ids
+        positions = noun_positions(ids, kinds, word_ids)
+        assert positions[-1] == -1
+        assert [tokenizer.decode([ids[p]]).strip() for p in positions[:-1]] == [WORDS[k] for k in kinds[:-1]]
+
+
+def test_a_caption_keeps_the_place_of_what_is_heard():
+    text = caption([0, 3, -1, -1], 0, random.Random(1), heard=1)
+    assert text.count("<audio>") == 1 and "dog" in text and "clock" not in text
+
+
+def test_every_word_is_one_token_and_others_fall_apart(tokenizer):
+    for word in (*WORDS, *BACKDROPS, "photo", "sneezing"):
+        assert len(tokenizer(word).input_ids) == 3, word
+    assert len(tokenizer("zeppelin").input_ids) > 3
+    assert tokenizer("Dog").input_ids == tokenizer("dog").input_ids
+    assert tokenizer.model_max_length == 77 and set(HEARD) <= set(WORDS)
+
+
+def test_attention_on_the_own_object_costs_nothing():
+    masks = torch.zeros(1, 4, 16, 16)
+    masks[0, 0, 2:8, 1:6] = 1
+    masks[0, 1, 9:15, 8:14] = 1
+    positions, weight = torch.tensor([[3, 7, -1, -1]]), torch.ones(1)
+    good = torch.full((1, 256, 77), 1e-6)
+    good[0, :, 3], good[0, :, 7] = masks[0, 0].flatten(), masks[0, 1].flatten()
+    inside, own = attention_losses(good, masks, positions, weight)
+    assert inside < 0.01 and own < 0.01
+    swapped = good.clone()
+    swapped[0, :, 3], swapped[0, :, 7] = good[0, :, 7], good[0, :, 3]
+    assert all(loss > 3 for loss in attention_losses(swapped, masks, positions, weight))
+    both = good.clone()  # a layer that looks at "some object": inside is half wrong, and `own` sees it too
+    both[0, :, 3] = both[0, :, 7] = good[0, :, 3] + good[0, :, 7]
+    inside, own = attention_losses(both, masks, positions, weight)
+    assert inside == pytest.approx(0.65, abs=0.1) and own == pytest.approx(0.69, abs=0.02)
+
+
+def test_twins_share_their_word_and_their_masks():
+    masks = torch.zeros(1, 4, 16, 16)
+    masks[0, 0, :4, :4] = masks[0, 1, 10:14, 10:14] = 1
+    maps = torch.full((1, 256, 77), 1e-6)
+    maps[0, :, 5] = (masks[0, 0] + masks[0, 1]).flatten()
+    inside, own = attention_losses(maps, masks, torch.tensor([[5, 5, -1, -1]]), torch.ones(1))
+    assert inside < 0.01 and own < 0.01
+
+
+def test_muon_updates_are_nearly_orthogonal():
+    for shape in ((12, 40), (40, 12)):
+        values = torch.linalg.svdvals(workers.orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
+        assert values.min() > 0.5 and values.max() < 1.4
+
+
+def test_cells_show_the_object_that_covers_them_and_detections_find_it():
+    masks = torch.zeros(1, 4, 16, 16)
+    masks[0, 0, 3:9, 10:15], masks[0, 1, 12:15, 0:2] = 1, 0.2
+    cells = truth(torch.tensor([[7, 2, -1, -1]]), masks)
+    assert (cells == 7).sum() == 30 and (cells == NOTHING).sum() == 226
+
+    def eye(images):
+        return 20 * torch.nn.functional.one_hot(cells, NOTHING + 1).permute(0, 3, 1, 2).float()
+
+    seen = detect(eye, torch.zeros(1, 3, SIDE, SIDE))
+    assert seen.top().tolist() == [7] and seen.present().nonzero().tolist() == [[0, 7]]
+    assert seen.centre[0, 7].tolist() == pytest.approx([12.5 / 16, 6 / 16], abs=1e-3)
+
+
+@pytest.fixture
+def run_folder(tmp_path, painter):
+    """A run whose scenes are cached already."""
+    scenes = painter.paint(24, 9)
+    (tmp_path / "latents").mkdir()
+    tensors = {
+        "latents": torch.randn(24, 8, 16, 16, generator=torch.Generator().manual_seed(0)).half(),
+        "masks": (scenes.masks * 255).byte(),
+        "kinds": scenes.kinds.to(torch.int8),
+        "backdrops": scenes.backdrops.to(torch.int8),
+    }
+    save_file(tensors, tmp_path / "latents" / "00000.safetensors")
+    return tmp_path
+
+
+def test_a_stopped_unet_run_goes_on_as_if_it_had_not_stopped(run_folder, atlas, monkeypatch):
+    from experiments.world import train_unet
+
+    monkeypatch.setattr(train_unet, "WIDTHS", (16, 16, 16))
+    worker = workers.Worker(0, 1, torch.device("cpu"))
+    whole, halves = run_folder / "whole", run_folder / "halves"
+    for folder in (whole, halves):
+        folder.mkdir()
+        (folder / "latents").symlink_to(run_folder / "latents")
+    train(worker, atlas, whole, 4, 2, 2e-3, None)
+    train(worker, atlas, halves, 4, 2, 2e-3, 2)
+    assert workers.load(halves / "unet.pt")["step"] == 2
+    train(worker, atlas, halves, 4, 2, 2e-3, None)
+    one, two = workers.load(whole / "unet.pt"), workers.load(halves / "unet.pt")
+    assert SINGLES * 4 == 1 and one["step"] == two["step"] == 4
+    for name, weights in one["ema"].items():
+        assert torch.equal(weights, two["ema"][name]), name
+
+
+def test_dropped_captions_point_at_nothing(run_folder, tokenizer, monkeypatch):
+    from experiments.world import train_unet
+    from experiments.world.latents import load_cache
+
+    monkeypatch.setattr(train_unet, "DROP", 1.0)
+    batch = Writer(tokenizer, 1.0, torch.device("cpu"))(load_cache(run_folder), random.Random(0))
+    assert batch.positions.max() == -1
+    assert batch.ids[0].tolist() == tokenizer("", padding="max_length").input_ids
