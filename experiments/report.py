@@ -2,6 +2,7 @@
 
 from io import BytesIO
 from math import ceil
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 INK, FAINT, ACCENT = "#22252b", "#8a8f98", "#c2410c"
 TICKS = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)  # Hz
 ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+LEFT = 0.1  # of the figure's width
 SHOWN = 6  # labels
 
 
@@ -25,14 +27,15 @@ def draw_report(result: "Result") -> Image.Image:
     from audiotoken.pipeline import say_heard
 
     figure = Figure(figsize=(12, 6.2), dpi=120, facecolor="white")
-    halves = figure.add_gridspec(1, 2, width_ratios=(6.2, 5), left=0.07, right=0.98, top=0.8, bottom=0.09)
+    halves = figure.add_gridspec(1, 2, width_ratios=(6.2, 5), left=LEFT, right=0.98, top=0.82, bottom=0.09)
     sound = halves[0].subgridspec(2, 1, height_ratios=(3, 2), hspace=0.45)
-    figure.text(0.07, 0.93, f"“{result.prompt.text}”", fontsize=17, color=INK, weight="bold")
-    figure.text(0.07, 0.875, f"heard: {say_heard(result.heard)}   ·   {_seeds(result)}", fontsize=11, color=FAINT)
+    figure.text(LEFT, 0.93, f"“{shorten(result.prompt.text, 90)}”", fontsize=17, color=INK, weight="bold")
+    figure.text(LEFT, 0.88, f"heard: {say_heard(result.heard)}   ·   {_seeds(result)}", fontsize=11, color=FAINT)
     _spectrogram(figure.add_subplot(sound[0]), result.recording, result.rate)
     _bars(figure.add_subplot(sound[1]), result.heard)
     picture = figure.add_subplot(halves[1])
     picture.imshow(contact_sheet([_enlarged(image) for image in result.images], gap=12))
+    picture.set_anchor("N")
     picture.set_axis_off()
     return _rendered(figure)
 
@@ -53,7 +56,7 @@ def spectrogram(signal: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray, 
     from scipy.signal import ShortTimeFFT
     from scipy.signal.windows import hann
 
-    size = min(1024, len(signal))
+    size = min(round(0.045 * rate), len(signal))  # 45 ms: rows 22 Hz apart
     transform = ShortTimeFFT(hann(size), hop=max(size // 4, len(signal) // 1000), fs=rate)
     power = transform.spectrogram(signal)  # (rows, columns)
     decibels = 10 * np.log10(np.maximum(power, 1e-12 * power.max()) / power.max())
@@ -93,7 +96,7 @@ def _bars(axes: Axes, heard: list[tuple[str, float]]) -> None:
     none = bool(top) and top[0][1] < HEARD
     axes.set_title("none of these" if none else "what was heard", loc="left", fontsize=11, color=INK)
     axes.set(xlim=(0, 1.08), ylim=(max(len(top), 1) - 0.4, -0.6), xlabel="score", xticks=(0, HEARD, 1))
-    axes.set_yticks(places, [label for label, _ in top])
+    axes.set_yticks(places, [shorten(label, 16, placeholder="…") for label, _ in top])
     _plain(axes)
 
 

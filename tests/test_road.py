@@ -1,11 +1,15 @@
 """The whole road on tiny parts: a recording in, a picture out, and what the result says about it."""
 
+from importlib.resources import files
+
 import numpy as np
 import pytest
 
 from audiotoken.debug import debug_pipeline
+from experiments.generate import load_parts
 from experiments.pipeline import sound_to_image
 from experiments.report import contact_sheet, draw_report, spectrogram
+from experiments.world.sounds import synthesise
 
 RATE = 22_050
 SIGNAL = (0.3 * np.sin(2 * np.pi * 1234 * np.arange(RATE) / RATE)).astype(np.float32)
@@ -36,7 +40,7 @@ def test_both_channels_are_one_sound(parts):
 def test_the_spectrogram_has_the_tone_in_its_place():
     seconds, hertz, decibels = spectrogram(SIGNAL, RATE)
     assert decibels.shape == (len(hertz), len(seconds)) and decibels.max() == 0
-    assert abs(hertz[decibels.mean(axis=1).argmax()] - 1234) < RATE / 1024
+    assert abs(hertz[decibels.mean(axis=1).argmax()] - 1234) < 1 / 0.045
     assert abs(seconds[0]) < 0.05 and abs(seconds[-1] - 1.0) < 0.05
 
 
@@ -61,3 +65,25 @@ def test_the_report_shows_something_for_any_result(parts):
     result = sound_to_image(SIGNAL, RATE, parts, num_inference_steps=1)
     report = np.asarray(draw_report(result))
     assert report.shape[2] == 3 and report.std() > 10
+
+
+@pytest.fixture(scope="module")
+def mini():
+    if not (files("audiotoken.mini") / "model_index.json").is_file():
+        pytest.skip("the mini checkpoint is not in this checkout: make mini")
+    return load_parts("mini")
+
+
+def test_the_mini_checkpoint_hears_and_draws(mini):
+    result = sound_to_image(synthesise("frog", RATE, 4.0, seed=3), RATE, mini, seed=1, num_inference_steps=5)
+    label, score = result.heard[0]
+    assert label == "frog" and score >= 0.5
+    assert result.images[0].size == (128, 128) and np.asarray(result.images[0]).std() > 10
+
+
+def test_the_mini_checkpoint_keeps_what_is_heard_apart(mini):
+    tokens = mini.audio_tokens(
+        [synthesise(word, RATE, 4.0, seed) for word in ("frog", "bell") for seed in (1, 2)], RATE
+    )
+    frog, other_frog, bell, other_bell = tokens[:, 0] / tokens[:, 0].norm(dim=-1, keepdim=True)
+    assert frog @ other_frog > frog @ bell and bell @ other_bell > bell @ other_frog
