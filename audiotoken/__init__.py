@@ -1,5 +1,6 @@
 """AudioToken: a sound becomes a word that a text-to-image diffusion model can read (arXiv 2305.13050)."""
 
+import logging
 from importlib import import_module
 
 _HOME = {
@@ -11,6 +12,9 @@ _HOME = {
     "AudioTokenPipeline": "pipeline",
 }
 __all__ = list(_HOME)
+
+# diffusers imports image processors that we do not use, and they advise everybody to install torchvision
+logging.getLogger("transformers.utils.import_utils").addFilter(lambda said: "torchvision" not in said.getMessage())
 
 
 def __getattr__(name: str):  # imported on first use: `audiotoken --help` must not wait for torch
