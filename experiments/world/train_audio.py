@@ -1,7 +1,8 @@
 """Train the mini audio encoder on real recordings, synthesised sounds and sounds that are none of either.
 
     python -m experiments.world.train_audio --esc10 ../shared/esc10 --folds 1,2,3 --test 4 --out runs/audio/folds123
-    python -m experiments.world.train_audio --esc10 ../shared/esc10 --folds 1,2,3,4 --out runs/audio/shipped
+    python -m experiments.world.train_audio --esc10 ../shared/esc10 --folds 1,2,3,4 --out runs/audio/shipped \
+        --start runs/audio/folds123 --steps 1000 --peak 1e-3
 
 Add `--others runs/audio/others` for recordings of other things (`experiments.world.gather_others` collects some).
 
@@ -14,7 +15,9 @@ import copy
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiotoken.encoders.mini import MiniEncoder
-from experiments.world.audio_mels import Supply, load_made, load_others, load_real
+from experiments.world.audio_mels import Clips, Supply, load_made, load_others, load_real
 from experiments.world.things import HEARD
 
 
@@ -100,18 +103,22 @@ def save(model: MiniEncoder, folder: Path) -> None:
     copy.deepcopy(model).to("cpu", torch.float16, memory_format=torch.contiguous_format).save_pretrained(folder)
 
 
-def _cached(args: argparse.Namespace) -> Supply:
-    """Spectrograms of all clips; made once, then read from beside the runs."""
-    name = f"mels-{args.folds.replace(',', '')}-{args.per_word}-{args.per_kind}{'-others' * bool(args.others)}.pt"
-    cache = Path(args.out).parent / name
-    if not cache.exists():
-        words, others = load_made(args.per_word, args.per_kind)
-        if args.others:
-            more = load_others(Path(args.others))
-            others.mels += more.mels
-            others.classes += more.classes
-        torch.save((load_real(Path(args.esc10), [int(f) for f in args.folds.split(",")]), words, others), cache)
-    real, words, others = torch.load(cache, weights_only=False)  # our own file, written above
+def _kept(path: Path, make: Callable[[], Any]) -> Any:
+    """What `make` gives; made once, then read from beside the runs (our own file)."""
+    if not path.exists():
+        torch.save(make(), path)
+    return torch.load(path, weights_only=False)
+
+
+def gather(args: argparse.Namespace) -> Supply:
+    """Spectrograms of the real clips, of the synthesised sounds and of everything else."""
+    cache, folds = Path(args.out).parent, [int(f) for f in args.folds.split(",")]
+    real = _kept(cache / f"mels-real-{args.folds.replace(',', '')}.pt", lambda: load_real(Path(args.esc10), folds))
+    name = f"mels-made-{args.per_word}-{args.per_kind}.pt"
+    words, others = _kept(cache / name, lambda: load_made(args.per_word, args.per_kind))
+    if args.others:
+        more = load_others(Path(args.others))
+        others = Clips(others.mels + more.mels, others.classes + more.classes)
     return Supply(real, words, others, args.seed)
 
 
@@ -135,7 +142,7 @@ def main() -> None:
     np.random.seed(args.seed)  # noqa: NPY002 - nothing here draws from it; libraries may
     device = "cuda" if torch.cuda.is_available() else "cpu"
     start = Path(args.start) if args.start else None
-    model = train(_cached(args), folder, steps=args.steps, peak=args.peak, seed=args.seed, device=device, start=start)
+    model = train(gather(args), folder, steps=args.steps, peak=args.peak, seed=args.seed, device=device, start=start)
     if args.test:
         from experiments.world.measure_audio import top1
 
