@@ -124,5 +124,13 @@ def test_a_sound_is_never_cut_off(tokenizer, text_encoder, sounds):
 def test_words_have_positions(tokenizer):
     assert word_positions("a photo of dog", "dog", tokenizer) == (5, 6, 7)  # a, photo, o, f, then d o g
     assert word_positions("photo <audio> photo", "photo", tokenizer) == (1,)
+    assert word_positions("a z", "z", tokenizer) == (2,)  # the last word before the end
     with pytest.raises(PromptError, match="does not say 'cat'"):
         word_positions("a dog", "cat", tokenizer)
+
+
+def test_neither_a_sound_nor_the_padding_is_a_word(tokenizer):
+    first = tokenizer.convert_ids_to_tokens(tokenize_prompt("<audio>", tokenizer)[0][1])  # the id in the sound's place
+    for word in (f"{first}b", "!"):  # "!" is what SD 2 pads with
+        with pytest.raises(PromptError, match="does not say"):
+            word_positions("<audio>b", word, tokenizer)

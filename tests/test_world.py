@@ -121,7 +121,9 @@ def test_twins_share_their_word_and_their_masks():
 
 def test_muon_updates_are_nearly_orthogonal():
     for shape in ((12, 40), (40, 12)):
-        values = torch.linalg.svdvals(workers.orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
+        values = torch.linalg.svdvals(
+            workers.orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+        )
         assert values.min() > 0.5 and values.max() < 1.4
 
 
