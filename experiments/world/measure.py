@@ -155,6 +155,23 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def speed_line(figures: dict[str, Any]) -> str:
+    if not figures:
+        return ""
+    return (
+        f"\nA picture of 20 steps from a sound takes {figures['picture_s']} s on {figures['cores']} cores "
+        f"({figures['machine']}, {figures['threads']} threads, load {figures['load_average']}), loading "
+        f"{figures['load_s']} s of which {figures['imports_s']} s are imports, {figures['memory_gib']} GiB at most.\n"
+    )
+
+
+def into_card(card: Path, text: str) -> None:
+    """Put the measured table between the card's markers."""
+    before, rest = card.read_text().split("<!-- measured -->")
+    _, after = rest.split("<!-- /measured -->")
+    card.write_text(f"{before}<!-- measured -->\n{text}<!-- /measured -->{after}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini")
@@ -162,6 +179,7 @@ def main() -> None:
     parser.add_argument("--fold", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("runs/measured"))
     parser.add_argument("--only", nargs="*", choices=("text", "real", "made", "speed"), default=None)
+    parser.add_argument("--card", type=Path, default=None, help="model card to put the table into")
     args = parser.parse_args()
     wanted = args.only or [k for k in ("text", "real", "made", "speed") if k != "real" or args.esc10]
     args.out.mkdir(parents=True, exist_ok=True)
@@ -181,9 +199,11 @@ def main() -> None:
         if "made" in wanted:
             figures["made"] = from_clips(pipe, made_clips(), args.out, "made")
     path.write_text(json.dumps(figures, indent=2) + "\n")
-    (args.out / "measured.md").write_text(table(figures))
-    print(table(figures))
-    print(json.dumps(figures.get("speed", {})))
+    text = table(figures) + speed_line(figures.get("speed", {}))
+    (args.out / "measured.md").write_text(text)
+    if args.card:
+        into_card(args.card, text)
+    print(text)
 
 
 if __name__ == "__main__":
