@@ -28,9 +28,8 @@ from audiotoken.audio import as_recording, to_mono
 from audiotoken.checkpoint import CheckpointError
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
-from audiotoken.prompt import PLACEHOLDER, Prompt, PromptError, check_count, encode_prompts
+from audiotoken.prompt import PLACEHOLDER, TEMPLATE, Prompt, PromptError, check_count, encode_prompts
 
-TEMPLATE = f"a photo of {PLACEHOLDER}"  # the paper's
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
 OWN_ENCODERS = ("audiotoken.encoders.mini", "audiotoken.encoders.beats")  # a model may name these
 EARS = ("audio_encoder", "audio_embedder")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 PLACEHOLDER = "<audio>"
+TEMPLATE = f"a photo of {PLACEHOLDER}"  # the paper's
 
 Positions = tuple[tuple[int, ...], ...]  # [i] = where sound i stands in the padded prompt
 
@@ -117,9 +118,11 @@ def word_positions(text: str, word: str, tokenizer: Any, lengths: Sequence[int] 
     `lengths` as in `tokenize_prompt`: sounds of several vectors move the words behind them.
     """
     wanted = tokenizer(word, add_special_tokens=False).input_ids
-    ids, _ = tokenize_prompt(text, tokenizer, lengths)
-    for start in range(1, len(ids) - len(wanted)):
-        if wanted and ids[start : start + len(wanted)] == wanted:
+    ids, sounds = tokenize_prompt(text, tokenizer, lengths)
+    heard = {at for sound in sounds for at in sound}  # the ids there, and in the padding, may be those of real words
+    words = [None if at in heard else ids[at] for at in range(ids.index(tokenizer.eos_token_id))]
+    for start in range(1, len(words) - len(wanted) + 1):
+        if wanted and words[start : start + len(wanted)] == wanted:
             return tuple(range(start, start + len(wanted)))
     raise PromptError(f"The prompt {text!r} does not say {word!r}: use a word that stands in it.")
 

@@ -9,8 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from audiotoken.pipeline import TEMPLATE, AudioTokenPipeline
-from audiotoken.prompt import Prompt
+from audiotoken.pipeline import AudioTokenPipeline
+from audiotoken.prompt import TEMPLATE, Prompt
 
 
 @dataclass(frozen=True, eq=False)
