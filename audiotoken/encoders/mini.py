@@ -3,7 +3,8 @@
 A recording of any length goes through once. The network is convolutional along time, so every 0.16 s of it has its
 own feature vector and its own class scores; the scores are pooled over overlapping windows and the windows are averaged
 by how loud they are, so that silence around a bark does not count. Scores are independent per class: all low means
-"none of these". Training is `experiments/world/train_audio.py`.
+"none of these". A window whose features are far from those of a class in training loses score for it, because a network
+alone is sure of itself on sounds it never heard (Lee et al. 2018). Training is `experiments/world/train_audio.py`.
 """
 
 import math
@@ -73,11 +74,14 @@ class MiniEncoder(ModelMixin, ConfigMixin):
     """AudioEncoder of the mini checkpoint; see `audiotoken.encoders` for the protocol.
 
     labels: names of the classes. rate: Hz. width: of the features. channels: of the five convolutions. Calibration is
-    part of the weights: `scale` and `offset` (classes,) turn pooled scores into probabilities.
+    part of the weights: `scale` and `offset` (classes,) turn pooled scores into probabilities, `whitening` and
+    `centres` (two per class: real and synthesised sounds) measure how strange a window is.
     """
 
     scale: Tensor
     offset: Tensor
+    whitening: Tensor
+    centres: Tensor
 
     @register_to_config
     def __init__(
@@ -101,6 +105,8 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         self.sharpness = nn.Parameter(torch.ones(len(labels)))  # of the pooling over time: 0 mean, large maximum
         self.register_buffer("scale", torch.ones(len(labels)))
         self.register_buffer("offset", torch.zeros(len(labels)))
+        self.register_buffer("whitening", torch.zeros(width, width))  # zero: nothing is strange
+        self.register_buffer("centres", torch.zeros(len(labels), 2, width))
 
     @property
     def rate(self) -> int:
@@ -120,13 +126,34 @@ class MiniEncoder(ModelMixin, ConfigMixin):
 
     def probabilities(self, waveform: Tensor) -> Tensor:
         """(batch, frames) at `rate` -> (batch, classes) in [0, 1], calibrated, independent per class."""
+        scores, means, weight, heard = self.windows(waveform)
+        scores = scores - self.strangeness(means)
+        pooled = (scores * weight[..., None]).sum(1)
+        return torch.sigmoid(pooled * self.scale.float() + self.offset.float()) * heard[:, None]
+
+    def windows(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What overlapping windows of 2.56 s hear, before calibration, all float32.
+
+        Returns scores (batch, windows, classes), mean features (batch, windows, width), weights (batch, windows) that
+        sum to one (loud windows count, those 25 dB below do not), and whether there is any sound at all (batch,).
+        """
         decibels = self._decibels(waveform)
-        scores = self.score(self.embed(normalise(decibels))).float()  # (batch, time, classes)
+        features = self.embed(normalise(decibels))
         level = loudness(decibels)
-        blocks = F.max_pool1d(level[:, None], BLOCK, ceil_mode=True)[:, 0, : scores.shape[1]]
-        pooled = self.pool_windows(scores, blocks)
-        heard = (level.amax(1) > QUIET)[:, None]
-        return torch.sigmoid(pooled * self.scale.float() + self.offset.float()) * heard
+        blocks = F.max_pool1d(level[:, None], BLOCK, ceil_mode=True)[:, 0, : features.shape[1]]
+        size = min(self.config["window"], features.shape[1])
+        step = max(1, size // 4)
+        scores = self.pool(self.score(features).float().unfold(1, size, step).transpose(2, 3))
+        means = features.float().unfold(1, size, step).mean(-1)
+        loudest = blocks.unfold(1, size, step).amax(-1)
+        weight = (loudest - loudest.amax(1, keepdim=True) + 25.0).clamp(min=0)
+        return scores, means, weight / weight.sum(1, keepdim=True), level.amax(1) > QUIET
+
+    def strangeness(self, means: Tensor) -> Tensor:
+        """What mean features (batch, windows, width) cost each class: squared Mahalanobis distance, in score units."""
+        at = means.clamp(min=0).sqrt() @ self.whitening.float()
+        gaps = at[:, :, None, None] - self.centres.float()  # (batch, windows, classes, 2, width)
+        return gaps.square().sum(-1).amin(-1)
 
     def embed(self, spectrogram: Tensor) -> Tensor:
         """Normalised spectrogram (batch, columns, mels) -> features (batch, time, width)."""
@@ -142,16 +169,6 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         """Auto-pooling over time, McFee et al. (2018): (batch, time, classes) -> (batch, classes)."""
         weight = torch.softmax(scores * self.sharpness.to(scores.dtype), -2)
         return (weight * scores).sum(-2)
-
-    def pool_windows(self, scores: Tensor, level: Tensor) -> Tensor:
-        """Pooled scores of overlapping windows, averaged by level: loud windows count, those 25 dB below do not."""
-        size = min(self.config["window"], scores.shape[1])
-        step = max(1, size // 4)
-        windows = scores.unfold(1, size, step).transpose(2, 3)  # (batch, windows, size, classes)
-        loudest = level.unfold(1, size, step).amax(-1)  # (batch, windows)
-        weight = (loudest - loudest.amax(1, keepdim=True) + 25.0).clamp(min=0)
-        pooled = self.pool(windows)
-        return (pooled * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
 
     def _decibels(self, waveform: Tensor) -> Tensor:
         """Spectrogram of a checked waveform; one shorter than half a second is padded with silence."""

@@ -1,10 +1,8 @@
-"""Calibrate the mini audio encoder, then measure it on what it was not trained on.
+"""Measure the mini audio encoder on what it was not trained on.
 
-    python -m experiments.world.measure_audio --model runs/audio/folds123 --esc10 ../shared/esc10 --fold 4 --calibrate
+    python -m experiments.world.measure_audio --model runs/audio/folds123 --esc10 ../shared/esc10 --fold 4
 
-Calibration fits one temperature and an offset per class on real clips of `--fold`, on synthesised sounds and on
-distractors of odd seeds (training uses even ones). Its error on the same real clips flatters, so it is also reported
-two-fold: fitted on one half, measured on the other. Seeds from 20001 up are for measuring only.
+Synthesised sounds and distractors have seeds from 20001 up, which neither training nor calibration uses.
 """
 
 import argparse
@@ -16,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from audiotoken.encoders.mini import MiniEncoder
 from experiments.world.audio_mels import RATE, read_wave, real_clips
@@ -67,63 +64,6 @@ def calibration_error(scores: Scores, truth: Scores, bins: int = 10) -> float:
 def one_hot(words: list[str | None]) -> Scores:
     """(clips, classes): 1 at the word's class, no 1 for None."""
     return np.array([[float(word == name) for name in HEARD] for word in words])
-
-
-def fit_calibration(logits: Scores, truth: Scores, weight: Scores, pull: float = 0.02) -> tuple[Scores, Scores]:
-    """One temperature and per-class offsets by weighted logistic regression, offsets pulled towards their mean."""
-    x, y, w = (torch.tensor(a) for a in (logits, truth, weight))
-    log_scale = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    offset = torch.zeros(len(HEARD), dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([log_scale, offset], max_iter=200)
-
-    def step() -> float:
-        optimiser.zero_grad()
-        loss = F.binary_cross_entropy_with_logits(x * log_scale.exp() + offset, y, reduction="none").sum(1)
-        total = (loss * w).sum() / w.sum() + pull * ((offset - offset.mean()) ** 2).sum()
-        total.backward()
-        return float(total)
-
-    optimiser.step(step)
-    return log_scale.exp().expand(len(HEARD)).detach().numpy().copy(), offset.detach().numpy()
-
-
-def logits_of(model: MiniEncoder, waves: Waves) -> Scores:
-    """Pooled scores before calibration."""
-    kept = model.scale.clone(), model.offset.clone()
-    model.scale.fill_(1.0), model.offset.fill_(0.0)
-    scores = np.clip(hear(model, waves), 1e-7, 1 - 1e-7)
-    model.scale.copy_(kept[0]), model.offset.copy_(kept[1])
-    return np.log(scores / (1 - scores))
-
-
-def calibration_set(esc10: Path, fold: int) -> tuple[Waves, Scores, Scores]:
-    """Waves, truth, weights: real clips weigh half, synthesised ones and known kinds of distractors a quarter each."""
-    clips = real_clips(esc10, [fold])
-    waves, words = [read_wave(p) for p, _ in clips], [w for _, w in clips]
-    made = [(word, seed) for word in HEARD for seed in range(3)]
-    none = [(kind, seed) for kind in KINDS for seed in range(3)]
-    waves += [synthesise(word, RATE, 5.0, 2 * seed + 1) for word, seed in made]
-    waves += [distractor(RATE, 5.0, 2 * seed + 1, kind=kind) for kind, seed in none]
-    weight = np.concatenate([np.full(len(g), s / len(g)) for g, s in ((clips, 0.5), (made, 0.25), (none, 0.25))])
-    return waves, one_hot([*words, *(w for w, _ in made), *(None for _ in none)]), weight
-
-
-def calibrate(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, float]:
-    """Fit and store the calibration; returns its error before, after, and two-fold, on the real clips."""
-    waves, truth, weight = calibration_set(esc10, fold)
-    logits, real = logits_of(model, waves), len(real_clips(esc10, [fold]))
-
-    def probability(scale: Scores, offset: Scores) -> Scores:
-        return 1 / (1 + np.exp(-(logits * scale + offset)))
-
-    half, crossed = np.arange(len(logits)) % 2 == 0, np.zeros_like(logits)
-    for part in (half, ~half):
-        crossed[~part] = probability(*fit_calibration(logits[part], truth[part], weight[part]))[~part]
-    scale, offset = fit_calibration(logits, truth, weight)
-    model.scale.copy_(torch.tensor(scale)), model.offset.copy_(torch.tensor(offset))
-    before, after = probability(np.ones(16), np.zeros(16)), probability(scale, offset)
-    names = {"before": before, "after": after, "two_fold": crossed}
-    return {k: calibration_error(v[:real], truth[:real]) for k, v in names.items()}
 
 
 def measure_real(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, Any]:
@@ -210,33 +150,42 @@ def measure_mixtures(model: MiniEncoder, esc10: Path, fold: int, pairs: int = 10
     }
 
 
+def measure_strangers(model: MiniEncoder, folder: Path) -> dict[str, Any]:
+    """Share of recordings of other things, one file each, that some class accepts at 0.5, and which."""
+    waves = {p.stem: read_wave(p)[: 10 * RATE] for p in sorted(folder.iterdir())}
+    scores = hear(model, list(waves.values()))
+    taken = {name: f"{HEARD[s.argmax()]} {s.max():.2f}" for name, s in zip(waves, scores, strict=True) if s.max() > 0.5}
+    return {"recordings": len(waves), "accepted": len(taken) / len(waves), "taken_for": taken}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", required=True, help="folder of the encoder")
     parser.add_argument("--esc10", required=True, help="folder of real recordings with metadata.csv")
-    parser.add_argument("--fold", type=int, default=4)
-    parser.add_argument("--calibrate", action="store_true", help="fit the calibration on the fold and store it first")
-    parser.add_argument("--calibration-of", default=None, help="folder of an encoder whose calibration is taken over")
-    parser.add_argument("--per-word", type=int, default=20)
-    parser.add_argument("--per-kind", type=int, default=10)
+    parser.add_argument("--fold", type=int, default=4, help="fold of real clips to measure on; 0: none was left out")
+    parser.add_argument("--per-word", type=int, default=10)
+    parser.add_argument("--per-kind", type=int, default=8)
+    parser.add_argument("--strangers", default=None, help="folder of recordings of other things, not trained on")
+    parser.add_argument(
+        "--before", default=None, help="measured.json of the encoder trained without the fold, to include"
+    )
     parser.add_argument("--out", default=None, help="where to write measured.json; default: beside the weights")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = MiniEncoder.from_pretrained(args.model, torch_dtype=torch.float32).eval()
     measured: dict[str, Any] = {"command": "python -m experiments.world.measure_audio " + " ".join(sys.argv[1:])}
-    esc10 = Path(args.esc10)
-    if args.calibration_of:
-        other = MiniEncoder.from_pretrained(args.calibration_of, torch_dtype=torch.float32)
-        model.scale.copy_(other.scale), model.offset.copy_(other.offset)
-    if args.calibrate:
-        measured["real_calibration_error"] = calibrate(model, esc10, args.fold)
-    if args.calibrate or args.calibration_of:
-        model.half().save_pretrained(args.model)
-        model.float()
-    measured["real"] = measure_real(model, esc10, args.fold)
+    esc10, calibration = Path(args.esc10), Path(args.model) / "calibration.json"
+    if calibration.exists():
+        measured["calibration_error_on_real_clips"] = json.loads(calibration.read_text())
+    if args.fold:
+        measured["real"] = measure_real(model, esc10, args.fold)
+        measured["mixtures"] = measure_mixtures(model, esc10, args.fold)
     measured["synthesised"] = measure_made(model, args.per_word)
     measured["none_of_these"] = measure_rejection(model, args.per_kind)
-    measured["mixtures"] = measure_mixtures(model, esc10, args.fold)
+    if args.strangers:
+        measured["strangers"] = measure_strangers(model, Path(args.strangers))
+    if args.before:
+        measured["before_the_last_fold"] = json.loads(Path(args.before).read_text())
     Path(args.out or Path(args.model) / "measured.json").write_text(json.dumps(measured, indent=1) + "\n")
     print(json.dumps(measured, indent=1))
 
