@@ -40,12 +40,10 @@ def load_audio(
         samples, own_rate = read_file(path, max_seconds)
     except AudioError as error:
         raise AudioError(f"Cannot hear {path}: {error}") from None
-    return as_recording(samples, own_rate, resample_to=rate, name=str(path))
+    return _finished(samples, own_rate, rate, str(path))
 
 
-def as_recording(
-    audio: Any, rate: int | None = None, *, resample_to: int | None = None, name: str = "the recording"
-) -> tuple[Recording, int]:
+def as_recording(audio: Any, rate: int | None = None, *, resample_to: int | None = None) -> tuple[Recording, int]:
     """A path, or an array `(frames,)` or `(channels, frames)` with its `rate` -> (recording, rate), checked.
 
     The door of everything that takes sound: numpy and torch, float (any level) and integer (full scale of its type).
@@ -55,13 +53,8 @@ def as_recording(
             raise AudioError(f"Got the file {audio} and rate={rate}, but a file knows its own rate; leave `rate` out.")
         return load_audio(audio, resample_to)
     if rate is None:
-        raise AudioError(f"Got {name} as an array without its rate; pass rate= in Hz, such as rate=16000.")
-    _check_rate(rate, name)
-    recording = _normalised(_shaped(_to_float(audio, name), name), name)
-    if resample_to is not None and resample_to != rate:
-        _check_rate(resample_to, "the resampled recording")
-        recording, rate = resample(recording, rate, resample_to), resample_to
-    return recording, int(rate)
+        raise AudioError("Got an array without its rate; pass rate= in Hz, such as rate=16000.")
+    return _finished(_shaped(_to_float(audio)), rate, resample_to, "the recording")
 
 
 def to_mono(recording: Recording) -> Recording:
@@ -86,20 +79,30 @@ def resample(recording: Recording, rate: int, wanted: int) -> Recording:
     return np.clip(out, -1.0, 1.0).astype(np.float32)  # ringing may pass full scale by a little
 
 
+def _finished(samples: Recording, rate: int, resample_to: int | None, name: str) -> tuple[Recording, int]:
+    """(channels, frames) at any level -> (recording, rate), checked and resampled."""
+    _check_rate(rate, name)
+    recording = _normalised(samples, name)
+    if resample_to is not None and resample_to != rate:
+        _check_rate(resample_to, "the resampled recording")
+        recording, rate = resample(recording, rate, resample_to), resample_to
+    return recording, int(rate)
+
+
 def _check_rate(rate: Any, name: str) -> None:
     whole = isinstance(rate, int | np.integer) and not isinstance(rate, bool)
     if not whole or not RATES[0] <= rate <= RATES[1]:
         raise AudioError(f"Got a rate of {rate!r} for {name}, want a whole number of Hz, such as 16000.")
 
 
-def _to_float(audio: Any, name: str) -> Recording:
+def _to_float(audio: Any) -> Recording:
     """Any array -> float32; whole numbers are divided by the full scale of their type."""
     if hasattr(audio, "detach"):  # a torch tensor, on any device; bfloat16 is unknown to numpy
         audio = audio.detach().cpu()
         audio = (audio.float() if audio.is_floating_point() else audio).numpy()
     if not isinstance(audio, np.ndarray) or audio.dtype.kind not in "fiu":
         kind = audio.dtype if isinstance(audio, np.ndarray) else type(audio).__name__
-        raise AudioError(f"Cannot hear {name}: got {kind}, want a path or an array of real numbers.")
+        raise AudioError(f"Got {kind} as a recording, want a path or an array of real numbers; convert it.")
     if audio.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what overflows is refused as not finite
             return audio.astype(np.float32)
@@ -107,15 +110,14 @@ def _to_float(audio: Any, name: str) -> Recording:
     return ((audio.astype(np.float64) - (full if audio.dtype.kind == "u" else 0)) / full).astype(np.float32)
 
 
-def _shaped(audio: Recording, name: str) -> Recording:
+def _shaped(audio: Recording) -> Recording:
     """(frames,) or (channels, frames) -> (channels, frames)."""
     recording = audio[None] if audio.ndim == 1 else audio
     if recording.ndim != 2 or recording.size == 0:
-        raise AudioError(f"Cannot hear {name}: got {audio.shape}, want (channels, frames) or (frames,), not empty.")
+        raise AudioError(f"Got an array {audio.shape}, want (channels, frames) or (frames,), not empty; reshape it.")
     if recording.shape[0] > recording.shape[1]:
         raise AudioError(
-            f"Cannot hear {name}: got {audio.shape}, want (channels, frames) with more frames than channels; "
-            "transpose the array, or record longer."
+            f"Got an array {audio.shape}, want (channels, frames) with more frames than channels; transpose it."
         )
     return recording
 

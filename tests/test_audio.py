@@ -73,7 +73,10 @@ def test_sound_files(tmp_path, name, subtype, tolerance):
     np.testing.assert_allclose(recording[:, 4000:-4000], tone()[:, 4000:-4000], atol=tolerance)
 
 
-@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "aac"), ("a.mkv", "aac"), ("a.webm", "libopus")])
+VIDEOS = [("a.mp4", "aac"), ("a.mp4", "alac"), ("a.mkv", "aac"), ("a.mkv", "flac"), ("a.webm", "libopus")]
+
+
+@pytest.mark.parametrize(("name", "codec"), VIDEOS)
 def test_sound_of_videos(tmp_path, name, codec):
     recording, rate = load_audio(write_video(tmp_path / name, tone(rate=48_000), codec))
     assert rate == 48_000
@@ -81,7 +84,7 @@ def test_sound_of_videos(tmp_path, name, codec):
     np.testing.assert_allclose(level(recording), LEVELS, rtol=0.05)
 
 
-@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 48_000, 96_000])
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 48_000, 96_000, 192_000])
 def test_any_rate_becomes_the_wanted_one(tmp_path, rate):
     soundfile.write(tmp_path / "a.wav", tone(rate=rate).T, rate)
     recording, got = load_audio(tmp_path / "a.wav", 16_000)
@@ -91,11 +94,28 @@ def test_any_rate_becomes_the_wanted_one(tmp_path, rate):
     np.testing.assert_allclose(recording[:, inner], tone(rate=16_000)[:, inner], atol=1e-3)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 6])
+@pytest.mark.parametrize("channels", [1, 3, 6, 64])
 def test_any_number_of_channels(tmp_path, channels):
     levels = np.linspace(0.1, 0.5, channels)[:, None]
     soundfile.write(tmp_path / "a.wav", (levels * np.sin(np.arange(8000) / 9)).T, 8000)
     np.testing.assert_allclose(level(load_audio(tmp_path / "a.wav")[0]), levels[:, 0], rtol=0.02)
+
+
+@pytest.mark.parametrize(("channels", "frames"), [(1, 160), (1, 3), (2, 160), (64, 40)])
+def test_ten_milliseconds_and_less(tmp_path, channels, frames):
+    """More channels than frames: a file says which is which."""
+    sound = 0.1 * np.random.default_rng(0).standard_normal((frames, channels))
+    soundfile.write(tmp_path / "a.wav", sound, 16_000, subtype="FLOAT")
+    recording, _ = load_audio(tmp_path / "a.wav")
+    np.testing.assert_allclose(recording, sound.T, atol=1e-6)
+    assert load_audio(tmp_path / "a.wav", 8_000)[0].shape == (channels, -(-frames // 2))
+
+
+def test_file_names_need_not_be_text(tmp_path):
+    name = os.fsdecode(b"caf\xe9 \xe9\x9f\xb3.wav")
+    soundfile.write(tmp_path / "a.wav", tone().T, 44_100)
+    (tmp_path / "a.wav").rename(tmp_path / name)
+    assert load_audio(tmp_path / name)[0].shape == (2, 44_100)
 
 
 def test_resampling_keeps_the_band_and_nothing_beyond():
