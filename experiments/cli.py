@@ -6,22 +6,20 @@ Heavy imports happen inside the commands, so that `audiotoken --help` answers at
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from experiments.generate import DTYPES, errors_as_sentences, say_written
+from experiments.generate import generate as generate_pictures
+
 # plain help, without rich: that alone would take half of the second in which `--help` answers
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
-
-
-class Precision(StrEnum):
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
 
 
 def _version(asked: bool) -> None:
@@ -49,22 +47,19 @@ def generate(
     ),
     prompt: Annotated[str, typer.Option(help="Words around the sound.")] = "a photo of <audio>",
     negative_prompt: Annotated[str | None, typer.Option(help="What to avoid.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same picture.")] = 0,
-    count: Annotated[int, typer.Option(min=1, max=64, help="How many pictures, with seed, seed + 1, ...")] = 1,
-    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Denoising steps. [default: the model's]")] = None,
-    guidance: Annotated[float | None, typer.Option(min=0, help="Guidance scale. [default: the model's]")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same picture.")] = 0,
+    count: Annotated[int, typer.Option(help="How many pictures, with seed, seed + 1, ...")] = 1,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps. [default: the model's]")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale. [default: the model's]")] = None,
     model: Annotated[str, typer.Option(help='"mini", a folder or a hub id.')] = "mini",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... [default: the best there is]")] = None,
-    dtype: Annotated[Precision, typer.Option(help="Precision of the drawing.")] = Precision.float32,
+    dtype: Annotated[str, typer.Option(help=f"Precision of the drawing: {', '.join(DTYPES)}.")] = "float32",
     report: Annotated[bool, typer.Option("--report", help="Also draw what was heard into OUTPUT-report.png.")] = False,
 ) -> None:
     """Hear a clip and draw it."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    with _errors_as_sentences(), _progress() as on_step:
-        from experiments.generate import files_of
-        from experiments.generate import generate as draw
-
-        result = draw(
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises while it is imported
+    with errors_as_sentences(), _progress() as on_step:
+        result = generate_pictures(
             clip,
             output,
             prompt=prompt,
@@ -75,43 +70,11 @@ def generate(
             guidance=guidance,
             model=model,
             device=device,
-            dtype=dtype.value,
+            dtype=dtype,
             report=report,
             on_step=on_step,
         )
-    from audiotoken.pipeline import say_heard
-
-    typer.echo(f"heard  {say_heard(result.heard)}")
-    files = files_of(output, count, report)
-    for path in files["sheet"] or files["pictures"]:
-        typer.echo(f"drew   {path}")
-    for path in files["report"]:
-        typer.echo(f"report {path}")
-
-
-@contextmanager
-def _errors_as_sentences() -> Iterator[None]:
-    """What a user can mend is one line on stderr and exit code 2; anything else is a bug and keeps its traceback."""
-    try:
-        yield
-    except ValueError as error:
-        if not _mendable(error):
-            raise
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
-
-
-def _mendable(error: ValueError) -> bool:
-    from audiotoken.audio import AudioError
-    from experiments.generate import OptionError
-
-    if isinstance(error, AudioError | OptionError):
-        return True
-
-    from audiotoken.checkpoint import CheckpointError  # these two wait for torch
-    from audiotoken.prompt import PromptError
-
-    return isinstance(error, CheckpointError | PromptError)
+    typer.echo(say_written(result, output, report))
 
 
 @contextmanager
@@ -128,4 +91,7 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # names of files need not be in the terminal's encoding
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -8,6 +8,8 @@ Each clip is a WAV in the folder, so that you can listen to what the picture was
 import argparse
 from pathlib import Path
 
+from experiments.generate import errors_as_sentences
+
 RATE = 22050  # Hz
 SECONDS = 4.0
 CLIPS = ("dog", "rooster", "clock", "frog", "bell", "car", "wave", "helicopter")
@@ -34,13 +36,14 @@ def overview(results: list, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    from audiotoken.audio import to_mono
     from audiotoken.pipeline import say_heard
     from experiments.report import spectrogram
 
     figure = Figure(figsize=(2 * len(results), 3.6), dpi=128, facecolor="white")
     axes = figure.subplots(2, len(results), height_ratios=(1, 2))
     for (above, below), result in zip(axes.T, results, strict=True):
-        _, _, decibels = spectrogram(result.recording.mean(0), result.rate)
+        _, _, decibels = spectrogram(to_mono(result.recording), result.rate)
         above.imshow(decibels, origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0)
         above.set_title(say_heard(result.heard, most=1), fontsize=9)
         below.imshow(result.images[0])
@@ -74,4 +77,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with errors_as_sentences():
+        main()

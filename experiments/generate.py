@@ -6,19 +6,22 @@
 """
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL.Image import Image
-
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
     import torch
+    from PIL.Image import Image
 
     from audiotoken.pipeline import AudioTokenPipeline
     from experiments.pipeline import Result
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+DTYPES = ("float32", "bfloat16", "float16")
+RANGES = {"seed": (0, 2**32), "count": (1, 64), "steps": (1, 1000), "guidance": (0, 100)}
 
 
 class OptionError(ValueError):
@@ -48,8 +51,9 @@ def generate(
     """
     from audiotoken.audio import load_audio
 
-    check_output(output)  # before the long work
+    check_options(seed=seed, count=count, steps=steps, guidance=guidance, dtype=dtype)
     recording, rate = load_audio(clip)
+    check_output(output)  # before the long work
 
     from experiments.pipeline import sound_to_image  # takes seconds; the lines above answer at once
 
@@ -87,6 +91,17 @@ def load_parts(model: str, device: str | None = None, dtype: str = "float32") ->
     return pipe.to(place)
 
 
+def say_written(result: "Result", output: str | os.PathLike, report: bool) -> str:
+    """What a command says when it is done: what was heard, and where the files are."""
+    from audiotoken.pipeline import say_heard
+
+    files = files_of(output, len(result.images), report)
+    lines = [f"heard  {say_heard(result.heard)}"]
+    lines += [f"drew   {path}" for path in files["sheet"] or files["pictures"]]
+    lines += [f"report {path}" for path in files["report"]]
+    return "\n".join(lines)
+
+
 def files_of(output: str | os.PathLike, count: int, report: bool) -> dict[str, list[Path]]:
     """Names of what is written: `dog.png`; or with count=2 `dog-1.png`, `dog-2.png` and both side by side in `dog.png`.
 
@@ -115,7 +130,7 @@ def write(result: "Result", output: str | os.PathLike, report: bool = False) -> 
     return files
 
 
-def write_image(image: Image, path: Path) -> None:
+def write_image(image: "Image", path: Path) -> None:
     """Save to a temporary neighbour, then rename: Ctrl-C or a full disk leaves the old file or none."""
     temporary = _temporary(path)
     try:
@@ -125,6 +140,18 @@ def write_image(image: Image, path: Path) -> None:
         raise _no_place(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_options(*, dtype: str, **numbers: float | None) -> None:
+    """OptionError for what is out of range; None stands for the model's own."""
+    for name, value in numbers.items():
+        low, high = RANGES[name]
+        kinds = int | float if name == "guidance" else int
+        if value is not None and not (isinstance(value, kinds) and low <= value <= high):
+            whole = "a number" if name == "guidance" else "a whole number"
+            raise OptionError(f"Got {name}={value}, want {whole} from {low} to {high}; change it.")
+    if dtype not in DTYPES:
+        raise OptionError(f"Got dtype={dtype}, want one of {', '.join(DTYPES)}; change it.")
 
 
 def check_output(output: str | os.PathLike) -> None:
@@ -177,12 +204,40 @@ def _step_callback(on_step: Callable[[int, int], None] | None) -> Any:
     return callback
 
 
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """What a user can mend is one line on stderr and exit code 2; anything else is a bug and keeps its traceback."""
+    try:
+        yield
+    except ValueError as error:
+        if not _mendable(error):
+            raise
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _mendable(error: ValueError) -> bool:
+    from audiotoken.audio import AudioError
+
+    if isinstance(error, AudioError | OptionError):
+        return True
+
+    from audiotoken.checkpoint import CheckpointError  # these two wait for torch
+    from audiotoken.prompt import PromptError
+
+    return isinstance(error, CheckpointError | PromptError)
+
+
 def main() -> None:
     import hydra
+    from omegaconf import OmegaConf
 
     @hydra.main(version_base=None, config_path="pkg://configs", config_name="generate")
     def run(config: Any) -> None:
-        generate(**config)
+        with errors_as_sentences():
+            if OmegaConf.missing_keys(config):
+                raise OptionError("Got no clip, want the file of a sound; say clip=FILE.")
+            print(say_written(generate(**config), config.output, config.report))
 
     run()
 

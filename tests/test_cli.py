@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from audiotoken.debug import debug_pipeline
 from experiments import generate as generate_module
-from experiments.cli import app
+from experiments.cli import app, main
 
 RATE = 16_000
 TONE = 0.2 * np.sin(2 * np.pi * 700 * np.arange(RATE) / RATE)
@@ -123,6 +123,26 @@ def _folder(path):
     path.mkdir()
 
 
+def test_a_bad_clip_leaves_no_folder_behind(tmp_path):
+    sentence(run("generate", tmp_path / "no.wav", "-o", tmp_path / "new" / "out.png"))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["Hörner und 音.png", os.fsdecode(b"caf\xe9.png")], ids=["utf-8", "latin-1"])
+def test_names_of_any_alphabet(name, clip, model, tmp_path, monkeypatch, capfd):
+    folder = tmp_path / name.removesuffix(".png")
+    folder.mkdir()
+    sound = clip.rename(folder / "tone.wav")
+    arguments = ("generate", sound, "--model", model, "--steps", 1, "--prompt", "<audio> für $5, 音 $", "--report")
+    monkeypatch.setattr("sys.argv", ["audiotoken", *map(str, arguments), "-o", str(folder / name)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    said = capfd.readouterr()
+    assert stopped.value.code in (0, None), said.err
+    assert "drew " in said.out and "Glyph" not in said.err
+    assert (folder / name).is_file()
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -169,6 +189,12 @@ def test_a_bad_output_is_one_sentence(output, words, clip, tmp_path):
         (("--negative-prompt", "<audio>"), "negative prompt has <audio>"),
         (("--device", "toaster"), "no device toaster"),
         (("--device", "cuda:77"), "no device cuda:77"),
+        (("--dtype", "int8"), "want one of float32, bfloat16, float16"),
+        (("--count", 0), "count=0, want a whole number from 1 to 64"),
+        (("--steps", 0), "steps=0, want a whole number from 1 to 1000"),
+        (("--seed", -1), "seed=-1, want a whole number from 0"),
+        (("--seed", 10**30), "want a whole number from 0"),
+        (("--guidance", "nan"), "guidance=nan, want a number from 0 to 100"),
     ],
 )
 def test_a_bad_option_is_one_sentence(options, words, clip, model, tmp_path):

@@ -1,6 +1,9 @@
 """Configs are code: every file composes, and every key is a parameter of what it configures."""
 
 import inspect
+import os
+import subprocess
+import sys
 
 import pytest
 import soundfile
@@ -43,3 +46,17 @@ def test_generate_runs_from_its_config(tmp_path):
     config = composed("generate", "steps=1", *(f"{key}={value}" for key, value in places.items()))
     generate(**config)
     assert (tmp_path / "out.png").is_file()
+
+
+def run_elsewhere(folder, *overrides: str) -> subprocess.CompletedProcess:
+    """`python -m experiments.generate` in a folder that is not the checkout."""
+    command = [sys.executable, "-m", "experiments.generate", *overrides]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("overrides", "words"), [(("clip=no.wav",), "there is no such file"), ((), "Got no clip")])
+def test_from_any_folder_a_bad_input_is_one_sentence(overrides, words, tmp_path):
+    ran = run_elsewhere(tmp_path, *overrides)
+    assert ran.returncode == 2 and words in ran.stderr, ran.stderr
+    assert ran.stderr.count("\n") == 1 and ran.stdout == ""
+    assert os.listdir(tmp_path) == []
