@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL.Image import Image
 
+from audiotoken.audio import as_recording
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.prompt import TEMPLATE, Prompt
 
@@ -17,7 +18,7 @@ from audiotoken.prompt import TEMPLATE, Prompt
 class Result:
     """Everything a reader of one run will ask for."""
 
-    recording: NDArray  # (channels, frames), as it came
+    recording: NDArray  # (channels, frames) float32 in [-1, 1]
     rate: int  # Hz
     heard: list[tuple[str, float]]  # (label, score in [0, 1]), best first
     prompt: Prompt
@@ -37,6 +38,7 @@ def sound_to_image(
 ) -> Result:
     """Hear a recording, (frames,) or (channels, frames) at `rate` Hz, and draw it; `sampling` as in `parts(...)`."""
     seconds: dict[str, float] = {}
+    recording, rate = as_recording(recording, rate)
     with _stage("listen", seconds):
         heard = parts.hear(recording, rate)
     with _stage("embed", seconds):

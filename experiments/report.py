@@ -1,5 +1,6 @@
 """One figure of one result: what was recorded, what was heard, what was drawn."""
 
+import warnings
 from io import BytesIO
 from math import ceil
 from textwrap import shorten
@@ -20,6 +21,7 @@ TICKS = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)  # Hz
 ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 LEFT = 0.1  # of the figure's width
 SHOWN = 6  # labels
+SHORTEST = 8  # frames; less has no spectrum to speak of
 
 
 def draw_report(result: "Result") -> Image.Image:
@@ -29,8 +31,9 @@ def draw_report(result: "Result") -> Image.Image:
     figure = Figure(figsize=(12, 6.2), dpi=120, facecolor="white")
     halves = figure.add_gridspec(1, 2, width_ratios=(6.2, 5), left=LEFT, right=0.98, top=0.82, bottom=0.09)
     sound = halves[0].subgridspec(2, 1, height_ratios=(3, 2), hspace=0.45)
-    figure.text(LEFT, 0.93, f"“{shorten(result.prompt.text, 90)}”", fontsize=17, color=INK, weight="bold")
-    figure.text(LEFT, 0.88, f"heard: {say_heard(result.heard)}   ·   {_seeds(result)}", fontsize=11, color=FAINT)
+    said, heard = f"“{shorten(result.prompt.text, 90)}”", f"heard: {say_heard(result.heard)}   ·   {_seeds(result)}"
+    figure.text(LEFT, 0.93, said, fontsize=17, color=INK, weight="bold", parse_math=False)  # "$" is a dollar
+    figure.text(LEFT, 0.88, heard, fontsize=11, color=FAINT, parse_math=False)
     _spectrogram(figure.add_subplot(sound[0]), result.recording, result.rate)
     _bars(figure.add_subplot(sound[1]), result.heard)
     picture = figure.add_subplot(halves[1])
@@ -56,7 +59,8 @@ def spectrogram(signal: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray, 
     from scipy.signal import ShortTimeFFT
     from scipy.signal.windows import hann
 
-    size = min(round(0.045 * rate), len(signal))  # 45 ms: rows 22 Hz apart
+    signal = np.pad(signal, (0, max(0, SHORTEST - len(signal))))
+    size = min(max(round(0.045 * rate), SHORTEST), len(signal))  # 45 ms: rows 22 Hz apart
     transform = ShortTimeFFT(hann(size), hop=max(size // 4, len(signal) // 1000), fs=rate)
     power = transform.spectrogram(signal)  # (rows, columns)
     decibels = 10 * np.log10(np.maximum(power, 1e-12 * power.max()) / power.max())
@@ -72,7 +76,7 @@ def _enlarged(image: Image.Image, least: int = 600) -> Image.Image:
 def _spectrogram(axes: Axes, recording: np.ndarray, rate: int) -> None:
     from audiotoken.audio import to_mono
 
-    signal = to_mono(np.atleast_2d(recording))
+    signal = to_mono(recording)
     seconds, hertz, decibels = spectrogram(signal, rate)
     axes.pcolormesh(seconds, hertz[1:], decibels[1:], vmin=-70, vmax=0, cmap="magma", shading="nearest")
     axes.set(xlim=(0, len(signal) / rate), ylim=(max(50, hertz[1]), rate / 2), xlabel="time, s", ylabel="frequency, Hz")
@@ -117,5 +121,7 @@ def _seeds(result: "Result") -> str:
 
 def _rendered(figure: Any) -> Image.Image:
     buffer = BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of scripts that matplotlib's own font lacks
+        FigureCanvasAgg(figure).print_png(buffer)
     return Image.open(buffer).convert("RGB")

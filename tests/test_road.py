@@ -25,6 +25,7 @@ def test_the_road_is_the_pipeline(parts):
     direct = parts(SIGNAL, "<audio> at night", rate=RATE, seed=3, num_images_per_prompt=2).images
     assert [image.tobytes() for image in result.images] == [image.tobytes() for image in direct]
     assert result.heard == parts.hear(SIGNAL, RATE) and result.rate == RATE
+    assert result.recording.shape == (1, len(SIGNAL))
     assert result.prompt.text == "<audio> at night" and result.prompt.positions == ((1,),)
     assert list(result.seconds) == ["listen", "embed", "prompt", "sample"]
     assert not result.prompt.embeddings.requires_grad
@@ -44,7 +45,7 @@ def test_the_spectrogram_has_the_tone_in_its_place():
     assert abs(seconds[0]) < 0.05 and abs(seconds[-1] - 1.0) < 0.05
 
 
-@pytest.mark.parametrize("frames", [8, 500])
+@pytest.mark.parametrize("frames", [1, 3, 8, 500])
 def test_the_spectrogram_of_next_to_nothing(frames):
     seconds, hertz, decibels = spectrogram(SIGNAL[1 : 1 + frames], RATE)
     assert np.isfinite(decibels).all() and decibels.shape == (len(hertz), len(seconds))
