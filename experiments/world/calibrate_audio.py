@@ -2,13 +2,14 @@
 
     python -m experiments.world.calibrate_audio --model runs/audio/folds123 --esc10 ../shared/esc10 --folds 1,2,3
     python -m experiments.world.calibrate_audio --model runs/audio/shipped --esc10 ../shared/esc10 --folds 1,2,3,4 \
-        --like runs/audio/folds123
+        --like runs/audio/folds123 --strictness 0.009
 
 First the windows of the training sounds give each class a centre for real and one for synthesised sounds, and all
 together one covariance: far from a class's centres costs score (Lee et al. 2018, "A simple unified framework for
 detecting out-of-distribution samples"). Then one temperature and an offset per class are fitted on a fold that training
 had not seen, on synthesised sounds and on distractors of odd seeds (training takes even ones). `--like` takes them over
-where there is no such fold.
+where there is no such fold; trained on more, that encoder is surer of itself, so it is also made stricter, until it
+accepts other things (`--strangers` of measure_audio) about as often as the one it takes after.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def window_features(model: MiniEncoder, waves: Waves) -> Tensor:
 
 
 @torch.no_grad()
-def fit_familiarity(model: MiniEncoder, esc10: Path, folds: Iterable[int]) -> None:
+def fit_familiarity(model: MiniEncoder, esc10: Path, folds: Iterable[int], strictness: float = STRICTNESS) -> None:
     """Store centres and whitening from the training sounds."""
     clips, centres, spreads = real_clips(esc10, folds), [], []
     for word in HEARD:
@@ -55,7 +56,7 @@ def fit_familiarity(model: MiniEncoder, esc10: Path, folds: Iterable[int]) -> No
     spread = torch.stack(spreads).mean(0)
     ball = spread.diagonal().mean() * torch.eye(len(spread), dtype=torch.float64)
     values, vectors = torch.linalg.eigh((1 - SHRINKAGE) * spread + SHRINKAGE * ball)
-    whitening = vectors * (STRICTNESS / values).sqrt()
+    whitening = vectors * (strictness / values).sqrt()
     model.whitening.copy_(whitening)
     model.centres.copy_(torch.stack(centres) @ whitening)
 
@@ -125,10 +126,11 @@ def main() -> None:
     parser.add_argument("--folds", default="1,2,3", help="folds the encoder was trained on")
     parser.add_argument("--fold", type=int, default=4, help="fold to calibrate on")
     parser.add_argument("--like", default=None, help="folder of an encoder whose calibration is taken over")
+    parser.add_argument("--strictness", type=float, default=STRICTNESS, help="score lost per squared distance")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = MiniEncoder.from_pretrained(args.model, torch_dtype=torch.float32).eval()
-    fit_familiarity(model, Path(args.esc10), [int(f) for f in args.folds.split(",")])
+    fit_familiarity(model, Path(args.esc10), [int(f) for f in args.folds.split(",")], args.strictness)
     if args.like:
         other = MiniEncoder.from_pretrained(args.like, torch_dtype=torch.float32)
         model.scale.copy_(other.scale)

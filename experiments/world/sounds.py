@@ -124,15 +124,15 @@ def helicopter(rng: Random, rate: int, seconds: float) -> Signal:
     """Blades slapping the air 10 to 24 times a second: thumps and noise swelling with each, a turbine's whine above."""
     n = frames_of(seconds, rate)
     beat = np.cumsum(rng.uniform(10, 24) * (1 + 0.01 * wander(rng, n, rate, 0.5))) / rate
-    swell = np.exp(-(((beat % 1) - 0.15) ** 2) / (2 * rng.uniform(0.05, 0.14) ** 2))
+    swell = np.exp(-(((beat % 1) - 0.15) ** 2) / (2 * rng.uniform(0.035, 0.09) ** 2))
     thump = band(swell * coloured_noise(rng, n, 1.5), rate, 30, rng.uniform(250, 700))
     chop = band(swell * coloured_noise(rng, n, 0.8), rate, 300, rng.uniform(1500, 4500))
     thud = band(np.diff(np.floor(beat), prepend=0.0), rate, 40, rng.uniform(120, 300))
     tail = harmonics(np.full(n, rng.uniform(50, 120)), rate, 1.0, 10)
     whine = np.sin(2 * np.pi * np.cumsum(rng.uniform(900, 4000) * (1 + 0.002 * wander(rng, n, rate, 1))) / rate)
-    out = loudness(thump) + rng.uniform(0.15, 0.6) * loudness(chop) + rng.uniform(0.2, 0.8) * loudness(thud)
+    out = loudness(thump) + rng.uniform(0.25, 0.9) * loudness(chop) + rng.uniform(0.2, 0.8) * loudness(thud)
     out += rng.uniform(0, 0.12) * loudness(tail) + rng.uniform(0, 0.03) * whine
-    out += rng.uniform(0.02, 0.15) * band(coloured_noise(rng, n, 1), rate, 200, 6000)
+    out += rng.uniform(0.005, 0.04) * band(coloured_noise(rng, n, 1), rate, 200, 6000)
     return out * curve(n, *10 ** (rng.uniform(-8, 0, 4) / 20))
 
 

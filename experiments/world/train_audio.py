@@ -2,12 +2,12 @@
 
     python -m experiments.world.train_audio --esc10 ../shared/esc10 --folds 1,2,3 --test 4 --out runs/audio/folds123
     python -m experiments.world.train_audio --esc10 ../shared/esc10 --folds 1,2,3,4 --out runs/audio/shipped \
-        --start runs/audio/folds123 --steps 1000 --peak 1e-3
+        --start runs/audio/folds123 --steps 1400 --peak 1e-3
 
 Add `--others runs/audio/others` for recordings of other things (`experiments.world.gather_others` collects some).
 
 Interrupt and start the same command again: it goes on from the last state in the folder.
-`experiments.world.measure_audio` calibrates and measures what comes out.
+`calibrate_audio` then sets its scores right and `measure_audio` measures it.
 """
 
 import argparse
