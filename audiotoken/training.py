@@ -17,13 +17,12 @@ import torch
 from diffusers import DDPMScheduler
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from audiotoken.checkpoint import CheckpointError, fill, read_checkpoint, write_checkpoint
 from audiotoken.embedder import AudioEmbedder
-from audiotoken.prompt import PLACEHOLDER, encode_prompts
+from audiotoken.losses import classification_loss, diffusion_loss, label_embeddings, token_l1
+from audiotoken.prompt import TEMPLATE, encode_prompts
 
-TEMPLATE = f"a photo of {PLACEHOLDER}"  # the paper's
 WANTED = "a checkpoint of this trainer"
 
 
@@ -40,7 +39,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What each term counts; the last two as in the published settings, whose code leaves `classification` out."""
+    """What each term of `audiotoken.losses` counts; the last two as published, where `classification` is an option."""
 
     diffusion: float = 1.0
     classification: float = 0.01
@@ -55,7 +54,6 @@ class Settings:
     learning_rate: float = 8e-5
     weight_decay: float = 0.01
     ema: float | None = None  # decay of the running mean of the weights, which is then what comes out
-    temperature: float = 0.07  # of the classification loss, CLIP's
     seed: int = 0
     save_every: int = 500
     weights: LossWeights = field(default_factory=LossWeights)
@@ -70,53 +68,7 @@ class Progress:
     images_per_second: float
 
 
-def diffusion_loss(
-    unet: nn.Module,
-    scheduler: Any,
-    latents: Tensor,
-    embeddings: Tensor,
-    noise: Tensor,
-    timesteps: Tensor,
-    weight: Tensor | None = None,
-) -> Tensor:
-    """Mean squared error of the denoiser, in noise or in velocity, whichever the scheduler says it predicts."""
-    targets = {"epsilon": lambda: noise, "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps)}
-    kind = scheduler.config.prediction_type
-    if kind not in targets:
-        raise ValueError(f"The scheduler predicts {kind!r}, but epsilon or v_prediction is wanted; use such a model.")
-    noisy = scheduler.add_noise(latents, noise, timesteps).to(embeddings)
-    predicted = unet(noisy, timesteps, embeddings).sample.float()
-    error = (predicted - targets[kind]()).square()  # (batch, channels, height, width)
-    return (error if weight is None else error * weight).mean()
-
-
-def classification_loss(tokens: Tensor, labels: Tensor, names: Tensor, temperature: float) -> Tensor:
-    """Audio tokens (batch, tokens_per_clip, width) towards their own of the label embeddings (classes, width).
-
-    Cross-entropy over the cosine similarities to all labels, divided by `temperature`.
-    """
-    cosines = F.normalize(tokens.mean(dim=1), dim=-1) @ F.normalize(names, dim=-1).T  # (batch, classes)
-    return F.cross_entropy(cosines / temperature, labels)
-
-
-def token_l1(tokens: Tensor) -> Tensor:
-    """Mean absolute value: keeps the token among the words, whose embeddings are small."""
-    return tokens.abs().mean()
-
-
-@torch.no_grad()
-def label_embeddings(names: Sequence[str], tokenizer: Any, text_encoder: Any) -> Tensor:
-    """(classes, width): the mean of the input embeddings of each label's words, where audio tokens live too."""
-    table = text_encoder.get_input_embeddings().weight
-    ids = [tokenizer(name.replace("_", " "), add_special_tokens=False).input_ids for name in names]
-    if empty := [name for name, words in zip(names, ids, strict=True) if not words]:
-        raise ValueError(f"The label {empty[0]!r} has no words for the tokenizer; give each class a name.")
-    return torch.stack([table[words].float().mean(dim=0) for words in ids])
-
-
-def step_losses(
-    pipe: Any, embedder: nn.Module, scheduler: Any, batch: Batch, names: Tensor, temperature: float
-) -> dict[str, Tensor]:
+def step_losses(pipe: Any, embedder: nn.Module, scheduler: Any, batch: Batch, names: Tensor) -> dict[str, Tensor]:
     """The terms of one step, before weighting, with noise and noise levels from torch's random state."""
     device = pipe.unet.device
     latents = batch.latents.to(device).float()
@@ -130,7 +82,7 @@ def step_losses(
         "diffusion": diffusion_loss(
             pipe.unet, scheduler, latents, embeddings.to(pipe.unet.dtype), noise, timesteps, weight
         ),
-        "classification": classification_loss(tokens, batch.labels.to(device), names, temperature),
+        "classification": classification_loss(tokens, batch.labels.to(device), names),
         "token_l1": token_l1(tokens),
     }
 
@@ -160,7 +112,7 @@ def train_embedder(
         for step, batch in zip(range(start, settings.steps), batches(start), strict=False):
             _check_batch(batch, len(labels))
             with _random_state_of(settings.seed, step, pipe.unet.device):
-                terms = step_losses(pipe, embedder, scheduler, batch, names, settings.temperature)
+                terms = step_losses(pipe, embedder, scheduler, batch, names)
                 losses = run.update(terms, step)
             seen, done = seen + len(batch.latents), step + 1
             if progress is not None:
@@ -214,10 +166,10 @@ class _Run:
         if not isinstance(state, dict) or not {"step", "settings", "embedder", "optimizer", "ema"} <= state.keys():
             raise CheckpointError(f"Cannot resume from {file}: it is not {WANTED}; give another file name.")
         theirs, ours = state["settings"], _identity(self.settings)
-        if changed := [key for key in ours if theirs.get(key) != ours[key]]:
+        if changed := [key for key in ours | theirs if theirs.get(key) != ours.get(key)]:
             raise CheckpointError(
                 f"Cannot resume from {file}: it was made with {changed[0]}={theirs.get(changed[0])}, now it is "
-                f"{ours[changed[0]]}; keep the settings, or give another file name."
+                f"{ours.get(changed[0])}; keep the settings, or give another file name."
             )
         fill(self.embedder, state["embedder"], file, WANTED)
         self.optimizer.load_state_dict(state["optimizer"])

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from types import SimpleNamespace
 
+import jaxtyping
 import pytest
 import torch
 from diffusers import DDPMScheduler
@@ -11,16 +12,8 @@ from torch import nn
 
 from audiotoken.checkpoint import CheckpointError, write_checkpoint
 from audiotoken.debug import debug_pipeline
-from audiotoken.training import (
-    Batch,
-    LossWeights,
-    Settings,
-    classification_loss,
-    diffusion_loss,
-    label_embeddings,
-    token_l1,
-    train_embedder,
-)
+from audiotoken.losses import classification_loss, diffusion_loss, label_embeddings, token_l1
+from audiotoken.training import Batch, LossWeights, Settings, train_embedder
 
 LABELS, WIDTH = ("dog", "bell", "rain"), 24  # of the debug pipeline
 
@@ -76,16 +69,23 @@ def test_diffusion_loss_refuses_other_schedulers():
 
 
 def test_classification_loss_by_hand():
-    """Cosines 0.6 and 0.8 to two labels; lengths do not matter, a clip's tokens are averaged."""
+    """Cosines 0.6 and 0.8 to two labels; lengths do not matter, a clip's tokens are averaged, and so is the batch."""
     names = torch.tensor([[3.0, 0.0], [0.0, 0.1]])
     tokens = torch.tensor([[[6.0, 16.0], [6.0, 0.0]]])
-    for label, own, other in ((0, 0.6, 0.8), (1, 0.8, 0.6)):
-        want = math.log(1 + math.exp((other - own) / 0.2))
-        assert classification_loss(tokens, torch.tensor([label]), names, 0.2).item() == pytest.approx(want, rel=1e-5)
+    for label, own in ((0, 0.6), (1, 0.8)):
+        want = (1 - own) ** 2
+        assert classification_loss(tokens, torch.tensor([label]), names).item() == pytest.approx(want, rel=1e-5)
+    both = classification_loss(tokens.expand(2, 2, 2), torch.tensor([0, 1]), names)
+    assert both.item() == pytest.approx(0.3**2, rel=1e-5)
 
 
 def test_token_l1_by_hand():
     assert token_l1(torch.tensor([[[1.0, -3.0]], [[0.0, 2.0]]])).item() == 1.5
+
+
+def test_shapes_on_the_line_are_checked_while_testing():
+    with pytest.raises(jaxtyping.TypeCheckError):
+        token_l1(torch.zeros(2, 3))
 
 
 def test_labels_are_the_mean_of_their_words():

@@ -1,0 +1,61 @@
+"""The terms of the paper's loss (AudioToken, arXiv 2305.13050): the picture, the name of the sound, a small token.
+
+Conventions: latents and noise are (batch, channels, height, width), latents already times the VAE's `scaling_factor`;
+audio tokens are (batch, tokens, width) of the text encoder's input embeddings, `tokens` of them for a clip.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def diffusion_loss(
+    unet: nn.Module,
+    scheduler: Any,
+    latents: Float[Tensor, "batch channels height width"],
+    embeddings: Float[Tensor, "batch prompt features"],
+    noise: Float[Tensor, "batch channels height width"],
+    timesteps: Int[Tensor, " batch"],
+    weight: Float[Tensor, "batch 1 height width"] | None = None,
+) -> Float[Tensor, ""]:
+    """Mean squared error of the denoiser, in noise or in velocity, whichever the scheduler says it predicts."""
+    targets = {"epsilon": lambda: noise, "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps)}
+    kind = scheduler.config.prediction_type
+    if kind not in targets:
+        raise ValueError(f"The scheduler predicts {kind!r}, but epsilon or v_prediction is wanted; use such a model.")
+    noisy = scheduler.add_noise(latents, noise, timesteps).to(embeddings)
+    predicted = unet(noisy, timesteps, embeddings).sample.float()
+    error = (predicted - targets[kind]()).square()  # (batch, channels, height, width)
+    return (error if weight is None else error * weight).mean()
+
+
+def classification_loss(
+    tokens: Float[Tensor, "batch tokens width"],
+    labels: Int[Tensor, " batch"],
+    names: Float[Tensor, "classes width"],
+) -> Float[Tensor, ""]:
+    """(1 - cosine)^2 between the audio tokens and the embeddings `names[labels]` of what the clips sound like.
+
+    As published: the cosine is averaged over the batch before it is squared.
+    """
+    cosines = F.cosine_similarity(tokens.mean(dim=1), names[labels], dim=-1)  # (batch,)
+    return (1 - cosines.mean()).square()
+
+
+def token_l1(tokens: Float[Tensor, "batch tokens width"]) -> Float[Tensor, ""]:
+    """Mean absolute value: keeps the token among the words, whose embeddings are small."""
+    return tokens.abs().mean()
+
+
+@torch.no_grad()
+def label_embeddings(names: Sequence[str], tokenizer: Any, text_encoder: Any) -> Float[Tensor, "classes width"]:
+    """The mean of the input embeddings of each label's words; ValueError for a label that has none."""
+    table = text_encoder.get_input_embeddings().weight
+    ids = [tokenizer(name.replace("_", " "), add_special_tokens=False).input_ids for name in names]
+    if empty := [name for name, words in zip(names, ids, strict=True) if not words]:
+        raise ValueError(f"The label {empty[0]!r} has no words for the tokenizer; give each class a name.")
+    return torch.stack([table[words].float().mean(dim=0) for words in ids])
