@@ -136,6 +136,8 @@ def test_without_class_head(tmp_path, io):
         (published(encoder_layers=13), "lacks blocks.12"),
         (published(encoder_ffn_embed_dim=90), "other shapes"),
         (published(predictor_class=None), "has unknown head"),
+        (published() | {"label_dict": {0: "/m/1"}}, "does not name 527 classes"),
+        (published() | {"label_dict": {"dog": 0}}, "does not name 527 classes"),
         (published(encoder_layers="many"), "`cfg` lacks encoder_layers"),
         ({"cfg": {}, "model": {}}, "`cfg` lacks"),
         ({"cfg": None, "model": {}}, "no `cfg` and `model`"),
