@@ -9,6 +9,7 @@ import os
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,7 +28,7 @@ OUR_NAME = {  # of each layer of the published state dict
 
 
 class AttentivePooling(nn.Module):
-    """Factor graph attention over time (Schwartz et al. 2019): (batch, time, width) -> (batch, width).
+    """Factor graph attention over time (Schwartz et al. 2019).
 
     The potential of a moment mixes what it says itself (unary) with how well it agrees with the others (self-pairwise).
     """
@@ -41,7 +42,7 @@ class AttentivePooling(nn.Module):
         self.mix = nn.Linear(2, 1, bias=False)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, moments: Tensor) -> Tensor:  # (batch, time, width)
+    def forward(self, moments: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch width"]:
         own = self.unary(self.dropout(F.relu(self.unary_hidden(moments))))  # (batch, time, 1)
         query = F.normalize(self.query(moments), dim=-1)
         key = F.normalize(self.key(moments), dim=-1)
@@ -66,7 +67,7 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
         self.output = nn.Linear(input_size, output_size)
         self.pooling = AttentivePooling(output_size, dropout)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Float[Tensor, "batch tokens_per_clip output_size"]:
         if features.ndim != 3 or features.shape[2] != self.config["input_size"] or not features.shape[1]:
             raise ValueError(
                 f"The embedder got features of shape {tuple(features.shape)}, "

@@ -177,6 +177,8 @@ class AudioTokenPipeline(StableDiffusionPipeline):
     def _waveforms(self, audio: Audio, rate: int | None) -> list[Tensor]:
         """One (1, frames) each, mono, at the encoder's rate, on its device: encoded singly, no clip hears another."""
         recordings = audio if isinstance(audio, list | tuple) else [audio]
+        if not recordings:
+            raise PromptError("Got an empty list of sounds, want one or more; without a sound leave it out.")
         wanted = self.audio_encoder.rate
         signals = [to_mono(as_recording(each, rate, resample_to=wanted)[0]) for each in recordings]
         return [torch.from_numpy(signal)[None].to(self.audio_encoder.device) for signal in signals]

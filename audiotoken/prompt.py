@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 PLACEHOLDER = "<audio>"
@@ -27,7 +28,7 @@ class PromptError(ValueError):
 class Prompt:
     """What the denoiser attends to; `positions[i]` are the tokens of sound i, in the order of the text."""
 
-    embeddings: Tensor  # (1, tokens, width)
+    embeddings: Float[Tensor, "1 tokens width"]
     positions: Positions
     text: str
 
@@ -47,8 +48,8 @@ def encode_prompts(
     tokenizer: Any,
     text_encoder: Any,
     device: torch.device | None = None,
-) -> tuple[Tensor, list[Positions]]:
-    """The same for a batch: one text and its sounds each -> (batch, tokens, width) and the positions of each text.
+) -> tuple[Float[Tensor, "batch tokens width"], list[Positions]]:
+    """The same for a batch: one text and its sounds each -> embeddings, and the positions of each text.
 
     `device` is where the ids go, by default where the text encoder is: an offloaded one is elsewhere until it runs.
     """
@@ -98,7 +99,9 @@ def inject(text_encoder: Any, positions: Sequence[Positions], vectors: Sequence[
         return
     rows, columns = (list(index) for index in zip(*places, strict=True))
 
-    def replace(module: Any, args: Any, embeddings: Tensor) -> Tensor:  # (batch, tokens, width)
+    def replace(
+        module: Any, args: Any, embeddings: Float[Tensor, "batch tokens width"]
+    ) -> Float[Tensor, "batch tokens width"]:
         _check_width(vectors[0], embeddings)
         return embeddings.index_put(
             (torch.tensor(rows, device=embeddings.device), torch.tensor(columns, device=embeddings.device)),
@@ -127,8 +130,8 @@ def word_positions(text: str, word: str, tokenizer: Any, lengths: Sequence[int] 
     raise PromptError(f"The prompt {text!r} does not say {word!r}: use a word that stands in it.")
 
 
-def _as_rows(sound: Tensor) -> Tensor:
-    """(width,) or (vectors, width) -> (vectors, width)."""
+def _as_rows(sound: Float[Tensor, " width"] | Float[Tensor, "vectors width"]) -> Float[Tensor, "rows width"]:
+    """One vector or a few in a row -> always rows."""
     return sound[None] if sound.ndim == 1 else sound
 
 

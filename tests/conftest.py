@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
+
+# shapes on the line are checked while testing, in the modules that write them
+SHAPED = ("embedder", "encoders.beats", "losses", "prompt")
+install_import_hook([f"audiotoken.{name}" for name in SHAPED], "beartype.beartype")
 
 torch.set_num_threads(1)
 

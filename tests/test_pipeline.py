@@ -243,6 +243,8 @@ def test_what_cannot_be_done_is_said(pipe):
         draw(pipe, clip_skip=1)
     with pytest.raises(AudioError, match="pass rate="):
         pipe(HIGH)
+    with pytest.raises(PromptError, match="empty list of sounds"):
+        pipe([], rate=RATE)
 
 
 def _no_index(folder):

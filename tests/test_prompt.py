@@ -102,7 +102,7 @@ def test_tokenizer_and_table_stay_as_they_were(tokenizer, text_encoder, sounds):
 def test_the_hook_is_gone_after_an_error(tokenizer, text_encoder, sounds):
     with pytest.raises(PromptError, match="33 wide, the text encoder reads 32"):
         encode_prompt("<audio>", torch.zeros(1, WIDTH + 1), tokenizer, text_encoder)
-    with pytest.raises(KeyboardInterrupt), inject(text_encoder, [((1,),)], sounds[:1]):
+    with pytest.raises(KeyboardInterrupt), inject(text_encoder, [((1,),)], [sounds[0]]):
         raise KeyboardInterrupt
     assert not text_encoder.get_input_embeddings()._forward_hooks
 

@@ -8,6 +8,7 @@ sounds may be heard at once, or none).
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 
@@ -22,6 +23,10 @@ class AudioEncoder(Protocol):
     @property
     def width(self) -> int:
         """Width of the features."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the waveform has to be."""
 
     @property
     def labels(self) -> Sequence[str]:
