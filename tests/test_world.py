@@ -183,3 +183,16 @@ def test_dropped_captions_point_at_nothing(run_folder, tokenizer, monkeypatch):
     batch = Writer(tokenizer, 1.0, torch.device("cpu"))(load_cache(run_folder), random.Random(0))
     assert batch.positions.max() == -1
     assert batch.ids[0].tolist() == tokenizer("", padding="max_length").input_ids
+
+
+def test_make_mini_gives_its_stages_options_they_have():
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    from experiments.world.make_mini import stages
+
+    for gpu in (False, True):
+        for stage in stages(Path("runs/mini"), Path("esc10"), gpu):
+            source = Path(find_spec(stage.module).origin).read_text()
+            for option in stage.arguments:
+                assert not option.startswith("--") or f'"{option}"' in source, (stage.name, option)

@@ -95,6 +95,7 @@ def look(pipe: Any, path: Path, seed: int = 0, steps: int = STEPS) -> None:
 
 def write(pipe: AudioTokenPipeline, out: Path) -> None:
     """Half precision, safetensors in shards below 16 MB; the parts that are not weights (card, package) stay."""
+    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         pipe.to(torch.float16)
         for part in (pipe.audio_encoder, pipe.audio_embedder):
@@ -104,10 +105,10 @@ def write(pipe: AudioTokenPipeline, out: Path) -> None:
         index.write_text(json.dumps(json.loads(index.read_text()) | {"_name_or_path": "mini"}, indent=2) + "\n")
         for item in sorted(Path(folder).iterdir()):
             target = out / item.name
-            kept = [p for p in target.glob("measured*.json")] if target.is_dir() else []
-            for path in kept:
-                shutil.copy(path, item / path.name)
-            shutil.rmtree(target, ignore_errors=True)
+            if target.is_dir():
+                for path in (*target.glob("measured*.json"), *target.glob("*.md")):
+                    shutil.copy(path, item / path.name)
+                shutil.rmtree(target)
             os.replace(item, target)
 
 

@@ -144,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
     parser.add_argument("--out", type=Path, default=Path("runs/mini/detector"))
-    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--batch", type=int, default=16)
     args = parser.parse_args()
     workers.run(train, args.atlas, args.out, args.steps, args.batch)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from audiotoken.audio import load_audio, to_mono
@@ -26,8 +27,8 @@ from experiments.world.things import HEARD, WORD_OF_ESC10, WORDS
 from experiments.world.train_unet import WIDTH
 
 SECONDS = 4.0  # of a training clip
-MADE = 40  # synthesised clips of each word
-CROPS = 6  # of each real clip
+MADE = 24  # synthesised clips of each word
+CROPS = 4  # of each real clip
 
 
 def signals(esc10: Path, folds: list[int], rate: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -55,14 +56,19 @@ def sounding_crop(signal: np.ndarray, frames: int, rng: np.random.Generator) -> 
 
 
 @torch.no_grad()
-def features_of(encoder: MiniEncoder, esc10: Path, folds: list[int]) -> tuple[Tensor, Tensor]:
-    """(clips, time, width) in half precision and the index of each in HEARD."""
+def features_of(encoder: MiniEncoder, esc10: Path, folds: list[int], cache: Path) -> tuple[Tensor, Tensor]:
+    """(clips, time, width) in half precision and the index of each in HEARD; kept in `cache`."""
+    if cache.exists():
+        kept = load_file(cache)
+        return kept["features"], kept["labels"]
     features, labels = [], []
     for word, signal in signals(esc10, folds, encoder.rate):
         waveform = torch.from_numpy(np.ascontiguousarray(signal, np.float32)).clamp(-1, 1)[None]
         features.append(encoder.features(waveform)[0].half())
         labels.append(HEARD.index(word))
-    return torch.stack(features), torch.tensor(labels)
+    kept = {"features": torch.stack(features), "labels": torch.tensor(labels)}
+    save_file(kept, cache)
+    return kept["features"], kept["labels"]
 
 
 class Batches:
@@ -109,14 +115,14 @@ def main() -> None:
     parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--encoder", type=Path, default=Path("audiotoken/mini/audio_encoder"))
     parser.add_argument("--name", default="embedder")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--classification", type=float, default=LossWeights.classification)
     args = parser.parse_args()
     torch.manual_seed(0)
     encoder = MiniEncoder.from_pretrained(args.encoder, torch_dtype=torch.float32).eval()
     pipe = pipeline_of(args.run, AudioEmbedder(encoder.width, WIDTH), encoder)
-    features, labels = features_of(encoder, args.esc10, args.folds)
+    features, labels = features_of(encoder, args.esc10, args.folds, args.run / f"{args.name}-features.safetensors")
     batches = Batches(load_cache(args.run), pipe.vae.config.scaling_factor, features, labels, args.batch)
     settings = Settings(
         steps=args.steps, learning_rate=1e-3, ema=0.99, weights=LossWeights(classification=args.classification)
