@@ -175,6 +175,7 @@ def step_losses(
     scheduler: DDIMScheduler,
     batch: Batch,
     generator: torch.Generator,
+    even: bool = False,
 ) -> dict[str, Tensor]:
     latents, count = batch.latents, len(batch.latents)
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
@@ -191,7 +192,8 @@ def step_losses(
     objects = batch.masks.sum(1, keepdim=True).clamp(max=1) * 2 + 1
     objects = objects / objects.mean()
     error = ((output - target).square() * objects).mean((1, 2, 3))
-    terms = {"diffusion": (error * snr.clamp(max=5) / (snr + 1)).mean()}
+    weight = torch.ones_like(snr) if even else snr.clamp(max=5) / (snr + 1)
+    terms = {"diffusion": (error * weight).mean()}
     pairs = [
         attention_losses(r.map, batch.masks, batch.positions, alpha_bar.sqrt()) for r in readers if r.map is not None
     ]
@@ -210,7 +212,9 @@ def batches(cached: Latents, count: int, worker: Worker, start: int, steps: int)
         yield cached[pool[torch.randint(len(pool), (count,), generator=generator)]]
 
 
-def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: float, stop: int | None) -> None:
+def train(
+    worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: float, stop: int | None, even: bool = False
+) -> None:
     torch.manual_seed(0)
     tokenizer, scheduler = build_tokenizer(), build_scheduler()
     model = nn.ModuleDict({"unet": build_unet(), "text": build_text_model(tokenizer)}).to(worker.device)
@@ -238,9 +242,8 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
         workers.set_rate(optimisers, lr * min(1, (step + 1) / 100, max(0.02, (steps - step) / (0.5 * steps))))
         seed = step * worker.count + worker.rank
         with worker.autocast():
-            terms = step_losses(
-                model, readers, scheduler, write(scenes, random.Random(seed)), torch.Generator().manual_seed(seed)
-            )
+            written = write(scenes, random.Random(seed))
+            terms = step_losses(model, readers, scheduler, written, torch.Generator().manual_seed(seed), even)
         sum(terms.values(), torch.zeros((), device=worker.device)).backward()
         worker.average_gradients(model.parameters())
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -268,8 +271,11 @@ def main() -> None:
     parser.add_argument("--stop", type=int, default=None, help="stop here, to go on later")
     parser.add_argument("--batch", type=int, default=16, help="scenes a worker and step")
     parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument(
+        "--even", action="store_true", help="all noise levels weigh the same: for backdrops and outlines"
+    )
     args = parser.parse_args()
-    workers.run(train, args.atlas, args.out, args.steps, args.batch, args.lr, args.stop)
+    workers.run(train, args.atlas, args.out, args.steps, args.batch, args.lr, args.stop, args.even)
 
 
 if __name__ == "__main__":
