@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -52,13 +51,12 @@ def write_checkpoint(values: Any, file: str | os.PathLike) -> None:
     """Save to a temporary neighbour, then rename over `file`: whoever reads it sees the old one or the new one."""
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")  # not mkstemp's, which nobody else may read
     try:
-        with os.fdopen(handle, "wb") as temporary:
-            torch.save(values, temporary)
-            temporary.flush()
-            os.fsync(temporary.fileno())
-        os.replace(name, file)
-    except BaseException:
-        os.unlink(name)
-        raise
+        with temporary.open("wb") as stream:
+            torch.save(values, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)

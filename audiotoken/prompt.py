@@ -53,6 +53,8 @@ def encode_prompts(
 
     `device` is where the ids go, by default where the text encoder is: an offloaded one is elsewhere until it runs.
     """
+    if not texts:
+        raise PromptError("Got an empty list of texts, want one or more to draw from.")
     sounds = [[_as_rows(sound) for sound in each] for each in tokens]  # [text][sound] (vectors, width)
     rows = [
         tokenize_prompt(text, tokenizer, [len(sound) for sound in each])

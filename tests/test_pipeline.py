@@ -209,6 +209,15 @@ def test_any_stable_diffusion_pipeline_can_be_given_ears(pipe):
     assert np.array_equal(draw(hearing, **options), draw(pipe, **options))
 
 
+def test_a_folder_without_ears_is_given_some(pipe, tmp_path):
+    parts = {name: part for name, part in pipe.components.items() if not name.startswith("audio")}
+    AudioTokenPipeline(**parts, default_steps=4, default_guidance=3.0).save_pretrained(tmp_path)
+    ears = {"audio_encoder": pipe.audio_encoder, "audio_embedder": pipe.audio_embedder}
+    hearing = AudioTokenPipeline.from_pretrained(tmp_path, **ears)
+    hearing.set_progress_bar_config(disable=True)
+    assert np.array_equal(draw(hearing), draw(pipe))
+
+
 def test_without_ears_it_reads_only(pipe, tmp_path):
     parts = {name: part for name, part in pipe.components.items() if not name.startswith("audio")}
     AudioTokenPipeline(**parts).save_pretrained(tmp_path)
@@ -245,6 +254,8 @@ def test_what_cannot_be_done_is_said(pipe):
         pipe(HIGH)
     with pytest.raises(PromptError, match="empty list of sounds"):
         pipe([], rate=RATE)
+    with pytest.raises(PromptError, match="empty list of texts"):
+        pipe(prompt=[])
 
 
 def _no_index(folder):

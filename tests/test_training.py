@@ -196,6 +196,13 @@ def test_batches_may_end_early(tmp_path):
     assert torch.load(tmp_path / "run.pt", weights_only=True)["step"] == 1
 
 
+def test_others_may_read_a_checkpoint(tmp_path):
+    (tmp_path / "plain").touch()
+    write_checkpoint({"step": 1}, tmp_path / "run.pt")
+    assert (tmp_path / "run.pt").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_crash_while_writing_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     write_checkpoint({"step": 1}, tmp_path / "run.pt")
 
