@@ -1,6 +1,8 @@
 """The painted world: scenes tell the truth about themselves, captions never say where, training resumes exactly."""
 
 import random
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -90,6 +92,17 @@ def test_every_word_is_one_token_and_others_fall_apart(tokenizer):
     assert len(tokenizer("zeppelin").input_ids) > 3
     assert tokenizer("Dog").input_ids == tokenizer("dog").input_ids
     assert tokenizer.model_max_length == 77 and set(HEARD) <= set(WORDS)
+
+
+def test_a_tokenizer_is_the_same_in_every_process(tokenizer):
+    """Ties broken by chance once gave `of` another id in every worker."""
+    code = (
+        "from experiments.world.captions import build_tokenizer\n"
+        "print(build_tokenizer()('a photo of an owl in a room').input_ids)"
+    )
+    ids = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert ids.split("\n")[-2] == str(tokenizer("a photo of an owl in a room").input_ids)
+    assert len(tokenizer) == len(tokenizer.get_vocab())
 
 
 def test_attention_on_the_own_object_costs_nothing():

@@ -20,7 +20,7 @@ from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.pipeline import AudioTokenPipeline
 from experiments.world import workers
-from experiments.world.captions import build_tokenizer
+from experiments.world.captions import tokenizer_of
 from experiments.world.things import WORDS
 from experiments.world.train_unet import build_scheduler, build_text_model, build_unet
 from experiments.world.train_vae import build as build_vae
@@ -52,7 +52,7 @@ def pipeline_of(
     state = workers.load(run / "unet.pt")
     if state is None:
         raise SystemExit(f"{run} holds no unet.pt: run `make mini`, or name the folder with --run.")
-    tokenizer, unet, vae = build_tokenizer(), build_unet(), vae_of(run)
+    tokenizer, unet, vae = tokenizer_of(run), build_unet(), vae_of(run)
     text = build_text_model(tokenizer)
     parts = {"unet": unet, "text": text}
     for name, part in parts.items():

@@ -3,9 +3,10 @@
 A caption names every object and perhaps the backdrop, and never says where anything is.
 """
 
-import json
 import random
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,25 +78,48 @@ def listing(names: Sequence[str], rng: random.Random) -> str:
 def build_tokenizer() -> "CLIPTokenizer":
     """A CLIPTokenizer whose byte-pair merges make every word of the captions one token; 77 tokens long.
 
-    Other words fall apart into letters and pieces, as in any CLIP.
+    Other words fall apart into letters and pieces, as in any CLIP. Always the same ids: ties are broken by spelling
+    (the trainer of `tokenizers` breaks them by chance, and a model must meet the ids that it was trained with).
     """
-    from tokenizers import Tokenizer, models, trainers
-    from tokenizers.pre_tokenizers import WhitespaceSplit
     from transformers import CLIPTokenizer
 
     phrases = [t.phrase for t in THINGS] + [p for places in PLACES.values() for p in places]
-    words = sorted(
-        {w for text in (*WORDS, *BACKDROPS, *phrases, *OPENINGS, *FILLERS, "a an the and two") for w in text.split()}
-    )
-    pieces = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    pieces.pre_tokenizer = WhitespaceSplit()
-    trainer = trainers.BpeTrainer(vocab_size=5000, min_frequency=1, end_of_word_suffix="</w>", show_progress=False)
-    pieces.train_from_iterator(words * 2, trainer)
-    merges = [tuple(m) for m in json.loads(pieces.to_str())["model"]["merges"]]
+    texts = (*WORDS, *BACKDROPS, *phrases, *OPENINGS, *FILLERS, "a an the and two")
+    merges = byte_pair_merges(sorted({word for text in texts for word in text.split()}))
     alphabet = byte_alphabet()
     vocabulary = [*alphabet, *(c + "</w>" for c in alphabet), *("".join(m) for m in merges), START, END]
     ids = {token: i for i, token in enumerate(dict.fromkeys(vocabulary))}
     return CLIPTokenizer(vocab=ids, merges=merges, model_max_length=LENGTH, unk_token=END, pad_token=END)
+
+
+def byte_pair_merges(words: Sequence[str]) -> list[tuple[str, str]]:
+    """Byte-pair encoding (Sennrich et al. 2016) until every word is one piece; the last letter ends in `</w>`."""
+    pieces = [[*word[:-1], word[-1] + "</w>"] for word in words]
+    merges = []
+    while pairs := Counter(pair for word in pieces for pair in pairwise(word)):
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        pieces = [merged(word, best) for word in pieces]
+    return merges
+
+
+def merged(word: list[str], pair: tuple[str, str]) -> list[str]:
+    result: list[str] = []
+    for piece in word:
+        if result and (result[-1], piece) == pair:
+            result[-1] += piece
+        else:
+            result.append(piece)
+    return result
+
+
+def tokenizer_of(run: Path) -> "CLIPTokenizer":
+    """The tokenizer that the models of a run were trained with; kept in the run's folder from its first use."""
+    from transformers import CLIPTokenizer
+
+    if not (run / "tokenizer").is_dir():
+        build_tokenizer().save_pretrained(run / "tokenizer")
+    return CLIPTokenizer.from_pretrained(run / "tokenizer")
 
 
 def byte_alphabet() -> list[str]:
@@ -108,7 +132,3 @@ def byte_alphabet() -> list[str]:
 def noun_positions(ids: Sequence[int], kinds: Sequence[int], word_ids: Sequence[int]) -> list[int]:
     """For each slot the place of its word among the token `ids`; -1 for an empty slot. Twins share the first place."""
     return [list(ids).index(word_ids[kind]) if kind >= 0 else -1 for kind in kinds]
-
-
-def save_tokenizer(folder: Path) -> None:
-    build_tokenizer().save_pretrained(folder)

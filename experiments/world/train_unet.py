@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from experiments.world import workers
-from experiments.world.captions import LENGTH, build_tokenizer, caption, noun_positions
+from experiments.world.captions import LENGTH, caption, noun_positions, tokenizer_of
 from experiments.world.latents import FIRST_SEED, Latents, fresh, load_cache, load_vae
 from experiments.world.scenes import Painter
 from experiments.world.things import WORDS
@@ -216,7 +216,10 @@ def train(
     worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: float, stop: int | None, even: bool = False
 ) -> None:
     torch.manual_seed(0)
-    tokenizer, scheduler = build_tokenizer(), build_scheduler()
+    if worker.first:
+        tokenizer_of(out)  # makes it
+    worker.wait_for_the_first()
+    tokenizer, scheduler = tokenizer_of(out), build_scheduler()
     model = nn.ModuleDict({"unet": build_unet(), "text": build_text_model(tokenizer)}).to(worker.device)
     model["unet"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     readers = install_attention(model["unet"])

@@ -37,6 +37,11 @@ class Worker:
         for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
+    def wait_for_the_first(self) -> None:
+        """The first worker calls it when it is done, the others wait for that."""
+        if self.count > 1:
+            dist.barrier()
+
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
