@@ -28,12 +28,12 @@ class Stage:
 def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
     """What the model card's figures were made with on a CPU; longer and in larger batches on a GPU."""
     run, work = str(out), str(out.parent)
-    vae, decoder, unet = ("700", "300", "2400") if not gpu else ("4000", "6000", "12000")
+    vae, decoder, unet, more = ("700", "300", "2400", "2650") if not gpu else ("4000", "6000", "12000", "13500")
     batch = ("--batch", "24") if not gpu else ("--batch", "256")
     crops = () if not gpu else ("--batch", "128")
     sounds, some, all_folds = ("--esc10", str(esc10)), f"{work}/audio/folds123", f"{work}/audio/shipped"
     honest = ("--run", run, "--encoder", some)  # audio parts that never heard fold 4, for measuring
-    shipped, eye = ("--run", run, "--encoder", all_folds), "audiotoken/mini/detector"
+    shipped, eye = ("--run", run, "--encoder", all_folds), f"{run}/detector"
 
     def stage(name: str, module: str, *arguments: str, done: str | None = None) -> Stage:
         return Stage(name, Path(done) if done else None, f"experiments.world.{module}", arguments)
@@ -43,6 +43,7 @@ def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
         stage("autoencoder", "train_vae", "--out", run, "--steps", vae, *crops),
         stage("latents", "latents", "--out", run, "--pictures", "24000"),
         stage("UNet", "train_unet", "--out", run, "--steps", unet, *batch),
+        stage("UNet, all noise levels", "train_unet", "--out", run, "--steps", more, *batch, "--lr", "4e-3", "--even"),
         stage("decoder", "train_vae", "--out", run, "--steps", decoder, "--decoder", *crops),
         stage("detector", "detector", "--out", eye, done=f"{eye}/model.safetensors"),
         stage("audio encoder, folds 1 to 3", "train_audio", *sounds, "--folds", "1,2,3", "--test", "4", "--out", some),

@@ -15,9 +15,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -103,19 +101,10 @@ def save(model: MiniEncoder, folder: Path) -> None:
     copy.deepcopy(model).to("cpu", torch.float16, memory_format=torch.contiguous_format).save_pretrained(folder)
 
 
-def _kept(path: Path, make: Callable[[], Any]) -> Any:
-    """What `make` gives; made once, then read from beside the runs (our own file)."""
-    if not path.exists():
-        torch.save(make(), path)
-    return torch.load(path, weights_only=False)
-
-
 def gather(args: argparse.Namespace) -> Supply:
     """Spectrograms of the real clips, of the synthesised sounds and of everything else."""
-    cache, folds = Path(args.out).parent, [int(f) for f in args.folds.split(",")]
-    real = _kept(cache / f"mels-real-{args.folds.replace(',', '')}.pt", lambda: load_real(Path(args.esc10), folds))
-    name = f"mels-made-{args.per_word}-{args.per_kind}.pt"
-    words, others = _kept(cache / name, lambda: load_made(args.per_word, args.per_kind))
+    real = load_real(Path(args.esc10), [int(fold) for fold in args.folds.split(",")])
+    words, others = load_made(args.per_word, args.per_kind)
     if args.others:
         more = load_others(Path(args.others))
         others = Clips(others.mels + more.mels, others.classes + more.classes)

@@ -6,6 +6,7 @@ python -m experiments.world.train_embedder --esc10 FOLDER --folds 1 2 3 4      #
 
 import argparse
 import csv
+import hashlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,14 @@ def signals(esc10: Path, folds: list[int], rate: int) -> Iterator[tuple[str, np.
     for word in HEARD:
         for seed in range(MADE):
             yield word, synthesise(word, rate, SECONDS, 700_000 + seed)
+
+
+def fingerprint(*parts: object) -> str:
+    """Eight letters that change with the content of the files and the values of the rest."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.read_bytes() if isinstance(part, Path) else repr(part).encode())
+    return digest.hexdigest()[:8]
 
 
 def sounding_crop(signal: np.ndarray, frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -120,9 +129,11 @@ def main() -> None:
     parser.add_argument("--classification", type=float, default=LossWeights.classification)
     args = parser.parse_args()
     torch.manual_seed(0)
+    heard = fingerprint(*args.encoder.glob("*.safetensors"), args.folds)  # other parts, other files: nothing stale
+    key = fingerprint(args.run / "unet.pt", heard)
     encoder = MiniEncoder.from_pretrained(args.encoder, torch_dtype=torch.float32).eval()
     pipe = pipeline_of(args.run, AudioEmbedder(encoder.width, WIDTH), encoder)
-    features, labels = features_of(encoder, args.esc10, args.folds, args.run / f"{args.name}-features.safetensors")
+    features, labels = features_of(encoder, args.esc10, args.folds, args.run / f"{args.name}-{heard}.safetensors")
     batches = Batches(load_cache(args.run), pipe.vae.config.scaling_factor, features, labels, args.batch)
     settings = Settings(
         steps=args.steps, learning_rate=1e-3, ema=0.99, weights=LossWeights(classification=args.classification)
@@ -135,7 +146,9 @@ def main() -> None:
                 f"step {progress.step}/{args.steps}  {terms}  {progress.images_per_second:.1f} pictures/s", flush=True
             )
 
-    embedder = train_embedder(pipe, batches, HEARD, settings, checkpoint=args.run / f"{args.name}.pt", progress=show)
+    embedder = train_embedder(
+        pipe, batches, HEARD, settings, checkpoint=args.run / f"{args.name}-{key}.pt", progress=show
+    )
     embedder.save_pretrained(args.run / args.name)
 
 
