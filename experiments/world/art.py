@@ -9,6 +9,7 @@ Two or three drawings a thing, chosen by eye so that they share a pose: what dif
 
 import argparse
 import io
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -67,6 +68,8 @@ def chainsaw(body: str, dark: str, light: str) -> str:
 def fetch(folder: Path) -> None:
     """Download and unpack the three sets as packages into `folder`, once."""
     folder.mkdir(parents=True, exist_ok=True)
+    if missing := [tool for tool in ("npm", "tar", "apt-get", "dpkg") if shutil.which(tool) is None]:
+        raise SystemExit(f"The art comes as packages, but {missing[0]} is not on this machine: install it and try again.")
     for letter, package in NPM.items():
         target = folder / letter
         if target.is_dir():
