@@ -69,7 +69,7 @@ def fetch(folder: Path) -> None:
     """Download and unpack the three sets as packages into `folder`, once."""
     folder.mkdir(parents=True, exist_ok=True)
     if missing := [tool for tool in ("npm", "tar", "apt-get", "dpkg") if shutil.which(tool) is None]:
-        raise SystemExit(f"The art comes as packages, but {missing[0]} is not on this machine: install it and try again.")
+        raise SystemExit(f"The art comes as packages, but {missing[0]} is not on this machine: install it first.")
     for letter, package in NPM.items():
         target = folder / letter
         if target.is_dir():
