@@ -25,7 +25,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-mini: $(READY)  ## retrain audiotoken/mini/ from scratch: hours on a CPU, minutes on a GPU; resumes where it stopped
+mini: $(READY)  ## retrain audiotoken/mini/ from scratch: about three hours on two cores; resumes where it stopped
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[world]'
 	$(BIN)/python -m experiments.world.make_mini --out runs/mini
 

@@ -1,6 +1,6 @@
 """`make mini`: everything the mini checkpoint is made of, from scratch, in order; finished stages are not repeated.
 
-    python -m experiments.world.make_mini --esc10 FOLDER --out runs/mini      # hours on two cores, minutes on a GPU
+    python -m experiments.world.make_mini --esc10 FOLDER --out runs/mini      # about three hours on two cores
 
 Each stage is a command of its own, printed before it runs, and resumes from its checkpoint. On a GPU scenes are painted
 on the device for every batch, so nothing is cached for the UNet; the embedder's trainer always reads the cache.
@@ -26,7 +26,7 @@ class Stage:
 
 
 def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
-    """What the model card's figures were made with on a CPU; longer and in larger batches on a GPU."""
+    """Sizes as in the model card on a CPU; planned longer and in larger batches on a GPU, where nobody ran it yet."""
     run, work = str(out), str(out.parent)
     vae, decoder, unet, more = ("700", "300", "2400", "2650") if not gpu else ("4000", "6000", "12000", "13500")
     batch = ("--batch", "24") if not gpu else ("--batch", "256")
