@@ -31,7 +31,7 @@ from audiotoken.encoders import AudioEncoder
 from audiotoken.prompt import PLACEHOLDER, TEMPLATE, Prompt, PromptError, check_count, encode_prompts
 
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
-OWN_ENCODERS = ("audiotoken.encoders.mini", "audiotoken.encoders.beats")  # a model may name these
+OWN_ENCODERS = tuple(f"audiotoken.encoders.{name}" for name in ("mini", "beats", "ast", "clap"))  # a model may name these
 EARS = ("audio_encoder", "audio_embedder")
 HEARD = 0.5  # a calibrated score below it means "rather not"
 
