@@ -51,21 +51,48 @@ class AttentivePooling(nn.Module):
         return (weights * moments).sum(dim=1)
 
 
+class MeanPooling(nn.Module):
+    """All moments count the same."""
+
+    def forward(self, moments: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch width"]:
+        return moments.mean(dim=1)
+
+
+class MaxPooling(nn.Module):
+    """The largest value of each channel over time."""
+
+    def forward(self, moments: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch width"]:
+        return moments.amax(dim=1)
+
+
 class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name their files differently
     """Features (batch, time, input_size) -> audio tokens (batch, tokens_per_clip, output_size).
 
     `output_size` is the width of the text encoder's input embeddings. Dropout acts in training mode only, so that the
-    same sound is always the same word (the published code leaves it on at inference). The paper's sizes: 2304 -> 768.
+    same sound is always the same word (the published code leaves it on at inference). The paper's form: 2304 -> 768,
+    attentive pooling, one token. `pooling` is "attentive", "mean" or "max"; of several tokens each has its own
+    candidates from the MLP, while the pooling is the same for all.
     """
 
-    tokens_per_clip = 1  # the paper's form; the second axis is there so that callers need not know
-
     @register_to_config
-    def __init__(self, input_size: int, output_size: int, dropout: float = 0.5):
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        dropout: float = 0.5,
+        pooling: str = "attentive",
+        tokens_per_clip: int = 1,
+    ):
         super().__init__()
+        if tokens_per_clip < 1:
+            raise ValueError(f"Got tokens_per_clip={tokens_per_clip}, want 1 or more; change it.")
         self.hidden = nn.Linear(input_size, input_size)
-        self.output = nn.Linear(input_size, output_size)
-        self.pooling = AttentivePooling(output_size, dropout)
+        self.output = nn.Linear(input_size, output_size * tokens_per_clip)
+        self.pooling = _pooling(pooling, output_size, dropout)
+
+    @property
+    def tokens_per_clip(self) -> int:
+        return self.config["tokens_per_clip"]
 
     def forward(self, features: Tensor) -> Float[Tensor, "batch tokens_per_clip output_size"]:
         if features.ndim != 3 or features.shape[2] != self.config["input_size"] or not features.shape[1]:
@@ -73,8 +100,9 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
                 f"The embedder got features of shape {tuple(features.shape)}, "
                 f"wants (batch, time, {self.config['input_size']}); use the audio encoder it was trained with."
             )
-        moments = self.output(F.gelu(self.hidden(features)))  # (batch, time, output_size)
-        return self.pooling(moments)[:, None]
+        moments = self.output(F.gelu(self.hidden(features)))  # (batch, time, tokens_per_clip * output_size)
+        each = moments.unflatten(2, (self.tokens_per_clip, -1)).transpose(1, 2)  # (batch, tokens, time, output_size)
+        return self.pooling(each.flatten(0, 1)).unflatten(0, each.shape[:2])
 
     @classmethod
     def from_checkpoint(cls, file: str | os.PathLike) -> "AudioEmbedder":
@@ -91,6 +119,13 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
         embedder = cls(input_size, output_size)
         fill(embedder, weights, file, WANTED)
         return embedder.eval()
+
+
+def _pooling(kind: str, width: int, dropout: float) -> nn.Module:
+    kinds = {"attentive": lambda: AttentivePooling(width, dropout), "mean": MeanPooling, "max": MaxPooling}
+    if kind not in kinds:
+        raise ValueError(f"Got pooling={kind!r}, want one of {', '.join(kinds)}; change it.")
+    return kinds[kind]()
 
 
 def _our_name(published: str) -> str:

@@ -4,7 +4,7 @@ Conventions: latents and noise are (batch, channels, height, width), latents alr
 audio tokens are (batch, tokens, width) of the text encoder's input embeddings, `tokens` of them for a clip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,35 +20,60 @@ def diffusion_loss(
     embeddings: Float[Tensor, "batch prompt features"],
     noise: Float[Tensor, "batch channels height width"],
     timesteps: Int[Tensor, " batch"],
-    weight: Float[Tensor, "batch 1 height width"] | None = None,
+    weight: Float[Tensor, "batch 1 #height #width"] | None = None,
+    added: dict[str, Tensor] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean squared error of the denoiser, in noise or in velocity, whichever the scheduler says it predicts."""
+    """Mean squared error of the denoiser, in noise or in velocity, whichever the scheduler says it predicts.
+
+    `weight` multiplies the squared error of each pixel; `added` is what SDXL wants besides the text.
+    """
     targets = {"epsilon": lambda: noise, "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps)}
     kind = scheduler.config.prediction_type
     if kind not in targets:
         raise ValueError(f"The scheduler predicts {kind!r}, but epsilon or v_prediction is wanted; use such a model.")
     noisy = scheduler.add_noise(latents, noise, timesteps).to(embeddings)
-    predicted = unet(noisy, timesteps, embeddings).sample.float()
+    conditions = {"added_cond_kwargs": added} if added else {}
+    predicted = unet(noisy, timesteps, embeddings, **conditions).sample.float()
     error = (predicted - targets[kind]()).square()  # (batch, channels, height, width)
     return (error if weight is None else error * weight).mean()
+
+
+def min_snr_weight(scheduler: Any, timesteps: Int[Tensor, " batch"], gamma: float) -> Float[Tensor, "batch 1 1 1"]:
+    """Min-SNR weighting (Hang et al. 2023, arXiv 2303.09556, sec. 3.4): low noise does not drown high noise.
+
+    min(SNR, gamma) / SNR of the error in noise; divided by SNR + 1 instead for the error in velocity.
+    """
+    kept = scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
+    snr = kept / (1 - kept)
+    velocity = scheduler.config.prediction_type == "v_prediction"
+    return (snr.clamp(max=gamma) / (snr + 1 if velocity else snr))[:, None, None, None]
 
 
 def classification_loss(
     tokens: Float[Tensor, "batch tokens width"],
     labels: Int[Tensor, " batch"],
     names: Float[Tensor, "classes width"],
+    across: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, ""]:
     """(1 - cosine)^2 between the audio tokens and the embeddings `names[labels]` of what the clips sound like.
 
-    As published: the cosine is averaged over the batch before it is squared.
+    As published: the cosine is averaged over the batch before it is squared. When the batch is spread over processes,
+    `across` gives the mean of a number over them, and the mean gradient is that of the whole batch.
     """
-    cosines = F.cosine_similarity(tokens.mean(dim=1), names[labels], dim=-1)  # (batch,)
-    return (1 - cosines.mean()).square()
+    cosine = F.cosine_similarity(tokens.mean(dim=1), names[labels], dim=-1).mean()
+    if across is not None:
+        cosine = cosine + (across(cosine.detach()) - cosine.detach())
+    return (1 - cosine).square()
 
 
 def token_l1(tokens: Float[Tensor, "batch tokens width"]) -> Float[Tensor, ""]:
     """Mean absolute value: keeps the token among the words, whose embeddings are small."""
     return tokens.abs().mean()
+
+
+def token_l2(tokens: Float[Tensor, "batch tokens width"]) -> Float[Tensor, ""]:
+    """Mean square: punishes the few large values that L1 lets pass; off by default, as published."""
+    return tokens.square().mean()
 
 
 @torch.no_grad()
