@@ -19,11 +19,11 @@ WANTED = "an AudioToken embedder, a state dict with fc1, fc2 and fga"
 OUR_NAME = {  # of each layer of the published state dict
     "fc1": "hidden",
     "fc2": "output",
-    "fga.un_models.0.embed": "pooling.unary_hidden",
-    "fga.un_models.0.feature_reduce": "pooling.unary",
-    "fga.pp_models.0.embed_X": "pooling.query",
-    "fga.pp_models.0.embed_Y": "pooling.key",
-    "fga.reduce_potentials.0": "pooling.mix",
+    "fga.un_models.0.embed": "pool.unary_hidden",
+    "fga.un_models.0.feature_reduce": "pool.unary",
+    "fga.pp_models.0.embed_X": "pool.query",
+    "fga.pp_models.0.embed_Y": "pool.key",
+    "fga.reduce_potentials.0": "pool.mix",
 }
 
 
@@ -88,7 +88,7 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
             raise ValueError(f"Got tokens_per_clip={tokens_per_clip}, want 1 or more; change it.")
         self.hidden = nn.Linear(input_size, input_size)
         self.output = nn.Linear(input_size, output_size * tokens_per_clip)
-        self.pooling = _pooling(pooling, output_size, dropout)
+        self.pool = _pooling(pooling, output_size, dropout)
 
     @property
     def tokens_per_clip(self) -> int:
@@ -102,7 +102,7 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
             )
         moments = self.output(F.gelu(self.hidden(features)))  # (batch, time, tokens_per_clip * output_size)
         each = moments.unflatten(2, (self.tokens_per_clip, -1)).transpose(1, 2)  # (batch, tokens, time, output_size)
-        return self.pooling(each.flatten(0, 1)).unflatten(0, each.shape[:2])
+        return self.pool(each.flatten(0, 1)).unflatten(0, each.shape[:2])
 
     @classmethod
     def from_checkpoint(cls, file: str | os.PathLike) -> "AudioEmbedder":
@@ -129,6 +129,6 @@ def _pooling(kind: str, width: int, dropout: float) -> nn.Module:
 
 
 def _our_name(published: str) -> str:
-    """`fga.un_models.0.embed.bias` -> `pooling.unary_hidden.bias`; a 1x1 convolution is a linear layer."""
+    """`fga.un_models.0.embed.bias` -> `pool.unary_hidden.bias`; a 1x1 convolution is a linear layer."""
     layer, _, kind = published.rpartition(".")
     return f"{OUR_NAME[layer]}.{kind}" if layer in OUR_NAME else published

@@ -73,7 +73,7 @@ def test_gradients_reach_every_weight(io):
     embedder(io["features"]).square().sum().backward()
     for name, weight in embedder.named_parameters():
         assert weight.grad is not None, name
-        if name != "pooling.unary.bias":  # the same for all moments, so softmax does not see it
+        if name != "pool.unary.bias":  # the same for all moments, so softmax does not see it
             assert weight.grad.abs().max() > 0, name
 
 
@@ -113,3 +113,36 @@ def test_refuses_files_that_are_no_checkpoint(tmp_path):
     (tmp_path / "e.bin").write_bytes(FILE.read_bytes()[:90_000])
     with pytest.raises(CheckpointError, match="no torch file"):
         AudioEmbedder.from_checkpoint(tmp_path / "e.bin")
+
+
+@pytest.mark.parametrize(("pooling", "reduce"), [("mean", torch.mean), ("max", torch.amax)])
+def test_the_other_poolings_by_hand(pooling, reduce):
+    torch.manual_seed(0)
+    embedder = AudioEmbedder(6, 4, pooling=pooling).eval()
+    features = torch.randn(2, 5, 6)
+    moments = embedder.output(torch.nn.functional.gelu(embedder.hidden(features)))
+    torch.testing.assert_close(embedder(features)[:, 0], reduce(moments, dim=1))
+
+
+@pytest.mark.parametrize("pooling", ["attentive", "mean", "max"])
+def test_several_tokens_of_a_clip_are_as_many_embedders_with_one_pooling(pooling, tmp_path):
+    torch.manual_seed(0)
+    both = AudioEmbedder(6, 4, pooling=pooling, tokens_per_clip=2).eval()
+    features = torch.randn(3, 5, 6)
+    tokens = both(features)
+    assert tokens.shape == (3, 2, 4) and both.tokens_per_clip == 2
+    for i in range(2):
+        one = AudioEmbedder(6, 4, pooling=pooling).eval()
+        weights = both.state_dict()
+        own = {name: weights[name][4 * i : 4 * i + 4] for name in ("output.weight", "output.bias")}
+        one.load_state_dict(weights | own)
+        torch.testing.assert_close(one(features)[:, 0], tokens[:, i])
+    both.save_pretrained(tmp_path)
+    assert torch.equal(AudioEmbedder.from_pretrained(tmp_path)(features), tokens)
+
+
+def test_refuses_unknown_poolings_and_no_tokens():
+    with pytest.raises(ValueError, match="want one of attentive, mean, max"):
+        AudioEmbedder(6, 4, pooling="sum")
+    with pytest.raises(ValueError, match="want 1 or more"):
+        AudioEmbedder(6, 4, tokens_per_clip=0)
