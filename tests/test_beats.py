@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from audiotoken.checkpoint import CheckpointError
 from audiotoken.encoders import AudioEncoder
+from audiotoken.encoders.audioset import audioset
 from audiotoken.encoders.beats import BEATs, distance_bucket, log_mel
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -113,6 +114,13 @@ def test_labels_come_from_the_checkpoint(tmp_path):
     names = {i: f"/m/{i:03}" for i in reversed(range(527))}
     torch.save(published() | {"label_dict": names}, tmp_path / "b.pt")
     assert BEATs.from_checkpoint(tmp_path / "b.pt").labels == tuple(names[i] for i in range(527))
+
+
+def test_mids_are_read_as_names(tmp_path):
+    names = dict(enumerate(mid for mid, *_ in audioset()))
+    torch.save(published() | {"label_dict": names}, tmp_path / "b.pt")
+    labels = BEATs.from_checkpoint(tmp_path / "b.pt").labels
+    assert (labels[0], labels[74], labels[526]) == ("Speech", "Dog", "Field recording")
 
 
 @torch.no_grad()

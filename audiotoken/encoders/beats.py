@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from torchaudio.compliance.kaldi import fbank
 
 from audiotoken.checkpoint import fill
+from audiotoken.encoders.audioset import names_of
 from audiotoken.encoders.beats_file import WANTED, read_beats
 
 RATE = 16_000
@@ -31,8 +32,8 @@ MEAN, DEVIATION = 15.41663, 6.55582  # of the log-mel values of AudioSet, from t
 class BEATs(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name their files differently; ModelMixin wins
     """An `AudioEncoder`: 16 kHz mono in [-1, 1] -> features of the chosen `layers` (from 1), joined; class scores.
 
-    Time runs over patches, 8 (low to high) for each 160 ms. `labels` name the classes, AudioSet's MIDs in the
-    published files; `classes=0` has no class head. The defaults are the released base model's.
+    Time runs over patches, 8 (low to high) for each 160 ms. `labels` name the classes; the published files have
+    AudioSet's MIDs, read here as its names; `classes=0` has no class head. The defaults are the released base model's.
     """
 
     rate = RATE
@@ -72,7 +73,7 @@ class BEATs(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name thei
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(self.config["labels"]) or tuple(f"class {i}" for i in range(self.config["classes"]))
+        return names_of(self.config["labels"]) or tuple(f"class {i}" for i in range(self.config["classes"]))
 
     def features(self, waveform: Tensor) -> Float[Tensor, "batch time width"]:
         """(batch, frames) -> (batch, time, width): the outputs of the chosen layers side by side."""
