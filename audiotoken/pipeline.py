@@ -28,7 +28,8 @@ from audiotoken.audio import as_recording, to_mono
 from audiotoken.checkpoint import CheckpointError
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
-from audiotoken.prompt import PLACEHOLDER, TEMPLATE, Prompt, PromptError, check_count, encode_prompts
+from audiotoken.losses import label_embeddings
+from audiotoken.prompt import PLACEHOLDER, TEMPLATE, Condition, Prompt, PromptError, check_count, encode_prompts
 
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
 OWN_ENCODERS = tuple(f"audiotoken.encoders.{name}" for name in ("mini", "beats", "ast", "clap"))  # a model may name these
@@ -141,8 +142,27 @@ class AudioTokenPipeline(StableDiffusionPipeline):
         sounds = iter(() if tokens is None else tokens.unbind())
         dealt = [list(islice(sounds, count)) for count in counts]  # [text][sound] (vectors, width)
         texts = self.maybe_convert_prompt(texts, self.tokenizer)  # textual inversion
-        embeddings, positions = encode_prompts(texts, dealt, self.tokenizer, self.text_encoder, self._execution_device)
-        return [Prompt(embeddings[i : i + 1], positions[i], text) for i, text in enumerate(texts)]
+        condition = self.encode(texts, dealt)
+        return [Prompt(condition.embeddings[i : i + 1], condition.positions[i], text) for i, text in enumerate(texts)]
+
+    def encode(
+        self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]], size: tuple[int, int] | None = None
+    ) -> Condition:
+        """Texts and their sounds, `sounds[text][i]` (vectors, token_width), as the denoiser wants them; differentiable.
+
+        `size` is (height, width) of the picture in pixels; Stable Diffusion 1 and 2 need not know.
+        """
+        device = self._execution_device
+        return Condition(*encode_prompts(texts, sounds, self.tokenizer, self.text_encoder, device))
+
+    @property
+    def token_width(self) -> int:
+        """Of an audio token: the width of the text encoder's input embeddings."""
+        return self.text_encoder.get_input_embeddings().weight.shape[1]
+
+    def label_embeddings(self, names: Sequence[str]) -> Tensor:
+        """Names of classes -> (classes, token_width) float32: the mean of the input embeddings of each name's words."""
+        return label_embeddings(names, self.tokenizer, self.text_encoder)
 
     @torch.no_grad()
     def audio_tokens(self, audio: Audio, rate: int | None = None) -> Tensor:

@@ -7,7 +7,7 @@ place of input embeddings by a hook on the embedding layer: neither the tokenize
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -31,6 +31,15 @@ class Prompt:
     embeddings: Float[Tensor, "1 tokens width"]
     positions: Positions
     text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What the denoiser is told for a batch: `unet(latents, t, embeddings, added_cond_kwargs=added)`."""
+
+    embeddings: Float[Tensor, "batch tokens features"]
+    positions: list[Positions]  # of each text
+    added: dict[str, Tensor] = field(default_factory=dict)  # SDXL's text_embeds and time_ids, each (batch, ...)
 
 
 def encode_prompt(text: str, tokens: Tensor | Sequence[Tensor], tokenizer: Any, text_encoder: Any) -> Prompt:
