@@ -1,0 +1,62 @@
+"""Sounds of a training set, changed a little each time they are heard, so that a small set goes a longer way.
+
+Conventions: a signal is (frames,) float32 in [-1, 1]; all changes keep its length and stay within full scale. What is
+drawn comes from the generator that is passed in, so that the same generator gives the same sound.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Signal = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What may vary, and how far; all off by default, each drawn anew for every sound.
+
+    `crop` and `picture_crop` are carried out where clips and pictures are fitted (`audiotoken.data`), the others here.
+    """
+
+    crop: bool = False  # any part of a longer clip, instead of its start
+    picture_crop: bool = False  # any part of an oblong picture, instead of its middle
+    gain_db: float = 0.0  # up to this much louder or quieter
+    noise_db: tuple[float, float] | None = None  # white noise this far below the sound, from the least to the most
+    lowpass_hz: tuple[float, float] | None = None  # dull above a frequency between these two
+    mask_seconds: float = 0.0  # one stretch of silence, up to this long
+
+    def __call__(self, signal: Signal, rate: int, rng: np.random.Generator) -> Signal:
+        """(frames,) at `rate` -> (frames,); the very same array when all is off."""
+        changed = signal
+        if self.lowpass_hz is not None:
+            changed = lowpass(changed, rate, np.exp(rng.uniform(*np.log(self.lowpass_hz))))
+        if self.noise_db is not None:
+            changed = add_noise(changed, rng.uniform(*self.noise_db), rng)
+        if self.mask_seconds:
+            changed = mask(changed, round(rng.uniform(0, self.mask_seconds) * rate), rng)
+        if self.gain_db:
+            changed = changed * 10 ** (rng.uniform(-self.gain_db, self.gain_db) / 20)
+        if changed is signal:
+            return signal
+        return (changed / max(1.0, float(np.abs(changed).max()))).astype(np.float32)
+
+
+def lowpass(signal: Signal, rate: int, cutoff: float) -> Signal:
+    """Butterworth of order 4, -3 dB at `cutoff` Hz; no change when that is beyond the band."""
+    from scipy.signal import butter, sosfilt
+
+    return signal if cutoff >= rate / 2 else sosfilt(butter(4, cutoff, fs=rate, output="sos"), signal)
+
+
+def add_noise(signal: Signal, below: float, rng: np.random.Generator) -> Signal:
+    """White noise whose power is `below` dB under the signal's mean power."""
+    level = np.sqrt(np.square(signal, dtype=np.float64).mean()) * 10 ** (-below / 20)
+    return signal + level * rng.standard_normal(len(signal))
+
+
+def mask(signal: Signal, length: int, rng: np.random.Generator) -> Signal:
+    """Silence over `length` frames somewhere, never over the whole."""
+    length = min(length, len(signal) // 2)
+    start = int(rng.integers(0, len(signal) - length + 1))
+    return np.concatenate([signal[:start], np.zeros(length, signal.dtype), signal[start + length :]])

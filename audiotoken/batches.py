@@ -1,0 +1,141 @@
+"""Examples in the order a run sees them.
+
+What a batch holds depends on (seed, step) alone: not on when it is asked for, nor on how many processes share it, so a
+run that was stopped goes on exactly, and two processes see the two halves of what one would see.
+"""
+
+from collections.abc import Iterator, Sequence
+from queue import Empty, Queue
+from threading import Event, Thread
+
+import torch
+from torch import Tensor
+
+from audiotoken.data import DataError
+from audiotoken.examples import Examples, seed_of
+from audiotoken.prompt import PLACEHOLDER, TEMPLATE, PromptError
+from audiotoken.training import Batch
+
+# what the paper leaves out: several wordings, so that the token does not lean on one (Gal et al. 2022, sec. 4)
+TEMPLATES = (
+    TEMPLATE,
+    f"a picture of {PLACEHOLDER}",
+    f"a close-up photo of {PLACEHOLDER}",
+    f"a bright photo of {PLACEHOLDER}",
+    f"a dark photo of {PLACEHOLDER}",
+    f"a blurry snapshot of {PLACEHOLDER}",
+    f"a sharp photograph of {PLACEHOLDER}",
+    f"a photo of {PLACEHOLDER} seen from afar",
+    f"a film still showing {PLACEHOLDER}",
+    f"this is what {PLACEHOLDER} looks like",
+)
+
+
+class Batches:
+    """`batches(start)` yields the `training.Batch` of step start, start + 1, ... without end.
+
+    size: of the batch of all `processes` together; this is process `rank`, which gets its part of it in order. Every
+    epoch deals all examples in a new order; the few that do not fill a last batch wait for another epoch. Fewer
+    examples than `size` are dealt several times in a batch. A template is drawn for each picture; the number of the
+    epoch is the variant of the augmentation. `prefetch` batches are made ahead in a thread, 0: none, no thread.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        size: int,
+        *,
+        seed: int = 0,
+        templates: Sequence[str] = (TEMPLATE,),
+        rank: int = 0,
+        processes: int = 1,
+        prefetch: int = 2,
+    ):
+        if size < 1 or size % processes or not 0 <= rank < processes:
+            raise DataError(
+                f"Got a batch of {size} for process {rank} of {processes}, want one that all can share; "
+                f"make it a multiple of {processes}, or change the number of processes."
+            )
+        if not templates or any(template.count(PLACEHOLDER) != 1 for template in templates):
+            raise PromptError(f"Got the templates {tuple(templates)}, want one or more, each with one {PLACEHOLDER}.")
+        self.examples, self.size, self.seed, self.templates = examples, size, seed, tuple(templates)
+        self.rank, self.processes, self.prefetch = rank, processes, prefetch
+        self.names = examples.names
+
+    def __call__(self, start: int = 0) -> Iterator[Batch]:
+        made = self._made(start)
+        return prefetched(made, self.prefetch) if self.prefetch else made
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, len(self.examples) // self.size)
+
+    def order(self, epoch: int) -> Tensor:
+        """Indices in the order of this epoch; several times through when they are fewer than a batch."""
+        generator = torch.Generator().manual_seed(seed_of("order", self.seed, epoch))
+        rounds = -(-self.size // len(self.examples))
+        return torch.cat([torch.randperm(len(self.examples), generator=generator) for _ in range(rounds)])
+
+    def _made(self, start: int) -> Iterator[Batch]:
+        step, known, order = start, -1, torch.empty(0)
+        while True:
+            epoch, at = divmod(step, self.steps_per_epoch)
+            if epoch != known:
+                known, order = epoch, self.order(epoch)
+            yield self._batch(step, epoch, order[at * self.size : (at + 1) * self.size].tolist())
+            step += 1
+
+    def _batch(self, step: int, epoch: int, indices: Sequence[int]) -> Batch:
+        """This process's part of the batch of `step`, of which `indices` are all."""
+        part = self.size // self.processes
+        places = range(self.rank * part, (self.rank + 1) * part)
+        encoded = self.examples.encoded([indices[place] for place in places], epoch)
+        mean, log_variance = encoded.moments.float().chunk(2, dim=1)
+        deviation = torch.exp(0.5 * log_variance.clamp(-30, 20))  # the VAE's own limits
+        noise = torch.stack([_noise(mean.shape[1:], self.seed, step, place) for place in places])
+        latents = (mean + deviation * noise.to(mean.device)) * self.examples.scaling_factor
+        picks = [seed_of("template", self.seed, step, place) % len(self.templates) for place in places]
+        return Batch(latents, encoded.features, encoded.labels, [self.templates[pick] for pick in picks])
+
+
+def prefetched(items: Iterator, ahead: int) -> Iterator:
+    """The same, made in a thread by up to `ahead` before they are asked for.
+
+    What `items` raises is raised here in its turn. The thread ends with `items`, or when this iterator is closed.
+    """
+    queue: Queue = Queue(ahead)
+    closed, device = Event(), torch.cuda.current_device() if torch.cuda.is_initialized() else None
+
+    def make() -> None:
+        try:
+            if device is not None:
+                torch.cuda.set_device(device)  # a thread starts with the first
+            for item in items:
+                queue.put((item, None))
+                if closed.is_set():
+                    return
+            queue.put((None, StopIteration()))
+        except BaseException as error:
+            queue.put((None, error))
+
+    thread = Thread(target=make, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = queue.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item
+    finally:
+        closed.set()
+        while thread.is_alive():  # it may wait for a free place
+            try:
+                queue.get(timeout=0.05)
+            except Empty:
+                continue
+
+
+def _noise(shape: Sequence[int], *parts: int) -> Tensor:
+    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed_of("noise", *parts)))

@@ -1,0 +1,193 @@
+"""Pictures and clips as the frozen parts of a model see them: what training reads, raw or prepared.
+
+Conventions: *moments* (batch, 2 * channels, height, width) float32 are mean and log variance of the VAE's Gaussian,
+before a latent is drawn and before `scaling_factor`; *features* (batch, time, width) are the audio encoder's; labels
+index `names`, the sorted names of the classes. *Examples* is anything with the members of the protocol `Examples`:
+`RawExamples` encodes when asked, `audiotoken.prepared.Prepared` reads what was encoded before, and both give the same.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from audiotoken.audio import as_recording, to_mono
+from audiotoken.augment import Augment
+from audiotoken.data import DataError, fit_image, fit_signal
+
+UNREADABLE = (ValueError, OSError)  # what a broken file raises: DataError, AudioError, PyAV's and Pillow's
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Some examples, in the order they were asked for."""
+
+    moments: Float[Tensor, "batch moments height width"]
+    features: Float[Tensor, "batch time width"]
+    labels: Int[Tensor, " batch"]  # int64; -1 when no example of the source has a label
+
+
+class Examples(Protocol):
+    """What `audiotoken.batches` asks for."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the classes, sorted; empty when nothing is labelled."""
+
+    @property
+    def scaling_factor(self) -> float:
+        """Of the VAE: latents are drawn from the moments and multiplied by it."""
+
+    def __len__(self) -> int:
+        """All there are; a broken one is counted, as another stands in for it."""
+
+    def encoded(self, indices: Sequence[int], variant: int = 0) -> Encoded:
+        """These examples, as the augmentation `variant` changes them."""
+
+
+class RawExamples:
+    """A source of `audiotoken.data`, encoded with a pipeline's VAE and audio encoder each time it is asked for.
+
+    size: of the picture, pixels. seconds: of the sound; longer ones are cropped, shorter ones repeated. `augment`
+    draws from (seed, key, variant). `workers` threads decode; `at_once` examples go through the models together: by
+    default one on the CPU, where that is as fast and does not depend on the neighbours in the last bit, else eight.
+
+    A broken example (unreadable, silent, no label where others have one, not finite when encoded) never stops a run:
+    the next good one stands in for it, always the same, and `skipped` says why, by key. DataError when none is good.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        pipe: Any,
+        *,
+        size: int,
+        seconds: float,
+        augment: Augment | None = None,
+        seed: int = 0,
+        workers: int = 2,
+        at_once: int | None = None,
+    ):
+        if len(source) == 0:
+            raise DataError("Got a source without examples, want one or more; check the folder or the list it is from.")
+        self.source, self.pipe, self.augment, self.seed = source, pipe, augment, seed
+        self.size, self.seconds = size, seconds
+        self.skipped: dict[str, str] = {}  # key -> why
+        labels = [source.label(i) for i in range(len(source))]
+        self.names = tuple(sorted(set(labels) - {""}))
+        numbers = {name: i for i, name in enumerate(self.names)}
+        self.labels = [numbers.get(label, -1) for label in labels]
+        self._broken: set[int] = set()
+        for index in range(len(labels)) if self.names else ():
+            if labels[index] == "":
+                self._skip(index, "it has no label, but others have one; name its class or leave it out.")
+        self._at_once = at_once or (1 if pipe.vae.device.type == "cpu" else 8)
+        self._workers, self._pool = workers, ThreadPoolExecutor(workers, "decode")
+
+    @property
+    def scaling_factor(self) -> float:
+        return self.pipe.vae.config.scaling_factor
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def encoded(self, indices: Sequence[int], variant: int = 0) -> Encoded:
+        """Encode these, on the devices of the models; DataError, naming one, when no example at all is good."""
+        rows: dict[int, tuple[Tensor, Tensor]] = {}
+        places = [self._stand_in(index) for index in indices]
+        while missing := sorted(set(places) - rows.keys()):
+            rows |= self.attempt(missing, (variant,))
+            places = [self._stand_in(place) for place in places]
+        return Encoded(
+            torch.cat([rows[place][0] for place in places]),
+            torch.cat([rows[place][1] for place in places]),
+            torch.tensor([self.labels[place] for place in places]),
+        )
+
+    def attempt(self, indices: Sequence[int], variants: Sequence[int] = (0,)) -> dict[int, tuple[Tensor, Tensor]]:
+        """Index -> moments and features (variants, ...), of those that are good; the others are in `skipped`."""
+        rows: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        chunk: list[tuple[int, Tensor, np.ndarray]] = []
+        for index, pairs in self._decoded(indices, variants):
+            chunk += [(index, picture, signal) for picture, signal in pairs]
+            while len(chunk) >= self._at_once:
+                self._collect(chunk[: self._at_once], rows)
+                chunk = chunk[self._at_once :]
+        self._collect(chunk, rows)
+        return {
+            index: (torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs]))
+            for index, pairs in rows.items()
+            if index not in self._broken
+        }
+
+    def _decoded(self, indices: Sequence[int], variants: Sequence[int]) -> Iterator[tuple[int, list]]:
+        """Index -> [(picture, signal) of each variant], decoded ahead by a few; the broken ones are left out."""
+        waiting: deque[tuple[int, Future]] = deque()
+        todo = iter([index for index in indices if index not in self._broken])
+        try:
+            while True:
+                while len(waiting) < self._workers + self._at_once and (index := next(todo, None)) is not None:
+                    waiting.append((index, self._pool.submit(self._decode, index, variants)))
+                if not waiting:
+                    return
+                index, future = waiting.popleft()
+                try:
+                    yield index, future.result()
+                except UNREADABLE as error:
+                    self._skip(index, str(error) or type(error).__name__)
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def _decode(self, index: int, variants: Sequence[int]) -> list[tuple[Tensor, np.ndarray]]:
+        """One example -> [(picture (3, size, size) in [-1, 1], signal (frames,))] of each variant."""
+        example, rate = self.source[index], self.pipe.audio_encoder.rate
+        whole = to_mono(as_recording(example.recording, example.rate, resample_to=rate)[0])
+        pairs = []
+        for variant in variants:
+            rng, augment = np.random.default_rng(seed_of(self.seed, example.key, variant)), self.augment or Augment()
+            signal = fit_signal(whole, round(self.seconds * rate), rng if augment.crop else None)
+            signal = augment(signal, rate, rng)
+            pairs.append((fit_image(example.image, self.size, rng if augment.picture_crop else None), signal))
+        return pairs
+
+    @torch.no_grad()
+    def _collect(self, chunk: Sequence[tuple[int, Tensor, np.ndarray]], rows: dict[int, list]) -> None:
+        """Encode a few and add them to `rows`, unless a model answers with NaN."""
+        if not chunk:
+            return
+        vae, encoder = self.pipe.vae, self.pipe.audio_encoder
+        pictures = torch.stack([picture for _, picture, _ in chunk])  # (batch, 3, size, size)
+        waveform = torch.stack([torch.from_numpy(signal) for _, _, signal in chunk])  # (batch, frames)
+        moments = vae.encode(pictures.to(vae.device, vae.dtype)).latent_dist.parameters.float()
+        features = encoder.features(waveform.to(encoder.device)).float()
+        for (index, _, _), *pair in zip(chunk, moments, features, strict=True):
+            for part, what in zip(pair, (f"VAE in {vae.dtype}", "audio encoder"), strict=True):
+                if not part.isfinite().all():
+                    self._skip(index, f"the {what} answers with NaN or infinity; encode in float32.")
+            rows.setdefault(index, []).append(tuple(pair))
+
+    def _stand_in(self, index: int) -> int:
+        """Itself, or the next that is not known to be broken, the first after the last."""
+        count = len(self)
+        for place in range(index, index + count):
+            if place % count not in self._broken:
+                return place % count
+        key, why = next(iter(self.skipped.items()))
+        raise DataError(f"None of the {count} examples can be used, want one or more; the first, {key}: {why}")
+
+    def _skip(self, index: int, why: str) -> None:
+        self._broken.add(index)
+        self.skipped[self.source.key(index)] = why
+
+
+def seed_of(*parts: Any) -> int:
+    """A seed of 64 bits from numbers and words: nearby parts give unrelated seeds, in every process the same."""
+    return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest())
