@@ -37,3 +37,12 @@ class AudioEncoder(Protocol):
 
     def probabilities(self, waveform: Tensor) -> Tensor:
         """(batch, frames) -> (batch, classes) in [0, 1]."""
+
+
+def check_waveform(waveform: Tensor, who: str, rate: int) -> None:
+    """ValueError, one sentence, unless it is what `who` hears at `rate` Hz."""
+    if waveform.ndim != 2 or 0 in waveform.shape or not waveform.is_floating_point():
+        raise ValueError(
+            f"{who} got a waveform {tuple(waveform.shape)} of {waveform.dtype}, "
+            f"wants floats (batch, frames), mono at {rate / 1000:g} kHz; mix and resample the recording first."
+        )

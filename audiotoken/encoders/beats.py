@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from torchaudio.compliance.kaldi import fbank
 
 from audiotoken.checkpoint import fill
+from audiotoken.encoders import check_waveform
 from audiotoken.encoders.audioset import names_of
 from audiotoken.encoders.beats_file import WANTED, read_beats
 
@@ -91,7 +92,7 @@ class BEATs(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name thei
 
     def hidden_states(self, waveform: Tensor) -> list[Float[Tensor, "batch time hidden"]]:
         """(batch, frames) -> what each block gives, the input first: depth + 1 of (batch, time, hidden)."""
-        _check_waveform(waveform)
+        check_waveform(waveform, "BEATs", RATE)
         pieces = [self._read(log_mel(piece)) for piece in waveform.split(LONGEST, dim=1)]
         return [torch.cat(layer, dim=1) for layer in zip(*pieces, strict=True)]
 
@@ -190,11 +191,3 @@ def distance_bucket(distance: Int[Tensor, "*shape"], buckets: int, max_distance:
 def _check_layers(layers: Sequence[int], depth: int) -> None:
     if not layers or not all(isinstance(layer, int) and 1 <= layer <= depth for layer in layers):
         raise ValueError(f"Got layers={tuple(layers)}, but this BEATs has layers 1 to {depth}; choose among them.")
-
-
-def _check_waveform(waveform: Tensor) -> None:
-    if waveform.ndim != 2 or 0 in waveform.shape or not waveform.is_floating_point():
-        raise ValueError(
-            f"BEATs got a waveform {tuple(waveform.shape)} of {waveform.dtype}, "
-            "wants floats (batch, frames), mono at 16 kHz; mix and resample the recording first."
-        )

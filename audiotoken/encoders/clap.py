@@ -1,0 +1,162 @@
+"""CLAP (Wu et al. 2023, arXiv 2211.06687) as ears: the audio tower of transformers' ClapModel, and names it can tell.
+
+The hub ids are "laion/clap-htsat-unfused" and "laion/clap-htsat-fused". The text tower is needed once, to turn a list
+of names into vectors; they are saved with the weights, so that a model which hears carries no text tower.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchaudio.functional import melscale_fbanks
+from transformers import (
+    AutoTokenizer,
+    ClapAudioConfig,
+    ClapAudioModelWithProjection,
+    ClapTextModelWithProjection,
+    PreTrainedModel,  # noqa: F401  # diffusers asks the module of a pipeline's part for this name
+)
+
+from audiotoken.encoders import check_waveform
+from audiotoken.encoders.audioset import subjects
+from audiotoken.encoders.hub import BROKEN, in_pieces, load_whole, refusal
+
+RATE = 48_000
+WINDOW, HOP, MEL = 1024, 480, 64  # samples, samples (10 ms), bins
+BAND = (50.0, 14_000.0)  # Hz, of the mel bins, from the published front ends
+LENGTH = 10 * RATE  # what the tower was trained on: shorter clips are repeated, longer ones heard in pieces
+SENTENCE = "This is a sound of {}."
+NEUTRAL = "This is a sound."
+AT_ONCE = 256  # sentences through the text tower
+WANTED = 'a CLAP as published, such as "laion/clap-htsat-unfused", or a folder it was saved in'
+HUB_OPTIONS = ("cache_dir", "local_files_only", "revision", "token")
+
+
+class NamedClapConfig(ClapAudioConfig):
+    """ClapAudioConfig that also has the `names` of what it can tell."""
+
+    names: list[str] | tuple[str, ...] = ()
+
+
+class CLAP(ClapAudioModelWithProjection):
+    """An `AudioEncoder`: 48 kHz mono in [-1, 1] -> features of the last layer; a score for each of its names.
+
+    Time runs over the 10 s that the tower hears, 2 (low, high) for each 0.32 s; a short clip is repeated until they are
+    full, so its features go round as well. `width` is 768 in the published sizes.
+    The fused checkpoint hears its global view only, since pieces never are longer than 10 s; transformers' extractor
+    marks one clip of a batch as long at random, and then no clip sounds the same twice.
+    """
+
+    config_class = NamedClapConfig
+    rate = RATE
+    _keys_to_ignore_on_load_unexpected = (r"^text_", r"^logit_scale_t$")
+
+    def __init__(self, config: NamedClapConfig):
+        super().__init__(config)
+        self.logit_scale_a = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        size = (1 + len(config.names), config.projection_dim)  # the neutral sentence, then the names
+        self.register_buffer("sentences", torch.zeros(size) if config.names else None)
+
+    @property
+    def width(self) -> int:
+        return self.config.hidden_size
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.config.names)
+
+    def features(self, waveform: Tensor) -> Float[Tensor, "batch time width"]:
+        """(batch, frames) -> (batch, time, width): 32 moments of 2 bands for each piece of up to 10 s."""
+        states = [self._hear(piece).last_hidden_state for piece in self._pieces(waveform)]
+        return torch.cat([state.permute(0, 3, 2, 1).flatten(1, 2) for state in states], dim=1)  # from (b, width, 2, 32)
+
+    def probabilities(self, waveform: Tensor) -> Float[Tensor, "batch classes"]:
+        """(batch, frames) -> (batch, classes) in [0, 1]: does the name fit better than "This is a sound."?
+
+        The softmax of these two sentences at the temperature that CLAP learnt, for each name by itself; 0.5 says "no
+        better". It ranks as the cosine does, but is no measured frequency: nothing was calibrated on recordings. The
+        best piece of a long clip counts, as a sound heard once is there.
+        """
+        if self.sentences is None:
+            raise ValueError("This CLAP has no names to choose from, but scores are wanted; give it some: clap.name().")
+        scores = []
+        for piece in self._pieces(waveform):
+            heard = F.normalize(self.audio_projection(self._hear(piece).pooler_output), dim=-1)
+            cosines = heard @ self.sentences.mT  # (batch, 1 + classes)
+            scores.append(self.logit_scale_a.exp() * (cosines[:, 1:] - cosines[:, :1]))
+        return torch.stack(scores).amax(dim=0).sigmoid()
+
+    @torch.no_grad()
+    def name(self, names: Sequence[str], text_tower: ClapTextModelWithProjection, tokenizer: Any) -> "CLAP":
+        """Learn the names to tell apart, in this order; returns itself."""
+        if (
+            not names
+            or len(set(names)) < len(names)
+            or not all(isinstance(each, str) and each.strip() for each in names)
+        ):
+            raise ValueError(
+                f"Got {len(names)} names, but wants one or more, each a word and each once; mend the list."
+            )
+        sentences = [NEUTRAL, *(SENTENCE.format(each.strip()) for each in names)]
+        vectors = []
+        for start in range(0, len(sentences), AT_ONCE):
+            tokens = tokenizer(sentences[start : start + AT_ONCE], padding=True, truncation=True, return_tensors="pt")
+            tokens = {key: tokens[key].to(text_tower.device) for key in ("input_ids", "attention_mask")}
+            vectors.append(F.normalize(text_tower(**tokens).text_embeds, dim=-1))
+        self.sentences = torch.cat(vectors).to(self.device, self.dtype)
+        self.config.names = tuple(names)
+        return self
+
+    def _pieces(self, waveform: Tensor) -> tuple[Tensor, ...]:
+        check_waveform(waveform, "CLAP", RATE)
+        return in_pieces(waveform, LENGTH)
+
+    def _hear(self, waveform: Float[Tensor, "batch samples"]) -> Any:
+        """Up to 10 s through the audio tower: `last_hidden_state` (batch, width, 2, 32), `pooler_output`."""
+        mel = log_mel(waveform, fused=self.config.enable_fusion)[:, None].to(self.dtype)
+        longer = torch.zeros(len(mel), 1, dtype=torch.bool, device=mel.device)
+        return self.audio_model(input_features=mel, is_longer=longer)
+
+    @classmethod
+    def from_pretrained(cls, model: str | os.PathLike, *, names: Sequence[str] | None = None, **kwargs: Any) -> "CLAP":
+        """The encoder of a hub id or folder, ready for inference.
+
+        It can tell the saved names; one as published has none and gets `names`, or the subjects of AudioSet.
+        CheckpointError, one sentence, when it cannot be loaded, or has no text tower and new names are wanted.
+        """
+        clap = load_whole(super().from_pretrained, model, WANTED, **kwargs)
+        if names is None and clap.config.names:
+            return clap
+        options = {key: kwargs[key] for key in HUB_OPTIONS if key in kwargs}
+        text_tower = load_whole(TextTower.from_pretrained, model, f"{WANTED}, with its text tower", **options)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(model, **options)
+        except BROKEN as error:
+            raise refusal(model, error, f"{WANTED}, with its tokenizer") from error
+        return clap.name(subjects() if names is None else names, text_tower, tokenizer)
+
+
+class TextTower(ClapTextModelWithProjection):
+    """The other half of a published file, which says nothing of the half it leaves."""
+
+    _keys_to_ignore_on_load_unexpected = (r"^audio_", r"^logit_scale_")
+
+
+def log_mel(waveform: Float[Tensor, "batch samples"], *, fused: bool) -> Float[Tensor, "batch 1001 64"]:
+    """48 kHz, up to 10 s, repeated as often as it fits whole, then silence -> log-mel in dB, a frame each 10 ms.
+
+    The two checkpoints differ in their mel bins: torchaudio's for the fused one, librosa's for the other. Computed in
+    float32 whatever comes.
+    """
+    waveform = waveform.float().repeat(1, max(1, LENGTH // waveform.shape[1]))
+    waveform = F.pad(waveform, (0, LENGTH - waveform.shape[1]))
+    window = torch.hann_window(WINDOW, device=waveform.device)
+    power = torch.stft(waveform, WINDOW, HOP, window=window, return_complex=True).abs().square()  # (batch, 513, 1001)
+    kind: dict[str, Any] = {"mel_scale": "htk"} if fused else {"norm": "slaney", "mel_scale": "slaney"}
+    bins = melscale_fbanks(WINDOW // 2 + 1, *BAND, MEL, RATE, **kind).to(waveform.device)
+    return 10 * (power.mT @ bins).clamp(min=1e-10).log10()
