@@ -24,22 +24,22 @@ class AudioError(ValueError):
 def read_file(path: Path, max_seconds: float) -> tuple[NDArray, int]:
     """The samples (channels, frames) as they are, at most `max_seconds` of them, and their rate in Hz."""
     try:
-        with _open(path) as file:
-            return _read(file, max_seconds)
+        with open_plain(path) as file:
+            return read_stream(file, max_seconds)
     except AudioError:
         raise
     except OSError as error:
         raise AudioError(f"{error.strerror or error}; check the file and the disk.") from None
 
 
-def _open(path: Path) -> BinaryIO:
+def open_plain(path: Path, kinds: str = KINDS) -> BinaryIO:
     """The file, opened, or a sentence that says why not."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise AudioError(f"it is a folder; give {KINDS}.")
+            raise AudioError(f"it is a folder; give {kinds}.")
         if not stat.S_ISREG(mode):
-            raise AudioError("it is not a plain file; save the sound to a file first.")
+            raise AudioError("it is not a plain file; save it to one first.")
         if path.stat().st_size == 0:
             raise AudioError("the file is empty (0 bytes); record or copy it again.")
         return path.open("rb")
@@ -53,7 +53,7 @@ def _open(path: Path) -> BinaryIO:
         raise AudioError(f"the path is not valid ({error}); check the spelling.") from None
 
 
-def _read(file: BinaryIO, max_seconds: float) -> tuple[NDArray, int]:
+def read_stream(file: BinaryIO, max_seconds: float) -> tuple[NDArray, int]:
     """libsndfile first, FFmpeg for what it refuses -> ((channels, frames), rate)."""
     import soundfile
 
@@ -140,9 +140,17 @@ def _check_whole(file: BinaryIO) -> None:
     file.seek(0)
 
 
+def _size(file: BinaryIO) -> int:
+    """In bytes; the place in the file is kept."""
+    place = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(place)
+    return size
+
+
 def _wav_bytes_missing(file: BinaryIO) -> int:
     """How many bytes the data chunk promises beyond the end of the file; 0 for a stream of unknown length."""
-    size = os.fstat(file.fileno()).st_size
+    size = _size(file)
     while len(chunk := file.read(8)) == 8:
         name, length = struct.unpack("<4sI", chunk)
         if name == b"data":
@@ -154,7 +162,7 @@ def _wav_bytes_missing(file: BinaryIO) -> int:
 
 def _ogg_ends(file: BinaryIO) -> bool:
     """Does the last page (RFC 3533, at most 65,307 bytes) end the stream, and is it there as a whole?"""
-    size = os.fstat(file.fileno()).st_size
+    size = _size(file)
     file.seek(max(0, size - 2 * 65_307))
     tail = file.read()
     at = tail.rfind(b"OggS")
