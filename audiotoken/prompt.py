@@ -3,8 +3,13 @@
 Conventions: `<audio>` in a text stands for one sound; a sound is a vector, or a few in a row, of the width of the text
 encoder's input embeddings. Positions count tokens of the padded prompt, the start token is 0. The vectors take the
 place of input embeddings by a hook on the embedding layer: neither the tokenizer nor the embedding table is touched.
+
+`(<audio>:1.3)` weighs a sound: where it stands, the text encoder's output z becomes z0 + 1.3 (z - z0), z0 being the
+output for the empty prompt there, as ComfyUI weighs words. Only sounds have weights; other brackets are text.
 """
 
+import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +21,8 @@ from torch import Tensor
 
 PLACEHOLDER = "<audio>"
 TEMPLATE = f"a photo of {PLACEHOLDER}"  # the paper's
+SOUND = re.compile(rf"\(\s*{PLACEHOLDER}\s*:(?P<weight>[^()]*)(?P<closed>\)?)|{PLACEHOLDER}")  # with weight or without
+HEAVIEST = 10.0  # weights go from 0 (as if nothing were said there) to this
 
 Positions = tuple[tuple[int, ...], ...]  # [i] = where sound i stands in the padded prompt
 
@@ -31,6 +38,7 @@ class Prompt:
     embeddings: Float[Tensor, "1 tokens width"]
     positions: Positions
     text: str
+    pooled: Float[Tensor, "1 features"] | None = None  # what SDXL's denoiser reads besides
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +70,22 @@ def encode_prompts(
 
     `device` is where the ids go, by default where the text encoder is: an offloaded one is elsewhere until it runs.
     """
+    embeddings, positions, _ = read_texts(texts, tokens, tokenizer, text_encoder, device)
+    return embeddings, positions
+
+
+def read_texts(
+    texts: Sequence[str],
+    tokens: Sequence[Tensor | Sequence[Tensor]],
+    tokenizer: Any,
+    text_encoder: Any,
+    device: torch.device | None = None,
+    penultimate: bool = False,
+) -> tuple[Float[Tensor, "batch tokens width"], list[Positions], Tensor]:
+    """As `encode_prompts`, and the first output of the text encoder, which is the pooled one where it projects.
+
+    `penultimate` takes the embeddings from the last layer but one, without the final norm, as SDXL does.
+    """
     if not texts:
         raise PromptError("Got an empty list of texts, want one or more to draw from.")
     sounds = [[_as_rows(sound) for sound in each] for each in tokens]  # [text][sound] (vectors, width)
@@ -69,11 +93,50 @@ def encode_prompts(
         tokenize_prompt(text, tokenizer, [len(sound) for sound in each])
         for text, each in zip(texts, sounds, strict=True)
     ]
-    ids = torch.tensor([row for row, _ in rows], device=device or text_encoder.device)  # (batch, tokens)
     positions = [at for _, at in rows]
     vectors = [vector for each in sounds for sound in each for vector in sound]
+
+    def read(ids: list[list[int]]) -> tuple[Tensor, Tensor]:
+        options = {"output_hidden_states": True} if penultimate else {}
+        output = text_encoder(torch.tensor(ids, device=device or text_encoder.device), **options)
+        return output.hidden_states[-2] if penultimate else output[0], output[0]
+
     with inject(text_encoder, positions, vectors):
-        return text_encoder(ids)[0], positions
+        embeddings, first = read([ids for ids, _ in rows])
+    weights = _weights(texts, positions, embeddings)
+    if weights is not None:
+        blank, _ = read([tokenize_prompt("", tokenizer)[0]])
+        embeddings = torch.where(weights == 1, embeddings, blank + weights * (embeddings - blank))
+    return embeddings, positions, first
+
+
+def _weights(texts: Sequence[str], positions: Sequence[Positions], embeddings: Tensor) -> Tensor | None:
+    """(batch, tokens, 1), 1 where nothing is weighed; None where nothing is at all."""
+    said = [sound_weights(text) for text in texts]
+    if all(weight == 1 for each in said for weight in each):
+        return None
+    weights = torch.ones(*embeddings.shape[:2], 1)
+    for row, (sounds, each) in enumerate(zip(positions, said, strict=True)):
+        for at, weight in zip(sounds, each, strict=True):
+            weights[row, list(at)] = weight
+    return weights.to(embeddings)
+
+
+def sound_weights(text: str) -> list[float]:
+    """Of each `<audio>` in order, 1 where none is written; PromptError for what is no weight."""
+    weights = []
+    for sound in SOUND.finditer(text):
+        try:
+            weight = 1.0 if sound["weight"] is None else float(sound["weight"])
+        except ValueError:
+            weight = math.nan
+        if not 0 <= weight <= HEAVIEST or sound["closed"] == "":
+            raise PromptError(
+                f"Got {sound.group()!r} in the prompt, want a weight from 0 to {HEAVIEST:g} in it, "
+                f"as in ({PLACEHOLDER}:1.3); change it."
+            )
+        weights.append(weight)
+    return weights
 
 
 def tokenize_prompt(text: str, tokenizer: Any, lengths: Sequence[int] | None = None) -> tuple[list[int], Positions]:
@@ -82,7 +145,7 @@ def tokenize_prompt(text: str, tokenizer: Any, lengths: Sequence[int] | None = N
     `lengths[i]` is the number of vectors of sound i, 1 each by default. Words beyond the limit are cut as the
     tokenizer cuts them; a sound is never cut: PromptError.
     """
-    pieces = text.split(PLACEHOLDER)
+    pieces = SOUND.sub(PLACEHOLDER, text).split(PLACEHOLDER)
     lengths = [1] * (len(pieces) - 1) if lengths is None else lengths
     check_count(text, len(pieces) - 1, len(lengths))
     ids, positions = [tokenizer.bos_token_id], []
@@ -113,7 +176,7 @@ def inject(text_encoder: Any, positions: Sequence[Positions], vectors: Sequence[
     def replace(
         module: Any, args: Any, embeddings: Float[Tensor, "batch tokens width"]
     ) -> Float[Tensor, "batch tokens width"]:
-        _check_width(vectors[0], embeddings)
+        check_width(vectors, embeddings.shape[-1])
         return embeddings.index_put(
             (torch.tensor(rows, device=embeddings.device), torch.tensor(columns, device=embeddings.device)),
             torch.stack(list(vectors)).to(embeddings),
@@ -162,9 +225,10 @@ def check_count(text: str, placeholders: int, sounds: int) -> None:
         )
 
 
-def _check_width(vector: Tensor, embeddings: Tensor) -> None:
-    if vector.shape[-1] != embeddings.shape[-1]:
+def check_width(vectors: Sequence[Tensor], width: int) -> None:
+    """PromptError unless all are as wide as what they replace."""
+    if wrong := [vector.shape[-1] for vector in vectors if vector.shape[-1] != width]:
         raise PromptError(
-            f"The audio token is {vector.shape[-1]} wide, the text encoder reads {embeddings.shape[-1]}: "
+            f"The audio token is {wrong[0]} wide, the text encoder reads {width}: "
             "use an embedder made for this text encoder."
         )

@@ -1,0 +1,100 @@
+"""The generator on Stable Diffusion XL (Podell et al. 2023, arXiv 2307.01952), which reads a prompt twice.
+
+Both text encoders read the sound: an audio token is as wide as their input embeddings side by side (768 + 1280), and
+each gets its part. The denoiser attends to the last layer but one of both, side by side, and is told the pooled output
+of the second and the size of the picture besides. A weight, `(<audio>:1.3)`, acts on what is attended to alone.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers.schedulers import KarrasDiffusionSchedulers
+from torch import Tensor
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionModelWithProjection,
+)
+
+from audiotoken.ears import EARS, check_fit
+from audiotoken.embedder import AudioEmbedder
+from audiotoken.encoders import AudioEncoder
+from audiotoken.pipeline import Reader, SoundToImage
+from audiotoken.prompt import Condition, PromptError, check_width, read_texts
+
+
+class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
+    """On Stable Diffusion XL; used as AudioTokenPipeline is, which gives one of these for an XL model."""
+
+    _optional_components: ClassVar = [*StableDiffusionXLPipeline._optional_components, *EARS]
+    _exclude_from_cpu_offload: ClassVar = [*StableDiffusionXLPipeline._exclude_from_cpu_offload, *EARS]
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        text_encoder_2: CLIPTextModelWithProjection,
+        tokenizer: CLIPTokenizer,
+        tokenizer_2: CLIPTokenizer,
+        unet: UNet2DConditionModel,
+        scheduler: KarrasDiffusionSchedulers,
+        audio_encoder: AudioEncoder | None = None,
+        audio_embedder: AudioEmbedder | None = None,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
+        feature_extractor: CLIPImageProcessor | None = None,
+        force_zeros_for_empty_prompt: bool = True,
+        add_watermarker: bool | None = None,
+        default_steps: int = 50,
+        default_guidance: float = 5.0,
+    ):
+        super().__init__(
+            vae=vae,
+            text_encoder=text_encoder,
+            text_encoder_2=text_encoder_2,
+            tokenizer=tokenizer,
+            tokenizer_2=tokenizer_2,
+            unet=unet,
+            scheduler=scheduler,
+            image_encoder=image_encoder,
+            feature_extractor=feature_extractor,
+            force_zeros_for_empty_prompt=force_zeros_for_empty_prompt,
+            add_watermarker=add_watermarker,
+        )
+        self.register_modules(audio_encoder=audio_encoder, audio_embedder=audio_embedder)
+        self.register_to_config(default_steps=default_steps, default_guidance=default_guidance)
+        check_fit(self)
+
+    @property
+    def _readers(self) -> tuple[Reader, ...]:
+        return (self.tokenizer, self.text_encoder), (self.tokenizer_2, self.text_encoder_2)
+
+    def encode(
+        self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]], size: tuple[int, int] | None = None
+    ) -> Condition:
+        """Texts and their sounds, `sounds[text][i]` (vectors, token_width), as the denoiser wants them; differentiable.
+
+        `size` is (height, width) of the picture in pixels, by default the model's own; it is told as uncropped.
+        """
+        check_width([sound for each in sounds for sound in each], self.token_width)
+        start, embeddings, positions = 0, [], []
+        for tokenizer, text_encoder in self._readers:
+            end = start + text_encoder.get_input_embeddings().weight.shape[1]
+            own = [[sound[..., start:end] for sound in each] for each in sounds]
+            said = self.maybe_convert_prompt(list(texts), tokenizer)  # textual inversion
+            read = read_texts(said, own, tokenizer, text_encoder, self._execution_device, penultimate=True)
+            embeddings.append(read[0])
+            positions.append(read[1])
+            pooled, start = read[2], end  # of the second, in the end
+        if positions[0] != positions[1]:
+            raise PromptError(
+                "The two text encoders read the words before a sound as different numbers of tokens; "
+                "load a textual inversion into both, or leave it out."
+            )
+        side = self.default_sample_size * self.vae_scale_factor
+        height, width = size or (side, side)
+        times = torch.tensor([[height, width, 0, 0, height, width]]).to(pooled).expand(len(pooled), -1)
+        return Condition(torch.cat(embeddings, dim=-1), positions[0], {"text_embeds": pooled, "time_ids": times})
