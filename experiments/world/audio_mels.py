@@ -5,7 +5,6 @@ sound and the marks that source separation leaves are cheap to imitate. Conventi
 dB of full scale, one column per 10 ms; a batch is `(batch, columns, mels)`; targets are `(batch, classes)` in [0, 1].
 """
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,6 +17,7 @@ from scipy.signal import resample_poly
 from torch import Tensor
 from torch.nn import functional as F
 
+from audiotoken.data import esc_rows
 from audiotoken.encoders.mini import FLOOR, MelSpectrogram, normalise
 from experiments.world.sounds import KINDS, distractor, synthesise
 from experiments.world.things import HEARD, WORD_OF_ESC10
@@ -48,10 +48,7 @@ def read_wave(path: Path, rate: int = RATE) -> NDArray[np.float32]:
 
 def real_clips(folder: Path, folds: Iterable[int]) -> list[tuple[Path, str]]:
     """(file, word) of the ESC-10 clips in `folds`, in the order of its table."""
-    wanted = {str(f) for f in folds}
-    with (folder / "metadata.csv").open() as table:
-        rows = [r for r in csv.DictReader(table) if r["fold"] in wanted]
-    return [(folder / r["path"], WORD_OF_ESC10[r["label"]]) for r in rows]
+    return [(path, WORD_OF_ESC10[label]) for path, label, _ in esc_rows(folder, folds)]
 
 
 def mels_of(signal: NDArray[np.float32], spectrogram: MelSpectrogram) -> NDArray[np.float16]:

@@ -8,7 +8,6 @@ class, from real clips of fold 4 (for audio parts that never heard it) and from 
 """
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from audiotoken.data import esc_rows
 from experiments.world.things import HEARD, WORD_OF_ESC10, WORDS
 
 PICTURES = 20  # of each class
@@ -93,10 +93,8 @@ def from_clips(pipe: Any, clips: dict[str, list[tuple[Any, int | None]]], out: P
 
 def real_clips(esc10: Path, fold: int) -> dict[str, list[tuple[Any, int | None]]]:
     clips: dict[str, list[tuple[Any, int | None]]] = {word: [] for word in WORD_OF_ESC10.values()}
-    with open(esc10 / "metadata.csv", newline="") as file:
-        for row in csv.DictReader(file):
-            if int(row["fold"]) == fold:
-                clips[WORD_OF_ESC10[row["label"]]].append((str(esc10 / row["path"]), None))
+    for path, label, _ in esc_rows(esc10, [fold]):
+        clips[WORD_OF_ESC10[label]].append((str(path), None))
     return clips
 
 

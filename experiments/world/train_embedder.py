@@ -5,7 +5,6 @@ python -m experiments.world.train_embedder --esc10 FOLDER --folds 1 2 3 4      #
 """
 
 import argparse
-import csv
 import hashlib
 import random
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from audiotoken.audio import load_audio, to_mono
+from audiotoken.data import esc_rows
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.training import Batch, LossWeights, Progress, Settings, train_embedder
@@ -35,13 +35,11 @@ CROPS = 4  # of each real clip
 def signals(esc10: Path, folds: list[int], rate: int) -> Iterator[tuple[str, np.ndarray]]:
     """(word, signal) of every training clip: crops of real ones at several levels, and synthesised ones."""
     rng, frames = np.random.default_rng(0), round(SECONDS * rate)
-    with open(esc10 / "metadata.csv", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["fold"]) in folds]
-    for row in rows:
-        signal = to_mono(load_audio(esc10 / row["path"], rate)[0])
+    for path, label, _ in esc_rows(esc10, folds):
+        signal = to_mono(load_audio(path, rate)[0])
         signal = np.pad(signal, (0, max(0, frames - len(signal))))
         for _ in range(CROPS):
-            yield WORD_OF_ESC10[row["label"]], sounding_crop(signal, frames, rng) * 10 ** rng.uniform(-0.5, 0.2)
+            yield WORD_OF_ESC10[label], sounding_crop(signal, frames, rng) * 10 ** rng.uniform(-0.5, 0.2)
     for word in HEARD:
         for seed in range(MADE):
             yield word, synthesise(word, rate, SECONDS, 700_000 + seed)
