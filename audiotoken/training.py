@@ -6,7 +6,6 @@ seed, the number of the step and the place in the batch alone: a run that was st
 been, and a batch spread over processes is the batch of one.
 """
 
-import hashlib
 import os
 import signal
 import threading
@@ -22,6 +21,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from audiotoken.embedder import AudioEmbedder
+from audiotoken.examples import seed_of
 from audiotoken.learner import Learner
 from audiotoken.objective import Batch, LossWeights, Objective, check_batch
 
@@ -118,13 +118,8 @@ def train_embedder(
 
 def draw_noise(seed: int, step: int, place: int, shape: Sequence[int], levels: int) -> tuple[Tensor, int]:
     """Noise of `shape` and a noise level below `levels` for one place of one step's batch, the same on every device."""
-    generator = torch.Generator().manual_seed(seed_of(seed, step, place))
+    generator = torch.Generator().manual_seed(seed_of("noise level", seed, step, place))
     return torch.randn(tuple(shape), generator=generator), int(torch.randint(levels, (), generator=generator))
-
-
-def seed_of(*parts: int) -> int:
-    """One seed for a tuple of numbers; neighbours are not alike."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
 
 
 def _step(
@@ -140,7 +135,7 @@ def _step(
     noise, timesteps = torch.stack([each for each, _ in draws]), torch.tensor([level for _, level in draws])
     size = -(-len(batch) // settings.accumulate)
     values: Any = 0.0
-    with _random_state_of(seed_of(settings.seed, step, accelerator.process_index), inner.unet.device):
+    with _random_state_of(seed_of("dropout", settings.seed, step, accelerator.process_index), inner.unet.device):
         for start in range(0, len(batch), size):
             rows = slice(start, min(start + size, len(batch)))
             last = rows.stop == len(batch)
@@ -202,7 +197,7 @@ def _stoppable() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(number: int, frame: Any) -> None:
         asked.set()

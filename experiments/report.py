@@ -43,9 +43,9 @@ def draw_report(result: "Result") -> Image.Image:
     return _rendered(figure)
 
 
-def contact_sheet(images: list[Image.Image], gap: int = 4) -> Image.Image:
-    """Pictures of one size in rows, nearly square, white between them."""
-    columns = ceil(len(images) ** 0.5)
+def contact_sheet(images: list[Image.Image], gap: int = 4, columns: int | None = None) -> Image.Image:
+    """Pictures of one size in rows, nearly square unless `columns` says otherwise, white between them."""
+    columns = columns or ceil(len(images) ** 0.5)
     rows = ceil(len(images) / columns)
     width, height = images[0].size
     sheet = Image.new("RGB", (columns * (width + gap) - gap, rows * (height + gap) - gap), "white")
