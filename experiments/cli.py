@@ -7,15 +7,15 @@ Heavy imports happen inside the commands, so that `audiotoken --help` answers at
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from experiments.generate import DTYPES, errors_as_sentences, say_written
+from experiments.generate import DTYPES, OptionError, errors_as_sentences, say_written
 from experiments.generate import generate as generate_pictures
 
 # plain help, without rich: that alone would take half of the second in which `--help` answers
@@ -41,53 +41,92 @@ def audiotoken(
 
 @app.command()
 def generate(
-    clip: Annotated[Path, typer.Argument(help="A WAV, FLAC, OGG or MP3 file, or a video with sound.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the picture goes: PNG, JPEG or WebP.")] = Path(
-        "out.png"
-    ),
-    prompt: Annotated[str, typer.Option(help="Words around the sound.")] = "a photo of <audio>",
+    clip: Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3), a video, or a folder of them.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="PNG, JPEG or WebP; of a folder: a folder. [default: out.png, pictures/]"),
+    ] = None,
+    prompt: Annotated[
+        str, typer.Option(help="Words around the sound; (<audio>:1.3) says it louder.")
+    ] = "a photo of <audio>",
     negative_prompt: Annotated[str | None, typer.Option(help="What to avoid.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed draws the same picture.")] = 0,
-    count: Annotated[int, typer.Option(help="How many pictures, with seed, seed + 1, ...")] = 1,
+    count: Annotated[int, typer.Option(help="How many pictures of a clip, with seed, seed + 1, ...")] = 1,
     steps: Annotated[int | None, typer.Option(help="Denoising steps. [default: the model's]")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale. [default: the model's]")] = None,
-    model: Annotated[str, typer.Option(help='"mini", a folder or a hub id.')] = "mini",
+    model: Annotated[str, typer.Option(help='"mini", a folder or a hub id; see `audiotoken assemble`.')] = "mini",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="The sound's word: learned, or label: the name of what was heard. [default: learned if it can]"
+        ),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... [default: the best there is]")] = None,
     dtype: Annotated[str, typer.Option(help=f"Precision of the drawing: {', '.join(DTYPES)}.")] = "float32",
     report: Annotated[bool, typer.Option("--report", help="Also draw what was heard into OUTPUT-report.png.")] = False,
+    batch: Annotated[
+        int | None, typer.Option(help="Of a folder: clips drawn at once. [default: 4 on a GPU, else 1]")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Of a folder: draw again what is there already.")
+    ] = False,
 ) -> None:
-    """Hear a clip and draw it."""
+    """Hear a clip and draw it; or every clip of a folder.
+
+    A folder's pictures keep the names and sub-folders of their clips; beside them stand gallery.png, heard.csv and
+    made.jsonl. Stopped, it goes on where it was: what is there already, drawn in the same way, is kept. A broken clip
+    is named and skipped, and the exit code is 1 then. Bad options are one sentence and exit code 2.
+    """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises while it is imported
-    with errors_as_sentences(), _progress() as on_step:
-        result = generate_pictures(
-            clip,
-            output,
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            seed=seed,
-            count=count,
-            steps=steps,
-            guidance=guidance,
-            model=model,
-            device=device,
-            dtype=dtype,
-            report=report,
-            on_step=on_step,
-        )
+    options = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count, "steps": steps}
+    options |= {"guidance": guidance, "model": model, "token": token, "device": device, "dtype": dtype}
+    if clip.is_dir():
+        _generate_folder(clip, output or Path("pictures"), report, batch=batch, overwrite=overwrite, **options)
+        return
+    output = output or Path("out.png")
+    with errors_as_sentences(), _progress() as bar:
+        if batch is not None or overwrite:
+            raise OptionError(f"--batch and --overwrite are for a folder of clips, {clip} is none; leave them out.")
+        result = generate_pictures(clip, output, report=report, on_step=bar.update, **options)
     typer.echo(say_written(result, output, report))
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar over the denoising steps, on stderr when that is a terminal; gone when it is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _generate_folder(clips: Path, output: Path, report: bool, **options: Any) -> None:
+    with errors_as_sentences(), _progress() as bar:
+        if report:
+            raise OptionError(f"--report is for a single clip, {clips} is a folder; leave it out.")
+        from experiments.folder import draw_folder
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("loading", total=None)
-        yield lambda done, steps: bar.update(task, description="drawing", completed=done, total=steps)
+        drawn = draw_folder(clips, output, on_progress=bar.update, on_broken=bar.say, **options)
+    typer.echo(drawn)
+    if drawn.broken:
+        raise typer.Exit(1)
+
+
+class _Bar:
+    """What is done of how much and how long it will take, on stderr when that is a terminal; gone when it is done."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self.shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.task = self.shown.add_task("loading", total=None)
+
+    def update(self, done: float, total: int) -> None:
+        self.shown.update(self.task, description="drawing", completed=done, total=total)
+
+    def say(self, sentence: str) -> None:
+        self.shown.console.print(sentence)
+
+
+@contextmanager
+def _progress() -> Iterator[_Bar]:
+    bar = _Bar()
+    with bar.shown:
+        yield bar
 
 
 def main() -> None:

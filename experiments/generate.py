@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 DTYPES = ("float32", "bfloat16", "float16")
-RANGES = {"seed": (0, 2**32), "count": (1, 64), "steps": (1, 1000), "guidance": (0, 100)}
+TOKENS = (None, "learned", "label")  # None: learned where the model has an embedder
+RANGES = {"seed": (0, 2**32), "count": (1, 64), "steps": (1, 1000), "guidance": (0, 100), "batch": (1, 1024)}
 
 
 class OptionError(ValueError):
@@ -39,6 +40,7 @@ def generate(
     steps: int | None = None,
     guidance: float | None = None,
     model: str = "mini",
+    token: str | None = None,
     device: str | None = None,
     dtype: str = "float32",
     report: bool = False,
@@ -46,12 +48,13 @@ def generate(
 ) -> "Result":
     """Hear `clip`, draw it `count` times, write the pictures (see `files_of`).
 
-    Steps and guidance are the model's own by default, the device is the best there is; `on_step(done, steps)` is
-    called after each step. Raises AudioError, CheckpointError, PromptError or OptionError, one sentence each.
+    The sound's word is the embedder's (`token="learned"`) or the name of what was heard (`token="label"`); by default
+    the embedder's, if the model has one. Steps and guidance are the model's own, the device is the best there is;
+    `on_step(done, steps)` is called after each step. Raises AudioError, CheckpointError, PromptError or OptionError.
     """
     from audiotoken.audio import load_audio
 
-    check_options(seed=seed, count=count, steps=steps, guidance=guidance, dtype=dtype)
+    check_options(seed=seed, count=count, steps=steps, guidance=guidance, dtype=dtype, token=token)
     recording, rate = load_audio(clip)
     check_output(output)  # before the long work
 
@@ -69,6 +72,7 @@ def generate(
         num_inference_steps=steps,
         guidance_scale=guidance,
         callback_on_step_end=_step_callback(on_step),
+        token=token,
     )
     write(result, output, report)
     return result
@@ -131,18 +135,30 @@ def write(result: "Result", output: str | os.PathLike, report: bool = False) -> 
 
 
 def write_image(image: "Image", path: Path) -> None:
-    """Save to a temporary neighbour, then rename: Ctrl-C or a full disk leaves the old file or none."""
+    """Save it, whole or not at all."""
+    with _whole(path) as temporary:
+        image.save(temporary, quality=95)  # of JPEG and WebP
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    with _whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A temporary neighbour, renamed in the end: Ctrl-C or a full disk leaves the old file or none."""
     temporary = _temporary(path)
     try:
-        image.save(temporary, quality=95)  # of JPEG and WebP
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise _no_place(path, error) from None
+        raise no_place(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def check_options(*, dtype: str, **numbers: float | None) -> None:
+def check_options(*, dtype: str, token: str | None = None, **numbers: float | None) -> None:
     """OptionError for what is out of range; None stands for the model's own."""
     for name, value in numbers.items():
         low, high = RANGES[name]
@@ -150,8 +166,9 @@ def check_options(*, dtype: str, **numbers: float | None) -> None:
         if value is not None and not (isinstance(value, kinds) and low <= value <= high):
             whole = "a number" if name == "guidance" else "a whole number"
             raise OptionError(f"Got {name}={value}, want {whole} from {low} to {high}; change it.")
-    if dtype not in DTYPES:
-        raise OptionError(f"Got dtype={dtype}, want one of {', '.join(DTYPES)}; change it.")
+    for name, value, choices in (("dtype", dtype, DTYPES), ("token", token, TOKENS)):
+        if value not in choices:
+            raise OptionError(f"Got {name}={value}, want one of {', '.join(filter(None, choices))}; change it.")
 
 
 def check_output(output: str | os.PathLike) -> None:
@@ -168,7 +185,7 @@ def check_output(output: str | os.PathLike) -> None:
         trial.touch()
         trial.unlink()
     except OSError as error:
-        raise _no_place(path, error) from None
+        raise no_place(path, error) from None
 
 
 def _temporary(path: Path) -> Path:
@@ -176,7 +193,8 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
 
 
-def _no_place(path: Path, error: OSError) -> OptionError:
+def no_place(path: Path, error: OSError) -> OptionError:
+    """The sentence for a file that cannot be made."""
     return OptionError(f"Cannot write {path}: {error.strerror or error}; choose a folder where files can be made.")
 
 
@@ -218,8 +236,9 @@ def errors_as_sentences() -> Iterator[None]:
 
 def _mendable(error: ValueError) -> bool:
     from audiotoken.audio import AudioError
+    from audiotoken.data import DataError
 
-    if isinstance(error, AudioError | OptionError):
+    if isinstance(error, AudioError | DataError | OptionError):
         return True
 
     from audiotoken.checkpoint import CheckpointError  # these two wait for torch
@@ -228,18 +247,23 @@ def _mendable(error: ValueError) -> bool:
     return isinstance(error, CheckpointError | PromptError)
 
 
-def main() -> None:
+def hydra_entry(config_name: str, run: Callable[..., Any]) -> None:
+    """The command line of `run`, whose parameters are the keys of configs/`config_name`.yaml."""
     import hydra
     from omegaconf import OmegaConf
 
-    @hydra.main(version_base=None, config_path="pkg://configs", config_name="generate")
-    def run(config: Any) -> None:
+    @hydra.main(version_base=None, config_path="pkg://configs", config_name=config_name)
+    def entry(config: Any) -> None:
         with errors_as_sentences():
-            if OmegaConf.missing_keys(config):
-                raise OptionError("Got no clip, want the file of a sound; say clip=FILE.")
-            print(say_written(generate(**config), config.output, config.report))
+            if missing := sorted(OmegaConf.missing_keys(config)):
+                raise OptionError(f"Got no {missing[0]}, want one; say {missing[0]}=....")
+            print(run(**config))
 
-    run()
+    entry()
+
+
+def main() -> None:
+    hydra_entry("generate", lambda **config: say_written(generate(**config), config["output"], config["report"]))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import soundfile
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from experiments.folder import draw_folder
 from experiments.generate import generate
 
 
@@ -20,10 +21,11 @@ def composed(name: str, *overrides: str) -> dict:
     return config
 
 
-def test_generate_has_the_parameters_of_generate():
-    config = composed("generate")
-    parameters = inspect.signature(generate).parameters
-    assert set(config) == set(parameters) - {"on_step"}
+@pytest.mark.parametrize(("name", "function"), [("generate", generate), ("folder", draw_folder)])
+def test_a_config_has_the_parameters_of_its_function(name, function):
+    config = composed(name)
+    parameters = inspect.signature(function).parameters
+    assert set(config) == {each for each in parameters if not each.startswith("on_")}
     for name, value in config.items():
         default = parameters[name].default
         assert value == ("???" if default is inspect.Parameter.empty else default), name
@@ -48,10 +50,17 @@ def test_generate_runs_from_its_config(tmp_path):
     assert (tmp_path / "out.png").is_file()
 
 
-def run_elsewhere(folder, *overrides: str) -> subprocess.CompletedProcess:
-    """`python -m experiments.generate` in a folder that is not the checkout."""
-    command = [sys.executable, "-m", "experiments.generate", *overrides]
+def run_elsewhere(folder, *overrides: str, module: str = "generate") -> subprocess.CompletedProcess:
+    """`python -m experiments.MODULE` in a folder that is not the checkout."""
+    command = [sys.executable, "-m", f"experiments.{module}", *overrides]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_a_folder_from_its_config(tmp_path):
+    (tmp_path / "clips").mkdir()
+    ran = run_elsewhere(tmp_path, "clips=clips", module="folder")
+    assert ran.returncode == 2 and ran.stderr.startswith("There is no sound in clips"), ran.stderr
+    assert os.listdir(tmp_path) == ["clips"]
 
 
 @pytest.mark.parametrize(("overrides", "words"), [(("clip=no.wav",), "there is no such file"), ((), "Got no clip")])

@@ -1,0 +1,249 @@
+"""A folder of clips becomes a folder of pictures; what is there already is kept, what is broken is named."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+from typer.testing import CliRunner
+
+from audiotoken.debug import debug_pipeline
+from audiotoken.pipeline import AudioTokenPipeline
+from experiments import folder as folder_module
+from experiments.cli import app
+from experiments.folder import draw_folder
+from experiments.generate import OptionError, generate
+from experiments.manifest import fingerprint, picture_names, read_manifest
+
+RATE = 16_000
+CLIPS = {"a.wav": 400, "birds/b.wav": 900, "birds/deep/c.flac": 2100}  # Hz
+STEPS = 2
+
+
+def write(path, hertz: float, seconds: float = 0.5, rate: int = RATE) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.2 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate), rate)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    debug_pipeline().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def clips(tmp_path):
+    for name, hertz in CLIPS.items():
+        write(tmp_path / "clips" / name, hertz)
+    (tmp_path / "clips" / "notes.txt").write_text("not a sound, and nobody says so")
+    return tmp_path / "clips"
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def draw(clips, out, model):
+    return lambda **options: draw_folder(clips, out, **{"model": model, "steps": STEPS} | options)
+
+
+def files(folder) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def pixels(path):
+    return np.asarray(Image.open(path), int)
+
+
+BESIDE = ["gallery.png", "heard.csv", "made.jsonl"]
+PICTURES = ["a.png", "birds/b.png", "birds/deep/c.png"]
+
+
+def test_same_folders_same_names_same_pictures_as_one_by_one(draw, clips, out, model, tmp_path):
+    drawn = draw(seed=5)
+    assert drawn.made == list(CLIPS) and not drawn.kept and not drawn.broken
+    assert files(out) == sorted(PICTURES + BESIDE)
+    for clip, picture in zip(CLIPS, PICTURES, strict=True):
+        generate(clips / clip, tmp_path / "one.png", model=model, steps=STEPS, seed=5)
+        assert np.abs(pixels(tmp_path / "one.png") - pixels(out / picture)).max() <= 1, clip
+    assert np.abs(pixels(out / "a.png") - pixels(out / "birds/b.png")).max() > 1  # the clips are told apart
+
+
+def test_called_again_it_draws_nothing_and_loads_nothing(draw, out, monkeypatch):
+    draw()
+    before = {name: (out / name).stat().st_mtime_ns for name in PICTURES}
+    monkeypatch.setattr(folder_module, "load_parts", None)
+    drawn = draw()
+    assert drawn.kept == list(CLIPS) and not drawn.made
+    assert {name: (out / name).stat().st_mtime_ns for name in PICTURES} == before
+
+
+@pytest.mark.parametrize(
+    "options", [{"seed": 1}, {"prompt": "<audio> at night"}, {"steps": 1}, {"guidance": 1.0}, {"overwrite": True}]
+)
+def test_asked_for_differently_it_draws_again(draw, options):
+    draw()
+    assert draw(**options).made == list(CLIPS)
+
+
+def test_only_what_is_missing_or_changed_is_drawn(draw, clips, out):
+    draw()
+    (out / "a.png").unlink()
+    write(clips / "birds/b.wav", 333, 0.4)
+    write(clips / "new.wav", 555)
+    assert draw().made == ["a.wav", "birds/b.wav", "new.wav"]
+
+
+def test_trained_further_the_model_draws_again(draw, model):
+    draw()
+    weights = f"{model}/audio_embedder/diffusion_pytorch_model.safetensors"
+    os.utime(weights, (1, os.stat(weights).st_mtime + 10))
+    assert draw().made == list(CLIPS)
+    assert fingerprint("mini").startswith("mini of ") and fingerprint("some/hub-id") == "some/hub-id"
+
+
+def test_stopped_it_leaves_nothing_half_written_and_goes_on(draw, out, monkeypatch):
+    save, saved = Image.Image.save, []
+
+    def stop(image, path, **options):
+        saved.append(path)
+        if len(saved) == 2:
+            path.write_bytes(b"half a pict")
+            raise KeyboardInterrupt
+        save(image, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        draw()
+    assert files(out) == ["a.png", "made.jsonl"]
+    monkeypatch.undo()
+    drawn = draw()
+    assert (drawn.kept, drawn.made) == (["a.wav"], ["birds/b.wav", "birds/deep/c.flac"])
+    assert files(out) == sorted(PICTURES + BESIDE)
+
+
+def test_a_line_that_was_cut_off_counts_for_nothing(draw, out):
+    draw()
+    lines = (out / "made.jsonl").read_text().splitlines()
+    (out / "made.jsonl").write_text("\n".join(lines)[:-30])
+    assert draw().made == ["birds/deep/c.flac"]
+    assert set(read_manifest(out / "made.jsonl")) == set(CLIPS)
+    assert draw().kept == list(CLIPS)
+
+
+def test_broken_clips_are_named_and_the_rest_goes_on(clips, out, model):
+    (clips / "birds/broken.mp3").write_bytes(b"no sound at all" * 50)
+    (clips / "empty.wav").write_bytes(b"")
+    options = ("--model", model, "--steps", "1", "--batch", "2", "-o", str(out))
+    result = CliRunner().invoke(app, ["generate", str(clips), *options])
+    assert result.exit_code == 1, result.output
+    said = result.stderr.splitlines()
+    assert len(said) == 2 and "birds/broken.mp3" in said[0] and "empty.wav" in said[1], said
+    assert "drew   3 clips" in result.stdout and "broken 2 clips" in result.stdout
+    assert files(out) == sorted(PICTURES + BESIDE)
+    with (out / "heard.csv").open() as file:
+        rows = {row["clip"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {*CLIPS, "birds/broken.mp3", "empty.wav"}
+    assert rows["a.wav"]["picture"] == "a.png" and rows["a.wav"]["label 1"] in ("dog", "bell", "rain")
+    assert 0 <= float(rows["a.wav"]["score 1"]) <= 1 and "empty.wav" in rows["empty.wav"]["problem"]
+
+
+def test_a_whole_folder_says_what_it_did(clips, out, model):
+    command = ["generate", str(clips), "--model", model, "--steps", "1", "-o", str(out)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0 and result.stderr == "", result.output
+    assert CliRunner().invoke(app, command).stdout.startswith(f"drew   0 clips into {out}\nkept   3 clips drawn before")
+
+
+def test_a_batch_draws_what_singles_draw(draw, out):
+    draw(count=2)
+    names = [name for name in files(out) if name.endswith("-2.png")]
+    assert names == ["a-2.png", "birds/b-2.png", "birds/deep/c-2.png"]
+    singles = {name: pixels(out / name) for name in names}
+    draw(count=2, batch=3, overwrite=True)
+    for name in names:
+        assert np.abs(pixels(out / name) - singles[name]).max() <= 1
+    draw(seed=1)
+    assert np.abs(pixels(out / "a.png") - singles["a-2.png"]).max() <= 1  # seed + 1
+
+
+def test_no_clip_overwrites_another_s_picture(tmp_path):
+    names = ["x/a.wav", "x/a.mp3", "x/A.flac", "x/b.wav", "x/b-1.wav", "gallery.wav", "y/a.wav", ".hidden/c.wav"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    drawn = picture_names(tmp_path, reserved=("gallery",))
+    assert drawn["x/a.wav"] == ["x/a.wav.png"] and drawn["x/a.mp3"] == ["x/a.mp3.png"]
+    assert drawn["x/A.flac"] == ["x/A.flac.png"] and drawn["gallery.wav"] == ["gallery.wav.png"]
+    assert drawn["x/b.wav"] == ["x/b.png"] and drawn["y/a.wav"] == ["y/a.png"] and ".hidden/c.wav" not in drawn
+    (tmp_path / "x/a.wav.wav").touch()
+    for count in (1, 3):
+        every = [name.casefold() for names in picture_names(tmp_path, count).values() for name in names]
+        assert len(set(every)) == len(every) == count * 8
+
+
+def test_the_manifest_says_how_each_was_drawn(draw, out, model):
+    draw(seed=3, prompt="<audio>!")
+    first = json.loads((out / "made.jsonl").read_text().splitlines()[0])
+    assert {
+        "clip": "a.wav",
+        "pictures": ["a.png"],
+        "prompt": "<audio>!",
+        "seed": 3,
+        "steps": STEPS,
+    }.items() <= first.items()
+    assert first["heard"][0][1] >= first["heard"][1][1]
+
+
+def test_progress_counts_clips(draw):
+    seen = []
+    draw(on_progress=lambda done, total: seen.append((done, total)), batch=2)
+    assert seen == [(1.0, 3), (2.0, 3), (2.5, 3), (3.0, 3)]
+
+
+def test_rates_may_differ_within_a_batch(clips, draw):
+    write(clips / "a.wav", 400, rate=44_100)
+    assert len(draw(batch=3).made) == 3
+
+
+def refused(arguments) -> str:
+    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    assert result.exit_code == 2 and result.stdout == "" and result.stderr.count("\n") == 1, result.output
+    return result.stderr
+
+
+def test_what_cannot_be_done_is_one_sentence(tmp_path, clips, model):
+    (tmp_path / "none").mkdir()
+    assert "no sound in" in refused(["generate", tmp_path / "none"])
+    assert "batch=0" in refused(["generate", clips, "--batch", 0])
+    assert "token=loud" in refused(["generate", clips, "--token", "loud"])
+    assert "--report is for a single clip" in refused(["generate", clips, "--report"])
+    assert "are for a folder" in refused(["generate", clips / "a.wav", "--overwrite"])
+    (tmp_path / "file").touch()
+    assert "choose a folder" in refused(["generate", clips, "-o", tmp_path / "file" / "x", "--model", model])
+    assert "has no <audio>" in refused(["generate", clips, "--prompt", "a dog", "--model", model, "-o", tmp_path / "p"])
+    with pytest.raises(OptionError, match="no folder"):
+        draw_folder(tmp_path / "nowhere")
+
+
+def test_a_full_disk_is_one_sentence(draw, out, monkeypatch):
+    def full(image, path, **options):
+        path.write_bytes(b"half a pict")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OptionError, match="No space left"):
+        draw()
+    assert files(out) == []
+
+
+def test_a_model_without_ears_is_one_sentence(clips, out, tmp_path):
+    parts = {name: part for name, part in debug_pipeline().components.items() if not name.startswith("audio")}
+    AudioTokenPipeline(**parts).save_pretrained(tmp_path / "deaf")
+    assert "cannot hear" in refused(["generate", clips, "--model", tmp_path / "deaf", "-o", out])
