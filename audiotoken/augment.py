@@ -19,7 +19,7 @@ class Augment:
     `crop` and `picture_crop` are carried out where clips and pictures are fitted (`audiotoken.data`), the others here.
     """
 
-    crop: bool = False  # any part of a longer clip, instead of its start
+    crop: bool = False  # any part of a longer clip, instead of its middle
     picture_crop: bool = False  # any part of an oblong picture, instead of its middle
     gain_db: float = 0.0  # up to this much louder or quieter
     noise_db: tuple[float, float] | None = None  # white noise this far below the sound, from the least to the most

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from audiotoken.data import DataError
 from audiotoken.examples import Examples, seed_of
+from audiotoken.objective import Batch
 from audiotoken.prompt import PLACEHOLDER, TEMPLATE, PromptError
-from audiotoken.training import Batch
 
 # what the paper leaves out: several wordings, so that the token does not lean on one (Gal et al. 2022, sec. 4)
 TEMPLATES = (
@@ -32,7 +32,7 @@ TEMPLATES = (
 
 
 class Batches:
-    """`batches(start)` yields the `training.Batch` of step start, start + 1, ... without end.
+    """`batches(start)` yields the `objective.Batch` of step start, start + 1, ... without end.
 
     size: of the batch of all `processes` together; this is process `rank`, which gets its part of it in order. Every
     epoch deals all examples in a new order; the few that do not fill a last batch wait for another epoch. Fewer

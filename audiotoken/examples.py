@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from audiotoken.audio import as_recording, to_mono
 from audiotoken.augment import Augment
 from audiotoken.data import DataError, fit_image, fit_signal
 
+Input = tuple[int, Tensor, Tensor]  # index, picture (3, size, size) in [-1, 1], signal (frames,)
 UNREADABLE = (ValueError, OSError)  # what a broken file raises: DataError, AudioError, PyAV's and Pillow's
 
 
@@ -87,7 +89,7 @@ class RawExamples:
         self._broken: set[int] = set()
         for index in range(len(labels)) if self.names else ():
             if labels[index] == "":
-                self._skip(index, "it has no label, but others have one; name its class or leave it out.")
+                self.skip(index, "it has no label, but others have one; name its class or leave it out.")
         self._at_once = at_once or (1 if pipe.vae.device.type == "cpu" else 8)
         self._workers, self._pool = workers, ThreadPoolExecutor(workers, "decode")
 
@@ -103,7 +105,7 @@ class RawExamples:
         rows: dict[int, tuple[Tensor, Tensor]] = {}
         places = [self._stand_in(index) for index in indices]
         while missing := sorted(set(places) - rows.keys()):
-            rows |= self.attempt(missing, (variant,))
+            rows |= {index: (moments, features) for index, moments, features in self.each(missing, (variant,))}
             places = [self._stand_in(place) for place in places]
         return Encoded(
             torch.cat([rows[place][0] for place in places]),
@@ -111,68 +113,61 @@ class RawExamples:
             torch.tensor([self.labels[place] for place in places]),
         )
 
-    def attempt(self, indices: Sequence[int], variants: Sequence[int] = (0,)) -> dict[int, tuple[Tensor, Tensor]]:
-        """Index -> moments and features (variants, ...), of those that are good; the others are in `skipped`."""
-        rows: dict[int, list[tuple[Tensor, Tensor]]] = {}
-        chunk: list[tuple[int, Tensor, np.ndarray]] = []
-        for index, pairs in self._decoded(indices, variants):
-            chunk += [(index, picture, signal) for picture, signal in pairs]
-            while len(chunk) >= self._at_once:
-                self._collect(chunk[: self._at_once], rows)
-                chunk = chunk[self._at_once :]
-        self._collect(chunk, rows)
-        return {
-            index: (torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs]))
-            for index, pairs in rows.items()
-            if index not in self._broken
-        }
+    def each(self, indices: Sequence[int], variants: Sequence[int] = (0,)) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """(index, moments, features) of the good ones in order, both (variants, ...); the rest is in `skipped`."""
+        inputs, done = self._inputs(indices, variants), []
+        while chunk := list(islice(inputs, self._at_once)):
+            for index, moments, features in self._encode(chunk):
+                done.append((moments, features))
+                if len(done) == len(variants):
+                    if index not in self._broken:
+                        yield index, torch.stack([pair[0] for pair in done]), torch.stack([pair[1] for pair in done])
+                    done = []
 
-    def _decoded(self, indices: Sequence[int], variants: Sequence[int]) -> Iterator[tuple[int, list]]:
-        """Index -> [(picture, signal) of each variant], decoded ahead by a few; the broken ones are left out."""
+    def _inputs(self, indices: Sequence[int], variants: Sequence[int]) -> Iterator[Input]:
+        """All variants of the first that can be read, then of the next; a few are decoded ahead."""
         waiting: deque[tuple[int, Future]] = deque()
         todo = iter([index for index in indices if index not in self._broken])
         try:
             while True:
-                while len(waiting) < self._workers + self._at_once and (index := next(todo, None)) is not None:
-                    waiting.append((index, self._pool.submit(self._decode, index, variants)))
+                ahead = self._workers + self._at_once - len(waiting)
+                waiting += [(i, self._pool.submit(self._decode, i, variants)) for i in islice(todo, ahead)]
                 if not waiting:
                     return
                 index, future = waiting.popleft()
                 try:
-                    yield index, future.result()
+                    yield from future.result()
                 except UNREADABLE as error:
-                    self._skip(index, str(error) or type(error).__name__)
+                    self.skip(index, str(error) or type(error).__name__)
         finally:
             for _, future in waiting:
                 future.cancel()
 
-    def _decode(self, index: int, variants: Sequence[int]) -> list[tuple[Tensor, np.ndarray]]:
-        """One example -> [(picture (3, size, size) in [-1, 1], signal (frames,))] of each variant."""
-        example, rate = self.source[index], self.pipe.audio_encoder.rate
+    def _decode(self, index: int, variants: Sequence[int]) -> list[Input]:
+        """One example, as each variant changes it."""
+        example, rate, augment = self.source[index], self.pipe.audio_encoder.rate, self.augment or Augment()
         whole = to_mono(as_recording(example.recording, example.rate, resample_to=rate)[0])
-        pairs = []
+        inputs = []
         for variant in variants:
-            rng, augment = np.random.default_rng(seed_of(self.seed, example.key, variant)), self.augment or Augment()
+            rng = np.random.default_rng(seed_of(self.seed, example.key, variant))
             signal = fit_signal(whole, round(self.seconds * rate), rng if augment.crop else None)
             signal = augment(signal, rate, rng)
-            pairs.append((fit_image(example.image, self.size, rng if augment.picture_crop else None), signal))
-        return pairs
+            picture = fit_image(example.image, self.size, rng if augment.picture_crop else None)
+            inputs.append((index, picture, torch.from_numpy(signal)))
+        return inputs
 
     @torch.no_grad()
-    def _collect(self, chunk: Sequence[tuple[int, Tensor, np.ndarray]], rows: dict[int, list]) -> None:
-        """Encode a few and add them to `rows`, unless a model answers with NaN."""
-        if not chunk:
-            return
+    def _encode(self, chunk: Sequence[Input]) -> list[tuple[int, Tensor, Tensor]]:
+        """(index, moments, features) of each; what a model answers with NaN is broken."""
         vae, encoder = self.pipe.vae, self.pipe.audio_encoder
-        pictures = torch.stack([picture for _, picture, _ in chunk])  # (batch, 3, size, size)
-        waveform = torch.stack([torch.from_numpy(signal) for _, _, signal in chunk])  # (batch, frames)
-        moments = vae.encode(pictures.to(vae.device, vae.dtype)).latent_dist.parameters.float()
-        features = encoder.features(waveform.to(encoder.device)).float()
-        for (index, _, _), *pair in zip(chunk, moments, features, strict=True):
-            for part, what in zip(pair, (f"VAE in {vae.dtype}", "audio encoder"), strict=True):
-                if not part.isfinite().all():
-                    self._skip(index, f"the {what} answers with NaN or infinity; encode in float32.")
-            rows.setdefault(index, []).append(tuple(pair))
+        indices, pictures, signals = ([each[i] for each in chunk] for i in range(3))
+        moments = vae.encode(torch.stack(pictures).to(vae.device, vae.dtype)).latent_dist.parameters.float()
+        features = encoder.features(torch.stack(signals).to(encoder.device)).float()
+        for values, model in ((moments, f"VAE in {vae.dtype}"), (features, "audio encoder")):
+            for index, good in zip(indices, values.isfinite().flatten(1).all(1).tolist(), strict=True):
+                if not good:
+                    self.skip(index, f"the {model} answers with NaN or infinity; compute it in float32.")
+        return list(zip(indices, moments, features, strict=True))
 
     def _stand_in(self, index: int) -> int:
         """Itself, or the next that is not known to be broken, the first after the last."""
@@ -183,7 +178,8 @@ class RawExamples:
         key, why = next(iter(self.skipped.items()))
         raise DataError(f"None of the {count} examples can be used, want one or more; the first, {key}: {why}")
 
-    def _skip(self, index: int, why: str) -> None:
+    def skip(self, index: int, why: str) -> None:
+        """From now on another stands in for it."""
         self._broken.add(index)
         self.skipped[self.source.key(index)] = why
 

@@ -1,0 +1,106 @@
+"""What a prepared folder was made from: read by whoever uses it, compared by whoever goes on with it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from audiotoken.data import DataError
+from audiotoken.prompt import tokenize_prompt
+from audiotoken.shards import write_text
+
+FORMAT = 1
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """`settings` decide what is in the shards; a folder keeps to them."""
+
+    settings: dict[str, Any]
+    names: Sequence[str]  # of the classes
+    keys: Sequence[str]  # of all examples, the broken ones too
+    labels: Sequence[int]  # of all examples, into `names`; -1: none has a label
+    scaling_factor: float  # of the VAE
+    text_ids: dict[str, dict[str, list[int]]]  # tokenizer -> template -> ids of the padded prompt, one per clip
+
+    @property
+    def fingerprint(self) -> str:
+        return _hash(json.dumps(self.settings, sort_keys=True))
+
+    @property
+    def shards(self) -> int:
+        return -(-len(self.keys) // self.settings["shard_size"])
+
+    def rows(self, shard: int) -> range:
+        """The examples that belong there."""
+        size = self.settings["shard_size"]
+        return range(shard * size, min((shard + 1) * size, len(self.keys)))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """DataError when there is none, or one of another program."""
+    file = folder / NAME
+    if not file.is_file():
+        raise DataError(f"Cannot read {folder}: it has no {NAME}; give a folder that `audiotoken prepare` made.")
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        if values.pop("format") != FORMAT:
+            raise DataError(f"Cannot read {file}: it is of another version of audiotoken; prepare the data again.")
+        return Manifest(**values)
+    except (OSError, KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError):
+        raise DataError(
+            f"Cannot read {file}: it is damaged or of another program; prepare into a new folder."
+        ) from None
+
+
+def claim(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, or see that the one there has the same settings: DataError, naming the first that differs."""
+    if not (folder / NAME).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / NAME, json.dumps({"format": FORMAT, **asdict(manifest)}))
+    theirs, ours = read_manifest(folder).settings, manifest.settings
+    if changed := [key for key in ours | theirs if theirs.get(key) != ours.get(key)]:
+        raise DataError(
+            f"Cannot go on in {folder}: it was prepared with {changed[0]}={theirs.get(changed[0])}, now it is "
+            f"{ours.get(changed[0])}; keep the settings, or give another folder."
+        )
+
+
+def text_ids(pipe: Any, templates: Sequence[str]) -> dict[str, dict[str, list[int]]]:
+    """What each text encoder reads for each template, with a sound of one vector."""
+    tokenizers = {name: getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2")}
+    return {
+        name: {template: tokenize_prompt(template, tokenizer)[0] for template in templates}
+        for name, tokenizer in tokenizers.items()
+        if tokenizer is not None
+    }
+
+
+def describe_model(model: Any) -> str:
+    """Class, precision, and a hash over configuration and weights: another hash, other outputs."""
+    config = getattr(model, "config", {})
+    config = config.to_dict() if hasattr(config, "to_dict") else dict(config)
+    facts = {key: value for key, value in config.items() if key[0] != "_" and key != "transformers_version"}
+    digest = sha256(json.dumps(facts, sort_keys=True, default=str).encode())
+    weights = model.state_dict() if isinstance(model, nn.Module) else {}
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    kind = next((str(weight.dtype).removeprefix("torch.") for weight in weights.values()), "unknown")
+    return f"{type(model).__name__} in {kind} ({digest.hexdigest()[:12]})"
+
+
+def describe_source(source: Any) -> str:
+    """Class, number and a hash over keys and labels; not what is in the files, and not where they lie."""
+    facts = [(source.key(i), source.label(i)) for i in range(len(source))]
+    return f"{type(source).__name__} of {len(facts)} examples ({_hash(json.dumps(facts))})"
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,272 @@
+"""What was prepared is what the models say; a kill, a bad file or a full disk is reported and mended."""
+
+import csv
+import json
+import resource
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_source import TinySource
+
+from audiotoken import prepared
+from audiotoken.augment import Augment
+from audiotoken.batches import TEMPLATES, Batches
+from audiotoken.data import DataError
+from audiotoken.debug import debug_pipeline
+from audiotoken.examples import RawExamples
+from audiotoken.prepared import Prepared, prepare, say_size
+from audiotoken.prompt import tokenize_prompt
+
+PIPE = debug_pipeline()
+OPTIONS = {"size": 32, "seconds": 0.75, "dtype": "float32", "shard_size": 3}
+AUGMENT = Augment(crop=True, picture_crop=True, gain_db=3)
+
+
+def prepare_tiny(folder, source, **options):
+    return prepare(source, PIPE, folder, **(OPTIONS | options))
+
+
+def raw(source, **options) -> RawExamples:
+    return RawExamples(source, PIPE, size=32, seconds=0.75, **options)
+
+
+def equal(a, b) -> bool:
+    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("moments", "features", "labels"))
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def test_prepared_is_raw_to_the_bit_in_float32(tmp_path):
+    source = TinySource(8, broken=[1, 7], silent=[4])
+    report = prepare_tiny(tmp_path, source)
+    assert (report.examples, report.prepared, report.missing) == (8, 5, 0)
+    ours, theirs = Prepared(tmp_path), raw(source)
+    assert len(ours) == len(theirs) and ours.names == theirs.names and ours.scaling_factor == theirs.scaling_factor
+    assert equal(ours.encoded(range(8)), theirs.encoded(range(8)))  # another stands in for the broken ones
+    assert equal(ours.encoded([6, 2, 6], 5), theirs.encoded([6, 2, 6], 5))
+    assert ours.skipped == theirs.skipped == report.skipped and len(ours.skipped) == 3
+
+
+@pytest.mark.parametrize(("dtype", "within"), [("float16", 1e-3), ("bfloat16", 1e-2)])
+def test_half_precision_is_near(dtype, within, tmp_path):
+    prepare_tiny(tmp_path, TinySource(3), dtype=dtype)
+    ours, theirs = (examples.encoded([0, 1, 2]) for examples in (Prepared(tmp_path), raw(TinySource(3))))
+    assert ours.features.dtype == getattr(torch, dtype) and ours.moments.dtype == torch.float32
+    for name in ("moments", "features"):
+        assert torch.allclose(getattr(ours, name).float(), getattr(theirs, name), rtol=within, atol=1e-6)
+
+
+def test_copies_are_the_variants_of_the_augmentation(tmp_path):
+    prepare_tiny(tmp_path, TinySource(4), copies=2, augment=AUGMENT, seed=3)
+    ours, theirs = Prepared(tmp_path), raw(TinySource(4), augment=AUGMENT, seed=3)
+    for variant in range(2):
+        assert equal(ours.encoded([3, 1], variant), theirs.encoded([3, 1], variant))
+    assert equal(ours.encoded([3, 1], 5), theirs.encoded([3, 1], 1))
+    assert not torch.equal(ours.encoded([3], 0).features, ours.encoded([3], 1).features)
+
+
+def test_batches_of_prepared_and_raw_examples_are_the_same(tmp_path):
+    prepare_tiny(tmp_path, TinySource(7))
+    ours, theirs = (Batches(each, 3, templates=TEMPLATES)(1) for each in (Prepared(tmp_path), raw(TinySource(7))))
+    for _, a, b in zip(range(4), ours, theirs, strict=False):
+        assert torch.equal(a.latents, b.latents) and torch.equal(a.features, b.features) and a.texts == b.texts
+
+
+def test_killed_at_any_example_it_goes_on_and_ends_up_the_same(tmp_path):
+    source = TinySource(8, broken=[2])
+    prepare_tiny(tmp_path / "whole", source)
+    for last in (1, 4, 8):
+        folder = tmp_path / f"killed-{last}"
+
+        def kill(done, count, last=last):
+            assert count == 8
+            if done == last:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            prepare_tiny(folder, source, on_item=kill)
+        assert not [file for file in folder.iterdir() if file.name[0] == "."]
+        source.asked.clear()
+        prepare_tiny(folder, source)
+        assert set(source.asked) - {0} == set(range(last // 3 * 3 if last < 8 else 8, 8)) - {0}
+        assert contents(folder) == contents(tmp_path / "whole")
+
+
+def test_a_finished_folder_is_left_alone_and_a_lost_shard_is_made_again(tmp_path):
+    prepare_tiny(tmp_path, TinySource(8))
+    before = contents(tmp_path)
+    done = []
+    source = TinySource(8)
+    prepare_tiny(tmp_path, source, on_item=lambda *at: done.append(at))
+    assert not source.asked and not done
+    (tmp_path / "shard-00002.safetensors").unlink()
+    with pytest.raises(DataError, match=r"shard-00002.safetensors is missing; .*prepare"):
+        Prepared(tmp_path)
+    prepare_tiny(tmp_path, TinySource(8), on_item=lambda *at: done.append(at))
+    assert done == [(7, 8), (8, 8)] and contents(tmp_path) == before
+
+
+def test_parts_together_are_the_whole(tmp_path):
+    source = TinySource(8, broken=[5])
+    prepare_tiny(tmp_path / "one", source)
+    first = prepare_tiny(tmp_path / "two", source, part=0, parts=2)
+    assert first.missing == 1 and "1 shards are left to the other processes" in str(first)
+    second = prepare_tiny(tmp_path / "two", source, part=1, parts=2)
+    assert second.missing == 0 and second.prepared == 7
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": 40}, "size=32, now it is 40"),
+        ({"dtype": "float16"}, "dtype=float32"),
+        ({"seconds": 1}, "seconds=0.75"),
+    ],
+)
+def test_other_settings_need_another_folder(options, words, tmp_path):
+    prepare_tiny(tmp_path, TinySource(3))
+    with pytest.raises(DataError, match=words):
+        prepare_tiny(tmp_path, TinySource(3), **options)
+
+
+def test_other_weights_and_other_examples_need_another_folder(tmp_path):
+    prepare_tiny(tmp_path, TinySource(3))
+    with pytest.raises(DataError, match="source=TinySource of 3"):
+        prepare_tiny(tmp_path, TinySource(4))
+    other = debug_pipeline(seed=1)
+    for part, words in (
+        (other.vae, "vae=AutoencoderKL in float32"),
+        (other.audio_encoder, "audio_encoder=MiniEncoder"),
+    ):
+        pipe = SimpleNamespace(**(PIPE.components | {("vae" if part is other.vae else "audio_encoder"): part}))
+        with pytest.raises(DataError, match=words):
+            prepare(TinySource(3), pipe, tmp_path, **OPTIONS)
+
+
+def test_broken_examples_and_missing_labels_are_in_one_file(tmp_path):
+    report = prepare_tiny(tmp_path, TinySource(7, broken=[0], silent=[3, 4, 5], unlabelled=[6]))
+    with (tmp_path / "skipped.csv").open() as stream:
+        rows = dict(csv.reader(stream))
+    assert rows.pop("key") == "why" and rows == report.skipped
+    assert set(rows) == {f"clip-{i:03}" for i in (0, 3, 4, 5, 6)}
+    assert "cut off" in rows["clip-000"] and "silent" in rows["clip-003"] and "no label" in rows["clip-006"]
+    assert str(report) == "prepared 2 of 7 examples; skipped 5, see skipped.csv"
+    assert equal(Prepared(tmp_path).encoded([3, 0]), raw(TinySource(7)).encoded([1, 1]))
+
+
+def test_nothing_good_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="None of the 3 examples"):
+        prepare_tiny(tmp_path, TinySource(3, broken=range(3)))
+
+
+def test_what_does_not_fit_the_precision_is_skipped(tmp_path):
+    pipe = SimpleNamespace(**PIPE.components)
+    encoder = PIPE.audio_encoder
+    pipe.audio_encoder = SimpleNamespace(
+        rate=encoder.rate, device=encoder.device, features=lambda waveform: 1e5 * encoder.features(waveform)
+    )
+    with pytest.raises(DataError, match="none of its examples is good"):
+        prepare(TinySource(3), pipe, tmp_path, **(OPTIONS | {"dtype": "float16"}))
+        Prepared(tmp_path)
+    assert "do not fit float16; prepare in bfloat16" in (tmp_path / "skipped.csv").read_text()
+
+
+def test_damaged_shards_are_named_together(tmp_path):
+    prepare_tiny(tmp_path, TinySource(14))
+    shards = sorted(tmp_path.glob("shard-*"))
+    shards[0].write_bytes(shards[0].read_bytes()[:-100])
+    shards[2].write_bytes(b"nonsense")
+    save_file(load_file(shards[3]), shards[3])  # without our notes
+    with pytest.raises(DataError, match=r"shard-00000.* cut off.*shard-00002.*shard-00003.* is not a shard"):
+        Prepared(tmp_path)
+    prepare_tiny(tmp_path, TinySource(14))
+    assert equal(Prepared(tmp_path).encoded(range(14)), raw(TinySource(14)).encoded(range(14)))
+    assert Prepared(tmp_path).check() == {}
+
+
+def test_a_flipped_bit_is_found_by_check(tmp_path):
+    prepare_tiny(tmp_path, TinySource(5))
+    shard = tmp_path / "shard-00001.safetensors"
+    data = bytearray(shard.read_bytes())
+    data[-3] ^= 8
+    shard.write_bytes(data)
+    wrong = Prepared(tmp_path).check()
+    assert list(wrong) == [shard.name] and "has changed" in wrong[shard.name]
+
+
+def test_a_shard_of_another_preparation_is_named(tmp_path):
+    prepare_tiny(tmp_path / "a", TinySource(5))
+    prepare_tiny(tmp_path / "b", TinySource(5), seconds=0.5)
+    (tmp_path / "b" / "shard-00001.safetensors").replace(tmp_path / "a" / "shard-00001.safetensors")
+    with pytest.raises(DataError, match=r"shard-00001\.safetensors was made with other settings"):
+        Prepared(tmp_path / "a")
+
+
+def test_it_says_beforehand_how_big_it_will_be(tmp_path):
+    plans = []
+    prepare_tiny(tmp_path, TinySource(8), on_plan=plans.append, dtype="float16")
+    sample = raw(TinySource(1)).encoded([0])
+    assert plans[0].each == 2 * (sample.moments.numel() + sample.features.numel())
+    assert plans[0].left == 8 * plans[0].each
+    size = sum(file.stat().st_size for file in tmp_path.glob("shard-*"))
+    assert plans[0].left < size < plans[0].left + 3 * 2000  # headers
+    (tmp_path / "shard-00000.safetensors").unlink()
+    prepare_tiny(tmp_path, TinySource(8), on_plan=plans.append, dtype="float16")
+    assert plans[1].left == 3 * plans[0].each and "8 examples of" in str(plans[1])
+
+
+def test_a_disk_that_is_too_small_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(prepared.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10_000))
+    with pytest.raises(DataError, match=r"8 examples of .* 10 kB free; make room"):
+        prepare_tiny(tmp_path, TinySource(8))
+    assert not list(tmp_path.glob("*shard*"))
+
+
+def test_a_disk_that_fills_up_leaves_no_half_file_and_it_goes_on_later(tmp_path):
+    source, limits = TinySource(20), resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, limits[1]))  # no file longer than this
+        with pytest.raises(DataError, match=r"Cannot write .*shard-00000.safetensors: .*; make room"):
+            prepare_tiny(tmp_path, source, shard_size=20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [file.name for file in tmp_path.iterdir()] == ["manifest.json"]
+    assert prepare_tiny(tmp_path, source, shard_size=20).prepared == 20
+
+
+def test_text_ids_are_those_of_the_tokenizer(tmp_path):
+    prepare_tiny(tmp_path, TinySource(2), templates=TEMPLATES[:2])
+    ids = Prepared(tmp_path).text_ids
+    assert ids == {"tokenizer": {text: tokenize_prompt(text, PIPE.tokenizer)[0] for text in TEMPLATES[:2]}}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dtype": "int8"}, "want one of float16"),
+        ({"copies": 2}, "without augmentation"),
+        ({"part": 2, "parts": 2}, "a part from 0 to 1"),
+        ({"shard_size": 0}, "want 1 or more"),
+    ],
+)
+def test_options_that_cannot_be_followed(options, words, tmp_path):
+    with pytest.raises(DataError, match=words):
+        prepare_tiny(tmp_path, TinySource(2), **options)
+
+
+def test_a_folder_without_a_readable_manifest_is_refused(tmp_path):
+    with pytest.raises(DataError, match="has no manifest"):
+        Prepared(tmp_path)
+    for text, words in (("{", "damaged"), ("[]", "damaged"), (json.dumps({"format": 99}), "another version")):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(DataError, match=words):
+            Prepared(tmp_path)
+
+
+def test_sizes_in_words():
+    assert [say_size(size) for size in (0, 999, 2_351_104, 4.7e11)] == ["0 bytes", "999 bytes", "2.35 MB", "470 GB"]
