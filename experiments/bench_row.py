@@ -1,0 +1,232 @@
+"""One row of `experiments.bench train`, measured in a process of its own."""
+
+import contextlib
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from experiments.bench_models import GEOMETRIES, InMemory, build
+
+WAYS = ("published", "raw", "cached")
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is measured: a way to train, a precision, a batch size, and what is switched on."""
+
+    way: str  # one of WAYS
+    precision: str  # of the denoiser, the VAE and the text encoder
+    batch: int
+    compile: bool = False
+    checkpointing: bool = False
+
+    def __str__(self) -> str:
+        on = [name for name in ("compile", "checkpointing") if getattr(self, name)]
+        return f"{' + '.join([self.way, *on])}, {self.precision}, batch {self.batch}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all rows share."""
+
+    geometry: str
+    device: str
+    seconds: float  # of a clip
+    warmup: int  # steps that do not count
+    steps: int  # steps that do
+    threads: int
+    examples: int  # in memory
+    prepared: str  # folder of the cached ones
+    compiled: str  # folder of what torch.compile makes
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of one row in one process. `memory` is None where it cannot be known; `why` says why there is nothing."""
+
+    seconds: float = float("nan")  # per step, on the clock
+    cpu_seconds: float = float("nan")  # per step, of this process
+    first: float = float("nan")  # seconds by which the first step is longer: compilation, allocation
+    memory: int | None = None  # bytes: allocated on the GPU, or resident more than before, at the peak
+    reserved: int | None = None  # bytes taken from the GPU at the peak
+    why: str = ""
+
+
+def run_row(setting: Setting, row: Row, connection: Any) -> None:
+    """The process: measure and send; whatever goes wrong is sent as well."""
+    try:
+        connection.send(measure(setting, row))
+    except Exception as error:
+        connection.send(Measured(why=_reason(error)))
+    finally:
+        connection.close()
+
+
+def run_prepare(setting: Setting, connection: Any) -> None:
+    """The process that encodes the examples once, for the cached rows; sends why it could not, or ""."""
+    try:
+        import torch
+
+        from audiotoken.prepared import prepare
+
+        _settle(setting)
+        pipe = build(setting.geometry, setting.device, torch.float32)
+        size = GEOMETRIES[setting.geometry].size
+        prepare(_source(setting, pipe.audio_encoder.rate), pipe, setting.prepared, size=size, seconds=setting.seconds)
+        connection.send("")
+    except Exception as error:
+        connection.send(_reason(error))
+    finally:
+        connection.close()
+
+
+def measure(setting: Setting, row: Row) -> Measured:
+    """Build, warm up, train for the steps that count."""
+    import torch
+
+    _settle(setting)
+    before = _resident("VmRSS")
+    dtype, device = getattr(torch, row.precision), torch.device(setting.device)
+    pipe = build(setting.geometry, device, dtype, frozen_parts=row.way != "cached")
+    times: list[tuple[float, float]] = []  # at the start, and after each step
+    train = _published if row.way == "published" else _ours
+    known = _reset_peak(device)
+    train(setting, row, pipe, lambda: times.append(_now(device)))
+    memory, reserved = _peak(device, before if known else None)
+    steps = [end - start for (start, _), (end, _) in pairwise(times)]
+    (start, start_cpu), (end, end_cpu) = times[-1 - setting.steps], times[-1]
+    usual = statistics.median(steps[-setting.steps :])
+    each = (end - start) / setting.steps, (end_cpu - start_cpu) / setting.steps
+    return Measured(*each, steps[0] - usual, memory, reserved)
+
+
+def _published(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) -> None:
+    """Batches are ready in memory; decoding is left out, as it is for ours."""
+    import torch
+
+    from audiotoken.data import fit_image
+    from experiments.bench_published import Published
+
+    source = _source(setting, pipe.audio_encoder.rate)
+    size = GEOMETRIES[setting.geometry].size
+    pixels = torch.stack([fit_image(example.image, size) for example in source.examples])
+    waveforms = torch.stack([torch.from_numpy(example.recording[0]) for example in source.examples])
+    model = Published(pipe, getattr(torch, row.precision), row.batch)
+    tick()
+    for step in range(_steps(setting)):
+        rows = torch.arange(step * row.batch, (step + 1) * row.batch) % len(pixels)
+        model.step(pixels[rows], waveforms[rows])
+        tick()
+
+
+def _ours(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) -> None:
+    """`train_embedder`, as experiments.train calls it."""
+    from accelerate import Accelerator
+
+    from audiotoken.batches import Batches
+    from audiotoken.examples import RawExamples
+    from audiotoken.prepared import Prepared
+    from audiotoken.training import Settings, train_embedder
+
+    examples: Any
+    if row.way == "cached":
+        examples = Prepared(setting.prepared)
+    else:
+        size = GEOMETRIES[setting.geometry].size
+        source = _source(setting, pipe.audio_encoder.rate)
+        examples = RawExamples(source, pipe, size=size, seconds=setting.seconds)
+    settings = Settings(_steps(setting), compile=row.compile, gradient_checkpointing=row.checkpointing)
+    accelerator = Accelerator(cpu=pipe.unet.device.type == "cpu")
+    tick()
+    with contextlib.closing(Batches(examples, row.batch)(0)) as batches:
+        train_embedder(
+            pipe,
+            lambda start: batches,
+            examples.names,
+            settings,
+            accelerator=accelerator,
+            progress=lambda progress: tick(),
+        )
+
+
+def _steps(setting: Setting) -> int:
+    return 1 + setting.warmup + setting.steps  # the first is told apart: it may compile
+
+
+def _source(setting: Setting, rate: int) -> InMemory:
+    return InMemory(setting.examples, GEOMETRIES[setting.geometry].size, setting.seconds, rate)
+
+
+def _settle(setting: Setting) -> None:
+    """So many threads; on a CPU also no more cores, so that a thread that encodes ahead is no free gift."""
+    import torch
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    for library in (diffusers_logging, transformers_logging):
+        library.disable_progress_bar()
+        library.set_verbosity_error()
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = setting.compiled
+    torch.manual_seed(0)
+    torch.set_num_threads(setting.threads)
+    if torch.device(setting.device).type == "cpu" and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: setting.threads])
+
+
+def _now(device: Any) -> tuple[float, float]:
+    """Clock and the process's own seconds, when the device is done with what it was given."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter(), time.process_time()
+
+
+def _reset_peak(device: Any) -> bool:
+    """Forget what building took; False where that cannot be."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
+    with contextlib.suppress(OSError):
+        RESET.write_text("5")
+        return True
+    return False
+
+
+def _peak(device: Any, before: int | None) -> tuple[int | None, int | None]:
+    """Bytes of memory at the peak, and bytes reserved on a GPU."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device)
+    most = _resident("VmHWM")
+    return (None if most is None or before is None else most - before), None
+
+
+def _resident(field: str) -> int | None:
+    """Bytes, as Linux says; None elsewhere."""
+    for line in _lines(STATUS):
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _lines(file: Path) -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        yield from file.read_text().splitlines()
+
+
+def _reason(error: Exception) -> str:
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return "out of memory"
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no words'}"[:200]
