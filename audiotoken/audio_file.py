@@ -8,6 +8,7 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -88,25 +89,38 @@ def _blocks(sound: Any, max_seconds: float) -> Iterator[NDArray]:
 
 def _read_av(file: BinaryIO, max_seconds: float) -> tuple[NDArray, int]:
     """The first audio track of whatever FFmpeg opens -> ((channels, frames), rate)."""
+    with open_media(file) as container:
+        return decode_sound(container, max_seconds)
+
+
+@contextmanager
+def open_media(
+    file: BinaryIO, wanted: str = KINDS, refusal: type[ValueError] = AudioError, what: str = "a sound"
+) -> Iterator[Any]:
+    """What FFmpeg sees in a file; all it says while that is read becomes a `refusal`, and those pass as they are."""
     import av
 
     try:
         # no protocol: a playlist must not open other files or hosts
         with av.open(file, options={"protocol_whitelist": "none"}) as container:
-            if not container.streams.audio:
-                raise AudioError(f"there is no audio track in it; give {KINDS}.")
-            return _decode(container, max_seconds)
+            yield container
     except (av.FFmpegError, EOFError, OSError, ValueError, IndexError) as error:
-        if isinstance(error, AudioError):
+        if isinstance(error, refusal):
             raise
-        raise AudioError(f"it is damaged, truncated or not a sound; give {KINDS}.") from None
+        raise refusal(f"it is damaged, truncated or not {what}; give {wanted}.") from None
 
 
-def _decode(container: Any, max_seconds: float) -> tuple[NDArray, int]:
+def audio_track(container: Any) -> Any:
+    if not container.streams.audio:
+        raise AudioError(f"there is no audio track in it; give {KINDS}.")
+    return container.streams.best("audio") or container.streams.audio[0]
+
+
+def decode_sound(container: Any, max_seconds: float) -> tuple[NDArray, int]:
     """The audio track of an open container, with its own rate and channels."""
     import av
 
-    track, resampler = container.streams.best("audio") or container.streams.audio[0], None
+    track, resampler = audio_track(container), None
     blocks, read, end = [], 0, 0.0
     for packet in container.demux():
         if packet.pts is not None:
