@@ -1,23 +1,56 @@
 """Tiny parts with random weights that run the whole road in seconds, with no download.
 
-Nothing here is trained: pictures are noise, and only shapes, seeds and wiring mean something. The sizes follow the mini
-checkpoint (8x autoencoder, 8 latent channels, v-prediction) with 32x32 pictures; `debug_pipeline` puts all together.
+Nothing here is trained: pictures are noise, and only shapes, seeds and wiring mean something. `debug_pipeline` puts all
+together, for 32x32 pictures, in four kinds: "mini" as the mini checkpoint (8 latent channels, v-prediction), and "sd1",
+"sd2" and "xl" as the published models: same parts, same switches in the same files, small numbers.
 """
 
 from functools import partial
+from pathlib import Path
 from string import ascii_lowercase, digits, punctuation
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    EulerDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from audiotoken.ears import EARS
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.pipeline import AudioTokenPipeline
+from audiotoken.pipeline_xl import AudioTokenXLPipeline
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WIDTH = 32  # of the text encoder
+WIDTHS = {"mini": (32,), "sd1": (32,), "sd2": (40,), "xl": (32, 48)}  # of each text encoder of a kind
+KINDS = tuple(WIDTHS)
+POOLED = 24  # width of what SDXL's denoiser is told besides
+NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+LEVELS = ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D")
+UNETS: dict[str, dict[str, Any]] = {  # what each kind is built with
+    "mini": {"in_channels": 8, "out_channels": 8, "attention_head_dim": 4},
+    "sd1": {"attention_head_dim": 4},
+    "sd2": {"attention_head_dim": [2, 4], "use_linear_projection": True, "upcast_attention": True},
+    "xl": {
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+        "attention_head_dim": [2, 4],
+        "transformer_layers_per_block": [1, 2],
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": POOLED + 6 * 8,
+    },
+}
+SCALING = {"mini": 0.5, "sd1": 0.18215, "sd2": 0.18215, "xl": 0.13025}  # of latents
 
 
 def debug_tokenizer(pad_token: str = END) -> CLIPTokenizer:
@@ -29,19 +62,21 @@ def debug_tokenizer(pad_token: str = END) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocab, merges=merges, pad_token=pad_token, model_max_length=77)
 
 
-def debug_text_encoder(tokenizer: Any, seed: int = 0) -> CLIPTextModel:
+def debug_text_encoder(tokenizer: Any, seed: int = 0, width: int = WIDTH, projects: bool = False) -> Any:
+    """CLIP's, 2 layers; one that `projects` is SDXL's second, with the wrong end token of the published file."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
-        hidden_size=WIDTH,
+        hidden_size=width,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
         max_position_embeddings=tokenizer.model_max_length,
         bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=2 if projects else tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        projection_dim=POOLED,
     )
-    return _seeded(seed, partial(CLIPTextModel, config)).eval()
+    return _seeded(seed, partial(CLIPTextModelWithProjection if projects else CLIPTextModel, config)).eval()
 
 
 def debug_encoder(seed: int = 0) -> MiniEncoder:
@@ -50,69 +85,91 @@ def debug_encoder(seed: int = 0) -> MiniEncoder:
     return _sharpened(_seeded(seed, build), ("trunk", "project", "head"), 2.0)
 
 
-def debug_embedder(encoder: MiniEncoder, seed: int = 0) -> AudioEmbedder:
-    return _sharpened(_seeded(seed, partial(AudioEmbedder, encoder.width, WIDTH)), ("hidden", "output"), 2.0)
+def debug_embedder(encoder: Any, seed: int = 0, width: int = WIDTH, **options: Any) -> AudioEmbedder:
+    """`width` is the pipeline's `token_width`; `options` as in AudioEmbedder."""
+    build = partial(AudioEmbedder, encoder.width, width, **options)
+    return _sharpened(_seeded(seed, build), ("hidden", "output"), 2.0)
 
 
-def debug_vae(seed: int = 0) -> AutoencoderKL:
-    """8x, 8 latent channels."""
+def debug_vae(seed: int = 0, kind: str = "mini") -> AutoencoderKL:
+    """8x, 8 latent channels as the mini checkpoint or 4 as the others."""
     blocks = (8, 8, 8, 8)
     build = partial(
         AutoencoderKL,
         down_block_types=("DownEncoderBlock2D",) * len(blocks),
         up_block_types=("UpDecoderBlock2D",) * len(blocks),
         block_out_channels=blocks,
-        latent_channels=8,
+        latent_channels=8 if kind == "mini" else 4,
         norm_num_groups=4,
         sample_size=32,
-        scaling_factor=0.5,
-        mid_block_add_attention=False,
+        scaling_factor=SCALING[kind],
+        mid_block_add_attention=kind != "mini",
     )
     return _seeded(seed, build).eval()
 
 
-def debug_unet(seed: int = 0) -> UNet2DConditionModel:
-    """Two levels, cross-attention at both, 4x4 latents."""
-    build = partial(
-        UNet2DConditionModel,
-        sample_size=4,
-        in_channels=8,
-        out_channels=8,
-        block_out_channels=(16, 32),
-        layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-        attention_head_dim=4,
-        cross_attention_dim=WIDTH,
-        norm_num_groups=8,
-    )
+def debug_unet(seed: int = 0, kind: str = "mini") -> UNet2DConditionModel:
+    """Two levels, cross-attention at both (SDXL: at the lower), 4x4 latents."""
+    same = {
+        "sample_size": 4,
+        "block_out_channels": (16, 32),
+        "layers_per_block": 1,
+        "down_block_types": LEVELS[0],
+        "up_block_types": LEVELS[1],
+        "cross_attention_dim": sum(WIDTHS[kind]),
+        "norm_num_groups": 8,
+    }
+    build = partial(UNet2DConditionModel, **(same | UNETS[kind]))
     return _sharpened(_seeded(seed, build), ("attn2.to_q", "attn2.to_k"), 4.0)
 
 
-def debug_pipeline(seed: int = 0) -> AudioTokenPipeline:
-    """All of it: hears 16 kHz, draws 32x32 in 4 steps."""
-    tokenizer, encoder = debug_tokenizer(), debug_encoder(seed)
-    pipe = AudioTokenPipeline(
-        vae=debug_vae(seed),
-        text_encoder=debug_text_encoder(tokenizer, seed),
-        tokenizer=tokenizer,
-        unet=debug_unet(seed),
-        scheduler=DDIMScheduler(
-            beta_start=0.00085,
-            beta_end=0.012,
-            beta_schedule="scaled_linear",
-            prediction_type="v_prediction",
-            clip_sample=False,
-            set_alpha_to_one=False,
-            steps_offset=1,
-        ),
+def debug_scheduler(kind: str = "mini") -> Any:
+    """As in the published folders: PNDM and Euler for noise, DDIM for velocity."""
+    if kind == "sd1":
+        return PNDMScheduler(**NOISE, skip_prk_steps=True, set_alpha_to_one=False)
+    if kind == "xl":
+        return EulerDiscreteScheduler(**NOISE, timestep_spacing="leading")
+    return DDIMScheduler(**NOISE, prediction_type="v_prediction", clip_sample=False, set_alpha_to_one=False)
+
+
+def debug_pipeline(seed: int = 0, kind: str = "mini") -> Any:
+    """All of it: hears 16 kHz, draws 32x32 in 4 steps. "xl" is an AudioTokenXLPipeline."""
+    encoder = debug_encoder(seed)
+    pipe = (AudioTokenXLPipeline if kind == "xl" else AudioTokenPipeline)(
+        **_texts(seed, kind),
+        vae=debug_vae(seed, kind),
+        unet=debug_unet(seed, kind),
+        scheduler=debug_scheduler(kind),
         audio_encoder=encoder,
-        audio_embedder=debug_embedder(encoder, seed),
+        audio_embedder=debug_embedder(encoder, seed, sum(WIDTHS[kind])),
         default_steps=4,
         default_guidance=3.0,
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def debug_folder(kind: str, folder: Path, seed: int = 0) -> Path:
+    """Write a plain diffusers folder, as such a model is published: without ears. Returns `folder`."""
+    pipe = debug_pipeline(seed, kind)
+    parts = {name: part for name, part in pipe.components.items() if name not in EARS}
+    if kind == "xl":
+        plain = StableDiffusionXLPipeline(**parts, add_watermarker=False)
+    else:
+        plain = StableDiffusionPipeline(**parts, requires_safety_checker=False)
+    plain.save_pretrained(folder)
+    return folder
+
+
+def _texts(seed: int, kind: str) -> dict[str, Any]:
+    """Tokenizers and text encoders; the first of SD 1 and SDXL is padded with the end token, the others with "!"."""
+    tokenizers = [debug_tokenizer("!" if kind == "sd2" else END), debug_tokenizer("!")]
+    parts: dict[str, Any] = {}
+    for i, width in enumerate(WIDTHS[kind]):
+        name = "_2" if i else ""
+        parts[f"tokenizer{name}"] = tokenizers[i]
+        parts[f"text_encoder{name}"] = debug_text_encoder(tokenizers[i], seed, width, projects=i == 1)
+    return parts
 
 
 def _sharpened(model: Any, layers: tuple[str, ...], factor: float) -> Any:

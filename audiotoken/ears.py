@@ -26,7 +26,7 @@ class Ears:
 
     audio_encoder: Any
     audio_embedder: Any
-    components: dict[str, Any]
+    components: dict[str, Any]  # these are the diffusers pipeline's
     unet: Any
 
     def sounds(self, audio: Audio, rate: int | None = None, token: str | None = None) -> Tensor | list[str]:

@@ -46,7 +46,8 @@ def subject_of(heard: Sequence[tuple[str, float]]) -> str:
 def article(subject: str) -> str:
     """ "a", "an", or "" where none fits: "a dog", "an owl", "rain", "keys"."""
     words = re.split(r" (?:in|on|with) ", subject)[0].lower().split()
-    if not subject.startswith(COUNTED) and any(map(BARE.fullmatch, (words[0], words[-1]))):
+    many = words[0] in ("people", "children") or BARE.fullmatch(words[-1])
+    if many and not subject.startswith(COUNTED):
         return ""
     return "an" if SPOKEN_VOWEL.match(subject) else "a"
 

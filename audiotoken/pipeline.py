@@ -6,7 +6,7 @@ say what a model is made of: here Stable Diffusion 1 and 2, in `pipeline_xl` Sta
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import Any, ClassVar
@@ -37,6 +37,11 @@ class SoundToImage(Ears):
 
     `default_steps` and `default_guidance` are what the checkpoint was tuned for; they stand in its `model_index.json`.
     """
+
+    config: Any  # these are the model's
+    encode: Callable[..., Condition]
+    maybe_convert_prompt: Callable[..., Any]
+    _readers: Any  # of Reader
 
     @classmethod
     def from_pretrained(cls, model: str | os.PathLike = "mini", **kwargs: Any) -> Any:
@@ -83,8 +88,8 @@ class SoundToImage(Ears):
                 with _scaled_lora(self._readers, kwargs.get("cross_attention_kwargs")):
                     prompts = self.read(prompt, None if audio is None else self.sounds(audio, rate, token))
             prompt_embeds = torch.cat([each.embeddings for each in prompts])  # (prompts, tokens, features)
-            if prompts[0].pooled is not None:
-                kwargs["pooled_prompt_embeds"] = torch.cat([each.pooled for each in prompts])
+            if pooled := [each.pooled for each in prompts if each.pooled is not None]:
+                kwargs["pooled_prompt_embeds"] = torch.cat(pooled)
         count = len(prompt_embeds)
         if generator is None:  # on the CPU, so that every device draws the same picture
             seeds = [seed + i for _ in range(count) for i in range(num_images_per_prompt)]
@@ -106,6 +111,7 @@ class SoundToImage(Ears):
         The text of a prompt with label tokens has the words in it: "a photo of a dog".
         """
         texts, dealt = _deal(prompt, [] if sounds is None else list(sounds))  # [text][sound] vectors or a word
+        texts = self.maybe_convert_prompt(texts, self._readers[0][0])  # textual inversion
         if any(isinstance(sound, str) for each in dealt for sound in each):
             texts = [with_articles(text, words) for text, words in zip(texts, dealt, strict=True)]
             said = [with_words(text, words) for text, words in zip(texts, dealt, strict=True)]
@@ -122,7 +128,7 @@ class SoundToImage(Ears):
     @property
     def token_width(self) -> int:
         """Of an audio token: the widths of the text encoders' input embeddings, added up."""
-        return sum(_table(text_encoder).weight.shape[1] for _, text_encoder in self._readers)
+        return sum(_table(text_encoder).embedding_dim for _, text_encoder in self._readers)
 
     def label_embeddings(self, names: Sequence[str]) -> Tensor:
         """Names of classes -> (classes, token_width) float32: the mean of the input embeddings of each name's words."""
@@ -187,7 +193,6 @@ class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
 
         `size` is (height, width) of the picture in pixels, which these models need not know.
         """
-        texts = self.maybe_convert_prompt(list(texts), self.tokenizer)  # textual inversion
         return Condition(*encode_prompts(texts, sounds, self.tokenizer, self.text_encoder, self._execution_device))
 
 

@@ -82,17 +82,16 @@ class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
         check_width([sound for each in sounds for sound in each], self.token_width)
         start, embeddings, positions = 0, [], []
         for tokenizer, text_encoder in self._readers:
-            end = start + text_encoder.get_input_embeddings().weight.shape[1]
+            end = start + text_encoder.get_input_embeddings().embedding_dim
             own = [[sound[..., start:end] for sound in each] for each in sounds]
-            said = self.maybe_convert_prompt(list(texts), tokenizer)  # textual inversion
-            read = read_texts(said, own, tokenizer, text_encoder, self._execution_device, penultimate=True)
+            read = read_texts(texts, own, tokenizer, text_encoder, self._execution_device, penultimate=True)
             embeddings.append(read[0])
             positions.append(read[1])
             pooled, start = read[2], end  # of the second, in the end
         if positions[0] != positions[1]:
             raise PromptError(
-                "The two text encoders read the words before a sound as different numbers of tokens; "
-                "load a textual inversion into both, or leave it out."
+                "The two tokenizers make different numbers of tokens of the words before a sound; "
+                "load a textual inversion into both of them, or leave it out."
             )
         side = self.default_sample_size * self.vae_scale_factor
         height, width = size or (side, side)

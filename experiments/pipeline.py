@@ -25,6 +25,7 @@ class Result:
     images: list[Image]  # picture i was drawn with seed + i
     seed: int
     seconds: dict[str, float]  # per stage
+    subject: str | None = None  # the word that was drawn for the sound, with token="label"
 
 
 def sound_to_image(
@@ -34,20 +35,25 @@ def sound_to_image(
     *,
     prompt: str | None = None,
     seed: int = 0,
+    token: str | None = None,
     **sampling: Any,
 ) -> Result:
-    """Hear a recording, (frames,) or (channels, frames) at `rate` Hz, and draw it; `sampling` as in `parts(...)`."""
+    """Hear a recording, (frames,) or (channels, frames) at `rate` Hz, and draw it; `sampling` as in `parts(...)`.
+
+    `token` is what stands for the sound: "learned", "label", or None for the model's own, see `parts.sounds`.
+    """
     seconds: dict[str, float] = {}
     recording, rate = as_recording(recording, rate)
     with _stage("listen", seconds):
         heard = parts.hear(recording, rate)
     with _stage("embed", seconds):
-        tokens = parts.audio_tokens(recording, rate)  # (1, vectors, width)
+        sounds = parts.sounds(recording, rate, token)  # (1, vectors, token_width), or a word
     with _stage("prompt", seconds):
-        (words,) = parts.read(prompt or TEMPLATE, tokens)
+        (words,) = parts.read(prompt or TEMPLATE, sounds)
     with _stage("sample", seconds):
-        images = parts(prompt_embeds=words.embeddings, seed=seed, **sampling).images
-    return Result(recording, rate, heard, words, images, seed, seconds)
+        images = parts(prompt=words, seed=seed, **sampling).images
+    subject = sounds[0] if isinstance(sounds[0], str) else None
+    return Result(recording, rate, heard, words, images, seed, seconds, subject)
 
 
 @contextmanager

@@ -1,0 +1,66 @@
+"""Label tokens in words: which subject, which article."""
+
+import pytest
+
+from audiotoken.checkpoint import CheckpointError
+from audiotoken.labels import article, subject_of, with_articles, with_words
+from audiotoken.prompt import PromptError
+
+
+def test_the_best_label_that_can_be_drawn():
+    assert subject_of([("Echo", 0.9), ("Meow", 0.3), ("Dog", 0.2)]) == "cat"
+    assert subject_of([("church_bells", 0.04), ("frog", 0.01)]) == "church bells"  # however low, the nearest is drawn
+
+
+@pytest.mark.parametrize("heard", [[], [("class 0", 0.9), ("class 11", 0.1)]])
+def test_an_encoder_without_names_says_so(heard):
+    with pytest.raises(CheckpointError, match=r"has no class names.*token=learned"):
+        subject_of(heard)
+
+
+def test_what_cannot_be_drawn_is_said():
+    with pytest.raises(PromptError, match=r"Heard Echo 0.90, but none of the encoder's 2 labels"):
+        subject_of([("Echo", 0.9), ("Silence", 0.1)])
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        ("dog", "a"),
+        ("owl", "an"),
+        ("ukulele", "a"),
+        ("umbrella", "an"),
+        ("SLR camera", "an"),
+        ("DJ", "a"),
+        ("bus", "a"),
+        ("glass of water", "a"),
+        ("person brushing teeth", "a"),
+        ("sports car", "a"),
+        ("Christmas tree", "a"),
+        ("rain", ""),
+        ("broken glass", ""),
+        ("keys", ""),
+        ("trees in the wind", ""),
+        ("children playing", ""),
+    ],
+)
+def test_articles(subject, expected):
+    assert article(subject) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "subjects", "said"),
+    [
+        ("a photo of <audio>", ["dog"], "a photo of a dog"),
+        ("a photo of <audio>", ["rain"], "a photo of rain"),
+        ("<audio> beside <audio>", ["owl", "keys"], "an owl beside keys"),
+        ("A <audio>, an <audio>", ["owl", "dog"], "An owl, a dog"),
+        ("a photo of a <audio> at night", ["rain"], "a photo of rain at night"),
+        ("a car, (<audio>:1.3)", ["dog"], "a car, a dog"),
+        ("a photo of a (<audio>:1.3)", ["owl"], "a photo of an owl"),
+        ("the <audio> and two <audio> in a red-<audio>", ["dog", "dog", "dog"], "the dog and two dog in a red-dog"),
+        ("<audio><audio>", ["dog", "bell"], "a dogbell"),
+    ],
+)
+def test_an_article_where_one_fits(text, subjects, said):
+    assert with_words(with_articles(text, subjects), subjects) == said
