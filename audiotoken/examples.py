@@ -160,9 +160,11 @@ class RawExamples:
     def _encode(self, chunk: Sequence[Input]) -> list[tuple[int, Tensor, Tensor]]:
         """(index, moments, features) of each; what a model answers with NaN is broken."""
         vae, encoder = self.pipe.vae, self.pipe.audio_encoder
-        indices, pictures, signals = ([each[i] for each in chunk] for i in range(3))
-        moments = vae.encode(torch.stack(pictures).to(vae.device, vae.dtype)).latent_dist.parameters.float()
-        features = encoder.features(torch.stack(signals).to(encoder.device)).float()
+        indices = [index for index, _, _ in chunk]
+        pictures = torch.stack([picture for _, picture, _ in chunk])  # (batch, 3, size, size)
+        waveform = torch.stack([signal for _, _, signal in chunk])  # (batch, frames)
+        moments = vae.encode(pictures.to(vae.device, vae.dtype)).latent_dist.parameters.float()
+        features = encoder.features(waveform.to(encoder.device)).float()
         for values, model in ((moments, f"VAE in {vae.dtype}"), (features, "audio encoder")):
             for index, good in zip(indices, values.isfinite().flatten(1).all(1).tolist(), strict=True):
                 if not good:

@@ -1,9 +1,11 @@
-"""What a prepared folder was made from: read by whoever uses it, compared by whoever goes on with it."""
+"""What a prepared folder was made from, and what is in it: read by whoever uses it or goes on with it."""
 
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from torch import nn
 
 from audiotoken.data import DataError
 from audiotoken.prompt import tokenize_prompt
-from audiotoken.shards import write_text
+from audiotoken.shards import cannot_write, read_notes, write_text
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -62,7 +64,10 @@ def read_manifest(folder: Path) -> Manifest:
 def claim(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, or see that the one there has the same settings: DataError, naming the first that differs."""
     if not (folder / NAME).exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from None
         write_text(folder / NAME, json.dumps({"format": FORMAT, **asdict(manifest)}))
     theirs, ours = read_manifest(folder).settings, manifest.settings
     if changed := [key for key in ours | theirs if theirs.get(key) != ours.get(key)]:
@@ -70,6 +75,61 @@ def claim(folder: Path, manifest: Manifest) -> None:
             f"Cannot go on in {folder}: it was prepared with {changed[0]}={theirs.get(changed[0])}, now it is "
             f"{ours.get(changed[0])}; keep the settings, or give another folder."
         )
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is in the folder now, of all processes."""
+
+    examples: int
+    prepared: int
+    skipped: dict[str, str]  # key -> why
+    missing: int  # shards that other processes have not written yet
+
+    def __str__(self) -> str:
+        parts = [f"prepared {self.prepared} of {self.examples} examples"]
+        parts += [f"skipped {len(self.skipped)}, see skipped.csv"] if self.skipped else []
+        parts += [f"{self.missing} shards are left to the other processes"] if self.missing else []
+        return "; ".join(parts)
+
+
+def shard_file(folder: Path, shard: int) -> Path:
+    return folder / f"shard-{shard:05}.safetensors"
+
+
+def notes_of(folder: Path, shard: int, manifest: Manifest) -> dict[str, Any]:
+    """Of a shard that belongs to this folder; DataError otherwise."""
+    notes = read_notes(shard_file(folder, shard))
+    if notes.get("fingerprint") != manifest.fingerprint:
+        raise DataError(f"{shard_file(folder, shard).name} was made with other settings; prepare it again.")
+    return notes
+
+
+def notes_if_whole(folder: Path, shard: int, manifest: Manifest) -> dict[str, Any] | None:
+    """The same, or None where there is no such shard yet."""
+    try:
+        return notes_of(folder, shard, manifest)
+    except DataError:
+        return None
+
+
+def gather(folder: Path, manifest: Manifest) -> Report:
+    """Gather what the shards of all processes say, and list what was skipped."""
+    found: dict[int, dict] | None = None
+    while True:
+        every = {shard: notes_if_whole(folder, shard, manifest) for shard in range(manifest.shards)}
+        whole = {shard: notes for shard, notes in every.items() if notes is not None}
+        if (
+            found is not None and whole.keys() == found.keys()
+        ):  # no other process has added to them since the list was written
+            break
+        found = whole
+        text = StringIO()
+        skipped = {key: why for notes in found.values() for key, why in notes["skipped"].items()}
+        csv.writer(text, lineterminator="\n").writerows([("key", "why"), *skipped.items()])
+        write_text(folder / "skipped.csv", text.getvalue())
+    prepared = sum(len(notes["indices"]) for notes in found.values())
+    return Report(len(manifest.keys), prepared, skipped, manifest.shards - len(found))
 
 
 def text_ids(pipe: Any, templates: Sequence[str]) -> dict[str, dict[str, list[int]]]:

@@ -5,7 +5,6 @@ of the examples s * shard_size, ..., each in `copies` variants: `moments` (rows,
 and `features` (rows, copies, time, width).
 """
 
-import csv
 import json
 import os
 import shutil
@@ -13,7 +12,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,20 @@ from audiotoken.augment import Augment
 from audiotoken.batches import TEMPLATES
 from audiotoken.data import DataError
 from audiotoken.examples import Encoded, RawExamples
-from audiotoken.manifest import Manifest, claim, describe_model, describe_source, read_manifest, text_ids
-from audiotoken.shards import check_shard, open_shard, read_notes, write_shard, write_text
+from audiotoken.manifest import (
+    Manifest,
+    Report,
+    claim,
+    describe_model,
+    describe_source,
+    gather,
+    notes_if_whole,
+    notes_of,
+    read_manifest,
+    shard_file,
+    text_ids,
+)
+from audiotoken.shards import check_shard, open_shard, write_shard
 
 DTYPES = ("float16", "bfloat16", "float32")
 OPEN = 256  # shards at a time; a process may often have no more than 1024 files open
@@ -47,22 +57,6 @@ class Plan:
             f"{self.examples} examples of {say_size(self.each)} each: {total}, "
             f"{say_size(self.left)} of it to be written now, {say_size(self.free)} free"
         )
-
-
-@dataclass(frozen=True)
-class Report:
-    """What is in the folder now, of all processes."""
-
-    examples: int
-    prepared: int
-    skipped: dict[str, str]  # key -> why
-    missing: int  # shards that other processes have not written yet
-
-    def __str__(self) -> str:
-        parts = [f"prepared {self.prepared} of {self.examples} examples"]
-        parts += [f"skipped {len(self.skipped)}, see skipped.csv"] if self.skipped else []
-        parts += [f"{self.missing} shards are left to the other processes"] if self.missing else []
-        return "; ".join(parts)
 
 
 def prepare(
@@ -107,7 +101,7 @@ def prepare(
     manifest, folder = _manifest(raw, settings, templates), Path(folder)
     claim(folder, manifest)
     mine = range(part, manifest.shards, parts)
-    todo = [shard for shard in mine if _notes_if_whole(folder, shard, manifest) is None]
+    todo = [shard for shard in mine if notes_if_whole(folder, shard, manifest) is None]
     if todo:
         _check_room(raw, folder, manifest, todo, on_plan)
     done, count = (sum(len(manifest.rows(shard)) for shard in shards) for shards in (set(mine) - set(todo), mine))
@@ -116,7 +110,7 @@ def prepare(
             if on_item is not None:
                 on_item(done + index - manifest.rows(shard).start + 1, count)
         done += len(manifest.rows(shard))
-    return _report(folder, manifest)
+    return gather(folder, manifest)
 
 
 class Prepared:
@@ -137,7 +131,7 @@ class Prepared:
         wrong = []
         for shard in range(self.manifest.shards):
             try:
-                notes = _notes(self.folder, shard, self.manifest)
+                notes = notes_of(self.folder, shard, self.manifest)
             except DataError as error:
                 wrong.append(str(error))
                 continue
@@ -163,6 +157,22 @@ class Prepared:
         )
         return Encoded(moments.float(), features, torch.tensor([self.manifest.labels[i] for i in places]))
 
+    def check_fits(self, pipe: Any) -> None:
+        """DataError unless a pipeline has the kind of VAE and audio encoder that the examples were prepared with."""
+        settings, rows = self.manifest.settings, self.encoded([0])
+        for name, part in (("vae", pipe.vae), ("audio_encoder", pipe.audio_encoder)):
+            if part is not None and settings[name].split()[0] != type(part).__name__:
+                raise self._unfit(f"with {name}={settings[name]}", f"a {type(part).__name__}")
+        have, want = self.scaling_factor, pipe.vae.config.scaling_factor
+        if have != want:
+            raise self._unfit(f"for latents times {have}", f"them times {want}")
+        have, want = rows.moments.shape[1] // 2, pipe.unet.config.in_channels
+        if have != want:
+            raise self._unfit(f"for {have} latent channels", f"{want}")
+
+    def _unfit(self, was: str, wants: str) -> DataError:
+        return DataError(f"{self.folder} was prepared {was}, but this model wants {wants}; prepare it for this model.")
+
     def check(self) -> dict[str, str]:
         """Read every byte -> what is wrong, by name of the shard; empty when all is as it was written."""
         files = [shard_file(self.folder, shard) for shard in range(self.manifest.shards)]
@@ -174,10 +184,6 @@ class Prepared:
             return self._open(shard).get_slice(name)[row, copy]
         except (OSError, SafetensorError, IndexError) as error:
             raise DataError(f"Cannot read {shard_file(self.folder, shard)}: {error}; prepare the data again.") from None
-
-
-def shard_file(folder: Path, shard: int) -> Path:
-    return folder / f"shard-{shard:05}.safetensors"
 
 
 def _manifest(raw: RawExamples, settings: dict[str, Any], templates: Sequence[str]) -> Manifest:
@@ -209,10 +215,12 @@ def _check_room(
 
 def _write(raw: RawExamples, folder: Path, shard: int, manifest: Manifest) -> Iterator[int]:
     """One shard -> the indices of its examples as they are done; with the last of them the file is there."""
-    settings, indices = manifest.settings, manifest.rows(shard)
+    settings, indices, file = manifest.settings, manifest.rows(shard), shard_file(folder, shard)
     dtype, good = getattr(torch, settings["dtype"]), {}
+    for left in folder.glob(f".{file.name}.*"):  # by a process that was killed while it wrote
+        left.unlink(missing_ok=True)
     for index, *parts in raw.each(indices, range(settings["copies"])):
-        good[index] = [part.to("cpu", dtype) for part in parts]
+        good[index] = [part.to(dtype).cpu() for part in parts]
         if not all(part.isfinite().all() for part in good[index]):
             raw.skip(index, f"its values do not fit {settings['dtype']}; prepare in bfloat16 or float32.")
             del good[index]
@@ -222,7 +230,7 @@ def _write(raw: RawExamples, folder: Path, shard: int, manifest: Manifest) -> It
     tensors = {"moments": moments, "features": features}
     keys = [manifest.keys[index] for index in indices if index not in good]
     write_shard(
-        shard_file(folder, shard),
+        file,
         {name: torch.stack(rows) if rows else torch.empty(0, dtype=dtype) for name, rows in tensors.items()},
         {
             "fingerprint": manifest.fingerprint,
@@ -231,38 +239,6 @@ def _write(raw: RawExamples, folder: Path, shard: int, manifest: Manifest) -> It
         },
     )
     yield indices[-1]
-
-
-def _report(folder: Path, manifest: Manifest) -> Report:
-    """Gather what the shards of all processes say, and list what was skipped."""
-    found: dict[int, dict] = {}
-    while True:
-        every = {shard: _notes_if_whole(folder, shard, manifest) for shard in range(manifest.shards)}
-        whole = {shard: notes for shard, notes in every.items() if notes is not None}
-        if whole.keys() == found.keys():  # no other process has added to them since the list was written
-            break
-        found = whole
-        text = StringIO()
-        skipped = {key: why for notes in found.values() for key, why in notes["skipped"].items()}
-        csv.writer(text, lineterminator="\n").writerows([("key", "why"), *skipped.items()])
-        write_text(folder / "skipped.csv", text.getvalue())
-    prepared = sum(len(notes["indices"]) for notes in found.values())
-    return Report(len(manifest.keys), prepared, skipped, manifest.shards - len(found))
-
-
-def _notes_if_whole(folder: Path, shard: int, manifest: Manifest) -> dict[str, Any] | None:
-    try:
-        return _notes(folder, shard, manifest)
-    except DataError:
-        return None
-
-
-def _notes(folder: Path, shard: int, manifest: Manifest) -> dict[str, Any]:
-    """Of a shard that belongs to this folder; DataError otherwise."""
-    notes = read_notes(shard_file(folder, shard))
-    if notes.get("fingerprint") != manifest.fingerprint:
-        raise DataError(f"{shard_file(folder, shard).name} was made with other settings; prepare it again.")
-    return notes
 
 
 def _check_options(dtype: str, shard_size: int, copies: int, augment: Augment | None, part: int, parts: int) -> None:

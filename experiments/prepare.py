@@ -10,14 +10,14 @@ given again. Train with it: `python -m experiments.train data=prepared/clips ...
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from experiments.generate import OptionError, check_options, errors_as_sentences, load_parts
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
-    from audiotoken.prepared import Plan, Report
+    from audiotoken.manifest import Report
+    from audiotoken.prepared import Plan
 
 
 def prepare(
@@ -88,17 +88,19 @@ def _check_numbers(size: int | None, seconds: float, workers: int | None) -> Non
         raise OptionError(f"Got workers={workers}, want 1 or more; change it.")
 
 
-@contextmanager
-def say_progress() -> "Iterator[dict[str, Callable[..., None]]]":
-    """`on_plan` and `on_item` that say on stderr how big it will be and how far it is, a line each 10 s."""
-    began, last = time.monotonic(), [time.monotonic()]
+def say_progress() -> dict[str, Any]:
+    """`on_plan` and `on_item` that say on stderr how big it will be, and each 10 s how far it is."""
+    first: list[tuple[float, int]] = []
+    last = [time.monotonic()]
 
     def on_item(done: int, count: int) -> None:
+        first.extend([] if first else [(time.monotonic(), done)])
         if time.monotonic() - last[0] > 10 or done == count:
-            last[0] = time.monotonic()
-            print(f"{done} of {count}  {done / (last[0] - began):.1f}/s", file=sys.stderr, flush=True)
+            last[0], (began, before) = time.monotonic(), first[0]
+            speed = (done - before) / max(last[0] - began, 1e-3)
+            print(f"{done} of {count}, {speed:.1f} a second", file=sys.stderr, flush=True)
 
-    yield {"on_plan": lambda plan: print(plan, file=sys.stderr, flush=True), "on_item": on_item}
+    return {"on_plan": lambda plan: print(plan, file=sys.stderr, flush=True), "on_item": on_item}
 
 
 def main() -> None:
@@ -109,14 +111,13 @@ def main() -> None:
     @hydra.main(version_base=None, config_path="pkg://configs", config_name="prepare")
     def run(config: Any) -> None:
         with errors_as_sentences():
-            if OmegaConf.is_missing(config, "output") or config.source is None:
+            if OmegaConf.is_missing(config, "output") or config.get("source") is None:
                 raise OptionError(
                     "Got no data or no output, want both; say source=pairs source.folder=DATA output=OUT."
                 )
-            values = OmegaConf.to_container(config, resolve=True)
+            values: Any = OmegaConf.to_container(config, resolve=True)
             source = instantiate(values.pop("source"))
-            with say_progress() as progress:
-                print(prepare(source, **values, **progress))
+            print(prepare(source, **values, **say_progress()))
 
     run()
 

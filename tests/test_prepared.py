@@ -1,12 +1,16 @@
 """What was prepared is what the models say; a kill, a bad file or a full disk is reported and mended."""
 
 import csv
+import inspect
 import json
 import resource
 from types import SimpleNamespace
 
 import pytest
+import soundfile
 import torch
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from tiny_source import TinySource
 
@@ -18,6 +22,8 @@ from audiotoken.debug import debug_pipeline
 from audiotoken.examples import RawExamples
 from audiotoken.prepared import Prepared, prepare, say_size
 from audiotoken.prompt import tokenize_prompt
+from experiments.generate import OptionError
+from experiments.prepare import prepare as from_files
 
 PIPE = debug_pipeline()
 OPTIONS = {"size": 32, "seconds": 0.75, "dtype": "float32", "shard_size": 3}
@@ -239,6 +245,29 @@ def test_a_disk_that_fills_up_leaves_no_half_file_and_it_goes_on_later(tmp_path)
     assert prepare_tiny(tmp_path, source, shard_size=20).prepared == 20
 
 
+def test_what_a_killed_process_left_is_taken_away(tmp_path):
+    tmp_path.joinpath(".shard-00001.safetensors.99").write_text("half")
+    prepare_tiny(tmp_path, TinySource(5))
+    assert {file.name for file in tmp_path.iterdir()} == {
+        *("manifest.json", "skipped.csv", "shard-00000.safetensors", "shard-00001.safetensors")
+    }
+
+
+def test_another_model_is_noticed(tmp_path):
+    prepare_tiny(tmp_path, TinySource(2))
+    ours = Prepared(tmp_path)
+    ours.check_fits(PIPE)
+    parts = {"vae": PIPE.vae, "audio_encoder": PIPE.audio_encoder, "unet": PIPE.unet}
+    other = SimpleNamespace(config=SimpleNamespace(in_channels=4, scaling_factor=0.13))
+    for name, words in (
+        ("vae", "a SimpleNamespace"),
+        ("audio_encoder", "wants a Simple"),
+        ("unet", "wants 4; prepare"),
+    ):
+        with pytest.raises(DataError, match=words):
+            ours.check_fits(SimpleNamespace(**(parts | {name: other})))
+
+
 def test_text_ids_are_those_of_the_tokenizer(tmp_path):
     prepare_tiny(tmp_path, TinySource(2), templates=TEMPLATES[:2])
     ids = Prepared(tmp_path).text_ids
@@ -270,3 +299,26 @@ def test_a_folder_without_a_readable_manifest_is_refused(tmp_path):
 
 def test_sizes_in_words():
     assert [say_size(size) for size in (0, 999, 2_351_104, 4.7e11)] == ["0 bytes", "999 bytes", "2.35 MB", "470 GB"]
+
+
+def test_from_files_by_the_config(tmp_path):
+    PIPE.save_pretrained(tmp_path / "model")
+    source = TinySource(4)
+    for i in range(4):
+        folder = tmp_path / "clips" / source.label(i)
+        folder.mkdir(parents=True, exist_ok=True)
+        source[i].image.save(folder / f"{i}.png")
+        soundfile.write(folder / f"{i}.wav", source[i].recording.T, source[i].rate)
+    (tmp_path / "clips" / "dog" / "broken.wav").write_text("no sound")
+    source[0].image.save(tmp_path / "clips" / "dog" / "broken.png")
+    with initialize_config_module("configs", version_base=None):
+        config = OmegaConf.to_container(compose("prepare", ["seconds=0.5", "workers=1"]))
+    assert set(config) == set(inspect.signature(from_files).parameters) - {"source", "on_plan", "on_item"}
+    config |= {"source": tmp_path / "clips", "output": tmp_path / "out", "model": tmp_path / "model", "device": "cpu"}
+    report = from_files(**config)
+    assert str(report) == "prepared 4 of 5 examples; skipped 1, see skipped.csv" and "dog--broken" in report.skipped
+    ours = Prepared(tmp_path / "out")
+    assert ours.names == ("bell", "dog", "rain") and ours.encoded([0]).moments.shape == (1, 16, 4, 4)
+    for wrong in ({"augment": {"loud": 1}}, {"size": 31}, {"seconds": 0}, {"workers": 0}, {"precision": "int8"}):
+        with pytest.raises(OptionError):
+            from_files(**(config | wrong))
