@@ -24,6 +24,10 @@ RUN_UP = 0.5  # seconds; a decoder that starts in the middle needs some to be ri
 Moment = Callable[[float, float], float]  # (seconds there are, frames per second) -> second
 
 
+def middle(length: float, rate: float) -> float:
+    return length / 2
+
+
 def seconds_of(file: BinaryIO) -> float:
     """How long the file says it lasts; 0 if it does not say."""
     file.seek(0)
