@@ -13,7 +13,7 @@ import torch
 from jaxtyping import install_import_hook
 
 # shapes on the line are checked while testing, in the modules that write them
-SHAPED = ("embedder", "encoders.beats", "losses", "prompt")
+SHAPED = ("embedder", "encoders.ast", "encoders.beats", "encoders.clap", "losses", "prompt")
 install_import_hook([f"audiotoken.{name}" for name in SHAPED], "beartype.beartype")
 
 torch.set_num_threads(1)

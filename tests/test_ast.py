@@ -5,13 +5,15 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
 
 from audiotoken.checkpoint import CheckpointError
 from audiotoken.debug import WIDTH, debug_pipeline
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
-from audiotoken.encoders.ast import AST, LayeredASTConfig, log_mel
+from audiotoken.encoders.ast import AST, log_mel
+from audiotoken.encoders.hub import LayeredASTConfig
 from audiotoken.pipeline import AudioTokenPipeline
 
 HIDDEN, LABELS = 24, ("Speech", "Dog", "Rain", "Bell", "Wind")
@@ -129,6 +131,15 @@ def test_gradients_reach_the_first_layer(folder):
     assert ast.audio_spectrogram_transformer.embeddings.patch_embeddings.projection.weight.grad.abs().max() > 0
 
 
+def test_reads_and_writes_the_published_names_of_the_weights(folder, ast, tmp_path):
+    """Transformers calls its modules otherwise by now; the files did not change."""
+    ast.save_pretrained(tmp_path)
+    for model in (folder, tmp_path):
+        names = load_file(model / "model.safetensors")
+        assert "audio_spectrogram_transformer.encoder.layer.0.attention.attention.query.weight" in names
+        assert "classifier.dense.weight" in names
+
+
 @torch.no_grad()
 def test_survives_save_and_load(ast, tmp_path):
     ast.save_pretrained(tmp_path)
@@ -151,26 +162,52 @@ def test_is_a_part_of_a_pipeline(ast, tmp_path):
     assert again.hear(signal, 16_000) == pipe.hear(signal, 16_000)
 
 
+class Evil:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code from a weight file ran')",))
+
+
 def test_refuses_what_is_no_whole_ast(folder, tmp_path):
-    for layers in ((0,), (5,), (), ("a",)):
-        with pytest.raises(CheckpointError, match=r"layers|Validation"):
-            AST.from_pretrained(folder, layers=layers)
-    with pytest.raises(CheckpointError, match=r"layers 1 to 4"):
-        AST.from_pretrained(folder)  # made for the published depth
-    with pytest.raises(CheckpointError, match="Cannot load"):
-        AST.from_pretrained(tmp_path)
+    def refused(name, match, **config):
+        (tmp_path / name).mkdir(exist_ok=True)
+        settings = json.loads((folder / "config.json").read_text()) | config
+        (tmp_path / name / "config.json").write_text(json.dumps(settings))
+        with pytest.raises(CheckpointError, match=match) as caught:
+            AST.from_pretrained(tmp_path / name, layers=(1,))
+        assert str(caught.value).startswith(f"Cannot load {tmp_path / name}: ") and "\n" not in str(caught.value)
+
+    tiny().audio_spectrogram_transformer.save_pretrained(tmp_path / "headless")
+    refused("headless", r"lacks classifier.*with a class head")
+    shutil.copytree(folder, tmp_path / "other")
+    refused("other", "other shapes for .*fc1", intermediate_size=40)
+    refused("other", "'intermediate_size'", intermediate_size="many")
+    refused("other", "lacks .*layers.4", num_hidden_layers=5)
+    refused("other", "it is a wav2vec2; give an AST", model_type="wav2vec2")
+    (tmp_path / "other" / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:5_000])
+    refused("other", "header")
+    refused("empty", "no file named model.safetensors")
+    (tmp_path / "evil").mkdir()
+    torch.save({"classifier.dense.weight": Evil()}, tmp_path / "evil" / "pytorch_model.bin")
+    refused("evil", "[Ww]eights")
+
+
+def test_refuses_names_of_nothing(folder, tmp_path):
+    for name in (tmp_path / "nowhere", "./nowhere", "mini", folder / "model.safetensors"):
+        with pytest.raises(CheckpointError, match="no such folder"):
+            AST.from_pretrained(name)
     with pytest.raises(CheckpointError, match="Cannot load nobody/has-this"):
         AST.from_pretrained("nobody/has-this")
-    tiny().audio_spectrogram_transformer.save_pretrained(tmp_path / "headless")
-    with pytest.raises(CheckpointError, match=r"lacks classifier.*class head"):
-        AST.from_pretrained(tmp_path / "headless", layers=(1,))
-    shutil.copytree(folder, tmp_path / "cut")
-    (tmp_path / "cut" / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:5_000])
-    with pytest.raises(CheckpointError, match="Cannot load"):
-        AST.from_pretrained(tmp_path / "cut", layers=(1,))
-    shutil.copytree(folder, tmp_path / "other")
-    config = json.loads((folder / "config.json").read_text())
-    (tmp_path / "other" / "config.json").write_text(json.dumps(config | {"intermediate_size": 40}))
-    with pytest.raises(CheckpointError) as caught:
-        AST.from_pretrained(tmp_path / "other", layers=(1,))
-    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("layers", [(0,), (5,), (), None])
+def test_refuses_layers_it_has_not(folder, layers):
+    """Without any it takes the published three, and this one is too shallow."""
+    with pytest.raises(CheckpointError, match=r"^Got layers=.* layers 1 to 4; choose of these\.$"):
+        AST.from_pretrained(folder, layers=layers)
+
+
+def test_the_defaults_are_the_released_size():
+    with torch.device("meta"):
+        ast = AST(LayeredASTConfig(num_labels=527))
+    assert sum(weight.numel() for weight in ast.parameters()) == pytest.approx(86.6e6, rel=0.01)
+    assert ast.width == 2304

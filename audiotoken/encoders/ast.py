@@ -14,24 +14,18 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchaudio.compliance.kaldi import fbank
 from transformers import (
-    ASTConfig,
     ASTForAudioClassification,
     PreTrainedModel,  # noqa: F401  # diffusers asks the module of a pipeline's part for this name
 )
 
+from audiotoken.checkpoint import CheckpointError
 from audiotoken.encoders import check_waveform
-from audiotoken.encoders.hub import in_pieces, load_whole
+from audiotoken.encoders.hub import LayeredASTConfig, in_pieces, load_whole
 
 RATE = 16_000
 WINDOW, HOP = 400, 160  # samples: 25 ms and 10 ms
 MEAN, DEVIATION = -4.2677393, 4.5689974  # of the log-mel values of AudioSet, from the published front end
 WANTED = 'an AST with a class head, such as "MIT/ast-finetuned-audioset-10-10-0.4593" or a folder it was saved in'
-
-
-class LayeredASTConfig(ASTConfig):
-    """ASTConfig that also says which `layers` (from 1) the features are."""
-
-    layers: list[int] | tuple[int, ...] = (4, 8, 12)
 
 
 class AST(ASTForAudioClassification):
@@ -48,7 +42,7 @@ class AST(ASTForAudioClassification):
         super().__init__(config)
         depth, layers = config.num_hidden_layers, config.layers
         if not layers or not all(isinstance(layer, int) and 1 <= layer <= depth for layer in layers):
-            raise ValueError(f"Got layers={tuple(layers)}, but this AST has layers 1 to {depth}; choose among them.")
+            raise CheckpointError(f"Got layers={tuple(layers)}, but this AST has layers 1 to {depth}; choose of these.")
 
     @property
     def width(self) -> int:
@@ -101,7 +95,7 @@ class AST(ASTForAudioClassification):
         """
         if layers is not None:
             kwargs["layers"] = tuple(layers)
-        return load_whole(super().from_pretrained, model, WANTED, **kwargs)
+        return load_whole(super().from_pretrained, model, (LayeredASTConfig.model_type,), WANTED, **kwargs)
 
 
 def log_mel(waveform: Float[Tensor, "batch samples"], mels: int = 128) -> Float[Tensor, "batch frames {mels}"]:

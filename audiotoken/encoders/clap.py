@@ -16,15 +16,15 @@ from torch.nn import functional as F
 from torchaudio.functional import melscale_fbanks
 from transformers import (
     AutoTokenizer,
-    ClapAudioConfig,
     ClapAudioModelWithProjection,
     ClapTextModelWithProjection,
     PreTrainedModel,  # noqa: F401  # diffusers asks the module of a pipeline's part for this name
 )
 
+from audiotoken.checkpoint import CheckpointError
 from audiotoken.encoders import check_waveform
 from audiotoken.encoders.audioset import subjects
-from audiotoken.encoders.hub import BROKEN, in_pieces, load_whole, refusal
+from audiotoken.encoders.hub import BROKEN, NamedClapConfig, in_pieces, load_whole, refusal
 
 RATE = 48_000
 WINDOW, HOP, MEL = 1024, 480, 64  # samples, samples (10 ms), bins
@@ -33,14 +33,9 @@ LENGTH = 10 * RATE  # what the tower was trained on: shorter clips are repeated,
 SENTENCE = "This is a sound of {}."
 NEUTRAL = "This is a sound."
 AT_ONCE = 256  # sentences through the text tower
-WANTED = 'a CLAP as published, such as "laion/clap-htsat-unfused", or a folder it was saved in'
+PUBLISHED = 'a CLAP as published, such as "laion/clap-htsat-unfused"'
+WANTED = f"{PUBLISHED}, or a folder it was saved in"
 HUB_OPTIONS = ("cache_dir", "local_files_only", "revision", "token")
-
-
-class NamedClapConfig(ClapAudioConfig):
-    """ClapAudioConfig that also has the `names` of what it can tell."""
-
-    names: list[str] | tuple[str, ...] = ()
 
 
 class CLAP(ClapAudioModelWithProjection):
@@ -54,7 +49,6 @@ class CLAP(ClapAudioModelWithProjection):
 
     config_class = NamedClapConfig
     rate = RATE
-    _keys_to_ignore_on_load_unexpected = (r"^text_", r"^logit_scale_t$")
 
     def __init__(self, config: NamedClapConfig):
         super().__init__(config)
@@ -94,22 +88,20 @@ class CLAP(ClapAudioModelWithProjection):
     @torch.no_grad()
     def name(self, names: Sequence[str], text_tower: ClapTextModelWithProjection, tokenizer: Any) -> "CLAP":
         """Learn the names to tell apart, in this order; returns itself."""
-        if (
-            not names
-            or len(set(names)) < len(names)
-            or not all(isinstance(each, str) and each.strip() for each in names)
-        ):
-            raise ValueError(
-                f"Got {len(names)} names, but wants one or more, each a word and each once; mend the list."
-            )
-        sentences = [NEUTRAL, *(SENTENCE.format(each.strip()) for each in names)]
+        words = [each.strip() for each in names]
+        if not words or not all(words) or len(set(words)) < len(words):
+            raise CheckpointError(f"CLAP got the names {words[:3]}..., but wants one or more, none empty or twice.")
+        sentences = [NEUTRAL, *(SENTENCE.format(word) for word in words)]
+        read = {tuple(ids) for ids in tokenizer(sentences)["input_ids"]}
+        if len(read) < len(sentences):  # transformers makes a tokenizer of no files as well, and it knows no words
+            raise CheckpointError("The tokenizer reads different names alike; give CLAP the one it was published with.")
         vectors = []
         for start in range(0, len(sentences), AT_ONCE):
             tokens = tokenizer(sentences[start : start + AT_ONCE], padding=True, truncation=True, return_tensors="pt")
             tokens = {key: tokens[key].to(text_tower.device) for key in ("input_ids", "attention_mask")}
             vectors.append(F.normalize(text_tower(**tokens).text_embeds, dim=-1))
         self.sentences = torch.cat(vectors).to(self.device, self.dtype)
-        self.config.names = tuple(names)
+        self.config.names = tuple(words)
         return self
 
     def _pieces(self, waveform: Tensor) -> tuple[Tensor, ...]:
@@ -129,22 +121,19 @@ class CLAP(ClapAudioModelWithProjection):
         It can tell the saved names; one as published has none and gets `names`, or the subjects of AudioSet.
         CheckpointError, one sentence, when it cannot be loaded, or has no text tower and new names are wanted.
         """
-        clap = load_whole(super().from_pretrained, model, WANTED, **kwargs)
-        if names is None and clap.config.names:
+        clap = load_whole(super().from_pretrained, model, ("clap", NamedClapConfig.model_type), WANTED, **kwargs)
+        if clap.config.names and names is not None:
+            raise CheckpointError(f"Cannot give {model} other names: it keeps no text tower; give {PUBLISHED}.")
+        if clap.config.names:
             return clap
         options = {key: kwargs[key] for key in HUB_OPTIONS if key in kwargs}
-        text_tower = load_whole(TextTower.from_pretrained, model, f"{WANTED}, with its text tower", **options)
+        wanted = f"{PUBLISHED}, with its text tower"
+        text_tower = load_whole(ClapTextModelWithProjection.from_pretrained, model, ("clap",), wanted, **options)
         try:
             tokenizer = AutoTokenizer.from_pretrained(model, **options)
         except BROKEN as error:
-            raise refusal(model, error, f"{WANTED}, with its tokenizer") from error
+            raise refusal(model, error, f"{PUBLISHED}, with its tokenizer") from error
         return clap.name(subjects() if names is None else names, text_tower, tokenizer)
-
-
-class TextTower(ClapTextModelWithProjection):
-    """The other half of a published file, which says nothing of the half it leaves."""
-
-    _keys_to_ignore_on_load_unexpected = (r"^audio_", r"^logit_scale_")
 
 
 def log_mel(waveform: Float[Tensor, "batch samples"], *, fused: bool) -> Float[Tensor, "batch 1001 64"]:
