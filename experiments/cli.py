@@ -78,7 +78,13 @@ def generate(
     is named and skipped, and the exit code is 1 then. Bad options are one sentence and exit code 2.
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises while it is imported
-    options = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count, "steps": steps}
+    options: dict[str, Any] = {
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
+        "seed": seed,
+        "count": count,
+        "steps": steps,
+    }
     options |= {"guidance": guidance, "model": model, "token": token, "device": device, "dtype": dtype}
     if clip.is_dir():
         _generate_folder(clip, output or Path("pictures"), report, batch=batch, overwrite=overwrite, **options)
@@ -101,6 +107,60 @@ def _generate_folder(clips: Path, output: Path, report: bool, **options: Any) ->
     typer.echo(drawn)
     if drawn.broken:
         raise typer.Exit(1)
+
+
+@app.command()
+def assemble(
+    base: Annotated[str, typer.Option(help="What draws: a diffusers folder, a hub id, a .safetensors or .ckpt file.")],
+    encoder: Annotated[str, typer.Option(help="What hears: beats:FILE, ast:ID, clap:ID (hub id or folder) or mini.")],
+    embedder: Annotated[
+        Path | None, typer.Option(help="Sound -> word: a published file, a folder, or a run of `audiotoken train`.")
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to make.")] = Path("model"),
+    layers: Annotated[
+        str | None, typer.Option(help="Of BEATs or AST: which layers are the features. [default: 4,8,12]")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="A name on each line: what CLAP tells apart. [default: AudioSet's]")
+    ] = None,
+    lora: Annotated[
+        Path | None, typer.Option(help="LoRA layers to melt into the UNet. [default: those of the training run]")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32, or float16: half the size.")] = "float32",
+    base_config: Annotated[
+        str | None, typer.Option(help="Of a single file: a folder with the json and txt files of its kind of model.")
+    ] = None,
+) -> None:
+    """Put a model that draws, one that hears and an embedder into one folder, for --model.
+
+    Stable Diffusion 1, 2 and XL. Without --embedder nothing needs to be trained: the name of what was heard is drawn.
+    A single file does not say how its model is built: diffusers asks the hub, or give --base-config; files of
+    Stable Diffusion 2 (base), 512 pixels, always need it, since they look like those of 2.1.
+    """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from experiments.assemble import assemble as assemble_parts
+
+    with errors_as_sentences():
+        made = assemble_parts(
+            base,
+            encoder,
+            embedder,
+            output,
+            layers=_numbers(layers),
+            labels=labels,
+            lora=lora,
+            dtype=dtype,
+            base_config=base_config,
+        )
+    typer.echo(made)
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    """ "4,8,12" -> (4, 8, 12)."""
+    try:
+        return None if text is None else tuple(int(number) for number in text.split(","))
+    except ValueError:
+        raise OptionError(f"Got layers={text}, want numbers such as 4,8,12; change it.") from None
 
 
 class _Bar:

@@ -69,7 +69,7 @@ def draw_folder(
     """
     check_options(seed=seed, count=count, steps=steps, guidance=guidance, batch=batch, dtype=dtype, token=token)
     clips, output = Path(clips), Path(output)
-    asked = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count, "steps": steps}
+    asked: Line = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count, "steps": steps}
     asked |= {"guidance": guidance, "token": token, "dtype": dtype, "model": fingerprint(model)}
     names = picture_names(clips, count, reserved=(Path(GALLERY).stem,))
     wanted = {clip: line_of(clips, clip, pictures, asked) for clip, pictures in names.items()}

@@ -81,18 +81,24 @@ def generate(
 def load_parts(model: str, device: str | None = None, dtype: str = "float32") -> "AudioTokenPipeline":
     """The pipeline on its device, quiet: no progress bars of its own, no advice to developers."""
     import torch
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
 
     from audiotoken.pipeline import AudioTokenPipeline
 
     place = _device(device)
-    for library in (diffusers_logging, transformers_logging):
-        library.disable_progress_bar()
-        library.set_verbosity_error()
+    hush()
     pipe = AudioTokenPipeline.from_pretrained(model, dtype=getattr(torch, dtype))
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(place)
+
+
+def hush() -> None:
+    """No progress bars and no advice to developers from the libraries below."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    for library in (diffusers_logging, transformers_logging):
+        library.disable_progress_bar()
+        library.set_verbosity_error()
 
 
 def say_written(result: "Result", output: str | os.PathLike, report: bool) -> str:
@@ -166,9 +172,9 @@ def check_options(*, dtype: str, token: str | None = None, **numbers: float | No
         if value is not None and not (isinstance(value, kinds) and low <= value <= high):
             whole = "a number" if name == "guidance" else "a whole number"
             raise OptionError(f"Got {name}={value}, want {whole} from {low} to {high}; change it.")
-    for name, value, choices in (("dtype", dtype, DTYPES), ("token", token, TOKENS)):
-        if value not in choices:
-            raise OptionError(f"Got {name}={value}, want one of {', '.join(filter(None, choices))}; change it.")
+    for name, word, choices in (("dtype", dtype, DTYPES), ("token", token, TOKENS)):
+        if word not in choices:
+            raise OptionError(f"Got {name}={word}, want one of {', '.join(filter(None, choices))}; change it.")
 
 
 def check_output(output: str | os.PathLike) -> None:

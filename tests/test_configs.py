@@ -10,6 +10,7 @@ import soundfile
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from experiments.assemble import assemble
 from experiments.folder import draw_folder
 from experiments.generate import generate
 
@@ -21,7 +22,7 @@ def composed(name: str, *overrides: str) -> dict:
     return config
 
 
-@pytest.mark.parametrize(("name", "function"), [("generate", generate), ("folder", draw_folder)])
+@pytest.mark.parametrize(("name", "function"), [("generate", generate), ("folder", draw_folder), ("assemble", assemble)])
 def test_a_config_has_the_parameters_of_its_function(name, function):
     config = composed(name)
     parameters = inspect.signature(function).parameters

@@ -1,0 +1,358 @@
+"""`audiotoken assemble`: any base, any ears, one folder that loads and draws the same; what does not fit is refused."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from ldm import write_single_file
+from typer.testing import CliRunner
+
+from audiotoken.checkpoint import CheckpointError
+from audiotoken.debug import WIDTHS, debug_embedder, debug_encoder, debug_folder, debug_pipeline
+from audiotoken.embedder import AudioEmbedder
+from audiotoken.encoders.audioset import audioset
+from audiotoken.encoders.beats import BEATs
+from audiotoken.pipeline import AudioTokenPipeline
+from experiments import assemble as assemble_module
+from experiments.assemble import assemble
+from experiments.base import look_at
+from experiments.cli import app
+from experiments.generate import OptionError
+from experiments.parts import load_embedder, load_encoder, lora_beside
+
+REFERENCE = Path(__file__).parent / "reference"
+BEATS, EMBEDDER = REFERENCE / "beats_tiny.pt", REFERENCE / "embedder_tiny.bin"
+RATE = 16_000
+SOUND = (0.3 * np.sin(np.arange(RATE) ** 1.3 / 40)).astype(np.float32)
+KINDS = ("sd1", "sd2", "xl")
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory) -> dict[str, Path]:
+    return {kind: debug_folder(kind, tmp_path_factory.mktemp("bases") / kind) for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory) -> Path:
+    """The tiny BEATs has classes without names."""
+    file = tmp_path_factory.mktemp("names") / "names.txt"
+    file.write_text("\n".join(name for _, name, _ in audioset()) + "\n\n")
+    return file
+
+
+@pytest.fixture(scope="module")
+def embedders(tmp_path_factory) -> dict[str, Path]:
+    """Folders, for the tiny BEATs and each base."""
+    folder, beats = tmp_path_factory.mktemp("embedders"), BEATs.from_checkpoint(BEATS)
+    for kind in KINDS:
+        debug_embedder(beats, width=sum(WIDTHS[kind])).save_pretrained(folder / kind)
+    return {kind: folder / kind for kind in KINDS}
+
+
+def draw(pipe, **options) -> np.ndarray:
+    pipe.set_progress_bar_config(disable=True)
+    options = {"num_inference_steps": 3, "guidance_scale": 3.0} | options
+    return pipe(SOUND, rate=RATE, output_type="np", height=32, width=32, **options).images
+
+
+def loaded(folder):
+    return AudioTokenPipeline.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_assembled_it_draws_what_its_parts_draw(kind, bases, embedders, names, tmp_path):
+    made = assemble(bases[kind], f"beats:{BEATS}", embedders[kind], tmp_path / "model", labels=names)
+    ears = {
+        "audio_encoder": load_encoder(f"beats:{BEATS}", labels=names),
+        "audio_embedder": AudioEmbedder.from_pretrained(embedders[kind]),
+    }
+    parts = AudioTokenPipeline.from_pretrained(bases[kind], **ears)
+    model = loaded(tmp_path / "model")
+    assert np.array_equal(draw(model), draw(parts))
+    assert np.array_equal(draw(model, token="label"), draw(parts, token="label"))
+    assert made.prediction == {"sd1": "epsilon", "sd2": "v_prediction", "xl": "epsilon"}[kind]
+    assert made.parts["audio_encoder"][0] == "BEATs" and made.parts["unet"][1] > 1000
+    assert os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"), [("sd1", "safetensors"), ("sd1", "ckpt"), ("sd2", "safetensors"), ("xl", "safetensors")]
+)
+def test_a_single_file_is_the_folder_it_was_made_of(kind, suffix, bases, embedders, tmp_path):
+    file = write_single_file(debug_pipeline(kind=kind), kind, tmp_path / f"model.{suffix}")
+    options = {"base_config": str(bases[kind])}
+    assemble(file, f"beats:{BEATS}", embedders[kind], tmp_path / "one", **options)
+    assemble(bases[kind], f"beats:{BEATS}", embedders[kind], tmp_path / "two")
+    assert np.array_equal(draw(loaded(tmp_path / "one")), draw(loaded(tmp_path / "two")))
+
+
+def test_from_the_shell_to_a_picture(bases, names, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("clip.wav", SOUND, RATE)
+    command = [
+        "assemble",
+        "--base",
+        str(bases["sd1"]),
+        "--encoder",
+        f"beats:{BEATS}",
+        "-o",
+        "my model",
+        "--labels",
+        str(names),
+    ]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0 and result.stderr == "", result.output
+    said = result.stdout.splitlines()
+    assert said[0].startswith("made   my model: Stable Diffusion, epsilon, ") and "no embedder" in result.stdout
+    assert said[-1] == "next   audiotoken generate clip.wav --model 'my model'"
+    drawn = CliRunner().invoke(app, ["generate", "clip.wav", "--model", "my model", "--steps", "1", "--token", "label"])
+    assert drawn.exit_code == 0, drawn.output
+    refused = CliRunner().invoke(app, ["generate", "clip.wav", "--model", "my model", "--token", "learned"])
+    assert refused.exit_code == 2 and "no audio_embedder" in refused.stderr
+
+
+def test_the_card_names_the_parts_and_no_place(bases, embedders, tmp_path):
+    assemble(bases["sd1"], f"beats:{BEATS}", embedders["sd1"], tmp_path / "model")
+    card = (tmp_path / "model/README.md").read_text()
+    assert "| audio_encoder | beats:beats_tiny.pt |" in card and "| base | sd1 |" in card and "licence" in card
+    for file in (tmp_path / "model").rglob("*.json"):
+        assert str(tmp_path) not in card + file.read_text(), file
+
+
+def test_half_precision_halves_what_draws_and_leaves_the_ears(bases, embedders, tmp_path):
+    whole = assemble(bases["sd1"], f"beats:{BEATS}", embedders["sd1"], tmp_path / "whole").parts
+    half = assemble(bases["sd1"], f"beats:{BEATS}", embedders["sd1"], tmp_path / "half", dtype="float16").parts
+    for name, factor in {"unet": 0.5, "vae": 0.5, "text_encoder": 0.5, "audio_encoder": 1, "audio_embedder": 1}.items():
+        assert half[name][1] / whole[name][1] == pytest.approx(factor, abs=0.12), name
+    assert np.isfinite(draw(loaded(tmp_path / "half"))).all()
+
+
+def test_half_precision_files_are_read_by_their_names(embedders, tmp_path):
+    pipe = debug_pipeline(kind="sd1").to(dtype=torch.float16)
+    AudioTokenPipeline(
+        **{name: part for name, part in pipe.components.items() if not name.startswith("audio")}
+    ).save_pretrained(tmp_path / "base", variant="fp16")
+    made = assemble(tmp_path / "base", f"beats:{BEATS}", embedders["sd1"], tmp_path / "model")
+    assert "unet" in made.parts and loaded(tmp_path / "model").unet.dtype == torch.float32
+
+
+def test_other_ears_take_the_place_of_a_model_s_own(tmp_path):
+    debug_pipeline(kind="sd1").save_pretrained(tmp_path / "hearing")
+    assemble(tmp_path / "hearing", "mini", None, tmp_path / "model")
+    model = loaded(tmp_path / "model")
+    assert model.audio_encoder.labels == load_encoder("mini").labels and model.audio_embedder is None
+    assert model.config.default_steps == 4  # what it was tuned for stays
+
+
+def test_the_published_embedder_and_layers(tmp_path):
+    embedder = load_embedder(EMBEDDER)
+    inputs, outputs = embedder.config["input_size"], embedder.config["output_size"]
+    assert torch.equal(embedder.output.weight, AudioEmbedder.from_checkpoint(EMBEDDER).output.weight)
+    assert load_encoder(f"beats:{BEATS}", (12, 4)).width == 2 * 48
+    assert (inputs, outputs) == tuple(reversed(embedder.output.weight.shape))
+
+
+def test_mini_ears_and_names_for_beats(names):
+    assert "dog" in load_encoder("mini").labels
+    assert load_encoder(f"beats:{BEATS}", labels=names).labels[0] == "Speech"
+
+
+def run_folder(folder: Path, kind: str = "sd1") -> Path:
+    """What a training run leaves."""
+    debug_embedder(BEATs.from_checkpoint(BEATS), seed=3, width=sum(WIDTHS[kind])).save_pretrained(folder / "embedder")
+    (folder / "settings.json").write_text("{}")
+    return folder
+
+
+def test_a_training_run_with_its_lora_layers(bases, tmp_path):
+    from diffusers import StableDiffusionPipeline
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+    run, unet = run_folder(tmp_path / "run"), debug_pipeline(kind="sd1").unet
+    unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
+    StableDiffusionPipeline.save_lora_weights(run / "lora", unet_lora_layers=get_peft_model_state_dict(unet))
+    plain = assemble(
+        bases["sd1"], f"beats:{BEATS}", shutil.copytree(run / "embedder", tmp_path / "e"), tmp_path / "plain"
+    )
+    assemble(bases["sd1"], f"beats:{BEATS}", run, tmp_path / "model")
+    beside, melted = loaded(plain.folder), loaded(tmp_path / "model")
+    without = draw(beside)
+    beside.load_lora_weights(run / "lora")
+    np.testing.assert_allclose(draw(melted), draw(beside), atol=1e-4)
+    assert np.abs(draw(melted) - without).mean() > 1e-3
+    assert not any("lora" in name for name in melted.unet.state_dict())
+    assert lora_beside(run / "embedder") == run / "lora" and lora_beside(tmp_path / "e") is None
+
+
+@pytest.mark.parametrize("tokens", [1, 2])
+def test_a_checkpoint_of_a_run_that_goes_on(tokens, tmp_path):
+    embedder = debug_embedder(debug_encoder(), tokens_per_clip=tokens)
+    means = [torch.full_like(weight, 0.25) for weight in embedder.parameters()]
+    state = {"step": 5, "embedder": embedder.state_dict(), "lora": {}, "optimizer": {}, "ema": None}
+    torch.save(state, tmp_path / "checkpoint.pt")
+    features = torch.randn(1, 5, embedder.config["input_size"])
+    assert torch.equal(load_embedder(tmp_path / "checkpoint.pt")(features), embedder.eval()(features))
+    torch.save(state | {"ema": {"shadow_params": means}}, tmp_path / "checkpoint.pt")
+    assert load_embedder(tmp_path / "checkpoint.pt").output.weight.unique().tolist() == [0.25]
+
+
+# what does not fit, and what is no part at all
+
+
+def refused(*arguments) -> str:
+    result = CliRunner().invoke(app, ["assemble", *map(str, arguments)])
+    assert result.exit_code == 2 and result.stdout == "", (result.output, result.exception)
+    assert result.stderr.count("\n") == 1 and result.stderr.strip().endswith("."), result.stderr
+    return result.stderr
+
+
+@pytest.fixture
+def no_loading(monkeypatch):
+    """Refused before anything big is loaded."""
+    monkeypatch.setattr(assemble_module, "load_base", None)
+
+
+def test_widths_that_do_not_fit_are_named(bases, embedders, tmp_path, no_loading):
+    command = ("--base", bases["sd2"], "--encoder", f"beats:{BEATS}", "-o", tmp_path / "model")
+    said = refused(*command, "--embedder", embedders["sd1"])
+    assert "gives tokens 32 wide" in said and "are 40 wide" in said
+    said = refused(*command, "--embedder", embedders["sd2"], "--layers", "4,8")
+    assert "takes features 144 wide" in said and "gives 96" in said
+    assert "layers 1 to 12" in refused(*command, "--layers", "0,13")
+    assert "names no sound that can be drawn" in refused(*command)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"--base": "no/such/folder"}, "no such folder"),
+        ({"--base": "no.safetensors"}, "no such file"),
+        ({"--base": "some/model"}, "hub cannot be reached"),
+        ({"--base": str(EMBEDDER)}, "got the suffix '.bin'"),
+        ({"--encoder": "wav2vec:x"}, "want beats:FILE"),
+        ({"--encoder": "beats:"}, "want beats:FILE"),
+        ({"--encoder": "beats:no.pt"}, "no such file"),
+        ({"--encoder": f"beats:{EMBEDDER}"}, "no `cfg`"),
+        ({"--encoder": "ast:/no/such/folder"}, "Cannot load /no/such/folder"),
+        ({"--encoder": "clap:/no/such/folder"}, "Cannot load /no/such/folder"),
+        ({"--encoder": "mini", "--layers": "4"}, "mini has no layers"),
+        ({"--encoder": "mini", "--labels": "x"}, "mini has names of its own"),
+        ({"--labels": "no.txt"}, "Cannot read no.txt"),
+        ({"--layers": "four"}, "want numbers such as 4,8,12"),
+        ({"--embedder": "no.bin"}, "no such file"),
+        ({"--embedder": str(BEATS)}, "no state dict"),
+        ({"--embedder": str(REFERENCE)}, "holds no embedder"),
+        ({"--dtype": "int8"}, "want one of float32, float16"),
+        ({"--output": str(REFERENCE)}, "something else than an assembled model"),
+        ({"--output": str(BEATS)}, "is a file"),
+    ],
+)
+def test_what_is_no_part_is_one_sentence(options, words, bases, tmp_path, monkeypatch, no_loading):
+    monkeypatch.chdir(tmp_path)
+    options = {"--base": str(bases["sd1"]), "--encoder": f"beats:{BEATS}"} | options
+    assert words in refused(*(each for pair in options.items() for each in pair))
+    assert os.listdir(tmp_path) == []
+
+
+def _index(folder: Path, **values) -> None:
+    file = folder / "model_index.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def _unet(folder: Path, **values) -> None:
+    file = folder / "unet/config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda folder: _index(folder, _class_name="FluxPipeline"), "it is a FluxPipeline"),
+        (lambda folder: _index(folder, vae=["antigravity", "fly"]), "foreign library antigravity"),
+        (lambda folder: _unet(folder, in_channels=9), "takes 9 channels and gives 4"),
+        (lambda folder: shutil.rmtree(folder / "text_encoder"), "holds no text_encoder/config.json"),
+        (lambda folder: (folder / "model_index.json").write_text("{"), "cannot be read"),
+    ],
+)
+def test_a_base_of_another_kind_is_refused_by_name(damage, words, bases, tmp_path):
+    folder = shutil.copytree(bases["sd1"], tmp_path / "base")
+    damage(folder)
+    with pytest.raises(CheckpointError, match=words):
+        look_at(folder)
+
+
+def test_single_files_that_are_no_whole_model(bases, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    file = write_single_file(debug_pipeline(kind="sd1"), "sd1", tmp_path / "model.safetensors")
+    weights = load_file(file)
+    save_file({k: v for k, v in weights.items() if "cond_stage" not in k}, tmp_path / "deaf.safetensors")
+    with pytest.raises(CheckpointError, match="lacks a UNet or text encoder"):
+        look_at(tmp_path / "deaf.safetensors")
+    (tmp_path / "cut.safetensors").write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match="damaged or cut off"):
+        look_at(tmp_path / "cut.safetensors")
+    gone = [name for name in weights if "output_blocks.0.0.in_layers.2" in name]
+    save_file({k: v for k, v in weights.items() if k not in gone}, tmp_path / "hole.safetensors")
+    with pytest.raises(CheckpointError, match="some of its weights are missing"):
+        assemble(tmp_path / "hole.safetensors", "mini", None, tmp_path / "model", base_config=str(bases["sd1"]))
+    with pytest.raises(CheckpointError, match="does not describe"):
+        assemble(file, "mini", None, tmp_path / "model", base_config=str(bases["sd2"]))
+    with pytest.raises(CheckpointError, match="give --base-config FOLDER"):
+        assemble(file, "mini", None, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.system, ("touch evil",))
+
+
+def test_a_ckpt_runs_no_code(bases, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": {}, "callbacks": Evil()}, "model.ckpt")
+    with pytest.raises(CheckpointError, match="more than weights and plain values"):
+        assemble("model.ckpt", "mini", None, "out", base_config=str(bases["sd1"]))
+    assert os.listdir() == ["model.ckpt"]
+
+
+# whole or not at all
+
+
+def test_a_model_is_replaced_whole(bases, embedders, tmp_path):
+    target = tmp_path / "model"
+    assemble(bases["xl"], "mini", None, target)
+    (tmp_path / ".model.unfinished").mkdir()  # of a killed call
+    assemble(bases["sd1"], "mini", None, target)
+    assert not (target / "text_encoder_2").exists() and os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_full_disk_leaves_the_old_one(error, bases, tmp_path, monkeypatch):
+    target = tmp_path / "model"
+    assemble(bases["sd1"], "mini", None, target)
+    before = (target / "README.md").stat().st_mtime_ns
+
+    def stop(pipe, folder, **options):
+        Path(folder, "unet").mkdir(parents=True)
+        raise error
+
+    monkeypatch.setattr(AudioTokenPipeline, "save_pretrained", stop)
+    with pytest.raises((OptionError, KeyboardInterrupt)) as stopped:
+        assemble(bases["sd1"], "mini", None, target)
+    assert isinstance(error, KeyboardInterrupt) or "No space left" in str(stopped.value)
+    assert os.listdir(tmp_path) == ["model"] and (target / "README.md").stat().st_mtime_ns == before
+
+
+def test_too_little_room_is_said_before(bases, tmp_path, monkeypatch):
+    monkeypatch.setattr(assemble_module.shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(10, 9, 1))
+    with pytest.raises(OptionError, match=r"needs .* MB, .* MB are free"):
+        assemble(bases["sd1"], "mini", None, tmp_path / "model")
+    assert os.listdir(tmp_path) == []
