@@ -67,7 +67,7 @@ def prepare(
     size: int,
     seconds: float,
     dtype: str = "float16",
-    shard_size: int = 256,
+    shard_size: int = 128,
     copies: int = 1,
     augment: Augment | None = None,
     seed: int = 0,

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from audiotoken.data import DataError
@@ -20,11 +20,12 @@ def write_shard(file: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, A
     sums = {name: _sum(tensor) for name, tensor in tensors.items()}
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        save_file(dict(tensors), temporary, {"notes": json.dumps({**notes, "sums": sums})})
-        with temporary.open("rb+") as stream:
+        with temporary.open("wb") as stream:  # by ourselves: safetensors' own file is for one user's eyes only
+            stream.write(save(dict(tensors), {"notes": json.dumps({**notes, "sums": sums})}))
+            stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, file)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise cannot_write(file, error) from None
     finally:
         temporary.unlink(missing_ok=True)
@@ -69,9 +70,9 @@ def check_shard(file: Path) -> str | None:
     return f"{file.name} has changed {' and '.join(changed)}; delete it and prepare again." if changed else None
 
 
-def cannot_write(file: Path, error: Exception) -> DataError:
+def cannot_write(file: Path, error: OSError) -> DataError:
     return DataError(
-        f"Cannot write {file}: {getattr(error, 'strerror', None) or error}; "
+        f"Cannot write {file}: {error.strerror or error}; "
         "make room, or choose another folder, and run it again: it goes on where it stopped."
     )
 

@@ -31,7 +31,7 @@ def prepare(
     copies: int = 1,
     augment: Mapping[str, Any] | None = None,
     seed: int = 0,
-    shard_size: int = 256,
+    shard_size: int = 128,
     part: int = 0,
     parts: int = 1,
     workers: int | None = None,
@@ -90,22 +90,35 @@ def _check_numbers(size: int | None, seconds: float, workers: int | None) -> Non
 
 def say_progress() -> dict[str, Any]:
     """`on_plan` and `on_item` that say on stderr how big it will be, and each 10 s how far it is."""
-    first: list[tuple[float, int]] = []
-    last = [time.monotonic()]
+    said: list[tuple[float, int]] = []  # when, and how many were done
 
     def on_item(done: int, count: int) -> None:
-        first.extend([] if first else [(time.monotonic(), done)])
-        if time.monotonic() - last[0] > 10 or done == count:
-            last[0], (began, before) = time.monotonic(), first[0]
-            speed = (done - before) / max(last[0] - began, 1e-3)
+        now = time.monotonic()
+        if not said:
+            said.append((now, done))
+        elif now - said[-1][0] > 10 or done == count:
+            speed = (done - said[0][1]) / max(now - said[0][0], 1e-3)
+            said.append((now, done))
             print(f"{done} of {count}, {speed:.1f} a second", file=sys.stderr, flush=True)
 
     return {"on_plan": lambda plan: print(plan, file=sys.stderr, flush=True), "on_item": on_item}
 
 
+def make_source(node: Mapping[str, Any]) -> Any:
+    """What a file of configs/source describes; what goes wrong says so in its own words, not in Hydra's."""
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    if missing := [key for key, value in node.items() if value == "???"]:
+        raise OptionError(f"Got no {missing[0]} for the source, want one; say source.{missing[0]}=....")
+    try:
+        return instantiate(node)
+    except InstantiationException as error:
+        raise (error.__cause__ if isinstance(error.__cause__, ValueError) else error) from None
+
+
 def main() -> None:
     import hydra
-    from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
     @hydra.main(version_base=None, config_path="pkg://configs", config_name="prepare")
@@ -116,7 +129,7 @@ def main() -> None:
                     "Got no data or no output, want both; say source=pairs source.folder=DATA output=OUT."
                 )
             values: Any = OmegaConf.to_container(config, resolve=True)
-            source = instantiate(values.pop("source"))
+            source = make_source(values.pop("source"))
             print(prepare(source, **values, **say_progress()))
 
     run()

@@ -23,6 +23,7 @@ from audiotoken.examples import RawExamples
 from audiotoken.prepared import Prepared, prepare, say_size
 from audiotoken.prompt import tokenize_prompt
 from experiments.generate import OptionError
+from experiments.prepare import make_source
 from experiments.prepare import prepare as from_files
 
 PIPE = debug_pipeline()
@@ -195,6 +196,23 @@ def test_damaged_shards_are_named_together(tmp_path):
     assert Prepared(tmp_path).check() == {}
 
 
+def test_others_may_read_the_shards(tmp_path):
+    prepare_tiny(tmp_path, TinySource(2))
+    (tmp_path / "ours").touch()
+    assert len({file.stat().st_mode for file in tmp_path.iterdir()}) == 1
+
+
+def test_a_part_without_a_shard_has_nothing_to_do(tmp_path):
+    report = prepare_tiny(tmp_path, TinySource(4), part=5, parts=6)
+    assert (report.prepared, report.missing) == (0, 2)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"Cannot write .*file"):
+        prepare_tiny(tmp_path / "file", TinySource(2))
+
+
 def test_a_flipped_bit_is_found_by_check(tmp_path):
     prepare_tiny(tmp_path, TinySource(5))
     shard = tmp_path / "shard-00001.safetensors"
@@ -322,3 +340,11 @@ def test_from_files_by_the_config(tmp_path):
     for wrong in ({"augment": {"loud": 1}}, {"size": 31}, {"seconds": 0}, {"workers": 0}, {"precision": "int8"}):
         with pytest.raises(OptionError):
             from_files(**(config | wrong))
+
+
+def test_a_source_by_its_config_speaks_in_its_own_words(tmp_path):
+    node = {"_target_": "audiotoken.data.PairFolder", "folder": str(tmp_path / "nowhere")}
+    with pytest.raises(DataError, match=r"There is no folder .*nowhere"):
+        make_source(node)
+    with pytest.raises(OptionError, match=r"say source\.folder="):
+        make_source({**node, "folder": "???"})
