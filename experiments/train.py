@@ -81,7 +81,7 @@ def train(
         examples, batch, seed=run.seed, templates=wordings, rank=accelerator.process_index,
         processes=accelerator.num_processes,
     )  # fmt: skip
-    about = {"model": model, "data": str(data), "batch": batch, "templates": templates, "precision": precision}
+    about = {"model": model, "data": _describe(data), "batch": batch, "templates": templates, "precision": precision}
     with _records(out, accelerator, {**about, "settings": asdict(run)}, log) as record:
 
         def report(progress: "Progress") -> None:
@@ -118,6 +118,13 @@ def _examples(
     pixels = size or pipe.unet.config.sample_size * pipe.vae_scale_factor
     change = None if augment is None else Augment(**augment)
     return RawExamples(data, pipe, size=pixels, seconds=seconds, augment=change, seed=seed)
+
+
+def _describe(data: Any) -> str:
+    """The same for the same data, in every process."""
+    from audiotoken.manifest import describe_source
+
+    return str(data) if isinstance(data, str | os.PathLike) else describe_source(data)
 
 
 def _embedder(pipe: Any, examples: "Examples", wanted: Mapping[str, Any] | None, seed: int) -> Any:
@@ -208,15 +215,19 @@ def _sample(pipe: Any, examples: "Examples", count: int, out: Path, step: int, a
     some = examples.encoded(range(min(count, len(examples))))
     tokens = pipe.audio_embedder(some.features.to(pipe.unet.device).float())
     prompts = pipe.read([TEMPLATE] * len(tokens), tokens)
-    drawn = pipe(prompt_embeds=torch.cat([prompt.embeddings for prompt in prompts]), seed=0).images
+    read = {"prompt_embeds": torch.cat([prompt.embeddings for prompt in prompts])}
+    if prompts[0].pooled is not None:  # Stable Diffusion XL
+        read["pooled_prompt_embeds"] = torch.cat([prompt.pooled for prompt in prompts])
+    drawn = pipe(**read, seed=0).images
     mean = some.moments.chunk(2, dim=1)[0].to(pipe.vae.device, pipe.vae.dtype)
     true = pipe.image_processor.postprocess(pipe.vae.decode(mean).sample, output_type="pil")
     sheet = contact_sheet([*drawn, *true], columns=len(drawn))
     (out / "samples").mkdir(exist_ok=True)
     write_image(sheet, out / "samples" / f"step-{step:06d}.png")
-    if accelerator.trackers:
-        for tracker in accelerator.trackers:
-            tracker.log_images({"samples": np.asarray(sheet)[None]}, step=step)
+    for tracker in accelerator.trackers:
+        if hasattr(tracker, "log_images"):
+            order = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+            tracker.log_images({"samples": np.asarray(sheet)[None]}, step=step, **order)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
@@ -282,8 +293,8 @@ def options(config: Any) -> dict[str, Any]:
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    values = OmegaConf.to_container(config, resolve=True)
-    source = values.pop("source")
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    source = values.pop("source", None)
     if (values["data"] is None) == (source is None):
         raise OptionError(
             "Want either data=FOLDER, made by experiments.prepare, or source=pairs, esc, vggsound or web."

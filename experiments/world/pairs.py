@@ -1,0 +1,59 @@
+"""A small data set to train on, made of nothing: synthesised sounds, and pictures of them by the mini checkpoint.
+
+    python -m experiments.world.pairs --out pairs         # 8 pairs of each of 16 classes
+    python -m experiments.train recipe=mini source=pairs source.folder=pairs out=runs/pairs
+
+What it is for: the trainer can be tried, and tested, on data that means something, with no download. The pictures are
+drawn from words ("a photo of a dog"), so an embedder that learns from them learns what the words meant.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.world.things import HEARD
+
+RATE = 16_000
+SECONDS = 4.0
+
+
+def write_pairs(
+    pipe: Any, folder: Path, words: Sequence[str] = HEARD, each: int = 8, steps: int | None = None, seed: int = 0
+) -> None:
+    """`folder/word/word-0.wav` and `.png`, and so on; what is there already is kept."""
+    import soundfile
+
+    from experiments.generate import write_image
+    from experiments.world.measure import article
+    from experiments.world.sounds import synthesise
+
+    for word in words:
+        names = [folder / word / f"{word}-{i}" for i in range(each)]
+        if all(name.with_suffix(".png").exists() for name in names):
+            continue
+        prompt = f"a photo of {article(word)}"
+        images = pipe(prompt=prompt, num_images_per_prompt=each, num_inference_steps=steps, seed=seed).images
+        (folder / word).mkdir(parents=True, exist_ok=True)
+        for i, (name, image) in enumerate(zip(names, images, strict=True)):
+            sound = synthesise(word, RATE, SECONDS, 900_000 + seed + i)
+            soundfile.write(name.with_suffix(".wav"), sound, RATE, subtype="PCM_16")
+            write_image(image, name.with_suffix(".png"))  # last: it says that both are there
+
+
+def main() -> None:
+    from experiments.generate import load_parts
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("pairs"))
+    parser.add_argument("--each", type=int, default=8)
+    parser.add_argument("--words", nargs="+", default=list(HEARD), choices=HEARD)
+    args = parser.parse_args()
+    pipe = load_parts("mini")
+    for word in args.words:
+        write_pairs(pipe, args.out, [word], args.each)
+        print(f"{args.out / word}: {args.each} pairs", flush=True)
+
+
+if __name__ == "__main__":
+    main()

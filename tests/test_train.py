@@ -1,0 +1,220 @@
+"""experiments.train from its config to its files, on tiny parts; and on the mini world, where it means something."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from audiotoken.debug import debug_pipeline
+from audiotoken.embedder import AudioEmbedder
+from audiotoken.pipeline import AudioTokenPipeline
+from experiments.generate import OptionError
+from experiments.train import options, train
+
+SETTINGS = {"steps": 4, "learning_rate": 1e-3, "save_every": 2}
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """A tiny model, and a folder of pairs of three classes."""
+    folder = tmp_path_factory.mktemp("train")
+    debug_pipeline().save_pretrained(folder / "model")
+    rng = np.random.default_rng(0)
+    for i, label in enumerate(("dog", "bell", "rain") * 2):
+        (folder / "pairs" / label).mkdir(parents=True, exist_ok=True)
+        tone = np.sin(np.arange(16_000) * (0.05 + 0.1 * (i % 3))) * 0.3 + 0.01 * rng.standard_normal(16_000)
+        soundfile.write(folder / "pairs" / label / f"{i}.wav", tone, 16_000)
+        pixels = rng.integers(0, 255, (40, 50, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "pairs" / label / f"{i}.png")
+    return folder
+
+
+def composed(*overrides: str):
+    from hydra import compose, initialize_config_module
+
+    with initialize_config_module("configs", version_base=None):
+        return compose("train", list(overrides))
+
+
+def run(places, out: Path, *overrides: str, data: str = "") -> Path:
+    raw = ("source=pairs", f"source.folder={places / 'pairs'}")
+    config = composed(
+        *([data] if data else raw), f"model={places / 'model'}", f"out={out}", "size=32",
+        "seconds=1", "batch=2", "device=cpu", "log=null",
+        *(f"settings.{key}={value}" for key, value in SETTINGS.items()), *overrides,
+    )  # fmt: skip
+    return train(**options(config))
+
+
+def test_from_the_config_to_the_files(places, tmp_path):
+    folder = run(places, tmp_path, "sample_every=2", "log=tensorboard", "settings.lora=2", "templates=varied")
+    assert folder == tmp_path / "embedder"
+    embedder = AudioEmbedder.from_pretrained(folder)
+    assert not torch.equal(embedder.output.weight, debug_pipeline().audio_embedder.output.weight)
+    rows = list(csv.DictReader((tmp_path / "losses.csv").open()))
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
+    for row in rows:
+        parts = float(row["diffusion"]) + 0.01 * float(row["classification"]) + 0.01 * float(row["token_l1"])
+        assert float(row["total"]) == pytest.approx(parts, rel=1e-4)
+    assert json.loads((tmp_path / "settings.json").read_text())["settings"]["lora"] == 2
+    for path in (tmp_path / "losses.png", *(tmp_path / "samples" / f"step-00000{i}.png" for i in (2, 4))):
+        assert np.asarray(Image.open(path)).std() > 1
+    assert list((tmp_path / "log").rglob("events.out.tfevents*"))
+    pipe = AudioTokenPipeline.from_pretrained(places / "model", audio_embedder=embedder)
+    pipe.load_lora_weights(tmp_path / "lora")
+    assert pipe(next((places / "pairs").rglob("*.wav"))).images[0].size == (32, 32)
+
+
+def test_recipes_differ_where_they_say():
+    paper, published = (composed(f"recipe={name}", "out=x", "data=y") for name in ("paper", "published"))
+    assert paper.settings.weights.classification == 0.01 and published.settings.weights.classification == 0
+    assert (paper.batch, published.batch) == (8, 4)
+    assert paper.settings.learning_rate == 8e-5 and published.settings.learning_rate == 4e-5
+    assert paper.settings.weights.token_l1 == published.settings.weights.token_l1 == 0.01
+    assert composed("recipe=mini", "out=x").settings.steps == 200
+
+
+def test_every_setting_of_the_recipe_is_one(places):
+    from dataclasses import fields
+
+    from audiotoken.training import LossWeights, Settings
+
+    settings = composed("out=x").settings
+    defaults = Settings(steps=60_000)
+    assert set(settings) == {field.name for field in fields(Settings)}
+    assert set(settings.weights) == {field.name for field in fields(LossWeights)}
+    assert all(settings[name] == getattr(defaults, name) for name in settings if name not in ("weights", "steps"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "match"),
+    [
+        (["precision=int4"], "want one of no, bf16, fp16"),
+        (["templates=funny"], "want one of paper, varied"),
+        (["batch=0"], "want 1 or more"),
+        (["log=nothing"], "no tracker nothing"),
+        (["+settings.stepz=3"], "stepz"),
+        (["settings.schedule=never"], "want one of constant"),
+        (["data=somewhere"], "either data=FOLDER"),
+        (["embedder.pooling=sum"], "want one of attentive"),
+    ],
+)
+def test_a_bad_option_is_a_sentence(places, tmp_path, overrides, match):
+    with pytest.raises(ValueError, match=match):
+        run(places, tmp_path / "run", *overrides)
+
+
+def test_the_models_own_embedder_goes_on_if_asked(places, tmp_path):
+    run(places, tmp_path, "embedder=null", "settings.steps=1", "settings.learning_rate=0")
+    kept = AudioEmbedder.from_pretrained(tmp_path / "embedder").state_dict()
+    for name, weight in debug_pipeline().audio_embedder.state_dict().items():
+        assert torch.equal(kept[name], weight)
+
+
+def test_a_broken_pair_is_named_and_does_not_stop_the_run(places, tmp_path):
+    import shutil
+
+    shutil.copytree(places / "pairs", tmp_path / "pairs")
+    (tmp_path / "pairs" / "dog" / "0.wav").write_bytes(b"no sound at all")
+    run(places, tmp_path / "run", f"source.folder={tmp_path / 'pairs'}", "batch=6")
+    rows = list(csv.DictReader((tmp_path / "run" / "skipped.csv").open()))
+    assert [row["key"] for row in rows] == ["dog--0"] and "0.wav" in rows[0]["why"]
+
+
+def test_prepared_is_raw(places, tmp_path):
+    """The same losses, step by step, from shards and from the files themselves."""
+    from audiotoken.data import PairFolder
+    from audiotoken.prepared import prepare
+
+    pipe = AudioTokenPipeline.from_pretrained(places / "model")
+    prepare(PairFolder(places / "pairs"), pipe, tmp_path / "shards", size=32, seconds=1, dtype="float32")
+    run(places, tmp_path / "raw")
+    run(places, tmp_path / "cached", data=f"data={tmp_path / 'shards'}")
+    raw, cached = (list(csv.DictReader((tmp_path / name / "losses.csv").open())) for name in ("raw", "cached"))
+    for one, other in zip(raw, cached, strict=True):
+        assert {**one, "images_per_second": 0} == {**other, "images_per_second": 0}
+    ours, theirs = (load_file(next((tmp_path / name / "embedder").glob("*.safetensors"))) for name in ("raw", "cached"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.slow
+def test_the_command_killed_and_given_again(places, tmp_path):
+    """SIGKILL of the real thing; then the same command ends where an uninterrupted run does."""
+    settings = {**SETTINGS, "steps": 40, "save_every": 3}
+    command = [
+        sys.executable, "-m", "experiments.train", "source=pairs", f"source.folder={places / 'pairs'}", "size=32",
+        f"model={places / 'model'}", "seconds=1", "batch=2", "device=cpu", "log=null",
+        *(f"settings.{key}={value}" for key, value in settings.items()),
+    ]  # fmt: skip
+    child = subprocess.Popen([*command, f"out={tmp_path / 'run'}"], stderr=subprocess.DEVNULL)
+    while not (tmp_path / "run" / "checkpoint.pt").exists():
+        assert child.poll() is None
+        time.sleep(0.02)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert not (tmp_path / "run" / "embedder").exists()
+    whole = run(places, tmp_path / "whole", "settings.steps=40", "settings.save_every=3")
+    again = subprocess.run([*command, f"out={tmp_path / 'run'}"], capture_output=True, text=True)
+    assert again.returncode == 0 and "embedder" in again.stdout, again.stderr
+    ours, theirs = (load_file(next(folder.glob("*.safetensors"))) for folder in (whole, tmp_path / "run" / "embedder"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.slow
+def test_200_steps_on_the_mini_world(tmp_path):
+    """The loss falls, and the token of a clip it never heard comes nearer to its own word than to any other."""
+    from audiotoken.data import PairFolder
+    from audiotoken.prepared import prepare
+    from experiments.generate import load_parts
+    from experiments.world.pairs import write_pairs
+    from experiments.world.sounds import synthesise
+
+    words = ("dog", "frog", "bell", "clock")
+    pipe = load_parts("mini", "cpu")
+    write_pairs(pipe, tmp_path / "pairs", words, each=4, steps=8)
+    names = pipe.label_embeddings(words)
+    unheard = [synthesise(word, 16_000, 4.0, 77) for word in words]
+
+    def nearness(embedder) -> torch.Tensor:
+        """(clips, words) cosines."""
+        pipe.audio_embedder = embedder.eval()
+        tokens = pipe.audio_tokens(unheard, 16_000)[:, 0]
+        return torch.nn.functional.cosine_similarity(tokens[:, None], names[None], dim=-1)
+
+    torch.manual_seed(0)
+    before = nearness(AudioEmbedder(pipe.audio_encoder.width, pipe.token_width))
+    prepare(PairFolder(tmp_path / "pairs"), pipe, tmp_path / "shards", size=128, seconds=4)
+    config = composed(
+        "recipe=mini", f"data={tmp_path / 'shards'}", f"out={tmp_path / 'run'}", "batch=4", "device=cpu", "log=null", "sample_every=0", "settings.weights.classification=0.1",
+    )  # fmt: skip
+    folder = train(**options(config))
+    after = nearness(AudioEmbedder.from_pretrained(folder))
+    assert after.argmax(dim=1).tolist() == [0, 1, 2, 3]
+    assert (after.diagonal() > before.diagonal() + 0.2).all(), (before, after)
+    rows = list(csv.DictReader((tmp_path / "run" / "losses.csv").open()))
+    first, last = (np.mean([float(row["total"]) for row in part]) for part in (rows[:40], rows[-40:]))
+    assert len(rows) == 200 and last < 0.9 * first, (first, last)
+
+
+def test_refuses_a_model_of_other_features(places, tmp_path):
+    class Examples:
+        def encoded(self, indices):
+            from audiotoken.examples import Encoded
+
+            return Encoded(torch.zeros(1, 16, 4, 4), torch.zeros(1, 3, 7), torch.zeros(1, dtype=torch.int64))
+
+    from experiments.train import _embedder
+
+    with pytest.raises(OptionError, match="24 wide, the data has 7"):
+        _embedder(debug_pipeline(), Examples(), None, 0)
