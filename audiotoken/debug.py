@@ -79,9 +79,9 @@ def debug_text_encoder(tokenizer: Any, seed: int = 0, width: int = WIDTH, projec
     return _seeded(seed, partial(CLIPTextModelWithProjection if projects else CLIPTextModel, config)).eval()
 
 
-def debug_encoder(seed: int = 0) -> MiniEncoder:
-    """Three classes, 24 features per 0.16 s."""
-    build = partial(MiniEncoder, labels=("dog", "bell", "rain"), width=24, mels=32, channels=(4, 4, 8, 8, 8))
+def debug_encoder(seed: int = 0, width: int = 24) -> MiniEncoder:
+    """Three classes, `width` features per 0.16 s."""
+    build = partial(MiniEncoder, labels=("dog", "bell", "rain"), width=width, mels=32, channels=(4, 4, 8, 8, 8))
     return _sharpened(_seeded(seed, build), ("trunk", "project", "head"), 2.0)
 
 

@@ -256,6 +256,23 @@ def test_what_cannot_be_done_is_said(pipe):
         pipe([], rate=RATE)
     with pytest.raises(PromptError, match="empty list of texts"):
         pipe(prompt=[])
+    with pytest.raises(PromptError, match="Got token='spoken', want one of learned, label"):
+        draw(pipe, token="spoken")
+    with pytest.raises(PromptError, match=r"Got '\(<audio>:loud\)' in the prompt"):
+        draw(pipe, prompt="a (<audio>:loud)", token="label")
+
+
+def test_labels_need_an_encoder_with_names(fresh):
+    fresh.audio_encoder.register_to_config(labels=())
+    assert fresh.hear(HIGH, RATE) == [] and np.isfinite(draw(fresh)).all()
+    with pytest.raises(CheckpointError, match="audio encoder has no class names"):
+        draw(fresh, token="label")
+
+
+def test_labels_may_name_nothing_to_draw(fresh):
+    fresh.audio_encoder.register_to_config(labels=("Echo", "Silence", "Reverberation"))
+    with pytest.raises(PromptError, match="none of the encoder's 3 labels names something that can be drawn"):
+        draw(fresh, token="label")
 
 
 def _no_index(folder):

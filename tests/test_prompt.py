@@ -10,6 +10,7 @@ from audiotoken.prompt import (
     encode_prompt,
     encode_prompts,
     inject,
+    sound_weights,
     tokenize_prompt,
     word_positions,
 )
@@ -134,3 +135,38 @@ def test_neither_a_sound_nor_the_padding_is_a_word(tokenizer):
     for word in (f"{first}b", "!"):  # "!" is what SD 2 pads with
         with pytest.raises(PromptError, match="does not say"):
             word_positions("<audio>b", word, tokenizer)
+
+
+def test_weights_are_read_where_they_are_written():
+    assert sound_weights("a (<audio>:1.3), <audio> (loud:2) and ( <audio> : .5 ) (<audio>)") == [1.3, 1, 0.5, 1]
+    assert sound_weights("a (dog:1.3)") == []
+
+
+@pytest.mark.parametrize("weight", ["", "loud", "-1", "10.5", "nan", "inf", "1,3", "1.3x", "1:2"])
+def test_what_is_no_weight_is_refused(weight, tokenizer, text_encoder, sounds):
+    with pytest.raises(PromptError, match=r"^Got '\(<audio>:.*' in the prompt, want a weight from 0 to 10 in it"):
+        encode_prompt(f"a (<audio>:{weight}) here", sounds[:1], tokenizer, text_encoder)
+
+
+def test_a_weight_without_its_end_is_refused(tokenizer, text_encoder, sounds):
+    with pytest.raises(PromptError, match=r"Got '\(<audio>:1.3' in the prompt"):
+        encode_prompt("a (<audio>:1.3", sounds[:1], tokenizer, text_encoder)
+
+
+def test_a_weight_is_no_word_of_the_prompt(tokenizer, text_encoder, sounds):
+    weighed, plain = "photo (<audio>:2) photo k", "photo <audio> photo k"
+    assert tokenize_prompt(weighed, tokenizer) == tokenize_prompt(plain, tokenizer)
+    assert word_positions(weighed, "k", tokenizer) == (4,)
+    heavy, light = (encode_prompt(text, sounds[:1], tokenizer, text_encoder) for text in (weighed, plain))
+    empty = encode_prompt("", [], tokenizer, text_encoder).embeddings
+    expected = light.embeddings.clone()
+    expected[:, 2] = empty[:, 2] + 2 * (light.embeddings - empty)[:, 2]
+    torch.testing.assert_close(heavy.embeddings, expected)
+
+
+def test_gradients_pass_a_weight(tokenizer, text_encoder, sounds):
+    sounds.requires_grad_(True)
+    for weight, reached in (("0", False), ("2", True)):
+        prompt = encode_prompt(f"(<audio>:{weight})", sounds[:1], tokenizer, text_encoder)
+        (gradient,) = torch.autograd.grad(prompt.embeddings[0, 1].square().sum(), sounds)
+        assert (gradient[0].abs().sum() > 0) == reached
