@@ -21,7 +21,8 @@ Members = dict[str, tuple[int, int]]  # suffix, such as ".wav" -> (offset, bytes
 VERSION = 1
 LABELS = (".json", ".cls", ".txt")  # the first that is there names the class
 MAX_LABEL = 1 << 16  # bytes
-MARK = bytes(tarfile.BLOCKSIZE)  # a tar file ends with blocks of zeros
+BLOCK = tarfile.BLOCKSIZE
+MARK = bytes(BLOCK)  # a tar file ends with blocks of zeros
 
 
 @dataclass(frozen=True)
@@ -92,17 +93,27 @@ def _members(file: BinaryIO, size: int, place: str, broken: list[tuple[str, str]
         broken.append((place, f"it is {kind} get it again ({error})."))
         return
     file.seek(end)  # tarfile takes a damaged header for the end
-    block = file.read(len(MARK))
+    block = file.read(BLOCK)
     if block != MARK:
         what = "damaged" if block else "has no end mark, so it may be cut off,"
         broken.append((place, f"it {'is ' if block else ''}{what} after {last}; get it again."))
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """`dir.v1/Clip.left.WAV` -> (`dir.v1/Clip`, `.left.wav`): at the first dot of the last part."""
-    folder, slash, last = name.rpartition("/")
+    """`dir.v1/Clip.left.WAV` -> (`dir.v1/Clip`, `.left.wav`): at the first dot of the last part, without `./`."""
+    folder, slash, last = name.removeprefix("./").rpartition("/")
     stem, dot, suffix = last.partition(".") if not last.startswith(".") else (last, "", "")
     return folder + slash + stem, (dot + suffix).lower()
+
+
+def is_header_of(block: bytes, name: str, size: int) -> bool:
+    """Is this the header of that member? Long names and those that are not ASCII stand elsewhere, if at all."""
+    try:
+        member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.TarError:
+        return False
+    plain = name.isascii() and len(name) < 100
+    return member.size == size and (not plain or split_name(member.name) == split_name(name))
 
 
 def printable(name: str) -> str:

@@ -23,7 +23,7 @@ from audiotoken.audio_file import AudioError, read_stream
 from audiotoken.data import PICTURES, SOUNDS, DataError, Example, files_of, safe_keys
 from audiotoken.image_file import decode_image
 from audiotoken.remote import Fetched, is_url
-from audiotoken.tar_index import Members, ShardIndex, index_of, printable
+from audiotoken.tar_index import BLOCK, Members, ShardIndex, index_of, is_header_of, printable
 from audiotoken.video_file import middle, read_frame, read_sound
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov")
@@ -87,7 +87,7 @@ class WebShards:
         shard = self._shards[number]
         shown, members = f"{shard.place}: {printable(name)}", shard.samples[name]
         try:
-            files = {suffix: self._member(number, members[suffix]) for suffix in _used(members)}
+            files = {suffix: self._member(number, name, suffix) for suffix in _used(members)}
             sound, picture, video = (_first(files, kinds) for kinds in (SOUNDS, PICTURES, VIDEOS))
             if sound:
                 samples, rate = read_stream(files[sound], MAX_SECONDS)
@@ -99,19 +99,20 @@ class WebShards:
         recording, rate = finished(samples, rate, None, shown)
         return Example(self.key(i), self.label(i), recording, rate, image)
 
-    def _member(self, number: int, part: tuple[int, int]) -> BytesIO:
-        """Read from its place in the shard."""
-        offset, size = part
+    def _member(self, number: int, name: str, suffix: str) -> BytesIO:
+        """Read from its place in the shard, where its header must still stand before it."""
+        shard = self._shards[number]
+        offset, size = shard.samples[name][suffix]
         if size > MAX_BYTES:
-            raise DataError(f"it has {size} bytes, want at most {MAX_BYTES}; cut it.")
+            raise DataError(f"its {suffix} has {size} bytes, want at most {MAX_BYTES}; cut it.")
         try:
             with self._fetched.open(self._places[number]) as file:
                 whole = file.seek(0, os.SEEK_END)
-                file.seek(offset)
-                content = file.read(size)
+                file.seek(max(0, offset - BLOCK))
+                header, content = file.read(BLOCK), file.read(size)
         except OSError as error:
             raise DataError(f"{error.strerror or error}; check the file and the disk.") from None
-        if whole != self._shards[number].size or len(content) != size:
+        if whole != shard.size or len(content) != size or not is_header_of(header, name + suffix, size):
             raise DataError("the shard has changed since it was indexed; delete the index and start again.")
         return BytesIO(content)
 
