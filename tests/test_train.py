@@ -196,7 +196,8 @@ def test_200_steps_on_the_mini_world(tmp_path):
     before = nearness(AudioEmbedder(pipe.audio_encoder.width, pipe.token_width))
     prepare(PairFolder(tmp_path / "pairs"), pipe, tmp_path / "shards", size=128, seconds=4)
     config = composed(
-        "recipe=mini", f"data={tmp_path / 'shards'}", f"out={tmp_path / 'run'}", "batch=4", "device=cpu", "log=null", "sample_every=0", "settings.weights.classification=0.1",
+        "recipe=mini", f"data={tmp_path / 'shards'}", f"out={tmp_path / 'run'}", "batch=4", "device=cpu", "log=null",
+        "sample_every=0", "settings.weights.classification=0.1",
     )  # fmt: skip
     folder = train(**options(config))
     after = nearness(AudioEmbedder.from_pretrained(folder))
