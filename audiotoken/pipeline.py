@@ -20,8 +20,6 @@ from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from audiotoken.ears import EARS, Audio, Ears, check_fit, float32_ears
-from audiotoken.ears import HEARD as HEARD
-from audiotoken.ears import say_heard as say_heard
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.labels import with_articles, with_words

@@ -37,7 +37,7 @@ def overview(results: list, path: Path) -> None:
     from matplotlib.figure import Figure
 
     from audiotoken.audio import to_mono
-    from audiotoken.pipeline import say_heard
+    from audiotoken.ears import say_heard
     from experiments.report import spectrogram
 
     figure = Figure(figsize=(2 * len(results), 3.6), dpi=128, facecolor="white")
@@ -61,7 +61,7 @@ def main() -> None:
     clips = write_clips(out)
 
     from audiotoken.audio import load_audio
-    from audiotoken.pipeline import say_heard
+    from audiotoken.ears import say_heard
     from experiments.generate import load_parts, write
     from experiments.pipeline import sound_to_image
 

@@ -103,7 +103,7 @@ def hush() -> None:
 
 def say_written(result: "Result", output: str | os.PathLike, report: bool) -> str:
     """What a command says when it is done: what was heard, and where the files are."""
-    from audiotoken.pipeline import say_heard
+    from audiotoken.ears import say_heard
 
     files = files_of(output, len(result.images), report)
     lines = [f"heard  {say_heard(result.heard)}"]

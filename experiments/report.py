@@ -26,7 +26,7 @@ SHORTEST = 8  # frames; less has no spectrum to speak of
 
 def draw_report(result: "Result") -> Image.Image:
     """Spectrogram and scores on the left, the pictures on the right, prompt and seed above."""
-    from audiotoken.pipeline import say_heard
+    from audiotoken.ears import say_heard
 
     figure = Figure(figsize=(12, 6.2), dpi=120, facecolor="white")
     halves = figure.add_gridspec(1, 2, width_ratios=(6.2, 5), left=LEFT, right=0.98, top=0.82, bottom=0.09)
@@ -89,7 +89,7 @@ def _spectrogram(axes: Axes, recording: np.ndarray, rate: int) -> None:
 
 def _bars(axes: Axes, heard: list[tuple[str, float]]) -> None:
     """The best labels with their scores; those at or above one half count as heard."""
-    from audiotoken.pipeline import HEARD
+    from audiotoken.ears import HEARD
 
     top = heard[:SHOWN]
     places = range(len(top))

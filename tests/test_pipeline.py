@@ -13,7 +13,8 @@ from peft import LoraConfig, get_peft_model_state_dict
 from audiotoken.audio import AudioError
 from audiotoken.checkpoint import CheckpointError
 from audiotoken.debug import WIDTH, debug_pipeline
-from audiotoken.pipeline import AudioTokenPipeline, say_heard
+from audiotoken.ears import say_heard
+from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.prompt import PromptError
 
 RATE = 16_000
