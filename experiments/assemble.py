@@ -16,7 +16,7 @@ from typing import Any
 from audiotoken.checkpoint import CheckpointError
 from experiments.base import Base, load_base, look_at
 from experiments.generate import OptionError, hush, no_place
-from experiments.parts import load_embedder, load_encoder, lora_beside
+from experiments.parts import load_embedder, load_encoder, lora_beside, own_encoder
 
 DTYPES = ("float32", "float16")
 SPARE = 16 * 2**20  # bytes, for what is no weight
@@ -43,7 +43,7 @@ class Assembled:
 
 def assemble(
     base: str | os.PathLike,
-    encoder: str,
+    encoder: str | None = None,
     embedder: str | os.PathLike | None = None,
     output: str | os.PathLike = "model",
     *,
@@ -57,7 +57,8 @@ def assemble(
 
     base: a folder in the diffusers layout, a hub id, or one file, for which `base_config` (a folder or hub id; the json
         and txt files are enough) says how it is built; without it diffusers asks the hub.
-    encoder, layers, labels: see `parts.load_encoder`. embedder: see `parts.load_embedder`; None for label tokens only.
+    encoder, layers, labels: see `parts.load_encoder`; without an encoder the base's own, if it is a model that hears.
+    embedder: see `parts.load_embedder`; None for label tokens only.
     lora: a folder of LoRA layers of the UNet, melted into it; a training run's own by default.
     dtype: of what draws, as it is written; the audio parts stay in float32.
 
@@ -71,8 +72,8 @@ def assemble(
     seen = look_at(base)
     words = None if embedder is None else load_embedder(embedder)
     _check_tokens(seen, words)
-    ears = load_encoder(encoder, layers, labels)
-    _check_features(encoder, ears, words)
+    ears = own_encoder(seen.where, layers, labels) if encoder is None else load_encoder(encoder, layers, labels)
+    _check_features(encoder or f"the encoder of {base}", ears, words)
 
     import torch
 
@@ -81,7 +82,7 @@ def assemble(
     if layers_of_run is not None:
         _melt(pipe, layers_of_run)
     _check_room(pipe, output)
-    sources = {"base": str(base), "audio_encoder": encoder, "audio_embedder": str(embedder or "")}
+    sources = {"base": str(base), "audio_encoder": encoder or str(base), "audio_embedder": str(embedder or "")}
     _write(pipe, output, _card(pipe, seen, sources, layers_of_run))
     return Assembled(output, seen.family, _parts(pipe, output), _prediction(pipe), words is not None)
 

@@ -56,6 +56,11 @@ def look_at(where: str | os.PathLike) -> Base:
     path = Path(where).expanduser()
     if path.is_file() or path.suffix.lower() in (*SINGLE, ".pt", ".bin", ".pth"):
         return _look_at_file(path)
+    if str(where) == "mini":
+        from audiotoken.loading import find_model
+
+        where = find_model("mini")
+        path = Path(where)
     index = read_json(where, "model_index.json")
     family = FAMILIES.get(str(index.get("_class_name")))
     if family is None:

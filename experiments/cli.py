@@ -7,8 +7,6 @@ Heavy imports happen inside the commands, so that `audiotoken --help` answers at
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +15,9 @@ import typer
 
 from experiments.generate import DTYPES, OptionError, errors_as_sentences, say_written
 from experiments.generate import generate as generate_pictures
+from experiments.terminal import composed, made, progress, require
+
+KEYS = "What the options below leave out, as in configs/{}.yaml."
 
 # plain help, without rich: that alone would take half of the second in which `--help` answers
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
@@ -78,19 +79,13 @@ def generate(
     is named and skipped, and the exit code is 1 then. Bad options are one sentence and exit code 2.
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises while it is imported
-    options: dict[str, Any] = {
-        "prompt": prompt,
-        "negative_prompt": negative_prompt,
-        "seed": seed,
-        "count": count,
-        "steps": steps,
-    }
-    options |= {"guidance": guidance, "model": model, "token": token, "device": device, "dtype": dtype}
+    options: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count}
+    options |= {"steps": steps, "guidance": guidance, "model": model, "token": token, "device": device, "dtype": dtype}
     if clip.is_dir():
         _generate_folder(clip, output or Path("pictures"), report, batch=batch, overwrite=overwrite, **options)
         return
     output = output or Path("out.png")
-    with errors_as_sentences(), _progress() as bar:
+    with errors_as_sentences(), progress() as bar:
         if batch is not None or overwrite:
             raise OptionError(f"--batch and --overwrite are for a folder of clips, {clip} is none; leave them out.")
         result = generate_pictures(clip, output, report=report, on_step=bar.update, **options)
@@ -98,7 +93,7 @@ def generate(
 
 
 def _generate_folder(clips: Path, output: Path, report: bool, **options: Any) -> None:
-    with errors_as_sentences(), _progress() as bar:
+    with errors_as_sentences(), progress() as bar:
         if report:
             raise OptionError(f"--report is for a single clip, {clips} is a folder; leave it out.")
         from experiments.folder import draw_folder
@@ -112,7 +107,12 @@ def _generate_folder(clips: Path, output: Path, report: bool, **options: Any) ->
 @app.command()
 def assemble(
     base: Annotated[str, typer.Option(help="What draws: a diffusers folder, a hub id, a .safetensors or .ckpt file.")],
-    encoder: Annotated[str, typer.Option(help="What hears: beats:FILE, ast:ID, clap:ID (hub id or folder) or mini.")],
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="What hears: beats:FILE, ast:ID, clap:ID (hub id or folder) or mini. [default: the base's own]"
+        ),
+    ] = None,
     embedder: Annotated[
         Path | None, typer.Option(help="Sound -> word: a published file, a folder, or a run of `audiotoken train`.")
     ] = None,
@@ -163,30 +163,73 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
         raise OptionError(f"Got layers={text}, want numbers such as 4,8,12; change it.") from None
 
 
-class _Bar:
-    """What is done of how much and how long it will take, on stderr when that is a terminal; gone when it is done."""
+@app.command()
+def prepare(
+    values: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=KEYS.format("prepare"))] = None,
+    source: Annotated[
+        str | None, typer.Option(help="A folder of name.wav + name.jpg; or esc, vggsound or web, see configs/source.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to make.")] = None,
+    model: Annotated[str | None, typer.Option(help="Whose frozen parts are asked. [default: mini]")] = None,
+    size: Annotated[int | None, typer.Option(help="Of the pictures, pixels. [default: the model's]")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Of each clip. [default: 5]")] = None,
+    part: Annotated[int | None, typer.Option(help="Of --parts processes this one, from 0.")] = None,
+    parts: Annotated[int | None, typer.Option(help="How many processes share the work. [default: 1]")] = None,
+    device: Annotated[str | None, typer.Option(help="[default: the best there is]")] = None,
+) -> None:
+    """Do the frozen work of training once: sounds and pictures as the model's frozen parts see them, in shards.
 
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    audiotoken prepare --source clips -o prepared --model my-model
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        self.shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.task = self.shown.add_task("loading", total=None)
+    audiotoken prepare --source esc source.audio=ESC-50/audio source.pictures=pictures -o prepared
+    """
+    options = {"output": output, "model": model, "size": size, "seconds": seconds, "part": part, "parts": parts}
+    with errors_as_sentences():
+        if source is not None and Path(source).is_dir():
+            options, source = options | {"source.folder": source}, "pairs"
+        config = composed("prepare", _chosen(source=source), values, options | {"device": device})
+        from experiments.prepare import prepare as prepare_data
+        from experiments.prepare import say_progress
 
-    def update(self, done: float, total: int) -> None:
-        self.shown.update(self.task, description="drawing", completed=done, total=total)
-
-    def say(self, sentence: str) -> None:
-        self.shown.console.print(sentence)
+        require(config, "source", "output")
+        typer.echo(prepare_data(made(config.pop("source")), **config, **say_progress()))
 
 
-@contextmanager
-def _progress() -> Iterator[_Bar]:
-    bar = _Bar()
-    with bar.shown:
-        yield bar
+@app.command()
+def train(
+    values: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=KEYS.format("train"))] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder that `audiotoken prepare` made.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Of the run; called again it goes on.")] = None,
+    model: Annotated[str | None, typer.Option(help="What is trained for. [default: mini]")] = None,
+    recipe: Annotated[str | None, typer.Option(help="paper, published or mini. [default: paper]")] = None,
+    steps: Annotated[int | None, typer.Option(help="[default: the recipe's]")] = None,
+    batch: Annotated[int | None, typer.Option(help="[default: the recipe's]")] = None,
+    precision: Annotated[str | None, typer.Option(help="no, bf16 or fp16. [default: no]")] = None,
+    device: Annotated[str | None, typer.Option(help="[default: the best there is]")] = None,
+) -> None:
+    """Teach an embedder: what a sound is as a word. `audiotoken assemble --embedder OUT` uses it.
+
+    audiotoken train --data prepared --model my-model -o runs/one settings.lora=8
+
+    On several GPUs: accelerate launch -m experiments.train data=prepared ...
+    """
+    options = {"data": data, "out": out, "model": model, "settings.steps": steps, "batch": batch}
+    with errors_as_sentences():
+        config = composed("train", _chosen(recipe=recipe), values, options | {"precision": precision, "device": device})
+        from experiments.train import show_progress
+        from experiments.train import train as train_embedder
+
+        require(config, "out")
+        source = config.pop("source", None)
+        if (config["data"] is None) == (source is None):
+            raise OptionError("Want either --data, made by `audiotoken prepare`, or source=...; give one.")
+        with show_progress() as on_progress:
+            folder = train_embedder(**config | ({"data": made(source)} if source else {}), on_progress=on_progress)
+    typer.echo(f"made   {folder}\nnext   audiotoken assemble --base {config['model']} --embedder {out} -o trained")
+
+
+def _chosen(**groups: str | None) -> list[str]:
+    return [f"{group}={name}" for group, name in groups.items() if name is not None]
 
 
 def main() -> None:

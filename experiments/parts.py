@@ -1,7 +1,9 @@
 """The audio parts, from the forms they are published in: `beats:FILE`, `ast:ID`, `clap:ID`, `mini`; embedder files."""
 
+import json
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +53,26 @@ def load_encoder(spec: str, layers: Sequence[int] | None = None, labels: str | o
         raise
     except ValueError as error:  # such as a layer that it does not have
         raise OptionError(str(error)) from None
+
+
+def own_encoder(base: str, layers: Any = None, labels: Any = None) -> Any:
+    """The ears of a model that hears already, a folder."""
+    from audiotoken.loading import OWN_ENCODERS
+
+    index = Path(base) / "model_index.json"
+    named = json.loads(index.read_text(encoding="utf-8")).get("audio_encoder") if index.is_file() else None
+    library, name = named or ("", "")
+    if library not in OWN_ENCODERS:
+        raise OptionError(f"There is no audio encoder in {base}; give --encoder, one of {ENCODERS}.")
+    if layers is not None or labels is not None:
+        raise OptionError(f"The audio encoder of {base} has its layers and labels; leave them out, or give --encoder.")
+    try:
+        return getattr(import_module(library), name).from_pretrained(str(Path(base) / "audio_encoder"))
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise CheckpointError(f"Cannot load the audio encoder of {base}: {reason}; give --encoder.") from error
 
 
 def load_embedder(where: str | os.PathLike) -> "AudioEmbedder":

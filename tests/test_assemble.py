@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import test_ast
+import test_clap
 import torch
 from ldm import write_single_file
 from typer.testing import CliRunner
@@ -160,6 +162,32 @@ def test_the_published_embedder_and_layers(tmp_path):
 def test_mini_ears_and_names_for_beats(names):
     assert "dog" in load_encoder("mini").labels
     assert load_encoder(f"beats:{BEATS}", labels=names).labels[0] == "Speech"
+
+
+def test_the_shipped_model_s_own_ears(tmp_path):
+    embedder = AudioTokenPipeline.from_pretrained("mini").audio_embedder
+    embedder.save_pretrained(tmp_path / "embedder")
+    assemble("mini", None, tmp_path / "embedder", tmp_path / "model")
+    assert loaded(tmp_path / "model").hear(SOUND, RATE) == loaded("mini").hear(SOUND, RATE)
+
+
+@pytest.mark.parametrize("kind", ["ast", "clap"])
+def test_ears_of_transformers(kind, bases, tmp_path):
+    (tmp_path / "names.txt").write_text("dog\nchurch bell\n")
+    if kind == "ast":
+        test_ast.tiny().save_pretrained(tmp_path / "ears")
+        options = {"layers": (2, 4)}
+    else:
+        test_clap.save(test_clap.tiny(fused=False), tmp_path / "ears")
+        options = {"labels": tmp_path / "names.txt"}
+    assemble(bases["sd1"], f"{kind}:{tmp_path / 'ears'}", None, tmp_path / "model", **options)
+    model, ears = loaded(tmp_path / "model"), load_encoder(f"{kind}:{tmp_path / 'ears'}", **options)
+    waveform = torch.from_numpy(SOUND)[None]
+    with torch.no_grad():
+        assert torch.equal(model.audio_encoder.features(waveform), ears.features(waveform))
+        assert torch.equal(model.audio_encoder.probabilities(waveform), ears.probabilities(waveform))
+    assert model.audio_encoder.labels == ears.labels
+    assert kind == "ast" or ears.labels == ("dog", "church bell")
 
 
 def run_folder(folder: Path, kind: str = "sd1") -> Path:

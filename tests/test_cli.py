@@ -48,9 +48,9 @@ def test_help_waits_for_nothing_heavy():
 import sys
 from typer.testing import CliRunner
 from experiments.cli import app
-for arguments in (["--help"], ["generate", "--help"], ["assemble", "--help"]):
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0 and "generate" in result.stdout, result.output
+for command in ([], ["generate"], ["assemble"], ["prepare"], ["train"]):
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0 and "--help" in result.stdout, result.output
 heavy = {"torch", "diffusers", "transformers", "matplotlib", "scipy", "numpy", "PIL", "hydra"} & set(sys.modules)
 assert not heavy, heavy
 """
