@@ -2,7 +2,8 @@
 
     python -m experiments.bench train                              # SD 1.4's size on a GPU, the mini one on a CPU
     python -m experiments.bench train batch_sizes=[4] repeats=1 checkpointing=true out=runs/bench
-    python -m experiments.bench parts geometry=mini                # what a step is made of
+    python -m experiments.bench parts geometry=mini                # what a step is made of, in milliseconds
+    python -m experiments.bench arithmetic                         # and by counting, at the true size
 
 Each row is measured in fresh processes, one at a time, taking turns with the other rows; what runs out of memory is
 listed as such. In `out`: rows.csv, table.md and chart.png. `experiments.bench_published` says what "as published" is.
@@ -21,7 +22,7 @@ from experiments.bench_row import WAYS, Measured, Row, Setting, run_prepare, run
 from experiments.generate import OptionError, errors_as_sentences, hydra_entry, no_place
 
 PRECISIONS = ("float32", "bfloat16")
-COMMANDS = ("train", "parts")
+COMMANDS = ("train", "parts", "arithmetic")
 
 
 def bench_train(
@@ -50,7 +51,7 @@ def bench_train(
     `repeats` of them, and `limit` seconds for each. threads: of torch on the CPU. `on_row` is told what goes on.
     OptionError for what is out of range.
     """
-    device, geometry = _place(device, geometry)
+    device, geometry = place(device, geometry)
     _check(ways=(ways, WAYS), precisions=(precisions, PRECISIONS), geometry=([geometry], tuple(GEOMETRIES)))
     _check_counts(batch_sizes=min(batch_sizes, default=0), steps=steps, repeats=repeats, threads=threads or 1)
     _check_counts(warmup=warmup + 1)
@@ -151,11 +152,12 @@ def _write(setting: Setting, runs: dict[Row, list[Measured]], repeats: int, fold
     return f"{table}\nwritten {folder / 'rows.csv'}, {folder / 'table.md'}, {folder / 'chart.png'}"
 
 
-def _place(device: str | None, geometry: str | None) -> tuple[str, str]:
+def place(device: str | None, geometry: str | None) -> tuple[str, str]:
+    """Those asked for, or the best device there is and what it can bear; OptionError for a device that is not there."""
     from experiments.generate import _device
 
-    place = str(_device(device))
-    return place, geometry or ("sd1" if place.startswith("cuda") else "mini")
+    name = str(_device(device))
+    return name, geometry or ("sd1" if name.startswith("cuda") else "mini")
 
 
 def _check(**choices: tuple[Sequence[str], Sequence[str]]) -> None:
@@ -174,17 +176,21 @@ def main() -> None:
     command = sys.argv.pop(1) if len(sys.argv) > 1 else ""
     with errors_as_sentences():
         if command not in COMMANDS:
-            raise OptionError(f"Got the command {command!r}, want one of {', '.join(COMMANDS)}; see {__name__}.")
+            raise OptionError(
+                f"Got the command {command!r}, want one of {', '.join(COMMANDS)}; see experiments/bench.py."
+            )
 
     def tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    if command == "train":
-        hydra_entry("bench", lambda **options: bench_train(**options, on_row=tell))
-    else:
-        from experiments.bench_parts import bench_parts
+    from experiments.bench_parts import arithmetic, bench_parts
 
+    if command == "arithmetic":
+        print(arithmetic())
+    elif command == "parts":
         hydra_entry("bench_parts", bench_parts)
+    else:
+        hydra_entry("bench", lambda **options: bench_train(**options, on_row=tell))
 
 
 if __name__ == "__main__":

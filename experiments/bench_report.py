@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ GIB = 2**30
 COLOURS = {"published": "#8a8f98", "raw": "#2b6cb0", "cached": "#c2410c"}
 
 
-def summary(runs: dict[Row, Sequence[Measured]]) -> list[dict[str, Any]]:
+def summary(runs: Mapping[Row, Sequence[Measured]]) -> list[dict[str, Any]]:
     """One line per row: medians over the runs, with the least and the most; ratios to the published way.
 
     `faster` and `memory_ratio` compare with the published row of the same precision and batch; NaN without one.
@@ -29,7 +29,7 @@ def summary(runs: dict[Row, Sequence[Measured]]) -> list[dict[str, Any]]:
         speeds = sorted(row.batch / each.seconds for each in good)
         memory = [each.memory for each in good if each.memory is not None]
         reserved = [each.reserved for each in good if each.reserved is not None]
-        line = {"way": row.way, "precision": row.precision, "batch": row.batch, "compile": row.compile}
+        line: dict[str, Any] = {"way": row.way, "precision": row.precision, "batch": row.batch, "compile": row.compile}
         line |= {"checkpointing": row.checkpointing, "runs": len(good)}
         line |= {"samples_per_second": _median(speeds), "least": _first(speeds), "most": _first(speeds[::-1])}
         line |= {"samples_per_cpu_second": _median([row.batch / each.cpu_seconds for each in good])}

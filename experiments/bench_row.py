@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from experiments.bench_models import GEOMETRIES, InMemory, build
 
@@ -97,7 +97,7 @@ def measure(setting: Setting, row: Row) -> Measured:
     times: list[tuple[float, float]] = []  # at the start, and after each step
     train = _published if row.way == "published" else _ours
     known = _reset_peak(device)
-    train(setting, row, pipe, lambda: times.append(_now(device)))
+    train(setting, row, pipe, lambda: times.append(now(device)))
     memory, reserved = _peak(device, before if known else None)
     steps = [end - start for (start, _), (end, _) in pairwise(times)]
     (start, start_cpu), (end, end_cpu) = times[-1 - setting.steps], times[-1]
@@ -142,9 +142,10 @@ def _ours(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) -> No
         source = _source(setting, pipe.audio_encoder.rate)
         examples = RawExamples(source, pipe, size=size, seconds=setting.seconds)
     settings = Settings(_steps(setting), compile=row.compile, gradient_checkpointing=row.checkpointing)
-    accelerator = Accelerator(cpu=pipe.unet.device.type == "cpu")
+    mixed = "bf16" if row.precision == "bfloat16" else "no"
+    accelerator = Accelerator(cpu=pipe.unet.device.type == "cpu", mixed_precision=mixed)
     tick()
-    with contextlib.closing(Batches(examples, row.batch)(0)) as batches:
+    with contextlib.closing(cast(Any, Batches(examples, row.batch)(0))) as batches:
         train_embedder(
             pipe,
             lambda start: batches,
@@ -179,8 +180,8 @@ def _settle(setting: Setting) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: setting.threads])
 
 
-def _now(device: Any) -> tuple[float, float]:
-    """Clock and the process's own seconds, when the device is done with what it was given."""
+def now(device: Any) -> tuple[float, float]:
+    """Clock, and the process's own seconds, when the device is done with what it was given."""
     import torch
 
     if device.type == "cuda":
