@@ -275,13 +275,10 @@ def _say_skipped(out: Path, examples: "Examples") -> None:
 
 def main() -> None:
     import hydra
-    from omegaconf import OmegaConf
 
     @hydra.main(version_base=None, config_path="pkg://configs", config_name="train")
     def run(config: Any) -> None:
         with errors_as_sentences(), show_progress() as on_progress:
-            if OmegaConf.is_missing(config, "out"):
-                raise OptionError("Got no folder to write into, want one; say out=FOLDER.")
             folder = train(**options(config), on_progress=on_progress)
             print(f"embedder {folder}")
 
@@ -293,6 +290,8 @@ def options(config: Any) -> dict[str, Any]:
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
+    if missing := sorted(OmegaConf.missing_keys(config)):
+        raise OptionError(f"Got no {', '.join(missing)}; say {missing[0]}=... as well.")
     values: Any = OmegaConf.to_container(config, resolve=True)
     source = values.pop("source", None)
     if (values["data"] is None) == (source is None):

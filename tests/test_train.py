@@ -48,7 +48,7 @@ def composed(*overrides: str):
 
 
 def run(places, out: Path, *overrides: str, data: str = "") -> Path:
-    raw = ("source=pairs", f"source.folder={places / 'pairs'}")
+    raw = () if "source=esc" in overrides else ("source=pairs", f"source.folder={places / 'pairs'}")
     config = composed(
         *([data] if data else raw), f"model={places / 'model'}", f"out={out}", "size=32",
         "seconds=1", "batch=2", "device=cpu", "log=null",
@@ -107,6 +107,7 @@ def test_every_setting_of_the_recipe_is_one(places):
         (["+settings.stepz=3"], "stepz"),
         (["settings.schedule=never"], "want one of constant"),
         (["data=somewhere"], "either data=FOLDER"),
+        (["source=esc"], "no source.audio, source.pictures"),
         (["embedder.pooling=sum"], "want one of attentive"),
     ],
 )
@@ -219,3 +220,38 @@ def test_refuses_a_model_of_other_features(places, tmp_path):
 
     with pytest.raises(OptionError, match="24 wide, the data has 7"):
         _embedder(debug_pipeline(), Examples(), None, 0)
+
+
+@pytest.mark.parametrize("name", ["pairs", "esc", "vggsound", "web"])
+def test_sources_have_the_parameters_of_what_they_make(name):
+    import inspect
+
+    from hydra.utils import get_class
+    from omegaconf import OmegaConf
+
+    source = OmegaConf.to_container(composed(f"source={name}", "out=x").source)
+    made = inspect.signature(get_class(source.pop("_target_"))).parameters
+    assert set(source) == set(made)
+    for key, parameter in made.items():
+        default = "???" if parameter.default is parameter.empty else parameter.default
+        assert source[key] == (list(default) if isinstance(default, tuple) else default), key
+
+
+def test_an_xl_model_learns_too(places, tmp_path):
+    """One embedder, whose tokens both text encoders read."""
+    debug_pipeline(kind="xl").save_pretrained(tmp_path / "xl")
+    folder = run(
+        places, tmp_path / "run", f"model={tmp_path / 'xl'}", "sample_every=4", "settings.weights.classification=0"
+    )
+    embedder = AudioEmbedder.from_pretrained(folder)
+    assert embedder.config["output_size"] == 80
+    assert (tmp_path / "run" / "samples" / "step-000004.png").exists()
+    pipe = AudioTokenPipeline.from_pretrained(tmp_path / "xl", audio_embedder=embedder)
+    assert pipe(next((places / "pairs").rglob("*.wav"))).images[0].size == (32, 32)
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sd2"])
+def test_noise_or_velocity_as_the_model_predicts(places, tmp_path, kind):
+    debug_pipeline(kind=kind).save_pretrained(tmp_path / kind)
+    run(places, tmp_path / "run", f"model={tmp_path / kind}", "settings.steps=2")
+    assert (tmp_path / "run" / "embedder" / "config.json").exists()
