@@ -40,8 +40,7 @@ class Learner:
     @classmethod
     def begin(cls, pipe: Any, settings: Any, about: dict[str, Any] | None = None, scaler: Any = None) -> "Learner":
         """All other weights of `pipe` must be frozen already."""
-        if settings.schedule not in SCHEDULES:
-            raise ValueError(f"Got schedule={settings.schedule!r}, want one of {', '.join(SCHEDULES)}; change it.")
+        check_schedule(settings.schedule)
         weights = list(pipe.audio_embedder.requires_grad_(True).parameters())
         if settings.lora:
             weights += _lora_layers(pipe.unet, settings.lora, settings.seed)
@@ -139,6 +138,11 @@ class Learner:
         """What must be the same for a run to go on; its length too where the learning rate follows it."""
         free = FREE[1:] if self.settings.schedule != "constant" else FREE
         return {key: value for key, value in asdict(self.settings).items() if key not in free}
+
+
+def check_schedule(name: str) -> None:
+    if name not in SCHEDULES:
+        raise ValueError(f"Got schedule={name!r}, want one of {', '.join(SCHEDULES)}; change it.")
 
 
 def lora_state(unet: Any) -> dict[str, Tensor]:

@@ -9,8 +9,6 @@ command is given again. In `out`: embedder/ (and lora/), checkpoint.pt, settings
 samples/ (a grid of pictures every `sample_every` steps) and log/ (TensorBoard).
 """
 
-import csv
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.generate import OptionError, errors_as_sentences, load_parts
+from experiments.records import plot_losses, records, sample, say_skipped
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
     from audiotoken.examples import Examples
@@ -82,7 +81,8 @@ def train(
         processes=accelerator.num_processes,
     )  # fmt: skip
     about = {"model": model, "data": _describe(data), "batch": batch, "templates": templates, "precision": precision}
-    with _records(out, accelerator, {**about, "settings": asdict(run)}, log) as record:
+    config = {**about, "settings": asdict(run)}
+    with records(out, accelerator, config, log) as record, _as_option_error(FloatingPointError):
 
         def report(progress: "Progress") -> None:
             record(progress)
@@ -91,15 +91,15 @@ def train(
 
         train_embedder(
             pipe, batches, examples.names, run, checkpoint=out / "checkpoint.pt", progress=report,
-            evaluate=lambda step: _sample(pipe, examples, sample_count, out, step, accelerator),
+            evaluate=lambda step: sample(pipe, examples, sample_count, out, step, accelerator),
             evaluate_every=sample_every, accelerator=accelerator, about=about,
         )  # fmt: skip
     if accelerator.is_main_process:
         pipe.audio_embedder.save_pretrained(out / "embedder")
         if run.lora:
             pipe.save_lora_weights(out / "lora", unet_lora_layers=lora_state(pipe.unet))
-        _plot(out)
-        _say_skipped(out, examples)
+        plot_losses(out)
+        say_skipped(out, examples)
     return out / "embedder"
 
 
@@ -142,19 +142,33 @@ def _embedder(pipe: Any, examples: "Examples", wanted: Mapping[str, Any] | None,
                 "prepare the data with this model, or begin a new embedder: embedder={}."
             )
         return own
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), _as_option_error(TypeError, ValueError):
         torch.manual_seed(seed)
         return AudioEmbedder(width, pipe.token_width, **(wanted or {})).to(pipe.unet.device)
 
 
+@contextmanager
+def _as_option_error(*kinds: type[Exception]) -> Iterator[None]:
+    """What the user can mend by another option says so and ends with exit code 2."""
+    try:
+        yield
+    except kinds as error:
+        raise OptionError(str(error)) from error
+
+
 def _settings(values: Mapping[str, Any]) -> "Settings":
     """Of plain values; OptionError for a name that is not one."""
+    from audiotoken.learner import check_schedule
     from audiotoken.training import LossWeights, Settings
 
     try:
-        return Settings(**{**values, "weights": LossWeights(**values.get("weights") or {})})
-    except TypeError as error:
-        raise OptionError(f"Cannot use these settings: {error}; see audiotoken.training.Settings.") from None
+        settings = Settings(**{**values, "weights": LossWeights(**values.get("weights") or {})})
+        check_schedule(settings.schedule)
+        return settings
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"Cannot use these settings: {str(error).rstrip('.')}; see audiotoken.training.Settings."
+        ) from None
 
 
 def _tracker(log: str | None) -> str | None:
@@ -169,94 +183,6 @@ def _tracker(log: str | None) -> str | None:
     raise OptionError(f"There is no tracker {log} here, want one that accelerate knows; install it, or say log=null.")
 
 
-@contextmanager
-def _records(
-    out: Path, accelerator: Any, config: dict[str, Any], log: str | None
-) -> "Iterator[Callable[[Progress], None]]":
-    """What a run writes while it goes: settings.json, a line per step in losses.csv, the tracker."""
-    if not accelerator.is_main_process:
-        yield lambda progress: None
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "settings.json").write_text(json.dumps(config, indent=2, default=str) + "\n")
-        stream = (out / "losses.csv").open("a", newline="")
-    except OSError as error:
-        raise OptionError(f"Cannot write into {out}: {error.strerror}; choose another folder with out=.") from None
-    if log is not None:
-        accelerator.init_trackers("log", config={key: str(value) for key, value in config.items()})
-    with stream:
-        writer = csv.writer(stream)
-
-        def record(progress: "Progress") -> None:
-            if stream.tell() == 0:
-                writer.writerow(["step", *progress.losses, "learning_rate", "images_per_second"])
-            values = [*progress.losses.values(), progress.learning_rate, progress.images_per_second]
-            writer.writerow([progress.step, *(f"{value:.6g}" for value in values)])
-            if log is not None and (progress.step % 10 == 0 or progress.step == 1):
-                accelerator.log({f"loss/{name}": value for name, value in progress.losses.items()}, progress.step)
-                accelerator.log({"images_per_second": progress.images_per_second}, progress.step)
-
-        try:
-            yield record
-        finally:
-            accelerator.end_training()
-
-
-def _sample(pipe: Any, examples: "Examples", count: int, out: Path, step: int, accelerator: Any) -> None:
-    """A grid: the first clips of the data, drawn; beneath each the picture it came with."""
-    import numpy as np
-    import torch
-
-    from audiotoken.prompt import TEMPLATE
-    from experiments.generate import write_image
-    from experiments.report import contact_sheet
-
-    some = examples.encoded(range(min(count, len(examples))))
-    tokens = pipe.audio_embedder(some.features.to(pipe.unet.device).float())
-    prompts = pipe.read([TEMPLATE] * len(tokens), tokens)
-    read = {"prompt_embeds": torch.cat([prompt.embeddings for prompt in prompts])}
-    if prompts[0].pooled is not None:  # Stable Diffusion XL
-        read["pooled_prompt_embeds"] = torch.cat([prompt.pooled for prompt in prompts])
-    drawn = pipe(**read, seed=0).images
-    mean = some.moments.chunk(2, dim=1)[0].to(pipe.vae.device, pipe.vae.dtype)
-    true = pipe.image_processor.postprocess(pipe.vae.decode(mean).sample, output_type="pil")
-    sheet = contact_sheet([*drawn, *true], columns=len(drawn))
-    (out / "samples").mkdir(exist_ok=True)
-    write_image(sheet, out / "samples" / f"step-{step:06d}.png")
-    for tracker in accelerator.trackers:
-        if hasattr(tracker, "log_images"):
-            order = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
-            tracker.log_images({"samples": np.asarray(sheet)[None]}, step=step, **order)
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _plot(out: Path) -> None:
-    """losses.csv as a picture: each term, smoothed."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    with (out / "losses.csv").open(newline="") as stream:
-        rows = {int(row["step"]): row for row in csv.DictReader(stream)}  # a step that was done again counts once
-    if len(rows) < 2:
-        return
-    steps = np.array(sorted(rows))
-    names = [name for name in rows[steps[0]] if name not in ("step", "learning_rate", "images_per_second")]
-    figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 2.6), layout="constrained")
-    wide = max(1, len(steps) // 50)
-    for name, axis in zip(names, axes, strict=True):
-        values = np.array([float(rows[step][name]) for step in steps])
-        axis.plot(steps, values, color="0.85", linewidth=0.8)
-        axis.plot(steps[wide - 1 :], np.convolve(values, np.ones(wide) / wide, "valid"), color="C0")
-        axis.set(title=name, xlabel="step")
-    figure.savefig(out / "losses.png", dpi=110)
-    plt.close(figure)
-
-
 def _check_options(precision: str, templates: str, batch: int) -> None:
     for name, value, known in (("precision", precision, PRECISIONS), ("templates", templates, TEMPLATES)):
         if value not in known:
@@ -265,20 +191,12 @@ def _check_options(precision: str, templates: str, batch: int) -> None:
         raise OptionError(f"Got batch={batch}, want 1 or more; change it.")
 
 
-def _say_skipped(out: Path, examples: "Examples") -> None:
-    """What could not be read on the way, into skipped.csv; nothing is left out silently."""
-    skipped = getattr(examples, "skipped", {})
-    if skipped:
-        with (out / "skipped.csv").open("w", newline="") as stream:
-            csv.writer(stream).writerows([("key", "why"), *skipped.items()])
-
-
 def main() -> None:
     import hydra
 
     @hydra.main(version_base=None, config_path="pkg://configs", config_name="train")
     def run(config: Any) -> None:
-        with errors_as_sentences(), show_progress() as on_progress:
+        with errors_as_sentences(), show_progress(config.settings.steps) as on_progress:
             folder = train(**options(config), on_progress=on_progress)
             print(f"embedder {folder}")
 
@@ -287,8 +205,9 @@ def main() -> None:
 
 def options(config: Any) -> dict[str, Any]:
     """Of a composed config -> the parameters of `train`; the source is made here, as nothing below sees Hydra."""
-    from hydra.utils import instantiate
     from omegaconf import OmegaConf
+
+    from experiments.prepare import make_source
 
     if missing := sorted(OmegaConf.missing_keys(config)):
         raise OptionError(f"Got no {', '.join(missing)}; say {missing[0]}=... as well.")
@@ -298,29 +217,40 @@ def options(config: Any) -> dict[str, Any]:
         raise OptionError(
             "Want either data=FOLDER, made by experiments.prepare, or source=pairs, esc, vggsound or web."
         )
-    return {**values, "data": values["data"] if source is None else instantiate(source)}
+    return {**values, "data": values["data"] if source is None else make_source(source)}
 
 
 @contextmanager
-def show_progress() -> "Iterator[Callable[[Progress], None]]":
-    """A bar with loss and pictures per second on a terminal; a line now and then elsewhere."""
+def show_progress(steps: int | None = None) -> "Iterator[Callable[[Progress], None]]":
+    """A bar with the loss and pictures per second on a terminal, a line every ten seconds elsewhere; on stderr."""
     import sys
     import time
 
-    last = [0.0]
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    last = [-10.0]
 
     def line(progress: "Progress") -> None:
-        terms = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
-        text = f"step {progress.step}  {terms}  {progress.images_per_second:.1f} pictures/s"
-        if sys.stderr.isatty():
-            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
-        elif time.monotonic() - last[0] > 10:
+        if time.monotonic() - last[0] > 10 or progress.step == steps:
             last[0] = time.monotonic()
-            print(text, file=sys.stderr, flush=True)
+            terms = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
+            print(f"step {progress.step}  {terms}  {progress.images_per_second:.1f} pictures/s", file=sys.stderr)
 
-    yield line
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield line
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console) as bar:
+        task = bar.add_task("loading", total=steps)
+
+        def move(progress: "Progress") -> None:
+            said = f"loss {progress.losses['total']:.4f}  {progress.images_per_second:.1f} pictures/s"
+            bar.update(task, completed=progress.step, description=said)
+
+        yield move
 
 
 if __name__ == "__main__":
