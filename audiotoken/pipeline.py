@@ -31,15 +31,15 @@ Reader = tuple[CLIPTokenizer, CLIPTextModel]  # a text encoder and its tokenizer
 
 
 class SoundToImage(Ears):
-    """Sounds and text -> pictures; stands before a diffusers pipeline.
+    """Sounds and text -> pictures; mixed into a diffusers pipeline.
 
     `default_steps` and `default_guidance` are what the checkpoint was tuned for; they stand in its `model_index.json`.
     """
 
-    config: Any  # these are the model's
-    encode: Callable[..., Condition]
+    config: Any
     maybe_convert_prompt: Callable[..., Any]
-    _readers: Any  # of Reader
+    encode: Callable[..., Condition]  # these two are of the classes below
+    _readers: Any  # each a `Reader`
 
     @classmethod
     def from_pretrained(cls, model: str | os.PathLike = "mini", **kwargs: Any) -> Any:
@@ -59,7 +59,7 @@ class SoundToImage(Ears):
     def __call__(
         self,
         audio: Audio = None,
-        prompt: str | list[str] | Prompt = TEMPLATE,
+        prompt: str | list[str] | Prompt | list[Prompt] = TEMPLATE,
         negative_prompt: str | list[str] | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
@@ -75,16 +75,13 @@ class SoundToImage(Ears):
 
         The sounds fill the `<audio>` of the prompt in order; a prompt given once is used again until they are used up,
         so that a list of recordings with "a photo of <audio>" gives a picture of each. Arrays need their `rate`.
-        `token` is "learned" or "label", see `sounds`; a prompt may also be what `read` made of one.
+        `token` is "learned" or "label", see `sounds`; `prompt` may also be what `read` made of texts and sounds.
         Picture i of a prompt is drawn with `seed + i`, alone or with others; `generator` is used instead when given.
         """
         _check(negative_prompt, kwargs)
         if prompt_embeds is None:
-            if isinstance(prompt, Prompt):
-                prompts = [prompt]
-            else:
-                with _scaled_lora(self._readers, kwargs.get("cross_attention_kwargs")):
-                    prompts = self.read(prompt, None if audio is None else self.sounds(audio, rate, token))
+            with _scaled_lora(self._readers, kwargs.get("cross_attention_kwargs")):
+                prompts = self._prompts(audio, prompt, rate, token)
             prompt_embeds = torch.cat([each.embeddings for each in prompts])  # (prompts, tokens, features)
             if pooled := [each.pooled for each in prompts if each.pooled is not None]:
                 kwargs["pooled_prompt_embeds"] = torch.cat(pooled)
@@ -101,6 +98,15 @@ class SoundToImage(Ears):
             generator=generator,
             **kwargs,
         )
+
+    def _prompts(self, audio: Audio, prompt: Any, rate: int | None, token: str | None) -> list[Prompt]:
+        """What to draw: read now, or before."""
+        given: list[Any] = [prompt] if isinstance(prompt, str | Prompt) else list(prompt)
+        if not given or not all(isinstance(each, Prompt) for each in given):
+            return self.read(prompt, None if audio is None else self.sounds(audio, rate, token))
+        if audio is not None:
+            raise PromptError("Got a sound beside a prompt that was read before; leave the sound out, or give a text.")
+        return given
 
     @torch.no_grad()
     def read(self, prompt: str | list[str], sounds: Tensor | Sequence[str] | None = None) -> list[Prompt]:

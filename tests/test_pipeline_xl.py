@@ -86,8 +86,14 @@ def test_what_training_tells_the_denoiser_is_what_drawing_tells_it(pipe):
 
 
 def test_a_prompt_read_before_is_drawn_as_it_was(pipe):
-    (words,) = pipe.read("<audio> at night", pipe.audio_tokens(SIGNAL, RATE))
-    assert np.array_equal(draw(pipe, None, prompt=words, seed=2), draw(pipe, prompt="<audio> at night", seed=2))
+    tokens = pipe.audio_tokens(SIGNAL, RATE)
+    (words,) = pipe.read("<audio> at night", tokens)
+    expected = draw(pipe, prompt="<audio> at night", seed=2)
+    assert np.array_equal(draw(pipe, None, prompt=words, seed=2), expected)
+    both = draw(pipe, None, prompt=[*pipe.read("a dog"), words], seed=2)
+    np.testing.assert_allclose(both[1:], expected, atol=5e-4)
+    with pytest.raises(PromptError, match="a sound beside a prompt that was read before"):
+        draw(pipe, prompt=words)
 
 
 def test_any_sdxl_pipeline_can_be_given_ears(pipe):
