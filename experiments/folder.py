@@ -8,15 +8,17 @@ only what is missing or asked for differently), `heard.csv` and `gallery.png`.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.generate import check_options, load_parts, no_place, write_bytes, write_image
+from experiments.generate import _device, check_options, load_parts, no_place, write_bytes, write_image
 from experiments.manifest import Line, append, fingerprint, is_made, line_of, picture_names, read_manifest
 
 if TYPE_CHECKING:
+    from audiotoken.audio import Recording
     from audiotoken.pipeline import AudioTokenPipeline
 
 MANIFEST, TABLE, GALLERY = "made.jsonl", "heard.csv", "gallery.png"
@@ -78,11 +80,12 @@ def draw_folder(
     lines = [line for clip, line in wanted.items() if clip not in set(drawn.kept)]
     _make_folder(output)
     if lines:
-        pipe = _load_ears(model, device, dtype)
-        size = batch or (BATCH_ON_GPU if pipe.device.type == "cuda" else 1)
-        for start in range(0, len(lines), size):
-            group = lines[start : start + size]
-            _draw_group(pipe, clips, group, drawn, on_broken, _steps(on_progress, start, len(group), len(lines)))
+        size = batch or (BATCH_ON_GPU if _device(device).type == "cuda" else 1)
+        hearable, pipe = _hear(clips, lines, drawn, on_broken), None
+        while group := list(islice(hearable, size)):
+            pipe = pipe or _load_ears(model, device, dtype)
+            done = len(drawn.made) + len(drawn.broken)
+            _draw_group(pipe, group, drawn, _steps(on_progress, done, len(group), len(lines)))
     _summarise(drawn, [*wanted])
     return drawn
 
@@ -98,29 +101,31 @@ def _load_ears(model: str, device: str | None, dtype: str) -> "AudioTokenPipelin
     return pipe
 
 
-def _draw_group(
-    pipe: "AudioTokenPipeline",
-    clips: Path,
-    group: list[Line],
-    drawn: Drawn,
-    on_broken: Callable[[str], None] | None,
-    on_step: Any,
-) -> None:
-    """Hear a batch of clips, draw them, write the pictures, and only then a line for each into the manifest."""
+def _hear(
+    clips: Path, lines: list[Line], drawn: Drawn, on_broken: Callable[[str], None] | None
+) -> Iterator["tuple[Line, Recording, int]"]:
+    """The lines whose clips can be heard, each with its recording and rate, one by one as they are asked for."""
     from audiotoken.audio import AudioError, load_audio
 
-    lines, recordings, rate = [], [], pipe.audio_encoder.rate
-    for line in group:
+    for line in lines:
         try:
-            recordings.append(load_audio(clips / line["clip"], rate)[0])
-            lines.append(line)
+            yield line, *load_audio(clips / line["clip"])
         except AudioError as error:
             drawn.broken[line["clip"]] = str(error)
             if on_broken:
                 on_broken(str(error))
-    if not lines:
-        return
-    heard = [pipe.hear(recording, rate)[:KEPT] for recording in recordings]
+
+
+def _draw_group(
+    pipe: "AudioTokenPipeline", group: "list[tuple[Line, Recording, int]]", drawn: Drawn, on_step: Any
+) -> None:
+    """Draw a batch of clips, write the pictures, and only then a line for each into the manifest."""
+    from audiotoken.audio import as_recording
+
+    wanted = pipe.audio_encoder.rate
+    recordings = [as_recording(recording, rate, resample_to=wanted)[0] for _, recording, rate in group]
+    lines = [line for line, _, _ in group]
+    heard = [pipe.hear(recording, wanted)[:KEPT] for recording in recordings]
     images = iter(_draw(pipe, recordings, lines[0], on_step))
     for line, labels in zip(lines, heard, strict=True):
         for picture in line["pictures"]:

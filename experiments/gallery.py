@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from io import StringIO
 from math import ceil
 from pathlib import Path
@@ -38,7 +39,7 @@ def gallery(lines: Iterable[Mapping[str, Any]], folder: Path) -> Image.Image:
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for i, line in enumerate(shown):
         x, y = GAP + i % columns * (SIDE + GAP), GAP + i // columns * (SIDE + CAPTION + GAP)
-        with Image.open(folder / line["pictures"][0]) as picture:
+        with suppress(OSError), Image.open(folder / line["pictures"][0]) as picture:  # others may have spoilt it
             sheet.paste(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS), (x, y))
         draw.text((x, y + SIDE + 2), _fitting(line["clip"]), INK, font)
         draw.text((x, y + SIDE + 17), _fitting(_said(line.get("heard") or [])), FAINT, font)

@@ -184,8 +184,8 @@ def test_ears_of_transformers(kind, bases, tmp_path):
     model, ears = loaded(tmp_path / "model"), load_encoder(f"{kind}:{tmp_path / 'ears'}", **options)
     waveform = torch.from_numpy(SOUND)[None]
     with torch.no_grad():
-        assert torch.equal(model.audio_encoder.features(waveform), ears.features(waveform))
-        assert torch.equal(model.audio_encoder.probabilities(waveform), ears.probabilities(waveform))
+        for hear in ("features", "probabilities"):  # products round differently where the weights lie in memory
+            torch.testing.assert_close(getattr(model.audio_encoder, hear)(waveform), getattr(ears, hear)(waveform))
     assert model.audio_encoder.labels == ears.labels
     assert kind == "ast" or ears.labels == ("dog", "church bell")
 

@@ -79,9 +79,19 @@ def test_called_again_it_draws_nothing_and_loads_nothing(draw, out, monkeypatch)
     draw()
     before = {name: (out / name).stat().st_mtime_ns for name in PICTURES}
     monkeypatch.setattr(folder_module, "load_parts", None)
+    (out / "birds/b.png").write_bytes(b"spoilt")
+    os.utime(out / "birds/b.png", ns=(0, before["birds/b.png"]))
     drawn = draw()
     assert drawn.kept == list(CLIPS) and not drawn.made
     assert {name: (out / name).stat().st_mtime_ns for name in PICTURES} == before
+
+
+def test_a_clip_that_is_still_broken_loads_no_model(draw, clips, monkeypatch):
+    (clips / "empty.wav").touch()
+    assert list(draw().broken) == ["empty.wav"]
+    monkeypatch.setattr(folder_module, "load_parts", None)
+    drawn = draw()
+    assert list(drawn.broken) == ["empty.wav"] and len(drawn.kept) == 3
 
 
 @pytest.mark.parametrize(
