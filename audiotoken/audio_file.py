@@ -113,7 +113,10 @@ def open_media(
 def audio_track(container: Any) -> Any:
     if not container.streams.audio:
         raise AudioError(f"there is no audio track in it; give {KINDS}.")
-    return container.streams.best("audio") or container.streams.audio[0]
+    track = container.streams.best("audio") or container.streams.audio[0]
+    if track.codec_context is None:
+        raise AudioError(f"its sound is coded in a way that FFmpeg does not know; give {KINDS}.")
+    return track
 
 
 def decode_sound(container: Any, max_seconds: float) -> tuple[NDArray, int]:

@@ -104,6 +104,8 @@ def _video_track(container: Any) -> Any:
         raise DataError(f"there is no video track in it; give {KINDS}.")
     best = container.streams.best("video")
     track = best if best in tracks else tracks[0]
+    if track.codec_context is None:
+        raise DataError(f"its pictures are coded in a way that FFmpeg does not know; give {KINDS}.")
     check_size(track.codec_context.width or 1, track.codec_context.height or 1)
     track.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # a size may change within the track
     return track
