@@ -255,3 +255,37 @@ def test_noise_or_velocity_as_the_model_predicts(places, tmp_path, kind):
     debug_pipeline(kind=kind).save_pretrained(tmp_path / kind)
     run(places, tmp_path / "run", f"model={tmp_path / kind}", "settings.steps=2")
     assert (tmp_path / "run" / "embedder" / "config.json").exists()
+
+
+@pytest.mark.slow
+def test_the_laptop_lines_of_the_training_page(tmp_path, monkeypatch):
+    """Typed in order, with a tiny model under the name of mini."""
+    import importlib.resources
+    import re
+    import runpy
+    import shlex
+
+    from typer.testing import CliRunner
+
+    from audiotoken import loading
+    from experiments import manifest, parts
+    from experiments.cli import app
+
+    page = Path(__file__).resolve().parent.parent / "docs" / "training.md"
+    (lines,) = re.findall(r"^```\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    debug_pipeline().save_pretrained(tmp_path / "tiny")
+    found = importlib.resources.files
+    for module in (importlib.resources, loading, manifest, parts):
+        elsewhere = lambda name: tmp_path / "tiny" if name == "audiotoken.mini" else found(name)  # noqa: E731
+        monkeypatch.setattr(module, "files", elsewhere, raising=False)
+    monkeypatch.chdir(tmp_path)
+    for line in lines.splitlines():
+        words = shlex.split(line)
+        if words[0] == "python":
+            monkeypatch.setattr(sys, "argv", words[2:])
+            runpy.run_module(words[2], run_name="__main__")
+        else:
+            result = CliRunner().invoke(app, words[1:])
+            assert result.exit_code == 0, (line, result.output)
+    assert Image.open("dog.png").size == (32, 32)
+    assert Path("runs/first/losses.csv").read_text().count("\n") == 201
