@@ -57,6 +57,7 @@ def test_the_next_good_one_stands_in_for_a_broken_one():
     assert "no label" in examples.skipped["clip-004"]
     asked = len(source.asked)
     examples.encoded([1])
+    assert not list(examples.each([1, 2, 4]))
     assert source.asked[asked:] == [3]  # what is known to be broken is not tried again
 
 
