@@ -224,7 +224,7 @@ def _deal(prompt: str | list[str], sounds: list[Any]) -> tuple[list[str], list[l
 
 
 def _check(negative_prompt: str | list[str] | None, kwargs: dict[str, Any]) -> None:
-    if PLACEHOLDER in str(negative_prompt):
+    if PLACEHOLDER in f"{negative_prompt} {kwargs.get('negative_prompt_2')}":
         raise PromptError(f"The negative prompt has {PLACEHOLDER} in it, but it takes words only: name what to avoid.")
     if kwargs.get("clip_skip") is not None:
         raise ValueError("clip_skip is not supported: audio tokens are trained for the last layer; leave it out.")

@@ -131,3 +131,8 @@ def test_tokenizers_that_disagree_are_refused(fresh):
     fresh.text_encoder.resize_token_embeddings(len(fresh.tokenizer))
     with pytest.raises(PromptError, match="two tokenizers make different numbers of tokens"):
         fresh.encode(["dog <audio>"], [[torch.zeros(1, FIRST + SECOND)]])
+
+
+def test_a_sound_is_nothing_to_avoid(pipe):
+    with pytest.raises(PromptError, match="negative prompt has <audio>"):
+        draw(pipe, negative_prompt="dull", negative_prompt_2="no <audio>")
