@@ -57,7 +57,7 @@ class Objective(nn.Module):
         self.embedder, self.unet = pipe.audio_embedder, pipe.unet
         self.pipe, self.min_snr, self.across = pipe, min_snr, across
         self.scheduler = DDPMScheduler.from_config(pipe.scheduler.config)  # same noise levels; some know no velocity
-        self.names = pipe.label_embeddings(labels).to(pipe.unet.device)  # (classes, width)
+        self.names = pipe.label_embeddings(labels).to(pipe.unet.device) if labels else None  # (classes, width)
 
     def forward(self, batch: Batch, noise: Tensor, timesteps: Tensor) -> dict[str, Tensor]:
         device = self.unet.device
@@ -75,10 +75,14 @@ class Objective(nn.Module):
             "diffusion": diffusion_loss(
                 self.unet, self.scheduler, latents, embeddings, noise, timesteps, weight, condition.added
             ),
-            "classification": classification_loss(tokens, batch.labels.to(device), self.names, self.across),
+            "classification": self._classification(tokens, batch.labels.to(device)),
             "token_l1": token_l1(tokens),
             "token_l2": token_l2(tokens),
         }
+
+    def _classification(self, tokens: Tensor, labels: Tensor) -> Tensor:
+        """Zero where nothing has a label."""
+        return tokens.new_zeros(()) if self.names is None else classification_loss(tokens, labels, self.names, self.across)
 
 
 def check_batch(batch: Batch, classes: int) -> None:
@@ -89,5 +93,5 @@ def check_batch(batch: Batch, classes: int) -> None:
             f"Got latents {tuple(batch.latents.shape)}, features {tuple(batch.features.shape)}, {len(batch.labels)} "
             f"labels and {len(batch.texts)} texts; want one of each per picture."
         )
-    if batch.labels.min() < 0 or batch.labels.max() >= classes:
+    if classes and batch.labels.min() < 0 or batch.labels.max() >= classes:
         raise ValueError(f"Got labels {batch.labels.tolist()}, want 0 to {classes - 1}; give the names of all classes.")

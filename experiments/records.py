@@ -58,11 +58,7 @@ def sample(pipe: Any, examples: "Examples", count: int, out: Path, step: int, ac
 
     some = examples.encoded(range(min(count, len(examples))))
     tokens = pipe.audio_embedder(some.features.to(pipe.unet.device).float())
-    prompts = pipe.read([TEMPLATE] * len(tokens), tokens)
-    read = {"prompt_embeds": torch.cat([prompt.embeddings for prompt in prompts])}
-    if prompts[0].pooled is not None:  # Stable Diffusion XL
-        read["pooled_prompt_embeds"] = torch.cat([prompt.pooled for prompt in prompts])
-    drawn = pipe(**read, seed=0).images
+    drawn = pipe(prompt=pipe.read([TEMPLATE] * len(tokens), tokens), seed=0).images
     mean = some.moments.chunk(2, dim=1)[0].to(pipe.vae.device, pipe.vae.dtype)
     true = pipe.image_processor.postprocess(pipe.vae.decode(mean).sample, output_type="pil")
     sheet = contact_sheet([*drawn, *true], columns=len(drawn))

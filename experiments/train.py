@@ -74,6 +74,8 @@ def train(
     )
     pipe = load_parts(model, str(accelerator.device), PRECISIONS[precision])
     examples = _examples(data, pipe, size, seconds, augment, run.seed)
+    if not examples.names and run.weights.classification:
+        raise OptionError("The data has no labels, but the classification loss wants some; give them, or do without: settings.weights.classification=0.")
     pipe.register_modules(audio_embedder=_embedder(pipe, examples, embedder, run.seed))
     wordings = VARIED if templates == "varied" else (TEMPLATE,)
     batches = Batches(
@@ -110,7 +112,9 @@ def _examples(
     if isinstance(data, str | os.PathLike):
         from audiotoken.prepared import Prepared
 
-        return Prepared(Path(data))
+        prepared = Prepared(data)
+        prepared.check_fits(pipe)
+        return prepared
 
     from audiotoken.augment import Augment
     from audiotoken.examples import RawExamples
