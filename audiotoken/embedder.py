@@ -65,6 +65,9 @@ class MaxPooling(nn.Module):
         return moments.amax(dim=1)
 
 
+SIMPLE: dict[str, type[nn.Module]] = {"mean": MeanPooling, "max": MaxPooling}
+
+
 class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name their files differently
     """Features (batch, time, input_size) -> audio tokens (batch, tokens_per_clip, output_size).
 
@@ -121,11 +124,12 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
         return embedder.eval()
 
 
-def _pooling(kind: str, width: int, dropout: float) -> nn.Module:
-    kinds = {"attentive": lambda: AttentivePooling(width, dropout), "mean": MeanPooling, "max": MaxPooling}
-    if kind not in kinds:
-        raise ValueError(f"Got pooling={kind!r}, want one of {', '.join(kinds)}; change it.")
-    return kinds[kind]()
+def _pooling(pooling: str, width: int, dropout: float) -> nn.Module:
+    if pooling == "attentive":
+        return AttentivePooling(width, dropout)
+    if pooling not in SIMPLE:
+        raise ValueError(f"Got pooling={pooling!r}, want one of attentive, {', '.join(SIMPLE)}; change it.")
+    return SIMPLE[pooling]()
 
 
 def _our_name(published: str) -> str:

@@ -82,7 +82,9 @@ class Objective(nn.Module):
 
     def _classification(self, tokens: Tensor, labels: Tensor) -> Tensor:
         """Zero where nothing has a label."""
-        return tokens.new_zeros(()) if self.names is None else classification_loss(tokens, labels, self.names, self.across)
+        return (
+            tokens.new_zeros(()) if self.names is None else classification_loss(tokens, labels, self.names, self.across)
+        )
 
 
 def check_batch(batch: Batch, classes: int) -> None:
@@ -93,5 +95,5 @@ def check_batch(batch: Batch, classes: int) -> None:
             f"Got latents {tuple(batch.latents.shape)}, features {tuple(batch.features.shape)}, {len(batch.labels)} "
             f"labels and {len(batch.texts)} texts; want one of each per picture."
         )
-    if classes and batch.labels.min() < 0 or batch.labels.max() >= classes:
+    if (classes and batch.labels.min() < 0) or batch.labels.max() >= classes:
         raise ValueError(f"Got labels {batch.labels.tolist()}, want 0 to {classes - 1}; give the names of all classes.")

@@ -20,8 +20,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from audiotoken.data.examples import seed_of
 from audiotoken.embedder import AudioEmbedder
-from audiotoken.examples import seed_of
 from audiotoken.learner import Learner
 from audiotoken.objective import Batch, LossWeights, Objective, check_batch
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.generate import _device, check_options, load_parts, no_place, write_bytes, write_image
-from experiments.manifest import Line, append, fingerprint, is_made, line_of, picture_names, read_manifest
+from experiments.made import Line, append, fingerprint, is_made, line_of, picture_names, read_manifest
 
 if TYPE_CHECKING:
     from audiotoken.audio import Recording

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.generate import OptionError, check_options, errors_as_sentences, load_parts
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
-    from audiotoken.manifest import Report
-    from audiotoken.prepared import Plan
+    from audiotoken.data.manifest import Report
+    from audiotoken.data.prepared import Plan
 
 
 def prepare(
@@ -40,25 +40,27 @@ def prepare(
     on_plan: "Callable[[Plan], None] | None" = None,
     on_item: Callable[[int, int], None] | None = None,
 ) -> "Report":
-    """Encode `source` into the folder `output`; see `audiotoken.prepared.prepare`, whose options these are.
+    """Encode `source` into the folder `output`; see `audiotoken.data.prepared.prepare`, whose options these are.
 
     source: of `audiotoken.data`, or a folder of name.wav + name.jpg. size: of the pictures, by default what the model
-    draws. augment: parameters of `audiotoken.augment.Augment`, for `copies` of each example. workers: threads that
+    draws. augment: parameters of `audiotoken.data.augment.Augment`, for `copies` of each example. workers: threads that
     decode, by default as many as there are processors. precision: in which the VAE computes; dtype: what is stored.
     Raises DataError, CheckpointError or OptionError, one sentence each.
     """
     check_options(dtype=precision, seed=seed)
     _check_numbers(size, seconds, workers)
 
-    from audiotoken import prepared  # takes seconds; the lines above answer at once
-    from audiotoken.augment import Augment
-    from audiotoken.data import PairFolder
+    from audiotoken.data import (
+        PairFolder,
+        prepared,  # takes seconds; the lines above answer at once
+    )
+    from audiotoken.data.augment import Augment
 
     source = PairFolder(source) if isinstance(source, str | os.PathLike) else source
     try:
         change = None if augment is None else Augment(**augment)
     except TypeError as error:
-        raise OptionError(f"Cannot use this augmentation: {error}; see audiotoken.augment.Augment.") from None
+        raise OptionError(f"Cannot use this augmentation: {error}; see audiotoken.data.augment.Augment.") from None
     pipe = load_parts(model, device, precision)
     return prepared.prepare(
         source,

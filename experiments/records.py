@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.generate import OptionError, write_image
 
 if TYPE_CHECKING:
-    from audiotoken.examples import Examples
+    from audiotoken.data.examples import Examples
     from audiotoken.training import Progress
 
 
@@ -49,14 +49,15 @@ def records(
 
 
 def sample(pipe: Any, examples: "Examples", count: int, out: Path, step: int, accelerator: Any) -> None:
-    """A grid: the first clips of the data, drawn; beneath each the picture it came with."""
+    """A grid: clips from all over the data, drawn; beneath each the picture it came with."""
     import numpy as np
     import torch
 
     from audiotoken.prompt import TEMPLATE
     from experiments.report import contact_sheet
 
-    some = examples.encoded(range(min(count, len(examples))))
+    count = min(count, len(examples))
+    some = examples.encoded([i * len(examples) // count for i in range(count)])
     tokens = pipe.audio_embedder(some.features.to(pipe.unet.device).float())
     drawn = pipe(prompt=pipe.read([TEMPLATE] * len(tokens), tokens), seed=0).images
     mean = some.moments.chunk(2, dim=1)[0].to(pipe.vae.device, pipe.vae.dtype)

@@ -20,7 +20,7 @@ from experiments.generate import OptionError, errors_as_sentences, load_parts
 from experiments.records import plot_losses, records, sample, say_skipped
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
-    from audiotoken.examples import Examples
+    from audiotoken.data.examples import Examples
     from audiotoken.training import Progress, Settings
 
 PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}  # accelerate's names -> of the frozen parts
@@ -50,7 +50,7 @@ def train(
 
     data: a folder made by `prepare`, or a source of `audiotoken.data`, which is then encoded again every time
         (`size` of the pictures in pixels, by default the model's; `seconds` of each clip; `augment` as in
-        `audiotoken.augment.Augment`).
+        `audiotoken.data.augment.Augment`).
     settings: of `audiotoken.training.Settings`; `steps` is the only one without a default.
     batch: of a step, all processes together. embedder: the parameters of a new `AudioEmbedder` (pooling,
         tokens_per_clip, dropout); None goes on with the model's own, or begins the paper's where it has none.
@@ -62,8 +62,8 @@ def train(
     out = Path(out)
     from accelerate import Accelerator
 
-    from audiotoken.batches import TEMPLATES as VARIED
-    from audiotoken.batches import Batches
+    from audiotoken.data.batches import TEMPLATES as VARIED
+    from audiotoken.data.batches import Batches
     from audiotoken.learner import lora_state
     from audiotoken.prompt import TEMPLATE
     from audiotoken.training import train_embedder
@@ -75,7 +75,10 @@ def train(
     pipe = load_parts(model, str(accelerator.device), PRECISIONS[precision])
     examples = _examples(data, pipe, size, seconds, augment, run.seed)
     if not examples.names and run.weights.classification:
-        raise OptionError("The data has no labels, but the classification loss wants some; give them, or do without: settings.weights.classification=0.")
+        raise OptionError(
+            "The data has no labels, but the classification loss wants some; give them, or do without it: "
+            "settings.weights.classification=0."
+        )
     pipe.register_modules(audio_embedder=_embedder(pipe, examples, embedder, run.seed))
     wordings = VARIED if templates == "varied" else (TEMPLATE,)
     batches = Batches(
@@ -110,14 +113,14 @@ def _examples(
 ) -> "Examples":
     """Prepared ones from a folder, or a source encoded as it goes."""
     if isinstance(data, str | os.PathLike):
-        from audiotoken.prepared import Prepared
+        from audiotoken.data.prepared import Prepared
 
         prepared = Prepared(data)
         prepared.check_fits(pipe)
         return prepared
 
-    from audiotoken.augment import Augment
-    from audiotoken.examples import RawExamples
+    from audiotoken.data.augment import Augment
+    from audiotoken.data.examples import RawExamples
 
     pixels = size or pipe.unet.config.sample_size * pipe.vae_scale_factor
     change = None if augment is None else Augment(**augment)
@@ -126,7 +129,7 @@ def _examples(
 
 def _describe(data: Any) -> str:
     """The same for the same data, in every process."""
-    from audiotoken.manifest import describe_source
+    from audiotoken.data.manifest import describe_source
 
     return str(data) if isinstance(data, str | os.PathLike) else describe_source(data)
 

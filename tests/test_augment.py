@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audiotoken.augment import Augment, add_noise, lowpass, mask
+from audiotoken.data.augment import Augment, add_noise, lowpass, mask
 
 RATE = 16_000
 TONES = (0.2 * np.sin(np.arange(RATE) * 2 * np.pi * np.array([[200], [5000]]) / RATE)).sum(0).astype(np.float32)

@@ -6,9 +6,9 @@ from itertools import islice
 import pytest
 import torch
 
-from audiotoken.batches import TEMPLATES, Batches, prefetched
 from audiotoken.data import DataError
-from audiotoken.examples import Encoded
+from audiotoken.data.batches import TEMPLATES, Batches, prefetched
+from audiotoken.data.examples import Encoded
 from audiotoken.prompt import PromptError
 
 

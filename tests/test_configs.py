@@ -22,7 +22,9 @@ def composed(name: str, *overrides: str) -> dict:
     return config
 
 
-@pytest.mark.parametrize(("name", "function"), [("generate", generate), ("folder", draw_folder), ("assemble", assemble)])
+@pytest.mark.parametrize(
+    ("name", "function"), [("generate", generate), ("folder", draw_folder), ("assemble", assemble)]
+)
 def test_a_config_has_the_parameters_of_its_function(name, function):
     config = composed(name)
     parameters = inspect.signature(function).parameters

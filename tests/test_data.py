@@ -10,8 +10,8 @@ from data_files import picture_bytes, sound_bytes, write_pair
 from PIL import Image
 
 from audiotoken.audio import AudioError
-from audiotoken.data import DataError, EscFolder, PairFolder, esc_rows, fit_image, fit_signal, safe_keys
-from audiotoken.image_file import as_rgb, decode_image, read_image
+from audiotoken.data.folders import DataError, EscFolder, PairFolder, esc_rows, fit_image, fit_signal, safe_keys
+from audiotoken.data.image_file import as_rgb, decode_image, read_image
 
 
 def rgb(tensor) -> np.ndarray:

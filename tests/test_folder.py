@@ -16,7 +16,7 @@ from experiments import folder as folder_module
 from experiments.cli import app
 from experiments.folder import draw_folder
 from experiments.generate import OptionError, generate
-from experiments.manifest import fingerprint, picture_names, read_manifest
+from experiments.made import fingerprint, picture_names, read_manifest
 
 RATE = 16_000
 CLIPS = {"a.wav": 400, "birds/b.wav": 900, "birds/deep/c.flac": 2100}  # Hz

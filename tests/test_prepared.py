@@ -14,13 +14,12 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from tiny_source import TinySource
 
-from audiotoken import prepared
-from audiotoken.augment import Augment
-from audiotoken.batches import TEMPLATES, Batches
-from audiotoken.data import DataError
+from audiotoken.data import DataError, prepared
+from audiotoken.data.augment import Augment
+from audiotoken.data.batches import TEMPLATES, Batches
+from audiotoken.data.examples import RawExamples
+from audiotoken.data.prepared import Prepared, prepare, say_size
 from audiotoken.debug import debug_pipeline
-from audiotoken.examples import RawExamples
-from audiotoken.prepared import Prepared, prepare, say_size
 from audiotoken.prompt import tokenize_prompt
 from experiments.generate import OptionError
 from experiments.prepare import make_source

@@ -136,7 +136,7 @@ def test_a_broken_pair_is_named_and_does_not_stop_the_run(places, tmp_path):
 def test_prepared_is_raw(places, tmp_path):
     """The same losses, step by step, from shards and from the files themselves."""
     from audiotoken.data import PairFolder
-    from audiotoken.prepared import prepare
+    from audiotoken.data.prepared import prepare
 
     pipe = AudioTokenPipeline.from_pretrained(places / "model")
     prepare(PairFolder(places / "pairs"), pipe, tmp_path / "shards", size=32, seconds=1, dtype="float32")
@@ -176,7 +176,7 @@ def test_the_command_killed_and_given_again(places, tmp_path):
 def test_200_steps_on_the_mini_world(tmp_path):
     """The loss falls, and the token of a clip it never heard comes nearer to its own word than to any other."""
     from audiotoken.data import PairFolder
-    from audiotoken.prepared import prepare
+    from audiotoken.data.prepared import prepare
     from experiments.generate import load_parts
     from experiments.world.pairs import write_pairs
     from experiments.world.sounds import synthesise
@@ -212,7 +212,7 @@ def test_200_steps_on_the_mini_world(tmp_path):
 def test_refuses_a_model_of_other_features(places, tmp_path):
     class Examples:
         def encoded(self, indices):
-            from audiotoken.examples import Encoded
+            from audiotoken.data.examples import Encoded
 
             return Encoded(torch.zeros(1, 16, 4, 4), torch.zeros(1, 3, 7), torch.zeros(1, dtype=torch.int64))
 
@@ -268,14 +268,14 @@ def test_the_laptop_lines_of_the_training_page(tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
     from audiotoken import loading
-    from experiments import manifest, parts
+    from experiments import made, parts
     from experiments.cli import app
 
     page = Path(__file__).resolve().parent.parent / "docs" / "training.md"
     (lines,) = re.findall(r"^```\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     debug_pipeline().save_pretrained(tmp_path / "tiny")
     found = importlib.resources.files
-    for module in (importlib.resources, loading, manifest, parts):
+    for module in (importlib.resources, loading, made, parts):
         elsewhere = lambda name: tmp_path / "tiny" if name == "audiotoken.mini" else found(name)  # noqa: E731
         monkeypatch.setattr(module, "files", elsewhere, raising=False)
     monkeypatch.chdir(tmp_path)

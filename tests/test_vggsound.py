@@ -9,8 +9,8 @@ from data_files import pitch, second_of, tone_of, write_video
 
 from audiotoken.audio import AudioError
 from audiotoken.data import DataError
-from audiotoken.vggsound import NAMES, VGGSound, read_ids, read_rows
-from audiotoken.video_file import read_frame, read_sound, seconds_of
+from audiotoken.data.vggsound import NAMES, VGGSound, read_ids, read_rows
+from audiotoken.data.video_file import read_frame, read_sound, seconds_of
 
 IDS = ("---g-f_I2yQ", "AbC_dEf-123", "abcdefghijk", "00000000000")
 
@@ -231,14 +231,14 @@ def test_broken_videos_are_named(tmp_path, videos):
 
 
 def test_too_large_a_video(videos, monkeypatch):
-    monkeypatch.setattr("audiotoken.image_file.MAX_PIXELS", 96 * 64 - 1)
+    monkeypatch.setattr("audiotoken.data.image_file.MAX_PIXELS", 96 * 64 - 1)
     with videos["clip"].open("rb") as file, pytest.raises(DataError, match="96 x 64 pixels"):
         read_frame(file, lambda *_: 1.0)
 
 
 def test_a_size_beyond_the_decoders_limit(videos, monkeypatch):
     """The header says small, the stream grows: FFmpeg itself is told the limit."""
-    monkeypatch.setattr("audiotoken.video_file.MAX_PIXELS", 96 * 64 - 1)
+    monkeypatch.setattr("audiotoken.data.video_file.MAX_PIXELS", 96 * 64 - 1)
     with videos["clip"].open("rb") as file, pytest.raises(DataError, match="damaged"):
         read_frame(file, lambda *_: 1.0)
 

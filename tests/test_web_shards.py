@@ -14,8 +14,8 @@ from data_files import picture_bytes, second_of, sound_bytes, write_tar, write_v
 
 from audiotoken.audio import AudioError
 from audiotoken.data import DataError
-from audiotoken.tar_index import split_name
-from audiotoken.web_shards import WebShards, expand
+from audiotoken.data.tar_index import split_name
+from audiotoken.data.web_shards import WebShards, expand
 
 COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 
@@ -217,8 +217,8 @@ def test_a_kept_index_is_used_while_the_shard_is_the_same(tmp_path, monkeypatch)
     (kept,) = (tmp_path / "index").iterdir()
     assert json.loads(kept.read_text())["labels"] == {"a": "dog", "b": "rain"}
     reads = []
-    real = __import__("audiotoken.tar_index", fromlist=["read_index"]).read_index
-    monkeypatch.setattr("audiotoken.tar_index.read_index", lambda *args: reads.append(args) or real(*args))
+    real = __import__("audiotoken.data.tar_index", fromlist=["read_index"]).read_index
+    monkeypatch.setattr("audiotoken.data.tar_index.read_index", lambda *args: reads.append(args) or real(*args))
     again = WebShards(path, index=tmp_path / "index")
     assert not reads
     assert [again.label(i) for i in range(2)] == [first.label(i) for i in range(2)] == ["dog", "rain"]
@@ -263,7 +263,7 @@ class Server(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """A folder behind an address of this machine."""
-    monkeypatch.setattr("audiotoken.remote.WAITS", (0.0, 0.0))
+    monkeypatch.setattr("audiotoken.data.remote.WAITS", (0.0, 0.0))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     Server.asked, Server.cut = [], set()
     folder = tmp_path / "served"

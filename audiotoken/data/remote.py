@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from audiotoken.audio_file import AudioError, open_plain
-from audiotoken.image_file import DataError
+from audiotoken.data.image_file import DataError
 
 KEPT = 2
 WAITS = (1.0, 5.0)  # seconds before the second and the third try

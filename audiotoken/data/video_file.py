@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiotoken.audio_file import AudioError, audio_track, decode_sound, open_media
-from audiotoken.image_file import MAX_PIXELS, DataError, check_size
+from audiotoken.data.image_file import MAX_PIXELS, DataError, check_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image

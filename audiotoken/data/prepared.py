@@ -19,11 +19,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from audiotoken.augment import Augment
-from audiotoken.batches import TEMPLATES
 from audiotoken.data import DataError
-from audiotoken.examples import Encoded, RawExamples
-from audiotoken.manifest import (
+from audiotoken.data.augment import Augment
+from audiotoken.data.batches import TEMPLATES
+from audiotoken.data.examples import Encoded, RawExamples
+from audiotoken.data.manifest import (
     Manifest,
     Report,
     claim,
@@ -36,7 +36,7 @@ from audiotoken.manifest import (
     shard_file,
     text_ids,
 )
-from audiotoken.shards import check_shard, open_shard, write_shard
+from audiotoken.data.shards import check_shard, open_shard, write_shard
 
 DTYPES = ("float16", "bfloat16", "float32")
 OPEN = 256  # shards at a time; a process may often have no more than 1024 files open
@@ -114,7 +114,7 @@ def prepare(
 
 
 class Prepared:
-    """What `prepare` wrote: examples as `audiotoken.batches` wants them, read row by row from memory-mapped shards.
+    """What `prepare` wrote: examples as `Batches` wants them, read row by row from memory-mapped shards.
 
     Broken examples are counted and stood in for as in `RawExamples`; `variant` is taken modulo the number of copies.
     Features have the precision they were stored in. Opening reads all headers: DataError naming what is missing,

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from audiotoken.data import DataError
-from audiotoken.remote import Fetched, is_url, shown
+from audiotoken.data.remote import Fetched, is_url, shown
 
 Members = dict[str, tuple[int, int]]  # suffix, such as ".wav" -> (offset, bytes) in the shard
 
@@ -29,7 +29,7 @@ MARK = bytes(BLOCK)  # a tar file ends with blocks of zeros
 class ShardIndex:
     """Of one shard."""
 
-    place: str  # as `audiotoken.remote.shown`
+    place: str  # as `audiotoken.data.remote.shown`
     size: int  # bytes of the shard
     samples: dict[str, Members]  # name up to the first dot -> its members
     labels: dict[str, str]  # name -> class

@@ -25,8 +25,8 @@ import numpy as np
 
 from audiotoken.audio import MAX_SECONDS, finished
 from audiotoken.audio_file import AudioError, open_plain
-from audiotoken.data import DataError, Example, files_of
-from audiotoken.video_file import KINDS, Moment, read_frame, read_sound, seconds_of
+from audiotoken.data.folders import DataError, Example, files_of
+from audiotoken.data.video_file import KINDS, Moment, read_frame, read_sound, seconds_of
 
 SECONDS = 10  # of a clip
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov")

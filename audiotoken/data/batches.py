@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from audiotoken.data import DataError
-from audiotoken.examples import Examples, seed_of
+from audiotoken.data.examples import Examples, seed_of
 from audiotoken.objective import Batch
 from audiotoken.prompt import PLACEHOLDER, TEMPLATE, PromptError
 

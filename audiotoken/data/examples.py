@@ -3,7 +3,7 @@
 Conventions: *moments* (batch, 2 * channels, height, width) float32 are mean and log variance of the VAE's Gaussian,
 before a latent is drawn and before `scaling_factor`; *features* (batch, time, width) are the audio encoder's; labels
 index `names`, the sorted names of the classes. *Examples* is anything with the members of the protocol `Examples`:
-`RawExamples` encodes when asked, `audiotoken.prepared.Prepared` reads what was encoded before, and both give the same.
+`RawExamples` encodes when asked, `prepared.Prepared` reads what was encoded before, and both give the same.
 """
 
 from collections import deque
@@ -20,8 +20,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from audiotoken.audio import as_recording, to_mono
-from audiotoken.augment import Augment
 from audiotoken.data import DataError, fit_image, fit_signal
+from audiotoken.data.augment import Augment
 
 Input = tuple[int, Tensor, Tensor]  # index, picture (3, size, size) in [-1, 1], signal (frames,)
 UNREADABLE = (ValueError, OSError)  # what a broken file raises: DataError, AudioError, PyAV's and Pillow's
@@ -37,7 +37,7 @@ class Encoded:
 
 
 class Examples(Protocol):
-    """What `audiotoken.batches` asks for."""
+    """What `audiotoken.data.batches` asks for."""
 
     @property
     def names(self) -> Sequence[str]:

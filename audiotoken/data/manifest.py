@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from audiotoken.data import DataError
+from audiotoken.data.shards import cannot_write, read_notes, write_text
 from audiotoken.prompt import tokenize_prompt
-from audiotoken.shards import cannot_write, read_notes, write_text
 
 FORMAT = 1
 NAME = "manifest.json"
