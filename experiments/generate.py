@@ -107,6 +107,7 @@ def say_written(result: "Result", output: str | os.PathLike, report: bool) -> st
 
     files = files_of(output, len(result.images), report)
     lines = [f"heard  {say_heard(result.heard)}"]
+    lines += [] if result.subject is None else [f"as     {result.prompt.text}"]  # a label token
     lines += [f"drew   {path}" for path in files["sheet"] or files["pictures"]]
     lines += [f"report {path}" for path in files["report"]]
     return "\n".join(lines)
