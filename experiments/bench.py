@@ -22,6 +22,7 @@ from experiments.bench_row import WAYS, Measured, Row, Setting, run_prepare, run
 from experiments.generate import OptionError, errors_as_sentences, hydra_entry, no_place
 
 PRECISIONS = ("float32", "bfloat16")
+PRELOADED = ["audiotoken.data.prepared", "audiotoken.debug", "experiments.bench_published"]
 COMMANDS = ("train", "parts", "arithmetic")
 
 
@@ -120,23 +121,20 @@ def _in_process(target: Callable[..., None], args: tuple, limit: float, failed: 
     import multiprocessing
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["audiotoken.prepared", "audiotoken.debug", "experiments.bench_published"])
+    context.set_forkserver_preload(PRELOADED)
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=target, args=(*args, theirs))
     process.start()
     theirs.close()
     try:
-        if not ours.poll(limit):
-            return failed(f"not done after {limit:g} s")
-        return ours.recv()
+        return ours.recv() if ours.poll(limit) else failed(f"not done after {limit:g} s")
     except EOFError:
         process.join()
         code = process.exitcode or 0
         return failed("killed, most likely out of memory" if code == -9 else f"ended by itself with code {code}")
     finally:
-        if process.is_alive():
-            process.join(10)
-            process.kill()
+        process.join(1)  # what has sent is as good as done; what has not is too late
+        process.kill()
         process.join()
 
 
@@ -144,7 +142,8 @@ def _write(setting: Setting, runs: dict[Row, list[Measured]], repeats: int, fold
     from experiments.bench_report import chart, facts, summary, to_csv, to_markdown
     from experiments.generate import write_bytes
 
-    lines, known = summary(runs), facts(setting, repeats)
+    by_clock = setting.device.startswith("cuda")
+    lines, known = summary(runs, by_clock), facts(setting, repeats)
     table = to_markdown(lines, known)
     write_bytes(to_csv(lines).encode(), folder / "rows.csv")
     write_bytes(table.encode(), folder / "table.md")

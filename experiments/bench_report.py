@@ -18,10 +18,11 @@ GIB = 2**30
 COLOURS = {"published": "#8a8f98", "raw": "#2b6cb0", "cached": "#c2410c"}
 
 
-def summary(runs: Mapping[Row, Sequence[Measured]]) -> list[dict[str, Any]]:
+def summary(runs: Mapping[Row, Sequence[Measured]], by_clock: bool = True) -> list[dict[str, Any]]:
     """One line per row: medians over the runs, with the least and the most; ratios to the published way.
 
-    `faster` and `memory_ratio` compare with the published row of the same precision and batch; NaN without one.
+    `faster` and `memory_ratio` compare with the published row of the same precision and batch; NaN without one. Speed
+    is compared by the clock on a GPU, by the processes' own seconds on a CPU, which is often shared.
     """
     lines = []
     for row, measured in runs.items():
@@ -38,9 +39,10 @@ def summary(runs: Mapping[Row, Sequence[Measured]]) -> list[dict[str, Any]]:
         line |= {"why": next((each.why for each in measured if each.why), "")}
         lines.append(line)
     published = {(line["precision"], line["batch"]): line for line in lines if line["way"] == "published"}
+    speed = "samples_per_second" if by_clock else "samples_per_cpu_second"
     for line in lines:
         other = published.get((line["precision"], line["batch"]), {})
-        line["faster"] = line["samples_per_second"] / other.get("samples_per_second", float("nan"))
+        line["faster"] = line[speed] / other.get(speed, float("nan"))
         line["memory_ratio"] = line["memory_gib"] / other.get("memory_gib", float("nan"))
     return lines
 
@@ -59,8 +61,10 @@ def facts(setting: Setting, repeats: int) -> dict[str, str]:
         "versions": ", ".join([f"Python {platform.python_version()}", *(f"{n} {version(n)}" for n in LIBRARIES)]),
         "steps": f"{setting.steps} counted after {setting.warmup + 1}, in {repeats} processes of each row, interleaved",
     }
-    memory = "allocated on the GPU at the peak" if setting.device.startswith("cuda") else "resident at the peak"
-    return known | {"memory": f"{memory}{'' if setting.device.startswith('cuda') else ', less before the models'}"}
+    if setting.device.startswith("cuda"):
+        return known | {"x published": "by the clock", "memory": "allocated on the GPU at the peak"}
+    known |= {"x published": "by the processes' own seconds, as the machine is shared"}
+    return known | {"memory": "resident at the peak, less what was before the models; with compile, the compiler too"}
 
 
 def to_csv(lines: Sequence[dict[str, Any]]) -> str:

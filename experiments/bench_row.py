@@ -73,7 +73,7 @@ def run_prepare(setting: Setting, connection: Any) -> None:
     try:
         import torch
 
-        from audiotoken.prepared import prepare
+        from audiotoken.data.prepared import prepare
 
         _settle(setting)
         pipe = build(setting.geometry, setting.device, torch.float32)
@@ -129,9 +129,9 @@ def _ours(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) -> No
     """`train_embedder`, as experiments.train calls it."""
     from accelerate import Accelerator
 
-    from audiotoken.batches import Batches
-    from audiotoken.examples import RawExamples
-    from audiotoken.prepared import Prepared
+    from audiotoken.data.batches import Batches
+    from audiotoken.data.examples import RawExamples
+    from audiotoken.data.prepared import Prepared
     from audiotoken.training import Settings, train_embedder
 
     examples: Any
