@@ -231,7 +231,10 @@ def _step_callback(on_step: Callable[[int, int], None] | None) -> Any:
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """What a user can mend is one line on stderr and exit code 2; anything else is a bug and keeps its traceback."""
+    """What a user can mend is one line on stderr and exit code 2; anything else is a bug and keeps its traceback.
+
+    Ctrl-C is one line and exit code 130.
+    """
     try:
         yield
     except ValueError as error:
@@ -239,6 +242,9 @@ def errors_as_sentences() -> Iterator[None]:
             raise
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("Stopped; nothing is left half-written.", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def _mendable(error: ValueError) -> bool:

@@ -289,3 +289,11 @@ def test_the_laptop_lines_of_the_training_page(tmp_path, monkeypatch):
             assert result.exit_code == 0, (line, result.output)
     assert Image.open("dog.png").size == (32, 32)
     assert Path("runs/first/losses.csv").read_text().count("\n") == 201
+
+
+def test_ctrl_c_is_one_line(capsys):
+    from experiments.generate import errors_as_sentences
+
+    with pytest.raises(SystemExit, match="130"), errors_as_sentences():
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == "Stopped; nothing is left half-written.\n"
