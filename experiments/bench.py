@@ -56,7 +56,7 @@ def bench_train(
     _check(ways=(ways, WAYS), precisions=(precisions, PRECISIONS), geometry=([geometry], tuple(GEOMETRIES)))
     _check_counts(batch_sizes=min(batch_sizes, default=0), steps=steps, repeats=repeats, threads=threads or 1)
     _check_counts(warmup=warmup + 1)
-    folder, tell = Path(out), on_row or (lambda text: None)
+    folder, tell = Path(out).absolute(), on_row or (lambda text: None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -148,7 +148,7 @@ def _write(setting: Setting, runs: dict[Row, list[Measured]], repeats: int, fold
     write_bytes(to_csv(lines).encode(), folder / "rows.csv")
     write_bytes(table.encode(), folder / "table.md")
     chart(lines, known, folder / "chart.png")
-    return f"{table}\nwritten {folder / 'rows.csv'}, {folder / 'table.md'}, {folder / 'chart.png'}"
+    return f"{table}\nwritten rows.csv, table.md and chart.png into {folder}"
 
 
 def place(device: str | None, geometry: str | None) -> tuple[str, str]:

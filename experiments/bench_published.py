@@ -5,8 +5,8 @@ one wrapper module holds UNet, VAE, text encoder, BEATs and embedder and is cast
 in bfloat16 the embedder and its Adam state are bfloat16 as well. All but the embedder have requires_grad off and are
 in evaluation mode. Every step encodes the pictures with the VAE, hears the clips with BEATs, embeds them, runs the text
 encoder and the UNet, adds 0.01 times the mean absolute token, goes back, and steps AdamW; gradients are not clipped.
-There is no autocast: the parts are called past the wrapper that accelerate prepared. Batches of 4, clips of 5 s and no
-TF32 are its defaults. It has no activation checkpointing and does not compile.
+There is no autocast: the parts are called past the wrapper that accelerate prepared. Batches of 4 and clips of 5 s are
+its defaults, TF32 is as PyTorch has it. It has no activation checkpointing and does not compile.
 
 What differs, in its favour: attention is PyTorch's fused one everywhere (its BEATs and its copy of CLIP have their
 own), token ids are ready, pictures and clips are in memory. Its pictures are 512 x 320, squeezed; here all are square.

@@ -14,6 +14,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from audiotoken.debug import debug_pipeline
+from audiotoken.objective import Batch, Objective
 from experiments import bench, bench_row
 from experiments.bench import bench_train, rows_of, run_all
 from experiments.bench_models import InMemory, build
@@ -53,6 +54,15 @@ def test_what_cannot_be_measured_is_one_sentence(options, words, tmp_path):
     with pytest.raises(OptionError, match=words) as error:
         bench_train(**{"device": "cpu", "out": tmp_path, **options})
     assert "\n" not in str(error.value) and not any(tmp_path.iterdir())
+
+
+def test_processes_are_told_whole_paths(monkeypatch, tmp_path):
+    """The compiler works in folders of its own."""
+    seen = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench, "run_all", lambda setting, *others: seen.append(setting) or example_runs())
+    bench_train(geometry="debug", device="cpu", out="here")
+    assert seen[0].compiled.startswith(str(tmp_path)) and seen[0].prepared.startswith(str(tmp_path))
 
 
 def test_an_unknown_command_is_one_sentence(monkeypatch, capsys):
@@ -182,6 +192,17 @@ def test_the_true_size_is_the_true_size():
     assert counted[FROZEN[0]].flops == pytest.approx(1.12e12, rel=0.01)
     whole, cached = flops_of(counted)
     assert whole / cached == pytest.approx(1.71, abs=0.01)
+
+
+def test_our_trainer_takes_the_true_size():
+    """Shapes fit and gradients come back to the published embedder, without VAE and BEATs; no number is computed."""
+    pipe = build("sd1", "meta", torch.float32, frozen_parts=False)
+    with torch.device("meta"):
+        latents, level = torch.empty(2, 4, 64, 64), torch.zeros(2, dtype=torch.long)
+        batch = Batch(latents, torch.empty(2, 496, 2304), level)
+        terms = Objective(pipe, ["dog", "rain"], None)(batch, latents, level)
+    torch.stack(list(terms.values())).sum().backward()
+    assert all(weight.grad is not None for name, weight in pipe.audio_embedder.named_parameters())
 
 
 def test_gradient_checkpointing_keeps_a_fifth():
