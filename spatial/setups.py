@@ -1,0 +1,179 @@
+"""Kinds of stereo: what each does to a sound from a direction.
+
+A setup is a pair of microphones (spacing, aim), a mixing desk or a head. `steering` is all that the rest of the package
+knows of it: how a sound from an azimuth arrives in the two channels, at each frequency.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spatial.scene import SpatialError
+
+SPEED_OF_SOUND = 343.0  # m/s at 20 degrees Celsius
+DISTANCE = 2.0  # metres to a source; only the level difference of widely spaced microphones depends on it
+NAMES = ("panned", "spaced", "ortf", "nos", "xy", "ms", "binaural")
+LAWS = ("power", "-4.5dB", "-6dB")
+
+# Interaural differences of MIT KEMAR (Gardner and Martin 1995), fitted here at third octaves as a sum of
+# sin(a), sin(2a), sin(3a) of the azimuth: Hz, three weights in dB (louder right), three in microseconds (earlier right).
+# Above 5 kHz the delay is that of 5 kHz. Left out: what is different at either ear of one head.
+HEAD = np.array(
+    [
+        (125, 2.1, -0.2, 0.1, 831, 29, -16),
+        (250, 3.7, 0.1, 0.1, 816, -1, -5),
+        (500, 5.4, -0.2, 0.6, 759, -7, 3),
+        (750, 7.9, -0.8, 2.0, 676, 11, -11),
+        (1000, 9.3, -0.7, 3.2, 594, 86, -80),
+        (1250, 2.6, 8.3, -1.9, 552, 104, -112),
+        (1500, -1.2, 14.6, -5.4, 619, 17, -69),
+        (2000, 1.5, 14.4, -6.4, 705, -115, -4),
+        (2500, 2.9, 12.2, -6.1, 720, -152, 23),
+        (3000, 5.1, 9.1, -4.1, 731, -163, 35),
+        (4000, 11.2, 3.5, 0.8, 721, -146, 17),
+        (5000, 15.4, 2.4, 0.7, 767, -191, 30),
+        (6500, 19.5, 6.8, -2.6, 767, -191, 30),
+        (8000, 16.5, 14.6, -4.6, 767, -191, 30),
+        (10000, 17.1, 6.6, -2.3, 767, -191, 30),
+        (12500, 25.2, -3.0, -0.1, 767, -191, 30),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One kind of stereo; `setup` makes it from its name."""
+
+    name: str
+    spacing: float = 0.0  # metres between the microphones
+    aim: float | None = None  # degrees from the front, outwards, of two cardioids; None: omnidirectional
+    law: str = "power"  # of a mixing desk: the sum of the powers, or what the centre is lowered by
+
+    @property
+    def limit(self) -> float:
+        """The widest azimuth, degrees: a mixing desk's are those of the loudspeakers."""
+        return 45.0 if self.name == "panned" else 90.0
+
+    @property
+    def cues(self) -> tuple[str, ...]:
+        """What tells directions apart: "level", "time" or both."""
+        if self.name == "spaced":
+            return ("time",)
+        return ("level",) if self.name in ("panned", "xy", "ms") else ("level", "time")
+
+    @property
+    def longest(self) -> float:
+        """The largest delay between the channels, seconds."""
+        return 0.00083 if self.name == "binaural" else self.spacing / SPEED_OF_SOUND
+
+
+_KINDS = {
+    "panned": Setup("panned"),
+    "spaced": Setup("spaced", spacing=0.5),
+    "ortf": Setup("ortf", spacing=0.17, aim=55.0),
+    "nos": Setup("nos", spacing=0.30, aim=45.0),
+    "xy": Setup("xy", aim=45.0),
+    "ms": Setup("ms"),
+    "binaural": Setup("binaural", spacing=0.18),
+}
+
+
+def setup(name: str | Setup, *, spacing: float | None = None, law: str | None = None) -> Setup:
+    """The setup of that name, such as "ortf" or "spaced"; `spacing` in metres, `law` one of `LAWS`.
+
+    Panning laws: "power" keeps the sum of the powers (the centre 3 dB lower), "-6dB" the sum of the voltages, "-4.5dB" is
+    halfway. Raises SpatialError for what is none.
+    """
+    if isinstance(name, Setup):
+        return name
+    if name not in _KINDS:
+        raise SpatialError(f'Got setup="{name}", want "auto" or one of {", ".join(NAMES)}; change it.')
+    found = _KINDS[name]
+    if spacing is not None:
+        if name != "spaced":
+            raise SpatialError(f'Got a spacing for setup="{name}", which has its own; leave it out or say "spaced".')
+        if not 0.01 <= spacing <= 20:
+            raise SpatialError(f"Got spacing={spacing:g}, want metres between 0.01 and 20; change it.")
+        found = replace(found, spacing=float(spacing))
+    if law is not None:
+        if name != "panned" or law not in LAWS:
+            raise SpatialError(f'Got law="{law}" for "{name}", want one of {", ".join(LAWS)} for "panned"; change it.')
+        found = replace(found, law=law)
+    return found
+
+
+def steering(setup: Setup, azimuths: ArrayLike, frequencies: ArrayLike) -> NDArray[np.complex64]:
+    """(azimuths, frequencies, 2): a sound from there in the left and right channel, unit length, left is real."""
+    azimuth = np.deg2rad(np.atleast_1d(np.asarray(azimuths, float)))[:, None]
+    frequency = np.atleast_1d(np.asarray(frequencies, float))[None]
+    if setup.name == "panned":
+        left, right = _panned(setup.law, azimuth)
+        return _unit(left + 0 * frequency, right + 0 * frequency)
+    return _unit(*_received(setup, np.sin(azimuth), np.cos(azimuth), frequency))
+
+
+@lru_cache(maxsize=32)
+def _everywhere(count: int = 400) -> tuple[NDArray, NDArray]:
+    """Sines to the right and to the front of directions evenly spread over the sphere (Fibonacci lattice)."""
+    index = np.arange(count) + 0.5
+    up, turn = 1 - 2 * index / count, np.pi * (1 + 5**0.5) * index
+    level = np.sqrt(1 - up**2)
+    return (level * np.sin(turn))[:, None], (level * np.cos(turn))[:, None]
+
+
+def diffuse(setup: Setup, frequencies: ArrayLike) -> NDArray[np.complex64]:
+    """(frequencies, 2, 2): the covariance of sound from everywhere at once, trace 1; of a mixing desk: unrelated."""
+    frequency = np.atleast_1d(np.asarray(frequencies, float))[None]
+    if setup.name == "panned":
+        return np.broadcast_to(np.eye(2, dtype=np.complex64) / 2, (frequency.size, 2, 2)).copy()
+    received = np.stack(_received(setup, *_everywhere(), frequency), axis=-1)  # (directions, frequencies, 2)
+    covariance = np.einsum("dfi,dfj->fij", received, received.conj())
+    return (covariance / np.trace(covariance, axis1=1, axis2=2)[:, None, None]).astype(np.complex64)
+
+
+def _received(setup: Setup, right: NDArray, front: NDArray, frequency: NDArray) -> tuple[NDArray, NDArray]:
+    """(left, right) channel, (directions, frequencies) complex, of sound from those sines to the right and front."""
+    if setup.name == "binaural":
+        return _head(right, frequency)
+    if setup.name == "ms":  # not decoded: a cardioid ahead, and a figure of eight whose positive side is left
+        return 0.5 + 0.5 * front + 0j * frequency, -right + 0j * frequency
+    half = setup.spacing / 2
+    near, far = (np.sqrt(DISTANCE**2 + half**2 + sign * 2 * DISTANCE * half * right) for sign in (-1, 1))  # right, left
+    gains = [1 / far, 1 / near]
+    if setup.aim is not None:
+        aim = np.deg2rad(setup.aim)
+        gains = [
+            g * (0.5 + 0.5 * (front * np.cos(aim) + side * right * np.sin(aim)))
+            for g, side in zip(gains, (-1, 1), strict=True)
+        ]
+    delay = setup.spacing * right / SPEED_OF_SOUND
+    return gains[0] + 0j * frequency, gains[1] * np.exp(2j * np.pi * frequency * delay)
+
+
+def _panned(law: str, azimuth: NDArray) -> tuple[NDArray, NDArray]:
+    angle = np.clip(azimuth, -np.pi / 4, np.pi / 4) + np.pi / 4  # 0 left, 90 degrees right
+    power = np.cos(angle), np.sin(angle)
+    across = angle * 2 / np.pi
+    voltage = 1 - across, across
+    if law == "power":
+        return power
+    return voltage if law == "-6dB" else (np.sqrt(power[0] * voltage[0]), np.sqrt(power[1] * voltage[1]))
+
+
+def _head(right: NDArray, frequency: NDArray) -> tuple[NDArray, NDArray]:
+    """A head hears the same from all directions with the same angle to its ears (the cone of confusion)."""
+    azimuth = np.arcsin(np.clip(right, -1, 1))
+    octaves = np.log2(np.maximum(frequency[0], 20.0))
+    weights = [np.interp(octaves, np.log2(HEAD[:, 0]), HEAD[:, column]) for column in range(1, 7)]
+    waves = [np.sin(azimuth), np.sin(2 * azimuth), np.sin(3 * azimuth)]
+    decibels = sum(wave * weight for wave, weight in zip(waves, weights[:3], strict=True))
+    delay = sum(wave * weight for wave, weight in zip(waves, weights[3:], strict=True)) * 1e-6
+    ratio = 10 ** (decibels / 40)
+    return 1 / ratio + 0j, ratio * np.exp(2j * np.pi * frequency * delay)
+
+
+def _unit(left: NDArray, right: NDArray) -> NDArray[np.complex64]:
+    length = np.sqrt(np.abs(left) ** 2 + np.abs(right) ** 2)
+    return np.stack([left / length, right / length], axis=-1).astype(np.complex64)
