@@ -123,7 +123,7 @@ def _onset(trace: NDArray, times: Array) -> NDArray:
 
 def _loudness(trace: NDArray) -> NDArray:
     """(times, frequencies): louder bins count more, but a little only, and nothing below -60 dB counts."""
-    level = trace / (trace.max() + 1e-20)
+    level = np.maximum(trace, 0) / (trace.max() + 1e-20)
     return np.where(level > 1e-6, level**0.15, 0)
 
 
