@@ -5,6 +5,7 @@ sound alone makes it rank one, and then it is the steering vector of that sound'
 sounds at once make of it lies further from every steering vector, so such bins speak softly without being thrown out.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +87,7 @@ def misfit(evidence: Evidence, setup: Setup, azimuths: Array) -> Array:
     points = sphere(setup, azimuths, evidence.frequencies)
     out = np.empty((len(evidence), len(azimuths)), np.float32)
     edges = np.searchsorted(evidence.index, np.arange(len(evidence.frequencies) + 1))
-    for i, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for i, (a, b) in enumerate(itertools.pairwise(edges)):
         if b > a:
             np.matmul(evidence.stokes[a:b], points[i].T, out=out[a:b])
     return np.clip((1 - out) / 2, 0, 1, out=out)

@@ -1,8 +1,8 @@
 """How much sound comes from each direction: a sparse mixture over a grid of azimuths, by expectation-maximisation.
 
 Each bin was made by one direction, or by none (diffuse). A direction's bins scatter around its steering vector as an
-angular central Gaussian (Tyler 1987) of several widths at once, which are found with the rest: dry recordings are sharp,
-rooms blunt. What one direction explains, its side lobes need not: that is how phantoms go away.
+angular central Gaussian (Tyler 1987) of several widths at once, which are found with the rest: dry recordings are
+sharp, rooms blunt. What one direction explains, its side lobes need not: that is how phantoms go away.
 """
 
 from dataclasses import dataclass

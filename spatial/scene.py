@@ -1,7 +1,7 @@
 """What is heard and where: the nouns of this package, and THE angle convention.
 
-Conventions: an *azimuth* is in degrees, 0 straight ahead, **positive to the right**, -90 to 90: two channels cannot tell
-front from back, so everything is taken to be in front. Of an amplitude-panned recording (made at a mixing desk, no
+Conventions: an *azimuth* is in degrees, 0 straight ahead, **positive to the right**, -90 to 90: two channels cannot
+tell front from back, so everything is taken to be in front. Of an amplitude-panned recording (made at a mixing desk, no
 microphones) the azimuth is where a listener hears it between two loudspeakers at -45 and 45: 45 times the pan position.
 A *recording* is (channels, frames) float32 in [-1, 1], channel 0 left; a *signal* is (frames,) of one source; a *rate*
 is Hz; times are seconds from the start; levels are dB of full scale.

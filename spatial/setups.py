@@ -18,7 +18,8 @@ NAMES = ("panned", "spaced", "ortf", "nos", "xy", "ms", "binaural")
 LAWS = ("power", "-4.5dB", "-6dB")
 
 # Interaural differences of MIT KEMAR (Gardner and Martin 1995), fitted here at third octaves as a sum of
-# sin(a), sin(2a), sin(3a) of the azimuth: Hz, three weights in dB (louder right), three in microseconds (earlier right).
+# sin(a), sin(2a), sin(3a) of the azimuth: Hz, three weights in dB (louder right), three in microseconds (earlier
+# right).
 # Above 5 kHz the delay is that of 5 kHz. Left out: what is different at either ear of one head.
 HEAD = np.array(
     [
@@ -83,8 +84,8 @@ _KINDS = {
 def setup(name: str | Setup, *, spacing: float | None = None, law: str | None = None) -> Setup:
     """The setup of that name, such as "ortf" or "spaced"; `spacing` in metres, `law` one of `LAWS`.
 
-    Panning laws: "power" keeps the sum of the powers (the centre 3 dB lower), "-6dB" the sum of the voltages, "-4.5dB" is
-    halfway. Raises SpatialError for what is none.
+    Panning laws: "power" keeps the sum of the powers (the centre 3 dB lower), "-6dB" the sum of the voltages,
+    "-4.5dB" is halfway. Raises SpatialError for what is none.
     """
     if isinstance(name, Setup):
         return name
