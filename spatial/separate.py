@@ -1,0 +1,62 @@
+"""A stereo recording and where its sources are -> each source as it stands in the recording.
+
+Conventions: as in `spatial.scene`. An *image* is (2, frames): what the recording would be with that source alone.
+Images sum to the recording.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spatial import gaussian
+from spatial.scene import Array, Direction, SpatialError
+from spatial.setups import Setup
+from spatial.setups import setup as named
+from spatial.spectra import length_of, recording_of, spectra
+
+Path = Sequence[tuple[float, float]]  # (seconds, azimuth)
+METHODS = ("auto", "gaussian")
+
+WINDOW = 0.093  # seconds: much of a room's reverberation falls inside
+
+
+def separate(
+    recording: Array,
+    rate: int,
+    directions: Sequence[float | Direction],
+    *,
+    setup: str | Setup,
+    paths: Sequence[Path | None] | None = None,
+    method: str = "auto",
+) -> Array:
+    """(sources, 2, frames): images of the sources of a (2, frames) recording, in the order of `directions`."""
+    mixed, azimuths = _checked(recording, directions, method)
+    stereo = named(setup)
+    peak = float(np.abs(mixed).max(initial=0))
+    if len(azimuths) < 2 or peak == 0:
+        return np.repeat(mixed[None], len(azimuths), axis=0) / max(len(azimuths), 1)
+    length = length_of(WINDOW, rate)
+    heard = spectra(mixed / peak, length)
+    frequencies = np.fft.rfftfreq(length, 1 / rate)
+    found = gaussian.fit(heard, gaussian.start(stereo, azimuths, frequencies))
+    return peak * recording_of(gaussian.images(heard, *found), length, mixed.shape[1])
+
+
+def _checked(recording: Array, directions: Sequence[float | Direction], method: str) -> tuple[Array, list[float]]:
+    mixed = np.asarray(recording, np.float32)
+    if mixed.ndim != 2 or mixed.shape[0] != 2:
+        raise SpatialError(f"Got a recording of shape {mixed.shape}, want (2, frames); give both channels.")
+    if not np.isfinite(mixed).all():
+        raise SpatialError("Got a recording with samples that are not numbers, want finite ones; repair it.")
+    if method not in METHODS:
+        raise SpatialError(f'Got method="{method}", want one of {", ".join(METHODS)}; change it.')
+    azimuths = [float(one.azimuth if isinstance(one, Direction) else one) for one in directions]
+    if not np.isfinite(azimuths).all():
+        raise SpatialError(f"Got azimuths {azimuths}, want degrees; leave out what is not a number.")
+    return mixed, azimuths
+
+
+def signals(images: Array) -> Array:
+    """(sources, 2, frames) -> (sources, frames): one signal of each source, its louder channel."""
+    louder = np.square(images, dtype=float).sum(axis=2).argmax(axis=1)
+    return np.stack([image[ear] for image, ear in zip(images, louder, strict=True)]) if len(images) else images[:, 0]
