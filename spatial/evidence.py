@@ -5,8 +5,8 @@ sound alone makes it rank one, and then it is the steering vector of that sound'
 sounds at once make of it lies further from every steering vector, so such bins speak softly without being thrown out.
 """
 
-import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ WINDOW = 0.046  # seconds: long beside the widest delay, short beside a syllable
 LOWEST, HIGHEST = 80.0, 9000.0  # Hz
 FORGET = 90.0  # dB per second by which an echo may be thought to have died away at the least
 MOST = 24_000  # bins that are asked
+BANDS = (80, 200, 400, 800, 1600, 3200, 6400, 9000)  # Hz
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +33,24 @@ class Evidence:
     stokes: Array  # (bins, 3): (LL - RR, 2 Re LR*, 2 Im LR*) of the covariance over its trace: on or in the unit sphere
     weight: Array  # (bins,) how much a bin counts
     energy: Array  # (bins,) its power
+    ringing: Array  # (bands, 5): mean Stokes vector, its squared length, and share of level, of what rings or hums on
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def heaviest(self, most: int) -> "Evidence":
+        """The `most` bins that count the most."""
+        if len(self) <= most:
+            return self
+        kept = np.sort(np.argpartition(self.weight, -most)[-most:])
+        return replace(
+            self,
+            times=self.times[kept],
+            index=self.index[kept],
+            stokes=self.stokes[kept],
+            weight=self.weight[kept],
+            energy=self.energy[kept],
+        )
 
 
 def stft(recording: Array, rate: int, window: float = WINDOW, overlap: int = 4) -> tuple[NDArray, Array, Array]:
@@ -59,7 +75,8 @@ def gather(recording: Array, rate: int, most: int = MOST) -> Evidence:
     parts = np.stack([power[0] - power[1], 2 * cross.real, 2 * cross.imag, power[0] + power[1]])
     parts = uniform_filter1d(uniform_filter1d(parts, 3, axis=1), 3, axis=2)[:, :, kept]
     trace = parts[3]
-    weight = _onset(trace, times) * _loudness(trace)
+    onset, loudness = _onset(trace, times), _loudness(trace)
+    weight = onset * loudness
     chosen = _top(weight, most)
     order = np.nonzero(chosen.T)  # sorted by frequency
     stokes = np.stack([(parts[i] / (trace + 1e-20)).T[order] for i in range(3)], axis=-1)
@@ -70,6 +87,7 @@ def gather(recording: Array, rate: int, most: int = MOST) -> Evidence:
         stokes.astype(np.float32),
         weight.T[order].astype(np.float32),
         trace.T[order].astype(np.float32),
+        _ringing(parts, (1 - onset) * loudness, frequencies[kept]),
     )
 
 
@@ -87,7 +105,7 @@ def misfit(evidence: Evidence, setup: Setup, azimuths: Array) -> Array:
     points = sphere(setup, azimuths, evidence.frequencies)
     out = np.empty((len(evidence), len(azimuths)), np.float32)
     edges = np.searchsorted(evidence.index, np.arange(len(evidence.frequencies) + 1))
-    for i, (a, b) in enumerate(itertools.pairwise(edges)):
+    for i, (a, b) in enumerate(pairwise(edges)):
         if b > a:
             np.matmul(evidence.stokes[a:b], points[i].T, out=out[a:b])
     return np.clip((1 - out) / 2, 0, 1, out=out)
@@ -102,6 +120,18 @@ def diffuse_density(evidence: Evidence, setup: Setup) -> Array:
     point = np.stack([(p - q) / 2, r.real, -r.imag], axis=-1)[evidence.index]  # trace(inverse R) for trace R = 1
     value = ((p + q) / 2)[evidence.index] + np.einsum("bi,bi->b", point, evidence.stokes)
     return (1 / (determinant[evidence.index] * value**2)).astype(np.float32)
+
+
+def _ringing(parts: NDArray, weight: NDArray, frequencies: Array) -> Array:
+    """What each band of `BANDS` is like between the onsets, (bands, 5)."""
+    points = parts[:3] / (parts[3] + 1e-20)
+    values = np.concatenate([points, (points**2).sum(axis=0)[None], np.abs(points[:1])])
+    edges = np.searchsorted(frequencies, BANDS)
+    out = np.zeros((len(BANDS) - 1, 5), np.float32)
+    for band, (a, b) in enumerate(pairwise(edges)):
+        share = weight[:, a:b]
+        out[band] = (values[:, :, a:b] * share).sum(axis=(1, 2)) / (share.sum() + 1e-9)
+    return out
 
 
 def _thinned(frequencies: Array) -> NDArray[np.int64]:

@@ -66,7 +66,8 @@ def profile(evidence: Evidence, setup: Setup, rounds: int = 20) -> Profile:
 
 def peaks(seen: Profile, apart: float, most: int) -> list[tuple[float, float]]:
     """(azimuth, weight) of the heaviest places, each with all that lies within `apart` of it."""
-    left, out = seen.fitted.weights.astype(float).copy(), []
+    left = seen.fitted.weights.astype(float)
+    out: list[tuple[float, float]] = []
     while len(out) < most and left.sum() > 1e-6:
         near = np.abs(seen.azimuths[:, None] - seen.azimuths) <= apart / 2
         centre = int(np.argmax(near @ left))

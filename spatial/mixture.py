@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from spatial.scene import Array
 
 WIDTHS = np.array([0.5, 0.2, 0.08, 0.03, 0.01, 0.003, 0.001, 0.0003])
-LEVELS = 96  # to which misfits are rounded
-MISFITS = np.geomspace(1e-5, 1, LEVELS)
+OCTAVE, OCTAVES = 8, 16  # steps in which misfits are rounded, from 2 ** -16 to 1
+LEVELS = OCTAVE * OCTAVES + 1
+MISFITS = np.concatenate([np.ldexp(1 + np.arange(OCTAVE) / OCTAVE, e) for e in range(-OCTAVES, 0)] + [[1.0]])
 DENSITY = WIDTHS[:, None] * (1 + WIDTHS[:, None]) / (MISFITS + WIDTHS[:, None]) ** 2  # (widths, levels); uniform: 1
 
 
@@ -29,11 +30,10 @@ class Mixture:
 
 
 def rounded(misfit: Array) -> NDArray[np.uint8]:
-    """Misfits in [0, 1] -> places in `MISFITS`."""
-    scale = (LEVELS - 1) / np.log(MISFITS[-1] / MISFITS[0])
-    places = np.log(np.maximum(misfit, MISFITS[0]) / np.float32(MISFITS[0]))
-    places *= np.float32(scale)
-    return (places + np.float32(0.5)).astype(np.uint8)
+    """Misfits in [0, 1] -> places in `MISFITS`: a float's exponent and first bits are a logarithm already."""
+    lowest = np.float32(MISFITS[0])
+    bits = np.maximum(misfit, lowest).view(np.int32) - (lowest.view(np.int32) - (1 << 19))
+    return (bits >> 20).astype(np.uint8)
 
 
 def fit(
