@@ -105,6 +105,48 @@ def _generate_folder(clips: Path, output: Path, report: bool, **options: Any) ->
 
 
 @app.command()
+def listen(
+    clip: Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3) or a video, in stereo.")],
+    setup: Annotated[
+        str, typer.Option(help="auto, or how it was recorded: panned, spaced, ortf, nos, xy, ms, binaural.")
+    ] = "auto",
+    spacing: Annotated[
+        float | None, typer.Option(help="Of spaced microphones, metres. [default: found out, or 0.5]")
+    ] = None,
+    max_sources: Annotated[int, typer.Option(help="At most so many sources.")] = 4,
+    count: Annotated[int | None, typer.Option(help="Exactly so many. [default: found out]")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write it for programs too; - writes nothing else.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw it into a PNG, JPEG or WebP.")] = None,
+    stems: Annotated[Path | None, typer.Option(help="A folder for a WAV of each source.")] = None,
+    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Say what each source is.")] = True,
+    model: Annotated[str, typer.Option(help='Who says it: "mini" or a folder.')] = "mini",
+) -> None:
+    """Who is where in a stereo recording: directions, how sure, when, whether it moves, and what it is.
+
+    Degrees from straight ahead as it was recorded; of a mixing desk's stereo the loudspeakers are at 45 degrees left
+    and right.
+    """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    with errors_as_sentences(), progress("listening") as bar:
+        from experiments.listening import Places, listen_to
+
+        places = Places(plot, json, stems)
+        places.check()
+        heard = listen_to(
+            clip,
+            setup=setup,
+            spacing=spacing,
+            max_sources=max_sources,
+            count=count,
+            labels=labels,
+            model=model,
+            on_progress=bar.update,
+        )
+        said = places.write(heard)
+    typer.echo(said)
+
+
+@app.command()
 def assemble(
     base: Annotated[str, typer.Option(help="What draws: a diffusers folder, a hub id, a .safetensors or .ckpt file.")],
     encoder: Annotated[

@@ -1,0 +1,156 @@
+"""A stereo recording -> who is where and what it is, and the files that a user may want of it.
+
+Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; dB of full scale.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.generate import OptionError, check_output, no_place, write_bytes, write_image
+from spatial.scene import Scene, SpatialError
+
+COLUMNS = 1200  # of the waveform that is kept for a plot
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+STDOUT = Path("-")
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a source sounds like."""
+
+    name: str
+    score: float  # 0..1, calibrated
+    sure: bool  # False: none of the sounds the encoder knows; `name` is the nearest
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.score:.2f}" if self.sure else f"not sure (nearest: {self.name})"
+
+
+@dataclass(frozen=True, eq=False)
+class Listening:
+    """A scene with its labels, and the outline of the recording."""
+
+    file: str
+    seconds: float
+    scene: Scene
+    labels: tuple[Label | None, ...]  # of the scene's sources; None: nobody was asked
+    outline: np.ndarray  # (channels, columns, 2): lowest and highest sample of each column
+
+
+def listen_to(
+    clip: str | os.PathLike,
+    *,
+    setup: str = "auto",
+    spacing: float | None = None,
+    max_sources: int = 4,
+    count: int | None = None,
+    labels: bool = True,
+    model: str = "mini",
+    on_progress: Callable[[float, int], None] | None = None,
+) -> Listening:
+    """Everything that `audiotoken listen` tells; AudioError or OptionError for what cannot be listened to."""
+    from audiotoken.audio import load_audio
+
+    recording, rate = load_audio(clip)
+    tell = (lambda share: on_progress(round(100 * share), 100)) if on_progress else None
+    scene = _listen(recording, rate, setup=setup, spacing=spacing, max_sources=max_sources, count=count, progress=tell)
+    known = name_sources(scene, model) if labels else (None,) * len(scene.sources)
+    return Listening(str(clip), recording.shape[1] / rate, scene, known, outline(recording))
+
+
+def _listen(recording: np.ndarray, rate: int, **options: Any) -> Scene:
+    from spatial.listen import listen
+
+    try:
+        return listen(recording, rate, **options)
+    except SpatialError as error:
+        raise OptionError(str(error)) from None
+
+
+def name_sources(scene: Scene, model: str = "mini") -> tuple[Label | None, ...]:
+    """What each source of a scene sounds like to the audio encoder of a model; None where it names no sounds."""
+    from experiments.naming import namer
+
+    name = namer(model)
+    return tuple(name(source.signal, scene.rate) for source in scene.sources)
+
+
+def outline(recording: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
+    """(channels, frames) -> (channels, columns, 2), lowest and highest sample."""
+    edges = np.linspace(0, recording.shape[1], min(columns, recording.shape[1]) + 1).astype(int)[:-1]
+    ends = [np.minimum.reduceat(recording, edges, axis=1), np.maximum.reduceat(recording, edges, axis=1)]
+    return np.stack(ends, axis=-1)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the results go; None: nowhere."""
+
+    plot: Path | None = None
+    json: Path | None = None  # STDOUT: printed instead of the table
+    stems: Path | None = None  # a folder
+
+    def check(self) -> None:
+        """Before the long work: OptionError unless each can be written."""
+        if self.plot is not None:
+            check_output(self.plot)
+        if self.json not in (None, STDOUT):
+            _check_json(Path(str(self.json)))
+        if self.stems is not None:
+            check_folder(self.stems)
+
+    def write(self, heard: Listening) -> str:
+        """Each file whole or not at all -> what is printed."""
+        from experiments.listening_text import as_json, say_listening
+
+        written: list[Path] = [] if self.stems is None else write_stems(heard, self.stems)
+        if self.json not in (None, STDOUT):
+            write_bytes(as_json(heard).encode(), Path(str(self.json)))
+            written.append(Path(str(self.json)))
+        if self.plot is not None:
+            from experiments.plots import draw_listening
+
+            write_image(draw_listening(heard), self.plot)
+            written.append(self.plot)
+        if self.json == STDOUT:
+            return as_json(heard).rstrip()
+        return "\n".join([say_listening(heard), *(f"wrote  {path}" for path in written)])
+
+
+def write_stems(heard: Listening, folder: Path) -> list[Path]:
+    """A WAV of each source into `folder`: as it stands in the recording, or its signal where that is not known."""
+    from io import BytesIO
+
+    import soundfile
+
+    written = []
+    for number, source in enumerate(heard.scene.sources, 1):
+        sound = source.signal if source.image is None else source.image.T
+        file = BytesIO()
+        soundfile.write(file, sound, heard.scene.rate, format="WAV", subtype="FLOAT")
+        path = folder / f"source{number}.wav"
+        write_bytes(file.getvalue(), path)
+        written.append(path)
+    return written
+
+
+def check_folder(folder: Path) -> None:
+    """Make it and see that files can be made in it; OptionError otherwise."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise no_place(folder, error) from None
+    check_output(folder / "source1.png")
+
+
+def _check_json(path: Path) -> None:
+    if path.suffix.lower() != ".json":
+        raise OptionError(f"Cannot write {path}: got the suffix {path.suffix!r}, want .json or - alone; rename it.")
+    if path.is_dir():
+        raise OptionError(f"Cannot write {path}: it is a folder; give a file name such as {path / 'out.json'}.")
+    check_output(path.with_suffix(".png"))
