@@ -80,7 +80,7 @@ def _power(power: Array, R: NDArray, excess: tuple[Array, Array, NDArray]) -> Ar
     one, two, cross = excess
     more = R[:, 0, 0].real * one + R[:, 1, 1].real * two
     more += 2 * (R[:, 0, 1].real * cross.real + R[:, 0, 1].imag * cross.imag)
-    return _near(np.maximum(power + power**2 * more, 0))
+    return near(np.maximum(power + power**2 * more, 0))
 
 
 def _place(power: Array, R: NDArray, excess: tuple[Array, Array, NDArray]) -> tuple[NDArray, Array]:
@@ -96,12 +96,16 @@ def _over(powers: Array, weights: Array) -> Array:
     return np.einsum("ktf,kf->tf", powers, weights)
 
 
-def _near(x: Array) -> Array:
-    """The mean of 3 x 3 neighbours; running sums would lose what is quiet beside what is loud."""
-    for axis in (0, 1):
-        x = np.moveaxis(x, axis, 0)
+def near(x: Array, times: int = 3, frequencies: int = 3) -> Array:
+    """The mean of so many neighbours, odd; running sums would lose what is quiet beside what is loud."""
+    for _ in range(times // 2):
         total = x.copy()
         total[1:] += x[:-1]
         total[:-1] += x[1:]
-        x = np.moveaxis(total / 3, 0, axis)
+        x = total / np.float32(3)
+    for _ in range(frequencies // 2):
+        total = x.copy()
+        total[:, 1:] += x[:, :-1]
+        total[:, :-1] += x[:, 1:]
+        x = total / np.float32(3)
     return x

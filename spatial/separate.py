@@ -8,15 +8,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spatial import gaussian
+from spatial import demix, gaussian
 from spatial.scene import Array, Direction, SpatialError
 from spatial.setups import Setup
 from spatial.setups import setup as named
 from spatial.spectra import length_of, recording_of, spectra
 
 Path = Sequence[tuple[float, float]]  # (seconds, azimuth)
-METHODS = ("auto", "gaussian")
+METHODS = ("auto", "demix", "gaussian")
 
+DRY = -34.0  # dB of `demix.leak` below which two sources are dry
 WINDOW = 0.093  # seconds: much of a room's reverberation falls inside
 
 
@@ -34,12 +35,16 @@ def separate(
     stereo = named(setup)
     peak = float(np.abs(mixed).max(initial=0))
     if len(azimuths) < 2 or peak == 0:
-        return np.repeat(mixed[None], len(azimuths), axis=0) / max(len(azimuths), 1)
+        return np.repeat(mixed[None] / np.float32(max(len(azimuths), 1)), len(azimuths), axis=0)
     length = length_of(WINDOW, rate)
     heard = spectra(mixed / peak, length)
     frequencies = np.fft.rfftfreq(length, 1 / rate)
-    found = gaussian.fit(heard, gaussian.start(stereo, azimuths, frequencies))
-    return peak * recording_of(gaussian.images(heard, *found), length, mixed.shape[1])
+    if len(azimuths) == 2 and method != "gaussian":
+        found = demix.images(heard, demix.mixing(heard, stereo, azimuths, frequencies))
+        if method == "demix" or demix.leak(found) < DRY:
+            return np.float32(peak) * recording_of(found, length, mixed.shape[1])
+    fitted = gaussian.fit(heard, gaussian.start(stereo, azimuths, frequencies))
+    return np.float32(peak) * recording_of(gaussian.images(heard, *fitted), length, mixed.shape[1])
 
 
 def _checked(recording: Array, directions: Sequence[float | Direction], method: str) -> tuple[Array, list[float]]:
