@@ -78,6 +78,41 @@ def read_stream(file: BinaryIO, max_seconds: float) -> tuple[NDArray, int]:
         return np.concatenate(blocks).T, sound.samplerate
 
 
+def length_of(path: Path) -> tuple[int, int] | None:
+    """(frames, rate) by the header of what libsndfile reads; None for other files and for a length that is unknown."""
+    import soundfile
+
+    try:
+        with open_plain(path) as file, soundfile.SoundFile(file) as sound:
+            return (sound.frames, sound.samplerate) if 0 < sound.frames < 2**62 else None
+    except (soundfile.LibsndfileError, TypeError, ValueError, OSError):
+        return None
+
+
+def blocks_of(path: Path, frames: int) -> Iterator[NDArray]:
+    """(channels, up to `frames`) float32 until the end of a file that `length_of` knows; AudioError as in `read_file`.
+
+    Memory does not grow with the length of the file.
+    """
+    import soundfile
+
+    with open_plain(path) as file:
+        _check_whole(file)
+        with soundfile.SoundFile(file) as sound:
+            promised, read = sound.frames, 0
+            try:
+                while len(block := sound.read(frames, dtype="float32", always_2d=True)):
+                    read += len(block)
+                    if not np.isfinite(block).all():
+                        raise AudioError(
+                            f"it holds NaN or infinity at {read / sound.samplerate:.1f} s; export it again."
+                        )
+                    yield block.T
+            except soundfile.LibsndfileError as error:
+                raise AudioError(f"it breaks off or is damaged ({error.error_string}); record it again.") from None
+            _check_promise(read / sound.samplerate, promised / sound.samplerate)
+
+
 def _blocks(sound: Any, max_seconds: float) -> Iterator[NDArray]:
     """(frames, channels) until the end, so that a header that promises the moon does not fill the memory."""
     read = 0

@@ -4,7 +4,7 @@ Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from experiments.generate import OptionError, check_output, no_place, write_byte
 from spatial.scene import Scene, SpatialError
 
 COLUMNS = 1200  # of the waveform that is kept for a plot
+LONG = 30.0  # seconds: longer is heard in windows
+SILENT = 1e-4  # of full scale, as in `audiotoken.audio`
+MOST = 16  # sources: two channels cannot tell more apart
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 STDOUT = Path("-")
 
@@ -53,23 +56,74 @@ def listen_to(
     model: str = "mini",
     on_progress: Callable[[float, int], None] | None = None,
 ) -> Listening:
-    """Everything that `audiotoken listen` tells; AudioError or OptionError for what cannot be listened to."""
-    from audiotoken.audio import load_audio
+    """Everything that `audiotoken listen` tells; AudioError or OptionError for what cannot be listened to.
 
-    recording, rate = load_audio(clip)
-    tell = (lambda share: on_progress(round(100 * share), 100)) if on_progress else None
-    scene = _listen(recording, rate, setup=setup, spacing=spacing, max_sources=max_sources, count=count, progress=tell)
-    known = name_sources(scene, model) if labels else (None,) * len(scene.sources)
-    return Listening(str(clip), recording.shape[1] / rate, scene, known, outline(recording))
-
-
-def _listen(recording: np.ndarray, rate: int, **options: Any) -> Scene:
-    from spatial.listen import listen
-
+    A file longer than `LONG` is read and heard in windows, in bounded memory; `on_progress(seconds done, of)`.
+    """
+    _check(setup, max_sources=max_sources, count=count)
+    options = {"setup": setup, "spacing": spacing, "max_sources": max_sources, "count": count}
+    tell = on_progress or (lambda done, total: None)
     try:
-        return listen(recording, rate, **options)
+        seconds, scene, shape = _heard(Path(clip), options, tell)
     except SpatialError as error:
         raise OptionError(str(error)) from None
+    known = name_sources(scene, model) if labels else (None,) * len(scene.sources)
+    return Listening(str(clip), seconds, scene, known, shape)
+
+
+def _heard(clip: Path, options: dict[str, Any], tell: Callable[[float, int], None]) -> tuple[float, Scene, np.ndarray]:
+    """Seconds, scene and outline of a file of any length."""
+    from audiotoken.audio import load_audio
+    from audiotoken.audio_file import length_of
+
+    length = length_of(clip)
+    if length and length[0] > LONG * length[1]:
+        return _heard_in_windows(clip, *length, options, tell)
+    recording, rate = load_audio(clip)
+    if recording.shape[1] <= LONG * rate:
+        from spatial.listen import listen
+
+        scene = listen(recording, rate, **options, progress=lambda share: tell(round(100 * share), 100))
+    else:  # of a video
+        from spatial.windows import listen_long
+
+        scene = listen_long([recording], rate, **options)
+    return recording.shape[1] / rate, scene, outline(recording)
+
+
+def _heard_in_windows(
+    clip: Path, frames: int, rate: int, options: dict[str, Any], tell: Callable[[float, int], None]
+) -> tuple[float, Scene, np.ndarray]:
+    from audiotoken.audio_file import AudioError, blocks_of
+    from spatial.windows import listen_long
+
+    shape: list[np.ndarray] = []
+
+    def blocks() -> Iterator[np.ndarray]:
+        done = 0
+        for block in blocks_of(clip, -(-frames // COLUMNS)):
+            shape.append(np.stack([block.min(axis=1), block.max(axis=1)], axis=-1))
+            done += block.shape[1]
+            tell(round(done / rate), round(frames / rate))
+            yield block
+
+    try:
+        scene = listen_long(blocks(), rate, **options)
+    except AudioError as error:
+        raise AudioError(f"Cannot hear {clip}: {error}") from None
+    if np.abs(shape).max() < SILENT:
+        raise AudioError(f"Cannot hear {clip}: it is silent (never above {SILENT:g}); record it louder.")
+    return frames / rate, scene, np.stack(shape, axis=1)
+
+
+def _check(setup: str, **numbers: int | None) -> None:
+    from spatial.setups import NAMES
+
+    if setup not in ("auto", *NAMES):
+        raise OptionError(f"Got setup={setup}, want auto or one of {', '.join(NAMES)}; change it.")
+    for name, value in numbers.items():
+        if value is not None and not 1 <= value <= MOST:
+            raise OptionError(f"Got {name}={value}, want a whole number from 1 to {MOST}; change it.")
 
 
 def name_sources(scene: Scene, model: str = "mini") -> tuple[Label | None, ...]:

@@ -51,4 +51,4 @@ def load_encoder(model: str) -> Any:
         library, kind = index.get("audio_encoder") or (None, None)
         if library not in OWN_ENCODERS:
             raise CheckpointError("it has no audio encoder; give --model mini, or --no-labels.")
-        return getattr(import_module(library), kind).from_pretrained(folder, subfolder="audio_encoder").eval()
+        return getattr(import_module(library), str(kind)).from_pretrained(folder, subfolder="audio_encoder").eval()
