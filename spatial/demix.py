@@ -52,6 +52,11 @@ def images(spectra: NDArray, angles: Reals) -> NDArray[np.complex64]:
     return out + (spectra - out.sum(axis=0)) / 2
 
 
+def vectors(angles: Reals) -> NDArray[np.complex64]:
+    """(2 sources, frequencies, 2) steering vectors."""
+    return np.stack([_vector(each).T for each in angles])
+
+
 def leak(images: NDArray) -> float:
     """dB by which the weaker source is below both together in the twentieth of all loud bins where it is weakest."""
     one, two = (np.square(np.abs(each)).sum(axis=0) for each in images)

@@ -7,10 +7,11 @@ Images sum to the recording.
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spatial import demix, gaussian
 from spatial.scene import Array, Direction, SpatialError
-from spatial.setups import Setup
+from spatial.setups import Setup, diffuse, steering
 from spatial.setups import setup as named
 from spatial.spectra import length_of, recording_of, spectra
 
@@ -18,6 +19,9 @@ Path = Sequence[tuple[float, float]]  # (seconds, azimuth)
 METHODS = ("auto", "demix", "gaussian")
 
 DRY = -34.0  # dB of `demix.leak` below which two sources are dry
+NOISY = -25.0  # dB of the same below which their mended steering vectors are the better start
+BLUNT = (-45.0, -36.0, -30.0, -22.0), (0.03, 0.25, 0.4, 0.6)  # dB of mixedness; share that comes from everywhere
+ROOM = -38.0  # dB of mixedness above which powers are smooth across frequencies
 WINDOW = 0.093  # seconds: much of a room's reverberation falls inside
 
 
@@ -37,14 +41,26 @@ def separate(
     if len(azimuths) < 2 or peak == 0:
         return np.repeat(mixed[None] / np.float32(max(len(azimuths), 1)), len(azimuths), axis=0)
     length = length_of(WINDOW, rate)
-    heard = spectra(mixed / peak, length)
-    frequencies = np.fft.rfftfreq(length, 1 / rate)
+    found = _unmixed(
+        spectra(mixed / np.float32(peak), length), np.fft.rfftfreq(length, 1 / rate), stereo, azimuths, method
+    )
+    return np.float32(peak) * recording_of(found, length, mixed.shape[1])
+
+
+def _unmixed(heard: NDArray, frequencies: NDArray, setup: Setup, azimuths: list[float], method: str) -> NDArray:
+    """(sources, 2, times, frequencies) images of spectra (2, times, frequencies)."""
+    vectors = steering(setup, azimuths, frequencies)
     if len(azimuths) == 2 and method != "gaussian":
-        found = demix.images(heard, demix.mixing(heard, stereo, azimuths, frequencies))
-        if method == "demix" or demix.leak(found) < DRY:
-            return np.float32(peak) * recording_of(found, length, mixed.shape[1])
-    fitted = gaussian.fit(heard, gaussian.start(stereo, azimuths, frequencies))
-    return np.float32(peak) * recording_of(gaussian.images(heard, *fitted), length, mixed.shape[1])
+        mixing = demix.mixing(heard, setup, azimuths, frequencies)
+        found = demix.images(heard, mixing)
+        leak = demix.leak(found)
+        if method == "demix" or leak < DRY:
+            return found
+        if leak < NOISY:
+            vectors = demix.vectors(mixing)
+    mixedness = gaussian.mixedness(heard)
+    places = gaussian.start(vectors, diffuse(setup, frequencies), float(np.interp(mixedness, *BLUNT)))
+    return gaussian.images(heard, *gaussian.fit(heard, places, spread=(3, 5) if mixedness > ROOM else (3, 3)))
 
 
 def _checked(recording: Array, directions: Sequence[float | Direction], method: str) -> tuple[Array, list[float]]:
