@@ -28,7 +28,7 @@ Reals = NDArray[np.float64]
 
 def mixing(spectra: NDArray, setup: Setup, azimuths: list[float], frequencies: NDArray) -> Reals:
     """(2 sources, 2, frequencies) angles, from about where the two are."""
-    asked = np.flatnonzero((frequencies > LOWEST) & (frequencies < HIGHEST))[::2]
+    asked = np.flatnonzero((frequencies > LOWEST) & (frequencies < HIGHEST))[::3]
     start = np.stack([_angles(vector) for vector in steering(setup, azimuths, frequencies).astype(complex)])
     if not len(asked):
         return start

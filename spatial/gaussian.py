@@ -90,9 +90,13 @@ def fit(
 def images(spectra: NDArray, powers: Array, covariances: NDArray) -> NDArray[np.complex64]:
     """(sources, 2, times, frequencies) v R S^-1 X, the multichannel Wiener filter; what is left is shared equally."""
     floor = FLOOR * float(square(spectra).sum(axis=0).mean()) + 1e-30
-    z = whiten(spectra, powers, covariances, floor).spectra
-    out = np.stack([v * np.einsum("fij,jtf->itf", R, z) for v, R in zip(powers, covariances, strict=True)])
-    return out + (spectra - out.sum(axis=0)) / len(out)
+    left, right = whiten(spectra, powers, covariances, floor).spectra
+    out = np.empty((len(powers), *spectra.shape), np.complex64)
+    for image, v, R in zip(out, powers, covariances, strict=True):
+        for i in range(2):
+            image[i] = v * (R[:, i, 0] * left + R[:, i, 1] * right)
+    out += (spectra - out.sum(axis=0)) / np.float32(len(out))
+    return out
 
 
 def _power(power: Array, R: NDArray, excess: tuple[NDArray, NDArray, NDArray]) -> Array:
@@ -119,8 +123,12 @@ def square(x: NDArray) -> Array:
     return x.real * x.real + x.imag * x.imag
 
 
-def _over(powers: Array, weights: Array) -> Array:
-    return np.einsum("ktf,kf->tf", powers, weights)
+def _over(powers: Array, weights: NDArray) -> Array:
+    """(times, frequencies): the sum over the sources."""
+    out = powers[0] * weights[0]
+    for power, weight in zip(powers[1:], weights[1:], strict=True):
+        out += power * weight
+    return out
 
 
 def near(x: Array, times: int = 3, frequencies: int = 3) -> Array:

@@ -22,6 +22,7 @@ DRY = -34.0  # dB of `demix.leak` below which two sources are dry
 NOISY = -25.0  # dB of the same below which their mended steering vectors are the better start
 BLUNT = (-45.0, -36.0, -30.0, -22.0), (0.03, 0.25, 0.4, 0.6)  # dB of mixedness; share that comes from everywhere
 ROOM = -38.0  # dB of mixedness above which powers are smooth across frequencies
+ROOMY = -32.0  # dB of mixedness above which nothing is dry
 WINDOW = 0.093  # seconds: much of a room's reverberation falls inside
 
 
@@ -49,8 +50,8 @@ def separate(
 
 def _unmixed(heard: NDArray, frequencies: NDArray, setup: Setup, azimuths: list[float], method: str) -> NDArray:
     """(sources, 2, times, frequencies) images of spectra (2, times, frequencies)."""
-    vectors = steering(setup, azimuths, frequencies)
-    if len(azimuths) == 2 and method != "gaussian":
+    vectors, mixedness = steering(setup, azimuths, frequencies), gaussian.mixedness(heard)
+    if len(azimuths) == 2 and (method == "demix" or (method == "auto" and mixedness < ROOMY)):
         mixing = demix.mixing(heard, setup, azimuths, frequencies)
         found = demix.images(heard, mixing)
         leak = demix.leak(found)
@@ -58,9 +59,15 @@ def _unmixed(heard: NDArray, frequencies: NDArray, setup: Setup, azimuths: list[
             return found
         if leak < NOISY:
             vectors = demix.vectors(mixing)
-    mixedness = gaussian.mixedness(heard)
-    places = gaussian.start(vectors, diffuse(setup, frequencies), float(np.interp(mixedness, *BLUNT)))
+    places = gaussian.start(vectors, _everywhere(setup, frequencies), float(np.interp(mixedness, *BLUNT)))
     return gaussian.images(heard, *gaussian.fit(heard, places, spread=(3, 5) if mixedness > ROOM else (3, 3)))
+
+
+def _everywhere(setup: Setup, frequencies: NDArray, step: int = 8) -> NDArray[np.complex64]:
+    """(frequencies, 2, 2): `diffuse`, which is smooth, at every few frequencies and straight between them."""
+    few = np.append(frequencies[:-1:step], frequencies[-1])
+    known = diffuse(setup, few).reshape(-1, 4)
+    return np.stack([np.interp(frequencies, few, one) for one in known.T], axis=-1).reshape(-1, 2, 2)
 
 
 def _checked(recording: Array, directions: Sequence[float | Direction], method: str) -> tuple[Array, list[float]]:
