@@ -23,6 +23,8 @@ NOISY = -25.0  # dB of the same below which their mended steering vectors are th
 BLUNT = (-45.0, -36.0, -30.0, -22.0), (0.03, 0.25, 0.4, 0.6)  # dB of mixedness; share that comes from everywhere
 ROOM = -38.0  # dB of mixedness above which powers are smooth across frequencies
 ROOMY = -32.0  # dB of mixedness above which nothing is dry
+QUIET = 1e-9  # of full scale, below which there is nothing to separate
+BLOCK = 1.0  # seconds of what moves that are taken to stay
 WINDOW = 0.093  # seconds: much of a room's reverberation falls inside
 
 
@@ -35,17 +37,55 @@ def separate(
     paths: Sequence[Path | None] | None = None,
     method: str = "auto",
 ) -> Array:
-    """(sources, 2, frames): images of the sources of a (2, frames) recording, in the order of `directions`."""
-    mixed, azimuths = _checked(recording, directions, method)
+    """(sources, 2, frames): images of the sources of a (2, frames) recording, in the order of `directions`.
+
+    `directions` are `Direction`s or degrees, a few of which they may be off; `paths` those of sources that move, None
+    for one that stays. `method`: "demix" undoes a dry mix of two, "gaussian" is for all else, "auto" listens which.
+    Raises SpatialError for what is no recording or place.
+    """
+    mixed, azimuths = _checked(recording, directions, paths, method)
     stereo = named(setup)
     peak = float(np.abs(mixed).max(initial=0))
-    if len(azimuths) < 2 or peak == 0:
+    if len(azimuths) < 2 or peak < QUIET:
         return np.repeat(mixed[None] / np.float32(max(len(azimuths), 1)), len(azimuths), axis=0)
+    tracks = [
+        path or ((0.0, azimuth),) for path, azimuth in zip(paths or [None] * len(azimuths), azimuths, strict=True)
+    ]
+    moving = any(np.ptp([azimuth for _, azimuth in track]) > 0 for track in tracks)
+    pieces = _pieces(mixed.shape[1], round(BLOCK * rate)) if moving else [(0, np.ones(mixed.shape[1], np.float32))]
+    out = np.zeros((len(azimuths), *mixed.shape), np.float32)
+    for first, fade in pieces:
+        last = first + len(fade)
+        there = [float(np.interp((first + last) / 2 / rate, *track.T)) for track in tracks]
+        out[..., first:last] += fade * _still(mixed[:, first:last], rate, there, stereo, method)
+    return out
+
+
+def signals(images: Array) -> Array:
+    """(sources, 2, frames) images -> (sources, frames): the louder channel, where it stands out most."""
+    louder = np.square(images, dtype=float).sum(axis=2).argmax(axis=1)
+    return images[np.arange(len(images)), louder]
+
+
+def _still(recording: Array, rate: int, azimuths: list[float], setup: Setup, method: str) -> Array:
+    """Images of sources that stay."""
+    peak = np.float32(np.abs(recording).max())
+    if peak < QUIET:
+        return np.repeat(recording[None] / np.float32(len(azimuths)), len(azimuths), axis=0)
     length = length_of(WINDOW, rate)
-    found = _unmixed(
-        spectra(mixed / np.float32(peak), length), np.fft.rfftfreq(length, 1 / rate), stereo, azimuths, method
-    )
-    return np.float32(peak) * recording_of(found, length, mixed.shape[1])
+    heard, frequencies = spectra(recording / peak, length), np.fft.rfftfreq(length, 1 / rate)
+    return peak * recording_of(_unmixed(heard, frequencies, setup, azimuths, method), length, recording.shape[1])
+
+
+def _pieces(frames: int, size: int) -> list[tuple[int, Array]]:
+    """(first frame, fade) of pieces that overlap by half; fades sum to one."""
+    centres = np.linspace(0, frames, 1 + max(1, 2 * frames // size))
+    at, out = np.arange(frames) + 0.5, []
+    for k in range(len(centres)):
+        fade = np.interp(at, centres, np.eye(len(centres))[k]).astype(np.float32)
+        inside = np.flatnonzero(fade)
+        out.append((int(inside[0]), fade[inside[0] : inside[-1] + 1]))
+    return out
 
 
 def _unmixed(heard: NDArray, frequencies: NDArray, setup: Setup, azimuths: list[float], method: str) -> NDArray:
@@ -70,7 +110,9 @@ def _everywhere(setup: Setup, frequencies: NDArray, step: int = 8) -> NDArray[np
     return np.stack([np.interp(frequencies, few, one) for one in known.T], axis=-1).reshape(-1, 2, 2)
 
 
-def _checked(recording: Array, directions: Sequence[float | Direction], method: str) -> tuple[Array, list[float]]:
+def _checked(
+    recording: Array, directions: Sequence[float | Direction], paths: Sequence[Path | None] | None, method: str
+) -> tuple[Array, list[float]]:
     mixed = np.asarray(recording, np.float32)
     if mixed.ndim != 2 or mixed.shape[0] != 2:
         raise SpatialError(f"Got a recording of shape {mixed.shape}, want (2, frames); give both channels.")
@@ -81,10 +123,6 @@ def _checked(recording: Array, directions: Sequence[float | Direction], method: 
     azimuths = [float(one.azimuth if isinstance(one, Direction) else one) for one in directions]
     if not np.isfinite(azimuths).all():
         raise SpatialError(f"Got azimuths {azimuths}, want degrees; leave out what is not a number.")
+    if paths is not None and len(paths) != len(azimuths):
+        raise SpatialError(f"Got {len(paths)} paths for {len(azimuths)} directions, want one each; say None for some.")
     return mixed, azimuths
-
-
-def signals(images: Array) -> Array:
-    """(sources, 2, frames) -> (sources, frames): one signal of each source, its louder channel."""
-    louder = np.square(images, dtype=float).sum(axis=2).argmax(axis=1)
-    return np.stack([image[ear] for image, ear in zip(images, louder, strict=True)]) if len(images) else images[:, 0]
