@@ -48,10 +48,9 @@ def separate(
     peak = float(np.abs(mixed).max(initial=0))
     if len(azimuths) < 2 or peak < QUIET:
         return np.repeat(mixed[None] / np.float32(max(len(azimuths), 1)), len(azimuths), axis=0)
-    tracks = [
-        path or ((0.0, azimuth),) for path, azimuth in zip(paths or [None] * len(azimuths), azimuths, strict=True)
-    ]
-    moving = any(np.ptp([azimuth for _, azimuth in track]) > 0 for track in tracks)
+    known = paths or [None] * len(azimuths)
+    tracks = [np.array(path or [(0.0, azimuth)]) for path, azimuth in zip(known, azimuths, strict=True)]
+    moving = any(np.ptp(track[:, 1]) > 0 for track in tracks)
     pieces = _pieces(mixed.shape[1], round(BLOCK * rate)) if moving else [(0, np.ones(mixed.shape[1], np.float32))]
     out = np.zeros((len(azimuths), *mixed.shape), np.float32)
     for first, fade in pieces:
