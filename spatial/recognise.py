@@ -6,10 +6,12 @@ import numpy as np
 
 from spatial import mixture
 from spatial.evidence import BANDS, Evidence, diffuse_density, misfit
+from spatial.learned import network
 from spatial.scene import Array
 from spatial.setups import Setup
 from spatial.setups import setup as named
 
+USUAL = 0.5  # metres between spaced microphones
 SPACINGS = (0.2, 0.35, 0.5, 0.7, 1.0)  # metres that are tried
 MOST = 8000  # bins that are asked
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -21,7 +23,6 @@ class Recognised:
 
     setup: Setup
     confidence: float  # 0..1
-    likelihoods: dict[str, float]
 
 
 def candidates() -> list[Setup]:
@@ -57,4 +58,38 @@ def features(evidence: Evidence) -> Array:
         points = few.stokes[here]
         mean = part @ points
         cues += [*mean, *np.sqrt(np.maximum(part @ points**2 - mean**2, 0)), part @ (points**2).sum(axis=1)]
-    return np.concatenate([found, levels, cues, evidence.ringing.ravel()]).astype(np.float32)
+    likely = found[::2] - found[::2].max()
+    parts = [found, likely, levels, np.abs(levels), cues, evidence.ringing.ravel()]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def recognise(evidence: Evidence) -> Recognised:
+    """The most likely kind of stereo; without evidence it is taken to be panned, with no confidence."""
+    if not len(evidence):
+        return Recognised(named("panned"), 0.0)
+    seen = features(evidence)
+    net = network("recognise")
+    share = net.probabilities(seen)
+    best = net.classes[int(np.argmax(share))]
+    stereo = named(best) if best != "spaced" else named("spaced", spacing=spacing(evidence))
+    return Recognised(stereo, float(share.max()))
+
+
+def spacing(evidence: Evidence) -> float:
+    """Metres between omnidirectional microphones; the usual half a metre unless the evidence objects.
+
+    One dry sound alone says nothing of it: a wider pair and a smaller angle delay it as much.
+    """
+    few = evidence.heaviest(MOST)
+    tried = np.geomspace(0.12, 1.6, 24)
+    found = []
+    for metres in tried:
+        stereo = named("spaced", spacing=float(metres))
+        azimuths = np.rad2deg(np.arcsin(np.linspace(-1, 1, 91))).astype(np.float32)
+        places = mixture.rounded(misfit(few, stereo, azimuths))
+        found.append(mixture.fit(places, few.weight, diffuse_density(few, stereo), rounds=8).likelihood)
+    likelihood = np.array(found)
+    near = np.abs(np.log(tried / USUAL)) < 0.17
+    if likelihood[near].max() > likelihood.max() - 0.03 - 0.1 * max(likelihood.max(), 0):
+        return USUAL
+    return float(tried[np.argmax(likelihood - 0.02 * np.log(tried / USUAL) ** 2)])
