@@ -57,6 +57,15 @@ def vectors(angles: Reals) -> NDArray[np.complex64]:
     return np.stack([_vector(each).T for each in angles])
 
 
+def kept(expected: NDArray, found: NDArray, frequencies: NDArray) -> float:
+    """0..1: how much of its steering vectors the source has kept that has kept the most, where phases are certain."""
+    certain = (frequencies > 200) & (frequencies < LOW)
+    if not certain.any():
+        return 1.0
+    cosine = np.abs((expected.conj() * found).sum(axis=-1)) ** 2
+    return float(cosine[:, certain].mean(axis=1).max())
+
+
 def leak(images: NDArray) -> float:
     """dB by which the weaker source is below both together in the twentieth of all loud bins where it is weakest."""
     one, two = (np.square(np.abs(each)).sum(axis=0) for each in images)

@@ -20,6 +20,9 @@ METHODS = ("auto", "demix", "gaussian")
 
 DRY = -34.0  # dB of `demix.leak` below which two sources are dry
 NOISY = -25.0  # dB of the same below which their mended steering vectors are the better start
+KEPT = 0.87  # of the better source's steering vectors: with less, neither is where it was said to be
+APART = 5.0  # degrees, nearer than which two directions tell nothing apart by time
+DRIEST = -45.0  # dB of mixedness below which two sources that won't come apart are elsewhere
 BLUNT = (-45.0, -36.0, -30.0, -22.0), (0.03, 0.25, 0.4, 0.6)  # dB of mixedness; share that comes from everywhere
 ROOM = -38.0  # dB of mixedness above which powers are smooth across frequencies
 ROOMY = -32.0  # dB of mixedness above which nothing is dry
@@ -89,17 +92,20 @@ def _pieces(frames: int, size: int) -> list[tuple[int, Array]]:
 
 def _unmixed(heard: NDArray, frequencies: NDArray, setup: Setup, azimuths: list[float], method: str) -> NDArray:
     """(sources, 2, times, frequencies) images of spectra (2, times, frequencies)."""
-    vectors, mixedness = steering(setup, azimuths, frequencies), gaussian.mixedness(heard)
+    vectors, mixedness, doubt = steering(setup, azimuths, frequencies), gaussian.mixedness(heard), False
     if len(azimuths) == 2 and (method == "demix" or (method == "auto" and mixedness < ROOMY)):
         mixing = demix.mixing(heard, setup, azimuths, frequencies)
-        found = demix.images(heard, mixing)
-        leak = demix.leak(found)
-        if method == "demix" or leak < DRY:
+        found, mended = demix.images(heard, mixing), demix.vectors(mixing)
+        leak, kept = demix.leak(found), demix.kept(vectors, mended, frequencies)
+        lost = "time" in setup.cues and (kept < KEPT or abs(azimuths[0] - azimuths[1]) < APART)
+        if method == "demix" or (leak < DRY and not lost):
             return found
-        if leak < NOISY:
-            vectors = demix.vectors(mixing)
+        doubt = mixedness < DRIEST and (lost or leak > NOISY)
+        vectors = mended if leak < NOISY and not lost else vectors
     places = gaussian.start(vectors, _everywhere(setup, frequencies), float(np.interp(mixedness, *BLUNT)))
-    return gaussian.images(heard, *gaussian.fit(heard, places, spread=(3, 5) if mixedness > ROOM else (3, 3)))
+    fitted = gaussian.fit(heard, places, spread=(3, 5) if mixedness > ROOM else (3, 3))
+    found = gaussian.images(heard, *fitted)
+    return (found + heard) / np.float32(3) if doubt else found  # a third, and two thirds of half the recording each
 
 
 def _everywhere(setup: Setup, frequencies: NDArray, step: int = 8) -> NDArray[np.complex64]:
