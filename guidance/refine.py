@@ -1,0 +1,225 @@
+"""How an energy moves the latents: when, how far, how often, and when it is enough.
+
+Two ways. *Before* a step, as published: the latents are moved down the energy's gradient up to `inner` times, each time
+with a forward of its own. *On the way*, ours: the forward that a step needs anyway also gives the maps; a way back
+through it moves the latents after the step, so that a guided step costs one backward more than a plain one. In both,
+no weight gets a gradient, and nothing is kept or computed for it beyond the last layer whose maps are used.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from guidance import energies as E
+from guidance.attention import Capture, capture_cross_attention, recording
+from guidance.backbones import Backbone, Condition, Level
+from guidance.regions import Region, shape_of
+
+LOSS_SCALE = 1024.0  # half precision rounds small gradients to nothing
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When and how far latents move. Strengths are for latents of unit variance."""
+
+    steps: float = 0.5  # that are guided, from the first on: a whole number, or a share of all below 1
+    inner: int = 0  # updates before a step, each with a forward of its own
+    first: int = 0  # the same, before the very first step only
+    on_the_way: bool = True  # one update after a step, from that step's own forward
+    strength: float = 30.0  # latents -= strength * (1 - alpha_bar) * gradient
+    enough: float = 0.2  # of the energy: no update below
+    longest: float = float("inf")  # root mean square of an update, relative to the latents'
+    bias: float = 0.0  # added to the logits inside, taken off outside: "forward" guidance
+    bias_steps: float = 0.5  # as `steps`
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """An energy, the layers whose maps it reads (see `Backbone.layers`), and its schedule."""
+
+    energy: E.Energy | None
+    layers: str | tuple[str, ...] = "published"
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+METHODS: dict[str, Guidance] = {
+    "forward": Guidance(None, "published", Schedule(steps=0, bias=2.0)),
+    "layout": Guidance(E.layout_energy, "published", Schedule(steps=10, inner=5, on_the_way=False)),
+    "ours": Guidance(E.layout_energy, "last", Schedule()),
+}
+
+
+@dataclass
+class Note:
+    """What happened at a step, one entry a row where a tuple; NaN where it was not looked at."""
+
+    step: int
+    sigma: float
+    before: tuple[float, ...] = ()
+    after: tuple[float, ...] = ()
+    updates: tuple[int, ...] = ()
+
+
+class Steering:
+    """The guidance of one run; made by `steering`."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        condition: Condition,
+        regions: Sequence[Sequence[Region]],
+        guidance: Guidance,
+        capture: Capture,
+        aspect: float,
+    ):
+        self.backbone, self.condition, self.regions = backbone, condition, regions
+        self.guidance, self.capture, self.aspect = guidance, capture, aspect
+        self.notes: list[Note] = []
+        self._gradient: tuple[Tensor, Tensor] | None = None  # (energies, gradient) of the step that is going on
+        self._biases: dict[tuple[int, bool], Tensor] = {}
+
+    def refine(self, latents: Tensor, level: Level, scheduler: Any) -> Tensor:
+        """The published way: before a step."""
+        schedule = self.guidance.schedule
+        self.notes.append(Note(level.step, level.sigma))
+        inner = max(schedule.inner, schedule.first if level.step == 0 else 0)
+        if not (self._guided(level, schedule.steps) and level.free):
+            return latents
+        for _ in range(inner):
+            energies, gradient = self._look(latents, level, scheduler)
+            self._write(energies)
+            if not (energies > schedule.enough).any():
+                break
+            latents = self._move(latents, gradient, energies, level)
+        return latents
+
+    def noise(self, latents: Tensor, level: Level, scheduler: Any) -> Tensor:
+        """What the denoiser says; where ours is on, its forward also leaves a gradient."""
+        condition, schedule = self.condition, self.guidance.schedule
+        biased = schedule.bias > 0 and self._guided(level, schedule.bias_steps)
+        looked = self.guidance.energy is not None and schedule.on_the_way and level.free
+        if not (looked and self._guided(level, schedule.steps)):
+            with self._leaning(biased, condition.negative is not None), self._blind():
+                return self.backbone.noise(scheduler, latents, level.timestep, condition)
+        with self._leaning(biased, False):
+            told = self._watched(latents, level, scheduler)
+        if condition.negative is None:
+            return told
+        with self._blind():
+            inputs = scheduler.scale_model_input(latents, level.timestep)
+            without = self.backbone.told(inputs, level.timestep, condition.negative, condition.negative_added)
+        return without + condition.scale * (told - without)
+
+    def move(self, latents: Tensor, level: Level) -> Tensor:
+        """After a step, with the gradient of its forward."""
+        if self._gradient is None:
+            return latents
+        (energies, gradient), self._gradient = self._gradient, None
+        self._write(energies)
+        return self._move(latents, gradient, energies, level)
+
+    def _guided(self, level: Level, steps: float) -> bool:
+        return level.step < (steps * level.count if 0 < steps < 1 else steps)
+
+    def _watched(self, latents: Tensor, level: Level, scheduler: Any) -> Tensor:
+        """The conditional half, with a gradient of the energy left in `_gradient`."""
+        capture, condition = self.capture, self.condition
+        capture.on, capture.cut, capture.stop = True, True, False
+        with recording():
+            moved = latents.detach().requires_grad_()
+            inputs = scheduler.scale_model_input(moved, level.timestep)
+            told = self.backbone.told(inputs, level.timestep, condition.positive, condition.added)
+        self._gradient = self._back(moved)
+        return told.detach()
+
+    def _look(self, latents: Tensor, level: Level, scheduler: Any) -> tuple[Tensor, Tensor]:
+        """(energies (batch,), gradient) by a forward that ends at the last map."""
+        capture, condition = self.capture, self.condition
+        capture.on, capture.stop = True, True
+        with recording():
+            moved = latents.detach().requires_grad_()
+            inputs = scheduler.scale_model_input(moved, level.timestep)
+            self.backbone.told(inputs, level.timestep, condition.positive, condition.added)
+        return self._back(moved)
+
+    def _back(self, moved: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            maps = list(self.capture.maps.values())
+            energies = torch.stack([self._energy(maps, row) for row in range(len(moved))])
+            (gradient,) = torch.autograd.grad(LOSS_SCALE * energies.sum(), moved)
+        self.capture.clear()
+        return energies.detach(), gradient.float() / LOSS_SCALE
+
+    def _energy(self, maps: Sequence[Tensor], row: int) -> Tensor:
+        if not self.regions[row]:
+            return maps[0].new_zeros(())
+        assert self.guidance.energy is not None
+        return self.guidance.energy([each[row : row + 1] for each in maps], self.regions[row], self.aspect)
+
+    def _move(self, latents: Tensor, gradient: Tensor, energies: Tensor, level: Level) -> Tensor:
+        """latents -= strength (1 - alpha_bar) gradient, in latents of unit variance; rows that are good stay.
+
+        Latents that are `stretch` times as large have a gradient that much smaller: it counts twice.
+        """
+        schedule = self.guidance.schedule
+        step = schedule.strength * level.noise * gradient * level.stretch  # (batch, channels, h, w), unit variance
+        length = step.square().mean((1, 2, 3), keepdim=True).sqrt()
+        step = step * (schedule.longest / length.clamp(min=1e-12)).clamp(max=1)
+        wanted = (energies > schedule.enough) & step.isfinite().flatten(1).all(1)
+        step = torch.where(wanted.view(-1, 1, 1, 1), step, 0.0)
+        note = self.notes[-1]
+        note.updates = tuple(a + int(b) for a, b in zip(note.updates or (0,) * len(step), wanted, strict=True))
+        return (latents.float() - step * level.stretch).to(latents.dtype)
+
+    def _write(self, energies: Tensor) -> None:
+        """`after` is the energy at the next look: after the last update, or at the next step."""
+        seen, note = tuple(energies.tolist()), self.notes[-1]
+        if not note.before:
+            note.before = seen
+            if len(self.notes) > 1 and self.notes[-2].before:
+                self.notes[-2].after = seen
+        note.after = seen
+
+    @contextmanager
+    def _blind(self) -> Iterator[None]:
+        """No maps are kept inside."""
+        self.capture.on = False
+        yield
+        self.capture.on = True
+
+    @contextmanager
+    def _leaning(self, on: bool, both: bool) -> Iterator[None]:
+        """Inside, attention leans towards the regions; `both` halves are in the batch, the first is left alone."""
+        if on:
+            self.capture.bias = lambda pixels: self._bias(pixels, both)
+        yield
+        self.capture.bias = None
+
+    def _bias(self, pixels: int, both: bool) -> Tensor:
+        """(batch, pixels, tokens): up inside, down outside, at the tokens of a region."""
+        if (pixels, both) not in self._biases:
+            h, w = shape_of(pixels, self.aspect)
+            batch, tokens = self.condition.positive.shape[:2]
+            bias = torch.zeros(batch, pixels, tokens)
+            for row, regions in enumerate(self.regions):
+                for region in regions:
+                    lean = 2 * region.cover(h, w).flatten() - 1
+                    for at in region.positions:
+                        bias[row, :, at] = self.guidance.schedule.bias * lean
+            bias = torch.cat([torch.zeros_like(bias), bias]) if both else bias
+            self._biases[pixels, both] = bias.to(self.condition.positive)
+        return self._biases[pixels, both]
+
+
+@contextmanager
+def steering(
+    backbone: Backbone, condition: Condition, regions: Sequence[Sequence[Region]], guidance: Guidance, aspect: float
+) -> Iterator[Steering]:
+    """While open, the backbone's attention is watched; `regions[row]` are those of a row of the batch."""
+    layers = () if guidance.energy is None else backbone.layers(guidance.layers)
+    with capture_cross_attention(backbone.unet, layers) as capture:
+        yield Steering(backbone, condition, regions, guidance, capture, aspect)

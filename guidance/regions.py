@@ -1,0 +1,79 @@
+"""Where a word of the prompt should stand in the picture."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in [0, 1], origin top left
+
+
+class RegionError(ValueError):
+    """A region that cannot be aimed at; the message says what came, what is wanted, what to do."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box and the tokens of the prompt that belong into it.
+
+    `positions` count tokens of the padded prompt, the start token is 0. `label` is what to call it; GLIGEN reads it.
+    """
+
+    box: Box
+    positions: tuple[int, ...]
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "box", tuple(float(edge) for edge in self.box))
+        object.__setattr__(self, "positions", tuple(int(at) for at in self.positions))
+        if len(self.box) != 4 or not all(math.isfinite(edge) and 0 <= edge <= 1 for edge in self.box):
+            raise RegionError(f"Got the box {self.box}, want four numbers x0, y0, x1, y1 from 0 to 1; clip it first.")
+        x0, y0, x1, y1 = self.box
+        if x0 >= x1 or y0 >= y1:
+            raise RegionError(f"Got the box {self.box}, want x0 < x1 and y0 < y1; give it a width and a height.")
+        if not self.positions or min(self.positions) < 0:
+            raise RegionError(f"Got the positions {self.positions}, want one token or more, from 0; name a word.")
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """x, y in [0, 1]."""
+        x0, y0, x1, y1 = self.box
+        return (x0 + x1) / 2, (y0 + y1) / 2
+
+    def mask(self, h: int, w: int) -> Tensor:
+        """(h, w) of 0 and 1; edges fall as published, towards the top left (Chen et al. 2023). Never empty.
+
+        A box that falls between the edges of a coarse map gets the cell its centre is in.
+        """
+        mask = torch.zeros(h, w)
+        x0, x1 = _span(self.box[0], self.box[2], w)
+        y0, y1 = _span(self.box[1], self.box[3], h)
+        mask[y0:y1, x0:x1] = 1
+        return mask
+
+    def cover(self, h: int, w: int) -> Tensor:
+        """(h, w) in [0, 1]: the share of each cell that is inside. Never empty, and mirrored boxes are mirrored."""
+        x0, y0, x1, y1 = self.box
+        return torch.outer(_overlap(y0, y1, h), _overlap(x0, x1, w))
+
+
+def shape_of(pixels: int, aspect: float = 1.0) -> tuple[int, int]:
+    """(h, w) of a map with so many pixels, whose picture is `aspect` times as wide as high."""
+    heights = [h for h in range(1, pixels + 1) if pixels % h == 0]
+    h = min(heights, key=lambda h: abs(math.log(pixels / h / h / aspect)))
+    return h, pixels // h
+
+
+def _span(low: float, high: float, cells: int) -> tuple[int, int]:
+    start, end = int(low * cells), int(high * cells)
+    if start < end:
+        return start, end
+    middle = min(int((low + high) / 2 * cells), cells - 1)
+    return middle, middle + 1
+
+
+def _overlap(low: float, high: float, cells: int) -> Tensor:
+    """(cells,): how much of each cell is between low and high."""
+    edges = torch.arange(cells + 1, dtype=torch.float64) / cells
+    return ((edges[1:].clamp(max=high) - edges[:-1].clamp(min=low)).clamp(min=0) * cells).float()
