@@ -1,12 +1,14 @@
-"""Speed and memory of training, side by side: as published, ours from raw data, ours from prepared data.
+"""What is measured side by side: training, as published and ours from raw and prepared data; and who is where.
 
     python -m experiments.bench train                              # SD 1.4's size on a GPU, the mini one on a CPU
     python -m experiments.bench train batch_sizes=[4] repeats=1 checkpointing=true out=runs/bench
     python -m experiments.bench parts geometry=mini                # what a step is made of, in milliseconds
     python -m experiments.bench arithmetic                         # and by counting, at the true size
+    python -m experiments.bench spatial scenes=SCENES              # directions: see experiments/bench_spatial.py
 
-Each row is measured in fresh processes, one at a time, taking turns with the other rows; what runs out of memory is
-listed as such. In `out`: rows.csv, table.md and chart.png. `experiments.bench_published` says what "as published" is.
+Of training, each row is measured in fresh processes, one at a time, taking turns with the other rows; what runs out of
+memory is listed as such. In `out`: rows.csv, table.md and chart.png. `experiments.bench_published` says what "as
+published" is.
 """
 
 import os
@@ -23,7 +25,7 @@ from experiments.generate import OptionError, errors_as_sentences, hydra_entry, 
 
 PRECISIONS = ("float32", "bfloat16")
 PRELOADED = ["audiotoken.data.prepared", "audiotoken.debug", "experiments.bench_published"]
-COMMANDS = ("train", "parts", "arithmetic")
+COMMANDS = ("train", "parts", "arithmetic", "spatial")
 
 
 def bench_train(
@@ -184,7 +186,11 @@ def main() -> None:
 
     from experiments.bench_parts import arithmetic, bench_parts
 
-    if command == "arithmetic":
+    if command == "spatial":
+        from experiments.bench_spatial import bench_spatial
+
+        hydra_entry("bench_spatial", lambda **options: bench_spatial(**options, on_row=tell))
+    elif command == "arithmetic":
         print(arithmetic())
     elif command == "parts":
         hydra_entry("bench_parts", bench_parts)

@@ -1,6 +1,6 @@
 """What a signal sounds like, to the audio encoder of a model, with "not sure"."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ Namer = Callable[[np.ndarray, int], Label | None]
 SILENT = 1e-6  # a signal that never gets louder is not worth a name
 
 
-def namer(model: str = "mini") -> Namer:
-    """The function that names a signal (frames,) at a rate."""
+def namer(model: str = "mini", among: Sequence[str] | None = None) -> Namer:
+    """The function that names a signal (frames,) at a rate, by one of the encoder's labels or of some of them."""
     import torch
 
     from audiotoken.audio import resample
@@ -29,7 +29,8 @@ def namer(model: str = "mini") -> Namer:
             return None
         waveform = resample((signal / peak * 0.5).astype(np.float32)[None], rate, encoder.rate)
         scores = encoder.probabilities(torch.from_numpy(waveform))[0].numpy()
-        best = int(np.argmax(scores))
+        allowed = [label in among for label in encoder.labels] if among else True
+        best = int(np.argmax(np.where(allowed, scores, -1.0)))
         return Label(encoder.labels[best], float(scores[best]), bool(scores[best] >= HEARD))
 
     return name

@@ -75,7 +75,7 @@ def highest(
 ) -> list[tuple[float, float]]:
     """(azimuth, height 0..1 above the median) of the highest peaks; `count` of them, or all that are high enough."""
     above = np.maximum(spectrum - np.median(spectrum), 0.0)
-    left, out = above / max(above.max(), 1e-30), []
+    left, out = above / max(above.max(), 1e-30), list[tuple[float, float]]()
     while left.max() > (0 if count else least) and len(out) < (count or max_sources):
         top = int(np.argmax(left))
         out.append((float(azimuths[top] + _offset(above, top) * (azimuths[1] - azimuths[0])), float(left[top])))
