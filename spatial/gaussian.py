@@ -67,11 +67,12 @@ def whiten(spectra: NDArray, powers: Array, covariances: NDArray, floor: float) 
 
 
 def fit(
-    spectra: NDArray, covariances: NDArray, *, rounds: int = 10, hold: int = 3, spread: tuple[int, int] = (3, 3)
+    spectra: NDArray, covariances: NDArray, *, rounds: int = 12, hold: int = 5, spread: tuple[int, int] = (3, 3)
 ) -> tuple[Array, NDArray]:
     """(powers, covariances) after so many rounds of expectation-maximisation.
 
-    Places are held in the first few rounds; powers are averaged over a spread of (times, frequencies).
+    Covariances are held in the first few rounds, and found anew in every other one from then on; powers are averaged
+    over a spread of (times, frequencies), odd numbers.
     """
     total = square(spectra).sum(axis=0)
     floor = FLOOR * float(total.mean()) + 1e-30
@@ -79,11 +80,13 @@ def fit(
     places = covariances.copy()
     for step in range(rounds):
         excess = whiten(spectra, powers, places, floor).excess()
-        for k in range(len(places)):
-            before, R = powers[k].copy(), places[k].copy()
-            powers[k] = near(_power(before, R, excess), *spread) + np.float32(floor)
-            if step >= hold:
-                places[k] = _place(before, powers[k], R, excess)
+        for k, R in enumerate(places):
+            powers[k] = near(_power(powers[k], R, excess), *spread) + np.float32(floor)
+        if step >= hold and (step - hold) % 2 == 0:
+            excess = whiten(spectra, powers, places, floor).excess()
+            for k, R in enumerate(places):
+                places[k], scale = _place(powers[k], R, excess)
+                powers[k] *= scale
     return powers, places
 
 
@@ -107,15 +110,13 @@ def _power(power: Array, R: NDArray, excess: tuple[NDArray, NDArray, NDArray]) -
     return np.maximum(power + power * power * more, 0)
 
 
-def _place(before: Array, power: Array, R: NDArray, excess: tuple[NDArray, NDArray, NDArray]) -> NDArray:
-    """Its expected covariance over its power, averaged over time (eq. 33), of trace one."""
-    ratio = np.minimum(before / power, 30)  # beyond it what is left is rounding
-    weight = before * ratio
-    one, two, cross = ((weight * part).mean(axis=0) for part in excess)
+def _place(power: Array, R: NDArray, excess: tuple[NDArray, NDArray, NDArray]) -> tuple[NDArray, Array]:
+    """Its expected covariance over its power, averaged over time (eq. 33): of trace one, and what that takes out."""
+    one, two, cross = ((power * part).mean(axis=0) for part in excess)
     inner = np.stack([np.stack([one + 0j, cross], -1), np.stack([cross.conj(), two + 0j], -1)], -2)
-    found = ratio.mean(axis=0)[:, None, None] * R + R @ inner @ R
+    found = R + R @ inner @ R
     trace = np.maximum(np.trace(found, axis1=1, axis2=2).real, 1e-3)
-    return found / trace[:, None, None] + TAME * np.eye(2, dtype=np.complex64) / 2
+    return found / trace[:, None, None] + TAME * np.eye(2, dtype=np.complex64) / 2, trace
 
 
 def square(x: NDArray) -> Array:

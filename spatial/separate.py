@@ -22,6 +22,8 @@ DRY = -34.0  # dB of `demix.leak` below which two sources are dry
 NOISY = -25.0  # dB of the same below which their mended steering vectors are the better start
 KEPT = 0.87  # of the better source's steering vectors: with less, neither is where it was said to be
 APART = 5.0  # degrees, nearer than which two directions tell nothing apart by time
+SHARED = {"spaced": 0.3, "binaural": 0.1}  # of the recording in a room that goes to all alike: cues are weak there
+DOUBT = 0.67  # the same, of two dry sources that are not where they were said to be
 DRIEST = -45.0  # dB of mixedness below which two sources that won't come apart are elsewhere
 BLUNT = (-45.0, -36.0, -30.0, -22.0), (0.03, 0.25, 0.4, 0.6)  # dB of mixedness; share that comes from everywhere
 ROOM = -38.0  # dB of mixedness above which powers are smooth across frequencies
@@ -101,11 +103,11 @@ def _unmixed(heard: NDArray, frequencies: NDArray, setup: Setup, azimuths: list[
         if method == "demix" or (leak < DRY and not lost):
             return found
         doubt = mixedness < DRIEST and (lost or leak > NOISY)
-        vectors = mended if leak < NOISY and not lost else vectors
+        vectors = mended if mixedness < ROOM and leak < NOISY and not lost else vectors
     places = gaussian.start(vectors, _everywhere(setup, frequencies), float(np.interp(mixedness, *BLUNT)))
-    fitted = gaussian.fit(heard, places, spread=(3, 5) if mixedness > ROOM else (3, 3))
-    found = gaussian.images(heard, *fitted)
-    return (found + heard) / np.float32(3) if doubt else found  # a third, and two thirds of half the recording each
+    found = gaussian.images(heard, *gaussian.fit(heard, places, spread=(5, 7) if mixedness > ROOM else (3, 3)))
+    shared = DOUBT if doubt else SHARED.get(setup.name, 0.0) * (mixedness > ROOMY)
+    return found + np.float32(shared) * (heard / np.float32(len(found)) - found)
 
 
 def _everywhere(setup: Setup, frequencies: NDArray, step: int = 8) -> NDArray[np.complex64]:
