@@ -98,6 +98,9 @@ def images(spectra: NDArray, powers: Array, covariances: NDArray) -> NDArray[np.
     for image, v, R in zip(out, powers, covariances, strict=True):
         for i in range(2):
             image[i] = v * (R[:, i, 0] * left + R[:, i, 1] * right)
+    total = square(spectra).sum(axis=0)
+    wild = np.max([square(image).sum(axis=0) for image in out], axis=0) > 100 * total  # two that cancel: not believed
+    out[:, :, wild] = 0
     out += (spectra - out.sum(axis=0)) / np.float32(len(out))
     return out
 
@@ -115,7 +118,9 @@ def _place(power: Array, R: NDArray, excess: tuple[NDArray, NDArray, NDArray]) -
     one, two, cross = ((power * part).mean(axis=0) for part in excess)
     inner = np.stack([np.stack([one + 0j, cross], -1), np.stack([cross.conj(), two + 0j], -1)], -2)
     found = R + R @ inner @ R
-    trace = np.maximum(np.trace(found, axis1=1, axis2=2).real, 1e-3)
+    trace = np.trace(found, axis1=1, axis2=2).real
+    sound = (trace > 1e-3) & (found[:, 0, 0].real * found[:, 1, 1].real > square(found[:, 0, 1]))  # positive definite
+    found, trace = np.where(sound[:, None, None], found, R), np.where(sound, trace, np.float32(1))
     return found / trace[:, None, None] + TAME * np.eye(2, dtype=np.complex64) / 2, trace
 
 

@@ -130,14 +130,14 @@ def test_one_source_is_the_recording_and_none_is_nothing():
 
 
 ODD = {
-    "silence": np.zeros((2, RATE)),
+    "silence": np.zeros((2, 6000)),
     "no frames": np.zeros((2, 0)),
     "one frame": np.full((2, 1), 0.3),
     "10 ms": 0.1 * np.random.default_rng(5).standard_normal((2, 160)),
-    "identical channels": np.stack([VOICE, VOICE]),
-    "one silent channel": np.stack([KNOCKS, 0 * KNOCKS]),
-    "constant": np.full((2, RATE), 0.5),
-    "nearly silence": np.stack([VOICE, KNOCKS]) * 1e-8,
+    "identical channels": np.stack([VOICE, VOICE])[:, :6000],
+    "one silent channel": np.stack([KNOCKS, 0 * KNOCKS])[:, :6000],
+    "constant": np.full((2, 6000), 0.5),
+    "nearly silence": np.stack([VOICE, KNOCKS])[:, :6000] * 1e-8,
 }
 
 
@@ -145,7 +145,7 @@ ODD = {
 @pytest.mark.parametrize("what", ODD)
 @pytest.mark.parametrize("azimuths", [[-20, 30], [-20, 5, 30]])
 def test_odd_recordings(what, azimuths):
-    path = ((0.0, -30.0), (1.0, 30.0))
+    path = ((0.0, -30.0), (0.4, 30.0))
     for name, paths in (("panned", None), ("spaced", None), ("binaural", [path] + [None] * (len(azimuths) - 1))):
         images = separate(ODD[what], RATE, azimuths, setup=name, paths=paths)
         assert images.shape == (len(azimuths), *ODD[what].shape) and np.isfinite(images).all()
