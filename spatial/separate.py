@@ -18,6 +18,7 @@ from spatial.spectra import length_of, recording_of, spectra
 Path = Sequence[tuple[float, float]]  # (seconds, azimuth)
 METHODS = ("auto", "demix", "gaussian")
 
+ENOUGH = 12  # windows from which a mixing can be known
 DRY = -34.0  # dB of `demix.leak` below which two sources are dry
 NOISY = -25.0  # dB of the same below which their mended steering vectors are the better start
 KEPT = 0.87  # of the better source's steering vectors: with less, neither is where it was said to be
@@ -95,7 +96,8 @@ def _pieces(frames: int, size: int) -> list[tuple[int, Array]]:
 def _unmixed(heard: NDArray, frequencies: NDArray, setup: Setup, azimuths: list[float], method: str) -> NDArray:
     """(sources, 2, times, frequencies) images of spectra (2, times, frequencies)."""
     vectors, mixedness, doubt = steering(setup, azimuths, frequencies), gaussian.mixedness(heard), False
-    if len(azimuths) == 2 and (method == "demix" or (method == "auto" and mixedness < ROOMY)):
+    dry = method == "auto" and mixedness < ROOMY and heard.shape[1] >= ENOUGH
+    if len(azimuths) == 2 and (method == "demix" or dry):
         mixing = demix.mixing(heard, setup, azimuths, frequencies)
         found, mended = demix.images(heard, mixing), demix.vectors(mixing)
         leak, kept = demix.leak(found), demix.kept(vectors, mended, frequencies)
