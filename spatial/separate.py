@@ -132,6 +132,8 @@ def _checked(
     azimuths = [float(one.azimuth if isinstance(one, Direction) else one) for one in directions]
     if not np.isfinite(azimuths).all():
         raise SpatialError(f"Got azimuths {azimuths}, want degrees; leave out what is not a number.")
+    if method == "demix" and len(azimuths) > 2:
+        raise SpatialError(f'Got {len(azimuths)} directions, want two at most for "demix"; say "auto" or "gaussian".')
     if paths is not None and len(paths) != len(azimuths):
         raise SpatialError(f"Got {len(paths)} paths for {len(azimuths)} directions, want one each; say None for some.")
     return mixed, azimuths

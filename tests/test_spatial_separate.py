@@ -171,6 +171,7 @@ def test_spectra_and_back(length):
         (np.full((2, 9), np.nan), [1], {}, "repair it"),
         (np.zeros((2, 9)), [1, np.inf], {}, "want degrees"),
         (np.zeros((2, 9)), [1], {"method": "magic"}, "want one of"),
+        (np.zeros((2, 9)), [1, 2, 3], {"method": "demix"}, "two at most"),
         (np.zeros((2, 9)), [1, 2], {"paths": [None]}, "one each"),
     ],
 )
