@@ -91,8 +91,12 @@ class Backbone:
         return cross_attention_layers(self.unet)
 
     def layers(self, which: str | Sequence[str]) -> tuple[str, ...]:
-        """Names of layers: "published" (mid block and the first upward block that attends: Chen et al. 2023), "first"
-        (those of that upward block alone), "last" (the first of the last such block), "all", or names as they are."""
+        """Names of layers, or names as they are.
+
+        "published" is the mid block and the first upward block that attends (Chen et al. 2023), "first" that upward
+        block alone, "last" the first layer of the last such block, "down" the last downward block that attends,
+        "early" all downward ones, "all" all.
+        """
         if not isinstance(which, str):
             return tuple(which)
         blocks = list(dict.fromkeys(_block(name) for name in self.cross_layers))
@@ -101,9 +105,11 @@ class Backbone:
             return self.cross_layers
         if which == "last":
             return tuple(name for name in self.cross_layers if _block(name) == up[-1])[:1]
-        chosen = {"published": [up[0], "mid_block"], "first": [up[0]], "both": [up[0], up[-1]]}.get(which)
-        if chosen is None:
-            raise GuidanceError(f"Got the layers {which!r}, want published, first, last, both, all, or names.")
+        down = [block for block in blocks if block.startswith("down")]
+        known = {"published": [up[0], "mid_block"], "first": up[:1], "down": down[-1:], "early": down}
+        if which not in known:
+            raise GuidanceError(f"Got the layers {which!r}, want {', '.join(known)}, last, all, or names; change it.")
+        chosen = known[which]
         return tuple(name for name in self.cross_layers if _block(name) in chosen)
 
     @torch.no_grad()
@@ -229,21 +235,34 @@ class Backbone:
         return pipe.image_processor.postprocess(pixels, output_type="pil")
 
 
-def level(scheduler: Any, step: int, timestep: Any) -> Level:
-    """How noisy the latents are before this step.
+def level(scheduler: Any, step: int, timestep: Any = None) -> Level:
+    """How noisy the latents are before this step; after the last there is no noise. By default the timestep is its own.
 
     Euler, Heun and their kin keep latents of variance 1 + sigma^2; DDIM, DPM++ and PNDM those of unit variance.
     """
+    count = len(scheduler.timesteps)
+    if step >= count:
+        return Level(step, count, 0, 0.0, 1.0, False)
+    timestep = scheduler.timesteps[step] if timestep is None else timestep
     alphas = scheduler.alphas_cumprod
     at = min(max(float(timestep), 0.0), len(alphas) - 1.0)
     low, part = int(at), at - int(at)
-    high = min(low + 1, len(alphas) - 1)
+    high = min(low + 1, len(alphas) - 1)  # Karras' timesteps are between two
     sigmas = [((1 - a) / max(a, 1e-6)) ** 0.5 for a in (float(alphas[low]), float(alphas[high]))]
     sigma = sigmas[0] ** (1 - part) * sigmas[1] ** part
     stretched = float(scheduler.init_noise_sigma) > 1.5
-    midway = getattr(scheduler, "state_in_first_order", True) is False  # Heun, KDPM2: between two halves of a step
-    midway = midway or getattr(scheduler, "cur_sample", None) is not None  # PNDM: it goes back to what it was given
-    return Level(step, len(scheduler.timesteps), timestep, sigma, (1 + sigma**2) ** 0.5 if stretched else 1.0, not midway)
+    return Level(step, count, timestep, sigma, (1 + sigma**2) ** 0.5 if stretched else 1.0, not _midway(scheduler))
+
+
+def _midway(scheduler: Any) -> bool:
+    """Between calls that make one step: the scheduler goes on from latents that it was given before, not from these."""
+    if getattr(scheduler, "state_in_first_order", True) is False:  # Heun, KDPM2: in the second half of a step
+        return True
+    if not hasattr(scheduler, "prk_timesteps"):
+        return False
+    if scheduler.counter < len(scheduler.prk_timesteps) and not scheduler.config.skip_prk_steps:  # PNDM: Runge-Kutta
+        return scheduler.counter % 4 != 0
+    return scheduler.config.skip_prk_steps and scheduler.counter == 1  # its first linear step is taken twice
 
 
 def _block(layer: str) -> str:

@@ -5,8 +5,7 @@ width over its height, and tells (h, w) of the pixels. Energies are summed over 
 does not depend on what else is in the batch; and averaged over layers, regions and the tokens of a region.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +31,100 @@ def layout_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) ->
     return _average(of, maps, regions, aspect)
 
 
+def boxdiff_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
+    """BoxDiff, Xie et al. (2023), arXiv 2307.10816, eq. 5-8: E = L_IB + L_OB + L_CC.
+
+    Of the map averaged over heads, in units of its own largest value (detached): inner box, 1 - mean of the top fifth
+    inside; outer box, mean of as many outside; corners, the distance of the map's maxima along rows and columns from
+    those of the box, within one cell of its edges. In [0, 3] per row.
+    """
+
+    def of(attention: Tensor, region: Region, h: int, w: int) -> Tensor:
+        mean = attention.mean(1)  # (batch, pixels)
+        mean = mean / (mean.detach().amax(-1, keepdim=True) + FLOOR)
+        mask = region.mask(h, w).to(mean)
+        inside, outside = mask.flatten() > 0, mask.flatten() == 0
+        inner = 1 - _top(mean[:, inside])
+        outer = _top(mean[:, outside]) if outside.any() else torch.zeros_like(inner)
+        return inner + outer + _corners(mean.unflatten(-1, (h, w)), mask)
+
+    return _average(of, maps, regions, aspect)
+
+
+def centroid_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
+    """Centroids, after InfSplign, Rezaei et al. (2025), arXiv 2512.17851, with an absolute target: the region's centre.
+
+    E = |c - t|^2 / t_max^2 + max(0, v - v_box): c and v are mean and variance of the place under the attention
+    (averaged over heads, divided by its sum), t the centre, v_box the variance of a box evenly filled. x and y add up.
+    """
+
+    def of(attention: Tensor, region: Region, h: int, w: int) -> Tensor:
+        share = attention.mean(1)
+        share = (share / (share.sum(-1, keepdim=True) + FLOOR)).unflatten(-1, (h, w))  # (batch, h, w)
+        x0, y0, x1, y1 = region.box
+        terms = []
+        for along, target, extent in ((share.sum(1), (x0 + x1) / 2, x1 - x0), (share.sum(2), (y0 + y1) / 2, y1 - y0)):
+            ticks = (torch.arange(along.shape[-1]).to(along) + 0.5) / along.shape[-1]
+            centre = (along * ticks).sum(-1)
+            variance = (along * (ticks - centre[:, None]) ** 2).sum(-1)
+            terms.append(4 * (centre - target) ** 2 + 4 * (variance - extent**2 / 12).clamp(min=0))
+        return terms[0] + terms[1]
+
+    return _average(of, maps, regions, aspect)
+
+
+def excite_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
+    """Attend-and-Excite, Chefer et al. (2023), arXiv 2301.13826, eq. 1: E = max over words of 1 - max over pixels of A.
+
+    Of the map averaged over heads and smoothed (3 x 3, Gaussian), inside the region. In [0, 1] per row.
+    """
+    worst = []
+    for region in regions:
+        each = []
+        for layer in maps:
+            h, w = shape_of(layer.shape[2], aspect)
+            mean = layer[..., list(region.positions)].mean(1).amax(-1).unflatten(-1, (h, w))  # (batch, h, w)
+            each.append(1 - (_smooth(mean) * region.mask(h, w).to(mean)).flatten(1).amax(-1))
+        worst.append(torch.stack(each).mean(0))
+    return torch.stack(worst).amax(0).sum()
+
+
+def leak_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
+    """Against leaking: the share of a word's attention that lies where another's region is and its own is not.
+
+    E = sum_i sum_{j in others} m_j (1 - m_i) A_i / sum A_i, averaged over heads and words; 0 for a single region.
+    """
+    if len(regions) < 2:
+        return maps[0].new_zeros(())
+
+    def of(attention: Tensor, region: Region, h: int, w: int) -> Tensor:
+        others = torch.stack([other.cover(h, w) for other in regions if other is not region]).amax(0)
+        foreign = (others * (1 - region.cover(h, w))).flatten().to(attention)
+        return ((attention * foreign).sum(-1) / (attention.sum(-1) + FLOOR * attention.shape[-1])).mean(1)
+
+    return _average(of, maps, regions, aspect)
+
+
+def own_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
+    """Whose a region is: E = 1 - A_i / sum_j A_j inside region i, j over the words of all regions. In [0, 1] per row."""
+    if len(regions) < 2:
+        return maps[0].new_zeros(())
+    terms = []
+    for layer in maps:
+        h, w = shape_of(layer.shape[2], aspect)
+        words = torch.stack([layer[..., list(region.positions)].mean((1, 3)) for region in regions])  # (n, batch, px)
+        share = words / (words.sum(0) + FLOOR)
+        masks = torch.stack([region.cover(h, w).flatten() for region in regions]).to(share)
+        inside = (share * masks[:, None]).sum(-1) / masks.sum(-1)[:, None]  # (n, batch)
+        terms.append((1 - inside).mean(0))
+    return torch.stack(terms).mean(0).sum()
+
+
+def ours_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
+    """Layout + own."""
+    return layout_energy(maps, regions, aspect) + 0.5 * own_energy(maps, regions, aspect)
+
+
 def _average(of: Callable[..., Tensor], maps: Maps, regions: Sequence[Region], aspect: float) -> Tensor:
     """Mean of `of(attention (batch, heads, pixels), region, h, w) -> (batch,)`, summed over the batch."""
     terms = []
@@ -40,3 +133,27 @@ def _average(of: Callable[..., Tensor], maps: Maps, regions: Sequence[Region], a
         for region in regions:
             terms.append(torch.stack([of(layer[..., at], region, h, w) for at in region.positions]).mean(0))
     return torch.stack(terms).mean(0).sum()
+
+
+def _top(values: Tensor, part: float = 0.2) -> Tensor:
+    """Mean of the largest fifth of each row, at least of one."""
+    return values.topk(max(1, int(part * values.shape[-1])), -1).values.mean(-1)
+
+
+def _corners(mean: Tensor, mask: Tensor) -> Tensor:
+    """Maxima along columns and rows, of the map against the box, at cells within one of the box's edges; (batch,)."""
+    terms = []
+    for axis in (0, 1):
+        wanted = mask.amax(axis)  # along x, then y
+        edges = (wanted[1:] != wanted[:-1]).nonzero().flatten()
+        near = torch.unique(torch.cat([edges, edges + 1])) if len(edges) else torch.arange(len(wanted))
+        near = near.to(mean.device)
+        terms.append((mean.amax(axis + 1)[:, near] - wanted[near]).abs().mean(-1))
+    return (terms[0] + terms[1]) / 2
+
+
+def _smooth(maps: Tensor) -> Tensor:
+    """(batch, h, w): a Gaussian of half a cell, edges repeated."""
+    ticks = torch.exp(-torch.tensor([-1.0, 0.0, 1.0]) ** 2 / (2 * 0.5**2))
+    kernel = torch.outer(ticks, ticks)[None, None].to(maps)
+    return F.conv2d(F.pad(maps[:, None], (1, 1, 1, 1), mode="replicate"), kernel / kernel.sum())[:, 0]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from guidance import energies as E
@@ -49,6 +50,8 @@ class Guidance:
 METHODS: dict[str, Guidance] = {
     "forward": Guidance(None, "published", Schedule(steps=0, bias=2.0)),
     "layout": Guidance(E.layout_energy, "published", Schedule(steps=10, inner=5, on_the_way=False)),
+    "boxdiff": Guidance(E.boxdiff_energy, "published", Schedule(steps=0.5, inner=1, on_the_way=False, strength=20)),
+    "centroid": Guidance(E.centroid_energy, "published", Schedule(strength=30)),
     "ours": Guidance(E.layout_energy, "last", Schedule()),
 }
 
@@ -75,10 +78,13 @@ class Steering:
         guidance: Guidance,
         capture: Capture,
         aspect: float,
+        keep_maps: bool = False,
     ):
         self.backbone, self.condition, self.regions = backbone, condition, regions
         self.guidance, self.capture, self.aspect = guidance, capture, aspect
         self.notes: list[Note] = []
+        self.keep_maps = keep_maps
+        self.kept: list[list[Tensor]] = []  # [look][row] (regions, h, w): what the words of each region get
         self._gradient: tuple[Tensor, Tensor] | None = None  # (energies, gradient) of the step that is going on
         self._biases: dict[tuple[int, bool], Tensor] = {}
 
@@ -94,7 +100,7 @@ class Steering:
             self._write(energies)
             if not (energies > schedule.enough).any():
                 break
-            latents = self._move(latents, gradient, energies, level)
+            latents = self._move(latents, gradient, energies, level, level.stretch)
         return latents
 
     def noise(self, latents: Tensor, level: Level, scheduler: Any) -> Tensor:
@@ -114,13 +120,13 @@ class Steering:
             without = self.backbone.told(inputs, level.timestep, condition.negative, condition.negative_added)
         return without + condition.scale * (told - without)
 
-    def move(self, latents: Tensor, level: Level) -> Tensor:
-        """After a step, with the gradient of its forward."""
-        if self._gradient is None:
+    def move(self, latents: Tensor, level: Level, after: Level) -> Tensor:
+        """After a step, with the gradient of its forward; `after` is where the latents are now."""
+        if self._gradient is None or not after.free:  # in the middle of a step of two calls: when it is whole
             return latents
         (energies, gradient), self._gradient = self._gradient, None
         self._write(energies)
-        return self._move(latents, gradient, energies, level)
+        return self._move(latents, gradient, energies, level, after.stretch)
 
     def _guided(self, level: Level, steps: float) -> bool:
         return level.step < (steps * level.count if 0 < steps < 1 else steps)
@@ -151,6 +157,8 @@ class Steering:
             maps = list(self.capture.maps.values())
             energies = torch.stack([self._energy(maps, row) for row in range(len(moved))])
             (gradient,) = torch.autograd.grad(LOSS_SCALE * energies.sum(), moved)
+        if self.keep_maps:
+            self.kept.append([self._shown([each[row] for each in maps], row) for row in range(len(moved))])
         self.capture.clear()
         return energies.detach(), gradient.float() / LOSS_SCALE
 
@@ -160,10 +168,20 @@ class Steering:
         assert self.guidance.energy is not None
         return self.guidance.energy([each[row : row + 1] for each in maps], self.regions[row], self.aspect)
 
-    def _move(self, latents: Tensor, gradient: Tensor, energies: Tensor, level: Level) -> Tensor:
+    def _shown(self, maps: Sequence[Tensor], row: int) -> Tensor:
+        """Maps (heads, pixels, tokens) -> (regions, h, w): the mean over heads, tokens and layers, as fine as any."""
+        finest = shape_of(max(each.shape[1] for each in maps), self.aspect)
+        shown = []
+        for region in self.regions[row]:
+            each = [m.detach()[..., list(region.positions)].mean((0, 2)) for m in maps]
+            grids = [m.view(1, 1, *shape_of(len(m), self.aspect)) for m in each]
+            shown.append(torch.cat([F.interpolate(g, finest, mode="bilinear") for g in grids]).mean((0, 1)))
+        return torch.stack(shown) if shown else torch.zeros(0, *finest)
+
+    def _move(self, latents: Tensor, gradient: Tensor, energies: Tensor, level: Level, stretch: float) -> Tensor:
         """latents -= strength (1 - alpha_bar) gradient, in latents of unit variance; rows that are good stay.
 
-        Latents that are `stretch` times as large have a gradient that much smaller: it counts twice.
+        The gradient was taken at `level`, by latents `level.stretch` times as large; those to move are `stretch` times.
         """
         schedule = self.guidance.schedule
         step = schedule.strength * level.noise * gradient * level.stretch  # (batch, channels, h, w), unit variance
@@ -173,7 +191,7 @@ class Steering:
         step = torch.where(wanted.view(-1, 1, 1, 1), step, 0.0)
         note = self.notes[-1]
         note.updates = tuple(a + int(b) for a, b in zip(note.updates or (0,) * len(step), wanted, strict=True))
-        return (latents.float() - step * level.stretch).to(latents.dtype)
+        return (latents.float() - step * stretch).to(latents.dtype)
 
     def _write(self, energies: Tensor) -> None:
         """`after` is the energy at the next look: after the last update, or at the next step."""
@@ -217,9 +235,9 @@ class Steering:
 
 @contextmanager
 def steering(
-    backbone: Backbone, condition: Condition, regions: Sequence[Sequence[Region]], guidance: Guidance, aspect: float
+    backbone: Backbone, condition: Condition, regions: Sequence[Sequence[Region]], guidance: Guidance, aspect: float, keep_maps: bool = False
 ) -> Iterator[Steering]:
     """While open, the backbone's attention is watched; `regions[row]` are those of a row of the batch."""
     layers = () if guidance.energy is None else backbone.layers(guidance.layers)
     with capture_cross_attention(backbone.unet, layers) as capture:
-        yield Steering(backbone, condition, regions, guidance, capture, aspect)
+        yield Steering(backbone, condition, regions, guidance, capture, aspect, keep_maps)

@@ -22,7 +22,7 @@ class Sample:
     images: list[Any]  # PIL, one a prompt
     trace: list[Note]  # one a step; empty without regions
     latents: Tensor  # (batch, channels, h, w), those that were decoded
-    maps: dict[str, Tensor] = field(default_factory=dict)
+    maps: list[list[Tensor]] = field(default_factory=list)  # if asked: [look][row] (regions, h, w) of attention
 
     @property
     def image(self) -> Any:
@@ -44,42 +44,79 @@ def sample(
     height: int | None = None,
     width: int | None = None,
     callback: Callable[[int, Tensor], None] | None = None,
+    keep_maps: bool = False,
 ) -> Sample:
-    """Draw a prompt with its words where the regions say."""
+    """Draw a prompt with its words where the regions say; without regions, what the pipeline draws, bit for bit.
+
+    backbone: a diffusers pipeline of Stable Diffusion 1, 2 or XL, or a `Backbone`. prompt: what has `.embeddings`
+    (1, tokens, width) and for XL `.pooled`; or a list, one picture each. regions: of the prompt, or a list for each
+    prompt; rows do not touch each other. energy: "none", one of `METHODS`, or a `Guidance` of your own. seed: for all
+    or one a prompt. steps, guidance_scale, height and width (pixels): the model's own by default.
+    callback(step, latents) is called after each step. keep_maps: the Sample holds attention at the regions' words.
+    GuidanceError for what cannot be drawn.
+    """
     backbone = Backbone.of(backbone)
     prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
-    own_steps, own_scale = backbone.defaults
-    size = backbone.size(height, width)
-    scale = own_scale if guidance_scale is None else guidance_scale
+    rows, guidance = _rows(regions, prompts), _guidance(energy)
+    size, steps, scale = backbone.size(height, width), *_own(backbone, steps, guidance_scale)
     condition = backbone.condition(prompts, negative_prompt, scale, size)
-    rows = _rows(regions, len(prompts))
-    seeds = [seed] * len(prompts) if isinstance(seed, int) else list(seed)
-    scheduler = backbone.scheduler(own_steps if steps is None else steps)
-    latents, extra = backbone.start(scheduler, condition, seeds, size)
-    guidance = METHODS[energy] if isinstance(energy, str) and energy != "none" else energy
+    scheduler = backbone.scheduler(steps)
+    latents, extra = backbone.start(scheduler, condition, _seeds(seed, len(prompts)), size)
     steered: Any = nullcontext(None)
-    if any(rows) and isinstance(guidance, Guidance):
-        steered = steering(backbone, condition, rows, guidance, size[1] / size[0])
+    if any(rows) and guidance is not None:
+        steered = steering(backbone, condition, rows, guidance, size[1] / size[0], keep_maps)
     with steered as steer:
         for i, t in enumerate(scheduler.timesteps):
             if steer is None:
                 noise = backbone.noise(scheduler, latents, t, condition)
                 latents = scheduler.step(noise, t, latents, **extra, return_dict=False)[0]
             else:
-                at = level(scheduler, i, t)
-                latents = steer.refine(latents, at, scheduler)
-                noise = steer.noise(latents, at, scheduler)
+                now = level(scheduler, i, t)
+                latents = steer.refine(latents, now, scheduler)
+                noise = steer.noise(latents, now, scheduler)
                 latents = scheduler.step(noise, t, latents, **extra, return_dict=False)[0]
-                latents = steer.move(latents, at)
+                latents = steer.move(latents, now, level(scheduler, i + 1))
             if callback is not None:
                 callback(i, latents)
-        trace = steer.notes if steer else []
-    return Sample(backbone.decode(latents, extra.get("generator")), trace, latents)
+    images = backbone.decode(latents, extra.get("generator"))
+    return Sample(images, steer.notes if steer else [], latents, steer.kept if steer else [])
 
 
-def _rows(regions: Regions, count: int) -> list[list[Region]]:
+def _guidance(energy: str | Guidance) -> Guidance | None:
+    if isinstance(energy, Guidance):
+        return energy
+    if energy != "none" and energy not in METHODS:
+        raise GuidanceError(f"Got energy={energy!r}, want one of none, {', '.join(METHODS)}, or a Guidance; change it.")
+    return METHODS.get(energy)
+
+
+def _own(backbone: Backbone, steps: int | None, scale: float | None) -> tuple[int, float]:
+    """Those given, or the model's own."""
+    own_steps, own_scale = backbone.defaults
+    if steps is not None and steps < 1:
+        raise GuidanceError(f"Got {steps} steps, want at least 1 step; 20 to 50 are usual.")
+    return own_steps if steps is None else steps, own_scale if scale is None else scale
+
+
+def _seeds(seed: int | Sequence[int], count: int) -> list[int]:
+    seeds = [seed] * count if isinstance(seed, int) else list(seed)
+    if len(seeds) != count:
+        raise GuidanceError(f"Got {len(seeds)} seeds for {count} prompts; give one seed, or one for each prompt.")
+    return seeds
+
+
+def _rows(regions: Regions, prompts: Sequence[Any]) -> list[list[Region]]:
+    """The regions of each prompt."""
     if all(isinstance(region, Region) for region in regions):
-        return [list(regions)] * count  # type: ignore[arg-type]
-    if len(regions) != count:
-        raise GuidanceError(f"Got regions for {len(regions)} prompts, want them for {count}; give one list each.")
-    return [list(each) for each in regions]  # type: ignore[arg-type]
+        rows: list[list[Region]] = [list(regions)] * len(prompts)  # type: ignore[arg-type]
+    elif len(regions) == len(prompts):
+        rows = [list(each) for each in regions]  # type: ignore[arg-type]
+    else:
+        raise GuidanceError(
+            f"Got regions for {len(regions)} prompts, want them for {len(prompts)}; give one list each."
+        )
+    for prompt, row in zip(prompts, rows, strict=True):
+        tokens = prompt.embeddings.shape[1]
+        if far := [at for region in row for at in region.positions if at >= tokens]:
+            raise GuidanceError(f"Got a region of token {far[0]}, but the prompt holds {tokens}; count from 0.")
+    return rows

@@ -1,0 +1,248 @@
+"""The loop: without regions it is the pipeline's, with regions energies fall, on every backbone and scheduler."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    PNDMScheduler,
+    UniPCMultistepScheduler,
+)
+
+from audiotoken.debug import KINDS, debug_pipeline
+from guidance import METHODS, Backbone, Guidance, GuidanceError, Region, Schedule, capture_cross_attention, sample
+from guidance.attention import CaptureProcessor, cross_attention_layers
+from guidance.backbones import level
+from guidance.energies import layout_energy
+
+REGIONS = [Region((0.0, 0.1, 0.4, 0.9), (3,)), Region((0.55, 0.3, 1.0, 0.8), (5, 6))]
+SCHEDULERS = (
+    DDIMScheduler,
+    EulerDiscreteScheduler,
+    EulerAncestralDiscreteScheduler,
+    DPMSolverMultistepScheduler,
+    UniPCMultistepScheduler,
+    HeunDiscreteScheduler,
+    PNDMScheduler,
+)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pipe(request):
+    return debug_pipeline(kind=request.param)
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return debug_pipeline()
+
+
+def words(pipe, text="a dog and a frog"):
+    return pipe.read(text)[0]
+
+
+@pytest.mark.parametrize("options", [{}, {"negative_prompt": "photo"}, {"guidance_scale": 1.0}, {"height": 48, "width": 40}])
+def test_without_regions_it_is_the_pipeline_bit_for_bit(pipe, options):
+    ours = sample(pipe, words(pipe), seed=7, **options)
+    plain = pipe(prompt=words(pipe), seed=7, **options).images[0]
+    assert ours.image.tobytes() == plain.tobytes() and not ours.trace
+    assert sample(pipe, words(pipe), seed=7, regions=REGIONS, energy="none", **options).image.tobytes() == plain.tobytes()
+
+
+@pytest.mark.parametrize("kind", SCHEDULERS)
+def test_without_regions_any_scheduler_is_the_pipelines(mini, kind):
+    pipe = debug_pipeline()
+    pipe.scheduler = kind.from_config(mini.scheduler.config)
+    before = {k: v for k, v in vars(pipe.scheduler).items() if not isinstance(v, torch.Tensor)}
+    ours = sample(pipe, words(pipe), seed=3, steps=6).image
+    assert {k: v for k, v in vars(pipe.scheduler).items() if not isinstance(v, torch.Tensor)}.keys() == before.keys()
+    assert ours.tobytes() == pipe(prompt=words(pipe), seed=3, num_inference_steps=6).images[0].tobytes()
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_draws_another_picture_on_every_backbone(pipe, method):
+    plain = sample(pipe, words(pipe), seed=1).latents
+    guided = sample(pipe, words(pipe), seed=1, regions=REGIONS, energy=method)
+    assert guided.latents.isfinite().all() and not torch.allclose(guided.latents, plain, atol=1e-3)
+    assert guided.latents.std() < 3 * plain.std() and not guided.latents.requires_grad
+    again = sample(pipe, words(pipe), seed=1, regions=REGIONS, energy=method)
+    assert torch.equal(guided.latents, again.latents)
+
+
+@pytest.mark.parametrize("kind", SCHEDULERS)
+@pytest.mark.parametrize("method", ["layout", "ours"])
+def test_energy_falls_under_any_scheduler(mini, kind, method):
+    pipe = debug_pipeline()
+    pipe.scheduler = kind.from_config(mini.scheduler.config)
+    options = {"steps": 8, "seed": 2, "regions": REGIONS}
+
+    def last(strength: float) -> float:
+        base = METHODS[method]
+        quick = Schedule(**{**vars(base.schedule), "strength": strength, "enough": 0.0, "bias": 0.0, "longest": 0.2})
+        trace = sample(pipe, words(pipe), energy=Guidance(layout_energy, "published", quick), **options).trace
+        return [note.before for note in trace if note.before][-1][0]
+
+    assert last(100.0) < last(1e-9) - 1e-3
+
+
+def test_published_inner_steps_are_counted_and_end_when_it_is_enough(mini):
+    def trace(**changes):
+        schedule = Schedule(**{"steps": 2, "inner": 5, "on_the_way": False, "enough": 0.0, **changes})
+        return sample(mini, words(mini), regions=REGIONS, energy=Guidance(layout_energy, "published", schedule)).trace
+
+    notes = trace()
+    assert [note.updates for note in notes] == [(5,), (5,), (), ()]
+    assert notes[0].after[0] < notes[0].before[0] and notes[0].sigma > notes[1].sigma
+    assert [note.updates for note in trace(enough=5.0)] == [(), (), (), ()]
+
+
+def test_a_row_that_is_good_stays_and_rows_are_apart(mini):
+    prompts, far = [words(mini), words(mini, "a bell")], [Region((0.0, 0.0, 0.3, 0.3), (2,))]
+    both = sample(mini, prompts, regions=[REGIONS, far], seed=[4, 5])
+    for row, (prompt, regions) in enumerate(zip(prompts, (REGIONS, far), strict=True)):
+        alone = sample(mini, prompt, regions=regions, seed=4 + row)
+        assert torch.allclose(both.latents[row], alone.latents[0], atol=1e-4)
+    plain = sample(mini, prompts[1], seed=5)
+    mixed = sample(mini, prompts, regions=[REGIONS, []], seed=[4, 5])
+    assert torch.allclose(mixed.latents[1], plain.latents[0], atol=1e-4)
+
+
+def test_no_weight_gets_a_gradient_and_its_switch_is_left_alone(mini):
+    mini.unet.requires_grad_(True)
+    sample(mini, words(mini), regions=REGIONS, energy="layout")
+    sample(mini, words(mini), regions=REGIONS)
+    assert all(weight.grad is None and weight.requires_grad for weight in mini.unet.parameters())
+    assert torch.is_grad_enabled()
+
+
+def test_nothing_is_computed_beyond_the_last_map(mini):
+    runs = []
+    hook = mini.unet.conv_out.register_forward_hook(lambda *_: runs.append(torch.is_grad_enabled()))
+    try:
+        sample(mini, words(mini), regions=REGIONS, energy=Guidance(layout_energy, "first", METHODS["layout"].schedule))
+        assert len(runs) == 4  # one a step: inner forwards end early
+        runs.clear()
+        ours = Guidance(layout_energy, "first", Schedule(steps=2))
+        sample(mini, words(mini), regions=REGIONS, energy=ours)
+        assert len(runs) == 6 and not any(runs)  # two at guided steps: the halves apart; none keeps a way back
+    finally:
+        hook.remove()
+
+
+def test_processors_are_put_back_even_after_an_error(mini):
+    before = dict(mini.unet.attn_processors)
+
+    def fails(maps, regions, aspect):
+        raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        sample(mini, words(mini), regions=REGIONS, energy=Guidance(fails))
+    assert mini.unet.attn_processors == before and torch.is_grad_enabled()
+    with pytest.raises(ZeroDivisionError), capture_cross_attention(mini.unet):
+        assert any(isinstance(each, CaptureProcessor) for each in mini.unet.attn_processors.values())
+        _ = 1 / 0
+    assert mini.unet.attn_processors == before
+
+
+def test_capture_changes_no_bit_and_maps_are_shares(pipe):
+    unet, condition = pipe.unet, Backbone.of(pipe).condition([words(pipe)], None, 1.0, (32, 32))
+    inputs = torch.randn(1, unet.config.in_channels, 4, 4, generator=torch.Generator().manual_seed(0))
+
+    def run():
+        return Backbone.of(pipe).told(inputs, 500, condition.positive, condition.added)
+
+    with torch.no_grad():
+        plain = run()
+        with capture_cross_attention(pipe) as capture:
+            watched = run()
+    assert torch.equal(plain, watched) and tuple(capture.maps) == cross_attention_layers(unet)
+    assert [name[:2] for name in capture.maps] == sorted((name[:2] for name in capture.maps), key="domiup".find)
+    for maps in capture.maps.values():
+        assert maps.ndim == 4 and maps.shape[-1] == 77 and maps.shape[1] > 1
+        assert torch.allclose(maps.sum(-1), torch.ones(()), atol=1e-5) and maps.std() > 1e-3
+    with pytest.raises(ValueError, match="change it"), capture_cross_attention(pipe, ["up_blocks.9"]):
+        pass
+
+
+def test_attention_slicing_keeps_working(mini):
+    pipe = debug_pipeline()
+    whole = sample(pipe, words(pipe), regions=REGIONS).latents
+    pipe.enable_attention_slicing(1)
+    assert torch.allclose(sample(pipe, words(pipe), regions=REGIONS).latents, whole, atol=1e-4)
+
+
+def test_a_bias_leans_the_conditional_half_only(mini):
+    condition = Backbone.of(mini).condition([words(mini)], None, 3.0, (32, 32))
+    inputs = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    both = torch.cat([condition.negative, condition.positive])
+
+    def bias(pixels):
+        lean = torch.zeros(2, pixels, 77)
+        lean[1, : pixels // 2, 3] = 4.0
+        return lean
+
+    with torch.no_grad():
+        plain = mini.unet(inputs, 500, both).sample
+        with capture_cross_attention(mini.unet, bias=bias):
+            leaning = mini.unet(inputs, 500, both).sample
+    assert torch.allclose(plain[0], leaning[0], atol=1e-5) and not torch.allclose(plain[1], leaning[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("method", ["layout", "boxdiff", "ours"])
+def test_half_precision_is_finite_and_moves(dtype, method):
+    pipe = debug_pipeline(kind="sd1").to(dtype=dtype)
+    prompt = words(pipe)
+    plain, guided = (sample(pipe, prompt, regions=REGIONS, energy=energy) for energy in ("none", method))
+    assert guided.latents.dtype == dtype and guided.latents.isfinite().all()
+    assert not torch.equal(plain.latents, guided.latents)
+    assert any(sum(note.updates) for note in guided.trace)
+    assert all(math.isfinite(value) for note in guided.trace for value in note.before)
+
+
+def test_levels_know_how_latents_are_scaled(mini):
+    euler, ddim = (kind.from_config(mini.scheduler.config) for kind in (EulerDiscreteScheduler, DDIMScheduler))
+    for scheduler in (euler, ddim):
+        scheduler.set_timesteps(10)
+    stretched, plain = level(euler, 0, euler.timesteps[0]), level(ddim, 0, ddim.timesteps[0])
+    assert stretched.sigma == pytest.approx(float(euler.sigmas[0]), rel=1e-3)
+    assert stretched.stretch == pytest.approx((1 + stretched.sigma**2) ** 0.5) and plain.stretch == 1
+    assert 0.9 < plain.noise < 1
+
+
+def test_pictures_of_another_shape(mini):
+    got = sample(mini, words(mini), regions=REGIONS, height=32, width=64)
+    assert got.image.size == (64, 32) and np.isfinite(got.trace[0].before[0])
+
+
+def test_the_callback_is_told_every_step(mini):
+    steps = []
+    sample(mini, words(mini), regions=REGIONS, steps=3, callback=lambda step, latents: steps.append(step))
+    assert steps == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "words_"),
+    [
+        ({"regions": [REGIONS, REGIONS]}, "one list each"),
+        ({"energy": "wishful"}, "want one of"),
+        ({"regions": [Region((0, 0, 1, 1), (77,))]}, "holds 77"),
+        ({"seed": [1, 2]}, "one seed"),
+        ({"height": 33}, "multiples of 8"),
+        ({"steps": 0}, "1 step"),
+    ],
+)
+def test_what_cannot_be_drawn_is_a_sentence(mini, change, words_):
+    with pytest.raises(GuidanceError, match=words_):
+        sample(mini, words(mini), **{"regions": REGIONS, **change})
+
+
+def test_something_else_is_no_backbone():
+    with pytest.raises(GuidanceError, match="want a pipeline with a UNet"):
+        sample(object(), None)
