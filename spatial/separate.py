@@ -57,6 +57,8 @@ def separate(
     known = paths or [None] * len(azimuths)
     tracks = [np.array(path or [(0.0, azimuth)]) for path, azimuth in zip(known, azimuths, strict=True)]
     moving = any(np.ptp(track[:, 1]) > 0 for track in tracks)
+    if moving and method == "auto" and stereo.name != "spaced":  # demixing each piece is slow, and needed by time alone
+        method = "gaussian"
     pieces = _pieces(mixed.shape[1], round(BLOCK * rate)) if moving else [(0, np.ones(mixed.shape[1], np.float32))]
     out = np.zeros((len(azimuths), *mixed.shape), np.float32)
     for first, fade in pieces:
