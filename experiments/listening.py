@@ -5,18 +5,19 @@ Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; 
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.generate import OptionError, check_output, no_place, write_bytes, write_image
-from spatial.scene import Scene, SpatialError
+from spatial.scene import Direction, Scene, Source, SpatialError
 
 COLUMNS = 1200  # of the waveform that is kept for a plot
 LONG = 30.0  # seconds: longer is heard in windows
 SILENT = 1e-4  # of full scale, as in `audiotoken.audio`
+DEAD = 1e-3  # of the louder channel, 60 dB below it
 MOST = 16  # sources: two channels cannot tell more apart
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 STDOUT = Path("-")
@@ -60,13 +61,14 @@ def listen_to(
 
     A file longer than `LONG` is read and heard in windows, in bounded memory; `on_progress(seconds done, of)`.
     """
-    _check(setup, max_sources=max_sources, count=count)
+    _check(setup, spacing, max_sources=max_sources, count=count)
     options = {"setup": setup, "spacing": spacing, "max_sources": max_sources, "count": count}
     tell = on_progress or (lambda done, total: None)
     try:
         seconds, scene, shape = _heard(Path(clip), options, tell)
     except SpatialError as error:
         raise OptionError(str(error)) from None
+    scene = _said(scene, shape)
     known = name_sources(scene, model) if labels else (None,) * len(scene.sources)
     return Listening(str(clip), seconds, scene, known, shape)
 
@@ -80,7 +82,9 @@ def _heard(clip: Path, options: dict[str, Any], tell: Callable[[float, int], Non
     if length and length[0] > LONG * length[1]:
         return _heard_in_windows(clip, *length, options, tell)
     recording, rate = load_audio(clip)
-    if recording.shape[1] <= LONG * rate:
+    if len(recording) == 1:
+        scene = _mono(recording[0], rate)
+    elif recording.shape[1] <= LONG * rate:
         from spatial.listen import listen
 
         scene = listen(recording, rate, **options, progress=lambda share: tell(round(100 * share), 100))
@@ -116,11 +120,30 @@ def _heard_in_windows(
     return frames / rate, scene, np.stack(shape, axis=1)
 
 
-def _check(setup: str, **numbers: int | None) -> None:
+def _mono(signal: np.ndarray, rate: int) -> Scene:
+    """One source ahead: a single channel says nothing of directions."""
+    level = 10 * np.log10(max(float(np.mean(np.square(signal))), 1e-20))
+    note = "There is only one channel, so nothing can be said of directions."
+    return Scene((Source(signal, Direction(0.0), level),), rate, "mono", notes=(note,))
+
+
+def _said(scene: Scene, shape: np.ndarray) -> Scene:
+    """With a note on a channel that is dead, unless there is one already."""
+    loud = np.abs(shape).max(axis=(1, 2), initial=0)
+    if len(loud) != 2 or loud.min() > DEAD * loud.max() or any("silent" in note for note in scene.notes):
+        return scene
+    side = "left" if loud[0] < loud[1] else "right"
+    note = f"The {side} channel is silent, so that all seems to come from the other side; check the cable."
+    return replace(scene, notes=(*scene.notes, note))
+
+
+def _check(setup: str, spacing: float | None, **numbers: int | None) -> None:
     from spatial.setups import NAMES
 
     if setup not in ("auto", *NAMES):
         raise OptionError(f"Got setup={setup}, want auto or one of {', '.join(NAMES)}; change it.")
+    if spacing is not None and setup == "auto":
+        raise OptionError(f"Got spacing={spacing:g} alone, but --spacing goes with --setup spaced; say both.")
     for name, value in numbers.items():
         if value is not None and not 1 <= value <= MOST:
             raise OptionError(f"Got {name}={value}, want a whole number from 1 to {MOST}; change it.")

@@ -7,18 +7,26 @@ import json
 from typing import Any
 
 from experiments.listening import Label, Listening
-from spatial.scene import Source
+from spatial.scene import Scene, Source
 
 HEAD = ("", "where", "spread", "sure", "level", "sounds", "moves", "what")
+KINDS = {
+    "mono": "mono",
+    "panned": "panned at a mixing desk",
+    "spaced": "spaced microphones",
+    "ortf": "ORTF",
+    "nos": "NOS",
+    "xy": "XY",
+    "ms": "mid-side, not decoded",
+    "binaural": "binaural",
+}
 
 
 def say_listening(heard: Listening) -> str:
     """The table that the command prints."""
     scene = heard.scene
-    kind = "mono" if scene.setup == "mono" else f"{scene.setup}, {100 * scene.spacing:.0f} cm apart"
-    kind = scene.setup if not scene.spacing or scene.setup == "binaural" else kind
     lines = [f"{heard.file}  {heard.seconds:.1f} s at {scene.rate / 1000:g} kHz"]
-    lines += [f"setup  {kind}  (sure {scene.confidence:.2f})"]
+    lines += [f"setup  {say_kind(scene)} (sure {scene.confidence:.2f})"]
     rows = [_row(number, *each) for number, each in enumerate(zip(scene.sources, heard.labels, strict=True), 1)]
     lines += _aligned([HEAD, *rows]) if rows else ["no source was found"]
     return "\n".join(lines + [f"note   {note}" for note in scene.notes])
@@ -36,6 +44,12 @@ def _row(number: int, source: Source, label: Label | None) -> tuple[str, ...]:
         say_path(source),
         str(label) if label else "",
     )
+
+
+def say_kind(scene: Scene) -> str:
+    """The kind of stereo in words."""
+    kind = KINDS.get(scene.setup, scene.setup)
+    return f"{kind}, {100 * scene.spacing:.0f} cm apart" if scene.setup == "spaced" else kind
 
 
 def say_azimuth(azimuth: float) -> str:
