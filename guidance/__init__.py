@@ -1,7 +1,7 @@
 """Words with places -> a picture: cross-attention steered towards regions.
 
-Conventions: a box is (x0, y0, x1, y1) in [0, 1], origin top left. Maps are attention (batch, heads, pixels, tokens), one
-tensor a layer. An energy is what guidance lowers, a scalar. Latents have unit variance where strengths are stated.
+Conventions: a box is (x0, y0, x1, y1) in [0, 1], origin top left. Maps are attention, (batch, heads, pixels, tokens),
+one tensor a layer. An energy is what guidance lowers, a scalar. Where strengths are stated, latents have unit variance.
 """
 
 from importlib import import_module

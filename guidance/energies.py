@@ -106,7 +106,7 @@ def leak_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> T
 
 
 def own_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
-    """Whose a region is: E = 1 - A_i / sum_j A_j inside region i, j over the words of all regions. In [0, 1] per row."""
+    """Whose a region is: E = 1 - A_i / sum_j A_j inside region i, j over the words of all regions. In [0, 1]."""
     if len(regions) < 2:
         return maps[0].new_zeros(())
     terms = []
@@ -154,6 +154,6 @@ def _corners(mean: Tensor, mask: Tensor) -> Tensor:
 
 def _smooth(maps: Tensor) -> Tensor:
     """(batch, h, w): a Gaussian of half a cell, edges repeated."""
-    ticks = torch.exp(-torch.tensor([-1.0, 0.0, 1.0]) ** 2 / (2 * 0.5**2))
+    ticks = torch.exp(-(torch.tensor([-1.0, 0.0, 1.0]) ** 2) / (2 * 0.5**2))
     kernel = torch.outer(ticks, ticks)[None, None].to(maps)
     return F.conv2d(F.pad(maps[:, None], (1, 1, 1, 1), mode="replicate"), kernel / kernel.sum())[:, 0]

@@ -59,6 +59,6 @@ def _check(pipe: Any, regions: Sequence[Region]) -> None:
             f"The UNet of this {type(pipe).__name__} reads no boxes; load a GLIGEN checkpoint, or use sample()."
         )
     if not regions or not all(region.label for region in regions):
-        raise GuidanceError("GLIGEN reads the labels of regions: got none, want one for each region; say what they are.")
+        raise GuidanceError("GLIGEN reads labels: got a region without one, or no region; say what they are.")
     if len(regions) > MOST:
         raise GuidanceError(f"Got {len(regions)} regions, but GLIGEN was trained with {MOST} at most; leave some out.")

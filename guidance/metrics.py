@@ -92,7 +92,9 @@ def score(pictures: Sequence[Sequence[Placed]]) -> Scores:
         warnings.warn("There is nothing to score: got no picture with a region; all scores are 0.", stacklevel=2)
         return Scores(0, 0, 0, 0, 0, 0, 0, 0, 0)
     means = {name: _mean([getattr(p, name) for p in each]) for name in ("present", "side", "near", "error", "iou")}
-    whole = {f"all_{n}": _mean([all(getattr(p, n) for p in pic) for pic in pictures]) for n in ("present", "side", "near")}
+    whole = {
+        f"all_{n}": _mean([all(getattr(p, n) for p in pic) for pic in pictures]) for n in ("present", "side", "near")
+    }
     return Scores(**means, **whole, pictures=len(pictures))
 
 

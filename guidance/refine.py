@@ -235,7 +235,12 @@ class Steering:
 
 @contextmanager
 def steering(
-    backbone: Backbone, condition: Condition, regions: Sequence[Sequence[Region]], guidance: Guidance, aspect: float, keep_maps: bool = False
+    backbone: Backbone,
+    condition: Condition,
+    regions: Sequence[Sequence[Region]],
+    guidance: Guidance,
+    aspect: float,
+    keep_maps: bool = False,
 ) -> Iterator[Steering]:
     """While open, the backbone's attention is watched; `regions[row]` are those of a row of the batch."""
     layers = () if guidance.energy is None else backbone.layers(guidance.layers)

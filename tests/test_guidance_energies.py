@@ -35,7 +35,9 @@ def test_layout_agrees_with_the_published_one():
         assert torch.allclose(gradient[0], numbers[f"grad_{name}"], atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("energy", [layout_energy, boxdiff_energy, centroid_energy, excite_energy, energies.ours_energy])
+@pytest.mark.parametrize(
+    "energy", [layout_energy, boxdiff_energy, centroid_energy, excite_energy, energies.ours_energy]
+)
 def test_an_energy_is_lower_in_the_box_and_its_gradient_leads_there(energy):
     region = [Region((0.1, 0.3, 0.4, 0.8), (2,))]
     inside, outside = [blob(0.25, 0.55)], [blob(0.7, 0.55).requires_grad_()]

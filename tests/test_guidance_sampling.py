@@ -47,12 +47,16 @@ def words(pipe, text="a dog and a frog"):
     return pipe.read(text)[0]
 
 
-@pytest.mark.parametrize("options", [{}, {"negative_prompt": "photo"}, {"guidance_scale": 1.0}, {"height": 48, "width": 40}])
+@pytest.mark.parametrize(
+    "options", [{}, {"negative_prompt": "photo"}, {"guidance_scale": 1.0}, {"height": 48, "width": 40}]
+)
 def test_without_regions_it_is_the_pipeline_bit_for_bit(pipe, options):
     ours = sample(pipe, words(pipe), seed=7, **options)
     plain = pipe(prompt=words(pipe), seed=7, **options).images[0]
     assert ours.image.tobytes() == plain.tobytes() and not ours.trace
-    assert sample(pipe, words(pipe), seed=7, regions=REGIONS, energy="none", **options).image.tobytes() == plain.tobytes()
+    assert (
+        sample(pipe, words(pipe), seed=7, regions=REGIONS, energy="none", **options).image.tobytes() == plain.tobytes()
+    )
 
 
 @pytest.mark.parametrize("kind", SCHEDULERS)
