@@ -49,7 +49,7 @@ def spectrum_of(method: str, recording: ArrayLike, rate: int, setup: Setup, azim
     transform = ShortTimeFFT(hann(length, sym=False), hop=length // 2, fs=rate)
     spectra = transform.stft(np.pad(mixed, ((0, 0), (0, max(0, length - mixed.shape[1])))))  # (2, frequencies, frames)
     half = setup.longest * SPEED_OF_SOUND / 2
-    places = np.array([[-half, half], [0.0, 0.0]])
+    places = np.array([[half, -half], [0.0, 0.0]])  # its delays are those of the transform's other sign
     grid = np.pi / 2 - np.arcsin(np.clip(delays_of(setup, azimuths) / setup.longest, -1, 1))
     finder = getattr(doa, CLASSES[method])(places, rate, length, c=SPEED_OF_SOUND, num_src=1, azimuth=grid)
     with np.errstate(divide="ignore", invalid="ignore"):
