@@ -19,8 +19,9 @@ def namer(model: str = "mini", among: Sequence[str] | None = None) -> Namer:
 
     from audiotoken.audio import resample
     from audiotoken.ears import HEARD
+    from audiotoken.unknown import energy_of
 
-    encoder = load_encoder(model)
+    encoder, familiarity = load_encoder(model)
 
     @torch.no_grad()
     def name(signal: np.ndarray, rate: int) -> Label | None:
@@ -31,18 +32,25 @@ def namer(model: str = "mini", among: Sequence[str] | None = None) -> Namer:
         scores = encoder.probabilities(torch.from_numpy(waveform))[0].numpy()
         allowed = [label in among for label in encoder.labels] if among else True
         best = int(np.argmax(np.where(allowed, scores, -1.0)))
-        return Label(encoder.labels[best], float(scores[best]), bool(scores[best] >= HEARD))
+        sure = bool(scores[best] >= HEARD)
+        if familiarity is not None:
+            sure = familiarity.knows(energy_of(encoder, torch.from_numpy(waveform)))
+        return Label(encoder.labels[best], float(scores[best]), sure)
 
     return name
 
 
-def load_encoder(model: str) -> Any:
-    """The audio encoder of a model and nothing else of it; CheckpointError when there is none."""
+def load_encoder(model: str) -> tuple[Any, Any]:
+    """The audio encoder of a model and nothing else of it, and what its energy means, if that was fitted.
+
+    CheckpointError when there is none.
+    """
     import json
     from importlib import import_module
 
     from audiotoken.checkpoint import CheckpointError
     from audiotoken.loading import OWN_ENCODERS, find_model, loading
+    from audiotoken.unknown import load_familiarity
 
     folder = find_model(model)
     with loading(model):
@@ -52,4 +60,5 @@ def load_encoder(model: str) -> Any:
         library, kind = index.get("audio_encoder") or (None, None)
         if library not in OWN_ENCODERS:
             raise CheckpointError("it has no audio encoder; give --model mini, or --no-labels.")
-        return getattr(import_module(library), str(kind)).from_pretrained(folder, subfolder="audio_encoder").eval()
+        encoder = getattr(import_module(library), str(kind)).from_pretrained(folder, subfolder="audio_encoder")
+    return encoder.eval(), load_familiarity(Path(folder) / "audio_encoder")

@@ -1,0 +1,75 @@
+"""What a source is, and "not sure" for what the encoder does not know."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import audiotoken.mini
+from audiotoken.checkpoint import CheckpointError
+from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.unknown import Familiarity, energy_of, load_familiarity
+from experiments.naming import load_encoder, namer
+from experiments.world.sounds import synthesise
+
+MINI = Path(audiotoken.mini.__file__).parent
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def name():
+    return namer("mini")
+
+
+@pytest.mark.parametrize("word", ["dog", "bell", "frog"])
+def test_known_sounds_are_named(word, name):
+    label = name(synthesise(word, RATE, 3.0, seed=20_011), RATE)
+    assert label.name == word and label.sure and str(label).startswith(f"{word} ")
+
+
+def test_level_and_rate_do_not_matter(name):
+    sound = synthesise("dog", 44_100, 3.0, seed=20_012)
+    quiet, loud = name(1e-3 * sound, 44_100), name(sound, 44_100)
+    assert (quiet.name, quiet.sure) == (loud.name, loud.sure) == ("dog", True)
+    assert quiet.score == pytest.approx(loud.score, abs=1e-3)
+
+
+def test_unknown_sounds_are_not(name):
+    time = np.arange(3 * RATE) / RATE
+    for strange in (np.sin(2 * np.pi * 997 * time), np.random.default_rng(1).standard_normal(len(time)) * 0.1):
+        label = name(strange.astype(np.float32), RATE)
+        assert not label.sure and str(label) == f"not sure (nearest: {label.name})"
+    assert name(np.zeros(RATE, np.float32), RATE) is None
+
+
+def test_some_labels_only(name):
+    among = namer("mini", ("rain", "wave"))
+    assert among(synthesise("dog", RATE, 2.0, seed=20_013), RATE).name in ("rain", "wave")
+
+
+def test_without_its_class_a_sound_is_strange():
+    encoder = MiniEncoder.from_pretrained(MINI / "audio_encoder").eval()
+    familiarity = load_familiarity(MINI / "audio_encoder")
+    waveform = torch.from_numpy(synthesise("bell", RATE, 3.0, seed=20_014))[None]
+    whole = energy_of(encoder, waveform)
+    without = energy_of(encoder, waveform, without=encoder.labels.index("bell"))
+    assert familiarity.knows(whole) and not familiarity.knows(without)
+    assert familiarity.probability(whole) > 0.9 > 0.5 > familiarity.probability(without)
+
+
+def test_familiarity_is_kept(tmp_path):
+    found = Familiarity(2.0, -1.0, 0.25)
+    found.save(tmp_path)
+    assert load_familiarity(tmp_path) == found and load_familiarity(tmp_path / "no") is None
+    assert json.loads((tmp_path / "unknown.json").read_text()) == {"slope": 2.0, "offset": -1.0, "threshold": 0.25}
+    assert found.probability(0.5) == 0.5 and found.knows(0.25) and not found.knows(0.24)
+
+
+def test_no_encoder_is_one_sentence(tmp_path):
+    with pytest.raises(CheckpointError, match="no such folder"):
+        load_encoder(str(tmp_path / "nothing"))
+    (tmp_path / "model_index.json").write_text('{"unet": [null, null]}')
+    with pytest.raises(CheckpointError, match=r"has no audio encoder.*--no-labels"):
+        load_encoder(str(tmp_path))
