@@ -5,11 +5,12 @@ their own, after Text2Video-Zero, Khachatryan et al. (2023), arXiv 2303.13439, s
 stands now or stood in the first frame, latents are drawn towards the first frame's (their background smoothing, eq. 8).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from guidance.backbones import GuidanceError
@@ -52,22 +53,53 @@ def animate(
     regions: Sequence[Sequence[Region]],
     energy: str | Guidance = "ours",
     seed: int = 0,
+    stillness: float = 0.6,
     at_once: int = 8,
+    callback: Callable[[int, int], None] | None = None,
     **sampling: Any,
 ) -> Sample:
-    """One picture a frame: `regions[frame]` are where things are then, the prompt is the same.
+    """One picture a frame: `regions[frame]` are where things are then, the prompt and the noise are the same.
 
-    `at_once` frames are drawn together, the first of all with each of them; `sampling` as in `sample`.
+    stillness: how much of the first frame's latents what is outside of regions takes at every step, in [0, 1].
+    at_once: frames that are drawn together, the first of all beside the others, which so need more memory. `sampling`
+    is that of `sample`; callback(done, all) counts steps. The trace is that of the first few frames.
     """
     if not regions:
         raise GuidanceError("Got no frame, want the regions of one or more; give a list for each frame.")
-    parts = []
-    for start in range(1, max(len(regions), 2), at_once - 1):
-        chunk = [regions[0], *regions[start : start + at_once - 1]]
+    if at_once < 2 or not 0 <= stillness <= 1:
+        raise GuidanceError(f"Got at_once={at_once}, stillness={stillness}, want 2 or more, and 0 to 1; change them.")
+    others, parts = at_once - 1, []
+    starts = range(1, max(len(regions), 2), others)
+    for number, start in enumerate(starts):
+        chunk = [regions[0], *regions[start : start + others]]
+
+        def still(step: int, latents: Tensor, number: int = number, chunk: Any = chunk) -> Tensor:
+            if callback is not None:
+                callback(number, len(starts))
+            return smoothed(latents, chunk, stillness)
+
         with cross_frame_attention(getattr(backbone, "unet", backbone), len(chunk)):
-            drawn = sample(
-                backbone, [prompt] * len(chunk), regions=chunk, energy=energy, seed=[seed] * len(chunk), **sampling
-            )
-        parts.append(drawn)
+            options = {"regions": chunk, "energy": energy, "seed": seed, "callback": still, **sampling}
+            parts.append(sample(backbone, [prompt] * len(chunk), **options))
     images = [parts[0].images[0]] + [image for part in parts for image in part.images[1:]]
     return Sample(images, parts[0].trace, torch.cat([parts[0].latents[:1]] + [part.latents[1:] for part in parts]))
+
+
+def smoothed(latents: Tensor, regions: Sequence[Sequence[Region]], stillness: float) -> Tensor:
+    """Background smoothing, Khachatryan et al. (2023), eq. 8: x_k = M x_k + (1 - M) (a x_1 + (1 - a) x_k).
+
+    M is 1 where a region of frame k or of the first frame is, (batch, channels, h, w) latents.
+    """
+    h, w = latents.shape[2:]
+    covers = torch.stack([_covered(each, h, w) for each in regions]).to(latents)  # (frames, h, w)
+    share = stillness * (1 - torch.maximum(covers, covers[:1]))[:, None]
+    return latents + share * (latents[:1] - latents)
+
+
+def _covered(regions: Sequence[Region], h: int, w: int) -> Tensor:
+    """(h, w) in [0, 1]: where any region is, and an eighth of the picture around it, as things hang over."""
+    if not regions:
+        return torch.zeros(h, w)
+    cover = torch.stack([region.cover(h, w) for region in regions]).amax(0)
+    reach = max(1, min(h, w) // 8)
+    return F.max_pool2d(cover[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]

@@ -43,7 +43,7 @@ def sample(
     negative_prompt: str | Sequence[str] | None = None,
     height: int | None = None,
     width: int | None = None,
-    callback: Callable[[int, Tensor], None] | None = None,
+    callback: Callable[[int, Tensor], Tensor | None] | None = None,
     keep_maps: bool = False,
 ) -> Sample:
     """Draw a prompt with its words where the regions say; without regions, what the pipeline draws, bit for bit.
@@ -52,8 +52,8 @@ def sample(
     (1, tokens, width) and for XL `.pooled`; or a list, one picture each. regions: of the prompt, or a list for each
     prompt; rows do not touch each other. energy: "none", one of `METHODS`, or a `Guidance` of your own. seed: for all
     or one a prompt. steps, guidance_scale, height and width (pixels): the model's own by default.
-    callback(step, latents) is called after each step. keep_maps: the Sample holds attention at the regions' words.
-    GuidanceError for what cannot be drawn.
+    callback(step, latents) is called after each step and may return other latents to go on with. keep_maps: the Sample
+    holds what the words of each region got of the attention. GuidanceError for what cannot be drawn.
     """
     backbone = Backbone.of(backbone)
     prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
@@ -76,8 +76,8 @@ def sample(
                 noise = steer.noise(latents, now, scheduler)
                 latents = scheduler.step(noise, t, latents, **extra, return_dict=False)[0]
                 latents = steer.move(latents, now, level(scheduler, i + 1))
-            if callback is not None:
-                callback(i, latents)
+            changed = callback(i, latents) if callback is not None else None
+            latents = latents if changed is None else changed
     images = backbone.decode(latents, extra.get("generator"))
     return Sample(images, steer.notes if steer else [], latents, steer.kept if steer else [])
 

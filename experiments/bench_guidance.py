@@ -1,0 +1,217 @@
+"""What guidance costs: seconds and peak memory of a picture, plain and with each method.
+
+    python -m experiments.bench_guidance geometry=mini device=cpu out=runs/guidance
+    python -m experiments.bench_guidance geometry=sd1 device=cuda precision=float16    # 512 x 512, 50 steps
+
+"sd1" is Stable Diffusion 1.5 by its config files with random weights, its queries and keys sharpened (freshly made,
+they attend evenly). No energy counts as low enough, so that each method makes all the updates that it may: the most it
+can cost. Each row is a process of its own; rows take turns.
+"""
+
+import inspect
+import os
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from experiments.generate import OptionError, errors_as_sentences
+
+METHODS = ("none", "layout", "boxdiff", "ours")
+STEPS = {"sd1": 50, "mini": 20, "debug": 4}
+BOXES = ((0.05, 0.3, 0.45, 0.9), (0.55, 0.2, 0.95, 0.8))
+SHARPER = 4.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all rows share. `threads` is read by the benchmark's own helpers, as `device` and `compiled` are."""
+
+    geometry: str
+    device: str
+    precision: str
+    steps: int
+    pictures: int
+    threads: int
+    compiled: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of one method in one process; `why` says why there is nothing."""
+
+    method: str
+    seconds: float = float("nan")  # on the clock, a picture, the median
+    cpu_seconds: float = float("nan")  # of this process, the median
+    memory: int | None = None  # bytes at the peak: allocated on the GPU, or resident beyond what was before
+    updates: int = 0  # that moved the latents
+    why: str = ""
+
+
+def bench_guidance(
+    *,
+    geometry: str | None = None,
+    device: str | None = None,
+    precision: str = "float32",
+    methods: Sequence[str] = METHODS,
+    steps: int | None = None,
+    pictures: int = 3,
+    repeats: int = 3,
+    threads: int | None = None,
+    limit: float = 1800.0,
+    out: str | os.PathLike = "runs/guidance",
+    on_row: Callable[[str], None] | None = None,
+) -> str:
+    """Measure each method, write table.md and rows.json into `out` -> the Markdown table.
+
+    geometry: "sd1" (50 steps), "mini" (20), "debug"; by default what the device can bear. pictures: in a process,
+    after one that does not count. repeats: processes of each method. OptionError for what is out of range.
+    """
+    from experiments.bench import _in_process, place
+
+    device, geometry = place(device, geometry)
+    if geometry not in STEPS or not set(methods) <= set(METHODS) or min(pictures, repeats) < 1:
+        known = f"{', '.join(STEPS)} and some of {', '.join(METHODS)}, pictures and repeats from 1"
+        raise OptionError(f"Got geometry={geometry}, methods={','.join(methods)}, want {known}; change it.")
+    cores = threads or (1 if device == "cpu" else os.cpu_count() or 1)
+    setting = Setting(geometry, device, precision, steps or STEPS[geometry], pictures, cores)
+    runs: dict[str, list[Measured]] = {method: [] for method in methods}
+    for _ in range(repeats):
+        for method in methods:
+            measured = _in_process(run_row, (setting, method), limit, partial(_failed, method))
+            runs[method].append(measured)
+            if on_row is not None:
+                on_row(f"{method}: {measured.why or f'{measured.seconds:.3g} s a picture'}")
+    lines = [summary(each) for each in runs.values()]
+    return _write(lines, setting, Path(out))
+
+
+def _failed(method: str, why: str) -> Measured:
+    return Measured(method, why=why)
+
+
+def run_row(setting: Setting, method: str, connection: Any) -> None:
+    """The process: measure and send; whatever goes wrong is sent as well."""
+    from experiments.bench_row import _reason
+
+    try:
+        connection.send(measure(setting, method))
+    except Exception as error:
+        connection.send(Measured(method, why=_reason(error)))
+    finally:
+        connection.close()
+
+
+def measure(setting: Setting, method: str) -> Measured:
+    """Build, draw one picture that does not count, then those that do."""
+    import torch
+
+    from experiments import bench_row
+    from guidance import METHODS as KNOWN
+    from guidance import Region, sample
+
+    bench_row._settle(setting)  # type: ignore[arg-type]
+    device = torch.device(setting.device)
+    pipe = build(setting)
+    prompt = pipe.read("a dog and a frog")[0]
+    regions = [Region(box, at) for box, at in zip(BOXES, ((2,), (5,)), strict=True)]
+    energy: Any = method
+    if method != "none":  # random weights never attend as they should, trained ones may: as many updates as there are
+        energy = replace(KNOWN[method], schedule=replace(KNOWN[method].schedule, enough=0.0))
+    options = {"regions": regions, "energy": energy, "steps": setting.steps}
+    sample(pipe, prompt, **options)
+    before, known = bench_row._resident("VmRSS"), bench_row._reset_peak(device)
+    times, updates = [bench_row.now(device)], 0
+    for seed in range(setting.pictures):
+        drawn = sample(pipe, prompt, seed=seed, **options)
+        updates = sum(sum(note.updates) for note in drawn.trace)
+        times.append(bench_row.now(device))
+    clock, cpu = zip(*[(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(times)], strict=True)
+    memory, _ = bench_row._peak(device, before if known else None)
+    return Measured(method, statistics.median(clock), statistics.median(cpu), memory, updates)
+
+
+def build(setting: Setting) -> Any:
+    """The pipeline of the geometry without ears, sharpened where its weights are random."""
+    import torch
+
+    from experiments.bench_models import build as build_geometry
+
+    pipe = build_geometry(setting.geometry, setting.device, getattr(torch, setting.precision))
+    pipe.audio_encoder = pipe.audio_embedder = None
+    if setting.geometry == "sd1":
+        with torch.no_grad():
+            for name, weight in pipe.unet.named_parameters():
+                if "attn2.to_q" in name or "attn2.to_k" in name:
+                    weight *= SHARPER
+    return pipe
+
+
+def summary(runs: Sequence[Measured]) -> Measured:
+    """Medians over the processes."""
+    good = [run for run in runs if not run.why]
+    if not good:
+        return runs[0]
+    memory = [run.memory for run in good if run.memory is not None]
+    return replace(
+        good[0],
+        seconds=statistics.median(run.seconds for run in good),
+        cpu_seconds=statistics.median(run.cpu_seconds for run in good),
+        memory=round(statistics.median(memory)) if memory else None,
+    )
+
+
+def table(lines: Sequence[Measured], setting: Setting) -> str:
+    """Markdown; ratios to plain sampling: time by the clock on a GPU, by the process's own seconds on a CPU."""
+    clock = setting.device.startswith("cuda")
+    plain = next((line for line in lines if line.method == "none"), None)
+    heads = ["method", "updates", "s a picture", "CPU s", "x plain", "peak memory, MiB", "x plain's memory"]
+    rows = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for line in lines:
+        spent, base = [(each.seconds if clock else each.cpu_seconds) if each else 0 for each in (line, plain)]
+        memory = "" if line.memory is None else f"{line.memory / 2**20:.0f}"
+        share = f"{line.memory / plain.memory:.2f}" if line.memory and plain and plain.memory else ""
+        cells = [line.method, str(line.updates), f"{line.seconds:.3g}", f"{line.cpu_seconds:.3g}"]
+        rows.append("| " + " | ".join([*cells, f"{spent / base:.2f}" if base else "", memory, share]) + f" |{line.why}")
+    return "\n".join(rows)
+
+
+def _write(lines: Sequence[Measured], setting: Setting, folder: Path) -> str:
+    import json
+
+    from experiments.bench_report import _device, _processor
+    from experiments.generate import write_bytes
+
+    facts = f"{_processor()}, {_device(setting.device)}, {setting.threads} threads; {setting.geometry}, "
+    facts += f"{setting.steps} steps, {setting.precision}, one picture at a time"
+    text = f"{facts}\n\n{table(lines, setting)}\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(text.encode(), folder / "table.md")
+    write_bytes(json.dumps([asdict(line) for line in lines], indent=1).encode(), folder / "rows.json")
+    return text
+
+
+def main() -> None:
+    import hydra
+    from hydra.core.config_store import ConfigStore
+
+    given = inspect.signature(bench_guidance).parameters
+    defaults: dict[str, Any] = {k: v.default for k, v in given.items() if not k.startswith("on_")}
+    silent = {"run": {"dir": "."}, "output_subdir": None}
+    node = defaults | {"hydra": silent, "defaults": [{"override hydra/job_logging": "stdout"}, "_self_"]}
+    ConfigStore.instance().store("bench_guidance", node)
+
+    @hydra.main(version_base=None, config_name="bench_guidance")
+    def entry(config: Any) -> None:
+        with errors_as_sentences():
+            print(bench_guidance(**config, on_row=lambda text: print(text, file=sys.stderr, flush=True)))
+
+    entry()
+
+
+if __name__ == "__main__":
+    main()

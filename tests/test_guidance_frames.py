@@ -1,0 +1,71 @@
+"""Frames that share a world: the first is read by the others, and stays as it is alone."""
+
+import pytest
+import torch
+
+from audiotoken.debug import debug_pipeline
+from guidance import GuidanceError, Region, animate, sample
+from guidance.frames import CrossFrameProcessor, cross_frame_attention, smoothed
+
+FRAMES = [[Region((x, 0.2, x + 0.3, 0.8), (3,))] for x in (0.0, 0.3, 0.6)]
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return debug_pipeline()
+
+
+def test_frames_keep_more_of_the_first_than_pictures_do(pipe):
+    prompt = pipe.read("a dog")[0]
+    moving = animate(pipe, prompt, regions=FRAMES, seed=1)
+    apart = sample(pipe, [prompt] * 3, regions=FRAMES, seed=1)
+    assert len(moving.images) == 3 and moving.latents.shape == apart.latents.shape
+
+    def change(latents):
+        return (latents[1:] - latents[:1]).square().mean()
+
+    assert 0 < change(moving.latents) < 0.7 * change(apart.latents)
+
+
+def test_how_many_are_drawn_at_once_changes_nothing(pipe):
+    prompt = pipe.read("a dog")[0]
+    steps: list[tuple[int, int]] = []
+    whole = animate(pipe, prompt, regions=FRAMES, steps=2)
+    pairs = animate(pipe, prompt, regions=FRAMES, steps=2, at_once=2, callback=lambda *at: steps.append(at))
+    assert torch.allclose(whole.latents, pairs.latents, atol=1e-4) and steps == [(0, 2)] * 2 + [(1, 2)] * 2
+    (alone,) = animate(pipe, prompt, regions=FRAMES[:1], steps=2).latents
+    assert torch.allclose(alone, whole.latents[0], atol=1e-4)
+
+
+def test_halves_of_the_batch_read_their_own_first_frame(pipe):
+    unet = pipe.unet
+    embeddings, inputs = torch.randn(1, 77, 32).expand(4, -1, -1), torch.randn(4, 8, 4, 4)
+    with torch.no_grad(), cross_frame_attention(unet, 2):
+        both = unet(inputs, 500, embeddings).sample
+        halves = [unet(half, 500, embeddings[:2]).sample for half in inputs.split(2)]
+        assert torch.allclose(both, torch.cat(halves), atol=1e-5)
+        other = unet(torch.cat([inputs[:1] + 1, inputs[1:]]), 500, embeddings).sample
+    assert not torch.allclose(both[1], other[1], atol=1e-4) and torch.allclose(both[2:], other[2:], atol=1e-5)
+
+
+def test_processors_are_put_back(pipe):
+    before = dict(pipe.unet.attn_processors)
+    with pytest.raises(ZeroDivisionError), cross_frame_attention(pipe.unet, 2):
+        kinds = {name[-15:-10]: type(each) for name, each in pipe.unet.attn_processors.items()}
+        assert kinds["attn1"] is CrossFrameProcessor is not kinds["attn2"]
+        _ = 1 / 0
+    assert pipe.unet.attn_processors == before
+
+
+def test_only_what_is_outside_of_both_is_still():
+    latents = torch.stack([torch.zeros(2, 8, 8), torch.ones(2, 8, 8)])
+    first, second = [Region((0.0, 0.0, 0.125, 1.0), (1,))], [Region((0.875, 0.0, 1.0, 1.0), (1,))]
+    got = smoothed(latents, [first, second], 0.75)
+    assert torch.equal(got[0], latents[0])
+    assert got[1, 0, 0].tolist() == [1, 1, 0.25, 0.25, 0.25, 0.25, 1, 1]  # and a cell around
+
+
+def test_what_cannot_be_animated_is_a_sentence(pipe):
+    for options, words in (({"regions": []}, "one or more"), ({"regions": FRAMES, "stillness": 2}, "0 to 1")):
+        with pytest.raises(GuidanceError, match=words):
+            animate(pipe, pipe.read("a dog")[0], **options)

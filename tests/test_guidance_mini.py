@@ -1,0 +1,97 @@
+"""On the checkpoint that ships: things go where they should, and the benchmarks say so."""
+
+import json
+
+import pytest
+
+from audiotoken.prompt import word_positions
+from experiments.bench_guidance import bench_guidance
+from experiments.bench_placement import Case, bench_placement, look, make_cases, regions_of
+from experiments.generate import OptionError, load_parts
+from guidance import Region, animate, sample
+from guidance.metrics import place
+
+LEFT, RIGHT = (0.05, 0.25, 0.45, 0.8), (0.55, 0.25, 0.95, 0.8)
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return load_parts("mini", "cpu")
+
+
+def positions(pipe, prompt, *words):
+    return [word_positions(prompt.text, word, pipe.tokenizer) for word in words]
+
+
+def test_what_is_asked_left_is_left_and_mirrored_it_is_right(mini):
+    prompt = mini.read("a photo of a frog")[0]
+    (at,) = positions(mini, prompt, "frog")
+    regions = [[Region(box, at, "frog")] for box in (LEFT, RIGHT) for _ in range(3)]
+    drawn = sample(mini, [prompt] * 6, regions=regions, seed=[0, 1, 2] * 2, steps=10)
+    seen, sure = look(drawn.images, [Case(("frog",), (0.0,), (0.0,), 0)] * 6)
+    placed = [place(want, see)[0] for want, see in zip(regions, seen, strict=True)]
+    assert all(each.present and each.side for each in placed) and sure > 0.7
+    first, last = [[note.before for note in drawn.trace if note.before][at] for at in (0, -1)]
+    assert sum(last) < 0.6 * sum(first)
+
+
+@pytest.mark.slow
+def test_two_things_each_on_its_side(mini):
+    prompt = mini.read("a photo of a dog and a frog")[0]
+    dog, frog = positions(mini, prompt, "dog", "frog")
+    straight, crossed = ([Region(a, dog, "dog"), Region(b, frog, "frog")] for a, b in ((LEFT, RIGHT), (RIGHT, LEFT)))
+    drawn = sample(mini, [prompt] * 8, regions=[straight] * 4 + [crossed] * 4, seed=[0, 1, 2, 3] * 2)
+    seen, _ = look(drawn.images, [Case(("dog", "frog"), (0.0, 0.0), (0.0, 0.0), 0)] * 8)
+    wanted = [straight] * 4 + [crossed] * 4
+    right = [all(each.side for each in place(want, see)) for want, see in zip(wanted, seen, strict=True)]
+    assert sum(right) >= 7
+
+
+@pytest.mark.slow
+def test_a_thing_that_moves(mini):
+    prompt = mini.read("a photo of a car")[0]
+    (at,) = positions(mini, prompt, "car")
+    frames = [[Region((x - 0.2, 0.35, x + 0.2, 0.8), at, "car")] for x in (0.22, 0.5, 0.78)]
+    drawn = animate(mini, prompt, regions=frames, seed=1)
+    seen, _ = look(drawn.images, [Case(("car",), (0.0,), (0.0,), 0)] * 3)
+    x = [see[0].centre[0] for see in seen]
+    assert x[0] < x[1] - 0.1 < x[2] - 0.2
+
+
+def test_cases_are_seeded_and_swapping_mirrors_their_boxes():
+    cases = make_cases(20, 2, 0)
+    assert cases[3].words == make_cases(5, 2, 0)[3].words != make_cases(5, 2, 1)[3].words
+    for case in cases:
+        (a, b), (c, d) = (regions_of(each, [(1,), (2,)]) for each in (case, case.swapped()))
+        assert (a.centre[0] - 0.5) * (b.centre[0] - 0.5) < 0 and (a.centre[0] < 0.5) == (case.azimuths[0] < 0)
+        for straight, mirrored in ((a, c), (b, d)):
+            assert straight.centre[0] == pytest.approx(1 - mirrored.centre[0])
+            assert straight.box[1::2] == mirrored.box[1::2]
+
+
+def test_the_placement_table_is_written(tmp_path):
+    rows: list[str] = []
+    options = {"methods": ["none", "ours"], "controls": ["mono"], "steps": 2, "out": tmp_path, "on_row": rows.append}
+    text = bench_placement(n=2, singles=1, **options)
+    assert text.count("\n") == 7 and len(rows) == 6 and "ours mono" in text
+    lines = json.loads((tmp_path / "rows.json").read_text())
+    assert [(line["things"], line["pictures"]) for line in lines] == [(1, 1)] * 3 + [(2, 2)] * 3
+    assert {line["ratio"] for line in lines if line["method"] == "none"} == {1.0}
+    assert (tmp_path / "2-ours-mono.png").is_file() and (tmp_path / "1-none.png").is_file()
+
+
+@pytest.mark.parametrize("options", [{"n": 0}, {"methods": ["magic"]}, {"tokens": "smell"}, {"controls": ["upside"]}])
+def test_what_cannot_be_measured_is_a_sentence(options, tmp_path):
+    with pytest.raises(OptionError, match=r"Got .* want"):
+        bench_placement(out=tmp_path, **options)
+
+
+def test_the_cost_table_is_written(tmp_path):
+    options = {"geometry": "debug", "device": "cpu", "pictures": 1, "repeats": 1, "out": tmp_path}
+    text = bench_guidance(methods=["none", "layout", "ours"], **options)
+    lines = {line["method"]: line for line in json.loads((tmp_path / "rows.json").read_text())}
+    assert not any(line["why"] for line in lines.values()), text
+    assert lines["none"]["updates"] == 0 < lines["ours"]["updates"] < lines["layout"]["updates"] == 20
+    assert all(line["seconds"] > 0 and line["cpu_seconds"] > 0 for line in lines.values())
+    with pytest.raises(OptionError, match="change it"):
+        bench_guidance(methods=["magic"], out=tmp_path)
