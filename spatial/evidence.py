@@ -19,7 +19,7 @@ from spatial.setups import Setup, diffuse, steering
 WINDOW = 0.046  # seconds: long beside the widest delay, short beside a syllable
 LOWEST, HIGHEST = 80.0, 9000.0  # Hz
 FORGET = 90.0  # dB per second by which an echo may be thought to have died away at the least
-MOST = 24_000  # bins that are asked
+MOST = 12_000  # bins that are asked
 BANDS = (80, 200, 400, 800, 1600, 3200, 6400, 9000)  # Hz
 
 
