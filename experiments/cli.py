@@ -128,7 +128,8 @@ def listen(
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     with errors_as_sentences(), progress("listening") as bar:
-        from experiments.listening import Places, listen_to
+        from experiments.listening import listen_to
+        from experiments.listening_files import Places
 
         places = Places(plot, json, stems)
         places.check()
@@ -140,6 +141,7 @@ def listen(
             count=count,
             labels=labels,
             model=model,
+            stems=stems,
             on_progress=bar.update,
         )
         said = places.write(heard)

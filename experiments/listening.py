@@ -1,4 +1,4 @@
-"""A stereo recording -> who is where and what it is, and the files that a user may want of it.
+"""A stereo recording -> who is where and what it is.
 
 Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; dB of full scale.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.generate import OptionError, check_output, no_place, write_bytes, write_image
+from experiments.generate import OptionError
 from spatial.scene import Direction, Scene, Source, SpatialError
 
 COLUMNS = 1200  # of the waveform that is kept for a plot
@@ -19,8 +19,6 @@ LONG = 30.0  # seconds: longer is heard in windows
 SILENT = 1e-4  # of full scale, as in `audiotoken.audio`
 DEAD = 1e-3  # of the louder channel, 60 dB below it
 MOST = 16  # sources: two channels cannot tell more apart
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
-STDOUT = Path("-")
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,7 @@ class Listening:
     scene: Scene
     labels: tuple[Label | None, ...]  # of the scene's sources; None: nobody was asked
     outline: np.ndarray  # (channels, columns, 2): lowest and highest sample of each column
+    stems: tuple[Path, ...] = ()  # of a long file, which were written while it was heard
 
 
 def listen_to(
@@ -55,74 +54,91 @@ def listen_to(
     count: int | None = None,
     labels: bool = True,
     model: str = "mini",
+    stems: Path | None = None,
     on_progress: Callable[[float, int], None] | None = None,
 ) -> Listening:
     """Everything that `audiotoken listen` tells; AudioError or OptionError for what cannot be listened to.
 
-    A file longer than `LONG` is read and heard in windows, in bounded memory; `on_progress(seconds done, of)`.
+    A file longer than `LONG` is read and heard in windows, in bounded memory, and its signals go into the folder
+    `stems` meanwhile; `on_progress(done, of)`.
     """
     _check(setup, spacing, max_sources=max_sources, count=count)
     options = {"setup": setup, "spacing": spacing, "max_sources": max_sources, "count": count}
     tell = on_progress or (lambda done, total: None)
     try:
-        seconds, scene, shape = _heard(Path(clip), options, tell)
+        seconds, scene, shape, files = _heard(Path(clip), options, stems, tell)
     except SpatialError as error:
         raise OptionError(str(error)) from None
     scene = _said(scene, shape)
     known = name_sources(scene, model) if labels else (None,) * len(scene.sources)
-    return Listening(str(clip), seconds, scene, known, shape)
+    return Listening(str(clip), seconds, scene, known, shape, files)
 
 
-def _heard(clip: Path, options: dict[str, Any], tell: Callable[[float, int], None]) -> tuple[float, Scene, np.ndarray]:
-    """Seconds, scene and outline of a file of any length."""
+Found = tuple[float, Scene, np.ndarray, tuple[Path, ...]]  # seconds, scene, outline, stems that are written already
+Tell = Callable[[float, int], None]
+
+
+def _heard(clip: Path, options: dict[str, Any], stems: Path | None, tell: Tell) -> Found:
+    """Of a file of any length."""
     from audiotoken.audio import load_audio
-    from audiotoken.audio_file import length_of
+    from audiotoken.audio_file import blocks_of, length_of
 
     length = length_of(clip)
     if length and length[0] > LONG * length[1]:
-        return _heard_in_windows(clip, *length, options, tell)
+        return _heard_in_windows(clip, blocks_of(clip, -(-length[0] // COLUMNS)), *length, options, stems, tell)
     recording, rate = load_audio(clip)
+    frames = recording.shape[1]
+    if frames > LONG * rate:  # the sound of a video
+        pieces = iter(np.array_split(recording, COLUMNS, axis=1))
+        return _heard_in_windows(clip, pieces, frames, rate, options, stems, tell)
     if len(recording) == 1:
         scene = _mono(recording[0], rate)
-    elif recording.shape[1] <= LONG * rate:
+    else:
         from spatial.listen import listen
 
         scene = listen(recording, rate, **options, progress=lambda share: tell(round(100 * share), 100))
-    else:  # of a video
-        from spatial.windows import listen_long
-
-        scene = listen_long([recording], rate, **options)
-    return recording.shape[1] / rate, scene, outline(recording)
+    return frames / rate, scene, outline(recording), ()
 
 
 def _heard_in_windows(
-    clip: Path, frames: int, rate: int, options: dict[str, Any], tell: Callable[[float, int], None]
-) -> tuple[float, Scene, np.ndarray]:
-    from audiotoken.audio_file import AudioError, blocks_of
-    from spatial.windows import listen_long
+    clip: Path,
+    pieces: Iterator[np.ndarray],
+    frames: int,
+    rate: int,
+    options: dict[str, Any],
+    stems: Path | None,
+    tell: Tell,
+) -> Found:
+    from audiotoken.audio_file import AudioError
+    from experiments.long_stems import LongStems
+    from spatial.windows import OVERLAP, listen_long
 
     shape: list[np.ndarray] = []
+    ranks: list[int] = []
 
     def blocks() -> Iterator[np.ndarray]:
-        done = 0
-        for block in blocks_of(clip, -(-frames // COLUMNS)):
+        for block in pieces:
             shape.append(np.stack([block.min(axis=1), block.max(axis=1)], axis=-1))
-            done += block.shape[1]
-            tell(round(done / rate), round(frames / rate))
+            tell(round(len(shape) / COLUMNS * frames / rate), round(frames / rate))
             yield block
 
+    writer = LongStems(stems, rate, OVERLAP) if stems else None
     try:
-        scene = listen_long(blocks(), rate, **options)
+        scene = listen_long(blocks(), rate, **options, on_window=writer.add if writer else None, on_end=ranks.extend)
+        if np.abs(shape).max() < SILENT:
+            raise AudioError(f"it is silent (never above {SILENT:g}); record it louder.")
+        files = writer.finish(ranks, frames) if writer else []
     except AudioError as error:
         raise AudioError(f"Cannot hear {clip}: {error}") from None
-    if np.abs(shape).max() < SILENT:
-        raise AudioError(f"Cannot hear {clip}: it is silent (never above {SILENT:g}); record it louder.")
-    return frames / rate, scene, np.stack(shape, axis=1)
+    finally:
+        if writer:
+            writer.clear()
+    return frames / rate, scene, np.stack(shape, axis=1), tuple(files)
 
 
 def _mono(signal: np.ndarray, rate: int) -> Scene:
     """One source ahead: a single channel says nothing of directions."""
-    level = 10 * np.log10(max(float(np.mean(np.square(signal))), 1e-20))
+    level = float(10 * np.log10(max(float(np.mean(np.square(signal))), 1e-20)))
     note = "There is only one channel, so nothing can be said of directions."
     return Scene((Source(signal, Direction(0.0), level),), rate, "mono", notes=(note,))
 
@@ -162,72 +178,3 @@ def outline(recording: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
     edges = np.linspace(0, recording.shape[1], min(columns, recording.shape[1]) + 1).astype(int)[:-1]
     ends = [np.minimum.reduceat(recording, edges, axis=1), np.maximum.reduceat(recording, edges, axis=1)]
     return np.stack(ends, axis=-1)
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the results go; None: nowhere."""
-
-    plot: Path | None = None
-    json: Path | None = None  # STDOUT: printed instead of the table
-    stems: Path | None = None  # a folder
-
-    def check(self) -> None:
-        """Before the long work: OptionError unless each can be written."""
-        if self.plot is not None:
-            check_output(self.plot)
-        if self.json not in (None, STDOUT):
-            _check_json(Path(str(self.json)))
-        if self.stems is not None:
-            check_folder(self.stems)
-
-    def write(self, heard: Listening) -> str:
-        """Each file whole or not at all -> what is printed."""
-        from experiments.listening_text import as_json, say_listening
-
-        written: list[Path] = [] if self.stems is None else write_stems(heard, self.stems)
-        if self.json not in (None, STDOUT):
-            write_bytes(as_json(heard).encode(), Path(str(self.json)))
-            written.append(Path(str(self.json)))
-        if self.plot is not None:
-            from experiments.plots import draw_listening
-
-            write_image(draw_listening(heard), self.plot)
-            written.append(self.plot)
-        if self.json == STDOUT:
-            return as_json(heard).rstrip()
-        return "\n".join([say_listening(heard), *(f"wrote  {path}" for path in written)])
-
-
-def write_stems(heard: Listening, folder: Path) -> list[Path]:
-    """A WAV of each source into `folder`: as it stands in the recording, or its signal where that is not known."""
-    from io import BytesIO
-
-    import soundfile
-
-    written = []
-    for number, source in enumerate(heard.scene.sources, 1):
-        sound = source.signal if source.image is None else source.image.T
-        file = BytesIO()
-        soundfile.write(file, sound, heard.scene.rate, format="WAV", subtype="FLOAT")
-        path = folder / f"source{number}.wav"
-        write_bytes(file.getvalue(), path)
-        written.append(path)
-    return written
-
-
-def check_folder(folder: Path) -> None:
-    """Make it and see that files can be made in it; OptionError otherwise."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise no_place(folder, error) from None
-    check_output(folder / "source1.png")
-
-
-def _check_json(path: Path) -> None:
-    if path.suffix.lower() != ".json":
-        raise OptionError(f"Cannot write {path}: got the suffix {path.suffix!r}, want .json or - alone; rename it.")
-    if path.is_dir():
-        raise OptionError(f"Cannot write {path}: it is a folder; give a file name such as {path / 'out.json'}.")
-    check_output(path.with_suffix(".png"))

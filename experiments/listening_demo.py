@@ -34,7 +34,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("demo"))
     folder = parser.parse_args().out
-    from experiments.listening import Places, listen_to
+    from experiments.listening import listen_to
+    from experiments.listening_files import Places
 
     folder.mkdir(parents=True, exist_ok=True)
     make(folder / "stereo.wav")

@@ -142,6 +142,7 @@ def _caption(source: Source, label: "Label | None") -> tuple[str, str]:
         where = f"{say_azimuth(source.path[0][1])} → {say_azimuth(source.path[-1][1])}"
     large = [where, *([str(label)] if label else [])]
     small = [f"sure {direction.confidence:.2f}"]
-    small += [f"±{direction.spread:.0f}°"] * (direction.spread > 0) + [f"{source.level:.0f} dB"] * (source.level != 0)
-    small += [say_spans(source.active)] * bool(source.active)
+    small += [f"±{direction.spread:.0f}°"] if direction.spread else []
+    small += [f"{source.level:.0f} dB"] if source.level else []
+    small += [say_spans(source.active)] if source.active else []
     return "   ".join(large), " · ".join(small)

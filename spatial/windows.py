@@ -28,7 +28,7 @@ MOST = 20.0  # decibels
 DRIFT = 12.0  # degrees between windows from which a source is said to have moved
 PAUSE = 0.2  # seconds that end an event, as in `spatial.simulate.active`
 
-OnWindow = Callable[[float, Scene, Sequence[int]], None]
+OnWindow = Callable[[float, Scene, Sequence[int], bool], None]
 
 
 @dataclass
@@ -63,12 +63,14 @@ def listen_long(
     window: float = WINDOW,
     overlap: float = OVERLAP,
     on_window: OnWindow | None = None,
+    on_end: Callable[[Sequence[int]], None] | None = None,
 ) -> Scene:
     """The scene of a recording that comes in blocks; `max_sources` and `count` are those of each window.
 
     The signal of a source is that of the window in which it was loudest. The kind of stereo is decided in the first
-    windows that are not silent, and stays. `on_window` is told the start (seconds), the scene of each window, and for
-    each of its sources which source of the whole it is, counted in order of appearance. Raises SpatialError.
+    windows that are not silent, and stays. `on_window` is told the start (seconds), the scene of each window, for each
+    of its sources which source of the whole it is, counted in order of appearance, and whether there are more windows;
+    `on_end` those numbers in the order in which the sources are returned. Raises SpatialError.
     """
     if not 0 <= 2 * overlap <= window or window <= 0:
         raise SpatialError(f"Got windows of {window:g} s with {overlap:g} s overlap, want at most half; change them.")
@@ -88,9 +90,14 @@ def listen_long(
         notes.update(scene.notes)
         name, apart = scene.setup, scene.spacing
         if on_window:
-            on_window(start, scene, order)
-    sources = sorted((_whole(track) for track in tracks), key=_loudness, reverse=True)
-    return Scene(tuple(sources), rate, name, apart, survey[1] if survey else 1.0, tuple(notes))
+            on_window(start, scene, order, more)
+    sources = [_whole(track) for track in tracks]
+    ranks = sorted(range(len(sources)), key=lambda number: -_loudness(sources[number]))
+    if on_end:
+        on_end(ranks)
+    return Scene(
+        tuple(sources[number] for number in ranks), rate, name, apart, survey[1] if survey else 1.0, tuple(notes)
+    )
 
 
 def windows(

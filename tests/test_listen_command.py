@@ -13,6 +13,7 @@ from experiments import listening
 from experiments.cli import app
 from experiments.listening import Label, Listening, outline
 from experiments.listening_text import as_json, say_listening
+from experiments.long_stems import LongStems
 from experiments.plots import draw_listening
 from spatial.scene import Direction, Scene, Source
 from spatial.simulate import simulate
@@ -87,13 +88,30 @@ def test_a_long_file_is_heard_in_windows(tmp_path, monkeypatch):
     clip = write(tmp_path / "long.wav", recording)
     monkeypatch.setattr(listening, "LONG", 6.0)
     told = []
-    heard = listening.listen_to(
-        clip, setup="panned", count=1, labels=False, on_progress=lambda done, total: told.append((done, total))
-    )
+    options = {"setup": "panned", "count": 1, "labels": False, "stems": tmp_path}
+    heard = listening.listen_to(clip, **options, on_progress=lambda done, total: told.append((done, total)))
     assert heard.seconds == 14 and told[-1] == (14, 14)
     assert heard.scene.azimuths == [pytest.approx(20, abs=3)]
     assert heard.outline.shape[0] == 2 and heard.outline.shape[2] == 2
     assert np.abs(heard.outline).max() == pytest.approx(np.abs(recording).max(), abs=1e-3)
+
+
+def test_long_signals_are_written_whole(tmp_path):
+    """Windows of 4 seconds with 1 second overlap; the second source is not found in the one in the middle."""
+    sounds = np.stack([bursts(10, 11), bursts(10, 12)]).astype(np.float32)
+    stems = LongStems(tmp_path, RATE, 1.0)
+    for start, order, more in ((0, [0, 1], True), (3, [0], True), (6, [1, 0], False)):
+        piece = slice(start * RATE, (start + 4) * RATE)
+        sources = tuple(Source(sounds[number, piece], Direction(0.0)) for number in order)
+        stems.add(float(start), Scene(sources, RATE, "xy"), order, more)
+    files = stems.finish([1, 0], 10 * RATE)
+    stems.clear()
+    assert sorted(os.listdir(tmp_path)) == [path.name for path in files] == ["source1.wav", "source2.wav"]
+    second, first = (soundfile.read(path)[0] for path in files)
+    np.testing.assert_allclose(first, sounds[0], atol=1e-4)
+    np.testing.assert_allclose(second[: 3 * RATE], sounds[1][: 3 * RATE], atol=1e-4)
+    assert not second[4 * RATE : 6 * RATE].any() and len(second) == 10 * RATE
+    np.testing.assert_allclose(second[7 * RATE :], sounds[1][7 * RATE :], atol=1e-4)
 
 
 def test_mono_is_one_source_ahead(tmp_path):

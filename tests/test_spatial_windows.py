@@ -53,7 +53,10 @@ def test_two_that_stay_are_two_through_all_windows():
     )
     assert sorted(scene.azimuths) == pytest.approx([-22, 33], abs=2)
     assert scene.setup == "panned" and all(not source.path for source in scene.sources)
-    assert [start for start, _, _ in told] == [0, 4, 8, 12, 16] and all(sorted(order) == [0, 1] for _, _, order in told)
+    assert [start for start, *_ in told] == [0, 4, 8, 12, 16] and all(
+        sorted(order) == [0, 1] for _, _, order, _ in told
+    )
+    assert [more for *_, more in told] == [True] * 4 + [False]
 
 
 def fake(monkeypatch, scene_of):
