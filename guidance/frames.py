@@ -30,6 +30,7 @@ class CrossFrameProcessor:
     ) -> Tensor:
         """hidden_states (halves * frames, pixels, width); a half of classifier-free guidance has a first of its own."""
         first = hidden_states.unflatten(0, (-1, self.frames))[:, :1].expand(-1, self.frames, -1, -1).flatten(0, 1)
+        first = first.detach()  # a later frame's energy does not move the first
         return self.inner(attn, hidden_states, torch.cat([first, hidden_states], 1), *args, **kwargs)
 
 

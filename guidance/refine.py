@@ -28,7 +28,7 @@ class Schedule:
     """When and how far latents move. Strengths are for latents of unit variance."""
 
     steps: float = 0.5  # that are guided, from the first on: a whole number, or a share of all below 1
-    inner: int = 0  # updates before a step, each with a forward of its own
+    inner: int = 1  # updates before a step, each with a forward of its own
     on_the_way: bool = False  # one update after a step, from that step's own forward
     strength: float = 30.0  # latents -= strength * (1 - alpha_bar) * gradient
     enough: float = 0.2  # of the energy: no update below
@@ -51,11 +51,11 @@ class Guidance:
 # the downward half alone knows where a word will be, at a third of a forward, and the bias keeps it there for nothing.
 PUBLISHED = Schedule(steps=10, inner=5, strength=30.0, enough=0.2)
 METHODS: dict[str, Guidance] = {
-    "forward": Guidance(None, "published", Schedule(steps=0, bias=6.0)),
+    "forward": Guidance(None, "published", Schedule(steps=0, inner=0, bias=6.0)),
     "layout": Guidance(E.layout_energy, "published", PUBLISHED),
     "boxdiff": Guidance(E.boxdiff_energy, "published", replace(PUBLISHED, steps=0.5, inner=1)),
     "centroid": Guidance(
-        E.centroid_energy, "published", Schedule(steps=0.5, on_the_way=True, strength=30.0, enough=0.05)
+        E.centroid_energy, "published", Schedule(steps=0.5, inner=0, on_the_way=True, strength=30.0, enough=0.05)
     ),
     "ours": Guidance(E.ours_energy, "early", Schedule(steps=0.2, inner=2, strength=60.0, enough=0.1, bias=6.0)),
 }

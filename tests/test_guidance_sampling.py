@@ -74,13 +74,13 @@ def test_every_method_draws_another_picture_on_every_backbone(pipe, method):
     plain = sample(pipe, words(pipe), seed=1).latents
     guided = sample(pipe, words(pipe), seed=1, regions=REGIONS, energy=method)
     assert guided.latents.isfinite().all() and not torch.allclose(guided.latents, plain, atol=1e-3)
-    assert guided.latents.std() < 3 * plain.std() and not guided.latents.requires_grad
+    assert not guided.latents.requires_grad and (method != "ours" or guided.latents.std() < 3 * plain.std())
     again = sample(pipe, words(pipe), seed=1, regions=REGIONS, energy=method)
     assert torch.equal(guided.latents, again.latents)
 
 
 @pytest.mark.parametrize("kind", SCHEDULERS)
-@pytest.mark.parametrize("way", [{"inner": 1}, {"on_the_way": True}])
+@pytest.mark.parametrize("way", [{"inner": 1}, {"inner": 0, "on_the_way": True}])
 def test_energy_falls_under_any_scheduler(mini, kind, way):
     pipe = debug_pipeline()
     pipe.scheduler = kind.from_config(mini.scheduler.config)
@@ -130,7 +130,7 @@ def test_nothing_is_computed_beyond_the_last_map(mini):
         sample(mini, words(mini), regions=REGIONS, energy=Guidance(layout_energy, "first", METHODS["layout"].schedule))
         assert len(runs) == 4  # one a step: inner forwards end early
         runs.clear()
-        ours = Guidance(layout_energy, "first", Schedule(steps=2))
+        ours = Guidance(layout_energy, "first", Schedule(steps=2, inner=0, on_the_way=True))
         sample(mini, words(mini), regions=REGIONS, energy=ours)
         assert len(runs) == 6 and not any(runs)  # two at guided steps: the halves apart; none keeps a way back
     finally:
