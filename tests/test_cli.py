@@ -48,7 +48,7 @@ def test_help_waits_for_nothing_heavy():
 import sys
 from typer.testing import CliRunner
 from experiments.cli import app
-for command in ([], ["generate"], ["assemble"], ["prepare"], ["train"]):
+for command in ([], ["generate"], ["listen"], ["assemble"], ["prepare"], ["train"]):
     result = CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0 and "--help" in result.stdout, result.output
 heavy = {"torch", "diffusers", "transformers", "matplotlib", "scipy", "numpy", "PIL", "hydra"} & set(sys.modules)
