@@ -2,6 +2,7 @@
 
     python -m experiments.bench_guidance geometry=mini device=cpu out=runs/guidance
     python -m experiments.bench_guidance geometry=sd1 device=cuda precision=float16    # 512 x 512, 50 steps
+    python -m experiments.bench_guidance arithmetic    # operations at the size of Stable Diffusion 1.5, without a GPU
 
 "sd1" is Stable Diffusion 1.5 by its config files with random weights, its queries and keys sharpened (freshly made,
 they attend evenly). No energy counts as low enough, so that each method makes all the updates that it may: the most it
@@ -151,6 +152,72 @@ def build(setting: Setting) -> Any:
     return pipe
 
 
+def arithmetic(geometry: str = "sd1") -> str:
+    """What each method costs by counting, on torch's "meta" device: no numbers, no GPU -> Markdown.
+
+    Of the denoiser, a picture, with all the updates that a method may make.
+    """
+    import torch
+
+    from experiments.bench_models import build as build_geometry
+    from guidance.refine import METHODS as KNOWN
+
+    pipe, steps = build_geometry(geometry, "meta", torch.float32), STEPS[geometry]
+    plain = steps * count_step(pipe)
+    rows = ["| method | updates | TFLOP of an update | TFLOP a picture | x plain |", "|---|---|---|---|---|"]
+    rows.append(f"| none | 0 | | {plain / 1e12:.1f} | 1.00 |")
+    for method in METHODS[1:]:
+        schedule = KNOWN[method].schedule
+        guided = round(schedule.steps * steps) if schedule.steps < 1 else min(int(schedule.steps), steps)
+        updates, each = guided * schedule.inner, count_update(pipe, KNOWN[method])
+        whole = plain + updates * each
+        rows.append(f"| {method} | {updates} | {each / 1e12:.3f} | {whole / 1e12:.1f} | {whole / plain:.2f} |")
+    return "\n".join(rows)
+
+
+def count_step(pipe: Any) -> int:
+    """Operations of a plain step: both halves of classifier-free guidance."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    latents, states = _inputs(pipe, 2)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        pipe.unet(latents, torch.zeros(2, device="meta"), states)
+    return counter.get_total_flops()
+
+
+def count_update(pipe: Any, guidance: Any) -> int:
+    """Operations of a forward to the last map that is read, and of the way back to the latents."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from guidance import Backbone, Region, capture_cross_attention
+    from guidance.attention import recording
+    from guidance.refine import frozen
+
+    latents, states = _inputs(pipe, 1)
+    regions = [Region(box, at) for box, at in zip(BOXES, ((2,), (5,)), strict=True)]
+    layers = Backbone.of(pipe).layers(guidance.layers)
+    with frozen(pipe.unet), capture_cross_attention(pipe.unet, layers) as capture:
+        capture.stop = True
+        with FlopCounterMode(display=False) as counter:
+            latents.requires_grad_()
+            with recording():
+                pipe.unet(latents, torch.zeros(1, device="meta"), states)
+            guidance.energy(list(capture.maps.values()), regions, 1.0).backward()  # to the latents alone
+    return counter.get_total_flops()
+
+
+def _inputs(pipe: Any, rows: int) -> tuple[Any, Any]:
+    """(latents, embeddings) without numbers."""
+    import torch
+
+    config = pipe.unet.config
+    with torch.device("meta"):
+        latents = torch.empty(rows, config.in_channels, config.sample_size, config.sample_size)
+        return latents, torch.empty(rows, 77, config.cross_attention_dim)
+
+
 def summary(runs: Sequence[Measured]) -> Measured:
     """Medians over the processes."""
     good = [run for run in runs if not run.why]
@@ -196,6 +263,8 @@ def _write(lines: Sequence[Measured], setting: Setting, folder: Path) -> str:
 
 
 def main() -> None:
+    if sys.argv[1:] == ["arithmetic"]:
+        return print(arithmetic())
     import hydra
     from hydra.core.config_store import ConfigStore
 

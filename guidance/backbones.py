@@ -205,9 +205,12 @@ class Backbone:
     @torch.no_grad()
     def decode(self, latents: Tensor, generators: Any = None) -> list[Any]:
         """Latents -> pictures, checked and marked as the pipeline does."""
+        images = self._decode_xl(latents) if self.is_xl else self._decode(latents, generators)
+        self.pipe.maybe_free_model_hooks()  # of CPU offload
+        return images
+
+    def _decode(self, latents: Tensor, generators: Any) -> list[Any]:
         vae, pipe = self.pipe.vae, self.pipe
-        if self.is_xl:
-            return self._decode_xl(latents)
         pixels = vae.decode(latents / vae.config.scaling_factor, return_dict=False, generator=generators)[0]
         pixels, bad = pipe.run_safety_checker(pixels, pixels.device, latents.dtype)
         fine = [True] * len(pixels) if bad is None else [not each for each in bad]
@@ -243,6 +246,11 @@ def level(scheduler: Any, step: int, timestep: Any = None) -> Level:
     count = len(scheduler.timesteps)
     if step >= count:
         return Level(step, count, 0, 0.0, 1.0, False)
+    if not hasattr(scheduler, "alphas_cumprod"):
+        raise GuidanceError(
+            f"Got a {type(scheduler).__name__}, whose noise levels are no alphas, so that it is not known how far to "
+            "move; use DDIM, Euler, DPM++ or PNDM, or draw without regions."
+        )
     timestep = scheduler.timesteps[step] if timestep is None else timestep
     alphas = scheduler.alphas_cumprod
     at = min(max(float(timestep), 0.0), len(alphas) - 1.0)

@@ -19,7 +19,7 @@ FLOOR = 1e-6  # attention that is sharper than this is not told apart: no 0/0
 
 
 def layout_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
-    """Layout energy, Chen et al. (2023), arXiv 2304.03373, eq. 2: E = (1 - sum_inside A / sum A)^2.
+    """Layout energy, Chen et al. (2023), arXiv 2304.03373: E = (1 - sum_inside A / sum A)^2.
 
     Of every head, averaged over heads, tokens of a region, regions and layers. In [0, 1] per row.
     """
@@ -32,27 +32,27 @@ def layout_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) ->
 
 
 def boxdiff_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
-    """BoxDiff, Xie et al. (2023), arXiv 2307.10816, eq. 5-8: E = L_IB + L_OB + L_CC.
+    """BoxDiff, Xie et al. (2023), arXiv 2307.10816: E = L_IB + L_OB + L_CC, inner box, outer box, corners.
 
-    Of the map averaged over heads, in units of its own largest value (detached): inner box, 1 - mean of the top fifth
-    inside; outer box, mean of as many outside; corners, the distance of the map's maxima along rows and columns from
-    those of the box, within one cell of its edges. In [0, 3] per row.
+    L_IB = 1 - mean of the top fifth of A inside, L_OB = mean of the top fifth outside, L_CC = mean |max_y A - max_y M|
+    and the same along x, at cells within one of the box's edges. A is averaged over heads and, so that it compares
+    with the mask M, divided by its own largest value (without gradient). In [0, 3] per row.
     """
 
     def of(attention: Tensor, region: Region, h: int, w: int) -> Tensor:
         mean = attention.mean(1)  # (batch, pixels)
         mean = mean / (mean.detach().amax(-1, keepdim=True) + FLOOR)
-        mask = region.mask(h, w).to(mean)
-        inside, outside = mask.flatten() > 0, mask.flatten() == 0
-        inner = 1 - _top(mean[:, inside])
-        outer = _top(mean[:, outside]) if outside.any() else torch.zeros_like(inner)
+        mask = region.mask(h, w)  # stays on the CPU, where it is looked up: no waiting for a GPU
+        inside, outside = (mask.flatten() > 0).nonzero().flatten(), (mask.flatten() == 0).nonzero().flatten()
+        inner = 1 - _top(mean[:, inside.to(mean.device)])
+        outer = _top(mean[:, outside.to(mean.device)]) if len(outside) else torch.zeros_like(inner)
         return inner + outer + _corners(mean.unflatten(-1, (h, w)), mask)
 
     return _average(of, maps, regions, aspect)
 
 
 def centroid_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
-    """Centroids, after InfSplign, Rezaei et al. (2025), arXiv 2512.17851, with an absolute target: the region's centre.
+    """Centroids, after InfSplign (2025), arXiv 2512.17851, with an absolute target: the region's centre.
 
     E = |c - t|^2 / t_max^2 + max(0, v - v_box): c and v are mean and variance of the place under the attention
     (averaged over heads, divided by its sum), t the centre, v_box the variance of a box evenly filled. x and y add up.
@@ -74,7 +74,7 @@ def centroid_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) 
 
 
 def excite_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
-    """Attend-and-Excite, Chefer et al. (2023), arXiv 2301.13826, eq. 1: E = max over words of 1 - max over pixels of A.
+    """Attend-and-Excite, Chefer et al. (2023), arXiv 2301.13826: E = max over words of (1 - max over pixels of A).
 
     Of the map averaged over heads and smoothed (3 x 3, Gaussian), inside the region. In [0, 1] per row.
     """
@@ -155,8 +155,7 @@ def _corners(mean: Tensor, mask: Tensor) -> Tensor:
         wanted = mask.amax(axis)  # along x, then y
         edges = (wanted[1:] != wanted[:-1]).nonzero().flatten()
         near = torch.unique(torch.cat([edges, edges + 1])) if len(edges) else torch.arange(len(wanted))
-        near = near.to(mean.device)
-        terms.append((mean.amax(axis + 1)[:, near] - wanted[near]).abs().mean(-1))
+        terms.append((mean.amax(axis + 1)[:, near.to(mean.device)] - wanted[near].to(mean)).abs().mean(-1))
     return (terms[0] + terms[1]) / 2
 
 

@@ -1,8 +1,8 @@
 """A thing that moves while the world stays: frames of one picture with regions that differ.
 
 Frames are rows of a batch that share their initial noise, and read the first frame's pixels in self-attention beside
-their own, after Text2Video-Zero, Khachatryan et al. (2023), arXiv 2303.13439, sec. 3.3.2. Outside of where a thing
-stands now or stood in the first frame, latents are drawn towards the first frame's (their background smoothing, eq. 8).
+their own, after Text2Video-Zero, Khachatryan et al. (2023), arXiv 2303.13439. Outside of where a thing
+stands now or stood in the first frame, latents are drawn towards the first frame's (their background smoothing).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -87,7 +87,7 @@ def animate(
 
 
 def smoothed(latents: Tensor, regions: Sequence[Sequence[Region]], stillness: float) -> Tensor:
-    """Background smoothing, Khachatryan et al. (2023), eq. 8: x_k = M x_k + (1 - M) (a x_1 + (1 - a) x_k).
+    """Background smoothing, Khachatryan et al. (2023): x_k = M x_k + (1 - M) (a x_1 + (1 - a) x_k).
 
     M is 1 where a region of frame k or of the first frame is, (batch, channels, h, w) latents.
     """

@@ -100,7 +100,7 @@ def score(pictures: Sequence[Sequence[Placed]]) -> Scores:
 
 @dataclass(frozen=True)
 class Visor:
-    """VISOR, Gokhale et al. (2022), arXiv 2212.10015, sec. 3."""
+    """VISOR, Gokhale et al. (2022), arXiv 2212.10015."""
 
     object_accuracy: float  # both things are there
     unconditional: float  # both are there and stand as asked

@@ -248,5 +248,18 @@ def steering(
 ) -> Iterator[Steering]:
     """While open, the backbone's attention is watched; `regions[row]` are those of a row of the batch."""
     layers = () if guidance.energy is None else backbone.layers(guidance.layers)
-    with capture_cross_attention(backbone.unet, layers) as capture:
+    with frozen(backbone.unet), capture_cross_attention(backbone.unet, layers) as capture:
         yield Steering(backbone, condition, regions, guidance, capture, aspect, keep_maps)
+
+
+@contextmanager
+def frozen(module: torch.nn.Module) -> Iterator[None]:
+    """While open, no weight takes a gradient, so that nothing is kept for one."""
+    learning = [weight for weight in module.parameters() if weight.requires_grad]
+    try:
+        for weight in learning:
+            weight.requires_grad_(False)
+        yield
+    finally:
+        for weight in learning:
+            weight.requires_grad_(True)
