@@ -59,22 +59,29 @@ def bench_spatial(
         raise no_place(folder, error) from None
     asked = {name: ask for system in systems for name, ask in questions(system, labels)}
     told: dict[str, dict[str, Any]] = {name: {} for name in asked}
-    for number, scene in enumerate(found, 1):  # side by side: what else the machine does falls on all of them
-        recording, rate, truth = load_scene(Path(scenes) / scene)
-        for name, ask in asked.items():
-            if name.removesuffix(TOLD) in SEPARATORS and (truth["moving"] or truth["n_sources"] < 2):
-                continue
-            entry, signals = timed(ask, recording, rate, truth)
-            if stems and not truth["moving"] and truth["n_sources"] > 1:
-                write_stems(entry, signals, rate, folder, f"stems/{name}/{scene}")
-            told[name][scene] = entry
-        if on_row:
-            on_row(f"{number}/{len(found)}  {scene}")
-    for name, entries in told.items():
-        given = ["setup"] * (not name.startswith("ours") or "setup" in name) + ["count"] * name.endswith(TOLD)
-        said = {"system": name, "given": given, "scenes": entries}
-        write_bytes(json.dumps(said, indent=1).encode(), folder / f"{name}.json")
+    try:
+        for number, scene in enumerate(found, 1):  # side by side: what else the machine does falls on all of them
+            recording, rate, truth = load_scene(Path(scenes) / scene)
+            for name, ask in asked.items():
+                if name.removesuffix(TOLD) in SEPARATORS and (truth["moving"] or truth["n_sources"] < 2):
+                    continue
+                entry, signals = timed(ask, recording, rate, truth)
+                if stems and not truth["moving"] and truth["n_sources"] > 1:
+                    write_stems(entry, signals, rate, folder, f"stems/{name}/{scene}")
+                told[name][scene] = entry
+            if on_row:
+                on_row(f"{number}/{len(found)}  {scene}")
+    finally:  # what was answered is kept, however it ends
+        for name, entries in told.items():
+            write_predictions(name, entries, folder)
     return write_report(Path(scenes), folder)
+
+
+def write_predictions(name: str, entries: dict[str, Any], folder: Path) -> None:
+    """A file of predictions, with what the system was told."""
+    given = ["setup"] * (not name.startswith("ours") or "setup" in name) + ["count"] * name.endswith(TOLD)
+    said = {"system": name, "given": given, "scenes": entries}
+    write_bytes(json.dumps(said, indent=1).encode(), folder / f"{name}.json")
 
 
 def scene_names(scenes: Path, only: str = "", limit: int | None = None) -> list[str]:

@@ -26,8 +26,8 @@ Array = NDArray[np.floating]
 
 FINDERS = ("histogram", "srp", "music", "normmusic")
 SEPARATORS = ("auxiva", "ilrma", "fastmnmf2")
-LENGTHS = {"auxiva": 4096, "ilrma": 2048, "fastmnmf2": 2048}  # frames of the transform at 44.1 kHz
-ROUNDS = {"auxiva": 30, "ilrma": 50, "fastmnmf2": 50}
+LENGTH = 2048  # frames of the transform at 44.1 kHz; longer ones separated these clips less well
+ROUNDS = 30
 BAND = (200.0, 8000.0)  # Hz, of GCC-PHAT
 LEAST = 0.2  # of the highest peak: lower ones are not counted as sources
 PIECE, STEP = 0.5, 0.25  # seconds, of a track
@@ -118,9 +118,9 @@ def separate(method: str, recording: Array, rate: int, count: int) -> Array:
     """(sources, frames): at most two signals, in no order."""
     from pyroomacoustics import bss
 
-    size = 2 * round(LENGTHS[method] * rate / 44_100 / 2)
+    size = 2 * round(LENGTH * rate / 44_100 / 2)
     transform = ShortTimeFFT(hann(size, sym=False), hop=size // 4, fs=rate)
     heard = transform.stft(recording.astype(float))  # (2, frequencies, frames)
     options = {"proj_back": True} if method != "fastmnmf2" else {}
-    apart = getattr(bss, method)(heard.transpose(2, 1, 0), n_iter=ROUNDS[method], **options)
+    apart = getattr(bss, method)(heard.transpose(2, 1, 0), n_iter=ROUNDS, **options)
     return transform.istft(np.asarray(apart).transpose(2, 1, 0), k1=recording.shape[1])[: max(count, 1)]
