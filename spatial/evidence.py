@@ -42,15 +42,12 @@ class Evidence:
         """The `most` bins that count the most."""
         if len(self) <= most:
             return self
-        kept = np.sort(np.argpartition(self.weight, -most)[-most:])
-        return replace(
-            self,
-            times=self.times[kept],
-            index=self.index[kept],
-            stokes=self.stokes[kept],
-            weight=self.weight[kept],
-            energy=self.energy[kept],
-        )
+        return self.taken(np.sort(np.argpartition(self.weight, -most)[-most:]))
+
+    def taken(self, kept: NDArray[np.int64]) -> "Evidence":
+        """Those bins alone, in that order: rising."""
+        each = {name: getattr(self, name)[kept] for name in ("times", "index", "stokes", "weight", "energy")}
+        return replace(self, **each)
 
 
 def stft(recording: Array, rate: int, window: float = WINDOW, overlap: int = 4) -> tuple[NDArray, Array, Array]:

@@ -1,31 +1,33 @@
 """A recording -> the directions of its sources, and how sure each one is."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial import mixture
-from spatial.evidence import Evidence, diffuse_density, gather, misfit
+from spatial.evidence import Evidence, gather, misfit
+from spatial.learned import heatmap
+from spatial.maps import COUNT, POLARISED, grid, maps
 from spatial.recognise import recognise
-from spatial.scene import Array, Direction
+from spatial.scene import Array, Direction, SpatialError
 from spatial.setups import Setup
 from spatial.setups import setup as named
 
-STEP = {"panned": 0.5}  # degrees between the directions that are asked; 1 elsewhere
-APART = {"panned": 6.0}  # degrees between sources that are told apart; 12 elsewhere
-LEAST = 0.04  # of all that comes from directions
+APART = 7  # places of the grid, nearer than which two sources are one: 14 degrees, 7 of a panned recording
+NEAR = 4.0  # degrees within which an azimuth is refined
+FINE = 0.05  # degrees
+BLUNT = 0.03  # misfit of the sharpest bins from which they agree on nothing finer than the network
+CERTAIN = 0.75  # presence of a source that is there for certain, between two places of the grid
+METHODS = ("maps", "srp", "music", "normmusic")
 
 
 @dataclass(frozen=True, eq=False)
-class Profile:
-    """How much comes from each azimuth."""
+class Heat:
+    """How likely there is a source at each azimuth, and how many there are."""
 
-    azimuths: Array
-    fitted: mixture.Mixture
-    places: NDArray[np.uint8]  # (bins, azimuths)
-    noise: Array  # (bins,) density of sound from everywhere
+    presence: NDArray[np.float64]  # (COUNT,) in [0, 1]
+    logits: NDArray[np.float64]  # (COUNT,)
+    counts: NDArray[np.float64]  # (4,) of one to four or more
 
 
 def localise(
@@ -36,49 +38,81 @@ def localise(
     spacing: float | None = None,
     max_sources: int = 4,
     count: int | None = None,
+    method: str = "maps",
 ) -> list[Direction]:
-    """Directions of the sources in a (2, frames) recording, surest first."""
+    """Directions of the sources in a (2, frames) recording, surest first.
+
+    `count`: how many there are, where it is known; `method`: "maps" is ours, the others are pyroomacoustics' of the
+    same name, which need microphones apart. Raises SpatialError for what is none.
+    """
+    if method not in METHODS:
+        raise SpatialError(f'Got method="{method}", want one of {", ".join(METHODS)}; change it.')
     evidence = gather(recording, rate)
     if not len(evidence):
         return []
     stereo = recognise(evidence).setup if setup == "auto" else named(setup, spacing=spacing)
+    if method != "maps":
+        from spatial.alternatives import directions_by
+
+        return directions_by(method, recording, rate, stereo, max_sources=max_sources, count=count)
     return directions(evidence, stereo, max_sources=max_sources, count=count)
 
 
 def directions(evidence: Evidence, setup: Setup, *, max_sources: int = 4, count: int | None = None) -> list[Direction]:
     """The same of evidence that was gathered."""
-    seen = profile(evidence, setup)
-    found = peaks(seen, APART.get(setup.name, 12.0), count or max_sources)
-    total = sum(weight for _, weight in found)
-    if count is None:
-        found = [(a, w) for a, w in found if w > LEAST * total]
-    return [Direction(float(a), confidence=float(w / total)) for a, w in found]
+    if not len(evidence):
+        return []
+    heat = Heat(*heatmap(maps(evidence, setup)))
+    found = picked(heat, max_sources, count)
+    places = [grid(setup)[0] + place * 2 * setup.limit / (COUNT - 1) for place, _ in found]
+    return [
+        _refined(evidence, setup, float(azimuth), confidence)
+        for azimuth, (_, confidence) in zip(places, found, strict=True)
+    ]
 
 
-def profile(evidence: Evidence, setup: Setup, rounds: int = 20) -> Profile:
-    """A mixture over a fine grid."""
-    step = STEP.get(setup.name, 1.0)
-    azimuths = np.arange(-setup.limit, setup.limit + step / 2, step).astype(np.float32)
-    places = mixture.rounded(misfit(evidence, setup, azimuths))
-    noise = diffuse_density(evidence, setup)
-    return Profile(azimuths, mixture.fit(places, evidence.weight, noise, rounds=rounds), places, noise)
+def picked(heat: Heat, most: int, count: int | None = None) -> list[tuple[float, float]]:
+    """(place on the grid, confidence) of the peaks, as many as together are the most likely."""
+    left = heat.presence.copy()
+    peaks: list[tuple[float, float]] = []
+    while len(peaks) < max(most, count or 0) and left.max() > 1e-4:
+        top = int(left.argmax())
+        peaks.append((top + _vertex(heat.logits, top), float(heat.presence[top])))
+        left[max(0, top - APART) : top + APART + 1] = 0
+    if count is not None:
+        return peaks[:count]
+    chance = np.clip([confidence / CERTAIN for _, confidence in peaks] + [1e-4] * 4, 1e-4, 1 - 1e-3)[:4]
+    scores = [
+        np.log(heat.counts[n - 1] + 1e-9) + np.log(chance[:n]).sum() + np.log1p(-chance[n:]).sum() for n in range(1, 5)
+    ]
+    return peaks[: min(most, int(np.argmax(scores)) + 1)]
 
 
-def peaks(seen: Profile, apart: float, most: int) -> list[tuple[float, float]]:
-    """(azimuth, weight) of the heaviest places, each with all that lies within `apart` of it."""
-    left = seen.fitted.weights.astype(float)
-    out: list[tuple[float, float]] = []
-    while len(out) < most and left.sum() > 1e-6:
-        near = np.abs(seen.azimuths[:, None] - seen.azimuths) <= apart / 2
-        centre = int(np.argmax(near @ left))
-        top = seen.azimuths[centre]
-        mass = np.where(np.abs(seen.azimuths - top) <= apart / 2, left, 0)
-        azimuth = float(mass @ seen.azimuths / mass.sum())
-        out.append((azimuth, float(mass.sum())))
-        left[np.abs(seen.azimuths - azimuth) <= apart] = 0
-    return out
+def _vertex(values: NDArray, top: int) -> float:
+    """Where the parabola through a peak and its neighbours is the highest, beside the peak."""
+    if not 0 < top < len(values) - 1:
+        return 0.0
+    before, here, after = values[top - 1 : top + 2]
+    bend = before - 2 * here + after
+    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0
 
 
-def strongest(found: Sequence[Direction], count: int) -> list[Direction]:
-    """The surest few."""
-    return sorted(found, key=lambda one: -one.confidence)[:count]
+def _refined(evidence: Evidence, setup: Setup, azimuth: float, confidence: float) -> Direction:
+    """The azimuth that the sharpest bins nearby agree on, and how far they scatter."""
+    low, high = max(-setup.limit, azimuth - NEAR), min(setup.limit, azimuth + NEAR)
+    coarse = np.linspace(low - 2 * NEAR, high + 2 * NEAR, 49).clip(-setup.limit, setup.limit).astype(np.float32)
+    found = misfit(evidence, setup, coarse)
+    best = coarse[found.argmin(axis=1)]
+    near = (best >= low) & (best <= high) & (found.min(axis=1) < 0.2)
+    weight = evidence.weight * np.linalg.norm(evidence.stokes, axis=1) ** POLARISED
+    if near.sum() < 20:
+        return Direction(azimuth, 2 * NEAR, confidence)
+    share = weight[near] / weight[near].sum()
+    spread = float(share @ np.abs(best[near] - azimuth))
+    few = evidence.taken(np.flatnonzero(near))
+    fine = np.arange(low, high + FINE / 2, FINE).astype(np.float32)
+    width = np.clip(np.median(found[near].min(axis=1)), 1e-5, 0.1)
+    if width > BLUNT:
+        return Direction(azimuth, spread, confidence)
+    score = share @ (width / (misfit(few, setup, fine) + width))
+    return Direction(float(fine[score.argmax()]), spread, confidence)

@@ -1,9 +1,11 @@
 """What the evidence says of every azimuth, in several ways at once: the input of the network in `spatial.localise`.
 
-One number per azimuth is not enough to tell a source from the flank of a louder one or from a reflection: a source that
-is heard for a moment is high in the best moments and low in the mean, a side lobe is high in one band only, a reflection
-is in every mean and in no sharp vote.
+One number per azimuth is not enough to tell a source from the flank of a louder one or from a reflection: a source
+that is heard for a moment is high in the best moments and low in the mean, a side lobe is high in one band only, a
+reflection is in every mean and in no sharp vote.
 """
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +86,8 @@ def _bands(evidence: Evidence, weight: Array, weighted: Array) -> list[Array]:
     cuts = [0, *edges, len(evidence)]
     return [
         weighted[a:b].sum(axis=0) / (weight[a:b].sum() + 1e-3 * weight.sum())
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True)
-    ][:3]
+        for a, b in pairwise(cuts[:-1])
+    ]
 
 
 def _same(evidence: Evidence, setup: Setup, fitted: mixture.Mixture, length: Array) -> Array:
