@@ -9,7 +9,6 @@ they attend evenly). No energy counts as low enough, so that each method makes a
 can cost. Each row is a process of its own; rows take turns.
 """
 
-import inspect
 import os
 import statistics
 import sys
@@ -20,7 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from experiments.generate import OptionError, errors_as_sentences
+from experiments.bench_placement import entry
+from experiments.generate import OptionError
 
 METHODS = ("none", "layout", "boxdiff", "ours")
 STEPS = {"sd1": 50, "mini": 20, "debug": 4}
@@ -160,7 +160,7 @@ def arithmetic(geometry: str = "sd1") -> str:
     import torch
 
     from experiments.bench_models import build as build_geometry
-    from guidance.refine import METHODS as KNOWN
+    from guidance.methods import METHODS as KNOWN
 
     pipe, steps = build_geometry(geometry, "meta", torch.float32), STEPS[geometry]
     plain = steps * count_step(pipe)
@@ -264,22 +264,9 @@ def _write(lines: Sequence[Measured], setting: Setting, folder: Path) -> str:
 
 def main() -> None:
     if sys.argv[1:] == ["arithmetic"]:
-        return print(arithmetic())
-    import hydra
-    from hydra.core.config_store import ConfigStore
-
-    given = inspect.signature(bench_guidance).parameters
-    defaults: dict[str, Any] = {k: v.default for k, v in given.items() if not k.startswith("on_")}
-    silent = {"run": {"dir": "."}, "output_subdir": None}
-    node = defaults | {"hydra": silent, "defaults": [{"override hydra/job_logging": "stdout"}, "_self_"]}
-    ConfigStore.instance().store("bench_guidance", node)
-
-    @hydra.main(version_base=None, config_name="bench_guidance")
-    def entry(config: Any) -> None:
-        with errors_as_sentences():
-            print(bench_guidance(**config, on_row=lambda text: print(text, file=sys.stderr, flush=True)))
-
-    entry()
+        print(arithmetic())
+    else:
+        entry(bench_guidance)
 
 
 if __name__ == "__main__":

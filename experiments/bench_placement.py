@@ -250,24 +250,29 @@ def _check(n: int, methods: Sequence[str], controls: Sequence[str], tokens: str)
         raise OptionError(f"Got tokens={tokens}, want one of {', '.join(TOKENS)}; change it.")
 
 
-def main() -> None:
+def entry(function: Callable[..., str]) -> None:
+    """The command line of `function`: its keyword parameters are the keys, `on_row` goes to stderr."""
     import sys
 
     import hydra
     from hydra.core.config_store import ConfigStore
 
-    given = inspect.signature(bench_placement).parameters
-    defaults: dict[str, Any] = {k: v.default for k, v in given.items() if not k.startswith("on_")}
-    silent = {"run": {"dir": "."}, "output_subdir": None}
-    node = defaults | {"hydra": silent, "defaults": [{"override hydra/job_logging": "stdout"}, "_self_"]}
-    ConfigStore.instance().store("bench_placement", node)
+    given = inspect.signature(function).parameters
+    keys: dict[str, Any] = {name: each.default for name, each in given.items() if not name.startswith("on_")}
+    silent = {"run": {"dir": "."}, "output_subdir": None}  # no folders: nothing but the results
+    node = keys | {"hydra": silent, "defaults": [{"override hydra/job_logging": "stdout"}, "_self_"]}
+    ConfigStore.instance().store(function.__name__, node)
 
-    @hydra.main(version_base=None, config_name="bench_placement")
-    def entry(config: Any) -> None:
+    @hydra.main(version_base=None, config_name=function.__name__)
+    def run_it(config: Any) -> None:
         with errors_as_sentences():
-            print(bench_placement(**config, on_row=lambda text: print(text, file=sys.stderr, flush=True)))
+            print(function(**config, on_row=lambda text: print(text, file=sys.stderr, flush=True)))
 
-    entry()
+    run_it()
+
+
+def main() -> None:
+    entry(bench_placement)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from guidance.backbones import GuidanceError
-from guidance.refine import Guidance
+from guidance.levels import GuidanceError
+from guidance.methods import Guidance
 from guidance.regions import Region
 from guidance.sampling import Sample, sample
 

@@ -8,68 +8,31 @@ no weight gets a gradient, and nothing is kept or computed for it beyond the las
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from guidance import energies as E
 from guidance.attention import Capture, capture_cross_attention, recording
-from guidance.backbones import Backbone, Condition, Level
+from guidance.backbones import Backbone, Condition
+from guidance.levels import Level
+from guidance.methods import Guidance
 from guidance.regions import Region, shape_of
 
 LOSS_SCALE = 1024.0  # half precision rounds small gradients to nothing
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """When and how far latents move. Strengths are for latents of unit variance."""
-
-    steps: float = 0.5  # that are guided, from the first on: a whole number, or a share of all below 1
-    inner: int = 1  # updates before a step, each with a forward of its own
-    on_the_way: bool = False  # one update after a step, from that step's own forward
-    strength: float = 30.0  # latents -= strength * (1 - alpha_bar) * gradient
-    enough: float = 0.2  # of the energy: no update below
-    longest: float = float("inf")  # root mean square of an update, relative to the latents'
-    bias: float = 0.0  # added to the logits inside, taken off outside: "forward" guidance
-    bias_steps: float = 0.5  # as `steps`
-
-
-@dataclass(frozen=True)
-class Guidance:
-    """An energy, the layers whose maps it reads (see `Backbone.layers`), and its schedule."""
-
-    energy: E.Energy | None
-    layers: str | tuple[str, ...] = "published"
-    schedule: Schedule = field(default_factory=Schedule)
-
-
-# As published where a paper says it: Chen et al. move up to five times at each of the first ten steps by 30 times the
-# gradient, BoxDiff once at each of the first half. Ours was tuned on the mini checkpoint (experiments.bench_placement):
-# the downward half alone knows where a word will be, at a third of a forward, and the bias keeps it there for nothing.
-PUBLISHED = Schedule(steps=10, inner=5, strength=30.0, enough=0.2)
-METHODS: dict[str, Guidance] = {
-    "forward": Guidance(None, "published", Schedule(steps=0, inner=0, bias=6.0)),
-    "layout": Guidance(E.layout_energy, "published", PUBLISHED),
-    "boxdiff": Guidance(E.boxdiff_energy, "published", replace(PUBLISHED, steps=0.5, inner=1)),
-    "centroid": Guidance(
-        E.centroid_energy, "published", Schedule(steps=0.5, inner=0, on_the_way=True, strength=30.0, enough=0.05)
-    ),
-    "ours": Guidance(E.ours_energy, "early", Schedule(steps=0.2, inner=2, strength=60.0, enough=0.1, bias=6.0)),
-}
-
-
 @dataclass
 class Note:
-    """What happened at a step, one entry a row where a tuple; NaN where it was not looked at."""
+    """What happened at a step; tuples have an entry a row, and are empty where nobody looked."""
 
     step: int
-    sigma: float
-    before: tuple[float, ...] = ()
-    after: tuple[float, ...] = ()
-    updates: tuple[int, ...] = ()
+    sigma: float  # noise over signal
+    before: tuple[float, ...] = ()  # energy, before any update of this step
+    after: tuple[float, ...] = ()  # energy at the next look: before the last update of this step, or at the next step
+    updates: tuple[int, ...] = ()  # made
 
 
 class Steering:
@@ -97,7 +60,7 @@ class Steering:
         """The published way: before a step."""
         schedule = self.guidance.schedule
         self.notes.append(Note(level.step, level.sigma))
-        if not (self._guided(level, schedule.steps) and level.free):
+        if self.guidance.energy is None or not (self._guided(level, schedule.steps) and level.free):
             return latents
         for _ in range(schedule.inner):
             energies, gradient = self._look(latents, level, scheduler)
@@ -160,7 +123,9 @@ class Steering:
         with torch.enable_grad():
             maps = list(self.capture.maps.values())
             energies = torch.stack([self._energy(maps, row) for row in range(len(moved))])
-            (gradient,) = torch.autograd.grad(LOSS_SCALE * energies.sum(), moved)
+            gradient = torch.zeros_like(moved)  # of an energy that has nothing to say, such as leaking of one region
+            if energies.requires_grad:
+                (gradient,) = torch.autograd.grad(LOSS_SCALE * energies.sum(), moved)
         if self.keep_maps:
             self.kept.append([self._shown([each[row] for each in maps], row) for row in range(len(moved))])
         self.capture.clear()

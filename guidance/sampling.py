@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guidance.backbones import Backbone, GuidanceError, level
-from guidance.refine import METHODS, Guidance, Note, steering
+from guidance.backbones import Backbone
+from guidance.levels import GuidanceError, level
+from guidance.methods import METHODS, Guidance
+from guidance.refine import Note, steering
 from guidance.regions import Region
 
 Regions = Sequence[Region] | Sequence[Sequence[Region]]

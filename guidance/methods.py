@@ -1,0 +1,43 @@
+"""The ways to guide, by name: an energy, the layers it reads, and a schedule."""
+
+from dataclasses import dataclass, field, replace
+
+from guidance import energies as E
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When and how far latents move. Strengths are for latents of unit variance."""
+
+    steps: float = 0.5  # that are guided, from the first on: a whole number, or a share of all below 1
+    inner: int = 1  # updates before a step, each with a forward of its own
+    on_the_way: bool = False  # one update after a step, from that step's own forward
+    strength: float = 30.0  # latents -= strength * (1 - alpha_bar) * gradient
+    enough: float = 0.2  # of the energy: no update below
+    longest: float = float("inf")  # root mean square of an update, relative to the latents'
+    bias: float = 0.0  # added to the logits inside, taken off outside: "forward" guidance
+    bias_steps: float = 0.5  # as `steps`
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """An energy, the layers whose maps it reads (see `Backbone.layers`), and its schedule."""
+
+    energy: E.Energy | None
+    layers: str | tuple[str, ...] = "published"
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+# As published where a paper says it: Chen et al. move up to five times at each of the first ten steps by 30 times the
+# gradient, BoxDiff once at each of the first half. Ours was tuned on the mini checkpoint (experiments.bench_placement):
+# the downward half alone knows where a word will be, at a third of a forward, and the bias keeps it there for nothing.
+PUBLISHED = Schedule(steps=10, inner=5, strength=30.0, enough=0.2)
+METHODS: dict[str, Guidance] = {
+    "forward": Guidance(None, "published", Schedule(steps=0, inner=0, bias=6.0)),
+    "layout": Guidance(E.layout_energy, "published", PUBLISHED),
+    "boxdiff": Guidance(E.boxdiff_energy, "published", replace(PUBLISHED, steps=0.5, inner=1)),
+    "centroid": Guidance(
+        E.centroid_energy, "published", Schedule(steps=0.5, inner=0, on_the_way=True, strength=30.0, enough=0.05)
+    ),
+    "ours": Guidance(E.ours_energy, "early", Schedule(steps=0.2, inner=2, strength=60.0, enough=0.1, bias=6.0)),
+}
