@@ -121,16 +121,18 @@ def own_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Te
 
 
 def ours_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
-    """Layout energy (Chen et al. 2023) by the share of each cell that is inside, and half of `own_energy`.
+    """Layout energy (Chen et al. 2023) by the share of each cell that is inside, half of `own_energy`, `centroid_energy`.
 
     With shares instead of whole cells a mirrored box has the mirrored energy, and a box may move by less than a cell.
+    Layout alone leaves a thing anywhere in a large box, so that its middle may be on the wrong side: hence centroids.
     """
 
     def of(attention: Tensor, region: Region, h: int, w: int) -> Tensor:
         inside = (attention * region.cover(h, w).flatten().to(attention)).sum(-1)
         return ((1 - inside / (attention.sum(-1) + FLOOR * attention.shape[-1])) ** 2).mean(1)
 
-    return _average(of, maps, regions, aspect) + 0.5 * own_energy(maps, regions, aspect)
+    inside, own = _average(of, maps, regions, aspect), own_energy(maps, regions, aspect)
+    return inside + 0.5 * own + centroid_energy(maps, regions, aspect)
 
 
 def _average(of: Callable[..., Tensor], maps: Maps, regions: Sequence[Region], aspect: float) -> Tensor:
