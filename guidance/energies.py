@@ -121,7 +121,7 @@ def own_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Te
 
 
 def ours_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
-    """Layout energy (Chen et al. 2023) by the share of each cell that is inside, half of `own_energy`, `centroid_energy`.
+    """Layout energy (Chen et al. 2023) of the share of each cell inside + `own_energy` / 2 + `centroid_energy`.
 
     With shares instead of whole cells a mirrored box has the mirrored energy, and a box may move by less than a cell.
     Layout alone leaves a thing anywhere in a large box, so that its middle may be on the wrong side: hence centroids.

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from guidance.energies import Energy
 from guidance.levels import GuidanceError
 from guidance.methods import Guidance
 from guidance.regions import Region
@@ -52,7 +53,7 @@ def animate(
     prompt: Any,
     *,
     regions: Sequence[Sequence[Region]],
-    energy: str | Guidance = "ours",
+    energy: str | Guidance | Energy = "ours",
     seed: int = 0,
     stillness: float = 0.6,
     at_once: int = 8,

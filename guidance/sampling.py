@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from guidance.backbones import Backbone
+from guidance.energies import Energy
 from guidance.levels import GuidanceError, level
 from guidance.methods import METHODS, Guidance
 from guidance.refine import Note, steering
@@ -38,7 +39,7 @@ def sample(
     prompt: Any,
     *,
     regions: Regions = (),
-    energy: str | Guidance = "ours",
+    energy: str | Guidance | Energy = "ours",
     steps: int | None = None,
     guidance_scale: float | None = None,
     seed: int | Sequence[int] = 0,
@@ -52,10 +53,11 @@ def sample(
 
     backbone: a diffusers pipeline of Stable Diffusion 1, 2 or XL, or a `Backbone`. prompt: what has `.embeddings`
     (1, tokens, width) and for XL `.pooled`; or a list, one picture each. regions: of the prompt, or a list for each
-    prompt; rows do not touch each other. energy: "none", one of `METHODS`, or a `Guidance` of your own. seed: for all
-    or one a prompt. steps, guidance_scale, height and width (pixels): the model's own by default.
-    callback(step, latents) is called after each step and may return other latents to go on with. keep_maps: the Sample
-    holds what the words of each region got of the attention. GuidanceError for what cannot be drawn.
+    prompt; rows do not touch each other. energy: "none", one of `METHODS`, a `Guidance`, or a function
+    (maps, regions, aspect) -> scalar, lowered as ours is. seed: for all or one a prompt. steps, guidance_scale, height
+    and width (pixels): the model's own by default. callback(step, latents) is called after each step and may return
+    other latents to go on with. keep_maps: the Sample holds what the words of each region got of the attention.
+    GuidanceError for what cannot be drawn.
     """
     backbone = Backbone.of(backbone)
     prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
@@ -84,9 +86,11 @@ def sample(
     return Sample(images, steer.notes if steer else [], latents, steer.kept if steer else [])
 
 
-def _guidance(energy: str | Guidance) -> Guidance | None:
+def _guidance(energy: str | Guidance | Energy) -> Guidance | None:
     if isinstance(energy, Guidance):
         return energy
+    if not isinstance(energy, str):
+        return replace(METHODS["ours"], energy=energy)
     if energy != "none" and energy not in METHODS:
         raise GuidanceError(f"Got energy={energy!r}, want one of none, {', '.join(METHODS)}, or a Guidance; change it.")
     return METHODS.get(energy)
