@@ -1,0 +1,229 @@
+"""Fits the two small networks of `spatial`: which kind of stereo, and where there is a source.
+
+    python -m experiments.fit_listening maps SCENES out=scenes.npz      # once per folder of scenes, about 0.6 s a scene
+    python -m experiments.fit_listening fit scenes.npz more.npz --held-out other.npz
+
+Scenes are folders in the format of the benchmark (index.json; per scene mix.wav and truth.json), made of clips that the
+benchmark's final figures never use. `spatial/recognise.npz` and `spatial/heatmap.npz` are written; torch is needed here
+alone, the package multiplies the matrices itself.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+NAMES = {"ab50": "spaced"}  # the benchmark's word -> ours
+SIGMA = 2.0  # places of the grid: how blunt the wanted peaks are
+NOISE = 0.05  # of the standardised maps, added in training
+HIDDEN, DROP = 24, 0.2
+EPOCHS, BATCH, RATE = 60, 64, 2e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Scenes:
+    """What is known of many scenes."""
+
+    features: NDArray  # (scenes, features) for the kind of stereo
+    maps: NDArray  # (scenes, channels, places)
+    truths: list[dict[str, Any]]
+
+
+@app.command()
+def maps(scenes: Path, out: Annotated[Path, typer.Option()]) -> None:
+    """Listen to every scene of a folder, with its true setup, and keep what the networks see."""
+    import soundfile
+
+    from experiments.terminal import progress
+    from spatial.evidence import gather
+    from spatial.maps import maps as maps_of
+    from spatial.recognise import features
+    from spatial.setups import setup
+
+    seen, mapped, truths = [], [], []
+    names = json.loads((scenes / "index.json").read_text())
+    with progress("listening", len(names)) as step:
+        for name in names:
+            truth = json.loads((scenes / name / "truth.json").read_text())
+            mixed, rate = soundfile.read(scenes / name / truth["mix"], dtype="float32")
+            kind = NAMES.get(truth["setup"], truth["setup"])
+            stereo = setup(kind, spacing=truth["geometry"].get("spacing_m") if kind == "spaced" else None)
+            evidence = gather(mixed.T, rate)
+            seen.append(features(evidence))
+            mapped.append(maps_of(evidence, stereo).astype(np.float16))
+            truths.append(_kept(truth, kind, stereo.limit))
+            step()
+    np.savez_compressed(out, features=np.array(seen), maps=np.array(mapped), truths=json.dumps(truths))
+
+
+@app.command()
+def fit(
+    files: list[Path],
+    held_out: Annotated[Path | None, typer.Option(help="Scenes to judge by; never fitted to.")] = None,
+    seed: int = 0,
+    into: Annotated[Path, typer.Option(help="Where the two files go.")] = Path("spatial"),
+) -> None:
+    """Fit both networks and say how well they do on the scenes held out."""
+    scenes = _loaded(files)
+    kinds = fit_kinds(scenes, seed)
+    np.savez_compressed(into / "recognise.npz", **kinds)
+    heat = fit_heat(scenes, seed)
+    np.savez_compressed(into / "heatmap.npz", **heat)
+    if held_out:
+        judge(_loaded([held_out]))
+
+
+def fit_kinds(scenes: Scenes, seed: int) -> dict[str, NDArray]:
+    """One hidden layer (scikit-learn) from features to the kind of stereo.
+
+    A dry mix by level alone may be panned or XY, and nothing in it tells which: such scenes are weighted so that the
+    usual one wins.
+    """
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.preprocessing import StandardScaler
+
+    wanted = [truth["setup"] for truth in scenes.truths]
+    scaler = StandardScaler().fit(scenes.features)
+    net = MLPClassifier((16,), alpha=10, max_iter=500, random_state=seed)
+    net.fit(scaler.transform(scenes.features), wanted, sample_weight=[_weight(truth) for truth in scenes.truths])
+    arrays = {
+        "mean": scaler.mean_,
+        "scale": scaler.scale_,
+        "first": net.coefs_[0],
+        "bias": net.intercepts_[0],
+        "second": net.coefs_[1],
+        "offset": net.intercepts_[1],
+    }
+    return {**{key: each.astype(np.float32) for key, each in arrays.items()}, "classes": np.array(net.classes_, "U16")}
+
+
+def fit_heat(scenes: Scenes, seed: int) -> dict[str, NDArray]:
+    """Three convolutions (torch) from maps to presence at each azimuth and to the number of sources."""
+    import torch
+    from torch.nn import functional
+
+    torch.manual_seed(seed)
+    still = [i for i, truth in enumerate(scenes.truths) if not truth["moving"]]
+    seen = scenes.maps[still].astype(np.float32)
+    mean, scale = (each[0] for each in (seen.mean((0, 2), keepdims=True), seen.std((0, 2), keepdims=True) + 1e-3))
+    wanted, counts = _wanted([scenes.truths[i] for i in still])
+    inputs, heats, numbers = torch.tensor((seen - mean) / scale), torch.tensor(wanted), torch.tensor(counts)
+    net = _net(seen.shape[1])
+    steps = EPOCHS * (len(seen) // BATCH)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps + 1)
+    for step in range(steps):
+        if step % (len(seen) // BATCH) == 0:
+            order = torch.randperm(len(seen))
+        chosen = order[(step % (len(seen) // BATCH)) * BATCH :][:BATCH]
+        mirror = torch.rand(len(chosen)) < 0.5
+        x = torch.where(mirror[:, None, None], inputs[chosen].flip(2), inputs[chosen])
+        y = torch.where(mirror[:, None], heats[chosen].flip(1), heats[chosen])
+        heat, count = net(x + NOISE * torch.randn_like(x))
+        loss = functional.binary_cross_entropy_with_logits(heat, y, reduction="none").sum(1).mean()
+        loss = loss + functional.cross_entropy(count, numbers[chosen])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    arrays = {
+        key: each.numpy().astype(np.float16 if each.numel() > 200 else np.float32)
+        for key, each in net.state_dict().items()
+    }
+    return {**arrays, "mean": mean.astype(np.float32), "scale": scale.astype(np.float32)}
+
+
+def _net(channels: int) -> Any:
+    """The network of `spatial.learned.heatmap`, with names as there."""
+    import torch
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Conv1d(channels, HIDDEN, 5, padding=2)
+            self.b = nn.Conv1d(HIDDEN, HIDDEN, 9, padding=4)
+            self.c = nn.Conv1d(HIDDEN, HIDDEN, 9, padding=8, dilation=2)
+            self.heat = nn.Conv1d(HIDDEN, 1, 1)
+            self.count = nn.Linear(2 * HIDDEN, 4)
+            self.drop = nn.Dropout(DROP)
+
+        def forward(self, x: Any) -> tuple[Any, Any]:
+            x = self.drop(torch.relu(self.a(x)))
+            x = self.drop(torch.relu(self.b(x)) + x)
+            x = torch.relu(self.c(x)) + x
+            return self.heat(x)[:, 0], self.count(torch.cat([x.mean(2), x.amax(2)], 1))
+
+    return Net()
+
+
+def judge(scenes: Scenes) -> None:
+    """Print how often the kind, the number and the azimuths are right; true kinds given to the second network."""
+    from spatial.learned import heatmap, network
+    from spatial.localise import Heat, picked
+
+    net = network("recognise")
+    right = [
+        net.classes[int(net.probabilities(x).argmax())] == t["setup"]
+        for x, t in zip(scenes.features, scenes.truths, strict=True)
+    ]
+    typer.echo(f"kind of stereo right: {100 * np.mean(right):.1f} % of {len(right)}")
+    number, near, total, said = [], 0, 0, 0
+    for seen, truth in zip(scenes.maps.astype(np.float32), scenes.truths, strict=True):
+        if truth["moving"]:
+            continue
+        found = np.array([place for place, _ in picked(Heat(*heatmap(seen)), 4)])
+        azimuths = (found / 45 - 1) * truth["limit"]
+        number.append(len(found) == len(truth["azimuths"]))
+        near += sum(np.abs(azimuths - each).min(initial=180) <= 10 for each in truth["azimuths"])
+        total, said = total + len(truth["azimuths"]), said + len(found)
+    typer.echo(
+        f"static: number right {100 * np.mean(number):.1f} %, F at 10 degrees {200 * near / (total + said):.1f} %"
+    )
+
+
+def _weight(truth: dict[str, Any]) -> float:
+    by_level = not truth["rt60"] and truth["snr"] is None
+    if truth["setup"] in ("nos", "ms"):
+        return 0.5
+    return {"panned": 4.0, "xy": 0.25}.get(truth["setup"], 1.0) if by_level else 1.0
+
+
+def _kept(truth: dict[str, Any], kind: str, limit: float) -> dict[str, Any]:
+    return {
+        "setup": kind,
+        "limit": limit,
+        "rt60": truth["rt60_s"],
+        "snr": truth["snr_db"],
+        "moving": truth["moving"],
+        "azimuths": [source["azimuth_deg"] for source in truth["sources"]],
+    }
+
+
+def _wanted(truths: list[dict[str, Any]]) -> tuple[NDArray, NDArray]:
+    """(scenes, 91) peaks of height 1 where sources are, and (scenes,) their number less one."""
+    places = np.arange(91)
+    heat = np.zeros((len(truths), 91), np.float32)
+    for row, truth in zip(heat, truths, strict=True):
+        for azimuth in truth["azimuths"]:
+            peak = np.exp(-0.5 * ((places - (azimuth / truth["limit"] + 1) * 45) / SIGMA) ** 2)
+            np.maximum(row, peak, out=row)
+    return heat, np.array([min(len(truth["azimuths"]), 4) - 1 for truth in truths])
+
+
+def _loaded(files: list[Path]) -> Scenes:
+    parts = [np.load(file, allow_pickle=False) for file in files]
+    return Scenes(
+        np.concatenate([part["features"] for part in parts]),
+        np.concatenate([part["maps"] for part in parts]),
+        [truth for part in parts for truth in json.loads(str(part["truths"]))],
+    )
+
+
+if __name__ == "__main__":
+    app()
