@@ -155,7 +155,8 @@ def build(setting: Setting) -> Any:
 def arithmetic(geometry: str = "sd1") -> str:
     """What each method costs by counting, on torch's "meta" device: no numbers, no GPU -> Markdown.
 
-    Of the denoiser, a picture, with all the updates that a method may make.
+    Of the denoiser, a picture, with all the updates that a method may make; and what an update keeps for its way back,
+    in half precision.
     """
     import torch
 
@@ -164,14 +165,14 @@ def arithmetic(geometry: str = "sd1") -> str:
 
     pipe, steps = build_geometry(geometry, "meta", torch.float32), STEPS[geometry]
     plain = steps * count_step(pipe)
-    rows = ["| method | updates | TFLOP of an update | TFLOP a picture | x plain |", "|---|---|---|---|---|"]
-    rows.append(f"| none | 0 | | {plain / 1e12:.1f} | 1.00 |")
+    heads = ["method", "updates", "TFLOP of an update", "TFLOP a picture", "x plain", "kept by an update, MiB"]
+    rows = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", f"| none | 0 | | {plain / 1e12:.3g} | 1.00 | |"]
     for method in METHODS[1:]:
         schedule = KNOWN[method].schedule
         guided = round(schedule.steps * steps) if schedule.steps < 1 else min(int(schedule.steps), steps)
-        updates, each = guided * schedule.inner, count_update(pipe, KNOWN[method])
-        whole = plain + updates * each
-        rows.append(f"| {method} | {updates} | {each / 1e12:.3f} | {whole / 1e12:.1f} | {whole / plain:.2f} |")
+        updates, (each, kept) = guided * schedule.inner, count_update(pipe, KNOWN[method])
+        cells = [f"{each / 1e12:.3g}", f"{(plain + updates * each) / 1e12:.3g}", f"{1 + updates * each / plain:.2f}"]
+        rows.append(f"| {method} | {updates} | " + " | ".join([*cells, f"{kept / 2 / 2**20:.0f}"]) + " |")
     return "\n".join(rows)
 
 
@@ -186,8 +187,8 @@ def count_step(pipe: Any) -> int:
     return counter.get_total_flops()
 
 
-def count_update(pipe: Any, guidance: Any) -> int:
-    """Operations of a forward to the last map that is read, and of the way back to the latents."""
+def count_update(pipe: Any, guidance: Any) -> tuple[int, int]:
+    """Of a forward to the last map that is read and of the way back to the latents: operations, bytes kept between."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -198,14 +199,24 @@ def count_update(pipe: Any, guidance: Any) -> int:
     latents, states = _inputs(pipe, 1)
     regions = [Region(box, at) for box, at in zip(BOXES, ((2,), (5,)), strict=True)]
     layers = Backbone.of(pipe).layers(guidance.layers)
+    weights = {weight.untyped_storage()._cdata for weight in pipe.unet.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = 0 if storage._cdata in weights else storage.nbytes()
+        return tensor
+
     with frozen(pipe.unet), capture_cross_attention(pipe.unet, layers) as capture:
         capture.stop = True
         with FlopCounterMode(display=False) as counter:
             latents.requires_grad_()
-            with recording():
-                pipe.unet(latents, torch.zeros(1, device="meta"), states)
-            guidance.energy(list(capture.maps.values()), regions, 1.0).backward()  # to the latents alone
-    return counter.get_total_flops()
+            with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+                with recording():
+                    pipe.unet(latents, torch.zeros(1, device="meta"), states)
+                energy = guidance.energy(list(capture.maps.values()), regions, 1.0)
+            energy.backward()  # to the latents alone
+    return counter.get_total_flops(), sum(kept.values())
 
 
 def _inputs(pipe: Any, rows: int) -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from audiotoken.prompt import word_positions
-from experiments.bench_guidance import bench_guidance
+from experiments.bench_guidance import arithmetic, bench_guidance
 from experiments.bench_placement import Case, bench_placement, look, make_cases, regions_of
 from experiments.generate import OptionError, load_parts
 from guidance import Region, animate, sample
@@ -95,3 +95,10 @@ def test_the_cost_table_is_written(tmp_path):
     assert all(line["seconds"] > 0 and line["cpu_seconds"] > 0 for line in lines.values())
     with pytest.raises(OptionError, match="change it"):
         bench_guidance(methods=["magic"], out=tmp_path)
+
+
+def test_costs_are_counted_without_numbers():
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in arithmetic("debug").splitlines()[2:]]
+    ratios, updates = {row[0]: float(row[4]) for row in rows}, {row[0]: row[1] for row in rows}
+    assert ratios["none"] == 1 < ratios["ours"] < ratios["boxdiff"] < ratios["layout"]
+    assert updates == {"none": "0", "layout": "20", "boxdiff": "2", "ours": "2"}  # updates of 4 steps
