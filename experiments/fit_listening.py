@@ -47,17 +47,17 @@ def maps(scenes: Path, out: Annotated[Path, typer.Option()]) -> None:
 
     seen, mapped, truths = [], [], []
     names = json.loads((scenes / "index.json").read_text())
-    with progress("listening", len(names)) as step:
-        for name in names:
+    with progress("listening") as bar:
+        for done, name in enumerate(names):
             truth = json.loads((scenes / name / "truth.json").read_text())
             mixed, rate = soundfile.read(scenes / name / truth["mix"], dtype="float32")
             kind = NAMES.get(truth["setup"], truth["setup"])
-            stereo = setup(kind, spacing=truth["geometry"].get("spacing_m") if kind == "spaced" else None)
+            stereo = setup(kind, spacing=truth["geometry"]["spacing_m"] if kind == "spaced" else None)
             evidence = gather(mixed.T, rate)
             seen.append(features(evidence))
             mapped.append(maps_of(evidence, stereo).astype(np.float16))
             truths.append(_kept(truth, kind, stereo.limit))
-            step()
+            bar.update(done + 1, len(names))
     np.savez_compressed(out, features=np.array(seen), maps=np.array(mapped), truths=json.dumps(truths))
 
 
@@ -71,9 +71,9 @@ def fit(
     """Fit both networks and say how well they do on the scenes held out."""
     scenes = _loaded(files)
     kinds = fit_kinds(scenes, seed)
-    np.savez_compressed(into / "recognise.npz", **kinds)
+    np.savez_compressed(into / "recognise.npz", allow_pickle=False, **kinds)
     heat = fit_heat(scenes, seed)
-    np.savez_compressed(into / "heatmap.npz", **heat)
+    np.savez_compressed(into / "heatmap.npz", allow_pickle=False, **heat)
     if held_out:
         judge(_loaded([held_out]))
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatial.evidence import Evidence, gather
-from spatial.localise import directions
+from spatial.localise import directions, refined
 from spatial.recognise import Recognised, recognise
 from spatial.scene import Array, Direction, Scene, Source, SpatialError
 from spatial.separate import separate, signals
 from spatial.setups import Setup
 from spatial.setups import setup as named
 from spatial.simulate import active
-from spatial.track import Path, follow, without
+from spatial.track import Path, beside, follow
 
 SILENT = 1e-4  # of full scale: nothing is louder
 DEAD = 1e-3  # of the other channel's amplitude
@@ -24,7 +24,6 @@ SAME = 1e-4  # of the sum's amplitude: the channels' difference
 CLIPPED = 0.001  # share of samples at full scale
 OPPOSED = -0.3  # correlation of the low frequencies below which a channel may be upside down
 LOW = 2  # bands of `evidence.BANDS` that are low
-SURE = 0.5  # presence of what stays beside something that moves
 BETTER = 0.2  # by which turning it over must raise the confidence in the setup
 
 
@@ -78,11 +77,11 @@ def listen(
 def _found(heard: _Heard, most: int, count: int | None) -> tuple[list[Direction], list[tuple]]:
     """Directions and their paths, empty for what stays; what moves comes first and is taken from the evidence."""
     moving = follow(heard.evidence, heard.setup, count or most)
-    rest = without(heard.evidence, heard.setup, moving)
-    left = (count or most) - len(moving)
-    fixed = directions(rest, heard.setup, max_sources=left, count=count and left) if left else []
-    if moving and count is None:
-        fixed = [one for one in fixed if one.confidence > SURE]
+    if moving:
+        still = beside(heard.evidence, heard.setup, moving, (count or most) - len(moving))
+        fixed = [refined(heard.evidence, heard.setup, azimuth, min(1.0, 5 * share)) for azimuth, share in still]
+    else:
+        fixed = directions(heard.evidence, heard.setup, max_sources=most, count=count)
     directed = [_direction(path) for path in moving]
     return [*directed, *fixed], [_points(path) for path in moving] + [() for _ in fixed]
 

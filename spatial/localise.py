@@ -66,7 +66,7 @@ def directions(evidence: Evidence, setup: Setup, *, max_sources: int = 4, count:
     found = picked(heat, max_sources, count)
     places = [grid(setup)[0] + place * 2 * setup.limit / (COUNT - 1) for place, _ in found]
     return [
-        _refined(evidence, setup, float(azimuth), confidence)
+        refined(evidence, setup, float(azimuth), confidence)
         for azimuth, (_, confidence) in zip(places, found, strict=True)
     ]
 
@@ -97,7 +97,7 @@ def _vertex(values: NDArray, top: int) -> float:
     return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0
 
 
-def _refined(evidence: Evidence, setup: Setup, azimuth: float, confidence: float) -> Direction:
+def refined(evidence: Evidence, setup: Setup, azimuth: float, confidence: float) -> Direction:
     """The azimuth that the sharpest bins nearby agree on, and how far they scatter."""
     low, high = max(-setup.limit, azimuth - NEAR), min(setup.limit, azimuth + NEAR)
     coarse = np.linspace(low - 2 * NEAR, high + 2 * NEAR, 49).clip(-setup.limit, setup.limit).astype(np.float32)

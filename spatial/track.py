@@ -5,7 +5,7 @@ polynomial, for what passes by does so steadily. It is believed only where it ex
 any place that stays, and more than any two that take turns.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,14 @@ FASTEST = 3  # places of the grid per block
 WIDTH = 0.03  # misfit that counts as near
 NEAR = 3  # places either side that belong to a path
 DEGREE = 3  # of the polynomial
-ROUNDS = 2
+ROUNDS = 3
 TURNS, GAIN, EXTENT = 1.15, 1.3, 0.3  # of `Path`, the extent beside the setup's limit: what has all of them moves
 FAR = 0.7  # extent of what moves even if it is little heard on its way
-SHARE = 0.12  # of all votes, below which it may be chance
+SHARE, REST = 0.095, 0.25  # of all votes, and of those left, below which it may be chance
+SHADOW = 0.55  # of a path's share: what moves beside it with less is its flank
+STILL = 0.055, 0.085, 0.2  # share, best moments and how often of what stays beside it
+BESIDE = 0.35  # share of the first of those that the next has
+FLANK = 8  # places either side of what stays that are its flanks
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,7 @@ class Path:
     gain: float  # votes along it beside those of the best place that stays
     turns: float  # the same beside the best two places that take turns
     extent: float  # degrees
+    share: float = 0.0  # of all votes
 
 
 def votes(evidence: Evidence, setup: Setup) -> tuple[Array, NDArray[np.float64], Array]:
@@ -118,30 +123,41 @@ def follow(evidence: Evidence, setup: Setup, most: int) -> list[Path]:
             break
         near = np.abs(np.arange(COUNT) - places(path, setup)[:, None]) <= NEAR + 1
         share = float(seen[near].sum() / total)
-        if _moves(path, share, turn, setup):
-            out.append(path)
+        first = turn == 0 or seen[near].sum() > REST * seen.sum()
+        shadow = any(share < SHADOW * other.share for other in out)
+        if _moves(path, share, first, setup) and not shadow:
+            out.append(replace(path, share=share))
+        if path.extent < EXTENT * setup.limit:
+            near = np.abs(np.arange(COUNT) - places(path, setup)[:, None]) <= FLANK
         seen = np.where(near, 0, seen)
     return out
 
 
-def _moves(path: Path, share: float, turn: int, setup: Setup) -> bool:
+def _moves(path: Path, share: float, first: bool, setup: Setup) -> bool:
     wide = path.extent / setup.limit
     clear = path.turns > TURNS and path.gain > GAIN and wide > EXTENT
-    far = turn == 0 and wide > FAR and path.gain > 1.0
+    far = first and wide > FAR and path.gain > 1.0
     return share > SHARE and (clear or far)
 
 
-def without(evidence: Evidence, setup: Setup, paths: list[Path]) -> Evidence:
-    """The evidence that is not of those paths."""
-    if not paths:
-        return evidence
-    _, _, belief = votes(evidence, setup)
-    kept = np.ones(len(evidence), bool)
+def beside(evidence: Evidence, setup: Setup, paths: list[Path], most: int) -> list[tuple[float, float]]:
+    """(azimuth, share of all votes) of what stays while those paths are gone, heaviest first."""
+    _, seen, _ = votes(evidence, setup)
+    total = seen.sum()
     for path in paths:
-        there = places(path, setup)[np.minimum((evidence.times / BLOCK).astype(int), len(path.times) - 1)]
-        near = np.abs(np.arange(COUNT) - there[:, None]) <= NEAR + 1
-        kept &= (belief * near).sum(axis=1) < 0.5 * belief.sum(axis=1)
-    return evidence.taken(np.flatnonzero(kept))
+        seen = np.where(np.abs(np.arange(COUNT) - places(path, setup)[:, None]) <= NEAR + 1, 0, seen)
+    out: list[tuple[float, float]] = []
+    while len(out) < most:
+        pooled = _pooled(seen, 2)
+        top = int(pooled.sum(axis=0).argmax())
+        here = pooled[:, top]
+        share = float(here.sum() / total)
+        heard = share, float(np.sort(here)[-5:].mean()), float(np.mean(here > 0.05))
+        if any(a < b for a, b in zip(heard, STILL, strict=True)) or (out and share < BESIDE * out[0][1]):
+            break
+        out.append((float(grid(setup)[top]), share))
+        seen[:, max(0, top - FLANK) : top + FLANK + 1] = 0
+    return out
 
 
 def places(path: Path, setup: Setup) -> NDArray[np.float64]:
