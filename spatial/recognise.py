@@ -14,6 +14,7 @@ from spatial.setups import setup as named
 USUAL = 0.5  # metres between spaced microphones
 SPACINGS = (0.2, 0.35, 0.5, 0.7, 1.0)  # metres that are tried
 MOST = 8000  # bins that are asked
+FEW = 4000  # of them, for the spacing
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -80,16 +81,16 @@ def spacing(evidence: Evidence) -> float:
 
     One dry sound alone says nothing of it: a wider pair and a smaller angle delay it as much.
     """
-    few = evidence.heaviest(MOST)
-    tried = np.geomspace(0.12, 1.6, 24)
+    few = evidence.heaviest(FEW)
+    tried = np.geomspace(0.125, 2.0, 17)  # the usual one is among them
     found = []
     for metres in tried:
         stereo = named("spaced", spacing=float(metres))
-        azimuths = np.rad2deg(np.arcsin(np.linspace(-1, 1, 91))).astype(np.float32)
+        azimuths = np.rad2deg(np.arcsin(np.linspace(-1, 1, 73))).astype(np.float32)
         places = mixture.rounded(misfit(few, stereo, azimuths))
-        found.append(mixture.fit(places, few.weight, diffuse_density(few, stereo), rounds=8).likelihood)
+        found.append(mixture.fit(places, few.weight, diffuse_density(few, stereo), rounds=7).likelihood)
     likelihood = np.array(found)
-    near = np.abs(np.log(tried / USUAL)) < 0.17
-    if likelihood[near].max() > likelihood.max() - 0.03 - 0.1 * max(likelihood.max(), 0):
+    near = np.abs(np.log(tried / USUAL)) < 0.2
+    if likelihood[near].max() > likelihood.max() - 0.03 - 0.15 * max(likelihood.max(), 0):
         return USUAL
     return float(tried[np.argmax(likelihood - 0.02 * np.log(tried / USUAL) ** 2)])
