@@ -111,8 +111,7 @@ def _heard(mixed: Array, rate: int, setup: str | Setup, spacing: float | None, n
     if setup != "auto":
         return _Heard(mixed, named(setup, spacing=spacing), 1.0, evidence, notes)
     best = recognise(evidence)
-    opposed = float(evidence.ringing[:LOW, 1].mean()) < OPPOSED and _correlation(mixed) < OPPOSED
-    if opposed:
+    if float(evidence.ringing[:LOW, 1].mean()) < OPPOSED:
         turned = mixed * np.array([[1], [-1]], np.float32)
         other = gather(turned, rate)
         again = recognise(other)
@@ -124,11 +123,6 @@ def _heard(mixed: Array, rate: int, setup: str | Setup, spacing: float | None, n
 
 def _rank(one: Recognised) -> float:
     return one.confidence + BETTER * (one.setup.name != "ms")
-
-
-def _correlation(mixed: Array) -> float:
-    left, right = mixed.astype(float)
-    return float(left @ right / np.sqrt((left @ left) * (right @ right) + 1e-20))
 
 
 def _mono(mixed: Array) -> tuple[Array, tuple[str, ...]] | None:
