@@ -124,8 +124,8 @@ def measure(setting: Setting, method: str) -> Measured:
     if method != "none":  # random weights never attend as they should, trained ones may: as many updates as there are
         energy = replace(KNOWN[method], schedule=replace(KNOWN[method].schedule, enough=0.0))
     options = {"regions": regions, "energy": energy, "steps": setting.steps}
-    sample(pipe, prompt, **options)
     before, known = bench_row._resident("VmRSS"), bench_row._reset_peak(device)
+    sample(pipe, prompt, **options)
     times, updates = [bench_row.now(device)], 0
     for seed in range(setting.pictures):
         drawn = sample(pipe, prompt, seed=seed, **options)

@@ -39,5 +39,5 @@ METHODS: dict[str, Guidance] = {
     "centroid": Guidance(
         E.centroid_energy, "published", Schedule(steps=0.5, inner=0, on_the_way=True, strength=30.0, enough=0.05)
     ),
-    "ours": Guidance(E.ours_energy, "early", Schedule(steps=0.2, inner=2, strength=60.0, enough=0.1, bias=8.0)),
+    "ours": Guidance(E.ours_energy, "early", Schedule(steps=0.3, inner=1, strength=60.0, enough=0.1, bias=8.0)),
 }
