@@ -50,6 +50,8 @@ class Backbone:
             raise GuidanceError(f"Got a {type(pipe).__name__}, want a pipeline with a UNet; Stable Diffusion 1, 2, XL.")
         if pipe.unet.config.time_cond_proj_dim is not None:
             raise GuidanceError("The UNet is told the guidance scale (LCM), which is not supported; use another one.")
+        if pipe.unet.config.encoder_hid_dim_type is not None:
+            raise GuidanceError("The UNet reads pictures too (IP-Adapter), which is not supported; unload the adapter.")
         return cls(pipe)
 
     @property

@@ -62,6 +62,8 @@ def animate(
 ) -> Sample:
     """One picture a frame: `regions[frame]` are where things are then, the prompt and the noise are the same.
 
+    Boxes should hold all of a thing: what hangs over by more than an eighth of the picture leaves a trace behind.
+
     stillness: how much of the first frame's latents what is outside of regions takes at every step, in [0, 1].
     at_once: frames that are drawn together, the first of all beside the others, which so need more memory. `sampling`
     is that of `sample`; callback(done, all) counts steps. The trace is that of the first few frames.
