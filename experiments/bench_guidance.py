@@ -9,6 +9,7 @@ they attend evenly). No energy counts as low enough, so that each method makes a
 can cost. Each row is a process of its own; rows take turns.
 """
 
+import math
 import os
 import statistics
 import sys
@@ -169,7 +170,7 @@ def arithmetic(geometry: str = "sd1") -> str:
     rows = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", f"| none | 0 | | {plain / 1e12:.3g} | 1.00 | |"]
     for method in METHODS[1:]:
         schedule = KNOWN[method].schedule
-        guided = round(schedule.steps * steps) if schedule.steps < 1 else min(int(schedule.steps), steps)
+        guided = math.ceil(schedule.steps * steps) if schedule.steps < 1 else min(int(schedule.steps), steps)
         updates, (each, kept) = guided * schedule.inner, count_update(pipe, KNOWN[method])
         cells = [f"{each / 1e12:.3g}", f"{(plain + updates * each) / 1e12:.3g}", f"{1 + updates * each / plain:.2f}"]
         rows.append(f"| {method} | {updates} | " + " | ".join([*cells, f"{kept / 2 / 2**20:.0f}"]) + " |")
