@@ -149,6 +149,62 @@ def listen(
 
 
 @app.command()
+def place(
+    clip: Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3) or a video, in stereo.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="PNG, JPEG or WebP.")] = Path("placed.png"),
+    prompt: Annotated[
+        str | None, typer.Option(help="Words to draw; those that name what is heard go where it is heard.")
+    ] = None,
+    unmatched: Annotated[
+        str, typer.Option(help="A sound that no word names: add it to the prompt, or drop it.")
+    ] = "add",
+    token: Annotated[str | None, typer.Option(help="A sound's word: learned or label, as in generate.")] = None,
+    energy: Annotated[
+        str, typer.Option(help="How things are moved: ours, layout, boxdiff, centroid, forward or none.")
+    ] = "ours",
+    setup: Annotated[str, typer.Option(help="How it was recorded, as in listen.")] = "auto",
+    spacing: Annotated[float | None, typer.Option(help="Of spaced microphones, metres.")] = None,
+    max_sources: Annotated[int, typer.Option(help="At most so many sources.")] = 4,
+    fov: Annotated[float, typer.Option(help="Degrees across the picture.")] = 90.0,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same picture.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps. [default: the model's]")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale. [default: the model's]")] = None,
+    model: Annotated[str, typer.Option(help='"mini", a folder or a hub id.')] = "mini",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... [default: the best there is]")] = None,
+    boxes: Annotated[bool, typer.Option("--boxes", help="Also OUTPUT-boxes.png: where things belong.")] = False,
+) -> None:
+    """Hear a stereo clip and draw everything where it is heard: what sounds on the left is on the left.
+
+    What has no side, such as one channel or rain from everywhere, is drawn without a place, and that is said.
+    """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    with errors_as_sentences(), progress("drawing") as bar:
+        from experiments.place import place_file, said
+
+        placed = place_file(
+            clip,
+            output,
+            prompt=prompt,
+            unmatched=unmatched,
+            token=token,
+            energy=energy,
+            setup=setup,
+            spacing=spacing,
+            max_sources=max_sources,
+            fov=fov,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            model=model,
+            device=device,
+            boxes=boxes,
+            on_step=bar.update,
+        )
+        text = said(placed, output, boxes)
+    typer.echo(text)
+
+
+@app.command()
 def assemble(
     base: Annotated[str, typer.Option(help="What draws: a diffusers folder, a hub id, a .safetensors or .ckpt file.")],
     encoder: Annotated[

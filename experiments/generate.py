@@ -250,14 +250,16 @@ def errors_as_sentences() -> Iterator[None]:
 def _mendable(error: ValueError) -> bool:
     from audiotoken.audio import AudioError
     from audiotoken.data import DataError
+    from spatial.scene import SpatialError
 
-    if isinstance(error, AudioError | DataError | OptionError):
+    if isinstance(error, AudioError | DataError | OptionError | SpatialError):
         return True
 
-    from audiotoken.checkpoint import CheckpointError  # these two wait for torch
+    from audiotoken.checkpoint import CheckpointError  # these wait for torch
     from audiotoken.prompt import PromptError
+    from guidance import GuidanceError, RegionError
 
-    return isinstance(error, CheckpointError | PromptError)
+    return isinstance(error, CheckpointError | PromptError | GuidanceError | RegionError)
 
 
 def hydra_entry(config_name: str, run: Callable[..., Any]) -> None:

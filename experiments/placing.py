@@ -1,6 +1,6 @@
 """The road from a stereo clip to a picture with everything where it is heard.
 
-    listen -> embed each source -> match with the words of the prompt -> regions -> guided sampling -> picture
+listen -> embed each source -> match with the words of the prompt -> regions -> guided sampling -> picture
 """
 
 import re
