@@ -31,6 +31,45 @@ def write_clips(folder: Path, words: tuple[str, ...] = CLIPS) -> list[Path]:
     return paths
 
 
+STREET = (("frog", -28.0), ("bell", 28.0))  # degrees, positive right
+
+
+def write_street(folder: Path) -> Path:
+    """A frog on the left and a bell on the right, as an ORTF pair in a small room hears them."""
+    import soundfile
+
+    from experiments.world.sounds import synthesise
+    from spatial.simulate import simulate
+
+    path = folder / "street.wav"
+    sources = [(synthesise(word, RATE, SECONDS, SEED), azimuth) for word, azimuth in STREET]
+    soundfile.write(path, simulate(sources, "ortf", rate=RATE, rt60=0.2).T, RATE, subtype="PCM_16")
+    return path
+
+
+def draw_street(clip: Path) -> str:
+    """Place it, and its mirror image with the channels swapped, side by side with the boxes; what was found."""
+    import soundfile
+    from PIL import Image
+
+    from experiments.generate import load_parts, write_image
+    from experiments.place import with_boxes
+    from experiments.placing import place
+
+    mixed, rate = soundfile.read(clip, dtype="float32")
+    parts = load_parts("mini")
+    found = [place(each, rate, parts, seed=SEED) for each in (mixed.T, mixed.T[::-1])]
+    sheet = Image.new("RGB", (1036, 512), "white")
+    for i, each in enumerate(found):
+        sheet.paste(with_boxes(each), (524 * i, 0))
+    write_image(found[0].images[0], clip.with_suffix(".png"))
+    write_image(sheet, clip.with_name("street-both-ways.png"))
+    return ", ".join(
+        f"{word} {source.direction.azimuth:+.0f}°"
+        for word, source in zip(found[0].subjects, found[0].scene.sources, strict=True)
+    )
+
+
 def overview(results: list, path: Path) -> None:
     """One column a clip: its spectrogram, what was heard, the picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -73,7 +112,10 @@ def main() -> None:
         results.append(result)
         print(f"{clip}  heard {say_heard(result.heard)}  drew {clip.with_suffix('.png')}", flush=True)
     overview(results, out / "overview.png")
-    print(f"all of them at a glance: {out / 'overview.png'}")
+    print(f"all of them at a glance: {out / 'overview.png'}", flush=True)
+    street = write_street(out)
+    print(f"{street}  heard {draw_street(street)}  drew {street.with_suffix('.png')}")
+    print(f"the same with the channels swapped, side by side: {out / 'street-both-ways.png'}")
 
 
 if __name__ == "__main__":

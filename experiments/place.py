@@ -83,7 +83,7 @@ def said(placed: Placed, output: str | os.PathLike, boxes: bool) -> str:
         lines.append(f"{i + 1}  {placed.subjects[i]}  {side(source.direction.azimuth)}  {where}")
     lines += placed.notes
     files = [str(output), *([str(boxes_path(output))] if boxes else [])]
-    return "\n".join([*lines, f"drew  {placed.text}", f"wrote  {', '.join(files)}"])
+    return "\n".join([*lines, f"prompt  {placed.text}", f"wrote  {', '.join(files)}"])
 
 
 def side(azimuth: float) -> str:
