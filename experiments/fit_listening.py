@@ -1,6 +1,6 @@
 """Fits the two small networks of `spatial`: which kind of stereo, and where there is a source.
 
-    python -m experiments.fit_listening maps SCENES out=scenes.npz      # once per folder of scenes, about 0.6 s a scene
+    python -m experiments.fit_listening maps SCENES --out scenes.npz    # once per folder of scenes, about 0.6 s a scene
     python -m experiments.fit_listening fit scenes.npz more.npz --held-out other.npz
 
 Scenes are folders in the format of the benchmark (index.json; per scene mix.wav and truth.json), made of clips that the
@@ -69,7 +69,11 @@ def fit(
     into: Annotated[Path, typer.Option(help="Where the two files go.")] = Path("spatial"),
 ) -> None:
     """Fit both networks and say how well they do on the scenes held out."""
+    if held_out and into != Path("spatial"):
+        raise typer.BadParameter("what is judged is the package's own files; leave out --into or --held-out")
     scenes = _loaded(files)
+    if len(scenes.truths) < 2 * BATCH:
+        raise typer.BadParameter(f"got {len(scenes.truths)} scenes, want {2 * BATCH} or more; make some")
     kinds = fit_kinds(scenes, seed)
     np.savez_compressed(into / "recognise.npz", allow_pickle=False, **kinds)
     heat = fit_heat(scenes, seed)
