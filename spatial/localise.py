@@ -17,6 +17,7 @@ APART = 7  # places of the grid, nearer than which two sources are one: 14 degre
 NEAR = 4.0  # degrees within which an azimuth is refined
 FINE = 0.05  # degrees
 BLUNT = 0.03  # misfit of the sharpest bins from which they agree on nothing finer than the network
+LEAST = 1e-4  # presence that is asked at all
 CERTAIN = 0.75  # presence of a source that is there for certain, between two places of the grid
 METHODS = ("maps", "srp", "music", "normmusic")
 
@@ -73,12 +74,13 @@ def directions(evidence: Evidence, setup: Setup, *, max_sources: int = 4, count:
 
 def picked(heat: Heat, most: int, count: int | None = None) -> list[tuple[float, float]]:
     """(place on the grid, confidence) of the peaks, as many as together are the most likely."""
-    left = heat.presence.copy()
     peaks: list[tuple[float, float]] = []
-    while len(peaks) < max(most, count or 0) and left.max() > 1e-4:
-        top = int(left.argmax())
-        peaks.append((top + _vertex(heat.logits, top), float(heat.presence[top])))
-        left[max(0, top - APART) : top + APART + 1] = 0
+    free = np.ones(COUNT, bool)
+    for left in (np.where(_summits(heat.logits), heat.presence, 0), heat.presence):  # flanks where all else is used
+        while len(peaks) < max(most, count or 0) and (left * free).max() > LEAST:
+            top = int((left * free).argmax())
+            peaks.append((top + _vertex(heat.logits, top), float(heat.presence[top])))
+            free[max(0, top - APART) : top + APART + 1] = False
     if count is not None:
         return peaks[:count]
     chance = np.clip([confidence / CERTAIN for _, confidence in peaks] + [1e-4] * 4, 1e-4, 1 - 1e-3)[:4]
@@ -86,6 +88,12 @@ def picked(heat: Heat, most: int, count: int | None = None) -> list[tuple[float,
         np.log(heat.counts[n - 1] + 1e-9) + np.log(chance[:n]).sum() + np.log1p(-chance[n:]).sum() for n in range(1, 5)
     ]
     return peaks[: min(most, int(np.argmax(scores)) + 1)]
+
+
+def _summits(values: NDArray) -> NDArray[np.bool_]:
+    """Where no neighbour is higher."""
+    padded = np.pad(values, 1, constant_values=-np.inf)
+    return (values >= padded[:-2]) & (values >= padded[2:])
 
 
 def _vertex(values: NDArray, top: int) -> float:
