@@ -205,6 +205,47 @@ def place(
 
 
 @app.command()
+def animate(
+    clip: Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3) or a video, in stereo.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A GIF.")] = Path("placed.gif"),
+    frames: Annotated[int, typer.Option(help="How many pictures.")] = 12,
+    token: Annotated[str | None, typer.Option(help="A sound's word: learned or label, as in generate.")] = None,
+    setup: Annotated[str, typer.Option(help="How it was recorded, as in listen.")] = "auto",
+    spacing: Annotated[float | None, typer.Option(help="Of spaced microphones, metres.")] = None,
+    max_sources: Annotated[int, typer.Option(help="At most so many sources.")] = 4,
+    fov: Annotated[float, typer.Option(help="Degrees across the picture.")] = 90.0,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps. [default: the model's]")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale. [default: the model's]")] = None,
+    model: Annotated[str, typer.Option(help='"mini", a folder or a hub id.')] = "mini",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... [default: the best there is]")] = None,
+) -> None:
+    """Hear a stereo clip and draw it over time: what is heard to move moves, the rest stays."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    with errors_as_sentences(), progress("drawing") as bar:
+        from experiments.place import animate_file, said
+
+        placed = animate_file(
+            clip,
+            output,
+            frames=frames,
+            token=token,
+            setup=setup,
+            spacing=spacing,
+            max_sources=max_sources,
+            fov=fov,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            model=model,
+            device=device,
+            on_step=bar.update,
+        )
+        text = said(placed, output, False)
+    typer.echo(text)
+
+
+@app.command()
 def assemble(
     base: Annotated[str, typer.Option(help="What draws: a diffusers folder, a hub id, a .safetensors or .ckpt file.")],
     encoder: Annotated[

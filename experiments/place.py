@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
 
-from experiments.generate import OptionError, check_options, check_output, load_parts, write_image
+from experiments.generate import OptionError, check_options, check_output, load_parts, write_bytes, write_image
 from experiments.placing import UNMATCHED, Placed, place
 
 COLOURS = ("#c2410c", "#1d6fb8", "#15803d", "#7e22ce")
@@ -71,6 +72,56 @@ def place_file(
     write_image(placed.images[0], Path(output))
     if boxes:
         write_image(with_boxes(placed), boxes_path(output))
+    return placed
+
+
+def animate_file(
+    clip: str | os.PathLike,
+    output: str | os.PathLike = "placed.gif",
+    *,
+    frames: int = 12,
+    token: str | None = None,
+    setup: str = "auto",
+    spacing: float | None = None,
+    max_sources: int = 4,
+    fov: float = 90.0,
+    seed: int = 0,
+    steps: int | None = None,
+    guidance: float | None = None,
+    model: str = "mini",
+    device: str | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Placed:
+    """Listen to `clip`, draw `frames` pictures of it, write them as a GIF that is as long as what was listened to."""
+    from audiotoken.audio import load_audio
+    from experiments.placing import animate
+
+    check_options(seed=seed, steps=steps, guidance=guidance, dtype="float32", token=token)
+    if not 2 <= frames <= 200 or Path(output).suffix.lower() != ".gif":
+        raise OptionError(f"Got {frames} frames for {output}, want 2 to 200 and a name that ends in .gif; change it.")
+    recording, rate = load_audio(clip)
+    check_output(Path(output).with_suffix(".png"))  # the folder: GIF is written here
+    heard = recording[..., : round(LONGEST * rate)]
+    placed = animate(
+        heard,
+        rate,
+        load_parts(model, device),
+        frames=frames,
+        token=token,
+        fov=fov,
+        seed=seed,
+        setup=setup,
+        spacing=spacing,
+        max_sources=max_sources,
+        steps=steps,
+        guidance_scale=guidance,
+        on_step=on_step,
+    )
+    content = BytesIO()
+    first, *others = (image.convert("RGB") for image in placed.images)
+    pace = round(1000 * heard.shape[-1] / rate / frames)
+    first.save(content, "GIF", save_all=True, append_images=others, duration=pace, loop=0)
+    write_bytes(content.getvalue(), Path(output))
     return placed
 
 

@@ -84,6 +84,50 @@ def place(
     return Placed(scene, subjects, similarity, matches, text, regions, drawn.images, seconds, said)
 
 
+def animate(
+    recording: NDArray,
+    rate: int,
+    parts: Any,
+    *,
+    frames: int = 12,
+    token: str | None = None,
+    fov: float = 90.0,
+    seed: int = 0,
+    setup: str = "auto",
+    spacing: float | None = None,
+    max_sources: int = 4,
+    on_step: Callable[[int, int], None] | None = None,
+    **sampling: Any,
+) -> Placed:
+    """As `place`, one picture a frame: what moves moves, the noise, the words and so the world stay.
+
+    `frames` pictures are spread evenly over the recording; `sampling` is that of `guidance.animate`.
+    """
+    from guidance import animate as drawn_over_time
+    from spatial.camera import Camera
+    from spatial.listen import listen
+
+    started, seconds = perf_counter(), {}
+    scene = listen(recording, rate, setup=setup, spacing=spacing, max_sources=max_sources)
+    seconds["listen"] = perf_counter() - started
+    heard = [dict(parts.hear(source.signal, rate)) for source in scene.sources]
+    subjects = [max(each, key=lambda name: each[name]) if each else "sound" for each in heard]
+    text, read, positions = written(parts, scene.sources, rate, None, [], [], "add", token)
+    regions, notes = placed(scene, subjects, positions, fov)
+    sided = [i for i, name in enumerate(subjects) if any(region.label == name for region in regions)]
+    length = np.shape(recording)[-1] / rate
+    rows = []
+    for time in (np.arange(frames) + 0.5) * length / frames:
+        boxes = Camera(fov).boxes([scene.sources[i] for i in sided], float(time))
+        rows.append([Region(box, tuple(positions[i]), subjects[i]) for i, box in zip(sided, boxes, strict=True)])
+    if not any(source.moves for source in scene.sources):
+        notes.append("Nothing was heard to move: all pictures are alike.")
+    film = drawn_over_time(parts, read, regions=rows, seed=seed, callback=on_step, **sampling)
+    seconds["sample"] = perf_counter() - started - seconds["listen"]
+    nothing = np.zeros((len(subjects), 0))
+    return Placed(scene, subjects, nothing, [], text, regions, film.images, seconds, [*scene.notes, *notes])
+
+
 def named_words(prompt: str, heard: Sequence[dict[str, float]]) -> list[str]:
     """The labels that the prompt names, in its order; one named twice stands twice."""
     labels = {name for each in heard for name in each}

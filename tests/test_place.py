@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 from typer.testing import CliRunner
 
 from experiments.cli import app
@@ -99,3 +100,21 @@ def test_wrong_options_are_one_sentence(tmp_path, street, options, said):
     out = tmp_path / "out.png"
     ran = CliRunner().invoke(app, ["place", str(tmp_path / "street.wav"), "-o", str(out), *options])
     assert ran.exit_code == 2 and said in ran.output and not out.exists()
+
+
+def test_what_passes_by_passes_by_in_the_picture(tmp_path):
+    passing = simulate([(synthesise("car", RATE, 4.0, 3), [(0.0, -40.0), (4.0, 40.0)])], "ortf", rate=RATE)
+    soundfile.write(tmp_path / "car.wav", passing.T, RATE)
+    out = tmp_path / "car.gif"
+    options = ["--frames", "3", "--steps", "4", "--token", "label"]
+    ran = CliRunner().invoke(app, ["animate", str(tmp_path / "car.wav"), "-o", str(out), *options])
+    assert ran.exit_code == 0, ran.output
+    with Image.open(out) as film:
+        assert film.n_frames == 3
+    assert "car" in ran.output
+
+
+def test_a_film_has_frames_and_ends_in_gif(tmp_path, street):
+    soundfile.write(tmp_path / "street.wav", street.T, RATE)
+    ran = CliRunner().invoke(app, ["animate", str(tmp_path / "street.wav"), "-o", str(tmp_path / "film.mp4")])
+    assert ran.exit_code == 2 and ".gif" in ran.output and not (tmp_path / "film.mp4").exists()
