@@ -18,7 +18,7 @@ COLUMNS = 1200  # of the waveform that is kept for a plot
 LONG = 30.0  # seconds: longer is heard in windows
 SILENT = 1e-4  # of full scale, as in `audiotoken.audio`
 DEAD = 1e-3  # of the louder channel, 60 dB below it
-MOST = 16  # sources: two channels cannot tell more apart
+MOST = 4  # sources: two channels cannot tell more apart
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
+from spatial.localise import vertex
 from spatial.scene import Direction, SpatialError
 from spatial.setups import SPEED_OF_SOUND, Setup
 
@@ -78,15 +79,6 @@ def highest(
     left, out = above / max(above.max(), 1e-30), list[tuple[float, float]]()
     while left.max() > (0 if count else least) and len(out) < (count or max_sources):
         top = int(np.argmax(left))
-        out.append((float(azimuths[top] + _offset(above, top) * (azimuths[1] - azimuths[0])), float(left[top])))
+        out.append((float(azimuths[top] + vertex(above, top) * (azimuths[1] - azimuths[0])), float(left[top])))
         left = np.where(np.abs(azimuths - azimuths[top]) < apart, 0.0, left)
     return out
-
-
-def _offset(values: NDArray, top: int) -> float:
-    """Of a parabola through three points, in steps."""
-    if not 0 < top < len(values) - 1:
-        return 0.0
-    before, here, after = values[top - 1 : top + 2]
-    bend = before - 2 * here + after
-    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0

@@ -32,7 +32,6 @@ class Evidence:
     frequencies: Array  # (frequencies,) Hz
     stokes: Array  # (bins, 3): (LL - RR, 2 Re LR*, 2 Im LR*) of the covariance over its trace: on or in the unit sphere
     weight: Array  # (bins,) how much a bin counts
-    energy: Array  # (bins,) its power
     ringing: Array  # (bands, 5): mean Stokes vector, its squared length, and share of level, of what rings or hums on
 
     def __len__(self) -> int:
@@ -46,7 +45,7 @@ class Evidence:
 
     def taken(self, kept: NDArray[np.int64]) -> "Evidence":
         """Those bins alone, in that order: rising."""
-        each = {name: getattr(self, name)[kept] for name in ("times", "index", "stokes", "weight", "energy")}
+        each = {name: getattr(self, name)[kept] for name in ("times", "index", "stokes", "weight")}
         return replace(self, **each)
 
 
@@ -83,7 +82,6 @@ def gather(recording: Array, rate: int, most: int = MOST) -> Evidence:
         frequencies[kept],
         stokes.astype(np.float32),
         weight.T[order].astype(np.float32),
-        trace.T[order].astype(np.float32),
         _ringing(parts, (1 - onset) * loudness, frequencies[kept]),
     )
 

@@ -16,7 +16,7 @@ from spatial.separate import separate, signals
 from spatial.setups import Setup
 from spatial.setups import setup as named
 from spatial.simulate import active
-from spatial.track import Path, beside, follow
+from spatial.track import Path, beside, follow, votes
 
 SILENT = 1e-4  # of full scale: nothing is louder
 DEAD = 1e-3  # of the other channel's amplitude
@@ -24,7 +24,7 @@ SAME = 1e-4  # of the sum's amplitude: the channels' difference
 CLIPPED = 0.001  # share of samples at full scale
 OPPOSED = -0.3  # correlation of the low frequencies below which a channel may be upside down
 LOW = 2  # bands of `evidence.BANDS` that are low
-BETTER = 0.2  # by which turning it over must raise the confidence in the setup
+BETTER = 0.2  # of confidence: head start of all but mid-side, which looks upside down by nature
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ def listen(
     ahead. What is odd about a recording is said in the scene's notes. Raises SpatialError for what is no recording.
     """
     told = progress or (lambda share: None)
-    mixed, notes = _checked(recording, rate, max_sources, count)
+    mixed, notes = _checked(recording, rate, setup, spacing, max_sources, count)
     if not len(mixed) or np.abs(mixed).max(initial=0) < SILENT:
         return Scene((), rate, _named(setup), 0.0, 0.0, (*notes, "Nothing is to be heard."))
     alone = _mono(mixed)
@@ -76,9 +76,10 @@ def listen(
 
 def _found(heard: _Heard, most: int, count: int | None) -> tuple[list[Direction], list[tuple]]:
     """Directions and their paths, empty for what stays; what moves comes first and is taken from the evidence."""
-    moving = follow(heard.evidence, heard.setup, count or most)
+    times, seen = votes(heard.evidence, heard.setup)
+    moving = follow(times, seen, heard.setup, count or most)
     if moving:
-        still = beside(heard.evidence, heard.setup, moving, (count or most) - len(moving))
+        still = beside(seen, heard.setup, moving, (count or most) - len(moving))
         fixed = [refined(heard.evidence, heard.setup, azimuth, min(1.0, 5 * share)) for azimuth, share in still]
     else:
         fixed = directions(heard.evidence, heard.setup, max_sources=most, count=count)
@@ -148,10 +149,14 @@ def _named(setup: str | Setup) -> str:
     return "mono" if setup == "auto" else named(setup).name
 
 
-def _checked(recording: Array, rate: int, most: int, count: int | None) -> tuple[Array, tuple[str, ...]]:
+def _checked(
+    recording: Array, rate: int, setup: str | Setup, spacing: float | None, most: int, count: int | None
+) -> tuple[Array, tuple[str, ...]]:
     mixed = np.atleast_2d(np.asarray(recording, np.float32))
     if mixed.ndim != 2 or mixed.shape[0] not in (1, 2):
         raise SpatialError(f"Got a recording of shape {mixed.shape}, want (1 or 2, frames); mix it down first.")
+    if setup == "auto" and spacing is not None:
+        raise SpatialError(f'Got spacing={spacing:g} alone, want it with setup="spaced"; say both.')
     if not 1000 <= rate <= 400_000:
         raise SpatialError(f"Got rate={rate:g}, want samples per second, 1000 to 400000; pass the recording's.")
     if not 1 <= most <= 4 or (count is not None and not 1 <= count <= 4):

@@ -79,7 +79,7 @@ def picked(heat: Heat, most: int, count: int | None = None) -> list[tuple[float,
     for left in (np.where(_summits(heat.logits), heat.presence, 0), heat.presence):  # flanks where all else is used
         while len(peaks) < max(most, count or 0) and (left * free).max() > LEAST:
             top = int((left * free).argmax())
-            peaks.append((top + _vertex(heat.logits, top), float(heat.presence[top])))
+            peaks.append((top + vertex(heat.logits, top), float(heat.presence[top])))
             free[max(0, top - APART) : top + APART + 1] = False
     if count is not None:
         return peaks[:count]
@@ -96,7 +96,7 @@ def _summits(values: NDArray) -> NDArray[np.bool_]:
     return (values >= padded[:-2]) & (values >= padded[2:])
 
 
-def _vertex(values: NDArray, top: int) -> float:
+def vertex(values: NDArray, top: int) -> float:
     """Where the parabola through a peak and its neighbours is the highest, beside the peak."""
     if not 0 < top < len(values) - 1:
         return 0.0
@@ -116,7 +116,7 @@ def refined(evidence: Evidence, setup: Setup, azimuth: float, confidence: float)
     if near.sum() < 20:
         return Direction(azimuth, 2 * NEAR, confidence)
     share = weight[near] / weight[near].sum()
-    spread = float(share @ np.abs(best[near] - azimuth))
+    spread = _half(np.abs(best[near] - azimuth), share)
     few = evidence.taken(np.flatnonzero(near))
     fine = np.arange(low, high + FINE / 2, FINE).astype(np.float32)
     width = np.clip(np.median(found[near].min(axis=1)), 1e-5, 0.1)
@@ -124,3 +124,9 @@ def refined(evidence: Evidence, setup: Setup, azimuth: float, confidence: float)
         return Direction(azimuth, spread, confidence)
     score = share @ (width / (misfit(few, setup, fine) + width))
     return Direction(float(fine[score.argmax()]), spread, confidence)
+
+
+def _half(distances: Array, share: Array) -> float:
+    """The distance within which half of the shares lie."""
+    order = np.argsort(distances)
+    return float(distances[order][np.searchsorted(np.cumsum(share[order]), 0.5).clip(0, len(order) - 1)])

@@ -17,7 +17,7 @@ from spatial.setups import NAMES, Setup
 
 COUNT = 91  # azimuths, from limit to limit
 BLOCK = 0.15  # seconds of the moments
-EDGES = (600.0, 1500.0, 4000.0)  # Hz between the bands
+EDGES = (0.0, 600.0, 1500.0, 4000.0)  # Hz, of the bands
 POLARISED = 8  # power of a bin's coherence by which it counts
 CHANNELS = 13 + 4 + len(NAMES)
 
@@ -72,7 +72,7 @@ def _moments(evidence: Evidence, weight: Array, weighted: Array, explained: Arra
     floor = 0.3 * total.max()
     out = []
     for each in (weighted, weight[:, None] * explained):
-        share = _pooled_rows(np.add.reduceat(each[order], starts, axis=0)) / (total + floor)
+        share = _pooled(np.add.reduceat(each[order], starts, axis=0)) / (total + floor)
         ranked = np.sort(share, axis=0)[::-1]
         out += [ranked[: max(1, len(ranked) // 8)].mean(axis=0), ranked[0]]
     first = np.zeros_like(out[0])
@@ -83,11 +83,7 @@ def _moments(evidence: Evidence, weight: Array, weighted: Array, explained: Arra
 def _bands(evidence: Evidence, weight: Array, weighted: Array) -> list[Array]:
     """The same votes by frequency."""
     edges = np.searchsorted(evidence.frequencies[evidence.index], EDGES)
-    cuts = [0, *edges, len(evidence)]
-    return [
-        weighted[a:b].sum(axis=0) / (weight[a:b].sum() + 1e-3 * weight.sum())
-        for a, b in pairwise(cuts[:-1])
-    ]
+    return [weighted[a:b].sum(axis=0) / (weight[a:b].sum() + 1e-3 * weight.sum()) for a, b in pairwise(edges)]
 
 
 def _same(evidence: Evidence, setup: Setup, fitted: mixture.Mixture, length: Array) -> Array:
@@ -102,10 +98,6 @@ def _same(evidence: Evidence, setup: Setup, fitted: mixture.Mixture, length: Arr
 
 def _pooled(fine: Array) -> Array:
     """(rows, 2 COUNT - 1) -> (rows, COUNT): neighbours shared."""
-    return _pooled_rows(fine)
-
-
-def _pooled_rows(fine: Array) -> Array:
     padded = np.pad(fine, ((0, 0), (1, 1)))
     return padded[:, 1:-1:2] + 0.5 * (padded[:, :-2:2] + padded[:, 2::2])
 

@@ -36,13 +36,11 @@ def rounded(misfit: Array) -> NDArray[np.uint8]:
     return (bits >> 20).astype(np.uint8)
 
 
-def fit(
-    places: NDArray[np.uint8], weight: Array, diffuse: Array, *, rounds: int = 30, start: Array | None = None
-) -> Mixture:
+def fit(places: NDArray[np.uint8], weight: Array, diffuse: Array, *, rounds: int = 30) -> Mixture:
     """`places` (bins, azimuths) of the misfits, `weight` (bins,), `diffuse` (bins,) density of no direction."""
     share = (weight / weight.sum()).astype(np.float32)
     count = places.shape[1]
-    weights = np.full(count, 0.7 / count, np.float32) if start is None else start.astype(np.float32)
+    weights = np.full(count, 0.7 / count, np.float32)
     none, widths = np.float32(0.3), np.full(len(WIDTHS), 1 / len(WIDTHS))
     total = share
     for step in range(rounds):

@@ -34,7 +34,7 @@ def candidates() -> list[Setup]:
 
 
 def likelihoods(evidence: Evidence) -> Array:
-    """(candidates,) mean log density of the evidence under each, best directions assumed."""
+    """(2 candidates,) in turns: mean log density under each with its best directions, and the share that has none."""
     found = []
     for stereo in candidates():
         azimuths = np.linspace(-stereo.limit, stereo.limit, 61).astype(np.float32)

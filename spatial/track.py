@@ -22,6 +22,7 @@ WIDTH = 0.03  # misfit that counts as near
 NEAR = 3  # places either side that belong to a path
 DEGREE = 3  # of the polynomial
 ROUNDS = 3
+FEWEST = 50  # bins
 TURNS, GAIN, EXTENT = 1.15, 1.3, 0.3  # of `Path`, the extent beside the setup's limit: what has all of them moves
 FAR = 0.7  # extent of what moves even if it is little heard on its way
 SHARE, REST = 0.095, 0.25  # of all votes, and of those left, below which it may be chance
@@ -43,8 +44,10 @@ class Path:
     share: float = 0.0  # of all votes
 
 
-def votes(evidence: Evidence, setup: Setup) -> tuple[Array, NDArray[np.float64], Array]:
-    """Seconds (blocks,), votes (blocks, COUNT) in [0, 1], and (bins, COUNT) the votes of each bin."""
+def votes(evidence: Evidence, setup: Setup) -> tuple[Array, NDArray[np.float64]]:
+    """Seconds (blocks,), and votes (blocks, COUNT) in [0, 1]; none where there is too little to follow."""
+    if len(evidence) < FEWEST:
+        return np.zeros(0, np.float32), np.zeros((0, COUNT))
     places = mixture.rounded(misfit(evidence, setup, grid(setup)))
     density = (WIDTH * (1 + WIDTH) / (mixture.MISFITS + WIDTH) ** 2).astype(np.float32)[places]
     belief = density / (density.sum(axis=1, keepdims=True) + 0.5 * COUNT)
@@ -57,7 +60,7 @@ def votes(evidence: Evidence, setup: Setup) -> tuple[Array, NDArray[np.float64],
     sums[block[order][starts]] = np.add.reduceat((weight[:, None] * belief)[order], starts, axis=0)
     total = np.bincount(block, weight, count)
     floor = 0.3 * np.quantile(total, 0.9) + 1e-12
-    return ((np.arange(count) + 0.5) * BLOCK).astype(np.float32), sums / (total + floor)[:, None], belief
+    return ((np.arange(count) + 0.5) * BLOCK).astype(np.float32), sums / (total + floor)[:, None]
 
 
 def best(times: Array, seen: NDArray[np.float64], setup: Setup) -> Path | None:
@@ -72,7 +75,7 @@ def best(times: Array, seen: NDArray[np.float64], setup: Setup) -> Path | None:
     along = _along(_pooled(seen, 2), smooth)
     fixed = _pooled(seen, 2)
     still = fixed.sum(axis=0)
-    pairs = np.maximum(fixed[:, :, None], fixed[:, None, ::1]).sum(axis=0) if len(times) < 400 else still[None]
+    pairs = np.maximum(fixed[:, :, None], fixed[:, None]).sum(axis=0) if len(times) < 400 else still[None]
     heard = strength > 0.1 * strength.max()
     extent = float(np.ptp(smooth[heard])) * 2 * setup.limit / (COUNT - 1)
     azimuths = grid(setup)[0] + smooth * 2 * setup.limit / (COUNT - 1)
@@ -110,11 +113,8 @@ def _along(seen: NDArray[np.float64], path: NDArray[np.float64]) -> float:
     return float((seen[rows, low] * (1 - part) + seen[rows, low + 1] * part).sum())
 
 
-def follow(evidence: Evidence, setup: Setup, most: int) -> list[Path]:
-    """What moves, at most `most`: the best ways, one after the other, each leaving the rest to the next."""
-    if len(evidence) < 50:
-        return []
-    times, seen, _ = votes(evidence, setup)
+def follow(times: Array, seen: NDArray[np.float64], setup: Setup, most: int) -> list[Path]:
+    """What moves by `votes`, at most `most`: the best ways, one after the other, each leaving the rest to the next."""
     total = seen.sum()
     out: list[Path] = []
     for turn in range(ROUNDS):
@@ -140,9 +140,8 @@ def _moves(path: Path, share: float, first: bool, setup: Setup) -> bool:
     return share > SHARE and (clear or far)
 
 
-def beside(evidence: Evidence, setup: Setup, paths: list[Path], most: int) -> list[tuple[float, float]]:
+def beside(seen: NDArray[np.float64], setup: Setup, paths: list[Path], most: int) -> list[tuple[float, float]]:
     """(azimuth, share of all votes) of what stays while those paths are gone, heaviest first."""
-    _, seen, _ = votes(evidence, setup)
     total = seen.sum()
     for path in paths:
         seen = np.where(np.abs(np.arange(COUNT) - places(path, setup)[:, None]) <= NEAR + 1, 0, seen)

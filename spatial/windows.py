@@ -21,7 +21,6 @@ from spatial.setups import setup as named
 
 WINDOW, OVERLAP = 20.0, 5.0  # seconds
 SURVEY = 3  # windows that decide what kind of stereo it is
-SILENT = 1e-4  # of full scale: a window that never gets louder has no sources
 REACH = 15.0  # degrees: what is farther away is another source
 DECIBEL = 0.25  # degrees that a decibel of difference counts, up to MOST
 MOST = 20.0  # decibels
@@ -145,7 +144,7 @@ def agreed(votes: Sequence[Scene]) -> tuple[Setup, float] | None:
 
 
 def _silent(piece: Array) -> bool:
-    return float(np.abs(piece).max(initial=0)) < SILENT
+    return float(np.abs(piece).max(initial=0)) < listening.SILENT
 
 
 def _heard(piece: Array, rate: int, **options) -> Scene:
