@@ -19,6 +19,19 @@ from experiments.terminal import composed, made, progress, require
 
 KEYS = "What the options below leave out, as in configs/{}.yaml."
 
+# options that several commands have
+Stereo = Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3) or a video, in stereo.")]
+Setup = Annotated[str, typer.Option(help="auto, or how it was recorded: panned, spaced, ortf, nos, xy, ms, binaural.")]
+Spacing = Annotated[float | None, typer.Option(help="Of spaced microphones, metres. [default: found out, or 0.5]")]
+MaxSources = Annotated[int, typer.Option(help="At most so many sources.")]
+Token = Annotated[str | None, typer.Option(help="A sound's word: learned or label, as in generate.")]
+Fov = Annotated[float, typer.Option(help="Degrees across the picture.")]
+Seed = Annotated[int, typer.Option(help="The same seed draws the same picture.")]
+Steps = Annotated[int | None, typer.Option(help="Denoising steps. [default: the model's]")]
+Scale = Annotated[float | None, typer.Option(help="Guidance scale. [default: the model's]")]
+Model = Annotated[str, typer.Option(help='"mini", a folder or a hub id; see `audiotoken assemble`.')]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... [default: the best there is]")]
+
 # plain help, without rich: that alone would take half of the second in which `--help` answers
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
 
@@ -106,14 +119,10 @@ def _generate_folder(clips: Path, output: Path, report: bool, **options: Any) ->
 
 @app.command()
 def listen(
-    clip: Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3) or a video, in stereo.")],
-    setup: Annotated[
-        str, typer.Option(help="auto, or how it was recorded: panned, spaced, ortf, nos, xy, ms, binaural.")
-    ] = "auto",
-    spacing: Annotated[
-        float | None, typer.Option(help="Of spaced microphones, metres. [default: found out, or 0.5]")
-    ] = None,
-    max_sources: Annotated[int, typer.Option(help="At most so many sources.")] = 4,
+    clip: Stereo,
+    setup: Setup = "auto",
+    spacing: Spacing = None,
+    max_sources: MaxSources = 4,
     count: Annotated[int | None, typer.Option(help="Exactly so many. [default: found out]")] = None,
     json: Annotated[Path | None, typer.Option(help="Write it for programs too; - writes nothing else.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw it into a PNG, JPEG or WebP.")] = None,
@@ -150,7 +159,7 @@ def listen(
 
 @app.command()
 def place(
-    clip: Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3) or a video, in stereo.")],
+    clip: Stereo,
     output: Annotated[Path, typer.Option("-o", "--output", help="PNG, JPEG or WebP.")] = Path("placed.png"),
     prompt: Annotated[
         str | None, typer.Option(help="Words to draw; those that name what is heard go where it is heard.")
@@ -158,90 +167,73 @@ def place(
     unmatched: Annotated[
         str, typer.Option(help="A sound that no word names: add it to the prompt, or drop it.")
     ] = "add",
-    token: Annotated[str | None, typer.Option(help="A sound's word: learned or label, as in generate.")] = None,
     energy: Annotated[
         str, typer.Option(help="How things are moved: ours, layout, boxdiff, centroid, forward or none.")
     ] = "ours",
-    setup: Annotated[str, typer.Option(help="How it was recorded, as in listen.")] = "auto",
-    spacing: Annotated[float | None, typer.Option(help="Of spaced microphones, metres.")] = None,
-    max_sources: Annotated[int, typer.Option(help="At most so many sources.")] = 4,
-    fov: Annotated[float, typer.Option(help="Degrees across the picture.")] = 90.0,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same picture.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps. [default: the model's]")] = None,
-    guidance: Annotated[float | None, typer.Option(help="Guidance scale. [default: the model's]")] = None,
-    model: Annotated[str, typer.Option(help='"mini", a folder or a hub id.')] = "mini",
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... [default: the best there is]")] = None,
     boxes: Annotated[bool, typer.Option("--boxes", help="Also OUTPUT-boxes.png: where things belong.")] = False,
+    token: Token = None,
+    setup: Setup = "auto",
+    spacing: Spacing = None,
+    max_sources: MaxSources = 4,
+    fov: Fov = 90.0,
+    seed: Seed = 0,
+    steps: Steps = None,
+    guidance: Scale = None,
+    model: Model = "mini",
+    device: Device = None,
 ) -> None:
     """Hear a stereo clip and draw everything where it is heard: what sounds on the left is on the left.
 
-    What has no side, such as one channel or rain from everywhere, is drawn without a place, and that is said.
+    What has no side, such as one channel, is drawn without a place, and that is said.
     """
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    with errors_as_sentences(), progress("drawing") as bar:
-        from experiments.place import place_file, said
-
-        placed = place_file(
-            clip,
-            output,
-            prompt=prompt,
-            unmatched=unmatched,
-            token=token,
-            energy=energy,
-            setup=setup,
-            spacing=spacing,
-            max_sources=max_sources,
-            fov=fov,
-            seed=seed,
-            steps=steps,
-            guidance=guidance,
-            model=model,
-            device=device,
-            boxes=boxes,
-            on_step=bar.update,
-        )
-        text = said(placed, output, boxes)
-    typer.echo(text)
+    options: dict[str, Any] = {
+        "prompt": prompt,
+        "unmatched": unmatched,
+        "energy": energy,
+        "boxes": boxes,
+        "token": token,
+    }
+    options |= {"setup": setup, "spacing": spacing, "max_sources": max_sources, "fov": fov, "seed": seed}
+    options |= {"steps": steps, "guidance": guidance, "model": model, "device": device}
+    _draw("place_file", clip, output, **options)
 
 
 @app.command()
 def animate(
-    clip: Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3) or a video, in stereo.")],
+    clip: Stereo,
     output: Annotated[Path, typer.Option("-o", "--output", help="A GIF.")] = Path("placed.gif"),
     frames: Annotated[int, typer.Option(help="How many pictures.")] = 12,
-    token: Annotated[str | None, typer.Option(help="A sound's word: learned or label, as in generate.")] = None,
-    setup: Annotated[str, typer.Option(help="How it was recorded, as in listen.")] = "auto",
-    spacing: Annotated[float | None, typer.Option(help="Of spaced microphones, metres.")] = None,
-    max_sources: Annotated[int, typer.Option(help="At most so many sources.")] = 4,
-    fov: Annotated[float, typer.Option(help="Degrees across the picture.")] = 90.0,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps. [default: the model's]")] = None,
-    guidance: Annotated[float | None, typer.Option(help="Guidance scale. [default: the model's]")] = None,
-    model: Annotated[str, typer.Option(help='"mini", a folder or a hub id.')] = "mini",
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... [default: the best there is]")] = None,
+    token: Token = None,
+    setup: Setup = "auto",
+    spacing: Spacing = None,
+    max_sources: MaxSources = 4,
+    fov: Fov = 90.0,
+    seed: Seed = 0,
+    steps: Steps = None,
+    guidance: Scale = None,
+    model: Model = "mini",
+    device: Device = None,
 ) -> None:
     """Hear a stereo clip and draw it over time: what is heard to move moves, the rest stays."""
+    options: dict[str, Any] = {
+        "frames": frames,
+        "token": token,
+        "setup": setup,
+        "spacing": spacing,
+        "max_sources": max_sources,
+    }
+    options |= {"fov": fov, "seed": seed, "steps": steps, "guidance": guidance, "model": model, "device": device}
+    _draw("animate_file", clip, output, **options)
+
+
+def _draw(how: str, clip: Path, output: Path, **options: Any) -> None:
+    """Run a function of `experiments.place`, and say what came of it."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     with errors_as_sentences(), progress("drawing") as bar:
-        from experiments.place import animate_file, said
+        from experiments import place as stereo
 
-        placed = animate_file(
-            clip,
-            output,
-            frames=frames,
-            token=token,
-            setup=setup,
-            spacing=spacing,
-            max_sources=max_sources,
-            fov=fov,
-            seed=seed,
-            steps=steps,
-            guidance=guidance,
-            model=model,
-            device=device,
-            on_step=bar.update,
-        )
-        text = said(placed, output, False)
+        placed = getattr(stereo, how)(clip, output, on_step=bar.update, **options)
+        text = stereo.said(placed, output, options.get("boxes", False))
     typer.echo(text)
 
 

@@ -7,6 +7,7 @@ Each clip is a WAV in the folder, so that you can listen to what the picture was
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from experiments.generate import errors_as_sentences
 
@@ -47,17 +48,16 @@ def write_street(folder: Path) -> Path:
     return path
 
 
-def draw_street(clip: Path) -> str:
+def draw_street(clip: Path, parts: Any) -> str:
     """Place it, and its mirror image with the channels swapped, side by side with the boxes; what was found."""
     import soundfile
     from PIL import Image
 
-    from experiments.generate import load_parts, write_image
+    from experiments.generate import write_image
     from experiments.place import with_boxes
     from experiments.placing import place
 
     mixed, rate = soundfile.read(clip, dtype="float32")
-    parts = load_parts("mini")
     found = [place(each, rate, parts, seed=SEED) for each in (mixed.T, mixed.T[::-1])]
     sheet = Image.new("RGB", (1036, 512), "white")
     for i, each in enumerate(found):
@@ -114,7 +114,7 @@ def main() -> None:
     overview(results, out / "overview.png")
     print(f"all of them at a glance: {out / 'overview.png'}", flush=True)
     street = write_street(out)
-    print(f"{street}  heard {draw_street(street)}  drew {street.with_suffix('.png')}")
+    print(f"{street}  heard {draw_street(street, parts)}  drew {street.with_suffix('.png')}")
     print(f"the same with the channels swapped, side by side: {out / 'street-both-ways.png'}")
 
 

@@ -7,7 +7,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,11 +178,11 @@ def check_options(*, dtype: str, token: str | None = None, **numbers: float | No
             raise OptionError(f"Got {name}={word}, want one of {', '.join(filter(None, choices))}; change it.")
 
 
-def check_output(output: str | os.PathLike) -> None:
+def check_output(output: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) -> None:
     """Make the folder and see that a file can be made in it; OptionError otherwise."""
     path = Path(output)
-    if path.suffix.lower() not in SUFFIXES:
-        kinds = ", ".join(SUFFIXES)
+    if path.suffix.lower() not in suffixes:
+        kinds = ", ".join(suffixes)
         raise OptionError(f"Cannot write {path}: got the suffix {path.suffix!r}, want one of {kinds}; rename it.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

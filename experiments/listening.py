@@ -5,19 +5,18 @@ Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; 
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.generate import OptionError
-from spatial.scene import Direction, Scene, Source, SpatialError
+from spatial.scene import Scene
 
 COLUMNS = 1200  # of the waveform that is kept for a plot
 LONG = 30.0  # seconds: longer is heard in windows
 SILENT = 1e-4  # of full scale, as in `audiotoken.audio`
-DEAD = 1e-3  # of the louder channel, 60 dB below it
 MOST = 4  # sources: two channels cannot tell more apart
 
 
@@ -57,7 +56,7 @@ def listen_to(
     stems: Path | None = None,
     on_progress: Callable[[float, int], None] | None = None,
 ) -> Listening:
-    """Everything that `audiotoken listen` tells; AudioError or OptionError for what cannot be listened to.
+    """Everything that `audiotoken listen` tells; AudioError, SpatialError or OptionError for what cannot be listened to.
 
     A file longer than `LONG` is read and heard in windows, in bounded memory, and its signals go into the folder
     `stems` meanwhile; `on_progress(done, of)`.
@@ -65,11 +64,7 @@ def listen_to(
     _check(setup, spacing, max_sources=max_sources, count=count)
     options = {"setup": setup, "spacing": spacing, "max_sources": max_sources, "count": count}
     tell = on_progress or (lambda done, total: None)
-    try:
-        seconds, scene, shape, files = _heard(Path(clip), options, stems, tell)
-    except SpatialError as error:
-        raise OptionError(str(error)) from None
-    scene = _said(scene, shape)
+    seconds, scene, shape, files = _heard(Path(clip), options, stems, tell)
     known = name_sources(scene, model) if labels else (None,) * len(scene.sources)
     return Listening(str(clip), seconds, scene, known, shape, files)
 
@@ -91,12 +86,9 @@ def _heard(clip: Path, options: dict[str, Any], stems: Path | None, tell: Tell) 
     if frames > LONG * rate:  # the sound of a video
         pieces = iter(np.array_split(recording, COLUMNS, axis=1))
         return _heard_in_windows(clip, pieces, frames, rate, options, stems, tell)
-    if len(recording) == 1:
-        scene = _mono(recording[0], rate)
-    else:
-        from spatial.listen import listen
+    from spatial.listen import listen
 
-        scene = listen(recording, rate, **options, progress=lambda share: tell(round(100 * share), 100))
+    scene = listen(recording, rate, **options, progress=lambda share: tell(round(100 * share), 100))
     return frames / rate, scene, outline(recording), ()
 
 
@@ -134,23 +126,6 @@ def _heard_in_windows(
         if writer:
             writer.clear()
     return frames / rate, scene, np.stack(shape, axis=1), tuple(files)
-
-
-def _mono(signal: np.ndarray, rate: int) -> Scene:
-    """One source ahead: a single channel says nothing of directions."""
-    level = float(10 * np.log10(max(float(np.mean(np.square(signal))), 1e-20)))
-    note = "There is only one channel, so nothing can be said of directions."
-    return Scene((Source(signal, Direction(0.0), level),), rate, "mono", notes=(note,))
-
-
-def _said(scene: Scene, shape: np.ndarray) -> Scene:
-    """With a note on a channel that is dead, unless there is one already."""
-    loud = np.abs(shape).max(axis=(1, 2), initial=0)
-    if len(loud) != 2 or loud.min() > DEAD * loud.max() or any("silent" in note for note in scene.notes):
-        return scene
-    side = "left" if loud[0] < loud[1] else "right"
-    note = f"The {side} channel is silent, so that all seems to come from the other side; check the cable."
-    return replace(scene, notes=(*scene.notes, note))
 
 
 def _check(setup: str, spacing: float | None, **numbers: int | None) -> None:

@@ -4,14 +4,16 @@ import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageDraw
+from numpy.typing import NDArray
 
 from experiments.generate import OptionError, check_options, check_output, load_parts, write_bytes, write_image
-from experiments.placing import UNMATCHED, Placed, place
 
-COLOURS = ("#c2410c", "#1d6fb8", "#15803d", "#7e22ce")
+if TYPE_CHECKING:
+    from experiments.placing import Placed
+
+UNMATCHED = ("add", "drop")
 LONGEST = 30.0  # seconds that are listened to
 
 
@@ -19,56 +21,29 @@ def place_file(
     clip: str | os.PathLike,
     output: str | os.PathLike = "placed.png",
     *,
-    prompt: str | None = None,
     unmatched: str = "add",
-    token: str | None = None,
-    energy: str = "ours",
-    setup: str = "auto",
-    spacing: float | None = None,
-    max_sources: int = 4,
-    fov: float = 90.0,
-    seed: int = 0,
-    steps: int | None = None,
-    guidance: float | None = None,
-    model: str = "mini",
-    device: str | None = None,
     boxes: bool = False,
     on_step: Callable[[int, int], None] | None = None,
-) -> Placed:
+    **options: Any,
+) -> "Placed":
     """Listen to `clip`, draw it, write the picture; with `boxes` also OUTPUT-boxes.png: where things belong.
 
-    A file longer than half a minute is listened to at its beginning, and the notes say so. Parameters are those of
-    `placing.place`. Raises AudioError, CheckpointError, PromptError, SpatialError, GuidanceError or OptionError.
+    A file longer than half a minute is listened to at its beginning, and the notes say so. `options` are `model` and
+    `device`, `steps` and `guidance` (scale), and those of `placing.place`. Raises AudioError, CheckpointError,
+    PromptError, SpatialError, GuidanceError or OptionError.
     """
-    from audiotoken.audio import load_audio
-
-    check_options(seed=seed, steps=steps, guidance=guidance, dtype="float32", token=token)
     if unmatched not in UNMATCHED:
         raise OptionError(f'Got unmatched="{unmatched}", want one of {", ".join(UNMATCHED)}; change it.')
-    recording, rate = load_audio(clip)
+    recording, rate, cut = _loaded(clip, options)
     check_output(output)  # before the long work
-    cut = recording.shape[-1] > LONGEST * rate
-    parts = load_parts(model, device)
-    total = steps or 0
-    placed = place(
-        recording[..., : round(LONGEST * rate)] if cut else recording,
-        rate,
-        parts,
-        prompt=prompt,
-        unmatched=unmatched,
-        token=token,
-        energy=energy,
-        fov=fov,
-        seed=seed,
-        setup=setup,
-        spacing=spacing,
-        max_sources=max_sources,
-        steps=steps,
-        guidance_scale=guidance,
-        on_step=(lambda step: on_step(step + 1, max(total, step + 1))) if on_step else None,
-    )
-    if cut:
-        placed.notes.append(f"The first {LONGEST:g} seconds were listened to; cut the file to hear others.")
+
+    from experiments.placing import place  # takes seconds; the lines above answer at once
+
+    parts, sampling = _parts(options)
+    steps = sampling["steps"] or parts.config.get("default_steps", 50)
+    told = (lambda step: on_step(step + 1, steps)) if on_step else None
+    placed = place(recording, rate, parts, unmatched=unmatched, on_step=told, **sampling)
+    placed.notes.extend(cut)
     write_image(placed.images[0], Path(output))
     if boxes:
         write_image(with_boxes(placed), boxes_path(output))
@@ -80,74 +55,71 @@ def animate_file(
     output: str | os.PathLike = "placed.gif",
     *,
     frames: int = 12,
-    token: str | None = None,
-    setup: str = "auto",
-    spacing: float | None = None,
-    max_sources: int = 4,
-    fov: float = 90.0,
-    seed: int = 0,
-    steps: int | None = None,
-    guidance: float | None = None,
-    model: str = "mini",
-    device: str | None = None,
     on_step: Callable[[int, int], None] | None = None,
-) -> Placed:
+    **options: Any,
+) -> "Placed":
     """Listen to `clip`, draw `frames` pictures of it, write them as a GIF that is as long as what was listened to."""
-    from audiotoken.audio import load_audio
+    if not 2 <= frames <= 200:
+        raise OptionError(f"Got frames={frames}, want 2 to 200; change it.")
+    recording, rate, cut = _loaded(clip, options)
+    check_output(output, (".gif",))
+
     from experiments.placing import animate
 
-    check_options(seed=seed, steps=steps, guidance=guidance, dtype="float32", token=token)
-    if not 2 <= frames <= 200 or Path(output).suffix.lower() != ".gif":
-        raise OptionError(f"Got {frames} frames for {output}, want 2 to 200 and a name that ends in .gif; change it.")
-    recording, rate = load_audio(clip)
-    check_output(Path(output).with_suffix(".png"))  # the folder: GIF is written here
-    heard = recording[..., : round(LONGEST * rate)]
-    placed = animate(
-        heard,
-        rate,
-        load_parts(model, device),
-        frames=frames,
-        token=token,
-        fov=fov,
-        seed=seed,
-        setup=setup,
-        spacing=spacing,
-        max_sources=max_sources,
-        steps=steps,
-        guidance_scale=guidance,
-        on_step=on_step,
-    )
+    parts, sampling = _parts(options)
+    placed = animate(recording, rate, parts, frames=frames, on_step=on_step, **sampling)
+    placed.notes.extend(cut)
     content = BytesIO()
     first, *others = (image.convert("RGB") for image in placed.images)
-    pace = round(1000 * heard.shape[-1] / rate / frames)
+    pace = round(1000 * recording.shape[-1] / rate / frames)
     first.save(content, "GIF", save_all=True, append_images=others, duration=pace, loop=0)
     write_bytes(content.getvalue(), Path(output))
     return placed
 
 
-def said(placed: Placed, output: str | os.PathLike, boxes: bool) -> str:
+def _loaded(clip: str | os.PathLike, options: dict[str, Any]) -> tuple[NDArray, int, list[str]]:
+    """(recording, rate, notes) of at most `LONGEST`, after a look at the options."""
+    from audiotoken.audio import load_audio
+
+    numbers = {name: options.get(name) for name in ("seed", "steps", "guidance")}
+    check_options(dtype="float32", token=options.get("token"), **numbers)
+    recording, rate = load_audio(clip)
+    frames = round(LONGEST * rate)
+    cut = [f"The first {LONGEST:g} seconds were listened to; cut the file to hear others."]
+    return recording[:, :frames], rate, cut if recording.shape[1] > frames else []
+
+
+def _parts(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The pipeline, and the options that are left for drawing, by the names they have there."""
+    left = dict(options)
+    parts = load_parts(left.pop("model", "mini"), left.pop("device", None))
+    scale, steps = left.pop("guidance", None), left.pop("steps", None)
+    return parts, {**left, "guidance_scale": scale, "steps": steps}
+
+
+def said(placed: "Placed", output: str | os.PathLike, boxes: bool) -> str:
     """What the command prints."""
+    from experiments.listening_text import say_azimuth
+
     lines = [f"setup  {placed.scene.setup}"]
     for i, source in enumerate(placed.scene.sources):
-        region = next((each for each in placed.regions if each.label == placed.subjects[i]), None)
+        region = placed.regions.get(i)
         where = "without a place" if region is None else f"box {', '.join(f'{edge:.2f}' for edge in region.box)}"
-        lines.append(f"{i + 1}  {placed.subjects[i]}  {side(source.direction.azimuth)}  {where}")
+        lines.append(f"{i + 1}  {placed.subjects[i]}  {say_azimuth(source.direction.azimuth)}  {where}")
     lines += placed.notes
     files = [str(output), *([str(boxes_path(output))] if boxes else [])]
     return "\n".join([*lines, f"prompt  {placed.text}", f"wrote  {', '.join(files)}"])
 
 
-def side(azimuth: float) -> str:
-    """As people say it."""
-    whole = round(abs(azimuth))
-    return "ahead" if not whole else f"{whole}° {'left' if azimuth < 0 else 'right'}"
-
-
-def with_boxes(placed: Placed, size: int = 512) -> Any:
+def with_boxes(placed: "Placed", size: int = 512) -> Any:
     """The picture with the box of each source and what it is."""
+    from PIL import Image, ImageDraw
+
+    from experiments.plots import COLOURS
+
     picture = placed.images[0].convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
     pen = ImageDraw.Draw(picture)
-    for i, region in enumerate(placed.regions):
+    for i, region in placed.regions.items():
         x0, y0, x1, y1 = (edge * (size - 1) for edge in region.box)
         pen.rectangle((x0, y0, x1, y1), outline=COLOURS[i % len(COLOURS)], width=3)
         pen.text((x0 + 6, y0 + 4), region.label, fill=COLOURS[i % len(COLOURS)], font_size=18)

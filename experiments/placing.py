@@ -5,7 +5,7 @@ listen -> embed each source -> match with the words of the prompt -> regions -> 
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +19,6 @@ from spatial.scene import Scene, Source
 
 THRESHOLD = 0.3  # probability of a label from which a source is what the word says
 WIDE = 40.0  # degrees of spread from which a sound is everywhere
-UNMATCHED = ("add", "drop")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +30,7 @@ class Placed:
     similarity: NDArray[np.float64]  # (sources, words of the prompt); (sources, 0) without a prompt
     matches: list[Match]
     text: str  # the prompt that was drawn
-    regions: list[Region]
+    regions: dict[int, Region]  # by the number of the source; none for what has no place
     images: list[Image]
     seconds: dict[str, float]
     notes: list[str] = field(default_factory=list)  # sentences: what has no place, and why
@@ -59,26 +58,21 @@ def place(
     parts: an `AudioTokenPipeline`. prompt: words to draw; those that name what is heard are placed, others stay free;
     `unmatched`: "add" a source that no word names to the prompt, or "drop" it. token: as in `parts.sounds`. energy: one
     of `guidance.METHODS`, or "none". fov: degrees across the picture. `sampling` is that of `guidance.sample`.
-    What has no side (one channel, a sound from everywhere) is drawn without a place, and the notes say so.
+    What has no side, such as one channel, is drawn without a place, and the notes say so.
     """
     from guidance import sample
-    from spatial.listen import listen
 
-    started, seconds = perf_counter(), {}
-    scene = listen(recording, rate, setup=setup, spacing=spacing, max_sources=max_sources)
-    seconds["listen"] = perf_counter() - started
-    sources = list(scene.sources)
-    heard = [dict(parts.hear(source.signal, rate)) for source in sources]
-    subjects = [max(each, key=lambda name: each[name]) if each else "sound" for each in heard]
+    started = perf_counter()
+    scene, heard, subjects, seconds = listened(recording, rate, parts, setup, spacing, max_sources)
     words = named_words(prompt, heard) if prompt else []
-    similarity = np.array([[each.get(word, 0.0) for word in words] for each in heard]).reshape(len(sources), len(words))
+    similarity = np.array([[each.get(word.lower(), 0.0) for word in words] for each in heard])
+    similarity = similarity.reshape(len(heard), len(words))
     matches = matched(similarity)
-    seconds["embed"] = perf_counter() - started - sum(seconds.values())
-    text, read, positions = written(parts, sources, rate, prompt, words, matches, unmatched, token)
+    text, read, positions = written(parts, scene.sources, rate, prompt, words, matches, unmatched, token)
     regions, notes = placed(scene, subjects, positions, fov)
     seconds["prompt"] = perf_counter() - started - sum(seconds.values())
     callback = (lambda step, latents: on_step(step)) if on_step else None
-    drawn = sample(parts, read, regions=regions, energy=energy, seed=seed, callback=callback, **sampling)
+    drawn = sample(parts, read, regions=list(regions.values()), energy=energy, seed=seed, callback=callback, **sampling)
     seconds["sample"] = perf_counter() - started - sum(seconds.values())
     said = [*scene.notes, *notes]
     return Placed(scene, subjects, similarity, matches, text, regions, drawn.images, seconds, said)
@@ -105,34 +99,43 @@ def animate(
     """
     from guidance import animate as drawn_over_time
     from spatial.camera import Camera
-    from spatial.listen import listen
 
-    started, seconds = perf_counter(), {}
-    scene = listen(recording, rate, setup=setup, spacing=spacing, max_sources=max_sources)
-    seconds["listen"] = perf_counter() - started
-    heard = [dict(parts.hear(source.signal, rate)) for source in scene.sources]
-    subjects = [max(each, key=lambda name: each[name]) if each else "sound" for each in heard]
+    started = perf_counter()
+    scene, _, subjects, seconds = listened(recording, rate, parts, setup, spacing, max_sources)
     text, read, positions = written(parts, scene.sources, rate, None, [], [], "add", token)
     regions, notes = placed(scene, subjects, positions, fov)
-    sided = [i for i, name in enumerate(subjects) if any(region.label == name for region in regions)]
-    length = np.shape(recording)[-1] / rate
+    seconds["prompt"] = perf_counter() - started - sum(seconds.values())
     rows = []
-    for time in (np.arange(frames) + 0.5) * length / frames:
-        boxes = Camera(fov).boxes([scene.sources[i] for i in sided], float(time))
-        rows.append([Region(box, tuple(positions[i]), subjects[i]) for i, box in zip(sided, boxes, strict=True)])
+    for time in (np.arange(frames) + 0.5) * np.shape(recording)[-1] / rate / frames:
+        boxes = Camera(fov).boxes([scene.sources[i] for i in regions], float(time))
+        rows.append([replace(region, box=box) for region, box in zip(regions.values(), boxes, strict=True)])
     if not any(source.moves for source in scene.sources):
         notes.append("Nothing was heard to move: all pictures are alike.")
     film = drawn_over_time(parts, read, regions=rows, seed=seed, callback=on_step, **sampling)
-    seconds["sample"] = perf_counter() - started - seconds["listen"]
+    seconds["sample"] = perf_counter() - started - sum(seconds.values())
     nothing = np.zeros((len(subjects), 0))
     return Placed(scene, subjects, nothing, [], text, regions, film.images, seconds, [*scene.notes, *notes])
 
 
+def listened(
+    recording: NDArray, rate: int, parts: Any, setup: str, spacing: float | None, max_sources: int
+) -> tuple[Scene, list[dict[str, float]], list[str], dict[str, float]]:
+    """(scene, scores of each source by label, the best of them, seconds of the two stages)."""
+    from spatial.listen import listen
+
+    started = perf_counter()
+    scene = listen(recording, rate, setup=setup, spacing=spacing, max_sources=max_sources)
+    between = perf_counter()
+    heard = [dict(parts.hear(source.signal, rate)) for source in scene.sources]
+    subjects = [max(each, key=lambda name: each[name]) if each else "sound" for each in heard]
+    return scene, heard, subjects, {"listen": between - started, "embed": perf_counter() - between}
+
+
 def named_words(prompt: str, heard: Sequence[dict[str, float]]) -> list[str]:
-    """The labels that the prompt names, in its order; one named twice stands twice."""
+    """The labels that the prompt names, as they are written and in its order; one named twice stands twice."""
     labels = {name for each in heard for name in each}
-    found = [(hit.start(), name) for name in labels for hit in re.finditer(rf"\b{re.escape(name)}s?\b", prompt, re.I)]
-    return [name for _, name in sorted(found)]
+    found = [(hit.start(), hit[0]) for name in labels for hit in re.finditer(rf"\b{re.escape(name)}\b", prompt, re.I)]
+    return [word for _, word in sorted(found)]
 
 
 def matched(similarity: NDArray[np.float64]) -> list[Match]:
@@ -147,17 +150,14 @@ def written(
     sources: Sequence[Source],
     rate: int,
     prompt: str | None,
-    words: Sequence[str],
+    words: list[str],
     matches: Sequence[Match],
     unmatched: str,
     token: str | None,
 ) -> tuple[str, Any, dict[int, tuple[int, ...]]]:
     """(text, what the pipeline reads, positions of each source that has any)."""
     named = {pair.source: pair.token for pair in matches if pair.source is not None and pair.token is not None}
-    if prompt and unmatched == "drop":
-        spoken: list[int] = []
-    else:
-        spoken = [i for i in range(len(sources)) if i not in named]
+    spoken = [] if prompt and unmatched == "drop" else [i for i in range(len(sources)) if i not in named]
     audio = " and ".join(["<audio>"] * len(spoken))
     text = f"{prompt} and {audio}" if prompt and audio else prompt or f"a photo of {audio or 'a landscape'}"
     sounds = parts.sounds([sources[i].signal for i in spoken], rate, token) if spoken else None
@@ -168,14 +168,14 @@ def written(
     return text, read, positions
 
 
-def _of_word(parts: Any, text: str, words: Sequence[str], index: int) -> tuple[int, ...]:
+def _of_word(parts: Any, text: str, words: list[str], index: int) -> tuple[int, ...]:
     """Tokens of the word at that place of `words`: of one that stands twice, the one that is meant."""
     from audiotoken.prompt import word_positions
 
-    before = list(words[:index]).count(words[index])
+    before = words[:index].count(words[index])
     rest, skipped = text, 0
     for _ in range(before):
-        hit = re.search(rf"\b{re.escape(words[index])}s?\b", rest, re.I)
+        hit = re.search(rf"\b{re.escape(words[index])}\b", rest)
         if hit is None:
             break
         skipped += len(parts.tokenizer.tokenize(rest[: hit.end()]))
@@ -185,8 +185,8 @@ def _of_word(parts: Any, text: str, words: Sequence[str], index: int) -> tuple[i
 
 def placed(
     scene: Scene, subjects: Sequence[str], positions: dict[int, tuple[int, ...]], fov: float
-) -> tuple[list[Region], list[str]]:
-    """Regions of the sources that have a side and a word, and sentences about the others."""
+) -> tuple[dict[int, Region], list[str]]:
+    """Regions of the sources that have a side and a word, by their number, and sentences about the others."""
     from spatial.camera import Camera
 
     notes, sided = [], []
@@ -198,4 +198,4 @@ def placed(
         else:
             sided.append(i)
     boxes = Camera(fov).boxes([scene.sources[i] for i in sided])
-    return [Region(box, tuple(positions[i]), subjects[i]) for i, box in zip(sided, boxes, strict=True)], notes
+    return {i: Region(box, positions[i], subjects[i]) for i, box in zip(sided, boxes, strict=True)}, notes
