@@ -56,7 +56,7 @@ def listen_to(
     stems: Path | None = None,
     on_progress: Callable[[float, int], None] | None = None,
 ) -> Listening:
-    """Everything that `audiotoken listen` tells; AudioError, SpatialError or OptionError for what cannot be listened to.
+    """What `audiotoken listen` tells; AudioError, SpatialError or OptionError for what cannot be listened to.
 
     A file longer than `LONG` is read and heard in windows, in bounded memory, and its signals go into the folder
     `stems` meanwhile; `on_progress(done, of)`.

@@ -1,4 +1,4 @@
-"""Small networks whose weights ship with the package, fitted by `experiments.fit_listening`.
+"""Small networks whose weights ship with the package, fitted in the steps of `experiments.fit_listening`.
 
 Everything that could be derived is derived elsewhere; these only weigh clues against each other.
 """
