@@ -56,7 +56,8 @@ def place(
     """Listen to a recording (channels, frames) and draw what sounds where it sounds.
 
     parts: an `AudioTokenPipeline`. prompt: words to draw; those that name what is heard are placed, others stay free;
-    `unmatched`: "add" a source that no word names to the prompt, or "drop" it. token: as in `parts.sounds`. energy: one
+    `unmatched`: "add" a source that no word names to the prompt, or "drop" it; `<audio>` in the prompt is one of them,
+    the loudest first. token: as in `parts.sounds`. energy: one
     of `guidance.METHODS`, or "none". fov: degrees across the picture. `sampling` is that of `guidance.sample`.
     What has no side, such as one channel, is drawn without a place, and the notes say so.
     """
@@ -158,7 +159,9 @@ def written(
     """(text, what the pipeline reads, positions of each source that has any)."""
     named = {pair.source: pair.token for pair in matches if pair.source is not None and pair.token is not None}
     spoken = [] if prompt and unmatched == "drop" else [i for i in range(len(sources)) if i not in named]
-    audio = " and ".join(["<audio>"] * len(spoken))
+    if held := (prompt or "").count("<audio>"):  # places for the loudest are in the text already
+        spoken = [i for i in range(len(sources)) if i not in named][:held]
+    audio = " and ".join(["<audio>"] * (0 if held else len(spoken)))
     text = f"{prompt} and {audio}" if prompt and audio else prompt or f"a photo of {audio or 'a landscape'}"
     sounds = parts.sounds([sources[i].signal for i in spoken], rate, token) if spoken else None
     read = parts.read(text, sounds)[0]

@@ -60,6 +60,12 @@ def test_a_sound_that_no_word_names_is_added_or_dropped(parts, street):
     assert dropped.text == "a frog at night" and [region.label for region in dropped.regions.values()] == ["frog"]
 
 
+def test_a_sound_stands_where_the_prompt_keeps_a_place(parts, street):
+    result = place(street, RATE, parts, prompt="a frog and (<audio>:1.2) by a river", steps=1)
+    assert result.text == "a frog and (<audio>:1.2) by a river"
+    assert centres(result)["frog"] < 0.4 < 0.6 < centres(result)["bell"]
+
+
 def test_one_channel_has_no_place_and_is_still_drawn(parts):
     result = place(synthesise("frog", RATE, 2.0, 9)[None], RATE, parts, steps=1)
     assert not result.regions and len(result.images) == 1
