@@ -209,7 +209,7 @@ def _peak(device: Any, before: int | None) -> tuple[int | None, int | None]:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device)
     most = _resident("VmHWM")
-    return (None if most is None or before is None else most - before), None
+    return (None if most is None or before is None else max(0, most - before)), None
 
 
 def _resident(field: str) -> int | None:

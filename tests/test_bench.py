@@ -102,7 +102,7 @@ def test_steps_are_counted_after_the_warmup(way, monkeypatch):
     measured = measure(SETTING, Row(way, "float32", 2))
     # ticks at 0, 1, 4, 9, 16: the first step, a warm-up step, two that count
     assert (measured.seconds, measured.cpu_seconds, measured.first) == (6.0, 12.0, 1.0 - 6.0)
-    assert measured.memory is None or 0 < measured.memory < 2**30
+    assert measured.memory is None or 0 <= measured.memory < 2**30  # this process may have freed as much on the way
 
 
 def test_cached_rows_need_no_frozen_parts():
