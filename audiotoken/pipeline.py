@@ -25,7 +25,16 @@ from audiotoken.encoders import AudioEncoder
 from audiotoken.labels import with_articles, with_words
 from audiotoken.loading import find_model, loading, prepare_index
 from audiotoken.losses import label_embeddings
-from audiotoken.prompt import PLACEHOLDER, TEMPLATE, Condition, Prompt, PromptError, check_count, encode_prompts
+from audiotoken.prompt import (
+    PLACEHOLDER,
+    TEMPLATE,
+    Condition,
+    Prompt,
+    PromptError,
+    check_count,
+    check_negative,
+    encode_prompts,
+)
 
 Reader = tuple[CLIPTokenizer, CLIPTextModel]  # a text encoder and its tokenizer
 
@@ -78,7 +87,9 @@ class SoundToImage(Ears):
         `token` is "learned" or "label", see `sounds`; `prompt` may also be what `read` made of texts and sounds.
         Picture i of a prompt is drawn with `seed + i`, alone or with others; `generator` is used instead when given.
         """
-        _check(negative_prompt, kwargs)
+        check_negative(negative_prompt, kwargs.get("negative_prompt_2"))
+        if kwargs.get("clip_skip") is not None:
+            raise ValueError("clip_skip is not supported: audio tokens are trained for the last layer; leave it out.")
         if prompt_embeds is None:
             with _scaled_lora(self._readers, kwargs.get("cross_attention_kwargs")):
                 prompts = self._prompts(audio, prompt, rate, token)
@@ -221,13 +232,6 @@ def _deal(prompt: str | list[str], sounds: list[Any]) -> tuple[list[str], list[l
     check_count(str(prompt), sum(places), len(sounds))
     left = iter(sounds)
     return texts, [list(islice(left, count)) for count in places]
-
-
-def _check(negative_prompt: str | list[str] | None, kwargs: dict[str, Any]) -> None:
-    if PLACEHOLDER in f"{negative_prompt} {kwargs.get('negative_prompt_2')}":
-        raise PromptError(f"The negative prompt has {PLACEHOLDER} in it, but it takes words only: name what to avoid.")
-    if kwargs.get("clip_skip") is not None:
-        raise ValueError("clip_skip is not supported: audio tokens are trained for the last layer; leave it out.")
 
 
 @contextmanager

@@ -189,18 +189,23 @@ def inject(text_encoder: Any, positions: Sequence[Positions], vectors: Sequence[
         hook.remove()
 
 
-def word_positions(text: str, word: str, tokenizer: Any, lengths: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Where the first `word` (or words in a row) of `text` stands in the prompt; PromptError when it does not.
+def word_positions(
+    text: str, word: str, tokenizer: Any, lengths: Sequence[int] | None = None, nth: int = 0, taken: Sequence[int] = ()
+) -> tuple[int, ...]:
+    """Where the `nth` (from 0) `word`, or words in a row, of `text` stands in the prompt; PromptError when none does.
 
-    `lengths` as in `tokenize_prompt`: sounds of several vectors move the words behind them.
+    `lengths` as in `tokenize_prompt`: sounds of several vectors move the words behind them. `taken`: positions that are
+    a sound's, though a word stands there.
     """
     wanted = tokenizer(word, add_special_tokens=False).input_ids
     ids, sounds = tokenize_prompt(text, tokenizer, lengths)
-    heard = {at for sound in sounds for at in sound}  # the ids there, and in the padding, may be those of real words
+    heard = {at for sound in sounds for at in sound}.union(taken)  # the ids there, and in the padding, may be words'
     words = [None if at in heard else ids[at] for at in range(ids.index(tokenizer.eos_token_id))]
     for start in range(1, len(words) - len(wanted) + 1):
         if wanted and words[start : start + len(wanted)] == wanted:
-            return tuple(range(start, start + len(wanted)))
+            if nth == 0:
+                return tuple(range(start, start + len(wanted)))
+            nth -= 1
     raise PromptError(f"The prompt {text!r} does not say {word!r}: use a word that stands in it.")
 
 
@@ -223,6 +228,12 @@ def check_count(text: str, placeholders: int, sounds: int) -> None:
             f"The prompt {text!r} has {placeholders or 'no'} {PLACEHOLDER} but {came}: "
             f"write {PLACEHOLDER} once where each sound should go."
         )
+
+
+def check_negative(*prompts: str | Sequence[str] | None) -> None:
+    """PromptError where what to avoid has a sound in it."""
+    if PLACEHOLDER in str(prompts):
+        raise PromptError(f"The negative prompt has {PLACEHOLDER} in it, but it takes words only: name what to avoid.")
 
 
 def check_width(vectors: Sequence[Tensor], width: int) -> None:

@@ -25,6 +25,16 @@ Setup = Annotated[str, typer.Option(help="auto, or how it was recorded: panned, 
 Spacing = Annotated[float | None, typer.Option(help="Of spaced microphones, metres. [default: found out, or 0.5]")]
 MaxSources = Annotated[int, typer.Option(help="At most so many sources.")]
 Token = Annotated[str | None, typer.Option(help="A sound's word: learned or label, as in generate.")]
+Unmatched = Annotated[str, typer.Option(help="A sound that no word names: add it to the prompt, or drop it.")]
+Unknown = Annotated[
+    str,
+    typer.Option(help="A sound that is none of the known: guess draws it as the nearest, unplaced without a place."),
+]
+Words = Annotated[
+    str | None, typer.Option("--prompt", help="Words to draw; those that name what is heard go where it is heard.")
+]
+Avoid = Annotated[str | None, typer.Option(help="What to avoid.")]
+Energy = Annotated[str, typer.Option(help="How things are moved: ours, layout, boxdiff, centroid, forward or none.")]
 Fov = Annotated[float, typer.Option(help="Degrees across the picture.")]
 Seed = Annotated[int, typer.Option(help="The same seed draws the same picture.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps. [default: the model's]")]
@@ -161,15 +171,14 @@ def listen(
 def place(
     clip: Stereo,
     output: Annotated[Path, typer.Option("-o", "--output", help="PNG, JPEG or WebP.")] = Path("placed.png"),
-    prompt: Annotated[
-        str | None, typer.Option(help="Words to draw; those that name what is heard go where it is heard.")
-    ] = None,
-    unmatched: Annotated[
-        str, typer.Option(help="A sound that no word names: add it to the prompt, or drop it.")
-    ] = "add",
-    energy: Annotated[
-        str, typer.Option(help="How things are moved: ours, layout, boxdiff, centroid, forward or none.")
-    ] = "ours",
+    prompt: Words = None,
+    negative_prompt: Avoid = None,
+    unmatched: Unmatched = "add",
+    unknown: Unknown = "guess",
+    energy: Energy = "ours",
+    motion: Annotated[
+        str, typer.Option(help="What moves: in the middle of its way, or a trail from start to end.")
+    ] = "middle",
     boxes: Annotated[bool, typer.Option("--boxes", help="Also OUTPUT-boxes.png: where things belong.")] = False,
     token: Token = None,
     setup: Setup = "auto",
@@ -186,23 +195,22 @@ def place(
 
     What has no side, such as one channel, is drawn without a place, and that is said.
     """
-    options: dict[str, Any] = {
-        "prompt": prompt,
-        "unmatched": unmatched,
-        "energy": energy,
-        "boxes": boxes,
-        "token": token,
-    }
-    options |= {"setup": setup, "spacing": spacing, "max_sources": max_sources, "fov": fov, "seed": seed}
-    options |= {"steps": steps, "guidance": guidance, "model": model, "device": device}
-    _draw("place_file", clip, output, **options)
+    options = dict(locals())
+    _draw("place_file", **options)
 
 
 @app.command()
 def animate(
     clip: Stereo,
-    output: Annotated[Path, typer.Option("-o", "--output", help="A GIF.")] = Path("placed.gif"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="A GIF, or an MP4 with the sound in it.")] = Path(
+        "placed.gif"
+    ),
     frames: Annotated[int, typer.Option(help="How many pictures.")] = 12,
+    prompt: Words = None,
+    negative_prompt: Avoid = None,
+    unmatched: Unmatched = "add",
+    unknown: Unknown = "guess",
+    energy: Energy = "ours",
     token: Token = None,
     setup: Setup = "auto",
     spacing: Spacing = None,
@@ -215,15 +223,8 @@ def animate(
     device: Device = None,
 ) -> None:
     """Hear a stereo clip and draw it over time: what is heard to move moves, the rest stays."""
-    options: dict[str, Any] = {
-        "frames": frames,
-        "token": token,
-        "setup": setup,
-        "spacing": spacing,
-        "max_sources": max_sources,
-    }
-    options |= {"fov": fov, "seed": seed, "steps": steps, "guidance": guidance, "model": model, "device": device}
-    _draw("animate_file", clip, output, **options)
+    options = dict(locals())
+    _draw("animate_file", **options)
 
 
 def _draw(how: str, clip: Path, output: Path, **options: Any) -> None:
@@ -232,8 +233,8 @@ def _draw(how: str, clip: Path, output: Path, **options: Any) -> None:
     with errors_as_sentences(), progress("drawing") as bar:
         from experiments import place as stereo
 
-        placed = getattr(stereo, how)(clip, output, on_step=bar.update, **options)
-        text = stereo.said(placed, output, options.get("boxes", False))
+        result = getattr(stereo, how)(clip, output, on_step=bar.update, **options)
+        text = stereo.said(result, output, options.get("boxes", False), options.get("report"))
     typer.echo(text)
 
 

@@ -54,11 +54,11 @@ def draw_street(clip: Path, parts: Any) -> str:
     from PIL import Image
 
     from experiments.generate import write_image
+    from experiments.pipeline import sound_to_image
     from experiments.place import with_boxes
-    from experiments.placing import place
 
     mixed, rate = soundfile.read(clip, dtype="float32")
-    found = [place(each, rate, parts, seed=SEED) for each in (mixed.T, mixed.T[::-1])]
+    found = [sound_to_image(each, rate, parts, seed=SEED) for each in (mixed.T, mixed.T[::-1])]
     sheet = Image.new("RGB", (1036, 512), "white")
     for i, each in enumerate(found):
         sheet.paste(with_boxes(each), (524 * i, 0))
@@ -84,7 +84,7 @@ def overview(results: list, path: Path) -> None:
     for (above, below), result in zip(axes.T, results, strict=True):
         _, _, decibels = spectrogram(to_mono(result.recording), result.rate)
         above.imshow(decibels, origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0)
-        above.set_title(say_heard(result.heard, most=1), fontsize=9)
+        above.set_title(say_heard(result.heard[0], most=1), fontsize=9)
         below.imshow(result.images[0])
         for each in (above, below):
             each.set_axis_off()
@@ -107,10 +107,10 @@ def main() -> None:
     parts = load_parts("mini")
     results = []
     for clip in clips:
-        result = sound_to_image(*load_audio(clip), parts, seed=SEED)
+        result = sound_to_image(*load_audio(clip), parts, seed=SEED, setup="mono")
         write(result, clip.with_suffix(".png"), report=True)
         results.append(result)
-        print(f"{clip}  heard {say_heard(result.heard)}  drew {clip.with_suffix('.png')}", flush=True)
+        print(f"{clip}  heard {say_heard(result.heard[0])}  drew {clip.with_suffix('.png')}", flush=True)
     overview(results, out / "overview.png")
     print(f"all of them at a glance: {out / 'overview.png'}", flush=True)
     street = write_street(out)

@@ -68,11 +68,12 @@ def generate(
         prompt=prompt,
         negative_prompt=negative_prompt,
         seed=seed,
-        num_images_per_prompt=count,
-        num_inference_steps=steps,
+        count=count,
+        steps=steps,
         guidance_scale=guidance,
-        callback_on_step_end=_step_callback(on_step),
+        on_step=on_step,
         token=token,
+        setup="mono",
     )
     write(result, output, report)
     return result
@@ -104,10 +105,11 @@ def hush() -> None:
 def say_written(result: "Result", output: str | os.PathLike, report: bool) -> str:
     """What a command says when it is done: what was heard, and where the files are."""
     from audiotoken.ears import say_heard
+    from audiotoken.prompt import PLACEHOLDER
 
     files = files_of(output, len(result.images), report)
-    lines = [f"heard  {say_heard(result.heard)}"]
-    lines += [] if result.subject is None else [f"as     {result.prompt.text}"]  # a label token
+    lines = [f"heard  {say_heard(result.heard[0])}"]
+    lines += [] if PLACEHOLDER in result.prompt.text else [f"as     {result.prompt.text}"]  # a label token
     lines += [f"drew   {path}" for path in files["sheet"] or files["pictures"]]
     lines += [f"report {path}" for path in files["report"]]
     return "\n".join(lines)
@@ -215,18 +217,6 @@ def _device(name: str | None) -> "torch.device":
     except (RuntimeError, AssertionError, NotImplementedError):
         raise OptionError(f"There is no device {name} that torch {torch.__version__} can use here; try cpu.") from None
     return device
-
-
-def _step_callback(on_step: Callable[[int, int], None] | None) -> Any:
-    """As diffusers calls it; it must hand the tensors back."""
-    if on_step is None:
-        return None
-
-    def callback(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        on_step(step + 1, pipe.num_timesteps)
-        return tensors
-
-    return callback
 
 
 @contextmanager

@@ -17,27 +17,50 @@ def namer(model: str = "mini", among: Sequence[str] | None = None) -> Namer:
     """The function that names a signal (frames,) at a rate, by one of the encoder's labels or of some of them."""
     import torch
 
-    from audiotoken.audio import resample
-    from audiotoken.ears import HEARD
-    from audiotoken.unknown import energy_of
-
     encoder, familiarity = load_encoder(model)
 
     @torch.no_grad()
     def name(signal: np.ndarray, rate: int) -> Label | None:
-        peak = float(np.abs(signal).max(initial=0))
-        if not encoder.labels or peak < SILENT:
+        if not encoder.labels or np.abs(signal).max(initial=0) < SILENT:
             return None
-        waveform = resample((signal / peak * 0.5).astype(np.float32)[None], rate, encoder.rate)
-        scores = encoder.probabilities(torch.from_numpy(waveform))[0].numpy()
+        scores = encoder.probabilities(_waveform(encoder, signal, rate))[0].numpy()
         allowed = [label in among for label in encoder.labels] if among else True
         best = int(np.argmax(np.where(allowed, scores, -1.0)))
-        sure = bool(scores[best] >= HEARD)
-        if familiarity is not None:
-            sure = familiarity.knows(energy_of(encoder, torch.from_numpy(waveform)))
-        return Label(encoder.labels[best], float(scores[best]), sure)
+        return Label(
+            encoder.labels[best], float(scores[best]), _knows(encoder, familiarity, signal, rate, scores[best])
+        )
 
     return name
+
+
+def knows(parts: Any, signal: np.ndarray, rate: int, score: float) -> bool:
+    """Is a signal, whose best label has that score, a sound that the encoder of a pipeline knows?"""
+    from audiotoken.unknown import load_familiarity
+
+    if np.abs(signal).max(initial=0) < SILENT:
+        return False
+    folder = getattr(getattr(parts.audio_encoder, "config", None), "_name_or_path", None)
+    return _knows(parts.audio_encoder, load_familiarity(folder) if folder else None, signal, rate, score)
+
+
+def _knows(encoder: Any, familiarity: Any, signal: np.ndarray, rate: int, score: float) -> bool:
+    """By what was fitted to the encoder's energy, else by its best score."""
+    from audiotoken.ears import HEARD
+    from audiotoken.unknown import energy_of
+
+    if familiarity is None:
+        return bool(score >= HEARD)
+    return familiarity.knows(energy_of(encoder, _waveform(encoder, signal, rate)))
+
+
+def _waveform(encoder: Any, signal: np.ndarray, rate: int) -> Any:
+    """(1, frames) at the encoder's rate, as loud as what it was fitted on."""
+    import torch
+
+    from audiotoken.audio import resample
+
+    loud = (signal / np.abs(signal).max() * 0.5).astype(np.float32)
+    return torch.from_numpy(resample(loud[None], rate, encoder.rate)).to(encoder.device)
 
 
 def load_encoder(model: str) -> tuple[Any, Any]:

@@ -1,59 +1,254 @@
-"""The road from a recording to a picture, read aloud."""
+"""The road from a recording to a picture with everything where it is heard, read aloud.
 
-from collections.abc import Iterator
+listen -> embed -> match -> write -> place: a `Plan`, which nothing was drawn of yet; sample: a `Result`.
+With setup="mono", or of a recording with one channel, it is the paper's: one sound, no region, plain sampling.
+"""
+
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from audiotoken.audio import as_recording
-from audiotoken.pipeline import AudioTokenPipeline
-from audiotoken.prompt import TEMPLATE, Prompt
+from audiotoken.audio import as_recording, to_mono
+from audiotoken.prompt import PLACEHOLDER, Prompt, check_negative
+from experiments.naming import knows
+from experiments.words import Word, matched, similarity, subject_words, subjects_of, written
+from guidance.regions import Region
+from guidance.sampling import Sample, sample
+from spatial.camera import Camera
+from spatial.listen import listen
+from spatial.match import Match
+from spatial.scene import Array, Direction, Scene, Source
+
+UNMATCHED = ("add", "drop")
+UNKNOWN = ("guess", "unplaced")
+WIDE = 40.0  # degrees of spread from which a sound is everywhere
+
+OnStep = Callable[[int, int], Any]  # (steps done, all)
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Plan:
+    """What will be drawn, and why."""
+
+    recording: Array  # (channels, frames) in [-1, 1]
+    rate: int  # Hz
+    scene: Scene
+    heard: list[list[tuple[str, float]]]  # of each source: (label, score in [0, 1]), best first
+    known: list[bool]  # of each source: is it a sound that the encoder knows
+    words: list[Word]  # of the prompt, that could be a source
+    similarity: NDArray[np.float64]  # (sources, words) in [0, 1]
+    matches: list[Match]
+    prompt: Prompt
+    regions: dict[int, Region]  # by the number of the source; none for what has no place
+    notes: list[str]  # sentences: what has no place and why, and what else should be known
+    seconds: dict[str, float]  # per stage
+
+    @property
+    def subjects(self) -> list[str]:
+        """Of each source: the nearest word, for titles."""
+        best = [max(named, key=lambda name: named[name], default="sound") for named in map(subjects_of, self.heard)]
+        spoken = {pair.source: self.words[pair.token].text for pair in self.matches if pair.token is not None}
+        return [spoken.get(i, name) for i, name in enumerate(best)]
+
+
+@dataclass(frozen=True, eq=False)
+class Result(Plan):
     """Everything a reader of one run will ask for."""
 
-    recording: NDArray  # (channels, frames) float32 in [-1, 1]
-    rate: int  # Hz
-    heard: list[tuple[str, float]]  # (label, score in [0, 1]), best first
-    prompt: Prompt
-    images: list[Image]  # picture i was drawn with seed + i
+    sample: Sample
     seed: int
-    seconds: dict[str, float]  # per stage
-    subject: str | None = None  # the word that was drawn for the sound, with token="label"
+    energy: str  # how things were moved
+
+    @property
+    def images(self) -> list[Image]:
+        """Picture i was drawn with seed + i; of a film, the frames."""
+        return self.sample.images
 
 
 def sound_to_image(
     recording: NDArray,
     rate: int,
-    parts: AudioTokenPipeline,
+    parts: Any,
+    *,
+    seed: int = 0,
+    count: int = 1,
+    energy: str = "ours",
+    on_step: OnStep | None = None,
+    negative_prompt: str | None = None,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    keep_maps: bool = False,
+    **planning: Any,
+) -> Result:
+    """Hear a recording, (frames,) or (channels, frames) at `rate` Hz, and draw what sounds where it sounds.
+
+    parts: an `AudioTokenPipeline`. `planning` as in `plan`; the rest as in `guidance.sample`: `count` pictures with
+    seed, seed + 1, ...; energy is one of `guidance.METHODS`, or "none". Raises SpatialError, PromptError,
+    CheckpointError or GuidanceError for what cannot be drawn.
+    """
+    check_negative(negative_prompt)
+    planned = plan(recording, rate, parts, **planning)
+    options = {"negative_prompt": negative_prompt, "steps": steps, "guidance_scale": guidance_scale}
+    return draw(planned, parts, seed=seed, count=count, energy=energy, on_step=on_step, keep_maps=keep_maps, **options)
+
+
+def plan(
+    recording: NDArray,
+    rate: int,
+    parts: Any,
     *,
     prompt: str | None = None,
-    seed: int = 0,
     token: str | None = None,
-    **sampling: Any,
-) -> Result:
-    """Hear a recording, (frames,) or (channels, frames) at `rate` Hz, and draw it; `sampling` as in `parts(...)`.
+    unmatched: str = "add",
+    unknown: str = "guess",
+    setup: str = "auto",
+    spacing: float | None = None,
+    max_sources: int = 4,
+    fov: float = 90.0,
+    time: float | None = None,
+) -> Plan:
+    """Everything but the drawing.
 
-    `token` is what stands for the sound: "learned", "label", or None for the model's own, see `parts.sounds`.
+    prompt: words to draw; those that name what is heard are placed, others stay free; a source that no word names fills
+    an `<audio>` of it, the loudest first, or is added to it, or with unmatched="drop" left out. token: "learned" or
+    "label", as in `parts.sounds`. unknown: what is none of the sounds the encoder knows is drawn as its nearest "guess"
+    or "unplaced". setup, spacing, max_sources as in `spatial.listen`; "mono" does not listen for places. fov: degrees
+    across the picture. time: seconds, of what moves; None is all of its way.
     """
     seconds: dict[str, float] = {}
     recording, rate = as_recording(recording, rate)
     with _stage("listen", seconds):
-        heard = parts.hear(recording, rate)
+        scene = _listened(recording, rate, setup, spacing, max_sources)
+    signals = [source.signal for source in scene.sources]
     with _stage("embed", seconds):
-        sounds = parts.sounds(recording, rate, token)  # (1, vectors, token_width), or a word
-    with _stage("prompt", seconds):
-        (words,) = parts.read(prompt or TEMPLATE, sounds)
+        heard = [parts.hear(signal, rate) for signal in signals]
+        known = [not each or knows(parts, signals[i], rate, each[0][1]) for i, each in enumerate(heard)]
+    with _stage("match", seconds):
+        words = subject_words(prompt, [label for each in heard for label in subjects_of(each)]) if prompt else []
+        words = [] if setup == "mono" else words
+        scores = similarity(parts, signals, rate, heard, words)
+        matches = matched(scores) if words else []
+    with _stage("write", seconds):
+        if setup == "mono" and prompt and PLACEHOLDER not in prompt:
+            parts.read(prompt, parts.sounds(signals, rate, token))  # says that a place is missing
+        read, positions = written(parts, signals, rate, prompt, words, matches, unmatched, token)
+    draft = Plan(recording, rate, scene, heard, known, words, scores, matches, read, {}, [], seconds)
+    with _stage("place", seconds):
+        regions, notes = placed(draft, positions, fov, unknown, time)
+    return replace(draft, regions=regions, notes=[*scene.notes, *notes])
+
+
+def draw(
+    planned: Plan,
+    parts: Any,
+    *,
+    seed: int = 0,
+    count: int = 1,
+    energy: str = "ours",
+    on_step: OnStep | None = None,
+    **sampling: Any,
+) -> Result:
+    """Draw a plan; `sampling` is that of `guidance.sample`."""
+    seconds = dict(planned.seconds)
+    told = _counted(on_step, sampling.get("steps") or parts.config.get("default_steps", 50))
     with _stage("sample", seconds):
-        images = parts(prompt=words, seed=seed, **sampling).images
-    subject = sounds[0] if isinstance(sounds[0], str) else None
-    return Result(recording, rate, heard, words, images, seed, seconds, subject)
+        drawn = sample(
+            parts,
+            [planned.prompt] * count,
+            regions=list(planned.regions.values()),
+            energy=energy,
+            seed=[seed + i for i in range(count)],
+            callback=told,
+            **sampling,
+        )
+    return Result(**vars(planned) | {"seconds": seconds}, sample=drawn, seed=seed, energy=energy)
+
+
+def sound_to_film(
+    recording: NDArray,
+    rate: int,
+    parts: Any,
+    *,
+    frames: int = 12,
+    seed: int = 0,
+    energy: str = "ours",
+    fov: float = 90.0,
+    on_step: OnStep | None = None,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    negative_prompt: str | None = None,
+    **planning: Any,
+) -> Result:
+    """As `sound_to_image`, one picture a frame: what moves moves; the noise, the words and so the world stay.
+
+    `frames` pictures are spread evenly over the recording.
+    """
+    from guidance import animate
+
+    check_negative(negative_prompt)
+    planned = plan(recording, rate, parts, fov=fov, **planning)
+    length = planned.recording.shape[1] / planned.rate
+    rows = [_at(planned, float(time), fov) for time in (np.arange(frames) + 0.5) * length / frames]
+    seconds = dict(planned.seconds)
+    options = {"steps": steps, "guidance_scale": guidance_scale, "negative_prompt": negative_prompt}
+    with _stage("sample", seconds):
+        film = animate(parts, planned.prompt, regions=rows, energy=energy, seed=seed, callback=on_step, **options)
+    still = not any(source.moves for source in planned.scene.sources)
+    notes = [*planned.notes, *["Nothing was heard to move: all pictures are alike."] * still]
+    return Result(**vars(planned) | {"seconds": seconds, "notes": notes}, sample=film, seed=seed, energy=energy)
+
+
+def placed(
+    planned: Plan, positions: dict[int, tuple[int, ...]], fov: float, unknown: str = "guess", time: float | None = None
+) -> tuple[dict[int, Region], list[str]]:
+    """Regions of the sources that have a side and a word, by their number, and sentences about the others."""
+    scene, subjects, notes, sided = planned.scene, planned.subjects, [], []
+    for i, source in enumerate(scene.sources):
+        if scene.setup == "mono" or not positions.get(i):
+            continue
+        if not planned.known[i]:
+            done = {"guess": "it is drawn as that", "unplaced": "it is drawn without a place"}[unknown]
+            notes.append(f"Sound {i + 1} is none that is known (nearest: {subjects[i]}): {done}.")
+        if source.direction.spread > WIDE:
+            notes.append(f"The {subjects[i]} comes from everywhere: it is drawn without a place.")
+        elif planned.known[i] or unknown == "guess":
+            sided.append(i)
+    boxes = Camera(fov).boxes([scene.sources[i] for i in sided], time)
+    return {i: Region(box, positions[i], subjects[i]) for i, box in zip(sided, boxes, strict=True)}, notes
+
+
+def _at(planned: Plan, time: float, fov: float) -> list[Region]:
+    """The regions at that time, in seconds."""
+    boxes = Camera(fov).boxes([planned.scene.sources[i] for i in planned.regions], time)
+    return [replace(region, box=box) for region, box in zip(planned.regions.values(), boxes, strict=True)]
+
+
+def _listened(recording: Array, rate: int, setup: str, spacing: float | None, max_sources: int) -> Scene:
+    """Who is where; of more than two channels the first two are left and right."""
+    if setup == "mono":
+        return Scene((Source(to_mono(recording), Direction(0.0, 45.0, 0.0)),), rate, "mono")
+    scene = listen(recording[:2], rate, setup=setup, spacing=spacing, max_sources=max_sources)
+    if len(recording) <= 2:
+        return scene
+    said = f"The recording has {len(recording)} channels: the first two were taken for left and right."
+    return replace(scene, notes=(said, *scene.notes))
+
+
+def _counted(on_step: OnStep | None, steps: int) -> Callable[[int, Any], None] | None:
+    """As `guidance.sample` calls it; some schedulers take more steps than were asked for."""
+    if on_step is None:
+        return None
+
+    def told(step: int, latents: Any) -> None:
+        on_step(min(step + 1, steps), steps)
+
+    return told
 
 
 @contextmanager

@@ -1,53 +1,60 @@
-"""`audiotoken place`: a stereo file in, a picture with everything where it is heard out."""
+"""`audiotoken place` and `animate`: a stereo file in, a picture with everything where it is heard out."""
 
 import os
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from experiments.generate import OptionError, check_options, check_output, load_parts, write_bytes, write_image
+from experiments.generate import OptionError, check_options, check_output, load_parts, write_image
 
 if TYPE_CHECKING:
-    from experiments.placing import Placed
+    from experiments.pipeline import Result
 
-UNMATCHED = ("add", "drop")
+CHOICES = {"unmatched": ("add", "drop"), "unknown": ("guess", "unplaced"), "motion": ("middle", "trail")}
+FILMS = (".gif", ".mp4")
 LONGEST = 30.0  # seconds that are listened to
+TRAIL = 5  # pictures of a thing on its way
 
 
 def place_file(
     clip: str | os.PathLike,
     output: str | os.PathLike = "placed.png",
     *,
-    unmatched: str = "add",
+    motion: str = "middle",
     boxes: bool = False,
+    report: str | os.PathLike | None = None,
     on_step: Callable[[int, int], None] | None = None,
     **options: Any,
-) -> "Placed":
+) -> "Result":
     """Listen to `clip`, draw it, write the picture; with `boxes` also OUTPUT-boxes.png: where things belong.
 
-    A file longer than half a minute is listened to at its beginning, and the notes say so. `options` are `model` and
-    `device`, `steps` and `guidance` (scale), and those of `placing.place`. Raises AudioError, CheckpointError,
-    PromptError, SpatialError, GuidanceError or OptionError.
+    A file longer than half a minute is listened to at its beginning, and the notes say so. motion: what moves is drawn
+    in the "middle" of its way, or as a "trail" of several, the last the clearest. report: a page of how it came about.
+    `options` are `model`, `device`, `steps` and `guidance` (scale), and those of `pipeline.sound_to_image`. Raises
+    AudioError, CheckpointError, PromptError, SpatialError, GuidanceError or OptionError.
     """
-    if unmatched not in UNMATCHED:
-        raise OptionError(f'Got unmatched="{unmatched}", want one of {", ".join(UNMATCHED)}; change it.')
-    recording, rate, cut = _loaded(clip, options)
+    recording, rate, cut = _loaded(clip, options | {"motion": motion})
     check_output(output)  # before the long work
+    if report is not None:
+        check_output(report, (".html", ".htm"))
 
-    from experiments.placing import place  # takes seconds; the lines above answer at once
+    from experiments.pipeline import sound_to_film, sound_to_image  # takes seconds; the lines above answer at once
 
-    parts, sampling = _parts(options)
-    steps = sampling["steps"] or parts.config.get("default_steps", 50)
-    told = (lambda step: on_step(step + 1, steps)) if on_step else None
-    placed = place(recording, rate, parts, unmatched=unmatched, on_step=told, **sampling)
-    placed.notes.extend(cut)
-    write_image(placed.images[0], Path(output))
+    parts, drawing = _parts(options)
+    if motion == "trail":
+        result = sound_to_film(recording, rate, parts, frames=TRAIL, on_step=on_step, **drawing)
+    else:
+        result = sound_to_image(recording, rate, parts, on_step=on_step, keep_maps=report is not None, **drawing)
+    result.notes.extend(cut)
+    from experiments.films import trail
+
+    picture = trail(result.images) if motion == "trail" else result.images[0]
+    write_image(picture, Path(output))
     if boxes:
-        write_image(with_boxes(placed), boxes_path(output))
-    return placed
+        write_image(with_boxes(result, picture), boxes_path(output))
+    return result
 
 
 def animate_file(
@@ -57,24 +64,24 @@ def animate_file(
     frames: int = 12,
     on_step: Callable[[int, int], None] | None = None,
     **options: Any,
-) -> "Placed":
-    """Listen to `clip`, draw `frames` pictures of it, write them as a GIF that is as long as what was listened to."""
+) -> "Result":
+    """Listen to `clip`, draw `frames` pictures of it, write them as a film that is as long as what was listened to.
+
+    A GIF, or an MP4 that has the sound in it.
+    """
     if not 2 <= frames <= 200:
         raise OptionError(f"Got frames={frames}, want 2 to 200; change it.")
     recording, rate, cut = _loaded(clip, options)
-    check_output(output, (".gif",))
+    check_output(output, FILMS)
 
-    from experiments.placing import animate
+    from experiments.films import write_film
+    from experiments.pipeline import sound_to_film
 
-    parts, sampling = _parts(options)
-    placed = animate(recording, rate, parts, frames=frames, on_step=on_step, **sampling)
-    placed.notes.extend(cut)
-    content = BytesIO()
-    first, *others = (image.convert("RGB") for image in placed.images)
-    pace = round(1000 * recording.shape[-1] / rate / frames)
-    first.save(content, "GIF", save_all=True, append_images=others, duration=pace, loop=0)
-    write_bytes(content.getvalue(), Path(output))
-    return placed
+    parts, drawing = _parts(options)
+    result = sound_to_film(recording, rate, parts, frames=frames, on_step=on_step, **drawing)
+    result.notes.extend(cut)
+    write_film(result.images, recording, rate, Path(output))
+    return result
 
 
 def _loaded(clip: str | os.PathLike, options: dict[str, Any]) -> tuple[NDArray, int, list[str]]:
@@ -83,6 +90,9 @@ def _loaded(clip: str | os.PathLike, options: dict[str, Any]) -> tuple[NDArray, 
 
     numbers = {name: options.get(name) for name in ("seed", "steps", "guidance")}
     check_options(dtype="float32", token=options.get("token"), **numbers)
+    for name, known in CHOICES.items():
+        if options.get(name, known[0]) not in known:
+            raise OptionError(f'Got {name}="{options[name]}", want one of {", ".join(known)}; change it.')
     recording, rate = load_audio(clip)
     frames = round(LONGEST * rate)
     cut = [f"The first {LONGEST:g} seconds were listened to; cut the file to hear others."]
@@ -93,37 +103,37 @@ def _parts(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The pipeline, and the options that are left for drawing, by the names they have there."""
     left = dict(options)
     parts = load_parts(left.pop("model", "mini"), left.pop("device", None))
-    scale, steps = left.pop("guidance", None), left.pop("steps", None)
-    return parts, {**left, "guidance_scale": scale, "steps": steps}
+    scale = left.pop("guidance", None)
+    return parts, {**left, "guidance_scale": scale}
 
 
-def said(placed: "Placed", output: str | os.PathLike, boxes: bool) -> str:
+def said(result: "Result", output: str | os.PathLike, boxes: bool = False, report: Any = None) -> str:
     """What the command prints."""
     from experiments.listening_text import say_azimuth
 
-    lines = [f"setup  {placed.scene.setup}"]
-    for i, source in enumerate(placed.scene.sources):
-        region = placed.regions.get(i)
+    lines = [f"setup  {result.scene.setup}"]
+    for i, source in enumerate(result.scene.sources):
+        region = result.regions.get(i)
         where = "without a place" if region is None else f"box {', '.join(f'{edge:.2f}' for edge in region.box)}"
-        lines.append(f"{i + 1}  {placed.subjects[i]}  {say_azimuth(source.direction.azimuth)}  {where}")
-    lines += placed.notes
-    files = [str(output), *([str(boxes_path(output))] if boxes else [])]
-    return "\n".join([*lines, f"prompt  {placed.text}", f"wrote  {', '.join(files)}"])
+        lines.append(f"{i + 1}  {result.subjects[i]}  {say_azimuth(source.direction.azimuth)}  {where}")
+    lines += result.notes
+    files = [str(output), *([str(boxes_path(output))] if boxes else []), *([str(report)] if report else [])]
+    return "\n".join([*lines, f"prompt  {result.prompt.text}", f"wrote  {', '.join(files)}"])
 
 
-def with_boxes(placed: "Placed", size: int = 512) -> Any:
-    """The picture with the box of each source and what it is."""
+def with_boxes(result: "Result", picture: Any = None, size: int = 512) -> Any:
+    """A picture, the first by default, with the box of each source and what it is."""
     from PIL import Image, ImageDraw
 
     from experiments.plots import COLOURS
 
-    picture = placed.images[0].convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
-    pen = ImageDraw.Draw(picture)
-    for i, region in placed.regions.items():
+    drawn = (picture or result.images[0]).convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
+    pen = ImageDraw.Draw(drawn)
+    for i, region in result.regions.items():
         x0, y0, x1, y1 = (edge * (size - 1) for edge in region.box)
         pen.rectangle((x0, y0, x1, y1), outline=COLOURS[i % len(COLOURS)], width=3)
         pen.text((x0 + 6, y0 + 4), region.label, fill=COLOURS[i % len(COLOURS)], font_size=18)
-    return picture
+    return drawn
 
 
 def boxes_path(output: str | os.PathLike) -> Path:

@@ -31,11 +31,11 @@ def draw_report(result: "Result") -> Image.Image:
     figure = Figure(figsize=(12, 6.2), dpi=120, facecolor="white")
     halves = figure.add_gridspec(1, 2, width_ratios=(6.2, 5), left=LEFT, right=0.98, top=0.82, bottom=0.09)
     sound = halves[0].subgridspec(2, 1, height_ratios=(3, 2), hspace=0.45)
-    said, heard = f"“{shorten(result.prompt.text, 90)}”", f"heard: {say_heard(result.heard)}   ·   {_seeds(result)}"
+    said, heard = f"“{shorten(result.prompt.text, 90)}”", f"heard: {say_heard(result.heard[0])}   ·   {_seeds(result)}"
     figure.text(LEFT, 0.93, said, fontsize=17, color=INK, weight="bold", parse_math=False)  # "$" is a dollar
     figure.text(LEFT, 0.88, heard, fontsize=11, color=FAINT, parse_math=False)
     _spectrogram(figure.add_subplot(sound[0]), result.recording, result.rate)
-    _bars(figure.add_subplot(sound[1]), result.heard)
+    _bars(figure.add_subplot(sound[1]), result.heard[0])
     picture = figure.add_subplot(halves[1])
     picture.imshow(contact_sheet([_enlarged(image) for image in result.images], gap=12))
     picture.set_anchor("N")

@@ -1,15 +1,20 @@
 """From a stereo clip to a picture with everything on its side."""
 
+import av
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
 from typer.testing import CliRunner
 
+from audiotoken.audio import load_audio
+from audiotoken.prompt import PromptError
 from experiments.cli import app
+from experiments.films import trail
 from experiments.generate import load_parts
+from experiments.pipeline import Plan, placed, plan, sound_to_image
 from experiments.place import said
-from experiments.placing import named_words, place, placed
+from experiments.words import subject_words
 from experiments.world.sounds import synthesise
 from spatial.scene import Direction, Scene, Source
 from spatial.simulate import simulate
@@ -34,54 +39,80 @@ def centres(result):
 
 
 def test_the_frog_is_left_and_the_bell_is_right(parts, street):
-    result = place(street, RATE, parts, steps=2)
+    result = sound_to_image(street, RATE, parts, steps=2)
     assert set(result.subjects) == {"frog", "bell"}
     assert centres(result)["frog"] < 0.4 < 0.6 < centres(result)["bell"]
-    assert result.text == "a photo of <audio> and <audio>"
+    assert result.prompt.text == "a photo of <audio> and <audio>"
 
 
 def test_channels_swapped_the_places_are_swapped(parts, street):
-    result = place(street[::-1], RATE, parts, steps=1)
+    result = sound_to_image(street[::-1], RATE, parts, steps=1)
     assert centres(result)["bell"] < 0.4 < 0.6 < centres(result)["frog"]
 
 
 def test_words_of_the_prompt_go_where_they_are_heard(parts, street):
-    result = place(street, RATE, parts, prompt="a bell and a frog by a river", steps=1)
-    assert result.text == "a bell and a frog by a river"
+    result = sound_to_image(street, RATE, parts, prompt="a bell and a frog by a river", steps=1)
+    assert result.prompt.text == "a bell and a frog by a river"
     assert centres(result)["frog"] < 0.4 < 0.6 < centres(result)["bell"]
     bell, frog = (next(r.positions for r in result.regions.values() if r.label == name) for name in ("bell", "frog"))
     assert bell < frog  # each its own word
 
 
 def test_a_sound_that_no_word_names_is_added_or_dropped(parts, street):
-    added = place(street, RATE, parts, prompt="a frog at night", steps=1)
-    dropped = place(street, RATE, parts, prompt="a frog at night", unmatched="drop", steps=1)
-    assert added.text == "a frog at night and <audio>" and len(added.regions) == 2
-    assert dropped.text == "a frog at night" and [region.label for region in dropped.regions.values()] == ["frog"]
+    added = sound_to_image(street, RATE, parts, prompt="a frog at night", steps=1)
+    dropped = sound_to_image(street, RATE, parts, prompt="a frog at night", unmatched="drop", steps=1)
+    assert added.prompt.text == "a frog at night and <audio>" and len(added.regions) == 2
+    assert dropped.prompt.text == "a frog at night" and [region.label for region in dropped.regions.values()] == [
+        "frog"
+    ]
 
 
 def test_a_sound_stands_where_the_prompt_keeps_a_place(parts, street):
-    result = place(street, RATE, parts, prompt="a frog and (<audio>:1.2) by a river", steps=1)
-    assert result.text == "a frog and (<audio>:1.2) by a river"
+    result = sound_to_image(street, RATE, parts, prompt="a frog and (<audio>:1.2) by a river", steps=1)
+    assert result.prompt.text == "a frog and (<audio>:1.2) by a river"
     assert centres(result)["frog"] < 0.4 < 0.6 < centres(result)["bell"]
 
 
 def test_one_channel_has_no_place_and_is_still_drawn(parts):
-    result = place(synthesise("frog", RATE, 2.0, 9)[None], RATE, parts, steps=1)
+    result = sound_to_image(synthesise("frog", RATE, 2.0, 9)[None], RATE, parts, steps=1)
     assert not result.regions and len(result.images) == 1
     assert any("nothing can be said of directions" in note for note in result.notes)
 
 
-def test_what_comes_from_everywhere_has_no_place():
+def plan_of(parts, *sources, known=True):
+    """As if these had been heard: nothing is drawn."""
+    heard = [[("rain", 0.9)] for _ in sources]
+    scene = Scene(sources, RATE, "binaural")
+    (read,) = parts.read("a photo of rain")
+    nothing = np.zeros((len(sources), 0))
+    return Plan(np.zeros((2, 4)), RATE, scene, heard, [known] * len(sources), [], nothing, [], read, {}, [], {})
+
+
+def test_what_comes_from_everywhere_has_no_place(parts):
     rain = Source(np.zeros(4, np.float32), Direction(0.0, 60.0))
-    regions, notes = placed(Scene((rain,), RATE, "binaural"), ["rain"], {0: (4,)}, 90.0)
+    regions, notes = placed(plan_of(parts, rain), {0: (4,)}, 90.0)
     assert not regions and "everywhere" in notes[0]
+
+
+@pytest.mark.parametrize(("unknown", "places"), [("guess", 1), ("unplaced", 0)])
+def test_what_is_not_known_is_said_and_guessed_or_left_free(parts, unknown, places):
+    strange = Source(np.zeros(4, np.float32), Direction(-20.0, 1.0))
+    regions, notes = placed(plan_of(parts, strange, known=False), {0: (4,)}, 90.0, unknown)
+    assert len(regions) == places and "nearest: rain" in notes[0]
+
+
+def test_a_hum_is_none_of_the_known(parts):
+    hum = (0.2 * np.sin(2 * np.pi * 50 * np.arange(2 * RATE) / RATE)).astype(np.float32)
+    planned = plan(simulate([(hum, 25.0)], "panned", rate=RATE), RATE, parts)
+    assert planned.known == [False] and any("none that is known" in note for note in planned.notes)
+    frog = plan(simulate([(synthesise("frog", RATE, 2.0, 9), 25.0)], "panned", rate=RATE), RATE, parts)
+    assert frog.known == [True] and not frog.notes
 
 
 def test_two_of_a_kind_are_two_words_in_two_places(parts):
     left, right = (synthesise("dog", RATE, 3.0, seed) for seed in (4, 11))
     recording = simulate([(left, -30.0), (right, 30.0)], "panned", rate=RATE)
-    result = place(recording, RATE, parts, prompt="a dog and a dog", steps=1)
+    result = sound_to_image(recording, RATE, parts, prompt="a dog and a dog", steps=1)
     assert result.subjects == ["dog", "dog"] and len(result.regions) == 2
     assert {region.positions for region in result.regions.values()} == {(2,), (5,)}
     assert sorted(region.centre[0] < 0.5 for region in result.regions.values()) == [False, True]
@@ -90,14 +121,51 @@ def test_two_of_a_kind_are_two_words_in_two_places(parts):
 
 
 def test_the_same_seed_draws_the_same_picture(parts, street):
-    first, second = (place(street, RATE, parts, seed=3, steps=2).images[0] for _ in range(2))
+    first, second = (sound_to_image(street, RATE, parts, seed=3, steps=2).images[0] for _ in range(2))
     assert np.array_equal(np.asarray(first), np.asarray(second))
 
 
 def test_words_are_found_whole_and_as_often_as_they_stand():
-    heard = [{"dog": 0.9, "cat": 0.1}, {"dog": 0.8}]
-    assert named_words("a Dog, a cat and a dogma of dogs", heard) == ["Dog", "cat"]
-    assert named_words("a dog and a dog", heard) == ["dog", "dog"]
+    def found(prompt):
+        return [(word.text, word.nth) for word in subject_words(prompt, ["dog", "cat", "vacuum cleaner"])]
+
+    assert found("a Dog, a cat and a dogma of dogs") == [("Dog", 0), ("cat", 0), ("dogma", 0), ("dogs", 0)]
+    assert found("a dog and a Dog") == [("dog", 0), ("Dog", 1)]
+    assert found("a photo of two small green frogs by the river") == [("frogs", 0), ("river", 0)]
+    assert found("<audio> beside a red vacuum cleaner at night") == [("vacuum cleaner", 0), ("night", 0)]
+    assert found("") == found("<audio> and <audio>") == []
+
+
+@pytest.mark.parametrize("token", ["learned", "label"])
+def test_words_that_are_no_labels_stay_free_and_plurals_are_labels(parts, street, token):
+    planned = plan(street, RATE, parts, prompt="frogs by a river", token=token)
+    assert [word.text for word in planned.words] == ["frogs", "river"]
+    (frog,) = [i for i, name in enumerate(planned.subjects) if name == "frogs"]
+    pairs = {(pair.source, pair.token) for pair in planned.matches}
+    assert (frog, 0) in pairs and (1 - frog, None) in pairs and (None, 1) in pairs
+    assert planned.similarity[frog, 0] > 0.6 > 0.3 > planned.similarity[:, 1].max()
+    assert planned.regions[frog].centre[0] < 0.4
+
+
+def test_a_word_after_a_sound_of_the_same_name_is_the_word(parts):
+    """ "<audio> and a dog", the sound being a dog too: the word keeps its own place."""
+    left, right = (synthesise("dog", RATE, 3.0, seed) for seed in (4, 11))
+    recording = simulate([(left, -30.0), (right, 30.0)], "panned", rate=RATE)
+    planned = plan(recording, RATE, parts, prompt="<audio> and a dog", token="label")
+    assert planned.prompt.text == "a dog and a dog"
+    assert {region.positions for region in planned.regions.values()} == {(2,), (5,)}
+
+
+def test_more_than_two_channels_are_the_first_two(parts, street):
+    planned = plan(np.concatenate([street, street[:1] * 0]), RATE, parts)
+    assert len(planned.regions) == 2 and "3 channels" in planned.notes[0]
+
+
+def test_mono_is_the_paper_s_road(parts, street):
+    planned = plan(street, RATE, parts, setup="mono")
+    assert not planned.regions and len(planned.heard) == 1 and planned.prompt.text == "a photo of <audio>"
+    with pytest.raises(PromptError, match="write <audio>"):
+        plan(street, RATE, parts, setup="mono", prompt="a frog")
 
 
 def test_the_command_draws_and_says_where(tmp_path, street):
@@ -111,7 +179,13 @@ def test_the_command_draws_and_says_where(tmp_path, street):
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [(["--unmatched", "keep"], "unmatched"), (["--setup", "quad"], "setup"), (["--energy", "brute"], "energy")],
+    [
+        (["--unmatched", "keep"], "unmatched"),
+        (["--setup", "quad"], "setup"),
+        (["--energy", "brute"], "energy"),
+        (["--unknown", "x"], "unknown"),
+        (["--motion", "x"], "motion"),
+    ],
 )
 def test_wrong_options_are_one_sentence(tmp_path, street, options, word):
     soundfile.write(tmp_path / "street.wav", street.T, RATE)
@@ -120,19 +194,57 @@ def test_wrong_options_are_one_sentence(tmp_path, street, options, word):
     assert ran.exit_code == 2 and word in ran.output and not out.exists()
 
 
-def test_what_passes_by_passes_by_in_the_picture(tmp_path):
-    passing = simulate([(synthesise("car", RATE, 4.0, 3), [(0.0, -40.0), (4.0, 40.0)])], "ortf", rate=RATE)
-    soundfile.write(tmp_path / "car.wav", passing.T, RATE)
-    out = tmp_path / "car.gif"
-    options = ["--frames", "3", "--steps", "4", "--token", "label"]
-    ran = CliRunner().invoke(app, ["animate", str(tmp_path / "car.wav"), "-o", str(out), *options])
+@pytest.fixture(scope="module")
+def passing(tmp_path_factory):
+    path = tmp_path_factory.mktemp("passing") / "car.wav"
+    way = [(0.0, -40.0), (4.0, 40.0)]
+    soundfile.write(path, simulate([(synthesise("car", RATE, 4.0, 3), way)], "ortf", rate=RATE).T, RATE)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_what_passes_by_passes_by_in_the_picture(tmp_path, passing):
+    ran = run("animate", passing, "-o", tmp_path / "car.gif", "--frames", 3, "--steps", 4, "--token", "label")
     assert ran.exit_code == 0, ran.output
-    with Image.open(out) as film:
+    with Image.open(tmp_path / "car.gif") as film:
         assert film.n_frames == 3
     assert "car" in ran.output
 
 
-def test_a_film_has_frames_and_ends_in_gif(tmp_path, street):
-    soundfile.write(tmp_path / "street.wav", street.T, RATE)
-    ran = CliRunner().invoke(app, ["animate", str(tmp_path / "street.wav"), "-o", str(tmp_path / "film.mp4")])
-    assert ran.exit_code == 2 and ".gif" in ran.output and not (tmp_path / "film.mp4").exists()
+def test_a_film_has_its_sound(tmp_path, passing):
+    ran = run("animate", passing, "-o", tmp_path / "car.mp4", "--frames", 3, "--steps", 1, "--prompt", "a car at night")
+    assert ran.exit_code == 0, ran.output
+    assert "prompt  a car at night" in ran.output
+    with av.open(str(tmp_path / "car.mp4")) as film:
+        video, sound = film.streams.video[0], film.streams.audio[0]
+        assert (video.frames, video.width) == (3, 256)
+        assert float(video.duration * video.time_base) == pytest.approx(4.0, abs=0.1)
+        assert float(sound.duration * sound.time_base) == pytest.approx(4.0, abs=0.1)
+    recording, rate = load_audio(tmp_path / "car.mp4")
+    first, last = recording[:, : rate // 2], recording[:, -rate // 2 :]
+    assert np.ptp(recording) > 0.02 and np.square(first[0]).sum() > np.square(first[1]).sum()
+    assert np.square(last[0]).sum() < np.square(last[1]).sum()
+
+
+def test_what_moves_leaves_a_trail_in_a_still_picture(tmp_path, passing):
+    ran = run("place", passing, "-o", tmp_path / "car.png", "--motion", "trail", "--steps", 1, "--boxes")
+    assert ran.exit_code == 0, ran.output
+    assert (tmp_path / "car.png").exists() and (tmp_path / "car-boxes.png").exists()
+
+
+def test_a_trail_is_the_world_and_all_that_moves():
+    frames = [np.full((64, 64, 3), 40, np.uint8) for _ in range(5)]
+    for i, frame in enumerate(frames):
+        frame[20:44, 12 * i : 12 * i + 12] = 200
+    shown = np.asarray(trail([Image.fromarray(frame) for frame in frames]), float)[..., 0]
+    seen = [shown[26:38, 12 * i + 4 : 12 * i + 8].mean() for i in range(5)]
+    assert seen == sorted(seen) and seen[0] > 70 and seen[-1] > 190
+    assert np.abs(shown[:12] - 40).max() < 2
+
+
+def test_a_film_has_frames_and_ends_in_gif_or_mp4(tmp_path, passing):
+    ran = run("animate", passing, "-o", tmp_path / "film.avi")
+    assert ran.exit_code == 2 and ".gif" in ran.output and not (tmp_path / "film.avi").exists()

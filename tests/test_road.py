@@ -21,13 +21,13 @@ def parts():
 
 
 def test_the_road_is_the_pipeline(parts):
-    result = sound_to_image(SIGNAL, RATE, parts, prompt="<audio> at night", seed=3, num_images_per_prompt=2)
+    result = sound_to_image(SIGNAL, RATE, parts, prompt="<audio> at night", seed=3, count=2)
     direct = parts(SIGNAL, "<audio> at night", rate=RATE, seed=3, num_images_per_prompt=2).images
     assert [image.tobytes() for image in result.images] == [image.tobytes() for image in direct]
-    assert result.heard == parts.hear(SIGNAL, RATE) and result.rate == RATE
+    assert result.heard == [parts.hear(SIGNAL, RATE)] and result.rate == RATE
     assert result.recording.shape == (1, len(SIGNAL))
     assert result.prompt.text == "<audio> at night" and result.prompt.positions == ((1,),)
-    assert list(result.seconds) == ["listen", "embed", "prompt", "sample"]
+    assert list(result.seconds) == ["listen", "embed", "match", "write", "place", "sample"]
     assert not result.prompt.embeddings.requires_grad
 
 
@@ -53,7 +53,7 @@ def test_the_spectrogram_of_next_to_nothing(frames):
 
 @pytest.mark.parametrize(("count", "size"), [(1, (32, 32)), (2, (68, 32)), (3, (68, 68)), (5, (104, 68))])
 def test_a_contact_sheet_holds_them_all(parts, count, size):
-    images = sound_to_image(SIGNAL, RATE, parts, num_images_per_prompt=count, num_inference_steps=1).images
+    images = sound_to_image(SIGNAL, RATE, parts, count=count, steps=1).images
     sheet = contact_sheet(images)
     assert sheet.size == size
     columns = (size[0] + 4) // 36
@@ -63,7 +63,7 @@ def test_a_contact_sheet_holds_them_all(parts, count, size):
 
 
 def test_the_report_shows_something_for_any_result(parts):
-    result = sound_to_image(SIGNAL, RATE, parts, num_inference_steps=1)
+    result = sound_to_image(SIGNAL, RATE, parts, steps=1)
     report = np.asarray(draw_report(result))
     assert report.shape[2] == 3 and report.std() > 10
 
@@ -76,8 +76,8 @@ def mini():
 
 
 def test_the_mini_checkpoint_hears_and_draws(mini):
-    result = sound_to_image(synthesise("frog", RATE, 4.0, seed=3), RATE, mini, seed=1, num_inference_steps=5)
-    label, score = result.heard[0]
+    result = sound_to_image(synthesise("frog", RATE, 4.0, seed=3), RATE, mini, seed=1, steps=5)
+    label, score = result.heard[0][0]
     assert label == "frog" and score >= 0.5
     assert result.images[0].size == (128, 128) and np.asarray(result.images[0]).std() > 10
 
