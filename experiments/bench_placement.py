@@ -79,7 +79,7 @@ def bench_placement(
     "label" says the word, "audio" the embedder's token of a synthesised sound of unseen seed (of the 16 heard words).
     Writes table.md, rows.json and a sheet of pictures of each row into `out`. OptionError for what is out of range.
     """
-    _check(n, methods, controls, tokens)
+    check(n, methods=(methods, METHODS), controls=(controls, CONTROLS), tokens=([tokens], TOKENS))
     import torch
 
     from experiments.generate import load_parts
@@ -97,7 +97,7 @@ def bench_placement(
             line, images = run(pipe, cases, words, method, control, steps)
             plain = next((each for each in lines if each.things == things and each.method == "none"), line)
             lines.append(replace(line, ratio=line.seconds / plain.seconds if plain.method == "none" else float("nan")))
-            _sheet(images, folder / f"{things}-{method}{'-' * bool(control)}{control}.png")
+            sheet_of(images, folder / f"{things}-{method}{'-' * bool(control)}{control}.png")
             _write(lines, folder)
             tell(_row(lines[-1]))
     return table(lines)
@@ -234,20 +234,19 @@ def _write(lines: Sequence[Line], folder: Path) -> None:
     write_bytes((table(lines) + "\n").encode(), folder / "table.md")
 
 
-def _sheet(images: Sequence[Any], path: Path, most: int = 48) -> None:
+def sheet_of(images: Sequence[Any], path: Path, most: int = 48) -> None:
     from experiments.world.measure import sheet
 
     sheet(images[:most], path, columns=8)
 
 
-def _check(n: int, methods: Sequence[str], controls: Sequence[str], tokens: str) -> None:
+def check(n: int, **chosen: tuple[Sequence[str], Sequence[str]]) -> None:
+    """OptionError for no pictures, and for a name=(values, known) of which some is not known."""
     if n < 1:
         raise OptionError(f"Got n={n}, want at least 1 picture; 200 tell 2 % apart.")
-    for name, values, known in (("methods", methods, METHODS), ("controls", controls, CONTROLS)):
+    for name, (values, known) in chosen.items():
         if not set(values) <= set(known):
             raise OptionError(f"Got {name}={','.join(values)}, want some of {', '.join(known)}; change it.")
-    if tokens not in TOKENS:
-        raise OptionError(f"Got tokens={tokens}, want one of {', '.join(TOKENS)}; change it.")
 
 
 def entry(function: Callable[..., str]) -> None:

@@ -1,0 +1,210 @@
+"""The whole road, from stereo sound to a picture: is what is heard on the left painted on the left?
+
+    python -m experiments.bench_heard n=200 out=runs/heard
+    python -m experiments.bench_heard n=24 methods=[ours] setups=[panned] rt60=null
+
+Scenes of one and two synthesised sounds of unseen seeds, at seeded places, as seeded kinds of stereo; nothing is told.
+Directions, what sounds and how many there are is all found by listening; the picture is judged against the truth by a
+detector that guidance never sees. Controls: the channels swapped, so that the truth is mirrored; and both mixed into
+one, where no side can be known. What listening alone got right stands beside what the picture did.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.bench_placement import BATCH, REACH, Case, check, entry, look, make_cases, regions_of, sheet_of
+from experiments.generate import OptionError
+
+SETUPS = ("panned", "ortf", "spaced", "binaural")
+METHODS = ("none", "ours")
+CONTROLS = ("swapped", "mono")
+RATE, SECONDS = 22_050, 4.0
+SEED = 800_000  # of the sounds: nothing was trained on these
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table; shares are 0 to 1, `all_*` of pictures, the others of things."""
+
+    things: int
+    method: str
+    control: str
+    pictures: int
+    counted: float  # of the scenes: as many sources were found as there are
+    heard_side: float  # things with a source of their name on their side
+    present: float
+    side: float
+    near: float
+    all_present: float
+    all_side: float
+    flipped: float  # of the pictures that were all right: still so when swapped; else not a number
+    clear: float  # how sure the detector is of the cells that it calls the word: quality
+    seconds: float  # of this process, a picture
+
+
+def bench_heard(
+    *,
+    n: int = 200,
+    singles: int | None = None,
+    methods: Sequence[str] = METHODS,
+    controls: Sequence[str] = CONTROLS,
+    setups: Sequence[str] = SETUPS,
+    rt60: float | None = 0.2,
+    token: str | None = None,
+    seed: int = 0,
+    model: str = "mini",
+    steps: int | None = None,
+    threads: int = 1,
+    out: str | os.PathLike = "runs/heard",
+    on_row: Callable[[str], None] | None = None,
+) -> str:
+    """Draw `n` scenes of two sounds and `singles` (n / 2) of one with each method -> the Markdown table.
+
+    setups: kinds of stereo that take turns; rt60: seconds of reverberation of those with microphones, None is dry.
+    token: as in `pipeline.plan`. Controls are drawn by the last method. Writes table.md, rows.json and a sheet of
+    pictures of each row into `out`. OptionError for what is out of range.
+    """
+    check(
+        n,
+        methods=(methods, ("none", "forward", "layout", "boxdiff", "centroid", "ours")),
+        controls=(controls, CONTROLS),
+    )
+    if not setups:
+        raise OptionError("Got no setups, want one or more, such as setups=[panned]; name some.")
+    import torch
+
+    from experiments.generate import load_parts
+
+    torch.set_num_threads(threads)
+    folder, tell = Path(out), on_row or (lambda text: None)
+    folder.mkdir(parents=True, exist_ok=True)
+    pipe, lines = load_parts(model, "cpu"), []
+    for things, count in ((1, (n + 1) // 2 if singles is None else singles), (2, n)):
+        cases = make_cases(count, things, seed, "audio")
+        scenes = [recorded(case, setups, rt60) for case in cases]
+        right: list[bool] = []
+        for method, control in [(each, "") for each in methods] + [(methods[-1], each) for each in controls]:
+            if not count:
+                continue
+            told = [case.swapped() if control == "swapped" else case for case in cases]
+            changed = [_changed(scene, control) for scene in scenes]
+            line, images, fine = run(pipe, told, changed, method, control, token, steps, right)
+            right = right if control else fine
+            lines.append(line)
+            sheet_of(images, folder / f"{things}-{method}{'-' * bool(control)}{control}.png")
+            _write(lines, folder)
+            tell(_row(line))
+    return table(lines)
+
+
+def recorded(case: Case, setups: Sequence[str], rt60: float | None) -> np.ndarray:
+    """(2, frames): the case's things as one kind of stereo hears them; the louder, the nearer they are drawn."""
+    from experiments.world.sounds import synthesise
+    from spatial.simulate import simulate
+
+    rng = random.Random(f"{case.seed}/{case.words}")
+    setup = setups[case.seed % len(setups)]
+    gains = [10 ** ((level - max(case.levels)) / 40) for level in case.levels]  # half of the difference
+    signals = [
+        gain * synthesise(word, RATE, SECONDS, SEED + case.seed) for word, gain in zip(case.words, gains, strict=True)
+    ]
+    sources = list(zip(signals, case.azimuths, strict=True))
+    room = None if setup == "panned" else rt60
+    mixed = simulate(sources, setup, rate=RATE, rt60=room, seed=rng.randrange(2**31))
+    return (mixed / max(1.0, float(np.abs(mixed).max()))).astype(np.float32)
+
+
+def run(
+    pipe: Any,
+    cases: Sequence[Case],
+    scenes: Sequence[np.ndarray],
+    method: str,
+    control: str,
+    token: str | None,
+    steps: int | None,
+    before: Sequence[bool],
+) -> tuple[Line, list[Any], list[bool]]:
+    """Listen, draw and look at all of them -> (the row, pictures, which were all present and on their sides)."""
+    from experiments.pipeline import plan
+    from guidance.metrics import place, score
+    from guidance.sampling import sample
+
+    start = time.process_time()
+    plans = [plan(scene, RATE, pipe, token=token) for scene in scenes]
+    images: list[Any] = []
+    for i in range(0, len(cases), BATCH):
+        part = slice(i, i + BATCH)
+        drawn = sample(
+            pipe,
+            [each.prompt for each in plans[part]],
+            regions=[list(each.regions.values()) for each in plans[part]],
+            energy=method,
+            seed=[case.seed for case in cases[part]],
+            steps=steps,
+        )
+        images += drawn.images
+    seconds = (time.process_time() - start) / len(cases)
+    wanted = [regions_of(case, [(1,)] * len(case.words)) for case in cases]
+    seen, clear = look(images, cases)
+    looked = [place(want, see, REACH) for want, see in zip(wanted, seen, strict=True)]
+    scores = asdict(score(looked))
+    kept = {name: scores[name] for name in ("present", "side", "near", "all_present", "all_side")}
+    fine = [all(one.present and one.side for one in each) for each in looked]
+    still = [now for now, then in zip(fine, before, strict=True) if then] if control == "swapped" else []
+    flipped = sum(still) / len(still) if still else float("nan")
+    counted = sum(len(p.scene.sources) == len(c.words) for p, c in zip(plans, cases, strict=True)) / len(cases)
+    sides = [ok for p, c in zip(plans, cases, strict=True) for ok in heard_sides(p, c)]
+    line = Line(len(cases[0].words), method, control, len(cases), counted, sum(sides) / len(sides), **kept,
+                flipped=flipped, clear=clear, seconds=seconds)  # fmt: skip
+    return line, images, fine
+
+
+def heard_sides(planned: Any, case: Case) -> list[bool]:
+    """Of each thing: was a source of its name heard on its side?"""
+    there = [(name, s.direction.azimuth) for name, s in zip(planned.subjects, planned.scene.sources, strict=True)]
+    return [
+        any(name == word and a * b > 0 for name, b in there) for word, a in zip(case.words, case.azimuths, strict=True)
+    ]
+
+
+def _changed(scene: np.ndarray, control: str) -> np.ndarray:
+    if control == "mono":
+        return scene.mean(axis=0, keepdims=True)
+    return scene[::-1] if control == "swapped" else scene
+
+
+def table(lines: Sequence[Line]) -> str:
+    """Markdown; percent of things, and of pictures where it says all."""
+    head = (
+        "things, method, pictures, count heard right %, heard on its side %, present %, on its side %, within 0.15 %, "
+        "all present %, all on their sides %, flipped with the channels %, detector sure %, CPU s"
+    )
+    columns = head.split(", ")
+    return "\n".join(["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|", *map(_row, lines)])
+
+
+def _row(line: Line) -> str:
+    shares = [line.counted, line.heard_side, line.present, line.side, line.near, line.all_present, line.all_side]
+    cells = [str(line.things), f"{line.method} {line.control}".strip(), str(line.pictures)]
+    cells += ["" if share != share else f"{100 * share:.1f}" for share in [*shares, line.flipped, line.clear]]
+    return "| " + " | ".join([*cells, f"{line.seconds:.2f}"]) + " |"
+
+
+def _write(lines: Sequence[Line], folder: Path) -> None:
+    import json
+
+    from experiments.generate import write_bytes
+
+    write_bytes(json.dumps([asdict(line) for line in lines], indent=1).encode(), folder / "rows.json")
+    write_bytes((table(lines) + "\n").encode(), folder / "table.md")
+
+
+if __name__ == "__main__":
+    entry(bench_heard)
