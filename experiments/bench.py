@@ -1,10 +1,13 @@
-"""What is measured side by side: training, as published and ours from raw and prepared data; and who is where.
+"""What is measured side by side: training, listening, guiding, and the whole road.
 
     python -m experiments.bench train                              # SD 1.4's size on a GPU, the mini one on a CPU
     python -m experiments.bench train batch_sizes=[4] repeats=1 checkpointing=true out=runs/bench
     python -m experiments.bench parts geometry=mini                # what a step is made of, in milliseconds
     python -m experiments.bench arithmetic                         # and by counting, at the true size
     python -m experiments.bench spatial scenes=SCENES              # directions: see experiments/bench_spatial.py
+    python -m experiments.bench guidance                           # what guidance costs: experiments/bench_guidance.py
+    python -m experiments.bench placement n=200                    # what it is worth: experiments/bench_placement.py
+    python -m experiments.bench heard n=200                        # from sound to picture: experiments/bench_heard.py
 
 Of training, each row is measured in fresh processes, one at a time, taking turns with the other rows; what runs out of
 memory is listed as such. In `out`: rows.csv, table.md and chart.png. `experiments.bench_published` says what "as
@@ -14,6 +17,7 @@ published" is.
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +29,8 @@ from experiments.generate import OptionError, errors_as_sentences, hydra_entry, 
 
 PRECISIONS = ("float32", "bfloat16")
 PRELOADED = ["audiotoken.data.prepared", "audiotoken.debug", "experiments.bench_published"]
-COMMANDS = ("train", "parts", "arithmetic", "spatial")
+OTHERS = ("guidance", "placement", "heard")  # each in a module of that name, with a command line of its own
+COMMANDS = ("train", "parts", "arithmetic", "spatial", *OTHERS)
 
 
 def bench_train(
@@ -186,7 +191,9 @@ def main() -> None:
 
     from experiments.bench_parts import arithmetic, bench_parts
 
-    if command == "spatial":
+    if command in OTHERS:
+        import_module(f"experiments.bench_{command}").main()
+    elif command == "spatial":
         from experiments.bench_spatial import bench_spatial
 
         hydra_entry("bench_spatial", lambda **options: bench_spatial(**options, on_row=tell))

@@ -1,8 +1,8 @@
 """What guidance costs: seconds and peak memory of a picture, plain and with each method.
 
-    python -m experiments.bench_guidance geometry=mini device=cpu out=runs/guidance
-    python -m experiments.bench_guidance geometry=sd1 device=cuda precision=float16    # 512 x 512, 50 steps
-    python -m experiments.bench_guidance arithmetic    # operations at the size of Stable Diffusion 1.5, without a GPU
+    python -m experiments.bench guidance geometry=mini device=cpu out=runs/guidance
+    python -m experiments.bench guidance geometry=sd1 device=cuda precision=float16    # 512 x 512, 50 steps
+    python -m experiments.bench guidance arithmetic    # operations at the size of Stable Diffusion 1.5, without a GPU
 
 "sd1" is Stable Diffusion 1.5 by its config files with random weights, its queries and keys sharpened (freshly made,
 they attend evenly). No energy counts as low enough, so that each method makes all the updates that it may: the most it

@@ -1,7 +1,7 @@
 """The whole road, from stereo sound to a picture: is what is heard on the left painted on the left?
 
-    python -m experiments.bench_heard n=200 out=runs/heard
-    python -m experiments.bench_heard n=24 methods=[ours] setups=[panned] rt60=null
+    python -m experiments.bench heard n=200 out=runs/heard
+    python -m experiments.bench heard n=24 methods=[ours] setups=[panned] rt60=null
 
 Scenes of one and two synthesised sounds of unseen seeds, at seeded places, as seeded kinds of stereo; nothing is told.
 Directions, what sounds and how many there are is all found by listening; the picture is judged against the truth by a
@@ -206,5 +206,9 @@ def _write(lines: Sequence[Line], folder: Path) -> None:
     write_bytes((table(lines) + "\n").encode(), folder / "table.md")
 
 
-if __name__ == "__main__":
+def main() -> None:
     entry(bench_heard)
+
+
+if __name__ == "__main__":
+    main()

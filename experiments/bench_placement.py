@@ -1,7 +1,7 @@
 """Is everything on its side? Pictures of one and of two things at seeded places, drawn by the mini checkpoint.
 
-    python -m experiments.bench_placement n=200 out=runs/placement
-    python -m experiments.bench_placement n=24 methods=[none,ours] tokens=audio
+    python -m experiments.bench placement n=200 out=runs/placement
+    python -m experiments.bench placement n=24 methods=[none,ours] tokens=audio
 
 Directions are the true ones: what is measured is guidance, not listening. Judged by a detector that guidance never
 sees. Controls: the same scenes with channels swapped, and mono, where no side can be known.

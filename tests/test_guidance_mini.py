@@ -6,6 +6,7 @@ import pytest
 
 from audiotoken.prompt import word_positions
 from experiments.bench_guidance import arithmetic, bench_guidance
+from experiments.bench_heard import bench_heard
 from experiments.bench_placement import Case, bench_placement, look, make_cases, regions_of
 from experiments.generate import OptionError, load_parts
 from guidance import Region, animate, sample
@@ -78,6 +79,18 @@ def test_the_placement_table_is_written(tmp_path):
     assert [(line["things"], line["pictures"]) for line in lines] == [(1, 1)] * 3 + [(2, 2)] * 3
     assert {line["ratio"] for line in lines if line["method"] == "none"} == {1.0}
     assert (tmp_path / "2-ours-mono.png").is_file() and (tmp_path / "1-none.png").is_file()
+
+
+def test_the_whole_road_is_measured(tmp_path):
+    """Two sounds are heard where they are; in one channel no side is known; swapped, both are mirrored."""
+    text = bench_heard(n=1, singles=0, methods=["ours"], setups=["panned"], steps=1, out=tmp_path)
+    rows = {line["control"]: line for line in json.loads((tmp_path / "rows.json").read_text())}
+    assert text.count("\n") == 4 and list(rows) == ["", "swapped", "mono"]
+    assert rows[""]["counted"] == rows[""]["heard_side"] == rows["swapped"]["heard_side"] == 1
+    assert rows["mono"]["counted"] == rows["mono"]["heard_side"] == 0
+    assert (tmp_path / "2-ours-swapped.png").is_file()
+    with pytest.raises(OptionError, match="name some"):
+        bench_heard(setups=[], out=tmp_path)
 
 
 @pytest.mark.parametrize("options", [{"n": 0}, {"methods": ["magic"]}, {"tokens": "smell"}, {"controls": ["upside"]}])
