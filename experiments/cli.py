@@ -7,6 +7,7 @@ Heavy imports happen inside the commands, so that `audiotoken --help` answers at
 
 import os
 import sys
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -360,6 +361,38 @@ def train(
         with show_progress() as on_progress:
             folder = train_embedder(**config | ({"data": made(source)} if source else {}), on_progress=on_progress)
     typer.echo(f"made   {folder}\nnext   audiotoken assemble --base {config['model']} --embedder {out} -o trained")
+
+
+@app.command()
+def rate(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="clips/NAME.wav, a folder of NAME.png for each system, maybe objects.json."),
+    ],
+    table: Annotated[bool, typer.Option("--table", help="Write ratings.md and ratings.csv, open no page.")] = False,
+    rater: Annotated[str | None, typer.Option(help="Who rates. [default: asked on the page]")] = None,
+    port: Annotated[int, typer.Option(help="Of the page; 0 takes a free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the order, and of the intervals in the table.")] = 0,
+    opened: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+) -> None:
+    """Let people say how well pictures belong to sounds, on a page of this computer; then a table of what they said."""
+    with errors_as_sentences():
+        from experiments.rating import command
+
+        if table:
+            typer.echo(command.export(folder, seed=seed))
+            return
+        show = partial(_show_page, opened=opened)
+        typer.echo(command.serve(folder, port=port, rater=rater, seed=seed, on_ready=show))
+
+
+def _show_page(url: str, opened: bool) -> None:
+    typer.echo(f"open   {url}\nCtrl-C ends it; answers are stored as they are given.")
+    sys.stdout.flush()
+    if opened:
+        import webbrowser
+
+        webbrowser.open(url)
 
 
 def _chosen(**groups: str | None) -> list[str]:
