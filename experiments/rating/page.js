@@ -66,6 +66,7 @@ function showTrial(place) {
   byId("place").textContent = `Sound ${at + 1} of ${trials.length}`;
   byId("rated-by").textContent = rater;
   byId("pictures").replaceChildren(...trial.pictures.map((picture, i) => card(trial, picture, i)));
+  byId("pictures").className = ["", "one", "two"][trial.pictures.length] || "";
   byId("back").disabled = at === 0;
   show("rating");
   window.scrollTo(0, 0);

@@ -8,6 +8,7 @@ import json
 import re
 import secrets
 import socketserver
+import sys
 from collections.abc import Mapping
 from functools import cached_property
 from html import escape
@@ -22,7 +23,12 @@ from experiments.rating.trials import RequestError, Trials
 
 HOST = "127.0.0.1"
 LONGEST = 4096  # bytes of what is sent to us
-KINDS = {"page.html": "text/html; charset=utf-8", "page.css": "text/css", "page.js": "text/javascript"}
+KINDS = {
+    "page.html": "text/html; charset=utf-8",
+    "page.css": "text/css",
+    "page.js": "text/javascript; charset=utf-8",
+    "page.svg": "image/svg+xml",
+}
 POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -58,6 +64,11 @@ class RatingServer(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)  # HTTPServer would ask a name server who we are
         self.server_name, self.server_port = HOST, self.server_address[1]
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that stops loading a sound half-way is no error."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.server_port}/{self.token}/"
@@ -84,8 +95,10 @@ class Refusal(Exception):
 class Handler(BaseHTTPRequestHandler):
     server: RatingServer
     protocol_version = "HTTP/1.1"
-    server_version, sys_version = "audiotoken", ""
     timeout = 30  # seconds for who opens a connection and says nothing
+
+    def version_string(self) -> str:
+        return "audiotoken"
 
     def do_GET(self) -> None:
         try:
@@ -167,6 +180,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for header, value in (HEADERS | extra | {"Content-Type": kind, "Content-Length": str(len(content))}).items():
             self.send_header(header, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content)
 

@@ -1,0 +1,114 @@
+"""Answers -> means, intervals over clips and raters, agreement; and the files of --table."""
+
+import csv
+from math import isnan, sqrt
+
+import numpy as np
+import pytest
+from rate_folder import rate_folder
+from typer.testing import CliRunner
+
+from experiments.cli import app
+from experiments.rating.store import FILE, Answer, Store
+from experiments.rating.table import as_csv, as_markdown, interval, rows_of
+
+
+def crossed(table):
+    """{(rater, clip): value} of a (raters, clips) array -> what `interval` takes."""
+    raters, clips = np.indices(table.shape)
+    return table.ravel().tolist(), [f"c{i}" for i in clips.ravel()], [f"r{i}" for i in raters.ravel()]
+
+
+def test_one_rater_is_the_plain_bootstrap():
+    values = np.random.default_rng(4).uniform(1, 5, 200)
+    half = 1.96 * values.std() / sqrt(200)
+    assert interval(*crossed(values[None])) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.04)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["raters differ", "clips differ"])
+def test_both_are_drawn_anew(turned):
+    """Six who differ are six, however many answers each gave: a bootstrap of answers would be 5 times as narrow."""
+    table = np.repeat([[1.0], [2.0], [2.0], [3.0], [4.0], [5.0]], 40, axis=1)
+    low, high = interval(*crossed(table.T if turned else table))
+    half = 1.96 * table[:, 0].std() / sqrt(6)
+    assert (low, high) == pytest.approx((17 / 6 - half, 17 / 6 + half), abs=0.15)
+
+
+def test_the_interval_is_seeded_and_of_one_answer_there_is_none():
+    some = crossed(np.random.default_rng(0).uniform(size=(4, 9)))
+    assert interval(*some, seed=1) == interval(*some, seed=1) != interval(*some, seed=2)
+    assert all(isnan(end) for end in interval([3.0], ["c"], ["r"]))
+    assert all(isnan(end) for end in interval([], [], []))
+
+
+def answers():
+    scores = {("anna", "dog"): "4", ("anna", "frog"): "5", ("ben", "dog"): "2", ("ben", "frog"): "cannot say"}
+    given = [Answer(rater, clip, "ours", "belongs", score) for (rater, clip), score in scores.items()]
+    given += [Answer(rater, clip, "mono", "belongs", "1") for rater, clip in scores]
+    sides = {("anna", "left"): "yes", ("ben", "left"): "yes", ("anna", "right"): "no", ("ben", "right"): "no"}
+    return given + [Answer(rater, "frog", "ours", f"side: frog {side}", said) for (rater, side), said in sides.items()]
+
+
+def test_rows():
+    rows = {(row.system, row.question): row for row in rows_of(answers())}
+    assert list(rows) == [("mono", "belongs"), ("ours", "belongs"), ("all systems", "belongs"), ("ours", "side")]
+    ours = rows["ours", "belongs"]
+    assert (ours.answers, ours.cannot_say, ours.clips, ours.raters) == (3, 1, 2, 2)
+    assert ours.mean == pytest.approx(11 / 3) and ours.low <= ours.mean <= ours.high
+    assert ours.alpha == pytest.approx(0)  # one pair, of the only two values there are
+    side = rows["ours", "side"]
+    assert (side.mean, side.answers, side.alpha) == (0.5, 4, 1)  # each object is a thing of its own
+    assert isnan(rows["mono", "belongs"].alpha)
+    # two pairs agree on 1 and one is 2 against 4: ranks by how many lie between, 2011, section D
+    observed, expected = 2 * 1**2, 2 * (4 * 2.5**2 + 4 * 3.5**2 + 1 * 1**2) / 5
+    assert rows["all systems", "belongs"].alpha == pytest.approx(1 - observed / expected)
+
+
+def test_texts():
+    rows = rows_of(answers())
+    read = list(csv.DictReader(as_csv(rows).splitlines()))
+    assert read[1]["mean"] == "3.6667" and read[0]["alpha"] == "" and read[3]["question"] == "side"
+    text = as_markdown(rows)
+    assert "| mono | 1.00 | 1.00 to 1.00 | 4 | 0 | 2 | 2 |  |" in text
+    assert text.index("belongs to the sound") < text.index("on its side")
+    assert as_markdown(rows_of([Answer("anna", "a", "x|y", "belongs", "3")])).count("| x\\|y | 3.00 |  | 1 |") == 1
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["rate", *(str(each) for each in arguments)])
+
+
+def test_the_table_is_written(tmp_path):
+    store = Store(tmp_path / FILE)
+    for each in answers():
+        store.put(each)
+    store.close()
+    first = run(tmp_path, "--table")
+    assert first.exit_code == 0, first.output
+    assert (tmp_path / "ratings.md").read_text() in first.stdout
+    assert (tmp_path / "ratings.csv").read_text() == as_csv(rows_of(answers()))
+    assert run(tmp_path, "--table").stdout == first.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--table"], "Got no answers in"),
+        (["--port", "70000"], "Got port=70000"),
+        (["--rater", " "], "Got rater=' '"),
+        (["--no-open"], "Got no picture of dog"),
+    ],
+)
+def test_one_sentence_for_what_is_wrong(options, said, tmp_path):
+    folder = rate_folder(tmp_path / "study")
+    (folder / "ours" / "dog.png").unlink()
+    result = run(folder, *options)
+    assert result.exit_code == 2 and result.stdout == "", result.output
+    assert said in result.stderr and result.stderr.count("\n") == 1
+    assert not (folder / FILE).exists()
+
+
+def test_no_answers_yet_is_one_sentence(tmp_path):
+    Store(tmp_path / FILE).close()
+    result = run(tmp_path, "--table")
+    assert result.exit_code == 2 and "want some" in result.stderr and not (tmp_path / "ratings.md").exists()
