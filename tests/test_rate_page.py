@@ -248,7 +248,8 @@ def start():
     yield begin
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
 
 
 def test_a_killed_server_keeps_every_answer_and_ctrl_c_is_a_good_end(tmp_path, start):
