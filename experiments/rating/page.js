@@ -2,6 +2,7 @@
 // One trial is a sound and the pictures of it; an answer is shown as given once the server has stored it.
 
 const CANNOT_SAY = "cannot say";
+const UNPLAYABLE = "This browser cannot play the sound: say “I cannot say”, or take another browser.";
 const KEYS = { y: "yes", n: "no", c: CANNOT_SAY };
 const byId = (id) => document.getElementById(id);
 const sound = byId("sound");
@@ -125,7 +126,7 @@ function choose(place, scroll = true) {
 
 async function give(group, answer) {
   if (!group.question.choices.includes(answer)) return;
-  if (!heard && answer !== CANNOT_SAY) return hint("Hear the sound first: press space.");
+  if (!heard && answer !== CANNOT_SAY) return hint(sound.error ? UNPLAYABLE : "Hear the sound first: press space.");
   const trial = trials[at];
   const fields = { rater, picture: group.picture.name, question: group.question.name, answer };
   try {
@@ -214,7 +215,7 @@ function follow() {
 
 for (const event of ["play", "pause", "ended", "loadedmetadata", "seeked"]) sound.addEventListener(event, follow);
 sound.addEventListener("playing", () => { heard = true; hint(""); });
-sound.addEventListener("error", () => hint("This browser cannot play the sound; say “I cannot say”, or take another."));
+sound.addEventListener("error", () => hint(UNPLAYABLE));
 byId("play").addEventListener("click", toggle);
 byId("seek").addEventListener("input", () => { sound.currentTime = Number(byId("seek").value); });
 
