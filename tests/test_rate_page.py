@@ -191,7 +191,12 @@ def test_length_must_be_said(server):
 def test_bad_answers_are_not_stored(server):
     trial = next(each for each in post(server, "start", {"rater": "eve"}).told["trials"] if len(each["questions"]) == 1)
     good = {"rater": "eve", "picture": trial["pictures"][0]["name"], "question": "belongs", "answer": "3"}
-    bad = [{"picture": trial["sound"]}, {"picture": None}, {"question": "side: frog on the left"}, {"question": []}]
+    bad = [
+        {"picture": trial["sound"]},
+        {"picture": None},
+        {"question": "side: frog on the left", "answer": "yes"},
+        {"question": []},
+    ]
     bad += [{"answer": "6"}, {"answer": 3}, {"answer": "yes"}, {"answer": ["3"]}, {"rater": " "}]
     for wrong in bad:
         assert post(server, "answer", good | wrong).status == 400, wrong

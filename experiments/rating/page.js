@@ -93,7 +93,7 @@ function ask(question, picture, letter) {
     button.dataset.answer = answer;
     if (scale && answer === "1") button.ariaLabel = "1, not at all";
     if (scale && answer === "5") button.ariaLabel = "5, perfectly";
-    button.addEventListener("click", () => give(group, answer));
+    button.addEventListener("click", () => inTurn(() => give(group, answer)));
     return button;
   });
   const row = make("div", { className: scale ? "choices" : "choices few" }, choices);
@@ -219,17 +219,22 @@ sound.addEventListener("error", () => hint(UNPLAYABLE));
 byId("play").addEventListener("click", toggle);
 byId("seek").addEventListener("input", () => { sound.currentTime = Number(byId("seek").value); });
 
+// keys wait until the answer before them is stored: "4 5" answers two questions, however slow the disk is
+let turn = Promise.resolve();
+function inTurn(act) {
+  turn = turn.then(act).catch(complain);
+}
+
 function key(event) {
   if (byId("rating").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
   const seeking = event.target === byId("seek");
-  const group = groups()[current];
-  const answer = KEYS[event.key.toLowerCase()] || event.key;
+  const answer = KEYS[event.key.toLowerCase()] || (/^[1-5]$/.test(event.key) && event.key);
   if (event.key === " ") {
     if (!event.repeat) toggle();
-  } else if (event.key === "ArrowRight" && !seeking) choose(current + 1);
-  else if (event.key === "ArrowLeft" && !seeking) choose((current < 0 ? groups().length : current) - 1);
-  else if (group && !event.repeat && group.question.choices.includes(answer)) give(group, answer);
-  else if (event.key === "Enter" && event.target.tagName !== "BUTTON") next();
+  } else if (event.key === "ArrowRight" && !seeking) inTurn(() => choose(current + 1));
+  else if (event.key === "ArrowLeft" && !seeking) inTurn(() => choose((current < 0 ? groups().length : current) - 1));
+  else if (answer && !event.repeat) inTurn(() => groups()[current] && give(groups()[current], answer));
+  else if (event.key === "Enter" && event.target.tagName !== "BUTTON") inTurn(next);
   else return;
   event.preventDefault();
 }
