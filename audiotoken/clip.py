@@ -1,0 +1,86 @@
+"""CLIP (Radford et al. 2021, arXiv 2103.00020) as a judge: pictures and words in one space.
+
+Any CLIPModel of transformers: "mini" (ships with this package, knows the painted world), a folder, or a hub id such as
+"openai/clip-vit-base-patch32". Embeddings are (examples, width) float32 of length 1.
+"""
+
+import os
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from audiotoken.checkpoint import CheckpointError
+from audiotoken.encoders.hub import BROKEN, load_whole, refusal
+from audiotoken.labels import article
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Embeddings = NDArray[np.float32]
+
+SENTENCE = "a photo of {}"
+AT_ONCE = 64  # pictures or sentences
+WANTED = '"mini", a folder of a CLIPModel of transformers or its hub id, such as "openai/clip-vit-base-patch32"'
+
+
+class Clip:
+    """Both towers with what they need to read; see `load_clip`."""
+
+    def __init__(self, model: Any, tokenizer: Any, processor: Any, name: str):
+        self.model, self.tokenizer, self.processor, self.name = model.eval(), tokenizer, processor, name
+
+    @property
+    def width(self) -> int:
+        return int(self.model.config.projection_dim)
+
+    @torch.no_grad()
+    def images(self, images: "Sequence[Image]") -> Embeddings:
+        """Pictures of any size -> (pictures, width)."""
+        found = [np.empty((0, self.width), np.float32)]
+        for start in range(0, len(images), AT_ONCE):
+            some = [image.convert("RGB") for image in images[start : start + AT_ONCE]]
+            pixels = self.processor(images=some, return_tensors="pt")["pixel_values"].to(self.model.device)
+            found.append(_unit(self.model.visual_projection(self.model.vision_model(pixels).pooler_output)))
+        return np.concatenate(found)
+
+    @torch.no_grad()
+    def texts(self, texts: Sequence[str]) -> Embeddings:
+        """Sentences -> (sentences, width); what is longer than the model reads is cut."""
+        found = [np.empty((0, self.width), np.float32)]
+        for start in range(0, len(texts), AT_ONCE):
+            some = list(texts[start : start + AT_ONCE])
+            tokens = self.tokenizer(some, padding=True, truncation=True, return_tensors="pt").to(self.model.device)
+            hidden = self.model.text_model(tokens["input_ids"], tokens["attention_mask"]).pooler_output
+            found.append(_unit(self.model.text_projection(hidden)))
+        return np.concatenate(found)
+
+    def classes(self, labels: Sequence[str]) -> Embeddings:
+        """Labels -> (labels, width) of "a photo of a LABEL", as zero-shot classification has it."""
+        words = [label.replace("_", " ") for label in labels]
+        return self.texts([SENTENCE.format(f"{article(word)} {word}".strip()) for word in words])
+
+
+def load_clip(model: str | os.PathLike = "mini", device: str | torch.device = "cpu") -> Clip:
+    """A `CheckpointError` of one sentence when it is none of `WANTED`, or has not all of its weights."""
+    from transformers import CLIPModel, CLIPTokenizer
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    where = Path(str(files("audiotoken.mini"))) / "clip" if str(model) == "mini" else model
+    clip = load_whole(CLIPModel.from_pretrained, where, ("clip",), WANTED, dtype=torch.float32)
+    try:
+        tokenizer, processor = (each.from_pretrained(where) for each in (CLIPTokenizer, CLIPImageProcessorPil))
+    except CheckpointError:
+        raise
+    except BROKEN as error:
+        raise refusal(model, error, WANTED) from error
+    return Clip(clip.to(device), tokenizer, processor, str(model))
+
+
+def _unit(vectors: torch.Tensor) -> Embeddings:
+    return F.normalize(vectors.float(), dim=-1).cpu().numpy()

@@ -1,0 +1,167 @@
+"""A small CLIP of the painted world: pictures and captions in one space, for metrics that need no download.
+
+    python -m experiments.world.train_clip --out runs/mini/clip --steps 1000      # 25 minutes of one core
+
+In the folder layout of transformers' CLIPModel, so that whatever reads this reads "openai/clip-vit-base-patch32" too.
+It learns from composed scenes of its own seeds alone: it never saw a picture that the mini checkpoint drew, nor was
+anything trained on it but the small Wav2CLIP. A caption that names some of the things of a scene fits it, so that a
+picture has several right captions in a batch (contrastive loss with many positives, Khosla et al. 2020). At first each
+patch is also told what it shows, which saves most of the time a vision transformer needs to learn to see.
+"""
+
+import argparse
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from experiments.world import workers
+from experiments.world.captions import LENGTH, PLACES, build_tokenizer, caption
+from experiments.world.detector import disturb
+from experiments.world.scenes import SIDE, Painter, Scenes
+from experiments.world.things import BACKDROPS, WORDS
+from experiments.world.workers import Ema, Log, Worker
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel, CLIPTokenizer
+
+FIRST_SEED = 900_000_000  # apart from the scenes of the checkpoint and of its detector
+HELD_OUT = FIRST_SEED - 1_000  # seeds that measure
+WIDTH, PATCH, PROJECTION = 128, 16, 64
+NOTHING = len(WORDS)
+PARTLY = 0.3  # of the captions of several things leave some out
+
+
+def build_clip(tokenizer: "CLIPTokenizer") -> "CLIPModel":
+    """1.4 M parameters: a ViT of 4 layers on 8 x 8 patches, a text model of 2 layers."""
+    from transformers import CLIPConfig, CLIPModel
+
+    layer = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": 4}
+    text = layer | {"num_hidden_layers": 2, "vocab_size": len(tokenizer), "max_position_embeddings": LENGTH}
+    text |= {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    vision = layer | {"num_hidden_layers": 4, "image_size": SIDE, "patch_size": PATCH}
+    both = {"projection_dim": PROJECTION}
+    return CLIPModel(CLIPConfig(text_config=text | both, vision_config=vision | both, **both))
+
+
+def captions_of(scenes: Scenes, rng: random.Random) -> tuple[list[str], Tensor]:
+    """A caption for each scene, and which scene fits which caption: (batch, batch) bool, [scene, caption]."""
+    texts, named, placed = [], [], []
+    for kinds, backdrop in zip(scenes.kinds.tolist(), scenes.backdrops.tolist(), strict=True):
+        there = [kind for kind in kinds if kind >= 0]
+        if len(there) > 1 and rng.random() < PARTLY:
+            there = rng.sample(there, rng.randint(1, len(there) - 1))
+        texts.append(caption(there, backdrop, rng))
+        named.append(F.one_hot(torch.tensor(there), NOTHING).amax(0))
+        said = any(texts[-1].endswith(phrase) for phrase in PLACES[BACKDROPS[backdrop]])
+        placed.append(backdrop if said else -1)
+    holds = F.one_hot(scenes.kinds.cpu() % (NOTHING + 1), NOTHING + 1).amax(1)[:, :NOTHING]  # -1 is the last column
+    lacking = (1 - holds).float() @ torch.stack(named).float().T  # things that the caption names and the scene lacks
+    place = torch.tensor(placed)
+    return texts, (lacking == 0) & ((place < 0) | (place == scenes.backdrops.cpu()[:, None]))
+
+
+def contrastive(pictures: Tensor, texts: Tensor, fits: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy both ways, the right answers of a row sharing its weight; embeddings are of length 1."""
+    scores, right = scale.exp().clamp(max=100) * pictures @ texts.T, fits.float()
+    rows = F.cross_entropy(scores, right / right.sum(1, keepdim=True))
+    return (rows + F.cross_entropy(scores.T, (right / right.sum(0)).T)) / 2
+
+
+def patch_loss(hidden: Tensor, head: nn.Module, scenes: Scenes) -> Tensor:
+    """What each of the 8 x 8 patches shows: the thing that covers most of it, or nothing."""
+    side = SIDE // PATCH
+    cover, slot = F.adaptive_avg_pool2d(scenes.masks, side).max(1)
+    kind = scenes.kinds.gather(1, slot.flatten(1)).view_as(slot)
+    truth = torch.where(cover > 0.33, kind, NOTHING).flatten(1)
+    weight = torch.ones(NOTHING + 1, device=hidden.device)
+    weight[NOTHING] = 0.3
+    return F.cross_entropy(head(hidden[:, 1:]).float().transpose(1, 2), truth, weight)
+
+
+def normalised(images: Tensor) -> Tensor:
+    """[-1, 1] -> what the image processor makes of the same pictures."""
+    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+    mean, std = (images.new_tensor(v).view(3, 1, 1) for v in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
+    return ((images + 1) / 2 - mean) / std
+
+
+def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: float) -> None:
+    torch.manual_seed(2)
+    tokenizer, painter = build_tokenizer(), Painter(atlas, worker.device)
+    clip = build_clip(tokenizer)
+    clip.set_attn_implementation("eager")
+    model = nn.ModuleDict({"clip": clip, "patches": nn.Linear(WIDTH, NOTHING + 1)}).to(worker.device).train()
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr, betas=(0.9, 0.98), weight_decay=0.05
+    )  # Muon: a step takes twice
+    ema, log = Ema(model, 0.995), Log(steps, 50, not worker.first)
+    for step in range(steps):
+        workers.set_rate([optimiser], lr * min(1, (step + 1) / 50, (steps - step) / (0.6 * steps)))
+        seed = FIRST_SEED + step * worker.count + worker.rank
+        scenes = painter.paint(batch, seed)
+        texts, fits = captions_of(scenes, random.Random(seed))
+        tokens = tokenizer(texts, padding=True, return_tensors="pt").to(worker.device)
+        pixels = normalised(disturb(scenes.images, torch.Generator().manual_seed(seed)))
+        seen = clip.vision_model(pixels)
+        pictures = F.normalize(clip.visual_projection(seen.pooler_output), dim=1)
+        words = F.normalize(clip.text_projection(clip.text_model(**tokens).pooler_output), dim=1)
+        loss = contrastive(pictures, words, fits.to(worker.device), clip.logit_scale)
+        patches = patch_loss(seen.last_hidden_state, model["patches"], scenes)
+        (loss + max(0.1, 1 - 2 * step / steps) * patches).backward()
+        worker.average_gradients(model.parameters())
+        optimiser.step()
+        optimiser.zero_grad()
+        ema.update(model)
+        log(step, batch * worker.count, contrastive=loss, patches=patches)
+        if worker.first and ((step + 1) % 250 == 0 or step + 1 == steps):
+            weights = {n.removeprefix("clip."): w for n, w in ema.weights.items() if n.startswith("clip.")}
+            save(weights, tokenizer, out)
+    if worker.first:
+        from audiotoken.clip import load_clip
+
+        print(f"zero-shot: {100 * zero_shot(load_clip(out), painter):.1f} % of 480 unseen scenes of one thing")
+
+
+def save(weights: dict[str, Tensor], tokenizer: "CLIPTokenizer", out: Path) -> None:
+    """The folder that CLIPModel, CLIPTokenizer and CLIPImageProcessor read, in half precision."""
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    clip = build_clip(tokenizer)
+    clip.load_state_dict(weights)
+    clip.half().save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    side = {"height": SIDE, "width": SIDE}
+    CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=side).save_pretrained(out)
+
+
+@torch.no_grad()
+def zero_shot(clip: Any, painter: Painter, count: int = 480) -> float:
+    """Share of unseen scenes of one thing whose nearest of 24 captions "a photo of a WORD" is the right one."""
+    from PIL import Image
+
+    scenes = painter.paint(count, HELD_OUT, counts=(1.0, 0, 0, 0))
+    arrays = ((scenes.images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    pictures = clip.images([Image.fromarray(array) for array in arrays])
+    nearest = (pictures @ clip.classes(WORDS).T).argmax(1)
+    return float((nearest == scenes.kinds[:, 0].cpu().numpy()).mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
+    parser.add_argument("--out", type=Path, default=Path("runs/mini/clip"))
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=96, help="scenes a worker and step")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--workers", type=int, default=None, help="default: one a GPU, or a core")
+    args = parser.parse_args()
+    workers.run(train, args.atlas, args.out, args.steps, args.batch, args.lr, workers=args.workers)
+
+
+if __name__ == "__main__":
+    main()
