@@ -1,0 +1,143 @@
+"""docs/results.md and the measured lines of configs/experiment, both from runs."""
+
+import re
+import textwrap
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+
+from experiments.ablate_plots import write_plot
+from experiments.ablate_tables import markdown, number
+from experiments.generate import write_bytes
+from experiments.results import Experiment, Run, label
+
+STAMP, WIDTH = "# Measured ", 118
+MOST = 7  # figures of a table; all are in the CSV
+INTRO = """# Results on the mini checkpoint
+
+Written by `python -m experiments.ablate_set`, which makes the runs as well; no number is typed by hand. Each run is
+small, so that all of them fit a laptop: what is told apart here is large, and what is not is open. A cell is the mean
+over seeds and, where they differ, the 95 % interval of the mean (percentile bootstrap over seeds; with three seeds it
+says how far they lie apart, and little more). Seeds are the same scenes in every row of a table, so rows can be
+compared one by one. How to run larger ones: [ablations.md](ablations.md).
+"""
+
+
+def write_results(experiments: Sequence[Experiment], folder: Path, docs: Path) -> Path:
+    """Tables, plots and what they were made with."""
+    for one in experiments:
+        write_plot(one, docs / f"results-{one.name}.png")
+    parts = [
+        INTRO,
+        _made(experiments, folder),
+        _times(experiments),
+        *map(_section, experiments),
+        _meanings(experiments),
+    ]
+    path = docs / "results.md"
+    write_bytes(("\n".join(parts).rstrip() + "\n").encode(), path)
+    return path
+
+
+def write_stamps(experiments: Sequence[Experiment]) -> None:
+    """Time and result into each experiment's file, under its command."""
+    for one in experiments:
+        path = Path(str(files("configs"))) / "experiment" / f"{one.name}.yaml"
+        if one.rows and path.is_file():
+            write_bytes(stamped(path.read_text(encoding="utf-8"), one).encode(), path)
+
+
+def stamped(text: str, one: Experiment) -> str:
+    """The file's text with a new measured line, its older one gone."""
+    lines = text.splitlines()
+    start = next((i for i, line in enumerate(lines) if line.startswith(STAMP)), None)
+    if start is not None:
+        end = next(i for i in range(start + 1, len(lines) + 1) if i == len(lines) or not lines[i].startswith("#  "))
+        del lines[start:end]
+    at = next(i for i, line in enumerate(lines) if line.startswith("# python -m")) + 1
+    told = textwrap.wrap(_measured(one), WIDTH - 3)
+    lines[at:at] = [f"# {told[0]}", *(f"#   {line}" for line in told[1:])]
+    return "\n".join(lines) + "\n"
+
+
+def _measured(one: Experiment) -> str:
+    """Time, and the first figure of each variant."""
+    name = next((figure for figure in one.shown if figure in one.figures), one.figures[0])
+    told = ", ".join(f"{label(row)} {number(row.figures[name][0])}" for row in one.rows if name in row.figures)
+    began = max(run.record["state"]["began"] for run in one.runs)[:10]
+    own = [run for run in one.runs if "same_as" not in run.record]
+    shared = f", {len(one.runs) - len(own)} more taken from others" if len(own) < len(one.runs) else ""
+    minutes, spent = (sum(run.record[key] for run in own) / 60 for key in ("seconds", "cpu_seconds"))
+    time = f"{len(own)} runs{shared}, {minutes:.1f} minutes one after the other ({spent:.1f} of CPU)"
+    return f"Measured {began}: {time}. {name}: {told}."
+
+
+def _section(one: Experiment) -> str:
+    """The question, its command, its answer."""
+    names = one.figures[:MOST]
+    fixed = _fixed(one)
+    failed = [f"Failed: `{run.folder.name}`: {run.record['error']}" for run in one.failed]
+    return "\n".join(
+        [
+            f"## {one.asks}\n",
+            f"`python -m experiments.ablate +experiment={one.name} -m`{fixed}\n",
+            markdown(one, names) + "\n",
+            f"![{one.name}](results-{one.name}.png)\n",
+            *(f"{line}\n" for line in failed),
+        ]
+    )
+
+
+def _fixed(one: Experiment) -> str:
+    """Sizes that tell how much a number is worth."""
+    options = one.runs[0].options if one.runs else {}
+    named = [f"{key} {options[key]}" for key in ("n", "things", "steps", "batch", "rt60") if options.get(key)]
+    return f" ({', '.join(each for each in named if each.split()[0] not in one.varies)}, each seed)" if named else ""
+
+
+def _made(experiments: Sequence[Experiment], folder: Path) -> str:
+    """Versions and machine, and when."""
+    runs = [run for one in experiments for run in one.runs]
+    if not runs:
+        return "Nothing was run.\n"
+    states = [run.record["state"] for run in runs]
+    versions = states[-1]["versions"]
+    commits = sorted({state["git"]["commit"] or "no git" for state in states})
+    dates = sorted(state["began"] for state in states)
+    own = _own(runs)
+    spent, clock = (sum(run.record[key] for run in own) / 60 for key in ("cpu_seconds", "seconds"))
+    lines = [
+        f"- runs: {len(own)}, and {len(runs) - len(own)} that are the same as one of another table",
+        f"- time: {spent:.1f} minutes of CPU; {clock:.1f} minutes on the clock, one after the other",
+        f"- began: {dates[0]} to {dates[-1]}; commits {', '.join(commits)}",
+        f"- machine: {states[-1]['machine']}, {states[-1]['threads']} thread a run",
+        f"- versions: {', '.join(f'{name} {value}' for name, value in versions.items())}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _times(experiments: Sequence[Experiment]) -> str:
+    """What each costs."""
+    lines = ["| question | runs of its own | CPU minutes | minutes on the clock |", "|---|---|---|---|"]
+    for one in experiments:
+        own = _own(one.runs)
+        spent, clock = (sum(run.record[key] for run in own) / 60 for key in ("cpu_seconds", "seconds"))
+        lines.append(f"| {one.asks} | {len(own)} | {spent:.1f} | {clock:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _own(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if "same_as" not in run.record]
+
+
+def _meanings(experiments: Sequence[Experiment]) -> str:
+    """What the figures are, as the modules that measure say it."""
+    modules = dict.fromkeys(
+        run.record["question"]["_target_"].rpartition(".")[0] for one in experiments for run in one.runs
+    )
+    told = []
+    for name in modules:
+        paragraphs = (import_module(name).__doc__ or "").strip().split("\n\n")
+        told += [re.sub(r"\s+", " ", paragraph) + "\n" for paragraph in paragraphs if "Figures" in paragraph]
+    return "\n".join(["## What the figures are\n", *told])

@@ -1,0 +1,23 @@
+"""What the code is that a run was made with."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+
+def git_state(folder: Path) -> dict[str, Any]:
+    """{"commit", "branch", "changed": files with changes that are not committed}; all empty where there is no git."""
+    return {
+        "commit": _git(folder, "rev-parse", "--short=12", "HEAD"),
+        "branch": _git(folder, "rev-parse", "--abbrev-ref", "HEAD"),
+        "changed": [line[3:] for line in _git(folder, "status", "--porcelain", strip=False).splitlines()],
+    }
+
+
+def _git(folder: Path, *arguments: str, strip: bool = True) -> str:
+    try:
+        ran = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    told = ran.stdout if ran.returncode == 0 else ""
+    return told.strip() if strip else told

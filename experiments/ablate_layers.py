@@ -1,0 +1,50 @@
+"""The mini audio encoder read in between, as BEATs and AST can be: which layers know what sounds?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from audiotoken.encoders.mini import MiniEncoder, normalise
+from experiments.generate import OptionError
+
+ENDS = (2, 6, 10, 13, 17)  # in the trunk, the activations of its convolutions
+LAST = len(ENDS) + 1  # what its features are: the projection, with its context
+
+
+class LayeredEncoder(MiniEncoder):
+    """Layers 1 to 5 are convolutions, mean and maximum over bands, 6 is the encoder's own features; in its own pace."""
+
+    layers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, encoder: MiniEncoder, layers: Sequence[int]) -> "LayeredEncoder":
+        """The same weights; OptionError for layers it does not have."""
+        if not layers or not all(isinstance(layer, int) and 1 <= layer <= LAST for layer in layers):
+            raise OptionError(f"Got layers={list(layers)}, want some of 1 to {LAST}; choose of these.")
+        config: dict[str, Any] = {name: value for name, value in encoder.config.items() if name[0] != "_"}
+        made = cls(**config)
+        made.load_state_dict(encoder.state_dict())
+        made.register_to_config(layers=list(layers))
+        made.layers = tuple(layers)
+        return made.eval().to(encoder.head.weight.device)
+
+    @property
+    def width(self) -> int:
+        widths = [2 * channels for channels in self.config["channels"]] + [self.config["width"]]
+        return sum(widths[layer - 1] for layer in self.layers)
+
+    @torch.no_grad()
+    def features(self, waveform: Tensor) -> Tensor:
+        """(batch, frames) -> (batch, time, width): the layers side by side."""
+        spectrogram = normalise(self._decibels(waveform)).to(self.head.weight.dtype)
+        own = self.embed(spectrogram)  # (batch, time, width)
+        x, seen = spectrogram[:, None], {LAST: own}
+        for i, part in enumerate(self.trunk):
+            x = part(x)  # (batch, channels, time, bands)
+            if i in ENDS:
+                bands = torch.cat([x.mean(-1), x.amax(-1)], 1)  # (batch, 2 * channels, finer time)
+                seen[ENDS.index(i) + 1] = F.adaptive_avg_pool1d(bands, own.shape[1]).transpose(1, 2)
+        return torch.cat([seen[layer] for layer in self.layers], dim=-1)

@@ -1,0 +1,197 @@
+"""Questions about listening: simulated recordings of unheard sounds; how much of who is where is found?
+
+Figures of `spatial.metrics`, means over scenes: `error` degrees of what was found; `side`, `recall`, `precision`, `f`:
+shares; `count_right`: share of scenes with the right number; `setup_right`: share whose kind of stereo was recognised;
+`si_sdr`, `si_sdr_improvement` dB of two sources or more; `cpu_per_scene`: seconds of this process for listening.
+"""
+
+import os
+import random
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.ablate_parts import RATE, clip
+from experiments.generate import OptionError
+
+AWAY = 70.0  # degrees: the farthest to a side, 40 of a panned recording
+PANNED = 40.0
+APART = 20.0  # degrees between any two
+MIDDLE = 10.0  # degrees either side of ahead that are neither left nor right
+SEPARATIONS = ("none", "ours", "oracle")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One scene to record."""
+
+    words: tuple[str, ...]
+    azimuths: tuple[float, ...]  # degrees, positive right
+    seed: int
+
+
+def listen_scenes(
+    *,
+    setup: str = "ortf",
+    told_setup: bool = False,
+    told_count: bool = False,
+    rt60: float | None = None,
+    snr: float | None = None,
+    things: int = 2,
+    directions: str = "estimated",
+    separation: str = "ours",
+    n: int = 3,
+    seed: int,
+    out: str | os.PathLike,
+) -> dict[str, float]:
+    """Record `n` scenes of `seed` with that setup, listen, compare.
+
+    told_setup, told_count: whether the listener knows. rt60: seconds of reverberation, null: none; snr: dB of noise.
+    directions: "estimated", or "oracle" which knows them. separation: "none" gives each source the whole recording,
+    "oracle" its true image.
+    """
+    from spatial import metrics
+
+    check_choice(directions=(directions, ("estimated", "oracle")), separation=(separation, SEPARATIONS))
+    found: dict[str, list[float]] = defaultdict(list)
+    for layout in layouts(n, things, seed, PANNED if setup == "panned" else AWAY):
+        simulated = record(layout, setup, rt60, snr)
+        start = time.process_time()
+        scene = heard(simulated, setup if told_setup else "auto", things if told_count else None, directions)
+        found["cpu_per_scene"].append(time.process_time() - start)
+        scene = separated(scene, simulated, separation)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a scene in which nothing was found
+            scores = metrics.evaluate(simulated.scene, scene, simulated.recording if things > 1 else None)
+        scores["count_right"] = float(scores.pop("count_error") == 0)
+        scores["setup_right"] = scores.pop("setup")
+        for name, value in scores.items():
+            found[name].append(value)
+    plot(layout, simulated, scene, Path(out) / "pictures" / "last.png")
+    return {name: mean(values) for name, values in found.items()}
+
+
+def layouts(n: int, things: int, seed: int, far: float, *, sides: bool = False) -> list[Layout]:
+    """Scene i depends on the seed and i alone: different words, up to `far` degrees away, `APART` from each other.
+
+    sides: none is in the middle, and two or more are not all on one side.
+    """
+    from experiments.world.things import HEARD
+
+    if n < 1 or not 1 <= things <= 4:
+        raise OptionError(f"Got n={n} and things={things}, want scenes, of 1 to 4 things; change them.")
+    made = []
+    for i in range(n):
+        rng = random.Random(f"{seed}/{things}/{i}")
+        words, azimuths = tuple(rng.sample(HEARD, things)), _apart(rng, things, far)
+        while sides and not _sided(azimuths):
+            azimuths = _apart(rng, things, far)
+        made.append(Layout(words, tuple(rng.sample(azimuths, things)), 1000 * seed + i))
+    return made
+
+
+def _apart(rng: random.Random, things: int, far: float) -> list[float]:
+    """Azimuths, left to right."""
+    room = 2 * far - APART * (things - 1)
+    return [room * share - far + APART * i for i, share in enumerate(sorted(rng.random() for _ in range(things)))]
+
+
+def _sided(azimuths: Sequence[float]) -> bool:
+    return min(map(abs, azimuths)) > MIDDLE and (len(azimuths) == 1 or min(azimuths) < 0 < max(azimuths))
+
+
+def record(layout: Layout, setup: str, rt60: float | None, snr: float | None) -> Any:
+    """The recording with its truth; sources equally loud."""
+    from spatial.simulate import simulation
+
+    clips = [clip(word, 10 * layout.seed + i) for i, word in enumerate(layout.words)]
+    loud = [each * 0.1 / max(float(np.sqrt(np.mean(np.square(each)))), 1e-6) for each in clips]
+    return simulation(
+        list(zip(loud, layout.azimuths, strict=True)), setup, rate=RATE, rt60=rt60, snr=snr, seed=layout.seed
+    )
+
+
+def heard(simulated: Any, setup: str, count: int | None, directions: str) -> Any:
+    """The scene as it is listened to; of oracle directions, those separated."""
+    from spatial.listen import listen
+    from spatial.scene import Scene
+    from spatial.separate import separate, signals
+
+    truth = simulated.scene
+    if directions == "estimated":
+        return listen(simulated.recording, truth.rate, setup=setup, count=count)
+    images = separate(simulated.recording, truth.rate, truth.azimuths, setup=truth.setup)
+    sources = [
+        _changed(source, image, signal)
+        for source, image, signal in zip(truth.sources, images, signals(images), strict=True)
+    ]
+    return Scene(tuple(sources), truth.rate, truth.setup, truth.spacing)
+
+
+def separated(scene: Any, simulated: Any, separation: str) -> Any:
+    """The scene with other signals: all hear everything, or each the truth of the nearest."""
+    from dataclasses import replace
+
+    from spatial.separate import signals
+
+    if separation == "ours":
+        return scene
+    images = [simulated.recording] * len(scene.sources)
+    for source, true in pairs(scene, simulated.scene) if separation == "oracle" else ():
+        images[source] = simulated.images[true]
+    if not images:
+        return scene
+    heard = signals(np.stack(images))
+    sources = [
+        _changed(source, image, signal) for source, image, signal in zip(scene.sources, images, heard, strict=True)
+    ]
+    return replace(scene, sources=tuple(sources))
+
+
+def pairs(scene: Any, truth: Any) -> list[tuple[int, int]]:
+    """(source, true source) that are nearest to each other in azimuth, one to one."""
+    from spatial.metrics import pair
+
+    return [(found, true) for true, found, _ in pair(truth.azimuths, scene.azimuths)]
+
+
+def check_choice(**chosen: tuple[str, Sequence[str]]) -> None:
+    for name, (value, known) in chosen.items():
+        if value not in known:
+            raise OptionError(f"Got {name}={value}, want one of {', '.join(known)}; change it.")
+
+
+def mean(values: Sequence[float]) -> float:
+    """Of what is a number; nan where nothing is."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def plot(layout: Layout, simulated: Any, scene: Any, path: Path) -> None:
+    """Where everything was, and where it was heard."""
+    from matplotlib.figure import Figure
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(5, 1.6), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    axes.vlines(layout.azimuths, 0, 1, color="#8a8f98", lw=6, alpha=0.5)
+    axes.plot(scene.azimuths, [0.5] * len(scene.azimuths), "o", color="#c2410c")
+    for word, azimuth in zip(layout.words, layout.azimuths, strict=True):
+        axes.text(azimuth, 1.05, word, ha="center", fontsize=8)
+    said = f"{simulated.scene.setup} (heard as {scene.setup}): degrees; bars are true, dots heard"
+    axes.set(xlim=(-90, 90), ylim=(0, 1.3), yticks=[])
+    axes.set_xlabel(said, fontsize=7)
+    axes.tick_params(labelsize=7)
+    figure.savefig(path)
+
+
+def _changed(source: Any, image: Any, signal: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(source, image=image, signal=signal)

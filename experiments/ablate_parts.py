@@ -1,0 +1,26 @@
+"""What runs of one process share: a model is loaded once."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE = 16_000
+SECONDS = 4.0
+UNHEARD = 800_000  # seed from which the synthesised clips are that trained nothing
+
+
+@lru_cache(maxsize=1)
+def parts(model: str) -> Any:
+    """A pipeline that nobody changes."""
+    from experiments.generate import load_parts
+
+    return load_parts(model)
+
+
+def clip(word: str, seed: int) -> NDArray[np.float32]:
+    """An unheard sound of that word, (frames,) at `RATE`."""
+    from experiments.world.sounds import synthesise
+
+    return synthesise(word, RATE, SECONDS, UNHEARD + seed)

@@ -1,0 +1,192 @@
+"""Questions about the whole road: a simulated stereo recording and a prompt that names what sounds -> a picture.
+
+Each stage can be replaced by one that knows the truth, or by one that does nothing. Figures: `matched`: share of true
+sources whose word is the right one; `sided`: share whose word was also given a place on the right side, before anything
+is drawn; `present`, `side`, `all_present`, `all_side`, `error`: of the picture, as in `ablate_guidance`, against where
+things truly were; `si_sdr_improvement` dB; `angle` degrees of what was found; `cpu_per_scene` seconds.
+"""
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.ablate_listening import (
+    SEPARATIONS,
+    Layout,
+    check_choice,
+    heard,
+    layouts,
+    mean,
+    pairs,
+    record,
+    separated,
+)
+from experiments.ablate_parts import parts
+
+MATCHINGS = ("hungarian", "greedy", "none", "oracle")
+BATCH = 8
+SEEN = 38.0  # degrees to a side, of a camera that sees 45
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """How each stage is done."""
+
+    directions: str
+    separation: str
+    matching: str
+
+
+def place_sounds(
+    *,
+    model: str = "mini",
+    setup: str = "ortf",
+    rt60: float | None = None,
+    snr: float | None = None,
+    things: int = 2,
+    directions: str = "estimated",
+    separation: str = "ours",
+    matching: str = "hungarian",
+    energy: str = "ours",
+    n: int = 5,
+    drawn: int | None = None,
+    sampling_steps: int | None = 10,
+    seed: int,
+    out: str | os.PathLike,
+) -> dict[str, float]:
+    """Record `n` scenes of `seed`, plan a picture of each and draw the first `drawn` (null: all), and look.
+
+    directions: "estimated" by listening, or "oracle". separation: "ours", "none" (each source hears everything) or
+    "oracle" (its true image). matching of sources and words: "hungarian", "greedy" (best pair first), "none" (words in
+    the order of the prompt, sources loudest first) or "oracle". The prompt says the words in a random order.
+    """
+    check_choice(
+        directions=(directions, ("estimated", "oracle")),
+        separation=(separation, SEPARATIONS),
+        matching=(matching, MATCHINGS),
+    )
+    pipe, way = parts(model), Way(directions, separation, matching)
+    found: dict[str, list[float]] = defaultdict(list)
+    plans, scenes = [], layouts(n, things, seed, SEEN, sides=True)
+    for layout in scenes:
+        start = time.process_time()
+        simulated = record(layout, setup, rt60, snr)
+        plan = planned(pipe, layout, simulated, way)
+        plans.append(plan)
+        for name, value in scored(plan, layout, simulated).items():
+            found[name].append(value)
+        found["cpu_per_scene"].append(time.process_time() - start)
+    shown = n if drawn is None else min(drawn, n)
+    figures = {name: mean(values) for name, values in found.items()}
+    return figures | (_drawn(pipe, plans[:shown], scenes[:shown], energy, sampling_steps, Path(out)) if shown else {})
+
+
+def planned(pipe: Any, layout: Layout, simulated: Any, way: Way) -> Any:
+    """The road of `experiments.pipeline.plan`, with the stages as `way` says."""
+    from experiments.naming import knows
+    from experiments.pipeline import Plan, placed
+    from experiments.words import similarity, subject_words, subjects_of, written
+
+    scene = separated(heard(simulated, "auto", None, way.directions), simulated, way.separation)
+    signals, rate = [source.signal for source in scene.sources], scene.rate
+    told = [pipe.hear(signal, rate) for signal in signals]
+    known = [not each or knows(pipe, signals[i], rate, each[0][1]) for i, each in enumerate(told)]
+    prompt = prompt_of(layout)
+    words = subject_words(prompt, [label for each in told for label in subjects_of(each)])
+    scores = similarity(pipe, signals, rate, told, words)
+    matches = matched(scores, way.matching, truth_of(scene, simulated, layout, words))
+    read, positions = written(pipe, signals, rate, prompt, words, matches, "drop", None)
+    draft = Plan(simulated.recording, rate, scene, told, known, words, scores, matches, read, {}, [], {})
+    regions, notes = placed(draft, positions, 90.0)
+    return replace(draft, regions=regions, notes=notes)
+
+
+def prompt_of(layout: Layout) -> str:
+    """ "a photo of a dog and an owl", in an order that has nothing to do with who is where."""
+    from experiments.world.measure import article
+
+    return "a photo of " + " and ".join(article(word) for word in sorted(layout.words))
+
+
+def truth_of(scene: Any, simulated: Any, layout: Layout, words: Sequence[Any]) -> dict[int, int]:
+    """Source -> the word that it truly is, by the nearest true direction."""
+    texts = [word.text for word in words]
+    return {found: texts.index(layout.words[true]) for found, true in pairs(scene, simulated.scene)}
+
+
+def matched(scores: np.ndarray, matching: str, truth: dict[int, int]) -> list[Any]:
+    """Sources and words, one to one."""
+    from experiments.words import THRESHOLD
+    from spatial.match import Match, match
+
+    if matching == "hungarian":
+        return match(scores, threshold=THRESHOLD)
+    if matching == "oracle":
+        chosen = truth
+    elif matching == "none":
+        chosen = {i: i for i in range(min(scores.shape))}
+    else:
+        chosen = greedy(scores, THRESHOLD)
+    return [Match(source, token, float(scores[source, token])) for source, token in sorted(chosen.items())]
+
+
+def greedy(scores: np.ndarray, threshold: float) -> dict[int, int]:
+    """The best pair first, then the best of what is left."""
+    left, chosen = scores.astype(float).copy(), {}
+    while left.size and left.max() >= threshold:
+        source, token = (int(at) for at in np.unravel_index(left.argmax(), left.shape))
+        chosen[source] = token
+        left[source], left[:, token] = -np.inf, -np.inf
+    return chosen
+
+
+def scored(plan: Any, layout: Layout, simulated: Any) -> dict[str, float]:
+    """What is right before anything is drawn."""
+    from spatial.metrics import mean_error, si_sdr_improvement
+
+    said = {plan.words[pair.token].text: pair.source for pair in plan.matches if None not in (pair.source, pair.token)}
+    near = dict(pairs(plan.scene, simulated.scene))
+    right = [near.get(said.get(word, -1)) == true for true, word in enumerate(layout.words)]
+    boxes = {region.label: region.box for region in plan.regions.values()}
+    sided = [
+        word in boxes and (boxes[word][0] + boxes[word][2] - 1) * azimuth > 0
+        for word, azimuth in zip(layout.words, layout.azimuths, strict=True)
+    ]
+    stems = [source.signal if source.image is None else source.image for source in plan.scene.sources]
+    better = [gain for _, gain in si_sdr_improvement(stems, simulated.images, simulated.recording)]
+    return {
+        "matched": float(np.mean(right)),
+        "sided": float(np.mean(sided)),
+        "angle": mean_error(simulated.scene.azimuths, plan.scene.azimuths),
+        "si_sdr_improvement": float(np.mean(better)),
+    }
+
+
+def _drawn(
+    pipe: Any, plans: Sequence[Any], scenes: Sequence[Layout], energy: str, steps: int | None, out: Path
+) -> dict[str, float]:
+    """Draw, look, compare with where things truly were."""
+    from experiments.bench_placement import REACH, Case, look, regions_of, sheet_of
+    from guidance.metrics import place, score
+    from guidance.sampling import sample
+
+    cases = [Case(layout.words, layout.azimuths, (-35.0,) * len(layout.words), layout.seed) for layout in scenes]
+    images: list[Any] = []
+    for i in range(0, len(plans), BATCH):
+        rows = plans[i : i + BATCH]
+        regions = [list(plan.regions.values()) for plan in rows]
+        seeds = [case.seed for case in cases[i : i + BATCH]]
+        prompts = [plan.prompt for plan in rows]
+        images += sample(pipe, prompts, regions=regions, energy=energy, seed=seeds, steps=steps).images
+    sheet_of(images, out / "pictures" / "drawn.png")
+    seen, clear = look(images, cases)
+    true = [regions_of(case, [(0,)] * len(case.words)) for case in cases]
+    scores = score([place(want, see, REACH) for want, see in zip(true, seen, strict=True)])
+    kept = {name: getattr(scores, name) for name in ("present", "side", "error", "all_present", "all_side")}
+    return kept | {"clear": clear}

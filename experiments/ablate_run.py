@@ -1,0 +1,176 @@
+"""A run: a question with its parameters and a seed -> a folder with everything that there is to know about it.
+
+In the folder: run.json (what was asked, the figures or the error, versions, git, machine, seconds), config.yaml,
+pictures/, and after an error traceback.txt. run.json comes last and whole: where it is, the run is over.
+"""
+
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import version
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+from experiments.generate import OptionError, write_bytes
+
+RECORD = "run.json"
+PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "peft", "numpy", "scipy", "hydra-core")
+UNSAID = ("experiment", "sweep", "out", "resume", "name", "threads")  # overrides that do not tell runs apart
+
+
+def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool = True) -> str:
+    """Make the run that `config` (configs/ablate.yaml) describes, unless it is finished -> a line about it.
+
+    A finished run of another experiment that asked the same is taken over. With `alone`, what goes wrong is also
+    raised. OptionError for a question that is none.
+    """
+    function, options = question_of(config["question"])
+    folder = folder_of(config, overrides)
+    if config["resume"] and (was := read(folder)) and was["status"] == "finished":
+        return f"kept    {folder}"
+    twin = _twin(folder) if config["resume"] else None
+    if twin is not None:
+        _take_over(twin, folder, config, overrides)
+        return f"as in   {folder}: {twin}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"Cannot write {folder}: {error.strerror}; choose another folder with out=.") from None
+    record = described(config, overrides)
+    _write_config(config, folder)
+    start, spent = time.perf_counter(), time.process_time()
+    try:
+        figures = _asked(function, options, config, folder)
+        record |= {"status": "finished", "figures": figures}
+    except Exception as error:
+        write_bytes(traceback.format_exc().encode(), folder / "traceback.txt")
+        record |= {"status": "failed", "figures": {}, "error": str(error) or type(error).__name__}
+        if alone:
+            raise
+    finally:
+        record |= {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - spent}
+        if "status" in record and _is_first():
+            _write_record(record, folder)
+    if record["status"] == "failed":
+        return f"failed  {folder}: {record['error']}"
+    return f"done    {folder}  {'  '.join(f'{name} {value:.3g}' for name, value in record['figures'].items())}"
+
+
+def question_of(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float]], dict[str, Any]]:
+    """The function `_target_` names, and its options; OptionError for a key that is no parameter of it."""
+    options = dict(node)
+    module, _, name = str(options.pop("_target_")).rpartition(".")
+    try:
+        function = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        raise OptionError(f"There is no question {module}.{name}; say question=training, or another.") from None
+    known = {each.name for each in signature(function).parameters.values() if each.kind == Parameter.KEYWORD_ONLY}
+    if strange := sorted(set(options) - known | {"seed", "out"} & set(options)):
+        kinds = ", ".join(sorted(known - {"seed", "out"}))
+        raise OptionError(f"Got question.{strange[0]}, want one of {kinds}; change it.")
+    return function, options
+
+
+def folder_of(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Path:
+    """out/name/WHAT VARIES-KEY; the key is of all that decides the figures."""
+    told = [each.lstrip("+~") for each in overrides]
+    said = [each.removeprefix("question.") for each in told if each.split("=")[0].split("@")[0] not in UNSAID]
+    slug = re.sub(r"[^\w.=,+-]+", "_", ",".join(said))[:100] or "run"
+    return Path(config["out"]) / config["name"] / f"{slug}-{key_of(config)}"
+
+
+def key_of(config: Mapping[str, Any]) -> str:
+    """Eight letters: the same for the same question with the same seed."""
+    facts = json.dumps([config["question"], config["seed"]], sort_keys=True)
+    return hashlib.sha256(facts.encode()).hexdigest()[:8]
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The record of a run; None where there is none, or it is damaged."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return record if isinstance(record, dict) and "status" in record else None
+    except (OSError, ValueError):
+        return None
+
+
+def described(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """What is known before a run begins."""
+    told = {key: config[key] for key in ("name", "asks", "shown", "seed", "question")}
+    return told | {"overrides": list(overrides), "key": key_of(config), "state": state(config["threads"])}
+
+
+def state(threads: int) -> dict[str, Any]:
+    """Code, versions and machine that a run is made with."""
+    from experiments.ablate_git import git_state
+
+    machine = os.uname() if hasattr(os, "uname") else None
+    return {
+        "git": git_state(Path(__file__).resolve().parent.parent),
+        "versions": {"python": sys.version.split()[0]} | {name: version(name) for name in PACKAGES},
+        "machine": f"{machine.sysname} {machine.machine}, {os.cpu_count()} cores" if machine else sys.platform,
+        "threads": threads,
+        "began": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _asked(
+    function: Callable[..., dict[str, float]], options: dict[str, Any], config: Mapping[str, Any], folder: Path
+) -> dict[str, float]:
+    """The figures, each a finite number or nan."""
+    from threadpoolctl import threadpool_limits
+
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(config["threads"])
+    else:
+        os.environ["OMP_NUM_THREADS"] = str(config["threads"])  # it is read when torch is imported
+    with threadpool_limits(config["threads"]):
+        figures = function(**options, seed=config["seed"], out=folder)
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _twin(folder: Path) -> Path | None:
+    """A finished run of another experiment of the same set, with the same key."""
+    key = folder.name.rpartition("-")[2]
+    for other in sorted(folder.parent.parent.glob(f"*/*-{key}")):
+        record = read(other)
+        if other != folder and record and record["status"] == "finished" and "same_as" not in record:
+            return other
+    return None
+
+
+def _take_over(twin: Path, folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    import shutil
+
+    record = read(twin) or {}
+    if (twin / "pictures").is_dir():
+        shutil.copytree(twin / "pictures", folder / "pictures", dirs_exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_config(config, folder)
+    told = {key: config[key] for key in ("name", "asks", "shown")} | {"overrides": list(overrides)}
+    _write_record(record | told | {"same_as": f"../../{twin.parent.name}/{twin.name}"}, folder)
+
+
+def _write_config(config: Mapping[str, Any], folder: Path) -> None:
+    from omegaconf import OmegaConf
+
+    write_bytes(OmegaConf.to_yaml(OmegaConf.create(dict(config))).encode(), folder / "config.yaml")
+
+
+def _write_record(record: Mapping[str, Any], folder: Path) -> None:
+    if record["status"] == "finished":
+        (folder / "traceback.txt").unlink(missing_ok=True)
+    write_bytes((json.dumps(record, indent=1) + "\n").encode(), folder / RECORD)
+
+
+def _is_first() -> bool:
+    """Of several processes that share a run (`accelerate launch`), the one that writes."""
+    return os.environ.get("RANK", "0") == "0"

@@ -1,0 +1,98 @@
+"""The default set of experiments on the mini checkpoint, and docs/results.md from what was run.
+
+python -m experiments.ablate_set                      # under 30 minutes on two cores; goes on where it was stopped
+python -m experiments.ablate_set --only pooling lora   # some of it
+python -m experiments.ablate_set --only               # runs nothing, writes docs/results.md anew
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.generate import OptionError, errors_as_sentences, write_bytes
+
+NAMES = (
+    *("sources", "setups", "plain", "energy", "schedule", "attention"),
+    *("matching", "directions", "separation"),
+    *("layers", "pooling", "tokens", "classification", "lora"),
+)
+
+
+def ablate_set(
+    *,
+    out: str = "runs/ablate",
+    docs: str = "docs",
+    only: Sequence[str] = NAMES,
+    jobs: int = 2,
+    seeds: Sequence[int] = (0, 1, 2),
+    overrides: Sequence[str] = (),
+    stamp: bool = True,
+    on_row: Callable[[str], None] | None = None,
+) -> str:
+    """Run the experiments `only` with `jobs` processes, then write DOCS/results.md and its plots -> its path.
+
+    overrides: more of `experiments.ablate`, for all. stamp: write time and result into the files of configs/experiment,
+    where they can be written. OptionError for an experiment that is none.
+    """
+    from experiments.ablate_docs import write_results, write_stamps
+    from experiments.results import collect
+
+    folder, tell = Path(out), on_row or (lambda text: None)
+    if strange := sorted(set(only) - set(NAMES)):
+        raise OptionError(f"Got only={strange[0]}, want some of {', '.join(NAMES)}; change it.")
+    for name in only:
+        start = time.perf_counter()
+        told = [f"+experiment={name}", "+sweep=joblib", f"hydra.launcher.n_jobs={jobs}", f"out={out}"]
+        failed = _swept([*told, f"seed={','.join(map(str, seeds))}", *overrides])
+        seconds = time.perf_counter() - start
+        _note(folder, {"name": name, "seconds": seconds, "failed": failed})
+        tell(f"{name}  {seconds:.0f} s" + "  some runs failed" * failed)
+    experiments = sorted((one for one in collect(folder) if one.name in NAMES), key=lambda one: NAMES.index(one.name))
+    if stamp:
+        write_stamps(experiments)
+    return str(write_results(experiments, folder, Path(docs)))
+
+
+def _swept(arguments: Sequence[str]) -> bool:
+    """The command `experiments.ablate` in this process, so that its workers stay for the next -> did a run fail?"""
+    from experiments.ablate import main
+
+    before = sys.argv
+    sys.argv = ["ablate", *arguments, "-m"]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code != 1:
+            raise
+        return True
+    finally:
+        sys.argv = before
+    return False
+
+
+def _note(folder: Path, line: dict[str, Any]) -> None:
+    """The time on the clock, of every command of this set."""
+    path = folder / "set.json"
+    lines = json.loads(path.read_text()) if path.is_file() else []
+    write_bytes(json.dumps([*lines, line], indent=1).encode(), path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", default="runs/ablate", help="a folder of each experiment goes there")
+    parser.add_argument("--docs", default="docs", help="results.md and its plots go there")
+    parser.add_argument("--only", nargs="*", default=NAMES, choices=NAMES, help="none: only write")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--overrides", nargs="*", default=[], help="such as question.n=100")
+    parser.add_argument("--no-stamp", dest="stamp", action="store_false", help="leave configs/experiment alone")
+    with errors_as_sentences():
+        print(ablate_set(**vars(parser.parse_args()), on_row=lambda text: print(text, file=sys.stderr, flush=True)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""Questions about training: a small embedder is trained, then asked about clips that it never heard.
+
+With `data=null` it learns from synthesised sounds and what the mini checkpoint draws of their names, made once and
+kept in `cache`; otherwise from folders of `experiments.prepare`, of VGGSound for example. Figures, all of unheard
+clips: `retrieval` and `meaning`, shares of clips whose token is nearest to its own label among all labels, as it goes
+into the text encoder and as it comes out; `loss` of diffusion, at the same noise in every run; `recognised`, share of
+pictures in which the detector sees the thing first. `train_loss` is of diffusion, the mean of the last tenth of steps.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.generate import OptionError
+
+if TYPE_CHECKING:
+    from audiotoken.data.prepared import Prepared
+
+LEVELS = 1  # noise levels of each unheard picture
+UNHEARD = 5000  # seed from which the clips are that nobody hears before
+
+
+def train_small(
+    *,
+    model: str = "mini",
+    data: str | None = None,
+    unheard: str | None = None,
+    layers: list[int] | None = None,
+    pooling: str = "attentive",
+    tokens_per_clip: int = 1,
+    dropout: float = 0.5,
+    diffusion: float = 1.0,
+    classification: float = 0.01,
+    token_l1: float = 0.01,
+    lora: int = 0,
+    steps: int = 80,
+    batch: int = 4,
+    learning_rate: float = 1e-3,
+    each: int = 6,
+    each_unheard: int = 3,
+    pictures: int = 8,
+    sampling_steps: int = 10,
+    cache: str = "runs/ablate/data",
+    seed: int,
+    out: str | os.PathLike,
+) -> dict[str, float]:
+    """Train with `seed` for the order, the noise and the first weights -> the figures above.
+
+    data, unheard: folders of `experiments.prepare`; or null: `each` synthesised clips of each of 16 words are learnt,
+    `each_unheard` asked. layers: of the audio encoder, from 1, joined; null: its own. pictures: drawn of unheard clips,
+    where a detector knows the words. The rest as in `audiotoken.training.Settings` and `AudioEmbedder`.
+    """
+    import torch
+    from accelerate import Accelerator
+
+    from audiotoken.data.batches import Batches
+    from audiotoken.embedder import AudioEmbedder
+    from audiotoken.objective import LossWeights
+    from audiotoken.training import Progress, Settings, train_embedder
+    from experiments.generate import load_parts
+
+    if (data is None) != (unheard is None):
+        raise OptionError("Got one of data and unheard, want both or none; name a folder to learn from and one to ask.")
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    pipe = load_parts(model, str(accelerator.device))
+    if layers is not None:
+        pipe.register_modules(audio_encoder=with_layers(pipe.audio_encoder, layers))
+    learnt, asked = _examples(pipe, data, unheard, layers, each, each_unheard, Path(cache))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        width = learnt.encoded([0]).features.shape[-1]
+        embedder = AudioEmbedder(width, pipe.token_width, dropout, pooling, tokens_per_clip)
+    pipe.register_modules(audio_embedder=embedder.to(pipe.unet.device))
+    weights = LossWeights(diffusion, classification, token_l1)
+    settings = Settings(
+        steps, learning_rate, ema=0.99, lora=lora, seed=seed, save_every=max(50, steps // 20), weights=weights
+    )
+    losses: list[float] = []
+
+    def note(progress: Progress) -> None:
+        losses.append(progress.losses["diffusion"])
+
+    batches = Batches(learnt, batch, seed=seed, rank=accelerator.process_index, processes=accelerator.num_processes)
+    train_embedder(
+        pipe, batches, learnt.names, settings, progress=note, accelerator=accelerator,
+        checkpoint=Path(out) / "checkpoint.pt", about={"seed": seed},
+    )  # fmt: skip
+    last = losses[-max(1, steps // 10) :]
+    figures = asked_of(pipe, asked, learnt.names) | {"train_loss": sum(last) / max(len(last), 1)}
+    if pictures and data is None:
+        figures["recognised"] = recognised(pipe, asked, pictures, sampling_steps, Path(out))
+    (Path(out) / "checkpoint.pt").unlink(missing_ok=True)
+    return figures
+
+
+def with_layers(encoder: Any, layers: list[int]) -> Any:
+    """The encoder with features of these layers, joined; BEATs and AST can, the mini one is read in between."""
+    from audiotoken.encoders.mini import MiniEncoder
+    from experiments.ablate_layers import LayeredEncoder
+
+    if isinstance(encoder, MiniEncoder):
+        return LayeredEncoder.of(encoder, layers)
+    if hasattr(encoder, "register_to_config"):
+        encoder.register_to_config(layers=tuple(layers))
+    elif hasattr(encoder.config, "layers"):
+        encoder.config.layers = tuple(layers)
+    else:
+        raise OptionError(f"Got layers={layers}, but a {type(encoder).__name__} has none to choose from; leave it out.")
+    return encoder
+
+
+def asked_of(pipe: Any, asked: "Prepared", names: tuple[str, ...]) -> dict[str, float]:
+    """retrieval, meaning and loss of unheard examples."""
+    import torch
+
+    from audiotoken.objective import Objective
+
+    encoded = asked.encoded(range(len(asked)))
+    labels = torch.tensor([names.index(asked.names[label]) for label in encoded.labels.tolist()])
+    with torch.no_grad():
+        tokens = pipe.audio_embedder(encoded.features.float().to(pipe.unet.device)).float()
+        near = _nearest(tokens.mean(1), pipe.label_embeddings(names).to(tokens))
+        texts = [f"a photo of a {name}" for name in names]
+        meant = _nearest(_read(pipe, ["a photo of a <audio>"] * len(tokens), list(tokens)), _read(pipe, texts))
+        loss = _loss(Objective(pipe, names, None), encoded, labels, asked.scaling_factor)
+    return {
+        "retrieval": (near.cpu() == labels).float().mean().item(),
+        "meaning": (meant.cpu() == labels).float().mean().item(),
+        "loss": loss,
+    }
+
+
+def recognised(pipe: Any, asked: "Prepared", count: int, steps: int, out: Path) -> float:
+    """Draw unheard clips of as many labels as there are -> the share that the detector calls by their label."""
+    import torch
+
+    from experiments.world.measure import recognised as seen_in
+    from experiments.world.measure import sheet
+    from guidance.sampling import sample
+
+    some = [i * len(asked) // count for i in range(min(count, len(asked)))]
+    encoded, images = asked.encoded(some), []
+    with torch.no_grad():
+        prompts = pipe.read("a photo of <audio>", pipe.audio_embedder(encoded.features.float().to(pipe.unet.device)))
+    for start in range(0, len(some), 8):
+        part = prompts[start : start + 8]
+        images += sample(pipe, part, energy="none", seed=[start + i for i in range(len(part))], steps=steps).images
+    sheet(images, out / "pictures" / "unheard.png", columns=8)
+    words = [asked.names[label] for label in encoded.labels.tolist()]
+    return sum(a == b for a, b in zip(seen_in(images), words, strict=True)) / len(words)
+
+
+def _examples(
+    pipe: Any,
+    data: str | None,
+    unheard: str | None,
+    layers: list[int] | None,
+    each: int,
+    each_unheard: int,
+    cache: Path,
+) -> "tuple[Prepared, Prepared]":
+    """Those to learn from and those to ask."""
+    from audiotoken.data.prepared import Prepared
+
+    if data is None or unheard is None:
+        return _made(pipe, layers, each, 0, cache), _made(pipe, layers, each_unheard, UNHEARD, cache)
+    folders = Prepared(data), Prepared(unheard)
+    for folder in folders:
+        folder.check_fits(pipe)
+    if strange := set(folders[1].names) - set(folders[0].names):
+        raise OptionError(f"Got the label {min(strange)} in {unheard}, want those of {data}; leave others out.")
+    return folders
+
+
+def _made(pipe: Any, layers: list[int] | None, each: int, first: int, cache: Path) -> "Prepared":
+    """Synthesised pairs as the frozen parts see them; one process makes them, the others wait."""
+    from filelock import FileLock
+
+    from audiotoken.data import PairFolder
+    from audiotoken.data.prepared import Prepared, prepare
+    from experiments.world.pairs import SECONDS, write_pairs
+
+    pairs = cache / f"pairs-{each}-{first}"
+    folder = cache / f"{pairs.name}-layers-{'-'.join(map(str, layers)) if layers else 'own'}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{pairs.name}.lock"):
+        write_pairs(pipe, pairs, each=each, steps=10, seed=first)
+        size = pipe.unet.config.sample_size * pipe.vae_scale_factor
+        prepare(PairFolder(pairs), pipe, folder, size=size, seconds=SECONDS, workers=1)
+    return Prepared(folder)
+
+
+def _loss(objective: Any, encoded: Any, labels: Any, scale: float) -> float:
+    """Of diffusion, at noise that depends on the place only."""
+    import torch
+
+    from audiotoken.training import Batch, draw_noise
+
+    latents, total = encoded.moments.float().chunk(2, dim=1)[0] * scale, 0.0
+    for level in range(LEVELS):
+        drawn = [draw_noise(0, level, i, latents.shape[1:], 1000) for i in range(len(latents))]
+        noise, at = torch.stack([each for each, _ in drawn]), torch.tensor([time for _, time in drawn])
+        for start in range(0, len(latents), 16):
+            rows = slice(start, start + 16)
+            batch = Batch(latents[rows], encoded.features[rows].float(), labels[rows])
+            total += objective(batch, noise[rows], at[rows])["diffusion"].item() * len(batch)
+    return total / (LEVELS * len(latents))
+
+
+def _nearest(of: Any, among: Any) -> Any:
+    """(rows,): the index of the row of `among` with the largest cosine."""
+    from torch.nn.functional import normalize
+
+    return (normalize(of, dim=-1) @ normalize(among, dim=-1).T).argmax(1)
+
+
+def _read(pipe: Any, texts: list[str], sounds: list[Any] | None = None) -> Any:
+    """(texts, width): where each text ends, which has seen all of it."""
+    import torch
+
+    from audiotoken.prompt import tokenize_prompt
+
+    each = [[sound] for sound in sounds] if sounds else [[] for _ in texts]
+    read = pipe.encode(texts, each).embeddings.float()
+    tokenizer = getattr(pipe, "tokenizer")  # noqa: B009  # of the first reader
+    ends = [
+        tokenize_prompt(text, tokenizer, [len(s) for s in said])[0].index(tokenizer.eos_token_id)
+        for text, said in zip(texts, each, strict=True)
+    ]
+    return read[torch.arange(len(texts)), torch.tensor(ends)]
