@@ -14,7 +14,8 @@ from experiments.generate import write_bytes
 
 SOUND_RATE = 44_100  # Hz, which every player takes
 LEAST = 256  # pixels of a film's sides: players blur what is smaller
-FAINT, CLEAR = 0.35, 1.0  # how clear the first and the last of a trail are
+HANG = 0.15  # of a box's width: how far its thing reaches beyond it
+FAINT, CLEAR = 0.5, 1.0  # how clear the first and the last of a trail are
 APART = 0.06  # of full scale: how far a pixel is from the world's to be the thing's
 
 
@@ -25,18 +26,34 @@ def write_film(images: Sequence[Any], recording: NDArray[np.float32], rate: int,
     write_bytes(content, path)
 
 
-def trail(images: Sequence[Any]) -> Image.Image:
-    """All of a film in one picture: the world as most frames have it, the thing at each place, the last the clearest.
+def trail(images: Sequence[Any], regions: Sequence[Sequence[Any]]) -> Image.Image:
+    """All frames in one picture: the world, and the thing wherever it was, the last the clearest.
 
-    As in a chronophotograph (Marey 1882): the world is the median of the frames; a frame's thing is what differs.
+    As in a chronophotograph (Marey 1882). `regions[frame]` have the boxes of that frame. The world at a pixel is the
+    mean of the frames in which nothing is there; a frame's thing is what in its boxes differs from the world.
     """
     frames = np.stack([np.asarray(image.convert("RGB"), np.float32) / 255 for image in images])  # (frames, h, w, 3)
-    world = np.median(frames, axis=0)
+    inside = np.stack([_inside(each, *frames.shape[1:3]) for each in regions])[..., None]  # (frames, h, w, 1)
+    free = (1 - inside) ** 2 + 1e-4
+    world = (free * frames).sum(axis=0) / free.sum(axis=0)
     out = world.copy()
-    for frame, clear in zip(frames, np.linspace(FAINT, CLEAR, len(frames)), strict=True):
-        share = clear * _soft(np.abs(frame - world).max(axis=-1))[..., None]
+    for frame, there, clear in zip(frames, inside, np.linspace(FAINT, CLEAR, len(frames)), strict=True):
+        share = clear * there * _soft(np.abs(frame - world).max(axis=-1))[..., None]
         out = out * (1 - share) + frame * share
     return Image.fromarray(np.round(out * 255).astype(np.uint8))
+
+
+def _inside(regions: Sequence[Any], h: int, w: int) -> NDArray[np.float32]:
+    """(h, w) in [0, 1]: in any box or a little beside it, as things hang over."""
+    from scipy.ndimage import gaussian_filter
+
+    mask = np.zeros((h, w), np.float32)
+    for region in regions:
+        x0, y0, x1, y1 = region.box
+        hang = HANG * (x1 - x0)
+        rows = slice(max(0, round((y0 - hang) * h)), round((y1 + hang) * h))
+        mask[rows, max(0, round((x0 - hang) * w)) : round((x1 + hang) * w)] = 1
+    return gaussian_filter(mask, w / 64, mode="nearest")
 
 
 def _soft(difference: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ With setup="mono", or of a recording with one channel, it is the paper's: one so
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -64,6 +64,7 @@ class Result(Plan):
     sample: Sample
     seed: int
     energy: str  # how things were moved
+    frames: list[list[Region]] = field(default_factory=list)  # of a film: where the regions are in each
 
     @property
     def images(self) -> list[Image]:
@@ -176,6 +177,7 @@ def sound_to_film(
     parts: Any,
     *,
     frames: int = 12,
+    trail: bool = False,
     seed: int = 0,
     energy: str = "ours",
     fov: float = 90.0,
@@ -187,21 +189,24 @@ def sound_to_film(
 ) -> Result:
     """As `sound_to_image`, one picture a frame: what moves moves; the noise, the words and so the world stay.
 
-    `frames` pictures are spread evenly over the recording.
+    `frames` pictures are spread evenly over the recording; of a trail they go from its start to its end, and what moves
+    is small enough to stand beside itself in all of them (see `films.trail`).
     """
     from guidance import animate
 
     check_negative(negative_prompt)
     planned = plan(recording, rate, parts, fov=fov, **planning)
     length = planned.recording.shape[1] / planned.rate
-    rows = [_at(planned, float(time), fov) for time in (np.arange(frames) + 0.5) * length / frames]
+    share = np.linspace(0, 1, frames) if trail else (np.arange(frames) + 0.5) / frames
+    rows = [_at(planned, float(time), fov, 1 / frames if trail else 1.0) for time in share * length]
     seconds = dict(planned.seconds)
     options = {"steps": steps, "guidance_scale": guidance_scale, "negative_prompt": negative_prompt}
     with _stage("sample", seconds):
         film = animate(parts, planned.prompt, regions=rows, energy=energy, seed=seed, callback=on_step, **options)
     still = not any(source.moves for source in planned.scene.sources)
     notes = [*planned.notes, *["Nothing was heard to move: all pictures are alike."] * still]
-    return Result(**vars(planned) | {"seconds": seconds, "notes": notes}, sample=film, seed=seed, energy=energy)
+    found = vars(planned) | {"seconds": seconds, "notes": notes}
+    return Result(**found, sample=film, seed=seed, energy=energy, frames=rows)
 
 
 def placed(
@@ -223,9 +228,14 @@ def placed(
     return {i: Region(box, positions[i], subjects[i]) for i, box in zip(sided, boxes, strict=True)}, notes
 
 
-def _at(planned: Plan, time: float, fov: float) -> list[Region]:
-    """The regions at that time, in seconds."""
-    boxes = Camera(fov).boxes([planned.scene.sources[i] for i in planned.regions], time)
+def _at(planned: Plan, time: float, fov: float, widest: float = 1.0) -> list[Region]:
+    """The regions at that time, in seconds; what moves is at most so wide, and stays on its foot."""
+    sources = [planned.scene.sources[i] for i in planned.regions]
+    boxes = list(Camera(fov).boxes(sources, time))
+    for i, (source, (x0, y0, x1, y1)) in enumerate(zip(sources, boxes, strict=True)):
+        if source.moves and x1 - x0 > widest:
+            left = min(max(Camera(fov).across(source.azimuth_at(time)) - widest / 2, 0.0), 1.0 - widest)
+            boxes[i] = left, y1 - widest / (x1 - x0) * (y1 - y0), left + widest, y1
     return [replace(region, box=box) for region, box in zip(planned.regions.values(), boxes, strict=True)]
 
 

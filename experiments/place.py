@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CHOICES = {"unmatched": ("add", "drop"), "unknown": ("guess", "unplaced"), "motion": ("middle", "trail")}
 FILMS = (".gif", ".mp4")
 LONGEST = 30.0  # seconds that are listened to
-TRAIL = 5  # pictures of a thing on its way
+TRAIL = 3  # pictures of a thing on its way
 
 
 def place_file(
@@ -44,13 +44,13 @@ def place_file(
 
     parts, drawing = _parts(options)
     if motion == "trail":
-        result = sound_to_film(recording, rate, parts, frames=TRAIL, on_step=on_step, **drawing)
+        result = sound_to_film(recording, rate, parts, frames=TRAIL, trail=True, on_step=on_step, **drawing)
     else:
         result = sound_to_image(recording, rate, parts, on_step=on_step, keep_maps=report is not None, **drawing)
     result.notes.extend(cut)
     from experiments.films import trail
 
-    picture = trail(result.images) if motion == "trail" else result.images[0]
+    picture = trail(result.images, result.frames) if motion == "trail" else result.images[0]
     write_image(picture, Path(output))
     if boxes:
         write_image(with_boxes(result, picture), boxes_path(output))

@@ -16,6 +16,7 @@ from experiments.pipeline import Plan, placed, plan, sound_to_image
 from experiments.place import said
 from experiments.words import subject_words
 from experiments.world.sounds import synthesise
+from guidance.regions import Region
 from spatial.scene import Direction, Scene, Source
 from spatial.simulate import simulate
 
@@ -236,13 +237,14 @@ def test_what_moves_leaves_a_trail_in_a_still_picture(tmp_path, passing):
 
 
 def test_a_trail_is_the_world_and_all_that_moves():
-    frames = [np.full((64, 64, 3), 40, np.uint8) for _ in range(5)]
+    frames = [np.full((64, 64, 3), 40, np.uint8) for _ in range(3)]
+    regions = [[Region((i / 3, 0.3, (i + 1) / 3, 0.7), (1,))] for i in range(3)]
     for i, frame in enumerate(frames):
-        frame[20:44, 12 * i : 12 * i + 12] = 200
-    shown = np.asarray(trail([Image.fromarray(frame) for frame in frames]), float)[..., 0]
-    seen = [shown[26:38, 12 * i + 4 : 12 * i + 8].mean() for i in range(5)]
-    assert seen == sorted(seen) and seen[0] > 70 and seen[-1] > 190
-    assert np.abs(shown[:12] - 40).max() < 2
+        frame[20:44, 22 * i + 4 : 22 * i + 16] = 200
+    shown = np.asarray(trail([Image.fromarray(frame) for frame in frames], regions), float)[..., 0]
+    seen = [shown[26:38, 22 * i + 8 : 22 * i + 12].mean() for i in range(3)]
+    assert seen == sorted(seen) and 100 < seen[0] < 150 and seen[-1] > 190
+    assert np.abs(shown[:8] - 40).max() < 2
 
 
 def test_a_film_has_frames_and_ends_in_gif_or_mp4(tmp_path, passing):
