@@ -125,3 +125,14 @@ def _rendered(figure: Any) -> Image.Image:
         warnings.filterwarnings("ignore", "Glyph")  # of scripts that matplotlib's own font lacks
         FigureCanvasAgg(figure).print_png(buffer)
     return Image.open(buffer).convert("RGB")
+
+
+def main() -> None:
+    """`python -m experiments.report DIR` gathers runs; the figure of one result is drawn by `draw_report`."""
+    from experiments.results import main as gather
+
+    gather()
+
+
+if __name__ == "__main__":
+    main()
