@@ -3,6 +3,7 @@
 import sqlite3
 
 import pytest
+from PIL import Image
 from rate_folder import CLIPS, OBJECTS, SYSTEMS, rate_folder
 
 from experiments.generate import OptionError
@@ -38,12 +39,20 @@ def empty_clips(folder):
         clip.unlink()
 
 
+def spoil(picture):
+    content = bytearray(picture.read_bytes())
+    content[-20] ^= 1  # within the pixels: only their checksum tells
+    picture.write_bytes(content)
+
+
 BAD = {
     "Got no clips": empty_clips,
     "Got no picture of dog in": lambda folder: (folder / "ours" / "dog.png").unlink(),
     "Got no picture of bell and of 2 more in": lambda folder: (folder / "notes").mkdir(),
     "dog.wav as sound": lambda folder: (folder / "clips" / "dog.wav").write_text("no sound"),
     "dog.png as a picture": lambda folder: (folder / "mono" / "dog.png").write_text("<svg/>"),
+    "frog.png as a picture": lambda folder: spoil(folder / "mono" / "frog.png"),
+    "bell.png as a picture": lambda folder: Image.new("L", (8, 8)).save(folder / "mono" / "bell.png", "GIF"),
     "bell.png and bell.webp": lambda folder: (folder / "mono" / "bell.webp").write_text("twice"),
     "Cannot read": lambda folder: (folder / "objects.json").write_text("{"),
     "Got a list in": lambda folder: (folder / "objects.json").write_text("[]"),

@@ -34,6 +34,13 @@ def test_both_are_drawn_anew(turned):
     assert (low, high) == pytest.approx((17 / 6 - half, 17 / 6 + half), abs=0.15)
 
 
+def test_answers_that_are_missing_shift_nothing():
+    """Each rater has answered another number of clips, all alike: there is nothing to be unsure of."""
+    raters = [f"r{i}" for i in range(5) for _ in range(i + 1)]
+    clips = [f"c{j}" for i in range(5) for j in range(i + 1)]
+    assert interval([3.0] * len(raters), clips, raters) == (3, 3)
+
+
 def test_the_interval_is_seeded_and_of_one_answer_there_is_none():
     some = crossed(np.random.default_rng(0).uniform(size=(4, 9)))
     assert interval(*some, seed=1) == interval(*some, seed=1) != interval(*some, seed=2)
