@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial import demix, gaussian
+from spatial import blind, demix, gaussian
 from spatial.scene import Array, Direction, SpatialError
 from spatial.setups import Setup, diffuse, steering
 from spatial.setups import setup as named
 from spatial.spectra import length_of, recording_of, spectra
 
 Path = Sequence[tuple[float, float]]  # (seconds, azimuth)
-METHODS = ("auto", "demix", "gaussian")
+METHODS = ("auto", "demix", "gaussian", *blind.METHODS)
 
 ENOUGH = 12  # windows from which a mixing can be known
 DRY = -34.0  # dB of `demix.leak` below which two sources are dry
@@ -32,6 +32,7 @@ ROOMY = -32.0  # dB of mixedness above which nothing is dry
 QUIET = 1e-9  # of full scale, below which there is nothing to separate
 BLOCK = 1.0  # seconds of what moves that are taken to stay
 WINDOW = 0.093  # seconds: much of a room's reverberation falls inside
+WINDOWS = {"auxiva": 0.046, "ilrma": 0.046}  # of what needs many windows more
 
 
 def separate(
@@ -46,7 +47,8 @@ def separate(
     """(sources, 2, frames): images of the sources of a (2, frames) recording, in the order of `directions`.
 
     `directions` are `Direction`s or degrees, a few of which they may be off; `paths` those of sources that move, None
-    for one that stays. `method`: "demix" undoes a dry mix of two, "gaussian" is for all else, "auto" listens which.
+    for one that stays. `method`: "demix" undoes a dry mix of two, "gaussian" is for all else, "auto" listens which;
+    "auxiva", "ilrma" (of two) and "fastmnmf2" are pyroomacoustics', started from the directions, of sources that stay.
     Raises SpatialError for what is no recording or place.
     """
     mixed, azimuths = _checked(recording, directions, paths, method)
@@ -79,7 +81,7 @@ def _still(recording: Array, rate: int, azimuths: list[float], setup: Setup, met
     peak = np.float32(np.abs(recording).max())
     if peak < QUIET:
         return np.repeat(recording[None] / np.float32(len(azimuths)), len(azimuths), axis=0)
-    length = length_of(WINDOW, rate)
+    length = length_of(WINDOWS.get(method, WINDOW), rate)
     heard, frequencies = spectra(recording / peak, length), np.fft.rfftfreq(length, 1 / rate)
     return peak * recording_of(_unmixed(heard, frequencies, setup, azimuths, method), length, recording.shape[1])
 
@@ -97,6 +99,8 @@ def _pieces(frames: int, size: int) -> list[tuple[int, Array]]:
 
 def _unmixed(heard: NDArray, frequencies: NDArray, setup: Setup, azimuths: list[float], method: str) -> NDArray:
     """(sources, 2, times, frequencies) images of spectra (2, times, frequencies)."""
+    if method in blind.METHODS:
+        return blind.images(method, heard, setup, azimuths, frequencies)
     vectors, mixedness, doubt = steering(setup, azimuths, frequencies), gaussian.mixedness(heard), False
     dry = method == "auto" and mixedness < ROOMY and heard.shape[1] >= ENOUGH
     if len(azimuths) == 2 and (method == "demix" or dry):
@@ -134,8 +138,12 @@ def _checked(
     azimuths = [float(one.azimuth if isinstance(one, Direction) else one) for one in directions]
     if not np.isfinite(azimuths).all():
         raise SpatialError(f"Got azimuths {azimuths}, want degrees; leave out what is not a number.")
-    if method == "demix" and len(azimuths) > 2:
-        raise SpatialError(f'Got {len(azimuths)} directions, want two at most for "demix"; say "auto" or "gaussian".')
+    if method in ("demix", "auxiva", "ilrma") and len(azimuths) > 2:
+        raise SpatialError(
+            f'Got {len(azimuths)} directions, want two at most for "{method}"; say "auto" or "gaussian".'
+        )
+    if method in blind.METHODS and any(path is not None and np.ptp([a for _, a in path]) > 0 for path in paths or ()):
+        raise SpatialError(f'Got a path that moves, want sources that stay for "{method}"; say "auto" or "gaussian".')
     if paths is not None and len(paths) != len(azimuths):
         raise SpatialError(f"Got {len(paths)} paths for {len(azimuths)} directions, want one each; say None for some.")
     return mixed, azimuths

@@ -1,0 +1,97 @@
+"""Published blind methods, told where the sources are, separate them and say which is which."""
+
+import numpy as np
+import pytest
+
+from spatial.metrics import si_sdr_improvement
+from spatial.scene import SpatialError
+from spatial.separate import separate
+from spatial.simulate import simulation
+
+RATE = 8000
+FRAMES = 2 * RATE
+PLACES = (31.0, -48.0, -5.0)
+
+
+def warble(pitch: float, seed: int) -> np.ndarray:
+    """Syllables of a pitch that sways, with breath."""
+    random = np.random.default_rng(seed)
+    loud = np.convolve(np.repeat(random.random(20) ** 3, FRAMES // 20), np.hanning(300) / 150, "same")
+    sway = 1 + 0.05 * np.sin(2 * np.pi * random.uniform(2, 5) * np.arange(FRAMES) / RATE)
+    phase = 2 * np.pi * np.cumsum(pitch * sway) / RATE
+    return 0.2 * loud * (sum(np.sin(k * phase) / k for k in range(1, 7)) + 0.02 * random.standard_normal(FRAMES))
+
+
+def knocks(seed: int) -> np.ndarray:
+    """Bursts of noise that die away."""
+    random = np.random.default_rng(seed)
+    hits = np.zeros(FRAMES)
+    hits[random.integers(0, FRAMES - 1000, 12)] = 1
+    return 0.1 * random.standard_normal(FRAMES) * np.convolve(hits, np.exp(-np.arange(1000) / 200))[:FRAMES]
+
+
+SOUNDS = warble(220, 1), knocks(2), warble(510, 3)
+
+
+def scene(name: str, count: int = 2):
+    return simulation(list(zip(SOUNDS[:count], PLACES[:count], strict=True)), name, rate=RATE)
+
+
+def gains(images: np.ndarray, truth) -> list[float]:
+    """dB of improvement of each source, in its place: no pairing of its own."""
+    pairs = zip(images, truth.images, strict=True)
+    return [si_sdr_improvement([image], true[None], truth.recording)[0][1] for image, true in pairs]
+
+
+@pytest.mark.parametrize(("method", "least"), [("auxiva", 8), ("ilrma", 12), ("fastmnmf2", 15)])
+def test_two_dry_sources_come_out_in_the_order_of_the_directions(method, least):
+    truth = scene("ortf")
+    images = separate(truth.recording, RATE, [31, -48], setup="ortf", method=method)
+    swapped = separate(truth.recording, RATE, [-48, 31], setup="ortf", method=method)
+    assert images.shape == (2, 2, FRAMES) and images.dtype == np.float32
+    assert min(gains(images, truth)) > least
+    assert np.array_equal(images, swapped[::-1])
+    assert np.abs(images.sum(axis=0) - truth.recording).max() < 1e-5
+
+
+def test_three_sources_by_fastmnmf2():
+    truth = scene("ortf", 3)
+    azimuths = list(np.add(PLACES, (2, -2, 1)))
+    images = separate(truth.recording, RATE, azimuths, setup="ortf", method="fastmnmf2")
+    assert min(gains(images, truth)) > 4
+    assert np.abs(images.sum(axis=0) - truth.recording).max() < 1e-5
+
+
+def test_the_random_numbers_of_others_are_left_alone():
+    np.random.seed(7)  # noqa: NPY002
+    expected = np.random.rand()  # noqa: NPY002
+    np.random.seed(7)  # noqa: NPY002
+    separate(scene("xy").recording[:, :4000], RATE, [31, -48], setup="xy", method="ilrma")
+    assert np.random.rand() == expected  # noqa: NPY002
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("method", ["auxiva", "ilrma", "fastmnmf2"])
+@pytest.mark.parametrize("odd", ["one silent channel", "identical channels", "one frame", "the same direction"])
+def test_odd_recordings(method, odd):
+    recording = {
+        "one silent channel": np.stack([SOUNDS[0], 0 * SOUNDS[0]])[:, :4000],
+        "identical channels": np.stack([SOUNDS[0]] * 2)[:, :4000],
+        "one frame": np.full((2, 1), 0.3),
+        "the same direction": scene("spaced").recording[:, :4000],
+    }[odd]
+    azimuths = (20, 20) if odd == "the same direction" else (31, -48)
+    images = separate(recording, RATE, azimuths, setup="spaced", method=method)
+    assert np.isfinite(images).all() and np.abs(images.sum(axis=0) - recording).max() < 1e-5
+
+
+@pytest.mark.parametrize("method", ["auxiva", "ilrma"])
+def test_more_sources_than_channels_cannot_be_demixed(method):
+    with pytest.raises(SpatialError, match=f'two at most for "{method}"'):
+        separate(np.zeros((2, 9)), RATE, [1, 2, 3], setup="panned", method=method)
+
+
+def test_what_moves_has_no_fixed_mixing():
+    with pytest.raises(SpatialError, match="sources that stay"):
+        paths = [((0.0, 1.0), (1.0, 40.0)), None]
+        separate(np.zeros((2, 9)), RATE, [1, 2], setup="panned", method="fastmnmf2", paths=paths)
