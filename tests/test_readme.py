@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from audiotoken.pipeline import AudioTokenPipeline
 from experiments.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
-READERS = ("README.md", "audiotoken/mini/README.md")
+READERS = ("README.md", "audiotoken/mini/README.md", "docs/placing.md", "docs/moving.md")
+CLIPS = {"clip": 1, "frog": 1, "bell": 1, "street": 2, "passing": 2}  # channels
 TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
@@ -30,8 +32,9 @@ COMMANDS = [line.split("#")[0].strip() for file in READERS for block in blocks(f
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
     """A folder with the clips that are named, and tiny parts instead of any checkpoint."""
-    for i, name in enumerate(("clip", "frog", "bell")):
-        soundfile.write(tmp_path / f"{name}.wav", 0.3 * np.sin(np.arange(16_000) / (3 + i)), 16_000)
+    for i, (name, channels) in enumerate(CLIPS.items()):
+        tones = [np.sin(np.arange(16_000) / (3 + i + channel)) for channel in range(channels)]
+        soundfile.write(tmp_path / f"{name}.wav", 0.3 * np.stack(tones, axis=1), 16_000)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(AudioTokenPipeline, "from_pretrained", lambda model, **kwargs: debug_pipeline())
     return tmp_path
@@ -57,5 +60,6 @@ def test_the_commands_run(command, workplace):
 
 @pytest.mark.parametrize("file", READERS)
 def test_the_python_runs(file, workplace, capsys):
-    (code,) = blocks(file, "python")
-    exec(compile(code, file, "exec"), {})
+    names: dict[str, Any] = {}
+    for code in blocks(file, "python"):
+        exec(compile(code, file, "exec"), names)
