@@ -84,3 +84,42 @@ def load_clip(model: str | os.PathLike = "mini", device: str | torch.device = "c
 
 def _unit(vectors: torch.Tensor) -> Embeddings:
     return F.normalize(vectors.float(), dim=-1).cpu().numpy()
+
+
+class Features:
+    """Any image model of transformers as the eye of a Fréchet distance; see `load_features`."""
+
+    def __init__(self, model: Any, processor: Any):
+        self.model, self.processor = model.eval(), processor
+
+    @torch.no_grad()
+    def __call__(self, images: "Sequence[Image]") -> Embeddings:
+        """Pictures -> (pictures, width): what the model pools, or the mean over the places of its last layer."""
+        found = []
+        for start in range(0, len(images), AT_ONCE):
+            some = [image.convert("RGB") for image in images[start : start + AT_ONCE]]
+            pixels = self.processor(images=some, return_tensors="pt")["pixel_values"].to(self.model.device)
+            output = self.model(pixels)
+            pooled = getattr(output, "pooler_output", None)
+            pooled = output.last_hidden_state.mean(1) if pooled is None else pooled
+            found.append(pooled.flatten(1).float().cpu().numpy())
+        return np.concatenate(found)
+
+
+def load_features(model: str | os.PathLike, device: str | torch.device = "cpu") -> Features:
+    """A folder or hub id, such as "facebook/dinov2-small" (Stein et al. 2023 argue for it instead of Inception)."""
+    from transformers import AutoImageProcessor, AutoModel
+
+    wanted = 'an image model of transformers, a folder or a hub id, such as "facebook/dinov2-small"'
+    where = Path(model).expanduser()
+    if not where.is_dir() and (where.exists() or str(model).count("/") != 1 or str(model)[0] in "./~"):
+        raise CheckpointError(f"Cannot load {model}: there is no such folder, and it is no hub id; give {wanted}.")
+    source = str(where if where.is_dir() else model)
+    try:
+        eye = AutoModel.from_pretrained(source, dtype=torch.float32)
+        processor = AutoImageProcessor.from_pretrained(source, backend="pil")
+    except BROKEN as error:
+        raise refusal(model, error, wanted) from error
+    if getattr(eye.config, "model_type", "") == "clip":
+        eye = eye.vision_model
+    return Features(eye.to(device), processor)

@@ -149,10 +149,8 @@ def _published(file: Path) -> Wav2CLIP:
     content = read_checkpoint(file, WANTED)
     weights: Any = content.get("state_dict", content) if isinstance(content, dict) else {}
     used = {name: value for name, value in weights.items() if not str(name).startswith(UNUSED)}
-    first, *layers = (
-        getattr(used.get(name), "shape", ())
-        for name in ("audio_encoder.conv1.weight", *(f"audio_transform.sequential.{i}.weight" for i in (0, 3)))
-    )
+    names = ("audio_encoder.conv1.weight", *(f"audio_transform.sequential.{i}.weight" for i in (0, 3)))
+    first, *layers = [tuple(getattr(used.get(name), "shape", ())) for name in names]
     if len(first) != 4 or any(len(layer) != 2 for layer in layers) or layers[0][1] != 8 * first[0]:
         raise CheckpointError(f"Cannot load {file}: it holds no ResNet-18 with an MLP behind it; give {WANTED}.")
     model = Wav2CLIP(first[0], (layers[0][1], layers[0][0], layers[1][0]))

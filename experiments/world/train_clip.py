@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from audiotoken.clip import load_clip
 from experiments.world import workers
 from experiments.world.captions import LENGTH, PLACES, build_tokenizer, caption
 from experiments.world.detector import disturb
@@ -90,19 +91,17 @@ def normalised(images: Tensor) -> Tensor:
     return ((images + 1) / 2 - mean) / std
 
 
-def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: float) -> None:
+def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: float, start: Path | None) -> None:
     torch.manual_seed(2)
     tokenizer, painter = build_tokenizer(), Painter(atlas, worker.device)
-    clip = build_clip(tokenizer)
+    clip = build_clip(tokenizer) if start is None else load_clip(start).model
     clip.set_attn_implementation("eager")
     model = nn.ModuleDict({"clip": clip, "patches": nn.Linear(WIDTH, NOTHING + 1)}).to(worker.device).train()
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr, betas=(0.9, 0.98), weight_decay=0.05
-    )  # Muon: a step takes twice
-    ema, log = Ema(model, 0.995), Log(steps, 50, not worker.first)
+    optimisers = workers.optimisers(model, lr, worker, dtype=torch.float32)
+    ema, log = Ema(model, 0.99), Log(steps, 25, not worker.first)
     for step in range(steps):
-        workers.set_rate([optimiser], lr * min(1, (step + 1) / 50, (steps - step) / (0.6 * steps)))
-        seed = FIRST_SEED + step * worker.count + worker.rank
+        workers.set_rate(optimisers, lr * min(1, (step + 1) / 30, (steps - step) / (0.7 * steps)))
+        seed = FIRST_SEED + 1_000_000 * (start is not None) + step * worker.count + worker.rank
         scenes = painter.paint(batch, seed)
         texts, fits = captions_of(scenes, random.Random(seed))
         tokens = tokenizer(texts, padding=True, return_tensors="pt").to(worker.device)
@@ -114,16 +113,15 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
         patches = patch_loss(seen.last_hidden_state, model["patches"], scenes)
         (loss + max(0.1, 1 - 2 * step / steps) * patches).backward()
         worker.average_gradients(model.parameters())
-        optimiser.step()
-        optimiser.zero_grad()
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
         ema.update(model)
         log(step, batch * worker.count, contrastive=loss, patches=patches)
-        if worker.first and ((step + 1) % 250 == 0 or step + 1 == steps):
+        if worker.first and ((step + 1) % 150 == 0 or step + 1 == steps):
             weights = {n.removeprefix("clip."): w for n, w in ema.weights.items() if n.startswith("clip.")}
             save(weights, tokenizer, out)
     if worker.first:
-        from audiotoken.clip import load_clip
-
         print(f"zero-shot: {100 * zero_shot(load_clip(out), painter):.1f} % of 480 unseen scenes of one thing")
 
 
@@ -142,13 +140,17 @@ def save(weights: dict[str, Tensor], tokenizer: "CLIPTokenizer", out: Path) -> N
 @torch.no_grad()
 def zero_shot(clip: Any, painter: Painter, count: int = 480) -> float:
     """Share of unseen scenes of one thing whose nearest of 24 captions "a photo of a WORD" is the right one."""
+    scenes = painter.paint(count, HELD_OUT, counts=(1.0, 0, 0, 0))
+    nearest = (clip.images(pictures_of(scenes.images)) @ clip.classes(WORDS).T).argmax(1)
+    return float((nearest == scenes.kinds[:, 0].cpu().numpy()).mean())
+
+
+def pictures_of(images: Tensor) -> list[Any]:
+    """(batch, 3, h, w) in [-1, 1] -> pictures."""
     from PIL import Image
 
-    scenes = painter.paint(count, HELD_OUT, counts=(1.0, 0, 0, 0))
-    arrays = ((scenes.images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    pictures = clip.images([Image.fromarray(array) for array in arrays])
-    nearest = (pictures @ clip.classes(WORDS).T).argmax(1)
-    return float((nearest == scenes.kinds[:, 0].cpu().numpy()).mean())
+    arrays = ((images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(array) for array in arrays]
 
 
 def main() -> None:
@@ -156,11 +158,12 @@ def main() -> None:
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
     parser.add_argument("--out", type=Path, default=Path("runs/mini/clip"))
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--batch", type=int, default=96, help="scenes a worker and step")
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--batch", type=int, default=64, help="scenes a worker and step")
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--start", type=Path, default=None, help="folder of a CLIP to go on from, on other scenes")
     parser.add_argument("--workers", type=int, default=None, help="default: one a GPU, or a core")
     args = parser.parse_args()
-    workers.run(train, args.atlas, args.out, args.steps, args.batch, args.lr, workers=args.workers)
+    workers.run(train, args.atlas, args.out, args.steps, args.batch, args.lr, args.start, workers=args.workers)
 
 
 if __name__ == "__main__":

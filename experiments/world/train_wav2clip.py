@@ -28,7 +28,7 @@ from experiments.world.audio_mels import read_wave, real_clips
 from experiments.world.scenes import Painter
 from experiments.world.sounds import synthesise
 from experiments.world.things import HEARD, WORDS
-from experiments.world.train_clip import contrastive
+from experiments.world.train_clip import contrastive, pictures_of
 from experiments.world.workers import Ema, Log, Worker
 
 WIDTH = 16  # of the first stage; 64 is published
@@ -42,14 +42,11 @@ Signals = dict[str, list[NDArray[np.float32]]]
 
 def picture_bank(clip: Clip, painter: Painter, each: int, first_seed: int) -> Tensor:
     """(24, each, width): embeddings of scenes of one thing, by word."""
-    from PIL import Image
-
     found: list[list[NDArray[np.float32]]] = [[] for _ in WORDS]
     seed = first_seed
     while min(map(len, found)) < each:
         scenes = painter.paint(96, seed, counts=(1.0, 0, 0, 0))
-        arrays = ((scenes.images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        embedded = clip.images([Image.fromarray(array) for array in arrays])
+        embedded = clip.images(pictures_of(scenes.images))
         for kind, row in zip(scenes.kinds[:, 0].tolist(), embedded, strict=True):
             found[kind].append(row)
         seed += 1
@@ -60,16 +57,16 @@ def vary(signal: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.fl
     """Another recording of the same: speed, place in the clip, room colour, a noise floor."""
     speed = float(rng.choice([0.8, 0.9, 1.0, 1.0, 1.12, 1.25]))
     at = np.arange(0, len(signal) - 1, speed)
-    signal = np.interp(at, np.arange(len(signal)), signal)
+    faster = np.interp(at, np.arange(len(signal)), signal)
     frames = int(RATE * SECONDS)
-    signal = np.roll(np.resize(signal, frames) if len(signal) < frames else signal, -int(rng.integers(len(signal))))
-    spectrum = np.fft.rfft(signal[:frames])
+    longer = np.resize(faster, max(frames, len(faster)))
+    spectrum = np.fft.rfft(np.roll(longer, -int(rng.integers(len(longer))))[:frames])
     bands = np.linspace(0, 1, 7)
     gain = np.interp(np.linspace(0, 1, len(spectrum)) ** 0.5, bands, rng.normal(0, 5, 7))  # dB
-    signal = np.fft.irfft(spectrum * 10 ** (gain / 20), frames)
-    level = np.sqrt(np.mean(signal**2)) + 1e-6
+    heard = np.fft.irfft(spectrum * 10 ** (gain / 20), frames)
+    level = np.sqrt(np.mean(heard**2)) + 1e-6
     noise = rng.standard_normal(frames) * level * 10 ** (-rng.uniform(10, 60) / 20)
-    return (signal + noise * (rng.random() < 0.7)).astype(np.float32)
+    return (heard + noise * (rng.random() < 0.7)).astype(np.float32)
 
 
 def blank(levels: Tensor, rng: np.random.Generator) -> Tensor:

@@ -86,9 +86,10 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.0,
         worker: Worker | None = None,
+        dtype: torch.dtype = torch.bfloat16,
     ):
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-        self.worker = worker
+        self.worker, self.dtype = worker, dtype
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -107,7 +108,9 @@ class Muon(torch.optim.Optimizer):
             buffer = self.state[p].setdefault("momentum", torch.zeros_like(p))
             buffer.mul_(momentum).add_(p.grad)
             mine = i % count == rank
-            updates.append(orthogonal((p.grad + momentum * buffer).flatten(1)) if mine else torch.zeros_like(p))
+            updates.append(
+                orthogonal((p.grad + momentum * buffer).flatten(1), dtype=self.dtype) if mine else torch.zeros_like(p)
+            )
         if count == 1:
             return updates
         flat = torch.cat([u.flatten() for u in updates])
@@ -115,9 +118,9 @@ class Muon(torch.optim.Optimizer):
         return list(flat.split([u.numel() for u in updates]))
 
 
-def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
+def orthogonal(matrix: Tensor, steps: int = 5, dtype: torch.dtype = torch.bfloat16) -> Tensor:
     """The nearest semi-orthogonal matrix, roughly: quintic Newton-Schulz iteration with Jordan's coefficients."""
-    x = (matrix.float() / (matrix.norm() + 1e-7)).bfloat16()
+    x = (matrix.float() / (matrix.norm() + 1e-7)).to(dtype)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     for _ in range(steps):
@@ -127,16 +130,23 @@ def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
 
 
 def optimisers(
-    model: nn.Module, lr: float, worker: Worker | None = None, weight_decay: float = 0.01
+    model: nn.Module,
+    lr: float,
+    worker: Worker | None = None,
+    weight_decay: float = 0.01,
+    dtype: torch.dtype = torch.bfloat16,
 ) -> list[torch.optim.Optimizer]:
-    """Muon for hidden weights, AdamW for the rest (embeddings, first and last convolution, norms, biases)."""
+    """Muon for hidden weights, AdamW for the rest (embeddings, first and last convolution, norms, biases).
+
+    Muon's iteration runs in `dtype`: where the CPU only imitates bfloat16, float32 is ten times faster.
+    """
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     edges = ("conv_in", "conv_out", "embedding", "quant_conv")
     hidden = [p for n, p in parameters.items() if p.ndim >= 2 and not any(e in n for e in edges)]
     ids = {id(p) for p in hidden}
     rest = [p for p in parameters.values() if id(p) not in ids]
     return [
-        Muon(hidden, lr, weight_decay=weight_decay, worker=worker),
+        Muon(hidden, lr, weight_decay=weight_decay, worker=worker, dtype=dtype),
         torch.optim.AdamW(rest, lr, betas=(0.9, 0.98), weight_decay=weight_decay),
     ]
 

@@ -1,0 +1,47 @@
+"""Painted scenes as the mini judges see them: what FID and IIS of the painted world compare with.
+
+    python -m experiments.world.painted_reference --clip audiotoken/mini/clip
+
+Only embeddings are kept, since the art is not ours to ship. Scenes of one thing, of seeds that trained nothing.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from audiotoken.clip import load_clip
+from experiments.evaluate_judges import REFERENCE, seen_by_detector
+from experiments.world.scenes import Painter
+from experiments.world.things import WORDS
+from experiments.world.train_clip import pictures_of
+
+FIRST_SEED = 980_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
+    parser.add_argument("--clip", type=Path, default=Path("audiotoken/mini/clip"), help="folder; it is written there")
+    parser.add_argument("--each", type=int, default=24, help="scenes of a word")
+    args = parser.parse_args()
+    clip, painter = load_clip(args.clip), Painter(args.atlas)
+    images: list[Any] = []
+    kinds: list[int] = []
+    seed = FIRST_SEED
+    while len(kinds) < len(WORDS) * args.each:
+        scenes = painter.paint(96, seed, counts=(1.0, 0, 0, 0))
+        for image, kind in zip(pictures_of(scenes.images), scenes.kinds[:, 0].tolist(), strict=True):
+            if kinds.count(kind) < args.each:
+                images.append(image)
+                kinds.append(kind)
+        seed += 1
+    seen = {"clip": clip.images(images), "features": seen_by_detector(images)[0]}
+    tensors = {name: values.astype(np.float16) for name, values in seen.items()}
+    save_file(tensors | {"kinds": np.array(kinds, np.int64)}, args.clip / REFERENCE)
+
+
+if __name__ == "__main__":
+    main()
