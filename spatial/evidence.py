@@ -71,8 +71,8 @@ def gather(recording: Array, rate: int, most: int = MOST) -> Evidence:
     parts = np.stack([power[0] - power[1], 2 * cross.real, 2 * cross.imag, power[0] + power[1]])
     parts = uniform_filter1d(uniform_filter1d(parts, 3, axis=1), 3, axis=2)[:, :, kept]
     trace = parts[3]
-    onset, loudness = _onset(trace, times), _loudness(trace)
-    weight = onset * loudness
+    rising, loudness = onset(trace, times), _loudness(trace)
+    weight = rising * loudness
     chosen = _top(weight, most)
     order = np.nonzero(chosen.T)  # sorted by frequency
     stokes = np.stack([(parts[i] / (trace + 1e-20)).T[order] for i in range(3)], axis=-1)
@@ -82,7 +82,7 @@ def gather(recording: Array, rate: int, most: int = MOST) -> Evidence:
         frequencies[kept],
         stokes.astype(np.float32),
         weight.T[order].astype(np.float32),
-        _ringing(parts, (1 - onset) * loudness, frequencies[kept]),
+        _ringing(parts, (1 - rising) * loudness, frequencies[kept]),
     )
 
 
@@ -137,7 +137,7 @@ def _thinned(frequencies: Array) -> NDArray[np.int64]:
     return np.flatnonzero(usable & (np.diff(ticks, prepend=-1) > 0))
 
 
-def _onset(trace: NDArray, times: Array) -> NDArray:
+def onset(trace: NDArray, times: Array) -> NDArray:
     """(times, frequencies) in [0, 1]: how far a bin stands above what may still ring from before it."""
     fall = 10 ** (-FORGET / 10 * float(times[1] - times[0] if len(times) > 1 else 1))
     ringing, out = np.zeros_like(trace[0]), np.empty_like(trace)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatial.evidence import Evidence, gather
-from spatial.localise import directions, refined
+from spatial.localise import by_level, directions, refined
 from spatial.recognise import Recognised, recognise
 from spatial.scene import Array, Direction, Scene, Source, SpatialError
 from spatial.separate import separate, signals
@@ -63,7 +63,7 @@ def listen(
         return _of_one(alone[0], rate, (*notes, *alone[1]))
     heard = _heard(mixed, rate, setup, spacing, notes)
     told(0.4)
-    found, paths = _found(heard, max_sources, count)
+    found, paths = _found(heard, rate, max_sources, count)
     told(0.6)
     if not found:
         said = (*heard.notes, "Nothing has a place.")
@@ -74,7 +74,7 @@ def listen(
     return Scene(ranked, rate, heard.setup.name, heard.setup.spacing, heard.confidence, heard.notes)
 
 
-def _found(heard: _Heard, most: int, count: int | None) -> tuple[list[Direction], list[tuple]]:
+def _found(heard: _Heard, rate: int, most: int, count: int | None) -> tuple[list[Direction], list[tuple]]:
     """Directions and their paths, empty for what stays; what moves comes first and is taken from the evidence."""
     times, seen = votes(heard.evidence, heard.setup)
     moving = follow(times, seen, heard.setup, count or most)
@@ -83,6 +83,7 @@ def _found(heard: _Heard, most: int, count: int | None) -> tuple[list[Direction]
         fixed = [refined(heard.evidence, heard.setup, azimuth, min(1.0, 5 * share)) for azimuth, share in still]
     else:
         fixed = directions(heard.evidence, heard.setup, max_sources=most, count=count)
+        fixed = by_level(fixed, heard.evidence, heard.recording, rate, heard.setup)
     directed = [_direction(path) for path in moving]
     return [*directed, *fixed], [_points(path) for path in moving] + [() for _ in fixed]
 

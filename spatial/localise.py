@@ -1,12 +1,13 @@
 """A recording -> the directions of its sources, and how sure each one is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spatial.evidence import Evidence, gather, misfit
 from spatial.learned import heatmap
+from spatial.levels import mended
 from spatial.maps import COUNT, POLARISED, grid, maps
 from spatial.recognise import recognise
 from spatial.scene import Array, Direction, SpatialError
@@ -56,7 +57,8 @@ def localise(
         from spatial.alternatives import directions_by
 
         return directions_by(method, recording, rate, stereo, max_sources=max_sources, count=count)
-    return directions(evidence, stereo, max_sources=max_sources, count=count)
+    found = directions(evidence, stereo, max_sources=max_sources, count=count)
+    return by_level(found, evidence, recording, rate, stereo)
 
 
 def directions(evidence: Evidence, setup: Setup, *, max_sources: int = 4, count: int | None = None) -> list[Direction]:
@@ -70,6 +72,14 @@ def directions(evidence: Evidence, setup: Setup, *, max_sources: int = 4, count:
         refined(evidence, setup, float(azimuth), confidence)
         for azimuth, (_, confidence) in zip(places, found, strict=True)
     ]
+
+
+def by_level(found: list[Direction], evidence: Evidence, recording: Array, rate: int, setup: Setup) -> list[Direction]:
+    """The same directions, mended where a recording is panned and sources overlap."""
+    if setup.name != "panned":
+        return found
+    azimuths = mended(evidence, recording, rate, setup, [one.azimuth for one in found])
+    return [replace(one, azimuth=azimuth) for one, azimuth in zip(found, azimuths, strict=True)]
 
 
 def picked(heat: Heat, most: int, count: int | None = None) -> list[tuple[float, float]]:

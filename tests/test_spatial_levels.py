@@ -1,0 +1,43 @@
+"""Dense panned sounds that overlap in every bin, at known places."""
+
+import numpy as np
+import pytest
+
+from spatial.evidence import gather
+from spatial.levels import mended
+from spatial.localise import localise
+from spatial.setups import setup
+from spatial.simulate import simulate
+
+RATE = 22_050
+PLACES = [-21.0, 4.0, 33.0]
+
+
+def noises(seconds: float = 4.0) -> list[np.ndarray]:
+    """White, pink and brown, always on, each swelling in its own rhythm as rain and sea do."""
+    random, frames = np.random.default_rng(5), round(4.0 * RATE)
+    frequencies = np.fft.rfftfreq(frames, 1 / RATE)
+    out = []
+    for tilt, hertz in ((0.0, 0.7), (0.5, 1.1), (1.0, 1.7)):
+        shape = np.fft.rfft(random.standard_normal(frames)) / np.maximum(frequencies, 80) ** tilt
+        swell = 1 + 0.9 * np.sin(2 * np.pi * hertz * np.arange(frames) / RATE + tilt)
+        signal = np.fft.irfft(shape, frames) * swell
+        out.append((0.1 * signal / signal.std()).astype(np.float32)[: round(seconds * RATE)])
+    return out
+
+
+def test_three_dense_noises_are_found_from_a_few_degrees_off() -> None:
+    recording = simulate(list(zip(noises(), PLACES, strict=True)), "panned", rate=RATE)
+    found = mended(gather(recording, RATE), recording, RATE, setup("panned"), [-18.5, 6.0, 30.5])
+    assert found == pytest.approx(PLACES, abs=0.7)
+
+
+def test_localise_says_the_same() -> None:
+    recording = simulate(list(zip(noises(), PLACES, strict=True)), "panned", rate=RATE)
+    found = sorted(one.azimuth for one in localise(recording, RATE, setup="panned", count=3))
+    assert found == pytest.approx(PLACES, abs=0.7)
+
+
+def test_what_sharp_bins_prove_is_left_alone() -> None:
+    recording = simulate([(noises()[1], 31.0)], "panned", rate=RATE)
+    assert mended(gather(recording, RATE), recording, RATE, setup("panned"), [31.0, 31.05]) == [31.0, 31.05]
