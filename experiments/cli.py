@@ -42,6 +42,7 @@ Steps = Annotated[int | None, typer.Option(help="Denoising steps. [default: the 
 Scale = Annotated[float | None, typer.Option(help="Guidance scale. [default: the model's]")]
 Model = Annotated[str, typer.Option(help='"mini", a folder or a hub id; see `audiotoken assemble`.')]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... [default: the best there is]")]
+Report = Annotated[Path | None, typer.Option(help="A page of how it came about: report.html.")]
 
 # plain help, without rich: that alone would take half of the second in which `--help` answers
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
@@ -181,6 +182,7 @@ def place(
         str, typer.Option(help="What moves: in the middle of its way, or a trail from start to end.")
     ] = "middle",
     boxes: Annotated[bool, typer.Option("--boxes", help="Also OUTPUT-boxes.png: where things belong.")] = False,
+    report: Report = None,
     token: Token = None,
     setup: Setup = "auto",
     spacing: Spacing = None,
@@ -207,6 +209,7 @@ def animate(
         "placed.gif"
     ),
     frames: Annotated[int, typer.Option(help="How many pictures.")] = 12,
+    report: Report = None,
     prompt: Words = None,
     negative_prompt: Avoid = None,
     unmatched: Unmatched = "add",
@@ -393,6 +396,31 @@ def _show_page(url: str, opened: bool) -> None:
         import webbrowser
 
         webbrowser.open(url)
+
+
+@app.command()
+def evaluate(
+    values: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=KEYS.format("evaluate"))] = None,
+    clips: Annotated[
+        Path | None, typer.Option(help="A folder of clips; its sub-folders are their labels. [default: synthesised]")
+    ] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Judge these, called like the clips.")] = None,
+    real: Annotated[Path | None, typer.Option(help="Real pictures, called like the clips.")] = None,
+    n: Annotated[int | None, typer.Option("-n", help="So many of the clips. [default: all]")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="A folder. [default: runs/evaluated]")] = None,
+) -> None:
+    """Do the pictures show what was heard? AIS, IIS, AIC and FID of several systems on the same clips.
+
+    audiotoken evaluate --clips clips -n 40 seeds=[0,1] -o evaluated
+    """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    options = {"clips": clips, "pictures": pictures, "real": real, "n": n, "out": out}
+    with errors_as_sentences(), progress("judging") as bar:
+        config = composed("evaluate", [], values, options)
+        from experiments.evaluate import evaluate as evaluate_systems
+
+        table = evaluate_systems(**config, on_row=bar.say)
+    typer.echo(table)
 
 
 def _chosen(**groups: str | None) -> list[str]:

@@ -126,8 +126,9 @@ def main() -> None:
     if args.out:
         embedder = AudioEmbedder.from_pretrained(args.embedder or args.run / "embedder")
         write(pipeline_of(args.run, embedder, MiniEncoder.from_pretrained(args.encoder)), args.out)
-        if (args.run / "detector").is_dir():
-            shutil.copytree(args.run / "detector", args.out / "detector", dirs_exist_ok=True)
+        for judge in ("detector", "clip", "wav2clip"):
+            if (args.run / judge).is_dir():
+                shutil.copytree(args.run / judge, args.out / judge, dirs_exist_ok=True)
 
 
 if __name__ == "__main__":

@@ -72,15 +72,43 @@ def contrastive(pictures: Tensor, texts: Tensor, fits: Tensor, scale: Tensor) ->
     return (rows + F.cross_entropy(scores.T, (right / right.sum(0)).T)) / 2
 
 
-def patch_loss(hidden: Tensor, head: nn.Module, scenes: Scenes) -> Tensor:
-    """What each of the 8 x 8 patches shows: the thing that covers most of it, or nothing."""
+def patch_loss(hidden: Tensor, head: nn.Module, scenes: Scenes, kept: Tensor) -> Tensor:
+    """What each of the `kept` of the 8 x 8 patches shows: the thing that covers most of it, or nothing."""
     side = SIDE // PATCH
     cover, slot = F.adaptive_avg_pool2d(scenes.masks, side).max(1)
     kind = scenes.kinds.gather(1, slot.flatten(1)).view_as(slot)
-    truth = torch.where(cover > 0.33, kind, NOTHING).flatten(1)
+    truth = torch.where(cover > 0.33, kind, NOTHING).flatten(1)[:, kept]
     weight = torch.ones(NOTHING + 1, device=hidden.device)
     weight[NOTHING] = 0.3
     return F.cross_entropy(head(hidden[:, 1:]).float().transpose(1, 2), truth, weight)
+
+
+def read(vision: nn.Module, pixels: Tensor, kept: Tensor) -> Tensor:
+    """The last layer of the vision model on some of the patches, as in FLIP (Li et al. 2023): half the work."""
+    hidden = vision.embeddings(pixels)
+    hidden = torch.cat([hidden[:, :1], hidden[:, 1 + kept]], 1)
+    return vision.encoder(inputs_embeds=vision.pre_layrnorm(hidden)).last_hidden_state
+
+
+class Pool:
+    """The last scenes that were painted, mirrored at random: painting takes longer than learning from a scene."""
+
+    def __init__(self, painter: Painter, size: int = 1024, fresh: float = 0.25):
+        self.painter, self.size, self.fresh = painter, size, fresh
+        self.scenes: Scenes | None = None
+
+    def draw(self, count: int, seed: int) -> Scenes:
+        """`count` of them, `fresh` of which are new."""
+        new = self.painter.paint(count if self.scenes is None else round(count * self.fresh), seed)
+        parts = [new] if self.scenes is None else [new, self.scenes]
+        names = ("images", "masks", "kinds", "backdrops")
+        self.scenes = Scenes(*(torch.cat([getattr(part, name) for part in parts])[: self.size] for name in names))
+        generator = torch.Generator().manual_seed(seed)
+        chosen = torch.randperm(len(self.scenes.kinds), generator=generator)[:count]
+        scenes = Scenes(*(getattr(self.scenes, name)[chosen] for name in names))
+        turn = (torch.rand(count, generator=generator) < 0.5).view(-1, 1, 1, 1).to(scenes.images.device)
+        images, masks = (torch.where(turn, x.flip(3), x) for x in (scenes.images, scenes.masks))
+        return Scenes(images, masks, scenes.kinds, scenes.backdrops)
 
 
 def normalised(images: Tensor) -> Tensor:
@@ -98,26 +126,30 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
     clip.set_attn_implementation("eager")
     model = nn.ModuleDict({"clip": clip, "patches": nn.Linear(WIDTH, NOTHING + 1)}).to(worker.device).train()
     optimisers = workers.optimisers(model, lr, worker, dtype=torch.float32)
+    pool = Pool(painter)
     ema, log = Ema(model, 0.99), Log(steps, 25, not worker.first)
     for step in range(steps):
         workers.set_rate(optimisers, lr * min(1, (step + 1) / 30, (steps - step) / (0.7 * steps)))
         seed = FIRST_SEED + 1_000_000 * (start is not None) + step * worker.count + worker.rank
-        scenes = painter.paint(batch, seed)
+        scenes = pool.draw(batch, seed)
         texts, fits = captions_of(scenes, random.Random(seed))
         tokens = tokenizer(texts, padding=True, return_tensors="pt").to(worker.device)
         pixels = normalised(disturb(scenes.images, torch.Generator().manual_seed(seed)))
-        seen = clip.vision_model(pixels)
-        pictures = F.normalize(clip.visual_projection(seen.pooler_output), dim=1)
+        patches = torch.randperm((SIDE // PATCH) ** 2, generator=torch.Generator().manual_seed(seed))
+        kept = patches[: len(patches) // (2 if step < 0.9 * steps else 1)].to(worker.device)
+        seen = read(clip.vision_model, pixels, kept)
+        pooled = clip.vision_model.post_layernorm(seen[:, 0])
+        pictures = F.normalize(clip.visual_projection(pooled), dim=1)
         words = F.normalize(clip.text_projection(clip.text_model(**tokens).pooler_output), dim=1)
         loss = contrastive(pictures, words, fits.to(worker.device), clip.logit_scale)
-        patches = patch_loss(seen.last_hidden_state, model["patches"], scenes)
-        (loss + max(0.1, 1 - 2 * step / steps) * patches).backward()
+        shown = patch_loss(seen, model["patches"], scenes, kept)
+        (loss + max(0.1, 1 - 2 * step / steps) * shown).backward()
         worker.average_gradients(model.parameters())
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad()
         ema.update(model)
-        log(step, batch * worker.count, contrastive=loss, patches=patches)
+        log(step, batch * worker.count, contrastive=loss, patches=shown)
         if worker.first and ((step + 1) % 150 == 0 or step + 1 == steps):
             weights = {n.removeprefix("clip."): w for n, w in ema.weights.items() if n.startswith("clip.")}
             save(weights, tokenizer, out)

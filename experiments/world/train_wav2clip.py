@@ -32,7 +32,8 @@ from experiments.world.train_clip import contrastive, pictures_of
 from experiments.world.workers import Ema, Log, Worker
 
 WIDTH = 16  # of the first stage; 64 is published
-SECONDS = 5.0
+SECONDS = 5.0  # of the clips
+CROP = 2.56  # seconds of them in a batch, around a loud moment
 MADE = 24  # synthesised clips of a word
 PICTURES = 40  # painted scenes of a word
 FIRST_SEED = 950_000_000  # of the scenes
@@ -58,14 +59,15 @@ def vary(signal: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.fl
     speed = float(rng.choice([0.8, 0.9, 1.0, 1.0, 1.12, 1.25]))
     at = np.arange(0, len(signal) - 1, speed)
     faster = np.interp(at, np.arange(len(signal)), signal)
-    frames = int(RATE * SECONDS)
-    longer = np.resize(faster, max(frames, len(faster)))
-    spectrum = np.fft.rfft(np.roll(longer, -int(rng.integers(len(longer))))[:frames])
+    frames = int(RATE * CROP)
+    level = np.sqrt(np.mean(np.resize(faster, (len(faster) // 400, 400)) ** 2, axis=1))  # of 25 ms
+    loud = int(rng.choice(np.flatnonzero(level >= level.max() * 0.1))) * 400
+    start = int(np.clip(loud - int(rng.integers(frames)), 0, max(0, len(faster) - frames)))
+    spectrum = np.fft.rfft(np.resize(faster[start : start + frames], frames))
     bands = np.linspace(0, 1, 7)
     gain = np.interp(np.linspace(0, 1, len(spectrum)) ** 0.5, bands, rng.normal(0, 5, 7))  # dB
     heard = np.fft.irfft(spectrum * 10 ** (gain / 20), frames)
-    level = np.sqrt(np.mean(heard**2)) + 1e-6
-    noise = rng.standard_normal(frames) * level * 10 ** (-rng.uniform(10, 60) / 20)
+    noise = rng.standard_normal(frames) * (np.sqrt(np.mean(heard**2)) + 1e-6) * 10 ** (-rng.uniform(10, 60) / 20)
     return (heard + noise * (rng.random() < 0.7)).astype(np.float32)
 
 
