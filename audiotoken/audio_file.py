@@ -167,9 +167,10 @@ def decode_sound(container: Any, max_seconds: float) -> tuple[NDArray, int]:
             continue
         for frame in packet.decode():
             if resampler is None:
-                resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)
+                # packed: of planar frames PyAV reads the eighth channel and those after it from nowhere
+                resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
             for piece in resampler.resample(frame):
-                blocks.append(piece.to_ndarray())
+                blocks.append(piece.to_ndarray().reshape(piece.samples, -1).T)
                 read += piece.samples
             _check_length(read / resampler.rate, max_seconds)
     if not read or resampler is None:

@@ -112,7 +112,7 @@ def say_written(result: "Result", output: str | os.PathLike, report: bool) -> st
     lines += [] if PLACEHOLDER in result.prompt.text else [f"as     {result.prompt.text}"]  # a label token
     lines += [f"drew   {path}" for path in files["sheet"] or files["pictures"]]
     lines += [f"report {path}" for path in files["report"]]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def files_of(output: str | os.PathLike, count: int, report: bool) -> dict[str, list[Path]]:
@@ -230,11 +230,16 @@ def errors_as_sentences() -> Iterator[None]:
     except ValueError as error:
         if not _mendable(error):
             raise
-        print(error, file=sys.stderr)
+        print(printable(error), file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("Stopped; nothing is left half-written.", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def printable(text: object) -> str:
+    """One line: a file's name may hold line ends, or what a terminal would obey."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text))
 
 
 def _mendable(error: ValueError) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.generate import OptionError, check_output, no_place, write_bytes, write_image
+from experiments.generate import OptionError, check_output, no_place, printable, write_bytes, write_image
 from experiments.listening import Listening
 
 STDOUT = Path("-")
@@ -43,7 +43,7 @@ class Places:
             written.append(self.plot)
         if self.json == STDOUT:
             return as_json(heard).rstrip()
-        return "\n".join([say_listening(heard), *(f"wrote  {path}" for path in written)])
+        return "\n".join([say_listening(heard), *(f"wrote  {printable(path)}" for path in written)])
 
 
 def write_stems(heard: Listening, folder: Path) -> list[Path]:

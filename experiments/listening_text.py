@@ -6,6 +6,7 @@ Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; 
 import json
 from typing import Any
 
+from experiments.generate import printable
 from experiments.listening import Label, Listening
 from spatial.scene import Scene, Source
 
@@ -25,7 +26,7 @@ KINDS = {
 def say_listening(heard: Listening) -> str:
     """The table that the command prints."""
     scene = heard.scene
-    lines = [f"{heard.file}  {heard.seconds:.1f} s at {scene.rate / 1000:g} kHz"]
+    lines = [f"{printable(heard.file)}  {heard.seconds:.1f} s at {scene.rate / 1000:g} kHz"]
     lines += [f"setup  {say_kind(scene)} (sure {scene.confidence:.2f})"]
     rows = [_row(number, *each) for number, each in enumerate(zip(scene.sources, heard.labels, strict=True), 1)]
     lines += _aligned([HEAD, *rows]) if rows else ["no source was found"]

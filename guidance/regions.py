@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from operator import index
 
 import torch
 from torch import Tensor
@@ -25,8 +26,12 @@ class Region:
     label: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "box", tuple(float(edge) for edge in self.box))
-        object.__setattr__(self, "positions", tuple(int(at) for at in self.positions))
+        try:
+            object.__setattr__(self, "box", tuple(float(edge) for edge in self.box))
+            object.__setattr__(self, "positions", tuple(index(at) for at in self.positions))
+        except (TypeError, ValueError, OverflowError):
+            came = f"the box {self.box!r} with the positions {self.positions!r}"
+            raise RegionError(f"Got {came}, want four numbers and whole numbers; convert them.") from None
         if len(self.box) != 4 or not all(math.isfinite(edge) and 0 <= edge <= 1 for edge in self.box):
             raise RegionError(f"Got the box {self.box}, want four numbers x0, y0, x1, y1 from 0 to 1; clip it first.")
         x0, y0, x1, y1 = self.box

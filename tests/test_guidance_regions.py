@@ -1,5 +1,7 @@
 """Boxes on grids, and what was seen in them."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -48,6 +50,12 @@ def test_cover_of_a_mirrored_box_is_mirrored():
         ((0, 0, float("nan"), 1), (1,), "four numbers"),
         ((0, 0, 1, 1), (), "one token or more"),
         ((0, 0, 1, 1), (-1,), "from 0"),
+        (None, (1,), "want four numbers"),
+        ("abcd", (1,), "want four numbers"),
+        ((0, 0, 1, 1j), (1,), "want four numbers"),
+        ((0, 0, 1, 1), None, "whole numbers"),
+        ((0, 0, 1, 1), (1.5,), "whole numbers"),
+        ((0, 0, 1, 1), (math.nan,), "whole numbers"),
     ],
 )
 def test_what_cannot_be_aimed_at_is_a_sentence(box, positions, words):
