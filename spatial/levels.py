@@ -23,16 +23,14 @@ POWERS = (1, 0.1, 1e-2, 1e-3, 1e-4)  # beside the loudest's
 FLOOR = 1e-6  # of a misfit: samples of 16 bits
 CLEAR = 2e-3  # of a bin's length on the sphere that it may lack and still be one source's
 ALONE, SHARP = 20, 2.5  # bins within 0.15 degrees of an azimuth, and how much denser than around it, that prove it
-DRY = 0.1  # share of clear bins from which two sources are dry for certain: rooms reach 0.08, rain and sea less
 STEP = 2.0  # degrees, with which the search begins
 
 
 def mended(evidence: Evidence, recording: Array, rate: int, setup: Setup, azimuths: list[float]) -> list[float]:
-    """The azimuths of two or three panned dry sources; what sharp bins prove is kept, all else is found anew."""
+    """The azimuths of three panned dry sources; of other counts as they came; what sharp bins prove is kept, all else is found anew."""
     places = np.array(azimuths, float)
     free = np.flatnonzero([not proven(evidence, setup, azimuth) for azimuth in azimuths])
-    clear = float((np.linalg.norm(evidence.stokes, axis=1) > 1 - CLEAR).mean())
-    if len(places) not in (2, 3) or not len(free) or (len(places) == 2 and clear < DRY):
+    if len(places) != 3 or not len(free):
         return azimuths
     points, shares = tiles(recording, rate), powers(len(places))
     for step in (STEP, 0.3 * STEP):
