@@ -27,7 +27,7 @@ STEP = 2.0  # degrees, with which the search begins
 
 
 def mended(evidence: Evidence, recording: Array, rate: int, setup: Setup, azimuths: list[float]) -> list[float]:
-    """The azimuths of three panned dry sources; of other counts as they came; what sharp bins prove is kept, all else is found anew."""
+    """The azimuths of three panned dry sources, what sharp bins prove kept; of other counts as they came."""
     places = np.array(azimuths, float)
     free = np.flatnonzero([not proven(evidence, setup, azimuth) for azimuth in azimuths])
     if len(places) != 3 or not len(free):
