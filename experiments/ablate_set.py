@@ -16,9 +16,10 @@ from typing import Any
 from experiments.generate import OptionError, errors_as_sentences, write_bytes
 
 NAMES = (
-    *("sources", "setups", "plain", "energy", "schedule", "attention"),
-    *("matching", "directions", "separation"),
-    *("layers", "pooling", "tokens", "classification", "lora"),
+    *("sources", "setups", "plain", "energy"),
+    *("matching", "separation", "directions"),
+    *("pooling", "layers", "classification", "tokens", "lora"),
+    *("schedule", "attention"),
 )
 
 

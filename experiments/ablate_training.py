@@ -33,12 +33,13 @@ def train_small(
     classification: float = 0.01,
     token_l1: float = 0.01,
     lora: int = 0,
-    steps: int = 80,
+    steps: int = 50,
     batch: int = 4,
     learning_rate: float = 1e-3,
+    ema: float | None = 0.9,
     each: int = 6,
     each_unheard: int = 3,
-    pictures: int = 8,
+    pictures: int = 0,
     sampling_steps: int = 10,
     cache: str = "runs/ablate/data",
     seed: int,
@@ -73,7 +74,7 @@ def train_small(
     pipe.register_modules(audio_embedder=embedder.to(pipe.unet.device))
     weights = LossWeights(diffusion, classification, token_l1)
     settings = Settings(
-        steps, learning_rate, ema=0.99, lora=lora, seed=seed, save_every=max(50, steps // 20), weights=weights
+        steps, learning_rate, ema=ema, lora=lora, seed=seed, save_every=max(50, steps // 20), weights=weights
     )
     losses: list[float] = []
 

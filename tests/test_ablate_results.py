@@ -1,0 +1,142 @@
+"""From runs to tables, plots and pages: known numbers in, known numbers out."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.ablate_docs import stamped, write_results
+from experiments.ablate_plots import write_plot
+from experiments.ablate_run import read
+from experiments.ablate_tables import as_csv, latex, markdown
+from experiments.generate import OptionError
+from experiments.results import collect, flat, gather, interval
+
+STATE = {
+    "git": {"commit": "abc123", "branch": "main", "changed": []}, "versions": {"python": "3.11", "torch": "2.11"},
+    "machine": "Linux, 2 cores", "threads": 1, "began": "2026-11-25 10:00 UTC",
+}  # fmt: skip
+TARGET = "experiments.ablate_listening.listen_scenes"
+
+
+def write_run(folder: Path, way, seed: int, figures: dict, **more) -> None:
+    question = {"_target_": TARGET, "way": way, "deep": {"n": 4}}
+    record = {
+        "status": "finished", "name": "ways", "asks": "Which <way>?", "shown": ["score"], "seed": seed, "key": "k",
+        "question": question, "overrides": ["question.way=x"], "figures": figures, "state": STATE, "seconds": 6.0,
+        "cpu_seconds": 3.0,
+    } | more  # fmt: skip
+    place = folder / "ways" / f"way={way},seed={seed}"
+    (place / "pictures").mkdir(parents=True)
+    Image.new("RGB", (8, 8), "red").save(place / "pictures" / "drawn.png")
+    (place / "run.json").write_text(json.dumps(record))
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for seed, score in enumerate((1.0, 2.0, 6.0)):
+        write_run(tmp_path, "a_b", seed, {"extra": 5.0, "score": score})
+        write_run(tmp_path, None, seed, {"extra": float("nan"), "score": 2.0})
+    write_run(tmp_path, "c", 0, {}, status="failed", error="Got <c>, want a; change it.")
+    return tmp_path
+
+
+def test_an_interval_holds_the_mean_and_narrows_with_more_seeds():
+    values = np.random.default_rng(3).normal(5.0, 1.0, 400)
+    mean, low, high = interval(values)
+    assert mean == pytest.approx(values.mean()) and low < mean < high
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)  # of a mean of many: normal
+    assert interval([2.5]) == (2.5, 2.5, 2.5) and interval([1.0, float("nan")])[0] == 1.0
+    assert np.isnan(interval([float("nan")])).all()
+    assert interval(values) == interval(values)
+
+
+def test_an_interval_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    found = [interval(rng.normal(0, 1, 40), seed)[1:] for seed in range(200)]
+    assert 0.88 <= np.mean([low <= 0 <= high for low, high in found]) <= 0.99
+
+
+def test_variants_are_found_and_seeds_are_no_variant(runs):
+    (one,) = collect(runs)
+    assert one.varies == ["way"] and [row.variant["way"] for row in one.rows] == [None, "a_b"]
+    assert one.rows[1].figures["score"][0] == pytest.approx(3.0) and one.rows[1].each["score"] == [1.0, 2.0, 6.0]
+    assert one.figures == ["score", "extra"] and len(one.failed) == 1
+
+
+def test_shards_are_repetitions_as_seeds_are(tmp_path):
+    for shard in (0, 1):
+        question = {"_target_": TARGET, "way": "a", "shard": shard}
+        write_run(tmp_path, f"a{shard}", 0, {"score": float(shard)}, question=question)
+    (one,) = collect(tmp_path)
+    assert one.varies == [] and one.rows[0].each["score"] == [0.0, 1.0]
+
+
+def test_the_tables_say_the_same_three_times(runs):
+    (one,) = collect(runs)
+    assert "| a_b | 3 | 3.000 (1.000 to 6.000) | 5.000 |" in markdown(one)
+    assert "| own | 3 | 2.000 | nan |" in markdown(one)
+    rows = list(csv.DictReader(io.StringIO(as_csv(one))))
+    (row,) = [row for row in rows if row["way"] == "a_b" and row["figure"] == "score"]
+    assert (row["mean"], row["low"], row["high"], row["of each seed"]) == ("3", "1", "6", "1 2 6")
+    assert r"a\_b & 3.000 (1.000 to 6.000) & 5.000 \\" in latex(one) and latex(one).count(r"\\") == 3
+
+
+def test_gathering_writes_everything_and_names_what_failed(runs):
+    report = gather(runs)
+    written = {path.name for path in runs.iterdir()}
+    assert {"ways.csv", "ways.md", "ways.tex", "ways.png", "gallery.html"} <= written
+    page = (runs / "gallery.html").read_text()
+    assert "Which &lt;way&gt;?" in page and "Got &lt;c&gt;" in page and "<way>" not in page
+    assert 'src="ways/way=a_b,seed=1/pictures/drawn.png"' in page
+    assert len(report.failed) == 1 and "failed" in report.text
+
+
+def test_a_plot_has_a_panel_for_each_figure_that_is_shown(runs):
+    (one,) = collect(runs)
+    write_plot(one, runs / "one.png")
+    pixels = np.asarray(Image.open(runs / "one.png").convert("RGB"))
+    assert pixels.std() > 5 and pixels.shape[1] == 380
+
+
+def test_the_results_page_is_of_the_runs_alone(runs, tmp_path):
+    path = write_results(collect(runs), runs, tmp_path / "docs")
+    text = path.read_text()
+    assert "## Which <way>?" in text and "+experiment=ways -m" in text and "![ways](results-ways.png)" in text
+    assert "- runs: 6, and 0 that" in text and "0.3 minutes of CPU; 0.6 minutes on the clock" in text
+    assert "Got <c>, want a; change it." in text and (tmp_path / "docs" / "results-ways.png").is_file()
+    assert "`side`, `recall`" in text  # what the figures are, of the module that measures them
+
+
+def test_a_stamp_is_replaced_and_nothing_else(runs):
+    (one,) = collect(runs)
+    before = "# @package _global_\n# python -m experiments.ablate +experiment=ways -m\n# Larger: more\nname: ways\n"
+    once = stamped(before, one)
+    assert "# Measured 2026-11-25: 6 runs, 0.6 minutes one after the other (0.3 of CPU). score:" in once
+    assert "own 2.000, a_b 3.000." in once.replace("\n#  ", "")
+    assert stamped(once, one) == once
+    assert [line for line in once.splitlines() if line in before.splitlines()] == before.splitlines()
+    assert all(len(line) <= 120 for line in once.splitlines())
+
+
+def test_a_folder_without_runs_is_a_sentence(tmp_path):
+    with pytest.raises(OptionError, match="There is no run in"):
+        collect(tmp_path)
+    (tmp_path / "run.json").write_text("[1, 2]")
+    assert read(tmp_path) is None
+
+
+def test_the_report_command(runs, monkeypatch, capsys):
+    from experiments.report import main
+
+    monkeypatch.setattr("sys.argv", ["report", str(runs)])
+    main()
+    assert "| a_b | 3 |" in capsys.readouterr().out
+
+
+def test_names_of_nested_options():
+    assert flat({"a": {"b": 1, "c": {"d": 2}}, "e": [3]}) == {"a.b": 1, "a.c.d": 2, "e": [3]}

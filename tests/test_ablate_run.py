@@ -1,0 +1,115 @@
+"""A run leaves a whole folder or is made again; finished ones are kept, failed ones are told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import ablate_run
+from experiments.ablate_run import folder_of, key_of, question_of, read, run
+from experiments.generate import OptionError
+
+CALLS: list[tuple[int, int]] = []
+
+
+def ask(*, way: int = 1, broken: bool = False, seed: int, out) -> dict[str, float]:
+    """A question for these tests."""
+    CALLS.append((way, seed))
+    (Path(out) / "pictures").mkdir(exist_ok=True)
+    (Path(out) / "pictures" / "one.png").write_bytes(b"picture")
+    if broken:
+        raise ValueError("Got broken=True, want False; change it.")
+    return {"score": way + seed / 10, "none": float("nan")}
+
+
+@pytest.fixture
+def config(tmp_path):
+    CALLS.clear()
+    question = {"_target_": f"{__name__}.ask", "way": 3, "broken": False}
+    told = {"name": "ways", "asks": "Which way?", "shown": ["score"], "seed": 2, "resume": True, "threads": 1}
+    return {"question": question, "out": str(tmp_path), **told}
+
+
+def test_a_run_writes_all_there_is_to_know(config, tmp_path):
+    run(config, ["+experiment=ways", "question.way=3", "seed=2"])
+    (folder,) = (tmp_path / "ways").iterdir()
+    assert folder.name == f"way=3,seed=2-{key_of(config)}"
+    record = json.loads((folder / "run.json").read_text())
+    assert record["status"] == "finished" and record["figures"]["score"] == pytest.approx(3.2)
+    assert record["question"]["way"] == 3 and record["seed"] == 2 and record["seconds"] >= 0
+    assert set(record["state"]) == {"git", "versions", "machine", "threads", "began"}
+    assert record["state"]["versions"]["torch"].startswith("2.") and "changed" in record["state"]["git"]
+    assert "way: 3" in (folder / "config.yaml").read_text() and (folder / "pictures" / "one.png").is_file()
+
+
+def test_what_is_finished_is_kept_and_what_differs_is_made(config):
+    run(config)
+    assert run(config).startswith("kept")
+    run(config | {"seed": 3})
+    run(config | {"question": config["question"] | {"way": 4}})
+    run(config | {"resume": False})
+    assert CALLS == [(3, 2), (3, 3), (4, 2), (3, 2)]
+
+
+def test_a_damaged_record_counts_for_nothing(config):
+    run(config)
+    record = folder_of(config) / "run.json"
+    record.write_text(record.read_text()[:40])
+    assert read(folder_of(config)) is None
+    assert run(config).startswith("done") and len(CALLS) == 2
+
+
+def test_an_error_is_kept_and_told_and_mended_by_the_next_run(config, monkeypatch):
+    broken = config | {"question": config["question"] | {"broken": True}}
+    assert run(broken, alone=False).startswith("failed") and "Got broken=True" in run(broken, alone=False)
+    folder = folder_of(broken)
+    assert read(folder)["error"] == "Got broken=True, want False; change it."
+    assert "Traceback" in (folder / "traceback.txt").read_text()
+    with pytest.raises(ValueError, match="Got broken=True"):
+        run(broken, alone=True)
+    monkeypatch.setitem(ask.__kwdefaults__, "broken", False)
+    monkeypatch.setattr(ablate_run, "question_of", lambda node: (ask, {"way": 3}))
+    assert run(broken).startswith("done")
+    assert not (folder / "traceback.txt").exists() and read(folder)["status"] == "finished"
+
+
+def test_ctrl_c_leaves_no_record(config, monkeypatch):
+    def stopped(**options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ablate_run, "question_of", lambda node: (stopped, {}))
+    with pytest.raises(KeyboardInterrupt):
+        run(config, alone=False)
+    assert read(folder_of(config)) is None
+
+
+def test_another_experiment_takes_over_what_was_asked_before(config, tmp_path):
+    run(config)
+    other = config | {"name": "others", "asks": "And then?"}
+    assert run(other).startswith("as in") and len(CALLS) == 1
+    record = read(folder_of(other))
+    assert record["name"] == "others" and record["asks"] == "And then?" and record["figures"]["score"] == 3.2
+    assert (folder_of(other) / record["same_as"]).resolve() == folder_of(config).resolve()
+    assert (folder_of(other) / "pictures" / "one.png").is_file()
+
+
+def test_a_failed_run_is_not_taken_over(config):
+    broken = config | {"question": config["question"] | {"broken": True}}
+    run(broken, alone=False)
+    assert run(broken | {"name": "others"}, alone=False).startswith("failed") and len(CALLS) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"wya": 3}, "Got question.wya, want one of broken, way"), ({"seed": 3}, "Got question.seed"),
+     ({"_target_": "experiments.nothing.ask"}, "There is no question"), ({"_target_": "ask"}, "There is no question")],
+)  # fmt: skip
+def test_a_question_that_is_none_is_a_sentence(change, words, config):
+    with pytest.raises(OptionError, match=words):
+        question_of(config["question"] | change)
+
+
+def test_only_the_first_of_several_processes_writes(config, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    run(config)
+    assert CALLS and read(folder_of(config)) is None

@@ -1,0 +1,120 @@
+"""Sweeps as they are run: failures are listed, a killed one goes on, and processes and jobs do the same."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = """
+import time
+from pathlib import Path
+
+def ask(*, way="a", log, gate="", seed, out):
+    with open(log, "a") as file:
+        file.write(f"{way}{seed}\\n")
+    if way == "c":
+        raise ValueError("Got way=c, want a or b; change it.")
+    while way == "b" and gate and not Path(gate).exists():
+        time.sleep(0.02)
+    return {"score": {"a": 1.0, "b": 2.0}[way] + seed}
+"""
+EXPERIMENT = """# @package _global_
+name: tiny
+asks: Which way?
+shown: [score]
+question:
+  _target_: tiny.ask
+  way: a
+  log: ???
+  gate: ""
+hydra:
+  sweeper:
+    params:
+      question.way: a,b
+      seed: 0,1
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    """An experiment of its own, outside the package."""
+    (tmp_path / "configs" / "experiment").mkdir(parents=True)
+    (tmp_path / "configs" / "experiment" / "tiny.yaml").write_text(EXPERIMENT)
+    (tmp_path / "tiny.py").write_text(TINY)
+    return tmp_path
+
+
+def sweep(place: Path, *overrides: str) -> subprocess.Popen:
+    told = ["+experiment=tiny", f"hydra.searchpath=[file://{place / 'configs'}]", f"out={place / 'runs'}"]
+    told += [f"question.log={place / 'log'}", *overrides]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{place}"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.ablate", *told, "-m"], env=environment, cwd=place, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def asked(place: Path) -> list[str]:
+    return sorted((place / "log").read_text().split())
+
+
+def finished(place: Path) -> list[dict]:
+    records = [json.loads(path.read_text()) for path in (place / "runs" / "tiny").glob("*/run.json")]
+    return [record for record in records if record["status"] == "finished"]
+
+
+def test_a_failed_run_is_listed_and_the_rest_go_on(place):
+    ran = sweep(place, "question.way=c,a")
+    told = ran.communicate()[0]
+    assert ran.returncode == 1, told
+    assert asked(place) == ["a0", "a1", "c0", "c1"] and len(finished(place)) == 2
+    assert told.count("failed  ") >= 2 and "Got way=c, want a or b; change it." in told
+    assert "| a | 2 | 1.500 (1.000 to 2.000) |" in (place / "runs" / "tiny" / "tiny.md").read_text()
+    assert "failed: Got way=c" in (place / "runs" / "tiny" / "gallery.html").read_text()
+
+
+def test_a_killed_sweep_goes_on_where_it_was(place):
+    gate = place / "gate"
+    first = sweep(place, f"question.gate={gate}")
+    until = time.monotonic() + 60
+    while not ((place / "log").exists() and "b0" in asked(place)) and time.monotonic() < until:
+        time.sleep(0.02)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    before = asked(place)
+    assert before == ["a0", "a1", "b0"] and len(finished(place)) == 2
+    gate.touch()
+    second = sweep(place, f"question.gate={gate}")
+    told = second.communicate()[0]
+    assert second.returncode == 0, told
+    assert asked(place) == ["a0", "a1", "b0", "b0", "b1"] and told.count("kept ") == 2
+    assert {(run["question"]["way"], run["seed"]): run["figures"]["score"] for run in finished(place)} == {
+        ("a", 0): 1.0, ("a", 1): 2.0, ("b", 0): 2.0, ("b", 1): 3.0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "plugin", "more"),
+    [("joblib", "hydra_joblib_launcher", ()), ("local", "hydra_submitit_launcher", ("seed=0",))],
+)
+def test_processes_and_jobs_do_the_same(name, plugin, more, place):
+    if find_spec("hydra_plugins") is None or find_spec(f"hydra_plugins.{plugin}") is None:
+        pytest.skip(f"{plugin} is not installed")
+    ran = sweep(place, f"+sweep={name}", *more)
+    told = ran.communicate()[0]
+    assert ran.returncode == 0, told
+    expected = {"a0", "b0"} if more else {"a0", "a1", "b0", "b1"}
+    assert set(asked(place)) == expected and len(finished(place)) == len(expected), told
+
+
+def test_a_misspelt_experiment_ends_with_a_sentence(place):
+    ran = sweep(place, "+experiment=poolin")
+    told = ran.communicate()[0]
+    assert ran.returncode != 0 and "Traceback" not in told
