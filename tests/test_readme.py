@@ -16,7 +16,7 @@ from audiotoken.pipeline import AudioTokenPipeline
 from experiments.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
-READERS = ("README.md", "audiotoken/mini/README.md", "docs/placing.md", "docs/moving.md")
+READERS = ("README.md", "audiotoken/mini/README.md", "docs/placing.md", "docs/moving.md", "docs/extending.md")
 CLIPS = {"clip": 1, "frog": 1, "bell": 1, "street": 2, "passing": 2}  # channels
 TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
