@@ -49,21 +49,23 @@ def write_street(folder: Path) -> Path:
 
 
 def draw_street(clip: Path, parts: Any) -> str:
-    """Place it, and its mirror image with the channels swapped, side by side with the boxes; what was found."""
+    """Place it, and its mirror image with the channels swapped, side by side with the boxes, a page; what was found."""
     import soundfile
     from PIL import Image
 
     from experiments.generate import write_image
     from experiments.pipeline import sound_to_image
     from experiments.place import with_boxes
+    from experiments.report_page import write_page
 
     mixed, rate = soundfile.read(clip, dtype="float32")
-    found = [sound_to_image(each, rate, parts, seed=SEED) for each in (mixed.T, mixed.T[::-1])]
+    found = [sound_to_image(each, rate, parts, seed=SEED, keep_maps=True) for each in (mixed.T, mixed.T[::-1])]
     sheet = Image.new("RGB", (1036, 512), "white")
     for i, each in enumerate(found):
         sheet.paste(with_boxes(each), (524 * i, 0))
     write_image(found[0].images[0], clip.with_suffix(".png"))
     write_image(sheet, clip.with_name("street-both-ways.png"))
+    write_page(found[0], clip.with_suffix(".html"))
     return ", ".join(
         f"{word} {source.direction.azimuth:+.0f}°"
         for word, source in zip(found[0].subjects, found[0].scene.sources, strict=True)
@@ -116,6 +118,7 @@ def main() -> None:
     street = write_street(out)
     print(f"{street}  heard {draw_street(street, parts)}  drew {street.with_suffix('.png')}")
     print(f"the same with the channels swapped, side by side: {out / 'street-both-ways.png'}")
+    print(f"how it came about, to open in a browser: {street.with_suffix('.html')}")
 
 
 if __name__ == "__main__":

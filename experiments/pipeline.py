@@ -185,6 +185,7 @@ def sound_to_film(
     steps: int | None = None,
     guidance_scale: float | None = None,
     negative_prompt: str | None = None,
+    keep_maps: bool = False,
     **planning: Any,
 ) -> Result:
     """As `sound_to_image`, one picture a frame: what moves moves; the noise, the words and so the world stay.
@@ -200,7 +201,8 @@ def sound_to_film(
     share = np.linspace(0, 1, frames) if trail else (np.arange(frames) + 0.5) / frames
     rows = [_at(planned, float(time), fov, 1 / frames if trail else 1.0) for time in share * length]
     seconds = dict(planned.seconds)
-    options = {"steps": steps, "guidance_scale": guidance_scale, "negative_prompt": negative_prompt}
+    options: dict[str, Any] = {"steps": steps, "guidance_scale": guidance_scale, "negative_prompt": negative_prompt}
+    options |= {"keep_maps": keep_maps}
     with _stage("sample", seconds):
         film = animate(parts, planned.prompt, regions=rows, energy=energy, seed=seed, callback=on_step, **options)
     still = not any(source.moves for source in planned.scene.sources)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CHOICES = {"unmatched": ("add", "drop"), "unknown": ("guess", "unplaced"), "motion": ("middle", "trail")}
 FILMS = (".gif", ".mp4")
+PAGES = (".html", ".htm")
 LONGEST = 30.0  # seconds that are listened to
 TRAIL = 3  # pictures of a thing on its way
 
@@ -38,15 +39,15 @@ def place_file(
     recording, rate, cut = _loaded(clip, options | {"motion": motion})
     check_output(output)  # before the long work
     if report is not None:
-        check_output(report, (".html", ".htm"))
+        check_output(report, PAGES)
 
     from experiments.pipeline import sound_to_film, sound_to_image  # takes seconds; the lines above answer at once
 
-    parts, drawing = _parts(options)
+    parts, drawing = _parts(options | {"keep_maps": report is not None})
     if motion == "trail":
         result = sound_to_film(recording, rate, parts, frames=TRAIL, trail=True, on_step=on_step, **drawing)
     else:
-        result = sound_to_image(recording, rate, parts, on_step=on_step, keep_maps=report is not None, **drawing)
+        result = sound_to_image(recording, rate, parts, on_step=on_step, **drawing)
     result.notes.extend(cut)
     from experiments.films import trail
 
@@ -54,6 +55,10 @@ def place_file(
     write_image(picture, Path(output))
     if boxes:
         write_image(with_boxes(result, picture), boxes_path(output))
+    if report is not None:
+        from experiments.report_page import write_page
+
+        write_page(result, Path(report), asked=options, picture=picture if motion == "trail" else None)
     return result
 
 
@@ -62,25 +67,32 @@ def animate_file(
     output: str | os.PathLike = "placed.gif",
     *,
     frames: int = 12,
+    report: str | os.PathLike | None = None,
     on_step: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> "Result":
     """Listen to `clip`, draw `frames` pictures of it, write them as a film that is as long as what was listened to.
 
-    A GIF, or an MP4 that has the sound in it.
+    A GIF, or an MP4 that has the sound in it. report: as in `place_file`.
     """
     if not 2 <= frames <= 200:
         raise OptionError(f"Got frames={frames}, want 2 to 200; change it.")
     recording, rate, cut = _loaded(clip, options)
     check_output(output, FILMS)
+    if report is not None:
+        check_output(report, PAGES)
 
     from experiments.films import write_film
     from experiments.pipeline import sound_to_film
 
-    parts, drawing = _parts(options)
+    parts, drawing = _parts(options | {"keep_maps": report is not None})
     result = sound_to_film(recording, rate, parts, frames=frames, on_step=on_step, **drawing)
     result.notes.extend(cut)
     write_film(result.images, recording, rate, Path(output))
+    if report is not None:
+        from experiments.report_page import write_page
+
+        write_page(result, Path(report), asked=options, film=Path(output))
     return result
 
 

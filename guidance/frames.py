@@ -66,7 +66,8 @@ def animate(
 
     stillness: how much of the first frame's latents what is outside of regions takes at every step, in [0, 1].
     at_once: frames that are drawn together, the first of all beside the others, which so need more memory. `sampling`
-    is that of `sample`; callback(done, all) counts steps. The trace is that of the first few frames.
+    is that of `sample`; callback(done, all) counts steps. The trace, and the maps if asked, are
+    those of the first few frames.
     """
     if not regions:
         raise GuidanceError("Got no frame, want the regions of one or more; give a list for each frame.")
@@ -86,7 +87,8 @@ def animate(
             options = {"regions": chunk, "energy": energy, "seed": seed, "callback": still, **sampling}
             parts.append(sample(backbone, [prompt] * len(chunk), **options))
     images = [parts[0].images[0]] + [image for part in parts for image in part.images[1:]]
-    return Sample(images, parts[0].trace, torch.cat([parts[0].latents[:1]] + [part.latents[1:] for part in parts]))
+    latents = torch.cat([parts[0].latents[:1]] + [part.latents[1:] for part in parts])
+    return Sample(images, parts[0].trace, latents, parts[0].maps)
 
 
 def smoothed(latents: Tensor, regions: Sequence[Sequence[Region]], stillness: float) -> Tensor:
