@@ -30,6 +30,7 @@ UNKNOWN = ("guess", "unplaced")
 WIDE = 40.0  # degrees of spread from which a sound is everywhere
 
 OnStep = Callable[[int, int], Any]  # (steps done, all)
+OnLatents = Callable[[int, Any], Any]  # (steps done, latents (pictures, channels, h, w))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,11 +154,12 @@ def draw(
     count: int = 1,
     energy: str = "ours",
     on_step: OnStep | None = None,
+    on_latents: OnLatents | None = None,
     **sampling: Any,
 ) -> Result:
-    """Draw a plan; `sampling` is that of `guidance.sample`."""
+    """Draw a plan; `sampling` is that of `guidance.sample`. What `on_step` or `on_latents` raises ends it."""
     seconds = dict(planned.seconds)
-    told = _counted(on_step, sampling.get("steps") or parts.config.get("default_steps", 50))
+    told = _counted(on_step, on_latents, sampling.get("steps") or parts.config.get("default_steps", 50))
     with _stage("sample", seconds):
         drawn = sample(
             parts,
@@ -193,22 +195,38 @@ def sound_to_film(
     `frames` pictures are spread evenly over the recording; of a trail they go from its start to its end, and what moves
     is small enough to stand beside itself in all of them (see `films.trail`).
     """
-    from guidance import animate
-
     check_negative(negative_prompt)
     planned = plan(recording, rate, parts, fov=fov, **planning)
+    options: dict[str, Any] = {"negative_prompt": negative_prompt, "steps": steps, "guidance_scale": guidance_scale}
+    options |= {"frames": frames, "trail": trail, "fov": fov, "on_step": on_step, "keep_maps": keep_maps}
+    return film(planned, parts, seed=seed, energy=energy, **options)
+
+
+def film(
+    planned: Plan,
+    parts: Any,
+    *,
+    frames: int = 12,
+    trail: bool = False,
+    fov: float = 90.0,
+    seed: int = 0,
+    energy: str = "ours",
+    on_step: OnStep | None = None,
+    **sampling: Any,
+) -> Result:
+    """Draw a plan as a film, as `sound_to_film` does; `sampling` is that of `guidance.sample`."""
+    from guidance import animate
+
     length = planned.recording.shape[1] / planned.rate
     share = np.linspace(0, 1, frames) if trail else (np.arange(frames) + 0.5) / frames
     rows = [_at(planned, float(time), fov, 1 / frames if trail else 1.0) for time in share * length]
     seconds = dict(planned.seconds)
-    options: dict[str, Any] = {"steps": steps, "guidance_scale": guidance_scale, "negative_prompt": negative_prompt}
-    options |= {"keep_maps": keep_maps}
     with _stage("sample", seconds):
-        film = animate(parts, planned.prompt, regions=rows, energy=energy, seed=seed, callback=on_step, **options)
+        drawn = animate(parts, planned.prompt, regions=rows, energy=energy, seed=seed, callback=on_step, **sampling)
     still = not any(source.moves for source in planned.scene.sources)
     notes = [*planned.notes, *["Nothing was heard to move: all pictures are alike."] * still]
     found = vars(planned) | {"seconds": seconds, "notes": notes}
-    return Result(**found, sample=film, seed=seed, energy=energy, frames=rows)
+    return Result(**found, sample=drawn, seed=seed, energy=energy, frames=rows)
 
 
 def placed(
@@ -252,13 +270,16 @@ def _listened(recording: Array, rate: int, setup: str, spacing: float | None, ma
     return replace(scene, notes=(said, *scene.notes))
 
 
-def _counted(on_step: OnStep | None, steps: int) -> Callable[[int, Any], None] | None:
+def _counted(on_step: OnStep | None, on_latents: OnLatents | None, steps: int) -> Callable[[int, Any], None] | None:
     """As `guidance.sample` calls it; some schedulers take more steps than were asked for."""
-    if on_step is None:
+    if on_step is None and on_latents is None:
         return None
 
     def told(step: int, latents: Any) -> None:
-        on_step(min(step + 1, steps), steps)
+        if on_step is not None:
+            on_step(min(step + 1, steps), steps)
+        if on_latents is not None:
+            on_latents(min(step + 1, steps), latents)
 
     return told
 
