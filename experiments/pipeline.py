@@ -96,7 +96,7 @@ def sound_to_image(
     """
     check_negative(negative_prompt)
     planned = plan(recording, rate, parts, **planning)
-    options = {"negative_prompt": negative_prompt, "steps": steps, "guidance_scale": guidance_scale}
+    options: dict[str, Any] = {"negative_prompt": negative_prompt, "steps": steps, "guidance_scale": guidance_scale}
     return draw(planned, parts, seed=seed, count=count, energy=energy, on_step=on_step, keep_maps=keep_maps, **options)
 
 
