@@ -26,6 +26,7 @@ compared one by one. How to run larger ones: [ablations.md](ablations.md).
 
 def write_results(experiments: Sequence[Experiment], folder: Path, docs: Path) -> Path:
     """Tables, plots and what they were made with."""
+    docs.mkdir(parents=True, exist_ok=True)
     for one in experiments:
         write_plot(one, docs / f"results-{one.name}.png")
     parts = [

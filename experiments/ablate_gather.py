@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
 
+from experiments.generate import OptionError
+
 
 class Gather(Callback):
     """Tables, plots and gallery of the experiment that was swept; `failed` says which runs went wrong."""
@@ -14,6 +16,11 @@ class Gather(Callback):
     def on_multirun_end(self, config: Any, **kwargs: Any) -> None:
         from experiments.results import gather
 
-        report = gather(Path(config.out) / config.name)
+        try:
+            report = gather(Path(config.out) / config.name)
+        except OptionError as error:  # every run went wrong before it could say so
+            Gather.failed.append(str(error))
+            print(error)
+            return
         Gather.failed += report.failed
         print(report.text)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 import time
 import traceback
@@ -34,34 +35,38 @@ def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool
     """
     function, options = question_of(config["question"])
     folder = folder_of(config, overrides)
-    if config["resume"] and (was := read(folder)) and was["status"] == "finished":
+    if config["resume"] and _finished(folder):
         return f"kept    {folder}"
-    twin = _twin(folder) if config["resume"] else None
-    if twin is not None:
-        _take_over(twin, folder, config, overrides)
-        return f"as in   {folder}: {twin}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if _is_first():
+            _write_config(config, folder)
     except OSError as error:
         raise OptionError(f"Cannot write {folder}: {error.strerror}; choose another folder with out=.") from None
-    record = described(config, overrides)
-    _write_config(config, folder)
-    start, spent = time.perf_counter(), time.process_time()
-    try:
-        figures = _asked(function, options, config, folder)
-        record |= {"status": "finished", "figures": figures}
-    except Exception as error:
-        write_bytes(traceback.format_exc().encode(), folder / "traceback.txt")
-        record |= {"status": "failed", "figures": {}, "error": str(error) or type(error).__name__}
-        if alone:
-            raise
-    finally:
-        record |= {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - spent}
-        if "status" in record and _is_first():
-            _write_record(record, folder)
+    if config["resume"] and (twin := _twin(folder)):
+        _take_over(twin, folder, config, overrides)
+        return f"as in   {folder}: {twin}"
+    record = _made(lambda: _asked(function, options, config, folder), described(config, overrides), folder, alone)
     if record["status"] == "failed":
         return f"failed  {folder}: {record['error']}"
     return f"done    {folder}  {'  '.join(f'{name} {value:.3g}' for name, value in record['figures'].items())}"
+
+
+def _made(ask: Callable[[], dict[str, float]], record: dict[str, Any], folder: Path, alone: bool) -> dict[str, Any]:
+    """The record with what came of it, written; of Ctrl-C and the like nothing is written."""
+    start, spent = time.perf_counter(), time.process_time()
+    raised: Exception | None = None
+    try:
+        record |= {"status": "finished", "figures": ask()}
+    except Exception as error:
+        raised = error
+        record |= {"status": "failed", "figures": {}, "error": str(error) or type(error).__name__}
+    record |= {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - spent}
+    if _is_first():
+        _write_record(record, folder, raised)
+    if raised is not None and alone:
+        raise raised
+    return record
 
 
 def question_of(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float]], dict[str, Any]]:
@@ -80,11 +85,12 @@ def question_of(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float]
 
 
 def folder_of(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Path:
-    """out/name/WHAT VARIES-KEY; the key is of all that decides the figures."""
-    told = [each.lstrip("+~") for each in overrides]
+    """out/name/WHAT VARIES-KEY; the key is of all that decides the figures. The one that is there, where there is."""
+    told, place, key = [each.lstrip("+~") for each in overrides], Path(config["out"]) / config["name"], key_of(config)
     said = [each.removeprefix("question.") for each in told if each.split("=")[0].split("@")[0] not in UNSAID]
     slug = re.sub(r"[^\w.=,+-]+", "_", ",".join(said))[:100] or "run"
-    return Path(config["out"]) / config["name"] / f"{slug}-{key_of(config)}"
+    there = sorted(place.glob(f"*-{key}"), key=lambda folder: (not _finished(folder), folder))
+    return there[0] if there else place / f"{slug}-{key}"
 
 
 def key_of(config: Mapping[str, Any]) -> str:
@@ -137,26 +143,23 @@ def _asked(
     return {name: float(value) for name, value in figures.items()}
 
 
+def _finished(folder: Path) -> bool:
+    record = read(folder)
+    return record is not None and record["status"] == "finished"
+
+
 def _twin(folder: Path) -> Path | None:
     """A finished run of another experiment of the same set, with the same key."""
     key = folder.name.rpartition("-")[2]
-    for other in sorted(folder.parent.parent.glob(f"*/*-{key}")):
-        record = read(other)
-        if other != folder and record and record["status"] == "finished" and "same_as" not in record:
-            return other
-    return None
+    others = [other for other in sorted(folder.parent.parent.glob(f"*/*-{key}")) if other != folder]
+    return next((other for other in others if _finished(other) and "same_as" not in (read(other) or {})), None)
 
 
 def _take_over(twin: Path, folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    import shutil
-
-    record = read(twin) or {}
     if (twin / "pictures").is_dir():
         shutil.copytree(twin / "pictures", folder / "pictures", dirs_exist_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_config(config, folder)
     told = {key: config[key] for key in ("name", "asks", "shown")} | {"overrides": list(overrides)}
-    _write_record(record | told | {"same_as": f"../../{twin.parent.name}/{twin.name}"}, folder)
+    _write_record((read(twin) or {}) | told | {"same_as": f"../../{twin.parent.name}/{twin.name}"}, folder)
 
 
 def _write_config(config: Mapping[str, Any], folder: Path) -> None:
@@ -165,9 +168,11 @@ def _write_config(config: Mapping[str, Any], folder: Path) -> None:
     write_bytes(OmegaConf.to_yaml(OmegaConf.create(dict(config))).encode(), folder / "config.yaml")
 
 
-def _write_record(record: Mapping[str, Any], folder: Path) -> None:
-    if record["status"] == "finished":
+def _write_record(record: Mapping[str, Any], folder: Path, raised: Exception | None = None) -> None:
+    if raised is None:
         (folder / "traceback.txt").unlink(missing_ok=True)
+    else:
+        write_bytes("".join(traceback.format_exception(raised)).encode(), folder / "traceback.txt")
     write_bytes((json.dumps(record, indent=1) + "\n").encode(), folder / RECORD)
 
 

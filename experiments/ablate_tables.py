@@ -64,6 +64,8 @@ def _cell(row: Row, name: str) -> str:
     if name not in row.figures:
         return ""
     mean, low, high = row.figures[name]
+    if mean != mean:
+        return "nan"
     unit = f" {UNITS[name]}" if name in UNITS else ""
     return f"{number(mean)}{unit}" if low == high else f"{number(mean)}{unit} ({number(low)} to {number(high)})"
 

@@ -51,6 +51,12 @@ def test_what_is_finished_is_kept_and_what_differs_is_made(config):
     assert CALLS == [(3, 2), (3, 3), (4, 2), (3, 2)]
 
 
+def test_the_order_of_overrides_makes_no_other_run(config, tmp_path):
+    run(config, ["question.way=3", "seed=2"])
+    assert run(config, ["seed=2", "question.way=3"]).startswith("kept") and len(CALLS) == 1
+    assert len(list((tmp_path / "ways").iterdir())) == 1
+
+
 def test_a_damaged_record_counts_for_nothing(config):
     run(config)
     record = folder_of(config) / "run.json"
