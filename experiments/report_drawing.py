@@ -10,7 +10,6 @@ from experiments import report_facts as facts
 from experiments import report_media as media
 from experiments import report_plots as plots
 from experiments.listening_text import say_kind
-from experiments.report import _seeds
 from experiments.report_html import Html, element
 from experiments.report_sounds import named, where
 
@@ -79,18 +78,16 @@ def attention(result: "Result", boxes: Boxes) -> Html | None:
         ]
     first = " Of the first picture." if len(result.images) > 1 else ""
     said = (
-        "Where the attention of each word lies, dark is none, and its box; whenever it was looked at, or a few times."
+        "Where the attention of each word lies, bright, and its box, from the first look to the last; a scale a word."
     )
     return element("div", element("p", said + first), *strips, class_="maps")
 
 
 def _looks(result: "Result") -> list[str]:
     """What to call each: by its step, where a step has one."""
-    steps = [note.step + 1 for note in result.sample.trace if note.before]
-    maps = result.sample.maps
-    return (
-        [f"step {each}" for each in steps] if len(steps) == len(maps) else [f"look {i + 1}" for i in range(len(maps))]
-    )
+    count, noted = len(result.sample.maps), [note for note in result.sample.trace if note.before]
+    steps = [note.step + 1 for note in noted for _ in range(max(max(note.updates, default=0), 1))]
+    return [f"step {each}" for each in steps] if len(steps) == count else [f"look {i + 1}" for i in range(count)]
 
 
 def _prompt(result: "Result") -> list[Html | str]:
@@ -108,7 +105,14 @@ def _prompt(result: "Result") -> list[Html | str]:
 def _below(result: "Result") -> Html:
     count = len(result.scene.sources)
     heard = {0: "no sound", 1: "one sound"}.get(count, f"{count} sounds")
-    said = [heard, say_kind(result.scene), _seeds(result), f"{result.recording.shape[1] / result.rate:.1f} s"]
+    frames = [f"{len(result.frames)} frames"] if result.frames else []
+    said = [
+        heard,
+        say_kind(result.scene),
+        *frames,
+        facts.seeds(result),
+        f"{result.recording.shape[1] / result.rate:.1f} s",
+    ]
     return element("p", " · ".join(said), class_="faint")
 
 

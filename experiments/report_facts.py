@@ -43,15 +43,20 @@ def works(result: "Result") -> list[tuple[str, str]]:
     return [WORKS[name] for name in ("audiotoken", *guided, *(["frames"] if result.frames else []))]
 
 
+def seeds(result: "Result") -> str:
+    """The frames of a film share one."""
+    return f"seed {result.seed}" if result.frames else _seeds(result)
+
+
 def settings(result: "Result", asked: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(name, value) of everything that makes this picture again; `asked` are options as they were given."""
     scene, (channels, frames) = result.scene, result.recording.shape
     known = {
         "prompt": result.prompt.text,
-        "seed": _seeds(result).split(maxsplit=1)[1],
+        "seed": seeds(result).split(maxsplit=1)[1],
         "energy": result.energy,
         "steps": str(asked.get("steps") or len(result.sample.trace) or "the model's"),
-        "guidance scale": str(asked.get("guidance") or "the model's"),
+        "guidance scale": str("the model's" if asked.get("guidance") is None else asked["guidance"]),
         "picture": "{} × {} pixels".format(*result.images[0].size),
         "recording": f"{frames / result.rate:.1f} s, {result.rate:,} Hz, {_channels(channels)}",
         "setup": f"{say_kind(scene)}, sure {scene.confidence:.2f}",
@@ -70,7 +75,7 @@ def pairing(planned: "Plan") -> list[str]:
     """Sentences about the words and the sounds that stayed alone, and about ties."""
     said = []
     for pair in planned.matches:
-        alike = f"the most alike had {pair.score:.2f}"
+        alike = f"{pair.score:.2f} at best"
         if pair.source is None and pair.token is not None:
             said.append(
                 f"Nothing sounds like “{planned.words[pair.token].text}” ({alike}): the word has no place of its own."
@@ -108,11 +113,11 @@ def stands_as(planned: "Plan", source: int) -> str:
         planned.words[pair.token].text for pair in planned.matches if pair.source == source and pair.token is not None
     ]
     if words:
-        return f"the word “{words[0]}” of the prompt"
+        return f"Drawn as the word “{words[0]}” of the prompt"
     if source not in spoken(planned):
-        return "nothing: no word of the prompt stands for it"
+        return "Not drawn: nothing in the prompt stands for it"
     own = "<audio> in the prompt" if "<audio>" in planned.prompt.text else "the name of what was heard"
-    return f"a word of its own, {own}"
+    return f"Drawn as a word of its own, {own}"
 
 
 def _alone(planned: "Plan", source: int) -> str:

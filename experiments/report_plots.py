@@ -50,7 +50,7 @@ def waveform(planned: "Plan") -> Html:
 def half_circle(planned: "Plan") -> Html:
     """Directions, how sure and how wide, seen from above."""
     with _drawn((5.2, 3.1)) as figure:
-        _half_circle(figure.add_axes((0.14, 0.05, 0.72, 0.86), projection="polar"), _as_heard(planned))
+        _half_circle(figure.add_axes((0.14, -0.15, 0.72, 1.3), projection="polar"), _as_heard(planned))
         return _inlined(figure, "circle", "Half circle of directions seen from above; the numbers are in the list")
 
 

@@ -97,7 +97,9 @@ def bars(rows: Sequence[tuple[str, float, str]], low: float = 0.0, colour: str |
 def where(result: "Result", i: int) -> str:
     """From which direction a source comes, or that it has none."""
     source = result.scene.sources[i]
-    return "no direction" if result.scene.setup == "mono" else say_path(source) or say_azimuth(source.direction.azimuth)
+    if result.scene.setup == "mono":
+        return "no direction"
+    return say_path(source).replace("->", "→") or say_azimuth(source.direction.azimuth)
 
 
 def named(result: "Result", source: int) -> Html:
@@ -122,7 +124,7 @@ def _card(result: "Result", i: int, uri: str) -> Html:
         element("p", _facts(result, i)),
         bars([(label, score, f"{score:.2f}") for label, score in heard[:LABELS]], HEARD, colour),
         element("p", known if heard else "The audio encoder names no sounds."),
-        element("p", f"Drawn as {facts.stands_as(result, i)}."),
+        element("p", f"{facts.stands_as(result, i)}."),
         class_="card",
         style=f"--on:{colour}",
     )

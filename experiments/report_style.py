@@ -55,7 +55,7 @@ ul.notes li { margin-bottom: .3rem; }
 .card { background: var(--card); border: 1px solid var(--grid); border-top: 4px solid var(--on); border-radius: .4rem;
   padding: 1rem; max-width: 36rem; min-width: 0; }
 .card p { margin: .3rem 0; }
-audio { width: 100%; margin: .5rem 0; display: block; }
+audio { width: 100%; max-width: 42rem; margin: .5rem 0; display: block; }
 .bars { display: grid; grid-template-columns: minmax(4rem, max-content) minmax(3rem, 1fr) max-content;
   gap: .25rem .75rem; align-items: center; max-width: 46rem; font-size: .92rem; margin: .5rem 0; }
 .bars > i { display: block; height: .8rem; min-width: 2px; background: var(--on, var(--accent)); border-radius: 2px; }

@@ -127,7 +127,7 @@ def test_every_part_is_there_in_its_order():
     for said in (
         "a frog by a river and <audio>",
         "Sound 2 is quiet.",
-        "40° left -> 6° left",
+        "40° left → 6° left",
         "31° right",
         "sounds 0.1-0.9 s",
         "-26 dB",
@@ -247,6 +247,7 @@ def test_a_film_is_played_and_its_frames_have_their_boxes(tmp_path):
     assert "0.2 s" in page and "0.8 s" in page and "left:10.00%" in page and "left:50.00%" in page
     (tmp_path / "frog.gif").write_bytes(b"0" * 3_000_000)
     page = report_page(result, film=tmp_path / "frog.gif")
+    assert "seed 7" in page and "seeds 7" not in page and "2 frames" in page
     assert "too large" in page and "data:image/gif" not in page
     trail = report_page(result, picture=Image.new("RGB", (64, 48)))
     assert "0.0 s" in trail and "1.0 s" in trail and "width:70.00%" in trail  # all of its way in the first
@@ -263,10 +264,10 @@ def test_only_what_was_used_is_cited(energy, numbers):
 
 def test_each_sound_is_said_to_stand_where_it_stands():
     result = made()
-    assert report_facts.stands_as(result, 0) == "the word “frog” of the prompt"
-    assert report_facts.stands_as(result, 1) == "a word of its own, <audio> in the prompt"
+    assert report_facts.stands_as(result, 0) == "Drawn as the word “frog” of the prompt"
+    assert report_facts.stands_as(result, 1) == "Drawn as a word of its own, <audio> in the prompt"
     dropped = replace(result, prompt=Prompt(torch.zeros(1, 8, 4), (), "a frog by a river"))
-    assert "nothing" in report_facts.stands_as(dropped, 1) and "left out" in " ".join(report_facts.pairing(dropped))
+    assert "Not drawn" in report_facts.stands_as(dropped, 1) and "left out" in " ".join(report_facts.pairing(dropped))
     assert '<span class="sound" style="--on:var(--c1)" title="the sound of sound">' in usual()
 
 
