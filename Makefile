@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint mini measure clean
+.PHONY: demo test lint mini measure results clean
 
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,6 +31,9 @@ mini: $(READY)  ## retrain audiotoken/mini/ from scratch: about three hours on t
 
 measure: $(READY)  ## the table of the model card
 	$(BIN)/python -m experiments.world.measure
+
+results: $(READY)  ## the default experiments, and docs/results.md from them; goes on where it was stopped
+	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.ablate_set
 
 clean:
 	rm -rf $(VENV) runs demo outputs

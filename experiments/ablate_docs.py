@@ -93,8 +93,8 @@ def _section(one: Experiment) -> str:
 def _fixed(one: Experiment) -> str:
     """Sizes that tell how much a number is worth."""
     options = one.runs[0].options if one.runs else {}
-    named = [f"{key} {options[key]}" for key in ("n", "things", "steps", "batch", "rt60") if options.get(key)]
-    return f" ({', '.join(each for each in named if each.split()[0] not in one.varies)}, each seed)" if named else ""
+    sizes = [key for key in ("n", "things", "steps", "batch", "rt60") if options.get(key) and key not in one.varies]
+    return f" (each run: {', '.join(f'{key}={options[key]}' for key in sizes)})" if sizes else ""
 
 
 def _made(experiments: Sequence[Experiment], folder: Path) -> str:
@@ -111,7 +111,8 @@ def _made(experiments: Sequence[Experiment], folder: Path) -> str:
     lines = [
         f"- runs: {len(own)}, and {len(runs) - len(own)} that are the same as one of another table",
         f"- time: {spent:.1f} minutes of CPU; {clock:.1f} minutes on the clock, one after the other",
-        f"- began: {dates[0]} to {dates[-1]}; commits {', '.join(commits)}",
+        f"- began: {dates[0]} to {dates[-1]}",
+        f"- commits: {', '.join(commits)}",
         f"- machine: {states[-1]['machine']}, {states[-1]['threads']} thread a run",
         f"- versions: {', '.join(f'{name} {value}' for name, value in versions.items())}",
     ]

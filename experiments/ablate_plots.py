@@ -41,6 +41,8 @@ def _panel(axes: Any, one: Experiment, name: str) -> None:
     axes.set_xlabel(first if two else ", ".join(one.varies), fontsize=8, color=FAINT)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    if "loss" not in name and axes.get_ylim()[0] > -0.5:
+        axes.set_ylim(bottom=0)  # a ratio is seen as one
     if two:
         for hue, text in enumerate(hues):
             axes.plot([], [], "o", ms=4, color=COLOURS[hue % len(COLOURS)], label=f"{second} {text}")

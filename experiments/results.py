@@ -148,7 +148,7 @@ def label(row: Row) -> str:
 def shown(value: Any) -> str:
     if isinstance(value, list):
         return "+".join(map(str, value))
-    return "own" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _row(varies: Sequence[str], runs: Sequence[Run]) -> Row:

@@ -79,7 +79,7 @@ def test_shards_are_repetitions_as_seeds_are(tmp_path):
 def test_the_tables_say_the_same_three_times(runs):
     (one,) = collect(runs)
     assert "| a_b | 3 | 3.000 (1.000 to 6.000) | 5.000 |" in markdown(one)
-    assert "| own | 3 | 2.000 | nan |" in markdown(one)
+    assert "| null | 3 | 2.000 | nan |" in markdown(one)
     rows = list(csv.DictReader(io.StringIO(as_csv(one))))
     (row,) = [row for row in rows if row["way"] == "a_b" and row["figure"] == "score"]
     assert (row["mean"], row["low"], row["high"], row["of each seed"]) == ("3", "1", "6", "1 2 6")
@@ -117,7 +117,7 @@ def test_a_stamp_is_replaced_and_nothing_else(runs):
     before = "# @package _global_\n# python -m experiments.ablate +experiment=ways -m\n# Larger: more\nname: ways\n"
     once = stamped(before, one)
     assert "# Measured 2026-11-25: 6 runs, 0.6 minutes one after the other (0.3 of CPU). score:" in once
-    assert "own 2.000, a_b 3.000." in once.replace("\n#  ", "")
+    assert "null 2.000, a_b 3.000." in once.replace("\n#  ", "")
     assert stamped(once, one) == once
     assert [line for line in once.splitlines() if line in before.splitlines()] == before.splitlines()
     assert all(len(line) <= 120 for line in once.splitlines())
