@@ -24,20 +24,25 @@ Recording = NDArray[np.float32]
 
 
 def load_audio(
-    path: str | os.PathLike, rate: int | None = None, *, max_seconds: float = MAX_SECONDS
+    path: str | os.PathLike,
+    rate: int | None = None,
+    *,
+    max_seconds: float = MAX_SECONDS,
+    first: float | None = None,
 ) -> tuple[Recording, int]:
     """Read a sound file, or the sound of a video -> (recording `(channels, frames)` float32 in [-1, 1], rate in Hz).
 
     Without `rate` the file's own is kept, with it the recording is resampled. Float files louder than full scale are
     scaled down to it, all channels alike. A truncated file (one that holds less than its header promises) is refused
     rather than played as far as it goes: the part that is missing may be the part that matters. Longer than
-    `max_seconds` is refused too, before it fills the memory.
+    `max_seconds` is refused too, before it fills the memory; with `first` only that many seconds are read, and what
+    follows is no fault.
 
     Raises `AudioError` for what is not a sound: missing, unreadable, empty, truncated, silent, partly NaN, no audio.
     """
     path = Path(path)
     try:
-        samples, own_rate = read_file(path, max_seconds)
+        samples, own_rate = read_file(path, max_seconds, first)
     except AudioError as error:
         raise AudioError(f"Cannot hear {path}: {error}") from None
     return finished(samples, own_rate, rate, str(path))
@@ -127,10 +132,12 @@ def _normalised(recording: Recording, name: str) -> Recording:
     bad = recording.size - int(np.isfinite(recording).sum())
     if bad:
         raise AudioError(f"Cannot hear {name}: {bad} of {recording.size} samples are NaN or infinite; export it again.")
-    peak = float(np.abs(recording).max())
+    low, high = recording.min(axis=1), recording.max(axis=1)  # no copies: a recording may be a gigabyte
+    peak = float(max(-low.min(), high.max()))
     if peak > 1.0:
         recording = recording / np.float32(peak)
-    swing = np.abs(recording - recording.mean(axis=1, keepdims=True, dtype=np.float64)).max()
-    if swing < SILENCE:
+        low, high = low / np.float32(peak), high / np.float32(peak)
+    mean = recording.mean(axis=1, dtype=np.float64)
+    if max((high - mean).max(), (mean - low).max()) < SILENCE:
         raise AudioError(f"Cannot hear {name}: it is silent (never above {SILENCE:g}); record it louder.")
     return np.ascontiguousarray(recording, dtype=np.float32)

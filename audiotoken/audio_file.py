@@ -4,6 +4,7 @@ libsndfile reads WAV, FLAC, OGG and MP3; FFmpeg (PyAV) whatever that refuses. Sa
 here is the second half of a sentence, `load_audio` puts the name of the file before it.
 """
 
+import math
 import os
 import stat
 import struct
@@ -15,6 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_SAMPLES = 1 << 28  # channels times frames, a gigabyte: ten minutes of stereo at 192 kHz
+BLOCK = 1 << 20  # samples that are read at once
 KINDS = "a WAV, FLAC, OGG or MP3 file, or a video (MP4, MKV, WebM) with sound"
 
 
@@ -22,11 +25,14 @@ class AudioError(ValueError):
     """A recording that cannot be used; the message is one sentence: what came, what is wanted, what to do."""
 
 
-def read_file(path: Path, max_seconds: float) -> tuple[NDArray, int]:
-    """The samples (channels, frames) as they are, at most `max_seconds` of them, and their rate in Hz."""
+def read_file(path: Path, max_seconds: float, first: float | None = None) -> tuple[NDArray, int]:
+    """The samples (channels, frames) as they are, and their rate in Hz.
+
+    A file longer than `max_seconds` is refused, but with `first` only that many seconds are read, whatever follows.
+    """
     try:
         with open_plain(path) as file:
-            return read_stream(file, max_seconds)
+            return read_stream(file, max_seconds, first)
     except AudioError:
         raise
     except OSError as error:
@@ -54,21 +60,24 @@ def open_plain(path: Path, kinds: str = KINDS) -> BinaryIO:
         raise AudioError(f"the path is not valid ({error}); check the spelling.") from None
 
 
-def read_stream(file: BinaryIO, max_seconds: float) -> tuple[NDArray, int]:
+def read_stream(file: BinaryIO, max_seconds: float, first: float | None = None) -> tuple[NDArray, int]:
     """libsndfile first, FFmpeg for what it refuses -> ((channels, frames), rate)."""
     import soundfile
 
+    max_seconds = max_seconds if first is None else math.inf
     _check_whole(file)
     try:
         sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, TypeError, ValueError):  # TypeError: soundfile wants a `.raw` described
         file.seek(0)
-        return _read_av(file, max_seconds)
+        with open_media(file) as container:
+            return decode_sound(container, max_seconds, first)
     with sound:
         promised = sound.frames / sound.samplerate if sound.frames < 2**62 else 0.0  # 2**63 - 1: length unknown
+        promised = promised if first is None else min(promised, first)
         _check_length(promised, max_seconds)
         try:
-            blocks = list(_blocks(sound, max_seconds))
+            blocks = list(_blocks(sound, max_seconds, first))
         except soundfile.LibsndfileError as error:
             raise AudioError(f"it breaks off or is damaged ({error.error_string}); copy or record it again.") from None
         read = sum(map(len, blocks))
@@ -113,19 +122,18 @@ def blocks_of(path: Path, frames: int) -> Iterator[NDArray]:
             _check_promise(read / sound.samplerate, promised / sound.samplerate)
 
 
-def _blocks(sound: Any, max_seconds: float) -> Iterator[NDArray]:
+def _blocks(sound: Any, max_seconds: float, first: float | None) -> Iterator[NDArray]:
     """(frames, channels) until the end, so that a header that promises the moon does not fill the memory."""
-    read = 0
-    while len(block := sound.read(1 << 18, dtype="float32", always_2d=True)):
+    read, size = 0, max(1, BLOCK // sound.channels)
+    last = None if first is None else math.ceil(first * sound.samplerate)
+    while last is None or read < last:
+        block = sound.read(size if last is None else min(size, last - read), dtype="float32", always_2d=True)
+        if not len(block):
+            return
         read += len(block)
         _check_length(read / sound.samplerate, max_seconds)
+        _check_size(read * sound.channels)
         yield block
-
-
-def _read_av(file: BinaryIO, max_seconds: float) -> tuple[NDArray, int]:
-    """The first audio track of whatever FFmpeg opens -> ((channels, frames), rate)."""
-    with open_media(file) as container:
-        return decode_sound(container, max_seconds)
 
 
 @contextmanager
@@ -154,8 +162,8 @@ def audio_track(container: Any) -> Any:
     return track
 
 
-def decode_sound(container: Any, max_seconds: float) -> tuple[NDArray, int]:
-    """The audio track of an open container, with its own rate and channels."""
+def decode_sound(container: Any, max_seconds: float, first: float | None = None) -> tuple[NDArray, int]:
+    """The audio track of an open container, with its own rate and channels; `first` as in `read_file`."""
     import av
 
     track, resampler = audio_track(container), None
@@ -172,7 +180,10 @@ def decode_sound(container: Any, max_seconds: float) -> tuple[NDArray, int]:
             for piece in resampler.resample(frame):
                 blocks.append(piece.to_ndarray().reshape(piece.samples, -1).T)
                 read += piece.samples
+            if first is not None and read >= math.ceil(first * resampler.rate):
+                return np.concatenate(blocks, axis=1)[:, : math.ceil(first * resampler.rate)], resampler.rate
             _check_length(read / resampler.rate, max_seconds)
+            _check_size(read * frame.layout.nb_channels)
     if not read or resampler is None:
         raise AudioError("its audio track holds no sound; record or copy it again.")
     if container.duration and {"matroska", "mp4"} & set(container.format.name.split(",")):  # other headers only guess
@@ -233,3 +244,8 @@ def _check_promise(seconds: float, promised: float) -> None:
 def _check_length(seconds: float, max_seconds: float) -> None:
     if seconds > max_seconds:
         raise AudioError(f"it lasts longer than {max_seconds:g} s; cut the part you mean, or raise max_seconds.")
+
+
+def _check_size(samples: int) -> None:
+    if samples > MAX_SAMPLES:
+        raise AudioError(f"it holds more than {MAX_SAMPLES:,} samples in all its channels; cut the part you mean.")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from audiotoken.audio import as_recording, to_mono
 from audiotoken.checkpoint import CheckpointError
+from audiotoken.fit import check_model
 from audiotoken.labels import subject_of
 from audiotoken.prompt import PromptError
 
@@ -102,6 +103,7 @@ def float32_ears(dtype: Any) -> dict[str, torch.dtype]:
 
 def check_fit(pipe: Any) -> None:
     """CheckpointError unless each part takes what the one before it gives; parts that are not there fit."""
+    check_model(pipe)
     encoder, embedder = pipe.audio_encoder, pipe.audio_embedder
     if embedder is None:
         return

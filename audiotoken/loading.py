@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from audiotoken.checkpoint import CheckpointError
@@ -53,6 +54,13 @@ def loading(model: str | os.PathLike) -> Iterator[None]:
         yield
     except CheckpointError as error:  # of our own parts: a sentence already
         raise CheckpointError(f"Cannot load the model {model}: {str(error)[0].lower()}{str(error)[1:]}") from error
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".")
-        raise CheckpointError(f"Cannot load the model {model}: {reason}; give {MODELS}.") from error
+    except (KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError, OverflowError) as error:
+        what = f"one of its configurations is damaged ({type(error).__name__}: {_first_line(error)})"
+        raise CheckpointError(f"Cannot load the model {model}: {what}; give {MODELS}.") from error
+    except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError) as error:
+        raise CheckpointError(f"Cannot load the model {model}: {_first_line(error)}; give {MODELS}.") from error
+
+
+def _first_line(error: Exception) -> str:
+    """The first sentence of an error."""
+    return re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".:")

@@ -33,6 +33,7 @@ from audiotoken.prompt import (
     PromptError,
     check_count,
     check_negative,
+    check_text,
     encode_prompts,
 )
 
@@ -226,6 +227,8 @@ def _table(text_encoder: Any) -> torch.nn.Embedding:
 def _deal(prompt: str | list[str], sounds: list[Any]) -> tuple[list[str], list[list[Any]]]:
     """Texts, and the sounds that go into each; a single text is repeated until the sounds are used up."""
     texts = [prompt] if isinstance(prompt, str) else list(prompt)
+    for text in texts:
+        check_text(text)
     places = [text.count(PLACEHOLDER) for text in texts]
     if isinstance(prompt, str) and places[0] and sounds and len(sounds) % places[0] == 0:
         texts, places = texts * (len(sounds) // places[0]), places * (len(sounds) // places[0])

@@ -230,8 +230,21 @@ def check_count(text: str, placeholders: int, sounds: int) -> None:
         )
 
 
+def check_text(text: str) -> None:
+    """PromptError for what is no text, such as bytes of another encoding on a command line."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PromptError(
+            f"The prompt {text!a} has a half character at {error.start}, want text in UTF-8; type it anew."
+        ) from None
+
+
 def check_negative(*prompts: str | Sequence[str] | None) -> None:
-    """PromptError where what to avoid has a sound in it."""
+    """PromptError where what to avoid has a sound in it, or is no text."""
+    for each in prompts:
+        for text in [each] if isinstance(each, str) else each or ():
+            check_text(text)
     if PLACEHOLDER in str(prompts):
         raise PromptError(f"The negative prompt has {PLACEHOLDER} in it, but it takes words only: name what to avoid.")
 

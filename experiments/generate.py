@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from audiotoken.pipeline import AudioTokenPipeline
@@ -22,6 +24,7 @@ if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 DTYPES = ("float32", "bfloat16", "float16")
 TOKENS = (None, "learned", "label")  # None: learned where the model has an embedder
+LONGEST = 600.0  # seconds of a file that are heard
 RANGES = {"seed": (0, 2**32), "count": (1, 64), "steps": (1, 1000), "guidance": (0, 100), "batch": (1, 1024)}
 
 
@@ -50,12 +53,11 @@ def generate(
 
     The sound's word is the embedder's (`token="learned"`) or the name of what was heard (`token="label"`); by default
     the embedder's, if the model has one. Steps and guidance are the model's own, the device is the best there is;
-    `on_step(done, steps)` is called after each step. Raises AudioError, CheckpointError, PromptError or OptionError.
+    `on_step(done, steps)` is called after each step. Of a file longer than `LONGEST` the beginning is heard, and the
+    notes say so. Raises AudioError, CheckpointError, PromptError or OptionError.
     """
-    from audiotoken.audio import load_audio
-
     check_options(seed=seed, count=count, steps=steps, guidance=guidance, dtype=dtype, token=token)
-    recording, rate = load_audio(clip)
+    recording, rate, cut = load_beginning(clip, LONGEST)
     check_output(output)  # before the long work
 
     from experiments.pipeline import sound_to_image  # takes seconds; the lines above answer at once
@@ -75,8 +77,19 @@ def generate(
         token=token,
         setup="mono",
     )
+    result.notes.extend(cut)
     write(result, output, report)
     return result
+
+
+def load_beginning(clip: str | os.PathLike, seconds: float) -> tuple["NDArray[np.float32]", int, list[str]]:
+    """(recording, rate, notes) of at most so many seconds of a file of any length; a note says where it was cut."""
+    from audiotoken.audio import load_audio
+
+    recording, rate = load_audio(clip, first=seconds + 1)
+    frames = round(seconds * rate)
+    cut = [f"The first {seconds:g} seconds were listened to; cut the file to hear others."]
+    return recording[:, :frames], rate, cut if recording.shape[1] > frames else []
 
 
 def load_parts(model: str, device: str | None = None, dtype: str = "float32") -> "AudioTokenPipeline":
@@ -110,6 +123,7 @@ def say_written(result: "Result", output: str | os.PathLike, report: bool) -> st
     files = files_of(output, len(result.images), report)
     lines = [f"heard  {say_heard(result.heard[0])}"]
     lines += [] if PLACEHOLDER in result.prompt.text else [f"as     {result.prompt.text}"]  # a label token
+    lines += [f"note   {note}" for note in result.notes]
     lines += [f"drew   {path}" for path in files["sheet"] or files["pictures"]]
     lines += [f"report {path}" for path in files["report"]]
     return "\n".join(map(printable, lines))

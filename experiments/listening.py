@@ -5,13 +5,13 @@ Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; 
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.generate import OptionError
+from experiments.generate import LONGEST, OptionError, load_beginning
 from spatial.scene import Scene
 
 COLUMNS = 1200  # of the waveform that is kept for a plot
@@ -75,17 +75,17 @@ Tell = Callable[[float, int], None]
 
 def _heard(clip: Path, options: dict[str, Any], stems: Path | None, tell: Tell) -> Found:
     """Of a file of any length."""
-    from audiotoken.audio import load_audio
     from audiotoken.audio_file import blocks_of, length_of
 
     length = length_of(clip)
     if length and length[0] > LONG * length[1]:
         return _heard_in_windows(clip, blocks_of(clip, -(-length[0] // COLUMNS)), *length, options, stems, tell)
-    recording, rate = load_audio(clip)
+    recording, rate, cut = load_beginning(clip, LONGEST)
     frames = recording.shape[1]
     if frames > LONG * rate:  # the sound of a video
         pieces = iter(np.array_split(recording, COLUMNS, axis=1))
-        return _heard_in_windows(clip, pieces, frames, rate, options, stems, tell)
+        seconds, scene, shape, files = _heard_in_windows(clip, pieces, frames, rate, options, stems, tell)
+        return seconds, replace(scene, notes=(*cut, *scene.notes)), shape, files
     from spatial.listen import listen
 
     scene = listen(recording, rate, **options, progress=lambda share: tell(round(100 * share), 100))

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from experiments.generate import OptionError, check_options, check_output, load_parts, write_image
+from experiments.generate import (
+    OptionError,
+    check_options,
+    check_output,
+    load_beginning,
+    load_parts,
+    printable,
+    write_image,
+)
 
 if TYPE_CHECKING:
     from experiments.pipeline import Result
@@ -98,17 +106,12 @@ def animate_file(
 
 def _loaded(clip: str | os.PathLike, options: dict[str, Any]) -> tuple[NDArray, int, list[str]]:
     """(recording, rate, notes) of at most `LONGEST`, after a look at the options."""
-    from audiotoken.audio import load_audio
-
     numbers = {name: options.get(name) for name in ("seed", "steps", "guidance")}
     check_options(dtype="float32", token=options.get("token"), **numbers)
     for name, known in CHOICES.items():
         if options.get(name, known[0]) not in known:
             raise OptionError(f'Got {name}="{options[name]}", want one of {", ".join(known)}; change it.')
-    recording, rate = load_audio(clip)
-    frames = round(LONGEST * rate)
-    cut = [f"The first {LONGEST:g} seconds were listened to; cut the file to hear others."]
-    return recording[:, :frames], rate, cut if recording.shape[1] > frames else []
+    return load_beginning(clip, LONGEST)
 
 
 def _parts(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -130,7 +133,8 @@ def said(result: "Result", output: str | os.PathLike, boxes: bool = False, repor
         lines.append(f"{i + 1}  {result.subjects[i]}  {say_azimuth(source.direction.azimuth)}  {where}")
     lines += result.notes
     files = [str(output), *([str(boxes_path(output))] if boxes else []), *([str(report)] if report else [])]
-    return "\n".join([*lines, f"prompt  {result.prompt.text}", f"wrote  {', '.join(files)}"])
+    lines += [f"prompt  {result.prompt.text}", f"wrote  {', '.join(files)}"]
+    return "\n".join(map(printable, lines))
 
 
 def with_boxes(result: "Result", picture: Any = None, size: int = 512) -> Any:

@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from spatial.scene import SpatialError
 
+LARGEST = 1e300  # sums of what is below are numbers too
 _EQUAL = 1e-9  # sums that differ by less than this part of the largest score are a tie
 _PAIR = 1e-7  # the same of what a pair is worth in itself, so that one at the threshold is made
 
@@ -78,7 +79,7 @@ def _checked(similarity: ArrayLike, threshold: float) -> NDArray[np.float64]:
     scores = np.asarray(similarity, dtype=np.float64)
     if scores.ndim != 2:
         raise SpatialError(f"Got a similarity of shape {scores.shape}, want (sources, tokens); give one row a source.")
-    if not np.isfinite(scores).all() or not np.isfinite(threshold):
-        bad = "threshold" if not np.isfinite(threshold) else "similarity"
-        raise SpatialError(f"Got a {bad} that is not finite, want numbers only; look for silence or a division by 0.")
+    for bad, values in (("threshold", threshold), ("similarity", scores)):
+        if not (np.abs(values) < LARGEST).all():
+            raise SpatialError(f"Got a {bad} that is not finite, want numbers; look for silence or a division by 0.")
     return scores

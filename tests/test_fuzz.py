@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiotoken import audio_file
+from audiotoken.audio import AudioError, load_audio
 from audiotoken.audio_file import decode_sound, open_media
+from audiotoken.checkpoint import CheckpointError
+from audiotoken.debug import debug_pipeline, debug_unet
+from audiotoken.loading import loading
+from audiotoken.prompt import PromptError
 from experiments import fuzz, fuzz_cases
-from experiments.generate import printable
+from experiments.generate import load_beginning, printable
 
 
 @pytest.mark.parametrize("channels", [1, 2, 7, 8, 9, 64])
@@ -22,6 +28,94 @@ def test_what_ffmpeg_reads_has_every_channel(tmp_path, channels):
 
 def test_names_do_not_command_the_terminal():
     assert printable("a\nb\x1b[2Jü 音.wav") == "a\\nb\\x1b[2Jü 音.wav"
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mka"])
+def test_the_first_seconds_of_a_long_file(tmp_path, name):
+    """An hour is cut, not refused, and the rest of it never read."""
+    rate, time = 16_000, np.arange(48_000) / 16_000
+    sound = 0.5 * np.stack([np.sin(2000 * time), np.sin(3000 * time)]).astype(np.float32)
+    written = tmp_path / name.replace("mka", "wav")
+    soundfile.write(written, sound.T, rate)
+    if name == "a.mka":
+        remuxed(written, tmp_path / name)
+    recording, _ = load_audio(tmp_path / name, first=1.5)
+    assert recording.shape == (2, 24_000) and np.abs(recording - sound[:, :24_000])[:, 200:-200].max() < 0.05
+    assert load_audio(tmp_path / name, first=99)[0].shape == (2, 48_000)
+    heard, _, notes = load_beginning(tmp_path / name, 1.0)
+    assert heard.shape == (2, 16_000) and "first 1 seconds" in notes[0]
+    assert load_beginning(tmp_path / name, 3.0)[2] == []
+    with pytest.raises(AudioError, match="longer than 1 s"):
+        load_audio(tmp_path / name, max_seconds=1)
+
+
+def remuxed(old, new):
+    """The same samples where only FFmpeg reads them."""
+    import av
+
+    with av.open(str(old)) as source, av.open(str(new), "w", format="matroska") as target:
+        track = target.add_stream("flac", rate=16_000, layout="stereo")
+        for frame in source.decode(audio=0):
+            target.mux(track.encode(frame))
+        target.mux(track.encode())
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.mka"])
+def test_a_file_of_few_bytes_cannot_fill_the_memory(tmp_path, name, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", np.tile([[0.1, 0.2], [-0.1, 0.2]], (4000, 1)), 16_000)
+    if name == "a.mka":
+        remuxed(tmp_path / "a.wav", tmp_path / name)
+    monkeypatch.setattr(audio_file, "MAX_SAMPLES", 10_000)
+    with pytest.raises(AudioError, match=r"more than 10,000 samples.*cut"):
+        load_audio(tmp_path / name)
+
+
+def test_half_characters_of_a_command_line_are_no_prompt():
+    pipe = debug_pipeline()
+    with pytest.raises(PromptError, match="half character at 2"):
+        pipe.read("a \udcff")
+    with pytest.raises(PromptError, match="half character"):
+        pipe(prompt="a", negative_prompt="\udcff")
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "words"),
+    [
+        (
+            "unet",
+            lambda pipe: debug_unet(kind="sd2"),
+            "unet does not fit the text encoder: it takes words 40 wide, .* 32",
+        ),
+        ("vae", lambda pipe: debug_pipeline(kind="mini").vae, "unet does not fit the vae: it takes latents 4 .* are 8"),
+        ("tokenizer", lambda pipe: larger(pipe.tokenizer), "tokenizer does not fit the text encoder: it knows"),
+        ("tokenizer", lambda pipe: longer(pipe.tokenizer), "tokenizer does not fit the text encoder: its prompts"),
+    ],
+)
+def test_parts_of_different_models_are_refused_by_name(part, change, words):
+    parts = dict(debug_pipeline(kind="sd1").components)
+    with pytest.raises(CheckpointError, match=words):
+        type(debug_pipeline(kind="sd1"))(
+            **parts | {part: change(debug_pipeline(kind="sd1"))}, requires_safety_checker=False
+        )
+
+
+def larger(tokenizer):
+    tokenizer.add_tokens([f"word{i}" for i in range(9)])
+    return tokenizer
+
+
+def longer(tokenizer):
+    tokenizer.model_max_length = 10**30
+    return tokenizer
+
+
+@pytest.mark.parametrize("error", [AttributeError("'x' has no 'y'"), ZeroDivisionError("/ 0"), OverflowError("2**70")])
+def test_a_damaged_configuration_is_one_sentence(error):
+    with (
+        pytest.raises(CheckpointError, match=r"the model m: one of its configurations is damaged .*; give"),
+        loading("m"),
+    ):
+        raise error
 
 
 def test_the_same_seed_is_the_same_input(tmp_path):

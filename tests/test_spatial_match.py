@@ -63,6 +63,8 @@ def test_ties_are_stated_of_all_that_are_in_them():
         ([[0.3, np.nan]], 0.5, "similarity that is not finite"),
         ([[np.inf]], 0.5, "similarity that is not finite"),
         ([[0.3]], np.nan, "threshold that is not finite"),
+        ([[1e308, -1e308]], 0.5, "similarity that is not finite"),
+        ([[0.3]], -1.7e308, "threshold that is not finite"),
         ([0.3, 0.4], 0.5, r"shape \(2,\), want \(sources, tokens\)"),
     ],
 )
