@@ -19,6 +19,7 @@ from spatial.simulate import active
 from spatial.track import Path, beside, follow, votes
 
 SILENT = 1e-4  # of full scale: nothing is louder
+LOUDEST = 1e10  # more than whole numbers of 32 bits; squares of squares of more are no numbers
 DEAD = 1e-3  # of the other channel's amplitude
 SAME = 1e-4  # of the sum's amplitude: the channels' difference
 CLIPPED = 0.001  # share of samples at full scale
@@ -166,6 +167,8 @@ def _checked(
     if not np.isfinite(mixed).all():
         mixed = np.nan_to_num(mixed, nan=0.0, posinf=0.0, neginf=0.0)
         notes.append("Some samples were no numbers; they were taken to be silent.")
+    if mixed.size and np.abs(mixed).max() > LOUDEST:
+        raise SpatialError(f"Got samples up to {np.abs(mixed).max():g}, want -1 to 1; divide them by their full scale.")
     if mixed.size and np.mean(np.abs(mixed) >= 0.999 * np.abs(mixed).max()) > CLIPPED and np.abs(mixed).max() > 0.9:
         notes.append("The recording is clipped: directions may be off, by level most.")
     return mixed, tuple(notes)
