@@ -97,6 +97,9 @@ def test_another_experiment_takes_over_what_was_asked_before(config, tmp_path):
     assert record["name"] == "others" and record["asks"] == "And then?" and record["figures"]["score"] == 3.2
     assert (folder_of(other) / record["same_as"]).resolve() == folder_of(config).resolve()
     assert (folder_of(other) / "pictures" / "one.png").is_file()
+    third = config | {"name": "third"}
+    run(third)
+    assert read(folder_of(third))["same_as"] == record["same_as"]  # the one that was made, not a copy of it
 
 
 def test_a_failed_run_is_not_taken_over(config):
