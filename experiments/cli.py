@@ -389,8 +389,8 @@ def rate(
         typer.echo(command.serve(folder, port=port, rater=rater, seed=seed, on_ready=show))
 
 
-def _show_page(url: str, opened: bool) -> None:
-    typer.echo(f"open   {url}\nCtrl-C ends it; answers are stored as they are given.")
+def _show_page(url: str, opened: bool, said: str = "Ctrl-C ends it; answers are stored as they are given.") -> None:
+    typer.echo(f"open   {url}\n{said}")
     sys.stdout.flush()
     if opened:
         import webbrowser
@@ -421,6 +421,26 @@ def evaluate(
 
         table = evaluate_systems(**config, on_row=bar.say)
     typer.echo(table)
+
+
+@app.command()
+def demo(
+    model: Model = "mini",
+    device: Device = None,
+    dtype: Annotated[str, typer.Option(help=f"Precision of the drawing: {', '.join(DTYPES)}.")] = "float32",
+    port: Annotated[int | None, typer.Option(help="Of the page. [default: the first free one from 7860]")] = None,
+    opened: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+) -> None:
+    """A page of this computer: hear a clip, correct who is where, see it painted; or pan two sounds yourself.
+
+    It needs Gradio: pip install 'spatial-audiotoken[demo]'.
+    """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    with errors_as_sentences():
+        from experiments.page.launch import open_page
+
+        show = partial(_show_page, opened=opened, said="Ctrl-C ends it; what was uploaded is removed then.")
+        open_page(model, device=device, dtype=dtype, port=port, on_ready=show)
 
 
 def _chosen(**groups: str | None) -> list[str]:

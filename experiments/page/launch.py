@@ -1,0 +1,104 @@
+"""Open the page: on this computer only, with no look-ups elsewhere, its files in a folder that goes with it."""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from experiments.generate import OptionError, load_parts
+
+HOST = "127.0.0.1"
+POLICY = (  # what a browser may do: nothing but this server
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' blob: data:; "
+    "frame-ancestors 'self'; form-action 'self'; base-uri 'self'"
+)
+
+
+class Policy:
+    """ASGI middleware: every answer says that the page may load nothing from elsewhere."""
+
+    def __init__(self, app: Any):
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def told(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                extra = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer")]
+                message = {**message, "headers": [*message["headers"], *extra]}
+            await send(message)
+
+        await self.app(scope, receive, told)
+
+
+def open_page(
+    model: str = "mini",
+    *,
+    device: str | None = None,
+    dtype: str = "float32",
+    port: int | None = None,
+    on_ready: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve until Ctrl-C. OptionError where Gradio is missing or the port is taken, CheckpointError for the model."""
+    from experiments.generate import check_options
+
+    check_options(dtype=dtype)
+    folder = Path(mkdtemp(prefix="audiotoken-"))
+    try:
+        _prepare(folder)
+        page = serve(load_parts(model, device, dtype), folder, model=model, port=port)
+        with suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+        on_ready(page.local_url)
+        page.block_thread()
+    except (KeyboardInterrupt, SystemExit):
+        pass
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prepare(folder: Path) -> None:
+    """Before the first import of Gradio: it asks two hosts for news otherwise."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        import gradio  # noqa: F401
+    except ImportError:
+        raise OptionError(
+            "Got no Gradio, which the page is made of; pip install 'spatial-audiotoken[demo]' first."
+        ) from None
+
+
+def serve(parts: Any, folder: Path, *, model: str = "mini", port: int | None = None) -> Any:
+    """The running page, a `gradio.Blocks` with `.local_url` and `.close()`; `_prepare` comes before."""
+    from starlette.middleware import Middleware
+
+    from experiments.page.app import build, looks
+    from experiments.page.uploads import MOST
+
+    page = build(parts, folder, model)
+    try:
+        page.queue(max_size=32, default_concurrency_limit=4, api_open=False).launch(
+            server_name=HOST,
+            server_port=port or None,
+            share=False,
+            quiet=True,
+            show_error=False,
+            ssr_mode=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            run_history=False,
+            footer_links=[],
+            max_file_size=MOST * 2**20,
+            prevent_thread_lock=True,
+            app_kwargs={"middleware": [Middleware(Policy)], "docs_url": None, "redoc_url": None},
+            **looks(),
+        )
+    except OSError as error:
+        raise OptionError(f"Cannot open port {port}: {str(error).rstrip('.')}; choose another one.") from None
+    return page

@@ -1,0 +1,195 @@
+// Who is where: dots on a half circle that can be dragged, and a card for each sound.
+const root = element.querySelector(".places");
+const MODES = [["placed", "In its place"], ["anywhere", "Anywhere"], ["out", "Leave out"]];
+let value = null, sent = 0, waiting = null, marks = [];
+
+const at = (azimuth, radius) => {
+  const angle = (azimuth * Math.PI) / 180;
+  return [radius * Math.sin(angle), -radius * Math.cos(angle)];
+};
+const wedge = (from, to, radius) => {
+  const [a, b] = [at(from, radius), at(to, radius)];
+  return `M0 0 L${a[0]} ${a[1]} A${radius} ${radius} 0 0 1 ${b[0]} ${b[1]}Z`;
+};
+const within = (azimuth) => Math.min(90, Math.max(-90, azimuth));
+
+const send = () => {
+  clearTimeout(waiting);
+  const now = Date.now();
+  if (now - sent < 150) {
+    waiting = setTimeout(send, 150);
+    return;
+  }
+  sent = now;
+  props.value = JSON.parse(JSON.stringify(value));
+  trigger("edit");
+};
+const change = (i, changed) => {
+  Object.assign(value.sources[i], changed);
+  if (changed.azimuth !== undefined && value.sources[i].mode === "anywhere") value.sources[i].mode = "placed";
+  marks.forEach((mark) => mark());
+  send();
+};
+
+const background = () => {
+  const half = value.fov / 2;
+  const ticks = [-90, -60, -30, 0, 30, 60, 90].map((tick) => {
+    const [x, y] = at(tick, 111), [a, b] = [at(tick, 0), at(tick, 100)];
+    return [
+      draw("line", { x1: a[0], y1: a[1], x2: b[0], y2: b[1], class: "grid" }),
+      draw("text", { x, y: y + 3, class: "tick", "text-anchor": "middle" }, `${Math.abs(tick)}°`),
+    ];
+  });
+  return [
+    draw("path", { d: wedge(-90, 90, 100), class: "ground" }),
+    draw("path", { d: wedge(-half, half, 100), class: "view" }),
+    ticks,
+    draw("circle", { r: 50, class: "grid ring", "clip-path": "inset(0 0 50% 0)" }),
+    draw("circle", { r: 5, class: "listener" }),
+  ];
+};
+
+const dot = (source, i) => {
+  const spread = draw("path", { style: `fill: ${source.colour}`, class: "spread" });
+  const ray = draw("line", { x1: 0, y1: 0, style: `stroke: ${source.colour}`, class: "ray" });
+  const path = draw("path", { style: `stroke: ${source.colour}`, class: "way" });
+  const ghost = draw("circle", { r: 4, style: `stroke: ${source.colour}`, class: "ghost" });
+  const handle = draw("g", { class: "handle", tabindex: 0, role: "slider", "aria-label": `Azimuth of ${source.name}`,
+    "aria-valuemin": -90, "aria-valuemax": 90 },
+    draw("circle", { r: 16, class: "reach" }),
+    draw("circle", { r: 8.5, style: `fill: ${source.colour}` }),
+    draw("text", { y: 3.4, "text-anchor": "middle" }, String(source.number)));
+  const radius = 84 - 17 * (i % 3);
+  marks.push(() => {
+    const placed = source.mode === "placed";
+    const wide = Math.max(source.spread, 3), [x, y] = at(source.azimuth, radius);
+    for (const part of [spread, ray, path]) part.style.display = placed ? "" : "none";
+    handle.classList.toggle("off", !placed);
+    spread.setAttribute("d", wedge(within(source.azimuth - wide), within(source.azimuth + wide), radius));
+    ray.setAttribute("x2", x);
+    ray.setAttribute("y2", y);
+    handle.setAttribute("transform", `translate(${x} ${y})`);
+    handle.setAttribute("aria-valuenow", Math.round(source.azimuth));
+    handle.setAttribute("aria-valuetext", sayAzimuth(source.azimuth));
+    const [u, v] = at(source.heard, radius);
+    ghost.setAttribute("transform", `translate(${u} ${v})`);
+    ghost.style.display = Math.abs(source.heard - source.azimuth) > 0.5 && placed ? "" : "none";
+    if (source.path.length) {
+      const shift = source.azimuth - source.heard;
+      path.setAttribute("d", "M" + source.path.map((each) => at(within(each + shift), 95).join(" ")).join("L"));
+    }
+  });
+  handle.addEventListener("pointerdown", (event) => {
+    handle.setPointerCapture(event.pointerId);
+    event.preventDefault();
+    handle.focus();
+  });
+  handle.addEventListener("pointermove", (event) => {
+    if (!handle.hasPointerCapture(event.pointerId)) return;
+    const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(handle.ownerSVGElement.getScreenCTM().inverse());
+    change(i, { azimuth: Math.round(within((Math.atan2(point.x, -point.y) * 180) / Math.PI)) });
+  });
+  handle.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, PageDown: -10, PageUp: 10 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    change(i, { azimuth: Math.round(within(source.azimuth + step)) });
+  });
+  return [spread, ray, path, ghost, handle];
+};
+
+const slider = (title, attributes, read, write, say) => {
+  const input = make("input", { type: "range", "aria-label": title, ...attributes });
+  const said = make("output", {});
+  input.addEventListener("input", () => write(Number(input.value)));
+  marks.push(() => {
+    input.value = read();
+    said.textContent = say(read());
+  });
+  return make("label", { class: "slider" }, make("span", {}, title), input, said);
+};
+
+const modes = (source, i) => {
+  const buttons = MODES.map(([mode, text]) => make("button", { type: "button", onclick: () => change(i, { mode }) }, text));
+  marks.push(() => buttons.forEach((button, k) => button.setAttribute("aria-pressed", String(MODES[k][0] === source.mode))));
+  return make("div", { class: "modes", role: "group", "aria-label": `What becomes of ${source.name}` }, buttons);
+};
+
+const words = (source, i) => {
+  if (!value.words.length) return null;
+  const options = [["auto", source.auto ? `“${source.auto}”, as matched` : "its own sound, as no word matched"],
+    ["own", "its own sound"], ...value.words.map((word, k) => [String(k), `“${word}”`])];
+  const select = make("select", { onchange: () => change(i, { word: select.value }) },
+    options.map(([key, text]) => make("option", { value: key }, text)));
+  select.value = source.word;
+  return make("label", { class: "word" }, make("span", {}, "Painted as"), select);
+};
+
+const play = (source) => {
+  if (!source.player) return null;
+  const sound = new Audio(source.player);
+  const button = make("button", { type: "button", class: "play", "aria-label": `Play ${source.name} alone`, title: "Play it alone" }, "▶");
+  const stop = () => { sound.pause(); sound.currentTime = 0; };
+  button.addEventListener("click", () => {
+    const paused = sound.paused;
+    root.dispatchEvent(new Event("hush"));
+    if (paused) sound.play();
+  });
+  root.addEventListener("hush", stop);
+  sound.addEventListener("play", () => { button.textContent = "■"; });
+  for (const event of ["pause", "ended"]) sound.addEventListener(event, () => { button.textContent = "▶"; });
+  return button;
+};
+
+const card = (source, i) => {
+  const [low, high] = value.sizes;
+  const bars = source.labels.map(([name, score]) => [
+    make("span", {}, name),
+    make("i", { style: `--part: ${score}` }),
+    make("b", {}, score.toFixed(2)),
+  ]);
+  const made = make("section", { class: "card", style: `--on: ${source.colour}`, "aria-label": source.name },
+    make("header", {},
+      make("span", { class: "number" }, String(source.number)),
+      make("h3", {}, source.name),
+      source.known ? null : make("span", { class: "unsure", title: "None of the sounds that are known; this is the nearest." }, "not sure"),
+      play(source)),
+    make("p", { class: "facts" }, source.facts),
+    make("div", { class: "bars" }, bars.flat()),
+    modes(source, i),
+    slider("Azimuth", { min: -90, max: 90, step: 1 }, () => source.azimuth, (azimuth) => change(i, { azimuth }), sayAzimuth),
+    slider("Size", { min: 100 * low, max: 100 * high, step: 1 }, () => 100 * source.size,
+      (size) => change(i, { size: size / 100 }), (size) => `${Math.round(size)} %`),
+    words(source, i));
+  marks.push(() => made.setAttribute("data-mode", source.mode));
+  return made;
+};
+
+const render = () => {
+  const given = props.value;
+  if (given && value && given.stamp === value.stamp) return;
+  root.dispatchEvent(new Event("hush"));
+  clearTimeout(waiting);
+  value = given ? JSON.parse(JSON.stringify(given)) : null;
+  marks = [];
+  if (!value || value.kind !== "scene") {
+    value = null;
+    const said = "What is heard will be here: who is where, and what it is. You can correct both before it is painted.";
+    root.replaceChildren(make("p", { class: "empty" }, said));
+    return;
+  }
+  const dots = value.sources.map(dot).flat();
+  const handles = dots.filter((part) => part.classList.contains("handle"));
+  const chart = draw("svg", { viewBox: "-124 -120 248 132", class: "circle" },
+    ...background().flat(2), ...dots.filter((part) => !handles.includes(part)), ...handles);
+  root.replaceChildren(...[
+    make("p", { class: "heard" }, value.heard),
+    ...value.notes.map((note) => make("p", { class: "note" }, note)),
+    value.sources.length ? chart : null,
+    value.sources.length ? make("p", { class: "hint" }, "Seen from above, ahead is up. Drag a dot, or use the arrow keys; the lighter part is what the picture shows.") : null,
+    make("div", { class: "cards" }, value.sources.map(card)),
+  ].filter(Boolean));
+  marks.forEach((mark) => mark());
+};
+watch("value", render);
+render();
