@@ -15,8 +15,8 @@ from spatial.scene import Array, Direction, Scene, Source, SpatialError
 from spatial.separate import separate, signals
 from spatial.setups import Setup
 from spatial.setups import setup as named
-from spatial.simulate import active
-from spatial.track import Path, beside, follow, votes
+from spatial.simulate import active, shares
+from spatial.track import Path, follow
 
 SILENT = 1e-4  # of full scale: nothing is louder
 LOUDEST = 1e10  # more than whole numbers of 32 bits; squares of squares of more are no numbers
@@ -76,21 +76,19 @@ def listen(
 
 
 def _found(heard: _Heard, rate: int, most: int, count: int | None) -> tuple[list[Direction], list[tuple]]:
-    """Directions and their paths, empty for what stays; what moves comes first and is taken from the evidence."""
-    times, seen = votes(heard.evidence, heard.setup)
-    moving = follow(times, seen, heard.setup, count or most)
+    """Directions and their paths, empty for what stays; what moves comes first."""
+    fixed = directions(heard.evidence, heard.setup, max_sources=most, count=count)
+    moving, still = follow(heard.evidence, heard.setup, count or len(fixed), certain=count is not None)
     if moving:
-        still = beside(seen, heard.setup, moving, (count or most) - len(moving))
         fixed = [refined(heard.evidence, heard.setup, azimuth, min(1.0, 5 * share)) for azimuth, share in still]
     else:
-        fixed = directions(heard.evidence, heard.setup, max_sources=most, count=count)
         fixed = by_level(fixed, heard.evidence, heard.recording, rate, heard.setup)
     directed = [_direction(path) for path in moving]
     return [*directed, *fixed], [_points(path) for path in moving] + [() for _ in fixed]
 
 
 def _direction(path: Path) -> Direction:
-    return Direction(float(np.median(path.azimuths)), confidence=min(1.0, path.gain / 2))
+    return Direction(float(np.median(path.azimuths)), confidence=min(1.0, 5 * path.share))
 
 
 def _points(path: Path) -> tuple[tuple[float, float], ...]:
@@ -100,8 +98,9 @@ def _points(path: Path) -> tuple[tuple[float, float], ...]:
 def _sources(heard: _Heard, rate: int, found: list[Direction], paths: list[tuple]) -> list[Source]:
     images = separate(heard.recording, rate, found, setup=heard.setup, paths=[path or None for path in paths])
     out = []
-    for image, signal, direction, path in zip(images, signals(images), found, paths, strict=True):
-        sounds = active(signal, rate)
+    parts = zip(images, signals(images), shares(images, rate), found, paths, strict=True)
+    for image, signal, share, direction, path in parts:
+        sounds = active(signal, rate, share)
         spans = [image[:, round(a * rate) : round(b * rate)] for a, b in sounds]
         level = 10 * np.log10(float(np.mean(np.square(np.hstack(spans or [image]), dtype=float))) + 1e-12)
         out.append(Source(signal, direction, level, path, sounds, image))
