@@ -14,6 +14,11 @@ class CheckpointError(ValueError):
     """A weight file that cannot be used; the message is one sentence: what came, what is wanted, what to do."""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Of the device's, or of the computer's, which torch tells as a RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
 def read_checkpoint(file: str | os.PathLike, wanted: str) -> Any:
     """The contents of a torch file, weights and plain values only (`weights_only=True`: no code runs from it).
 
@@ -30,7 +35,9 @@ def read_checkpoint(file: str | os.PathLike, wanted: str) -> Any:
         raise CheckpointError(
             f"Cannot load {file}: it is no torch file, or holds more than weights and plain values; give {wanted}."
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, BadZipFile):
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, BadZipFile) as error:
+        if out_of_memory(error):
+            raise
         raise CheckpointError(f"Cannot load {file}: it is damaged, cut off or no torch file; give {wanted}.") from None
 
 

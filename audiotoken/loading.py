@@ -12,7 +12,7 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
-from audiotoken.checkpoint import CheckpointError
+from audiotoken.checkpoint import CheckpointError, out_of_memory
 
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
 OWN_ENCODERS = tuple(
@@ -58,6 +58,8 @@ def loading(model: str | os.PathLike) -> Iterator[None]:
         what = f"one of its configurations is damaged ({type(error).__name__}: {_first_line(error)})"
         raise CheckpointError(f"Cannot load the model {model}: {what}; give {MODELS}.") from error
     except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError) as error:
+        if out_of_memory(error):
+            raise
         raise CheckpointError(f"Cannot load the model {model}: {_first_line(error)}; give {MODELS}.") from error
 
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.start import STOPPED
+
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
     import numpy as np
     import torch
@@ -21,6 +23,7 @@ if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
     from audiotoken.pipeline import AudioTokenPipeline
     from experiments.pipeline import Result
 
+LOWER = "lower --count or --batch, draw with --dtype float16, with a smaller model or on --device cpu"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 DTYPES = ("float32", "bfloat16", "float16")
 TOKENS = (None, "learned", "label")  # None: learned where the model has an embedder
@@ -237,7 +240,7 @@ def _device(name: str | None) -> "torch.device":
 def errors_as_sentences() -> Iterator[None]:
     """What a user can mend is one line on stderr and exit code 2; anything else is a bug and keeps its traceback.
 
-    Ctrl-C is one line and exit code 130.
+    So is a lack of memory; Ctrl-C is one line and exit code 130.
     """
     try:
         yield
@@ -246,8 +249,15 @@ def errors_as_sentences() -> Iterator[None]:
             raise
         print(printable(error), file=sys.stderr)
         raise SystemExit(2) from None
+    except (MemoryError, RuntimeError) as error:
+        from audiotoken.checkpoint import out_of_memory
+
+        if not out_of_memory(error):
+            raise
+        print(f"Out of memory ({printable(error) or 'no more is there'}): {LOWER}.", file=sys.stderr)
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("Stopped; nothing is left half-written.", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         raise SystemExit(130) from None
 
 

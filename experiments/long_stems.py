@@ -4,12 +4,15 @@ A source sounds through a window's whole length and is cross-faded with what the
 does not find it, it is silent.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments.generate import OptionError, no_place
 from spatial.scene import Scene
 
 
@@ -41,26 +44,45 @@ class LongStems:
         paths = []
         for place, number in enumerate(order, 1):
             self._fill(number, frames)
-            self.files[number].close()
             paths.append(self.folder / f"source{place}.wav")
-            self._temporary(number).replace(paths[-1])
+            with self._on_disk():
+                self.files[number].close()
+                self._temporary(number).replace(paths[-1])
         return paths
 
     def clear(self) -> None:
         """Close and remove what is temporary still."""
+        import soundfile
+
         for number, file in enumerate(self.files):
-            file.close()
+            with suppress(OSError, soundfile.LibsndfileError):
+                file.close()
             self._temporary(number).unlink(missing_ok=True)
 
     def _temporary(self, number: int) -> Path:
-        return self.folder / f".source-{number}.wav"
+        return self.folder / f".source-{number}.{os.getpid()}.wav"
+
+    @contextmanager
+    def _on_disk(self) -> Iterator[None]:
+        """OptionError for what the disk does not take; libsndfile says that as a system error or writes less."""
+        import soundfile
+
+        try:
+            yield
+        except OSError as error:
+            raise no_place(self.folder, error) from None
+        except (soundfile.LibsndfileError, AssertionError):
+            raise OptionError(
+                f"Cannot write into {self.folder}: the disk is full or gone; choose a folder where files can be made."
+            ) from None
 
     def _open(self, number: int, channels: int) -> None:
         import soundfile
 
         while len(self.files) <= number:
             path = self._temporary(len(self.files))
-            self.files.append(soundfile.SoundFile(path, "w", self.rate, channels, "PCM_16", format="WAV"))
+            with self._on_disk():
+                self.files.append(soundfile.SoundFile(path, "w", self.rate, channels, "PCM_16", format="WAV"))
             self.tails.append(np.zeros((0, channels), np.float32))
             self.written.append(0)
 
@@ -75,7 +97,8 @@ class LongStems:
             self._write(number, np.zeros((silence, tail.shape[1]), np.float32))
 
     def _write(self, number: int, sound: np.ndarray) -> None:
-        self.files[number].write(np.clip(sound, -1, 1))
+        with self._on_disk():
+            self.files[number].write(np.clip(sound, -1, 1))
         self.written[number] += len(sound)
 
     def _faded(self, sound: np.ndarray, before: bool, after: bool) -> np.ndarray:

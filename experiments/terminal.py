@@ -66,9 +66,16 @@ def require(config: Mapping[str, Any], *keys: str) -> None:
 
 
 def made(config: Mapping[str, Any]) -> Any:
-    """The object that a `_target_` of configs/ describes; OptionError when something is left open."""
+    """The object that a `_target_` of configs/ describes; OptionError when something is left open.
+
+    What it says of its arguments passes as it is, without Hydra's words around it.
+    """
+    from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
     if missing := [key for key, value in config.items() if value == "???"]:
         raise OptionError(f"Got no source.{missing[0]}, want one; say source.{missing[0]}=....")
-    return instantiate(dict(config))
+    try:
+        return instantiate(dict(config))
+    except InstantiationException as error:
+        raise (error.__cause__ if isinstance(error.__cause__, ValueError | RuntimeError) else error) from None

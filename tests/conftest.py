@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # shapes on the line are checked while testing, in the modules that write them
@@ -17,6 +18,8 @@ SHAPED = ("embedder", "encoders.ast", "encoders.beats", "encoders.clap", "losses
 install_import_hook([f"audiotoken.{name}" for name in SHAPED], "beartype.beartype")
 
 torch.set_num_threads(1)
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None)  # the same examples every time
+settings.load_profile("fixed")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # real recordings and more; beside the checkout on some machines only

@@ -1,0 +1,209 @@
+"""Ctrl-C, a full memory and a full disk end every command with one line, and nothing is left half-written."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from audiotoken.checkpoint import CheckpointError
+from audiotoken.loading import loading
+from experiments import start
+from experiments.cli import app
+from experiments.films import write_film
+from experiments.generate import OptionError, write_bytes, write_image
+from experiments.listening import Listening
+from experiments.listening_files import Places
+from experiments.long_stems import LongStems
+from spatial.scene import Direction, Scene, Source
+
+RATE = 16_000
+# command: (its arguments, what it runs)
+COMMANDS = {
+    "generate": (["clip.wav"], "experiments.cli.generate_pictures"),
+    "generate a folder": (["clips"], "experiments.folder.draw_folder"),
+    "listen": (["clip.wav", "--json", "-"], "experiments.listening.listen_to"),
+    "place": (["clip.wav"], "experiments.place.place_file"),
+    "animate": (["clip.wav"], "experiments.place.animate_file"),
+    "assemble": (["--base", "x"], "experiments.assemble.assemble"),
+    "prepare": (["--source", "pairs", "-o", "prepared"], "experiments.prepare.prepare"),
+    "train": (["--data", "prepared", "-o", "run"], "experiments.train.train"),
+    "rate": (["clips", "--table"], "experiments.rating.command.export"),
+    "evaluate": (["-n", "1"], "experiments.evaluate.evaluate"),
+    "demo": (["--no-open"], "experiments.page.launch.open_page"),
+}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "pairs").mkdir()
+    soundfile.write(tmp_path / "pairs" / "a.wav", 0.3 * np.random.default_rng(0).normal(size=RATE), RATE)
+    Image.new("RGB", (9, 9)).save(tmp_path / "pairs" / "a.png")
+    soundfile.write(tmp_path / "clip.wav", 0.3 * np.random.default_rng(0).normal(size=(RATE, 2)), RATE)
+    return tmp_path
+
+
+def test_every_command_is_tried():
+    assert {name.split()[0] for name in COMMANDS} == {each.callback.__name__ for each in app.registered_commands}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, start.STOPPED),
+        (MemoryError(), 2, "Out of memory (no more is there): lower --count or --batch"),
+        (torch.OutOfMemoryError("CUDA out of memory.\nTried 2 GiB"), 2, "Out of memory (CUDA out of memory.\\nTried"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), 2, "lower --count"),
+    ],
+)
+def test_it_ends_with_one_line(name, error, code, said, here, monkeypatch):
+    arguments, function = COMMANDS[name]
+
+    def stop(*given, **options):
+        raise error
+
+    monkeypatch.setattr(function, stop)
+    result = CliRunner().invoke(app, [name.split()[0], *arguments])
+    assert result.exit_code == code and said in result.stderr, (result.output, result.exception)
+    assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr
+    assert sorted(os.listdir(here)) == ["clip.wav", "clips", "pairs"] and not os.listdir(here / "clips")
+
+
+def test_other_runtime_errors_are_bugs_and_keep_their_traceback(here, monkeypatch):
+    def bug(*given, **options):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("experiments.listening.listen_to", bug)
+    assert str(CliRunner().invoke(app, ["listen", "clip.wav"]).exception) == "a bug"
+
+
+def test_stopped_while_it_is_imported(monkeypatch, capsys):
+    def stop():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.cli.main", stop)
+    with pytest.raises(SystemExit) as ended:
+        start.main()
+    assert ended.value.code == 130 and capsys.readouterr().err == start.STOPPED + "\n"
+
+
+def test_a_full_memory_is_no_fault_of_the_model():
+    with pytest.raises(torch.OutOfMemoryError), loading("m"):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    with pytest.raises(CheckpointError), loading("m"):
+        raise RuntimeError("size mismatch")
+
+
+def heard() -> Listening:
+    noise = (0.1 * np.random.default_rng(0).normal(size=(2, RATE))).astype(np.float32)
+    scene = Scene((Source(noise[0], Direction(20.0), image=noise),), RATE, "xy")
+    return Listening("clip.wav", 1.0, scene, (None,), np.zeros((2, 9, 2)))
+
+
+FRAMES = [Image.new("RGB", (9, 9))] * 2
+WRITERS = {
+    "json": lambda folder: Places(json=folder / "o.json").write(heard()),
+    "plot": lambda folder: Places(plot=folder / "o.png").write(heard()),
+    "stems": lambda folder: Places(stems=folder).write(heard()),
+    "bytes": lambda folder: write_bytes(b"x", folder / "o"),
+    "picture": lambda folder: write_image(Image.new("RGB", (9, 9)), folder / "o.webp"),
+    "gif": lambda folder: write_film(
+        [Image.new("RGB", (9, 9))] * 2, heard().scene.sources[0].image, RATE, folder / "o.gif"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("step", ["write", "replace"])
+def test_a_full_disk_leaves_the_old_files(name, step, tmp_path, monkeypatch):
+    before = {path: b"the old one" for path in ("o.json", "o.png", "o.webp", "o.gif", "o", "source1.wav")}
+    for path, content in before.items():
+        (tmp_path / path).write_bytes(content)
+
+    def full(path, *given, **options):
+        if step == "write":
+            Path(path).open("wb").close()
+        raise OSError(28, "No space left on device")
+
+    if step == "replace":
+        monkeypatch.setattr(os, "replace", full)
+    else:
+        monkeypatch.setattr(Path, "write_bytes", full)
+        save = Image.Image.save
+        to_memory = lambda image, path, *given, **options: (  # noqa: E731
+            full(path) if isinstance(path, Path) else save(image, path, *given, **options)
+        )
+        monkeypatch.setattr(Image.Image, "save", to_memory)
+    with pytest.raises(OptionError, match="No space left"):
+        WRITERS[name](tmp_path)
+    assert {path: (tmp_path / path).read_bytes() for path in os.listdir(tmp_path)} == before
+
+
+def test_a_source_without_examples_is_one_sentence(here):
+    result = CliRunner().invoke(app, ["prepare", "--source", "clips", "-o", "prepared"])
+    assert result.exit_code == 2 and result.stderr.startswith("Found no pair in clips"), result.exception
+
+
+@pytest.mark.parametrize("call", ["write", "close", "__init__"])
+@pytest.mark.parametrize("error", [soundfile.LibsndfileError(2), AssertionError(), OSError(28, "No space left")])
+def test_a_disk_that_fills_up_while_signals_are_written(call, error, tmp_path, monkeypatch):
+    def full(*given, **options):
+        raise error
+
+    stems = LongStems(tmp_path, RATE, 0.1)
+    if call != "__init__":
+        stems.add(0.0, heard().scene, [0], True)
+    with monkeypatch.context() as patch, pytest.raises(OptionError, match=r"Cannot write .*(disk is full|No space)"):
+        patch.setattr(soundfile.SoundFile, call, full)
+        stems.add(1.0, heard().scene, [0], False)
+        stems.finish([0], 2 * RATE)
+    stems.clear()
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_output_folder_that_is_none(here):
+    for arguments in (["--plot", "clip.wav/o.png"], ["--json", "clip.wav/o.json"], ["--stems", "clip.wav/stems"]):
+        result = CliRunner().invoke(app, ["listen", "clip.wav", "--no-labels", *arguments])
+        assert result.exit_code == 2 and result.stderr.startswith("Cannot write"), result.output
+    assert sorted(os.listdir(here)) == ["clip.wav", "clips", "pairs"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="everything may be written by root")
+def test_a_folder_that_may_not_be_written(here):
+    (here / "locked").mkdir(mode=0o555)
+    result = CliRunner().invoke(app, ["listen", "clip.wav", "--no-labels", "--plot", "locked/o.png"])
+    assert result.exit_code == 2 and "Permission denied" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_real_interrupt_while_signals_are_written(here):
+    """A minute in windows: the signals are being written when it comes."""
+    noise = 0.3 * np.random.default_rng(0).normal(size=(180 * RATE, 1))
+    soundfile.write(here / "long.wav", np.hstack([noise, 0.4 * noise]), RATE)
+    arguments = ["listen", "long.wav", "--no-labels", "--setup", "panned", "--stems", "stems", "--plot", "o.png"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.start", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=here,
+        env=os.environ | {"PYTHONPATH": str(Path(start.__file__).parents[1])},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # ignored in the background
+    )
+    until = time.monotonic() + 200
+    while not any((here / "stems").glob(".*")) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=100)[1]
+    assert process.returncode == 130 and said == start.STOPPED + "\n"
+    assert os.listdir(here / "stems") == [] and not (here / "o.png").exists()
