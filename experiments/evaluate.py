@@ -6,8 +6,9 @@
         wav2clip=Wav2CLIP.pt features=facebook/dinov2-small
 
 Systems: `text` draws the label as text (upper bound), `audio` is AudioToken (mono, the learned token), `label` draws
-the name of what was heard, `given` are the `pictures` of a folder, `random` gives each clip the picture of another one
-(lower bound). Written into `out`: metrics.json, table.md, table.csv, and examples.csv with every single score.
+the name of what was heard, `given` are the `pictures` of a folder, `random` gives each clip the picture of another one,
+of `given`, else of `audio` (lower bound). Written into `out`: metrics.json, table.md, table.csv, and examples.csv with
+every single score.
 """
 
 import os
@@ -73,7 +74,8 @@ def evaluate(
     judges = Judges(clip, wav2clip, features, device)
     names = _classes(classes, examples, clip)
     report = Report(examples, seeds, names, {"model": model, **judges.names, "rate": judges.wav2clip.rate}, resamples)
-    draw = _drawer(examples, folder, pictures, model=model, device=device, steps=steps, guidance=guidance, batch=batch)
+    options: dict[str, Any] = {"model": model, "device": device, "steps": steps, "guidance": guidance, "batch": batch}
+    draw = _drawer(chosen, examples, folder, pictures, **options)
     heard, reference = judges.sounds(examples), judges.reference(examples)
     for system in chosen:
         shown = [draw(system, seed, tell) for seed in seeds]
@@ -110,17 +112,22 @@ def _score(
 
 
 def _drawer(
-    examples: Sequence["Example"], folder: Path, pictures: str | os.PathLike | None, **options: Any
+    chosen: Sequence[str],
+    examples: Sequence["Example"],
+    folder: Path,
+    pictures: str | os.PathLike | None,
+    **options: Any,
 ) -> Callable[[str, int, Callable[[str], None]], list[Any]]:
     """(system, seed) -> its pictures, in the order of the examples."""
     from experiments.evaluate_draw import Drawing
     from experiments.evaluate_set import picture_of
 
     own: list[Drawing] = []  # made when something is to be drawn
+    told = next((each for each in ("given", "audio", "label", "text") if each in chosen), "audio")
 
     def draw(system: str, seed: int, tell: Callable[[str], None]) -> list[Any]:
         if system == "random":
-            shown = draw("audio" if pictures is None else "given", seed, tell)
+            shown = draw(told, seed, tell)
             return [shown[i] for i in others(len(examples), seed)]
         if system == "given":
             from audiotoken.data.image_file import read_image

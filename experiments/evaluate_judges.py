@@ -30,8 +30,9 @@ class Judges:
     """Loaded when they are asked; each by "mini", a folder or a hub id."""
 
     def __init__(self, clip: str, wav2clip: str, features: str, device: str | None):
-        from experiments.generate import _device
+        from experiments.generate import _device, hush
 
+        hush()
         self.names = {"clip": clip, "wav2clip": wav2clip, "features": features}
         self.device = _device(device)
 

@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
     parser.add_argument("--clip", type=Path, default=Path("audiotoken/mini/clip"), help="folder; it is written there")
-    parser.add_argument("--each", type=int, default=24, help="scenes of a word")
+    parser.add_argument("--each", type=int, default=12, help="scenes of a word")
     args = parser.parse_args()
     clip, painter = load_clip(args.clip), Painter(args.atlas)
     images: list[Any] = []

@@ -99,18 +99,19 @@ def train(worker: Worker, args: argparse.Namespace) -> None:
     bank = picture_bank(clip, painter, PICTURES, FIRST_SEED)
     real, made = gather(args.esc10, args.folds)
     model = Wav2CLIP(WIDTH, (8 * WIDTH, 8 * WIDTH, clip.width)) if args.start is None else load_wav2clip(args.start)
-    model.train()
+    model.train().to(memory_format=torch.channels_last)  # on a CPU less than half the time
     scale = torch.nn.Parameter(torch.tensor(1 / 0.07).log())
-    parameters = [*model.parameters(), scale]
+    parameters = [p for p in (*model.parameters(), scale) if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, args.lr, weight_decay=0.05)
-    ema, log = Ema(model, 0.99), Log(args.steps, 50, not worker.first)
+    ema, log = Ema(model, 0.99), Log(args.steps, 25, not worker.first)
     for step in range(args.steps):
         workers.set_rate([optimiser], args.lr * min(1, (step + 1) / 50, (args.steps - step) / (0.7 * args.steps)))
         rng = np.random.default_rng([4, step, worker.rank])
         waves, kinds = batch_of(real, made, args.batch, rng)
         shown = torch.cat([kinds, torch.arange(len(WORDS))])  # a picture for each clip, and one of every word
         pictures = bank[shown, torch.from_numpy(rng.integers(PICTURES, size=len(shown)))]
-        heard = F.normalize(model.audio_transform(model.audio_encoder(blank(spectrogram(waves), rng))), dim=1)
+        levels = blank(spectrogram(waves), rng).contiguous(memory_format=torch.channels_last)
+        heard = F.normalize(model.audio_transform(model.audio_encoder(levels)), dim=1)
         loss = one_way(heard, pictures, kinds[:, None] == shown, scale)
         loss.backward()
         worker.average_gradients(parameters)
@@ -118,12 +119,52 @@ def train(worker: Worker, args: argparse.Namespace) -> None:
         optimiser.zero_grad()
         ema.update(model)
         log(step, args.batch * worker.count, contrastive=loss)
-    if worker.first:
-        average = copy.deepcopy(model)
-        average.load_state_dict({n: w.to(average.state_dict()[n].dtype) for n, w in ema.weights.items()})
-        average.half().save_pretrained(args.out)
-        if args.test:
-            report(load_wav2clip(args.out), clip, painter, real_signals(args.esc10, args.test))
+        if worker.first and ((step + 1) % 100 == 0 or step + 1 == args.steps):
+            save(model, ema, args.out)
+    if worker.first and args.steps == 0:  # the last layer alone
+        fit_head(model, bank, real, made)
+        save(model, Ema(model, 0), args.out)
+    if worker.first and args.test:
+        report(load_wav2clip(args.out), clip, painter, real_signals(args.esc10, args.test))
+
+
+def save(model: Wav2CLIP, ema: Ema, out: Path) -> None:
+    """The averaged weights, in half precision."""
+    average = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
+    average.load_state_dict({n: w.to(average.state_dict()[n].dtype) for n, w in ema.weights.items()})
+    average.half().save_pretrained(out)
+
+
+@torch.no_grad()
+def fit_head(model: Wav2CLIP, bank: Tensor, real: Signals, made: Signals, ridge: float = 1e-5) -> None:
+    """The last layer by least squares: from what the others give to the middle of each word's pictures.
+
+    For another CLIP, or for a network that was trained little; the statistics of its norms are taken anew as well.
+    """
+    rng = np.random.default_rng(5)
+    waves = [
+        (vary(s, rng), WORDS.index(w)) for signals in (real, made) for w, some in signals.items() for s in some * 2
+    ]
+    order = rng.permutation(len(waves))
+    levels = spectrogram(torch.from_numpy(np.stack([waves[i][0] for i in order])))
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # all batches weigh the same
+    model.train()
+    for some in levels.split(64)[:8]:
+        model.audio_encoder(some.contiguous(memory_format=torch.channels_last))
+    model.eval()
+    parts = [model.audio_encoder(some.contiguous(memory_format=torch.channels_last)) for some in levels.split(64)]
+    head = model.audio_transform.sequential
+    hidden = head[:2](torch.cat(parts)).double()  # (clips, units)
+    middle = F.normalize(bank.mean(1), dim=1).double()[[waves[i][1] for i in order]]  # (clips, width)
+    gap = hidden - hidden.mean(0)
+    covariance = gap.T @ gap / len(gap)
+    covariance += ridge * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.double)
+    weight = torch.linalg.solve(covariance, gap.T @ (middle - middle.mean(0)) / len(gap)).T
+    head[3].weight.copy_(weight)
+    head[3].bias.copy_(middle.mean(0) - weight @ hidden.mean(0))
 
 
 def one_way(heard: Tensor, pictures: Tensor, fits: Tensor, scale: Tensor) -> Tensor:
@@ -176,7 +217,7 @@ def main() -> None:
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
     parser.add_argument("--start", type=Path, default=None, help="folder of a Wav2CLIP to go on from")
     parser.add_argument("--out", type=Path, default=Path("runs/mini/wav2clip"))
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=1000, help="0: the last layer alone, by least squares")
     parser.add_argument("--batch", type=int, default=40)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--workers", type=int, default=None, help="default: one a GPU, or a core")

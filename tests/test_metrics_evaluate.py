@@ -1,0 +1,166 @@
+"""The evaluation from clips to table: who is compared with whom, what is written, what is refused."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from experiments.evaluate import evaluate, others
+from experiments.evaluate_report import Report
+from experiments.evaluate_set import Example, gather, picture_of
+from experiments.generate import OptionError
+
+JUDGES = {"model": "mini", "clip": "a", "wav2clip": "b", "features": "c", "rate": 16_000}
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """dog 3, rain 2, one of no label."""
+    rng = np.random.default_rng(0)
+    for name in ("dog/a", "dog/b", "dog/c", "sea_waves/a", "sea_waves/d"):
+        path = tmp_path / "clips" / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * rng.standard_normal(8000), 8000)
+    return tmp_path / "clips"
+
+
+def pictures(folder, names, colour=lambda i: (40 * i, 10, 90)):
+    for i, name in enumerate(names):
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 32), colour(i)).save(path)
+    return folder
+
+
+def test_labels_are_sub_folders_and_take_turns(clips):
+    found = gather(clips, 3)
+    assert [(each.name, each.label, each.word) for each in found] == [
+        ("dog/a.wav", "dog", "dog"), ("dog/b.wav", "dog", "dog"), ("sea_waves/a.wav", "sea_waves", "wave"),
+    ]  # fmt: skip
+    assert len(gather(clips)) == 5
+    assert gather(clips, 2, words={"dog": "old hound"})[0].word == "old hound"
+    assert gather(clips, 2, words={})[1].word == "sea waves"
+
+
+def test_a_table_of_esc_gives_labels_and_folds(clips):
+    rows = "path,label,fold\ndog/a.wav,dog,1\nsea_waves/a.wav,sea_waves,4\nsea_waves/d.wav,sea_waves,4\n"
+    (clips / "metadata.csv").write_text(rows)
+    assert [each.name for each in gather(clips, folds=[4])] == ["sea_waves/a.wav", "sea_waves/d.wav"]
+
+
+def test_made_clips_are_repeatable_and_of_every_word_in_turn():
+    first, again = gather("made", 3), gather("made", 3)
+    assert [each.word for each in first] == sorted(["dog", "rooster", "baby"])
+    assert np.array_equal(first[0].signal(16_000), again[0].signal(16_000))
+    assert first[0].signal(16_000).shape == (64_000,)
+
+
+def test_a_picture_is_found_by_name_whatever_its_suffix(tmp_path):
+    folder = pictures(tmp_path, ["dog/a", "b", "c.wav"])
+    assert picture_of(folder, "dog/a.wav") == folder / "dog" / "a.png"
+    assert picture_of(folder, "dog/b.wav") == folder / "b.png"
+    assert picture_of(folder, "c.wav") == folder / "c.wav.png"
+    with pytest.raises(OptionError, match="There is no picture of dog/z"):
+        picture_of(folder, "dog/z.wav")
+
+
+@pytest.mark.parametrize("count", [2, 3, 17])
+def test_nobody_is_given_the_own_picture(count):
+    for seed in range(20):
+        order = others(count, seed)
+        assert sorted(order) == list(range(count)) and all(i != j for i, j in enumerate(order))
+    assert others(17, 1) != others(17, 2)
+
+
+def test_the_table_has_means_intervals_and_judges(tmp_path):
+    examples = [Example(f"{i}.wav", (np.zeros(9), 8000), "dog", "dog") for i in range(4)]
+    report = Report(examples, [0, 1], ["dog", "cat"], JUDGES, 200)
+    scores = [{"aic": np.array([1.0, 1, 1, 0]), "ais": np.full(4, 0.25)}, {"aic": np.ones(4), "ais": np.full(4, 0.75)}]
+    report.add("text", scores, None, None)
+    value, low, high = report.scores["text"]["aic"]
+    assert value == 0.875 and low < 0.875 < high <= 1
+    assert report.scores["text"]["ais"] == (0.5, 0.25, 0.75)  # seeds differ, examples do not
+    assert "| system | ais | aic % |" in report.table() and "| 0.50 [0.25, 0.75] | 88 [" in report.table()
+    assert "16000 Hz" in report.table() and "seeds 0, 1" in report.table()
+    report.write(tmp_path)
+    written = json.loads((tmp_path / "metrics.json").read_text())
+    assert written["systems"]["text"]["aic"]["value"] == 0.875 and written["settings"]["wav2clip"] == "b"
+    rows = list(csv.DictReader((tmp_path / "table.csv").open()))
+    assert rows[0] | {"low": "", "high": ""} == {
+        "system": "text", "score": "aic", "value": "0.875", "low": "", "high": "", "model": "mini", "clip": "a",
+        "wav2clip": "b", "features": "c", "rate": "16000", "clips": "4", "seeds": "0 1",
+    }  # fmt: skip
+    singles = list(csv.DictReader((tmp_path / "examples.csv").open()))
+    assert len(singles) == 8 and singles[3]["aic"] == "0.0000" and singles[7]["seed"] == "1"
+
+
+def test_pictures_of_a_folder_are_judged(clips, tmp_path):
+    names = [each.name.removesuffix(".wav") for each in gather(clips)]
+    folder = pictures(tmp_path / "pictures", names)
+    table = evaluate(clips, pictures=folder, real=folder, resamples=50, out=tmp_path / "out")
+    scores = json.loads((tmp_path / "out" / "metrics.json").read_text())["systems"]
+    assert list(scores) == ["given", "random"] and "given pictures" in table
+    given = {name: each["value"] for name, each in scores["given"].items()}
+    assert given["iis"] == pytest.approx(1) and given["iis_win"] == 1  # they are their own real pictures
+    assert given["clip_fid"] == pytest.approx(0, abs=1e-6) and given["fid"] == pytest.approx(0, abs=1e-6)
+    assert scores["random"]["iis_win"]["value"] < 0.9 and "fid" not in scores["random"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "examples.csv", "metrics.json", "table.csv", "table.md",
+    ]  # fmt: skip
+
+
+def test_text_beats_a_random_clip_and_pictures_are_kept(tmp_path):
+    options = {"n": 4, "systems": ["text", "random"], "steps": 6, "resamples": 50, "out": tmp_path}
+    evaluate("made", **options)
+    scores = json.loads((tmp_path / "metrics.json").read_text())["systems"]
+    for name in ("named", "aic", "iis_z"):
+        assert scores["text"][name]["value"] > scores["random"][name]["value"], name
+    drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "pictures").glob("*/*.png")}
+    assert len(drawn) == 4
+    evaluate("made", **options)
+    assert drawn == {path: path.stat().st_mtime_ns for path in (tmp_path / "pictures").glob("*/*.png")}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"clips": "nowhere"}, "There is no folder nowhere"),
+        ({"n": 1}, "want 2 or more"),
+        ({"systems": ["tekst"]}, "Got systems=tekst"),
+        ({"systems": ["given"]}, "give pictures=FOLDER"),
+        ({"seeds": []}, "want one of each"),
+        ({"steps": 0}, "Got steps=0"),
+        ({"n": 2, "classes": ["dog"]}, "The class 'rooster'"),
+        ({"folds": [1], "clips": "."}, "leave it out"),
+    ],
+)
+def test_what_cannot_be_followed_is_a_sentence(options, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OptionError, match=words):
+        evaluate(**{"out": tmp_path / "out", **options})
+
+
+def test_judges_of_two_spaces_are_refused(tmp_path):
+    from audiotoken.wav2clip import Wav2CLIP
+
+    Wav2CLIP(4, (32, 24, 12)).save_pretrained(tmp_path / "ears")
+    with pytest.raises(OptionError, match="gives 12 numbers, CLIP mini 64; give those made for each other"):
+        evaluate("made", n=2, wav2clip=str(tmp_path / "ears"), out=tmp_path / "out")
+
+
+def test_the_config_has_the_parameters_of_the_function():
+    import inspect
+
+    from hydra import compose, initialize_config_module
+    from omegaconf import OmegaConf
+
+    with initialize_config_module("configs", version_base=None):
+        config = OmegaConf.to_container(compose("evaluate", ["folds=[4]", "out=here"]))
+    parameters = inspect.signature(evaluate).parameters
+    assert set(config) == {name for name in parameters if not name.startswith("on_")}
+    for name in set(config) - {"folds", "out"}:
+        default = parameters[name].default
+        assert config[name] == (list(default) if isinstance(default, tuple) else default), name
