@@ -7,6 +7,7 @@ import gradio as gr
 
 from experiments.page.clip_tab import ClipTab
 from experiments.page.components import HERE
+from experiments.page.panner_tab import PannerTab
 from experiments.page.session import Sessions
 from experiments.report_html import element, joined
 
@@ -24,8 +25,11 @@ def build(parts: Any, folder: Path, model: str = "mini") -> gr.Blocks:
 
     with gr.Blocks(title="Pictures from sound", analytics_enabled=False, delete_cache=KEPT) as page:
         gr.HTML(_masthead(parts, model), js_on_load=None, elem_classes="masthead")
-        with gr.Tabs(), gr.Tab("Clip"):
-            ClipTab(parts, sessions)
+        with gr.Tabs() as tabs:
+            with gr.Tab("A clip", id="clip"):
+                clip = ClipTab(parts, sessions)
+            with gr.Tab("Panner", id="panner"):
+                PannerTab(parts, sessions, clip, tabs)
         page.unload(leave)
     page.sessions = sessions
     return page

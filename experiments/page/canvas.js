@@ -56,7 +56,7 @@ const done = (value) => {
 const render = () => {
   const value = props.value || { kind: "empty" };
   const kinds = {
-    empty: () => [frame("empty", make("p", {}, value.text || "The picture will be here. Begin with a sound, on the left or above."))],
+    empty: () => [frame("empty", make("p", {}, value.text || "The picture will be here. Begin with a sound."))],
     sketch: () => [frame("sketch", ...value.boxes.map(marked),
       value.boxes.length ? null : make("p", {}, "Nothing has a place: it is painted wherever it falls.")),
       make("p", { class: "caption" }, value.boxes.length ? "Where each sound will be." : "")],

@@ -10,6 +10,8 @@ from experiments.generate import _mendable
 from experiments.report_html import element, joined
 
 HERE = Path(__file__).parent
+JOB: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}  # one at a time
+SOON: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 
 
 @cache
@@ -22,7 +24,8 @@ def drawn(name: str, value: Any = None, **options: Any) -> gr.HTML:
 
     places.js says with an `edit` event that a person changed it.
     """
-    return gr.HTML(value, html_template=f'<div class="{name}"></div>', js_on_load=script(name), **options)
+    template = f'<div class="{name}"></div>'
+    return gr.HTML(value, html_template=template, js_on_load=script(name), elem_classes="drawn", **options)
 
 
 def step(number: int, title: str) -> gr.HTML:

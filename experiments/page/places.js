@@ -11,7 +11,7 @@ const wedge = (from, to, radius) => {
   const [a, b] = [at(from, radius), at(to, radius)];
   return `M0 0 L${a[0]} ${a[1]} A${radius} ${radius} 0 0 1 ${b[0]} ${b[1]}Z`;
 };
-const within = (azimuth) => Math.min(90, Math.max(-90, azimuth));
+const within = (azimuth) => Math.min(value.limit, Math.max(-value.limit, azimuth));
 
 const send = () => {
   clearTimeout(waiting);
@@ -55,7 +55,7 @@ const dot = (source, i) => {
   const path = draw("path", { style: `stroke: ${source.colour}`, class: "way" });
   const ghost = draw("circle", { r: 4, style: `stroke: ${source.colour}`, class: "ghost" });
   const handle = draw("g", { class: "handle", tabindex: 0, role: "slider", "aria-label": `Azimuth of ${source.name}`,
-    "aria-valuemin": -90, "aria-valuemax": 90 },
+    "aria-valuemin": -value.limit, "aria-valuemax": value.limit },
     draw("circle", { r: 16, class: "reach" }),
     draw("circle", { r: 8.5, style: `fill: ${source.colour}` }),
     draw("text", { y: 3.4, "text-anchor": "middle" }, String(source.number)));
@@ -74,7 +74,7 @@ const dot = (source, i) => {
     const [u, v] = at(source.heard, radius);
     ghost.setAttribute("transform", `translate(${u} ${v})`);
     ghost.style.display = Math.abs(source.heard - source.azimuth) > 0.5 && placed ? "" : "none";
-    if (source.path.length) {
+    if (source.path && source.path.length) {
       const shift = source.azimuth - source.heard;
       path.setAttribute("d", "M" + source.path.map((each) => at(within(each + shift), 95).join(" ")).join("L"));
     }
@@ -116,7 +116,7 @@ const modes = (source, i) => {
 };
 
 const words = (source, i) => {
-  if (!value.words.length) return null;
+  if (!value.words || !value.words.length) return null;
   const options = [["auto", source.auto ? `“${source.auto}”, as matched` : "its own sound, as no word matched"],
     ["own", "its own sound"], ...value.words.map((word, k) => [String(k), `“${word}”`])];
   const select = make("select", { onchange: () => change(i, { word: select.value }) },
@@ -142,8 +142,8 @@ const play = (source) => {
 };
 
 const card = (source, i) => {
-  const [low, high] = value.sizes;
-  const bars = source.labels.map(([name, score]) => [
+  const { title, low, high, factor, unit } = value.slider;
+  const bars = (source.labels || []).map(([name, score]) => [
     make("span", {}, name),
     make("i", { style: `--part: ${score}` }),
     make("b", {}, score.toFixed(2)),
@@ -152,14 +152,14 @@ const card = (source, i) => {
     make("header", {},
       make("span", { class: "number" }, String(source.number)),
       make("h3", {}, source.name),
-      source.known ? null : make("span", { class: "unsure", title: "None of the sounds that are known; this is the nearest." }, "not sure"),
+      source.known !== false ? null : make("span", { class: "unsure", title: "None of the sounds that are known; this is the nearest." }, "not sure"),
       play(source)),
-    make("p", { class: "facts" }, source.facts),
-    make("div", { class: "bars" }, bars.flat()),
-    modes(source, i),
-    slider("Azimuth", { min: -90, max: 90, step: 1 }, () => source.azimuth, (azimuth) => change(i, { azimuth }), sayAzimuth),
-    slider("Size", { min: 100 * low, max: 100 * high, step: 1 }, () => 100 * source.size,
-      (size) => change(i, { size: size / 100 }), (size) => `${Math.round(size)} %`),
+    source.facts ? make("p", { class: "facts" }, source.facts) : null,
+    source.labels ? make("div", { class: "bars" }, bars.flat()) : null,
+    source.labels ? modes(source, i) : null,
+    slider("Azimuth", { min: -value.limit, max: value.limit, step: 1 }, () => source.azimuth, (azimuth) => change(i, { azimuth }), sayAzimuth),
+    slider(title, { min: factor * low, max: factor * high, step: 1 }, () => factor * source.size,
+      (size) => change(i, { size: size / factor }), (size) => `${Math.round(size)} ${unit}`),
     words(source, i));
   marks.push(() => made.setAttribute("data-mode", source.mode));
   return made;
@@ -183,8 +183,8 @@ const render = () => {
   const chart = draw("svg", { viewBox: "-124 -120 248 132", class: "circle" },
     ...background().flat(2), ...dots.filter((part) => !handles.includes(part)), ...handles);
   root.replaceChildren(...[
-    make("p", { class: "heard" }, value.heard),
-    ...value.notes.map((note) => make("p", { class: "note" }, note)),
+    value.heard ? make("p", { class: "heard" }, value.heard) : null,
+    ...(value.notes || []).map((note) => make("p", { class: "note" }, note)),
     value.sources.length ? chart : null,
     value.sources.length ? make("p", { class: "hint" }, "Seen from above, ahead is up. Drag a dot, or use the arrow keys; the lighter part is what the picture shows.") : null,
     make("div", { class: "cards" }, value.sources.map(card)),

@@ -30,7 +30,15 @@ class Session:
     result: "Result | None" = None
     plain: Any = None  # the same picture without places
     painting: list[Any] = field(default_factory=list)  # pictures of the steps
-    mixed: dict[str, Any] = field(default_factory=dict)  # of the panner
+    upload: Path | None = None  # what is listened to
+    mixed: dict[str, Any] = field(default_factory=dict)  # of the panner: recording, voices, edge, path
+    mixes: int = 0  # so far
+
+    def take(self, upload: Path | None) -> None:
+        """Another file instead of the one before, which is removed if it lies in the page's folder."""
+        if self.upload is not None and self.upload != upload and self.upload.is_relative_to(self.folder.parent):
+            self.upload.unlink(missing_ok=True)
+        self.upload = upload
 
     def forget(self) -> None:
         """Everything about the last recording."""
@@ -64,6 +72,7 @@ class Sessions:
             session = self._open.pop(name, None)
         if session is not None:
             session.stop.set()
+            session.take(None)
             shutil.rmtree(session.folder, ignore_errors=True)
 
     def __iter__(self) -> Iterator[Session]:

@@ -51,7 +51,8 @@ def scene(planned: Plan, places: Sequence[Place], fov: float, players: Sequence[
         "stamp": uuid4().hex,
         "heard": heard(planned),
         "fov": fov,
-        "sizes": list(SIZES),
+        "limit": 90,
+        "slider": {"title": "Size", "low": SIZES[0], "high": SIZES[1], "factor": 100, "unit": "%"},
         "words": [word.text for word in planned.words],
         "sources": [_source(planned, i, place, players) for i, place in enumerate(places)],
         "notes": list(planned.scene.notes),
@@ -133,6 +134,10 @@ def sketch(planned: Plan, places: Sequence[Place], fov: float) -> dict[str, Any]
     return {"kind": "sketch", "boxes": shown}
 
 
+def boxes_of(planned: Plan) -> list[dict[str, Any]]:
+    return [_box(i, region.label, region.box) for i, region in planned.regions.items()]
+
+
 def canvas(step: Any, image: str | None, boxes: list[Any]) -> dict[str, Any]:
     """While it is painted."""
     return {
@@ -149,7 +154,7 @@ def picture(result: Result, plain: Any = None, film: str | None = None) -> dict[
     """What was painted; `plain`: the same without places, `film` a data URI."""
     return {
         "kind": "done",
-        "boxes": [_box(i, region.label, region.box) for i, region in result.regions.items()],
+        "boxes": boxes_of(result),
         "image": encoded(result.images[0]),
         "plain": None if plain is None else encoded(plain),
         "film": film,
