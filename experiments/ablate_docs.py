@@ -24,18 +24,13 @@ compared one by one. How to run larger ones: [ablations.md](ablations.md).
 """
 
 
-def write_results(experiments: Sequence[Experiment], folder: Path, docs: Path) -> Path:
-    """Tables, plots and what they were made with."""
+def write_results(experiments: Sequence[Experiment], docs: Path, wanted: Sequence[str] = ()) -> Path:
+    """Tables, plots and what they were made with; `wanted` are names of experiments that should be there."""
     docs.mkdir(parents=True, exist_ok=True)
     for one in experiments:
         write_plot(one, docs / f"results-{one.name}.png")
-    parts = [
-        INTRO,
-        _made(experiments, folder),
-        _times(experiments),
-        *map(_section, experiments),
-        _meanings(experiments),
-    ]
+    known = [one for one in experiments if one.rows or one.failed]
+    parts = [INTRO, _made(known), _times(known), *_open(known, wanted), *map(_section, known), _meanings(known)]
     path = docs / "results.md"
     write_bytes(("\n".join(parts).rstrip() + "\n").encode(), path)
     return path
@@ -97,7 +92,14 @@ def _fixed(one: Experiment) -> str:
     return f" (each run: {', '.join(f'{key}={options[key]}' for key in sizes)})" if sizes else ""
 
 
-def _made(experiments: Sequence[Experiment], folder: Path) -> str:
+def _open(experiments: Sequence[Experiment], wanted: Sequence[str]) -> list[str]:
+    """What was not run."""
+    there = {one.name for one in experiments}
+    missing = [name for name in wanted if name not in there]
+    return [f"**Not run yet: {', '.join(missing)}.**\n"] if missing else []
+
+
+def _made(experiments: Sequence[Experiment]) -> str:
     """Versions and machine, and when."""
     runs = [run for one in experiments for run in one.runs]
     if not runs:

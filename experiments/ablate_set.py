@@ -55,7 +55,7 @@ def ablate_set(
     experiments = sorted((one for one in collect(folder) if one.name in NAMES), key=lambda one: NAMES.index(one.name))
     if stamp:
         write_stamps(experiments)
-    return str(write_results(experiments, folder, Path(docs)))
+    return str(write_results(experiments, Path(docs), NAMES))
 
 
 def _swept(arguments: Sequence[str]) -> bool:

@@ -104,10 +104,11 @@ def test_a_plot_has_a_panel_for_each_figure_that_is_shown(runs):
 
 
 def test_the_results_page_is_of_the_runs_alone(runs, tmp_path):
-    path = write_results(collect(runs), runs, tmp_path / "docs")
+    path = write_results(collect(runs), tmp_path / "docs", ("ways", "others"))
     text = path.read_text()
     assert "## Which <way>?" in text and "+experiment=ways -m" in text and "![ways](results-ways.png)" in text
     assert "- runs: 6, and 0 that" in text and "0.3 minutes of CPU; 0.6 minutes on the clock" in text
+    assert "**Not run yet: others.**" in text
     assert "Got <c>, want a; change it." in text and (tmp_path / "docs" / "results-ways.png").is_file()
     assert "`side`, `recall`" in text  # what the figures are, of the module that measures them
 
