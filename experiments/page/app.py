@@ -28,8 +28,8 @@ def build(parts: Any, folder: Path, model: str = "mini") -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("A clip", id="clip"):
                 clip = ClipTab(parts, sessions)
-            with gr.Tab("Panner", id="panner"):
-                PannerTab(parts, sessions, clip, tabs)
+            with gr.Tab("Panner", id="panner") as tab:
+                PannerTab(parts, sessions, clip, tabs, tab)
         page.unload(leave)
     page.sessions = sessions
     return page

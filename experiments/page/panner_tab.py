@@ -26,7 +26,7 @@ BEGIN = (("frog", -28.0), ("bell", 28.0))
 class PannerTab:
     """Methods are what its elements call."""
 
-    def __init__(self, parts: Any, sessions: Sessions, clip: ClipTab, tabs: gr.Tabs):
+    def __init__(self, parts: Any, sessions: Sessions, clip: ClipTab, tabs: gr.Tabs, tab: gr.Tab):
         self.parts, self.sessions, self.clip, self.tabs = parts, sessions, clip, tabs
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=6):
@@ -34,7 +34,7 @@ class PannerTab:
                 self._place_step()
             with gr.Column(scale=5, elem_classes="paint-column"):
                 self._hear_step()
-        self._wire()
+        self._wire(tab)
 
     def _choose_step(self) -> None:
         step(1, "Choose two sounds")
@@ -60,7 +60,6 @@ class PannerTab:
         self.mixed = gr.Audio(label="The mix", interactive=False, type="filepath", buttons=["download"], elem_id="mix")
         self.said = gr.HTML(js_on_load=None, elem_classes="said")
         with gr.Row():
-            self.mix_button = gr.Button("Mix", elem_id="mix-button")
             self.paint_button = gr.Button("Paint it", variant="primary", elem_id="paint-mix")
             self.stop_button = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel-mix")
         empty = {"kind": "empty", "text": "Painted, the mix is listened to like any other recording."}
@@ -68,14 +67,14 @@ class PannerTab:
         self.table = gr.HTML(js_on_load=None, elem_classes="truth")
         self.open_button = gr.Button("Check and change it on the first tab", size="sm", visible=False, elem_id="open")
 
-    def _wire(self) -> None:
+    def _wire(self, tab: gr.Tab) -> None:
         made = [*self.words, *self.files, self.places, self.setup, self.room]
         for word, file in zip(self.words, self.files, strict=True):
             word.input(lambda name: gr.update(visible=name == OWN), word, file, **SOON)
         changed = [*(word.input for word in self.words), *(file.change for file in self.files), self.setup.input]
         gr.on(changed, self.choose, made, [self.places, self.said], **SOON)
         gr.on(
-            [*changed, self.places.edit, self.room.input, self.mix_button.click],
+            [*changed, self.places.edit, self.room.input, tab.select],
             self.mix,
             made,
             [self.mixed, self.said],

@@ -1,0 +1,395 @@
+"""What the page of `audiotoken demo` does, without a browser and without Gradio."""
+
+import time
+from dataclasses import replace
+from threading import Event, active_count
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from audiotoken.audio import AudioError
+from audiotoken.debug import debug_pipeline
+from experiments.generate import OptionError
+from experiments.page import edits, files, jobs, panning, uploads, view
+from experiments.page.edits import ANYWHERE, OUT, OWN, PLACED, Place
+from experiments.page.examples import EXAMPLES, RATE, example, write_sound
+from experiments.page.painting import SIDE, Step, Stopped, preview, watched
+from experiments.page.session import MOST, Session, Sessions
+from experiments.pipeline import Plan
+from experiments.words import Word, matched
+from spatial.scene import Direction, Scene, Source
+
+TONES = {"dog": 700.0, "bell": 2100.0, "frog": 300.0}
+ASKED = {"negative_prompt": None, "seed": 5, "steps": 3, "guidance_scale": 3.0, "energy": "ours", "fov": 90.0}
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return debug_pipeline()
+
+
+def tone(hertz, seconds=0.5):
+    return (0.2 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+def heard(*azimuths, setup="ortf", words=(), similarity=None, **source):
+    """A plan as `pipeline.plan` makes it, whose truth is known: a dog, a bell, a frog from there."""
+    names = list(TONES)[: len(azimuths)]
+    signals = [tone(TONES[name]) for name in names]
+    found = [
+        Source(signal, Direction(azimuth, 3.0, 0.9), -20.0 - 5 * i, active=((0.0, 0.5),), **source)
+        for i, (signal, azimuth) in enumerate(zip(signals, azimuths, strict=True))
+    ]
+    scores = np.zeros((len(found), len(words))) if similarity is None else np.array(similarity, float)
+    return Plan(
+        recording=np.stack([sum(signals), 0.5 * sum(signals)]).astype(np.float32),
+        rate=RATE,
+        scene=Scene(tuple(found), RATE, setup),
+        heard=[[(name, 0.9), ("wave", 0.1)] for name in names],
+        known=[True] * len(found),
+        words=[Word(word, 0) for word in words],
+        similarity=scores,
+        matches=matched(scores) if len(words) else [],
+        prompt=None,
+        regions={},
+        notes=[],
+        seconds={},
+    )
+
+
+def centre(box):
+    return (box[0] + box[2]) / 2
+
+
+# -- uploads
+
+
+def test_what_is_longer_is_cut_with_a_notice(tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "LONGEST", 0.25)
+    path = write_sound(np.stack([tone(440), tone(550)]), RATE, tmp_path / "long.wav")
+    recording, rate, notes = uploads.read_upload(path)
+    assert recording.shape == (2, round(0.25 * RATE)) and rate == RATE
+    assert len(notes) == 1 and "0.25 seconds" in notes[0]
+    assert uploads.read_upload(write_sound(tone(440, 0.2), RATE, tmp_path / "short.wav"))[2] == []
+
+
+def test_what_is_no_sound_is_said_without_the_folder(tmp_path):
+    broken = tmp_path / "notes.wav"
+    broken.write_bytes(b"RIFF no sound at all" * 40)
+    with pytest.raises(AudioError, match=r"Cannot hear notes\.wav: .*; give") as error:
+        uploads.read_upload(broken)
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "MOST", 0)
+    path = write_sound(tone(440), RATE, tmp_path / "large.wav")
+    with pytest.raises(AudioError, match=r"^Cannot hear large\.wav: it is larger than 0 megabytes"):
+        uploads.read_upload(path)
+
+
+# -- what a person changes
+
+
+def test_untouched_it_is_as_it_was_heard():
+    planned = heard(-31.0, 17.0)
+    places = edits.places_of(planned)
+    assert [place.azimuth for place in places] == [-31.0, 17.0] and {place.mode for place in places} == {PLACED}
+    for source, place in zip(planned.scene.sources, places, strict=True):
+        same = edits.moved(source, place, place)
+        assert (same.direction, same.level, same.path) == (source.direction, source.level, source.path)
+    assert edits.changes(planned, places) == []
+
+
+def test_a_sound_put_on_the_other_side_is_drawn_there():
+    planned = heard(-31.0, 17.0)
+    dog, bell = edits.places_of(planned)
+    there = edits.boxes(planned, [replace(dog, azimuth=31.0), replace(bell, mode=OUT)], 90.0)
+    before = edits.boxes(planned, [dog, replace(bell, mode=OUT)], 90.0)
+    assert list(there) == [0] and centre(there[0]) == pytest.approx(1 - centre(before[0]))
+    assert centre(before[0]) < 0.4
+    assert edits.changes(planned, [replace(dog, azimuth=31.0), bell]) == [
+        "By hand: the dog was moved from 31° left to 31° right."
+    ]
+
+
+@pytest.mark.parametrize("size", [0.3, 0.65])
+def test_a_box_is_as_high_as_it_was_asked_for(size):
+    planned = heard(12.0)
+    (place,) = edits.places_of(planned)
+    x0, y0, x1, y1 = edits.boxes(planned, [replace(place, size=size)], 90.0)[0]
+    assert y1 - y0 == pytest.approx(size, abs=1e-6) and x1 - x0 == pytest.approx(size, abs=1e-6)
+
+
+def test_a_path_goes_along():
+    planned = heard(-10.0, path=((0.0, -40.0), (0.5, 20.0)))
+    (place,) = edits.places_of(planned)
+    source = edits.moved(planned.scene.sources[0], place, replace(place, azimuth=5.0))
+    assert source.path == ((0.0, -25.0), (0.5, 35.0))
+
+
+def test_what_comes_from_everywhere_has_a_place_only_by_hand():
+    planned = heard(4.0)
+    wide = replace(planned.scene.sources[0], direction=Direction(4.0, 60.0, 0.9))
+    planned = replace(planned, scene=replace(planned.scene, sources=(wide,)))
+    (place,) = edits.places_of(planned)
+    assert place.mode == ANYWHERE and edits.boxes(planned, [place], 90.0) == {}
+    x0, _, x1, _ = edits.boxes(planned, [replace(place, mode=PLACED)], 90.0)[0]
+    assert x1 - x0 < 0.8
+
+
+def test_one_channel_says_nothing_of_places_but_a_person_may():
+    planned = heard(0.0, setup="mono")
+    (place,) = edits.places_of(planned)
+    assert place.mode == ANYWHERE
+    assert centre(edits.boxes(planned, [replace(place, mode=PLACED, azimuth=30.0)], 90.0)[0]) > 0.6
+
+
+def test_what_is_left_out_has_no_word_and_no_place(parts):
+    planned = heard(-31.0, 2.0, 29.0)
+    places = edits.places_of(planned)
+    drawn = edits.edited(planned, parts, [places[0], replace(places[1], mode=OUT), places[2]], prompt="")
+    assert drawn.prompt.text == "a photo of <audio> and <audio>"
+    assert sorted(drawn.regions) == [0, 2]
+    assert drawn.regions[0].positions == drawn.prompt.positions[0]
+    assert drawn.regions[2].positions == drawn.prompt.positions[1]
+    assert "By hand: the bell was left out." in drawn.notes
+
+
+def test_nothing_left_to_paint_is_a_sentence(parts):
+    planned = heard(-31.0)
+    places = [replace(place, mode=OUT) for place in edits.places_of(planned)]
+    with pytest.raises(OptionError, match="Every sound is left out"):
+        edits.edited(planned, parts, places, prompt="")
+    assert edits.edited(planned, parts, places, prompt="a lake").regions == {}
+
+
+def test_a_word_chosen_by_hand_wins(parts):
+    planned = heard(-31.0, 17.0, words=("dog", "bell"), similarity=[[0.9, 0.1], [0.1, 0.9]])
+    dog, bell = edits.places_of(planned)
+    pairs = {pair.source: pair.token for pair in edits.chosen(planned, [replace(dog, word="1"), bell])}
+    assert pairs[0] == 1 and pairs[1] is None
+    drawn = edits.edited(
+        planned, parts, [replace(dog, word="1"), replace(bell, word="0")], prompt="a photo of a dog and a bell"
+    )
+    asked = edits.edited(planned, parts, [dog, bell], prompt="a photo of a dog and a bell")
+    assert drawn.regions[0].positions == asked.regions[1].positions != asked.regions[0].positions
+    assert centre(drawn.regions[0].box) < 0.5 < centre(drawn.regions[1].box)
+
+
+def test_its_own_sound_instead_of_the_word(parts):
+    planned = heard(-31.0, words=("dog",), similarity=[[0.9]])
+    (dog,) = edits.places_of(planned)
+    drawn = edits.edited(planned, parts, [replace(dog, word=OWN)], prompt="a dog")
+    assert drawn.prompt.text == "a dog and <audio>" and drawn.regions[0].positions == drawn.prompt.positions[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(("0", "0"), 'Got "dog" for more than one sound'), (("7", "auto"), "no longer in the prompt")]
+)
+def test_words_that_cannot_be_chosen(words, said):
+    planned = heard(-31.0, 17.0, words=("dog", "bell"))
+    places = [replace(place, word=word) for place, word in zip(edits.places_of(planned), words, strict=True)]
+    with pytest.raises(OptionError, match=said):
+        edits.chosen(planned, places)
+
+
+@pytest.mark.parametrize("wrong", [{"azimuth": 91.0}, {"azimuth": float("nan")}, {"size": 0.0}, {"mode": "gone"}])
+def test_places_that_are_none(wrong):
+    with pytest.raises(OptionError, match="want"):
+        Place(**{"azimuth": 0.0, "size": 0.5} | wrong)
+
+
+# -- what the page is told
+
+
+def test_what_comes_back_untouched_changes_nothing():
+    planned = heard(-31.456789, 17.0)
+    places = edits.places_of(planned)
+    sent = view.scene(planned, places, 90.0)
+    assert view.read_places(sent, planned, places) == places
+    sent["sources"][1] |= {"azimuth": 20, "mode": "anywhere"}
+    assert view.read_places(sent, planned, places)[1] == replace(places[1], azimuth=20.0, mode=ANYWHERE)
+
+
+@pytest.mark.parametrize(
+    "value", [None, "x", {}, {"sources": 3}, {"sources": [{}]}, {"sources": [{}, {"azimuth": None}]}]
+)
+def test_nonsense_from_the_page_changes_nothing(value):
+    planned = heard(-31.0, 17.0)
+    places = edits.places_of(planned)
+    assert view.read_places(value, planned, places) == places
+
+
+def test_the_waveform_is_as_high_as_its_channels():
+    wave = view.waveform(heard(-31.0))
+    left, right = (
+        max(abs(float(point.split(",")[1])) for point in path.strip("MZ").split()) for path in wave["channels"]
+    )
+    assert left == pytest.approx(1.0, abs=0.01) and right == pytest.approx(0.5, abs=0.01)
+    assert wave["sources"][0]["spans"] == [[0.0, 0.5]] and wave["seconds"] == pytest.approx(0.5)
+
+
+# -- painting
+
+
+def test_steps_come_with_previews_and_then_the_result(parts, tmp_path):
+    session = Session(tmp_path, plan=heard(-31.0, 17.0))
+    session.places = edits.places_of(session.plan)
+    said = list(jobs.paint(session, parts, "", ASKED | {"token": None}))
+    steps = [each for each in said if isinstance(each, Step)]
+    assert steps[-1].done == steps[-1].steps == 3 and steps[-1].left == 0
+    assert [each.done for each in steps] == sorted(each.done for each in steps)
+    assert said[-1] is session.result and session.result.seed == 5
+    assert session.painting[-1] is session.result.images[0] and any(step.preview for step in steps)
+
+
+def test_the_same_without_places_has_the_same_noise(parts, tmp_path):
+    session = Session(tmp_path, plan=heard(-31.0, 17.0))
+    session.places = edits.places_of(session.plan)
+    list(jobs.paint(session, parts, "", ASKED | {"token": None, "energy": "none"}))
+    list(jobs.compare(session, parts, ASKED))
+    assert session.plain.tobytes() == session.result.images[0].tobytes()
+
+
+def test_a_film_of_what_was_painted(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "FRAMES", 3)
+    session = Session(tmp_path, plan=heard(0.0, path=((0.0, -35.0), (0.5, 35.0))))
+    session.places = edits.places_of(session.plan)
+    with pytest.raises(OptionError, match="no picture yet"):
+        list(jobs.animate(session, parts, ASKED))
+    list(jobs.paint(session, parts, "", ASKED | {"token": None}))
+    *steps, film = jobs.animate(session, parts, ASKED)
+    middles = [centre(row[0].box) for row in film.frames]
+    assert len(film.images) == 3 and middles == sorted(middles) and middles[0] < 0.4 < 0.6 < middles[-1]
+    assert steps[-1].done == steps[-1].steps == 3
+    gif, mp4 = files.write_films(film, tmp_path)
+    assert Image.open(gif).n_frames == 3 and mp4.stat().st_size > 1000
+
+
+def test_a_stopped_picture_is_none(parts, tmp_path):
+    session = Session(tmp_path, plan=heard(-31.0))
+    session.places = edits.places_of(session.plan)
+    painting = jobs.paint(session, parts, "", ASKED | {"token": None, "steps": 500})
+    next(painting)
+    session.stop.set()
+    start = time.perf_counter()
+    with pytest.raises(Stopped):
+        list(painting)
+    assert session.result is None and time.perf_counter() - start < 5
+
+
+def test_who_leaves_stops_the_work():
+    stop, threads = Event(), active_count()
+
+    def work(watch):
+        while True:
+            watch.step(1, 10)
+            time.sleep(0.005)
+
+    running = watched(work, stop)
+    next(running)
+    assert active_count() == threads + 1
+    running.close()
+    assert stop.is_set() and active_count() == threads
+
+
+def test_what_goes_wrong_in_the_thread_is_raised_where_it_was_asked_for():
+    def work(watch):
+        raise OptionError("Got nothing, want something; do it.")
+
+    with pytest.raises(OptionError, match="want something"):
+        list(watched(work, Event()))
+
+
+@pytest.mark.parametrize("side", [8, 4 * SIDE])
+def test_a_preview_is_small_whatever_the_model(parts, side):
+    channels = parts.unet.config.in_channels
+    seen = preview(parts, 9 * torch.randn(2, channels, side, side))
+    assert seen.width == min(side, SIDE) * parts.vae_scale_factor
+    assert np.asarray(seen).std() > 0
+
+
+def test_the_gif_rests_on_the_picture(tmp_path):
+    pictures = [Image.new("RGB", (32, 32), (60 * i, 10, 10)) for i in range(4)]
+    gif = Image.open(files.write_steps(pictures, tmp_path))
+    assert gif.n_frames == 4 and gif.size == (files.SIDE, files.SIDE)
+    gif.seek(3)
+    assert gif.info["duration"] == files.REST and abs(gif.convert("RGB").getpixel((9, 9))[0] - 180) < 8
+
+
+def test_options_that_cannot_be(parts, tmp_path):
+    session = Session(tmp_path)
+    with pytest.raises(OptionError, match="There is no sound yet"):
+        list(jobs.paint(session, parts, "", ASKED | {"token": None}))
+    with pytest.raises(OptionError, match="Got steps=0"):
+        list(jobs.paint(session, parts, "", ASKED | {"token": None, "steps": 0}))
+
+
+# -- sessions
+
+
+def test_the_files_of_a_page_go_with_it(tmp_path):
+    sessions = Sessions(tmp_path)
+    upload = write_sound(tone(440), RATE, tmp_path / "gradio" / "clip.wav")
+    one, two = sessions.of("one"), sessions.of("two")
+    assert sessions.of("one") is one is not two
+    one.take(upload)
+    files.write_steps([Image.new("RGB", (8, 8))], one.folder)
+    sessions.end("one")
+    assert not one.folder.exists() and not upload.exists() and two.folder.exists()
+    assert one.stop.is_set() and not two.stop.is_set()
+
+
+def test_a_file_elsewhere_is_not_ours_to_remove(tmp_path):
+    mine = write_sound(tone(440), RATE, tmp_path / "mine.wav")
+    (tmp_path / "page").mkdir()
+    session = Sessions(tmp_path / "page").of("one")
+    session.take(mine)
+    session.take(None)
+    assert mine.exists()
+
+
+def test_the_oldest_of_too_many_pages_ends(tmp_path):
+    sessions = Sessions(tmp_path)
+    opened = [sessions.of(str(number)) for number in range(MOST + 1)]
+    assert not opened[0].folder.exists() and all(each.folder.exists() for each in opened[1:])
+
+
+# -- panner and examples
+
+
+def test_the_mix_has_each_sound_on_its_side():
+    dog, bell = (replace(panning.known_voice(word), azimuth=side) for word, side in (("dog", -45.0), ("bell", 80.0)))
+    left, right = panning.mix([dog, bell], "panned")
+    alike = lambda channel, voice: abs(np.corrcoef(channel[: len(voice.signal)], voice.signal)[0, 1])  # noqa: E731
+    assert alike(left, dog) > 0.99 > 0.1 > alike(right, dog)
+    assert alike(right, bell) > 0.99 > 0.1 > alike(left, bell)
+    quiet = panning.mix([dog, replace(bell, level=-20.0)], "panned")
+    assert np.std(quiet[1]) / np.std(right) == pytest.approx(0.1, rel=0.02)
+
+
+def test_what_was_put_and_what_was_heard_go_together():
+    voices = [replace(panning.known_voice(word), azimuth=side) for word, side in (("clock", 20.0), ("frog", -90.0))]
+    assert panning.compared(voices, 45.0, heard(-40.0, 23.0)) == [
+        ("clock", 20.0, "bell", 23.0),
+        ("frog", -45.0, "dog", -40.0),
+    ]
+    assert panning.compared(voices, 45.0, heard(19.0))[1] == ("frog", -45.0, None, None)
+
+
+def test_a_stereo_file_in_the_panner_is_one_sound(tmp_path):
+    path = tmp_path / "two.wav"
+    soundfile.write(path, np.stack([tone(440), 0 * tone(440)]).T, RATE * 2)
+    voice = panning.own_voice(str(path))
+    assert voice.name == "two" and voice.signal.ndim == 1
+    assert len(voice.signal) == pytest.approx(RATE / 4, abs=2)
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "Frog and bell"])
+def test_examples_are_as_wide_as_they_say(name):
+    recording = example(name)
+    assert len(recording) == (1 if "mono" in name else 2) and 0.02 < np.abs(recording).max() <= 1
