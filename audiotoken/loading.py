@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
@@ -54,6 +55,9 @@ def loading(model: str | os.PathLike) -> Iterator[None]:
         yield
     except CheckpointError as error:  # of our own parts: a sentence already
         raise CheckpointError(f"Cannot load the model {model}: {str(error)[0].lower()}{str(error)[1:]}") from error
+    except UnpicklingError as error:
+        what = "a file in it is damaged, or holds more than weights and plain values"
+        raise CheckpointError(f"Cannot load the model {model}: {what}; give {MODELS}.") from error
     except (KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError, OverflowError) as error:
         what = f"one of its configurations is damaged ({type(error).__name__}: {_first_line(error)})"
         raise CheckpointError(f"Cannot load the model {model}: {what}; give {MODELS}.") from error

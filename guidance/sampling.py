@@ -82,6 +82,10 @@ def sample(
                 latents = steer.move(latents, now, level(scheduler, i + 1))
             changed = callback(i, latents) if callback is not None else None
             latents = latents if changed is None else changed
+    if not latents.isfinite().all():
+        raise GuidanceError(
+            "The picture came out as no numbers; draw in float32, with a lower guidance scale or steps."
+        )
     images = backbone.decode(latents, extra.get("generator"))
     return Sample(images, steer.notes if steer else [], latents, steer.kept if steer else [])
 
