@@ -28,9 +28,11 @@ import numpy as np
 from experiments.bench_placement import entry
 from experiments.generate import OptionError
 
-SHIFT = 1000  # inputs that a process lives: what leaks shows, and dies
+SHIFT = 2500  # inputs that a process lives: what leaks shows, and dies
+LOADING = 900.0  # seconds until its libraries and the model are there: minutes on a busy machine
 GROWTH = 1 << 30  # bytes that one input may raise the peak of memory by
 LIBRARIES = 1 << 20  # KiB: what is imported and loaded by the first inputs, not theirs
+READY = "ready"
 VERDICTS = ("fine", "refused", "bug")
 
 
@@ -125,6 +127,8 @@ def _tried(seed: int, wanted: Sequence[int], limit: float, folder: Path) -> Iter
         worker = context.Process(target=_work, args=(seed, left[:SHIFT], folder, theirs), daemon=True)
         worker.start()
         theirs.close()
+        if not ours.poll(LOADING) or ours.recv() != READY:
+            raise OptionError(f"Nothing was ready after {LOADING:g} s; look at what else this machine does.")
         for i in left[:SHIFT]:
             row = _next(ours, worker, limit, i, seed)
             yield row
@@ -160,7 +164,12 @@ def _work(seed: int, inputs: Sequence[int], folder: Path, pipe: Any) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
     import torch
 
+    from experiments.fuzz_cases import mini
+
     torch.set_num_threads(1)
+    if {family(seed, i) for i in inputs} & {"prompt", "model", "drawing"}:
+        mini()
+    pipe.send(READY)
     for i in inputs:
         place = Path(tempfile.mkdtemp(prefix="fuzz"))
         row = attempt(seed, i, place)

@@ -135,3 +135,16 @@ def test_swapped_channels_are_the_mirrored_scene(seed, azimuth):
     recording = np.stack([np.cos(share) * noise, np.sin(share) * noise]).astype(np.float32)
     (one,), (other,) = (listen(x, RATE, setup="panned", count=1).azimuths for x in (recording, recording[::-1]))
     assert one == pytest.approx(-other, abs=0.5) and one * azimuth > 0
+
+
+@pytest.mark.parametrize("setup", ["auto", "panned"])
+def test_listened_to_twice_it_is_the_same_to_the_last_bit(setup):
+    noise = np.random.default_rng(3).normal(size=(2, RATE // 2))
+    recording = (0.1 * np.array([[1.0, 0.3], [0.4, 1.0]]) @ noise).astype(np.float32)
+    np.random.seed(1)  # noqa: NPY002
+    one = listen(recording, RATE, setup=setup)
+    np.random.seed(2)  # noqa: NPY002
+    two = listen(recording, RATE, setup=setup)
+    assert one.azimuths == two.azimuths and one.setup == two.setup
+    for first, second in zip(one.sources, two.sources, strict=True):
+        np.testing.assert_array_equal(first.signal, second.signal)
