@@ -119,7 +119,7 @@ def plan(
 
     prompt: words to draw; those that name what is heard are placed, others stay free; a source that no word names fills
     an `<audio>` of it, the loudest first, or is added to it, or with unmatched="drop" left out. token: "learned" or
-    "label", as in `parts.sounds`. unknown: what is none of the sounds the encoder knows is drawn as its nearest "guess"
+    "label", as in `parts.sounds`; None: see `words.written`. unknown: what is none of the sounds the encoder knows is drawn as its nearest "guess"
     or "unplaced". setup, spacing, max_sources as in `spatial.listen`; "mono" does not listen for places. fov: degrees
     across the picture. time: seconds, of what moves; None is all of its way.
     """
@@ -139,7 +139,7 @@ def plan(
     with _stage("write", seconds):
         if setup == "mono" and prompt and PLACEHOLDER not in prompt:
             parts.read(prompt, parts.sounds(signals, rate, token))  # says that a place is missing
-        read, positions = written(parts, signals, rate, prompt, words, matches, unmatched, token)
+        read, positions = written(parts, signals, rate, heard, prompt, words, matches, unmatched, token)
     draft = Plan(recording, rate, scene, heard, known, words, scores, matches, read, {}, [], seconds)
     with _stage("place", seconds):
         regions, notes = placed(draft, positions, fov, unknown, time)

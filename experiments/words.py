@@ -154,6 +154,7 @@ def written(
     parts: Any,
     signals: Sequence[NDArray],
     rate: int,
+    heard: Sequence[Heard],
     prompt: str | None,
     words: Sequence[Word],
     matches: Sequence[Match],
@@ -163,7 +164,8 @@ def written(
     """(what the pipeline reads, positions in it of each source that has any).
 
     Sources that no word names fill the places that the prompt keeps, the loudest first; where it keeps none they are
-    added to it, or dropped.
+    added to it, or dropped. token None is a learned token for one sound, and names for several: cut out of a recording
+    they are drawn more surely by their names (python -m experiments.bench heard).
     """
     named = {pair.source: pair.token for pair in matches if pair.source is not None and pair.token is not None}
     alone = [i for i in range(len(signals)) if i not in named]
@@ -172,12 +174,25 @@ def written(
     spoken = alone[:kept] if kept else added
     audio = " and ".join(["<audio>"] * len(added))
     text = f"{prompt} and {audio}" if prompt and audio else prompt or f"a photo of {audio or 'a landscape'}"
+    token = token or ("label" if len(spoken) > 1 and _named([heard[i] for i in spoken]) else None)
     sounds = parts.sounds([signals[i] for i in spoken], rate, token) if spoken else None
     read = parts.read(text, sounds)[0]
     positions = dict(zip(spoken, read.positions, strict=True))
     for source, at in named.items():
         positions[source] = _of_word(parts, read, words[at])
     return read, positions
+
+
+def _named(heard: Sequence[Heard]) -> bool:
+    """Has each a label that can be drawn."""
+    from audiotoken.checkpoint import CheckpointError
+    from audiotoken.labels import subject_of
+    from audiotoken.prompt import PromptError
+
+    try:
+        return all(subject_of(each) for each in heard)
+    except (CheckpointError, PromptError):
+        return False
 
 
 def _of_word(parts: Any, read: Any, word: Word) -> tuple[int, ...]:

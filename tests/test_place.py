@@ -43,7 +43,9 @@ def test_the_frog_is_left_and_the_bell_is_right(parts, street):
     result = sound_to_image(street, RATE, parts, steps=2)
     assert set(result.subjects) == {"frog", "bell"}
     assert centres(result)["frog"] < 0.4 < 0.6 < centres(result)["bell"]
-    assert result.prompt.text == "a photo of <audio> and <audio>"
+    assert result.prompt.text == "a photo of " + " and ".join(f"a {name}" for name in result.subjects)
+    learned = plan(street, RATE, parts, token="learned")
+    assert learned.prompt.text == "a photo of <audio> and <audio>" and centres(learned) == centres(result)
 
 
 def test_channels_swapped_the_places_are_swapped(parts, street):
