@@ -60,7 +60,7 @@ def stamped(text: str, one: Experiment) -> str:
 def _measured(one: Experiment) -> str:
     """Time, and the first figure of each variant."""
     name = next((figure for figure in one.shown if figure in one.figures), one.figures[0])
-    told = ", ".join(f"{label(row)} {number(row.figures[name][0])}" for row in one.rows if name in row.figures)
+    told = ", ".join(f"{label(row)}: {number(row.figures[name][0])}" for row in one.rows if name in row.figures)
     began = max(run.record["state"]["began"] for run in one.runs)[:10]
     own = [run for run in one.runs if "same_as" not in run.record]
     shared = f", {len(one.runs) - len(own)} more taken from others" if len(own) < len(one.runs) else ""

@@ -101,7 +101,7 @@ def planned(pipe: Any, layout: Layout, simulated: Any, way: Way) -> Any:
     words = subject_words(prompt, [label for each in told for label in subjects_of(each)])
     scores = similarity(pipe, signals, rate, told, words)
     matches = matched(scores, way.matching, truth_of(scene, simulated, layout, words))
-    read, positions = written(pipe, signals, rate, prompt, words, matches, "drop", None)
+    read, positions = written(pipe, signals, rate, told, prompt, words, matches, "drop", None)
     draft = Plan(simulated.recording, rate, scene, told, known, words, scores, matches, read, {}, [], {})
     regions, notes = placed(draft, positions, 90.0)
     return replace(draft, regions=regions, notes=notes)

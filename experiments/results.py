@@ -142,7 +142,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def label(row: Row) -> str:
     """A variant in a word or two."""
-    return ", ".join(shown(value) for value in row.variant.values()) or "as it is"
+    return " ".join(shown(value) for value in row.variant.values()) or "as it is"
 
 
 def shown(value: Any) -> str:

@@ -118,7 +118,7 @@ def test_a_stamp_is_replaced_and_nothing_else(runs):
     before = "# @package _global_\n# python -m experiments.ablate +experiment=ways -m\n# Larger: more\nname: ways\n"
     once = stamped(before, one)
     assert "# Measured 2026-11-25: 6 runs, 0.6 minutes one after the other (0.3 of CPU). score:" in once
-    assert "null 2.000, a_b 3.000." in once.replace("\n#  ", "")
+    assert "null: 2.000, a_b: 3.000." in once.replace("\n#  ", "")
     assert stamped(once, one) == once
     assert [line for line in once.splitlines() if line in before.splitlines()] == before.splitlines()
     assert all(len(line) <= 120 for line in once.splitlines())
