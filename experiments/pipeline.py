@@ -27,7 +27,7 @@ from spatial.scene import Array, Direction, Scene, Source
 
 UNMATCHED = ("add", "drop")
 UNKNOWN = ("guess", "unplaced")
-WIDE = 40.0  # degrees of spread from which a sound is everywhere
+WIDE = 20.0  # degrees of spread from which a sound is everywhere; what has a place stays below 9
 
 OnStep = Callable[[int, int], Any]  # (steps done, all)
 OnLatents = Callable[[int, Any], Any]  # (steps done, latents (pictures, channels, h, w))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spatial.ambience import spread_out
 from spatial.evidence import Evidence, gather
 from spatial.localise import by_level, directions, refined
 from spatial.recognise import Recognised, recognise
@@ -83,6 +84,7 @@ def _found(heard: _Heard, rate: int, most: int, count: int | None) -> tuple[list
         fixed = [refined(heard.evidence, heard.setup, azimuth, min(1.0, 5 * share)) for azimuth, share in still]
     else:
         fixed = by_level(fixed, heard.evidence, heard.recording, rate, heard.setup)
+        fixed = spread_out(fixed, heard.evidence, heard.setup)
     directed = [_direction(path) for path in moving]
     return [*directed, *fixed], [_points(path) for path in moving] + [() for _ in fixed]
 

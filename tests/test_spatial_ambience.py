@@ -1,0 +1,30 @@
+"""Rain all around has no place; a thing in a room has one."""
+
+import numpy as np
+import pytest
+
+from spatial.listen import listen
+from spatial.simulate import simulate
+
+RATE = 16_000
+NOISE = np.random.default_rng(5)
+
+
+def around(setup, limit):
+    """Independent noises from twelve directions."""
+    places = np.linspace(-limit, limit, 12)
+    return simulate([(0.05 * NOISE.standard_normal(3 * RATE), float(place)) for place in places], setup, rate=RATE)
+
+
+@pytest.mark.parametrize(("setup", "limit"), [("ortf", 85), ("binaural", 85), ("panned", 44)])
+def test_rain_all_around_is_wide(setup, limit):
+    sources = listen(around(setup, limit), RATE, setup=setup).sources
+    assert sources and all(source.direction.spread > 20 for source in sources)
+
+
+@pytest.mark.parametrize("setup", ["ortf", "binaural", "panned"])
+def test_rain_in_one_place_is_not(setup):
+    room = None if setup == "panned" else 0.4
+    rain = simulate([(0.05 * NOISE.standard_normal(3 * RATE), 23.0)], setup, rate=RATE, rt60=room)
+    (source,) = listen(rain, RATE, setup=setup).sources
+    assert source.direction.spread < 9 and source.direction.azimuth == pytest.approx(23, abs=4)
