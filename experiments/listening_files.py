@@ -77,4 +77,4 @@ def _check_json(path: Path) -> None:
         raise OptionError(f"Cannot write {path}: got the suffix {path.suffix!r}, want .json or - alone; rename it.")
     if path.is_dir():
         raise OptionError(f"Cannot write {path}: it is a folder; give a file name such as {path / 'out.json'}.")
-    check_output(path.with_suffix(".png"))
+    check_output(path, (".json",))
