@@ -151,7 +151,8 @@ def test_one_channel_says_nothing_of_places_but_a_person_may():
 def test_what_is_left_out_has_no_word_and_no_place(parts):
     planned = heard(-31.0, 2.0, 29.0)
     places = edits.places_of(planned)
-    drawn = edits.edited(planned, parts, [places[0], replace(places[1], mode=OUT), places[2]], prompt="")
+    places[1] = replace(places[1], mode=OUT)
+    drawn = edits.edited(planned, parts, places, prompt="", token="learned")
     assert drawn.prompt.text == "a photo of <audio> and <audio>"
     assert sorted(drawn.regions) == [0, 2]
     assert drawn.regions[0].positions == drawn.prompt.positions[0]

@@ -11,7 +11,8 @@ from experiments.page.uploads import LONGEST, MOST
 from guidance.methods import METHODS
 from spatial.setups import NAMES
 
-OWN_TOKENS = (("learned: what it sounds like", "learned"), ("label: its name", "label"))
+BEST = "the best"  # for `token=None`
+TOKENS = ((BEST, BEST), ("learned: what it sounds like", "learned"), ("label: its name", "label"))
 
 
 class ClipLayout:
@@ -62,10 +63,10 @@ class ClipLayout:
             self.paint_button = gr.Button("Paint", variant="primary", interactive=False, elem_id="paint")
             self.stop_button = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
         self.paint_said = gr.HTML(js_on_load=None, elem_classes="said")
-        with gr.Row(visible=False) as self.more:
+        with gr.Row(visible=False, elem_classes="examples") as self.more:
             self.compare_button = gr.Button("Compare: without places", size="sm", elem_id="compare")
             self.film_button = gr.Button("Film", size="sm", elem_id="film")
-        with gr.Row():
+        with gr.Row(elem_classes="examples"):
             self.downloads = {
                 name: gr.DownloadButton(title, size="sm", visible=False, elem_id=f"download-{name}")
                 for name, title in (
@@ -81,7 +82,7 @@ class ClipLayout:
 
     def _options(self) -> None:
         own = self.parts.config
-        tokens = list(OWN_TOKENS) if self.parts.audio_embedder is not None else list(OWN_TOKENS[1:])
+        tokens = [each for each in TOKENS if each[1] != "learned" or self.parts.audio_embedder is not None]
         with gr.Row():
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**32, min_width=90)
             steps = gr.Number(own.get("default_steps", 50), label="Steps", precision=0, minimum=1, min_width=90)
@@ -89,7 +90,7 @@ class ClipLayout:
         with gr.Row():
             methods = [("none: nothing is moved", "none"), *((name, name) for name in METHODS)]
             energy = gr.Dropdown(methods, value="ours", label="How things are moved", min_width=140)
-            token = gr.Dropdown(tokens, value=tokens[0][1], label="A sound's word", min_width=140)
+            token = gr.Dropdown(tokens, value=BEST, label="A sound's word", min_width=140)
         fov = gr.Slider(30, 150, value=90, step=5, label="Degrees across the picture")
         negative = gr.Textbox(label="What to avoid", max_lines=2)
         self.fov = fov

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from experiments.page import files, jobs, view
-from experiments.page.clip_layout import ClipLayout
+from experiments.page.clip_layout import BEST, ClipLayout
 from experiments.page.components import JOB, SOON, sentence_of, sentences
 from experiments.page.examples import EXAMPLES, RATE, example, write_sound
 from experiments.page.painting import Step, Stopped
@@ -240,6 +240,7 @@ def _asked(values: tuple[Any, ...]) -> dict[str, Any]:
     """The options by name, as `jobs.paint` has them."""
     asked = dict(zip(ASKED, values, strict=True))
     asked["negative_prompt"] = asked["negative_prompt"] or None
+    asked["token"] = None if asked["token"] == BEST else asked["token"]
     for name in ("seed", "steps"):
         asked[name] = None if asked[name] is None else int(asked[name])
     asked["seed"] = asked["seed"] or 0

@@ -96,7 +96,8 @@ def edited(
     pairs = chosen(planned, places)
     signals = [planned.scene.sources[i].signal for i in kept]
     own = [replace(pair, source=kept.index(pair.source)) for pair in pairs if pair.source in kept]
-    read, at = written(parts, signals, planned.rate, prompt or None, planned.words, own, "add", token)
+    heard = [planned.heard[i] for i in kept]
+    read, at = written(parts, signals, planned.rate, heard, prompt or None, planned.words, own, "add", token)
     positions = {kept[i]: where for i, where in at.items()}
     drawn = replace(planned, matches=pairs, prompt=read, scene=replace(planned.scene, sources=_moved(planned, places)))
     seen = {i: box for i, box in boxes(planned, places, fov).items() if positions.get(i)}

@@ -49,7 +49,7 @@ def open_page(
     check_options(dtype=dtype)
     folder = Path(mkdtemp(prefix="audiotoken-"))
     try:
-        _prepare(folder)
+        prepare(folder)
         page = serve(load_parts(model, device, dtype), folder, model=model, port=port)
         with suppress(ValueError):  # not in the main thread
             signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
@@ -61,7 +61,7 @@ def open_page(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _prepare(folder: Path) -> None:
+def prepare(folder: Path) -> None:
     """Before the first import of Gradio: it asks two hosts for news otherwise."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
@@ -75,7 +75,7 @@ def _prepare(folder: Path) -> None:
 
 
 def serve(parts: Any, folder: Path, *, model: str = "mini", port: int | None = None) -> Any:
-    """The running page, a `gradio.Blocks` with `.local_url` and `.close()`; `_prepare` comes before."""
+    """The running page, a `gradio.Blocks` with `.local_url` and `.close()`; `prepare` comes before."""
     from starlette.middleware import Middleware
 
     from experiments.page.app import build, looks

@@ -42,7 +42,7 @@ const background = () => {
   });
   return [
     draw("path", { d: wedge(-90, 90, 100), class: "ground" }),
-    draw("path", { d: wedge(-half, half, 100), class: "view" }),
+    draw("path", { d: wedge(-Math.min(half, 90), Math.min(half, 90), 100), class: "view" }),
     ticks,
     draw("circle", { r: 50, class: "grid ring", "clip-path": "inset(0 0 50% 0)" }),
     draw("circle", { r: 5, class: "listener" }),
@@ -186,7 +186,7 @@ const render = () => {
     value.heard ? make("p", { class: "heard" }, value.heard) : null,
     ...(value.notes || []).map((note) => make("p", { class: "note" }, note)),
     value.sources.length ? chart : null,
-    value.sources.length ? make("p", { class: "hint" }, "Seen from above, ahead is up. Drag a dot, or use the arrow keys; the lighter part is what the picture shows.") : null,
+    value.sources.length ? make("p", { class: "hint" }, `Seen from above, ahead is up; the picture shows ${value.fov / 2}° to either side. Drag a dot, or use the arrow keys.`) : null,
     make("div", { class: "cards" }, value.sources.map(card)),
   ].filter(Boolean));
   marks.forEach((mark) => mark());

@@ -93,7 +93,7 @@ def _source(planned: Plan, i: int, place: Place, players: Sequence[str]) -> dict
 def facts(planned: Plan, i: int) -> str:
     source = planned.scene.sources[i]
     where = [say_azimuth(source.direction.azimuth)] if planned.scene.setup != "mono" else []
-    where = [say_path(source)] if source.moves else where
+    where = [say_path(source).replace("->", "→")] if source.moves else where
     wide = [f"±{source.direction.spread:.0f}°"] if source.direction.spread >= 1 else []
     sure = [f"sure {source.direction.confidence:.2f}"] if planned.scene.setup != "mono" else []
     return " · ".join([*where, *wide, *sure, *([say_spans(source.active)] if source.active else [])])

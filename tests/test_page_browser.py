@@ -1,0 +1,142 @@
+"""The page in a real browser; skipped where Gradio, playwright or a Chromium is not installed."""
+
+import io
+import shutil
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from page_server import served
+from PIL import Image
+
+from experiments.page.examples import RATE, example
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("gradio", reason="no Gradio here: pip install 'spatial-audiotoken[demo]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+WAIT = 90_000  # milliseconds, on a busy machine
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    with served(folder) as page:
+        yield page
+
+
+@pytest.fixture
+def browser():
+    with playwright.sync_playwright() as browsers:
+        try:
+            browser = browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium here: {str(error).splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(WAIT)
+    page.said, page.asked = [], []
+    page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.goto(server.local_url)
+    page.wait_for_selector("#paint")
+    yield page
+    assert page.said == []
+    assert all(url.startswith((server.local_url, "data:", "blob:")) for url in page.asked)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "street.wav"
+    soundfile.write(path, example("Frog and bell").T, RATE)
+    return path
+
+
+def seen(page, selector):
+    """What is on the screen there, (height, width, 3)."""
+    return np.asarray(Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB"), float)
+
+
+def test_upload_correct_and_paint(page, clip, folder):
+    page.set_input_files("#clip input[type=file]", clip)
+    page.wait_for_selector("#places .card")
+    assert page.locator("#places .card").count() == 2 and page.locator("#wave path").count() == 2
+    sketched = seen(page, "#canvas .frame")
+
+    outputs = page.locator("#places output")
+    before = outputs.first.inner_text()
+    handle = page.locator("#places .handle").first
+    for _ in range(40):
+        handle.press("ArrowRight" if "left" in before else "ArrowLeft")
+    after = outputs.first.inner_text()
+    assert ("left" in before) != ("left" in after)
+    page.wait_for_timeout(1500)
+    assert np.abs(seen(page, "#canvas .frame") - sketched).max() > 30  # the box went along
+
+    page.click("#paint")
+    page.wait_for_selector("#canvas .frame.painting")
+    page.wait_for_selector("#canvas .frame.done img")
+    picture = seen(page, "#canvas .frame")
+    assert picture.std(axis=(0, 1)).max() > 5  # not an empty frame
+    for name, start in (("picture", b"\x89PNG"), ("report", b"<!DOCTYPE html>"), ("steps", b"GIF89a")):
+        with page.expect_download() as download:
+            page.click(f"#download-{name}")
+        assert download.value.path().read_bytes().startswith(start)
+
+    page.click("#compare")
+    page.wait_for_selector("#canvas .compare")
+    assert page.locator("#canvas .frame img").count() == 2
+    assert list(folder.rglob("street.wav"))
+    page.close()
+    for _ in range(200):
+        if not list(folder.rglob("street.wav")):
+            break
+        time.sleep(0.05)
+    assert not list(folder.rglob("street.wav"))  # what was uploaded went with the page
+
+
+def test_a_broken_file_is_a_sentence(page, tmp_path):
+    path = tmp_path / "broken.wav"
+    path.write_bytes(b"RIFF nothing of the kind" * 50)
+    page.set_input_files("#clip input[type=file]", path)
+    page.wait_for_selector(".said p.error")
+    assert page.locator(".said p.error").inner_text().startswith("Cannot hear broken.wav: ")
+    assert page.locator("#paint").is_disabled()
+    page.said = [
+        said for said in page.said if not said.startswith("Waveform load error")
+    ]  # Gradio's player says so too
+
+
+def test_cancel_ends_it(page, clip):
+    page.set_input_files("#clip input[type=file]", clip)
+    page.wait_for_selector("#places .card")
+    page.get_by_text("Options").click()
+    page.get_by_label("Steps").fill("900")
+    page.click("#paint")
+    page.wait_for_selector("#canvas .doing .bar:not(.unknown)")
+    page.click("#cancel")
+    page.wait_for_selector("#canvas .frame.sketch")
+    page.get_by_text("Stopped.").wait_for()
+    assert page.locator("#paint").is_enabled()
+
+
+def test_the_panner(page):
+    page.get_by_role("tab", name="Panner").click()
+    page.wait_for_selector("#mix audio, #mix .waveform-container", state="attached")
+    page.click("#paint-mix")
+    page.wait_for_selector("#mix-canvas .frame.done img")
+    rows = page.locator(".truth tbody tr").all_inner_texts()
+    assert [row.split()[0] for row in rows] == ["frog", "bell"] and "28° left" in rows[0]
+    page.click("#open")
+    page.wait_for_selector("#places .card")
