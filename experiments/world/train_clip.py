@@ -83,7 +83,7 @@ def patch_loss(hidden: Tensor, head: nn.Module, scenes: Scenes, kept: Tensor) ->
     return F.cross_entropy(head(hidden[:, 1:]).float().transpose(1, 2), truth, weight)
 
 
-def read(vision: nn.Module, pixels: Tensor, kept: Tensor) -> Tensor:
+def read(vision: Any, pixels: Tensor, kept: Tensor) -> Tensor:
     """The last layer of the vision model on some of the patches, as in FLIP (Li et al. 2023): half the work."""
     hidden = vision.embeddings(pixels)
     hidden = torch.cat([hidden[:, :1], hidden[:, 1 + kept]], 1)

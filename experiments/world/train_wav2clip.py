@@ -156,7 +156,7 @@ def fit_head(model: Wav2CLIP, bank: Tensor, real: Signals, made: Signals, ridge:
         model.audio_encoder(some.contiguous(memory_format=torch.channels_last))
     model.eval()
     parts = [model.audio_encoder(some.contiguous(memory_format=torch.channels_last)) for some in levels.split(64)]
-    head = model.audio_transform.sequential
+    head: Any = model.audio_transform.sequential
     hidden = head[:2](torch.cat(parts)).double()  # (clips, units)
     middle = F.normalize(bank.mean(1), dim=1).double()[[waves[i][1] for i in order]]  # (clips, width)
     gap = hidden - hidden.mean(0)
