@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from spatial.scene import Array
 
@@ -59,7 +60,7 @@ def heatmap(maps: Array) -> tuple[NDArray[np.float64], NDArray[np.float64], NDAr
     both = (logits + mirrored[::-1]).astype(float) / 2
     score = (counts + counted).astype(float) / 2
     share = np.exp(score - score.max())
-    return 1 / (1 + np.exp(-both)), both, share / share.sum()
+    return expit(both), both, share / share.sum()
 
 
 def _forward(parts: dict[str, Array], seen: Array) -> tuple[Array, Array]:

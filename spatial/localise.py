@@ -128,7 +128,7 @@ def refined(evidence: Evidence, setup: Setup, azimuth: float, confidence: float)
     share = weight[near] / weight[near].sum()
     spread = _half(np.abs(best[near] - azimuth), share)
     few = evidence.taken(np.flatnonzero(near))
-    fine = np.arange(low, high + FINE / 2, FINE).astype(np.float32)
+    fine = np.arange(low, high + FINE / 2, FINE).clip(low, high).astype(np.float32)
     width = np.clip(np.median(found[near].min(axis=1)), 1e-5, 0.1)
     if width > BLUNT:
         return Direction(azimuth, spread, confidence)

@@ -190,3 +190,9 @@ def test_the_table_adds_up():
     rows = [{"case": "read", "verdict": verdict, "seconds": 1.0} for verdict in ("fine", "fine", "bug")]
     rows += [{"case": "match", "verdict": "refused", "seconds": 2.5}]
     assert "| read | 3 | 2 | 0 | 1 | 1.0 |" in fuzz.table(rows) and "| all | 4 | 2 | 1 | 1 | 2.5 |" in fuzz.table(rows)
+
+
+@pytest.mark.parametrize("i", [8175, 8300])
+def test_what_the_listener_got_wrong(i, tmp_path):
+    """Logits below -709 overflowed; the finest grid of azimuths went a hundredth of a degree beyond its end."""
+    assert fuzz.family(0, i) == "listen" and fuzz.attempt(0, i, tmp_path)["verdict"] == "fine"
