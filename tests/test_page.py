@@ -338,19 +338,29 @@ def test_the_files_of_a_page_go_with_it(tmp_path):
     upload = write_sound(tone(440), RATE, tmp_path / "gradio" / "clip.wav")
     one, two = sessions.of("one"), sessions.of("two")
     assert sessions.of("one") is one is not two
-    one.take(upload)
+    one.take("clip", upload)
     files.write_steps([Image.new("RGB", (8, 8))], one.folder)
     sessions.end("one")
     assert not one.folder.exists() and not upload.exists() and two.folder.exists()
     assert one.stop.is_set() and not two.stop.is_set()
 
 
+def test_what_waits_is_dropped_and_what_is_asked_for_later_begins(tmp_path):
+    session = Session(tmp_path)
+    session.waiting = 2
+    assert session.end() and not session.busy
+    session.waiting += 1
+    assert [session.begins() for _ in range(3)] == [False, False, True]
+    assert session.running and not session.stop.is_set()
+    assert not session.end() and session.stop.is_set()
+
+
 def test_a_file_elsewhere_is_not_ours_to_remove(tmp_path):
     mine = write_sound(tone(440), RATE, tmp_path / "mine.wav")
     (tmp_path / "page").mkdir()
     session = Sessions(tmp_path / "page").of("one")
-    session.take(mine)
-    session.take(None)
+    session.take("clip", mine)
+    session.take("clip", None)
     assert mine.exists()
 
 

@@ -1,5 +1,6 @@
 """What the first tab looks like: listen, check, paint."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,6 +12,7 @@ from experiments.page.uploads import LONGEST, MOST
 from guidance.methods import METHODS
 from spatial.setups import NAMES
 
+ASKED = ("negative_prompt", "seed", "steps", "guidance_scale", "energy", "fov", "token")  # as in `ClipLayout.asked`
 BEST = "the best"  # for `token=None`
 TOKENS = ((BEST, BEST), ("learned: what it sounds like", "learned"), ("label: its name", "label"))
 
@@ -64,7 +66,8 @@ class ClipLayout:
             self.stop_button = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
         self.paint_said = gr.HTML(js_on_load=None, elem_classes="said")
         with gr.Row(visible=False, elem_classes="examples") as self.more:
-            self.compare_button = gr.Button("Compare: without places", size="sm", elem_id="compare")
+            self.again_button = gr.Button("Another one", size="sm", elem_id="again")
+            self.compare_button = gr.Button("Compare without places", size="sm", elem_id="compare")
             self.film_button = gr.Button("Film", size="sm", elem_id="film")
         with gr.Row(elem_classes="examples"):
             self.downloads = {
@@ -93,5 +96,16 @@ class ClipLayout:
             token = gr.Dropdown(tokens, value=BEST, label="A sound's word", min_width=140)
         fov = gr.Slider(30, 150, value=90, step=5, label="Degrees across the picture")
         negative = gr.Textbox(label="What to avoid", max_lines=2)
-        self.fov = fov
+        self.fov, self.seed = fov, seed
         self.asked = [negative, seed, steps, scale, energy, fov, token]
+
+
+def asked_for(values: Sequence[Any]) -> dict[str, Any]:
+    """The options by name, as `jobs.paint` has them."""
+    asked = dict(zip(ASKED, values, strict=True))
+    asked["negative_prompt"] = asked["negative_prompt"] or None
+    asked["token"] = None if asked["token"] == BEST else asked["token"]
+    for name in ("seed", "steps"):
+        asked[name] = None if asked[name] is None else int(asked[name])
+    asked["seed"] = asked["seed"] or 0
+    return asked

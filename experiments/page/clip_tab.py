@@ -1,19 +1,18 @@
 """What the first tab does: listen, check, paint."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from experiments.page import files, jobs, view
-from experiments.page.clip_layout import BEST, ClipLayout
-from experiments.page.components import JOB, SOON, sentence_of, sentences
+from experiments.page.clip_layout import ClipLayout, asked_for
+from experiments.page.components import AGAIN, JOB, SOON, sentence_of, sentences
 from experiments.page.examples import EXAMPLES, RATE, example, write_sound
 from experiments.page.painting import Step, Stopped
 from experiments.page.session import Session, Sessions
-
-ASKED = ("negative_prompt", "seed", "steps", "guidance_scale", "energy", "fov", "token")
 
 
 class ClipTab(ClipLayout):
@@ -47,6 +46,9 @@ class ClipTab(ClipLayout):
             [self.places, self.paint_said],
             **JOB,
         )
+        again = self.again_button.click(lambda seed: (seed or 0) + 1, self.seed, self.seed, **SOON)
+        again = again.then(self.begin_painting, None, [self.canvas, *self._after()], **SOON)
+        again.then(self.paint, [self.prompt, *self.asked], [self.canvas, *self._after()], **AGAIN)
         for button, work, inputs in (
             (self.paint_button, self.paint, [self.prompt, *self.asked]),
             (self.compare_button, self.compare, self.asked),
@@ -54,8 +56,8 @@ class ClipTab(ClipLayout):
         ):
             begin = self.begin_painting if work == self.paint else self.begin_more
             begun = button.click(begin, None, [self.canvas, *self._after()], **SOON)
-            begun.then(work, inputs, [self.canvas, *self._after()], **JOB)
-        self.stop_button.click(self.stop, None, [self.paint_said], **SOON)
+            begun.then(work, inputs, [self.canvas, *self._after()], **AGAIN)
+        self.stop_button.click(self.stop, None, [self.canvas, *self._after()], **SOON)
 
     def _after(self) -> list[Any]:
         """What changes when something is painted, or no longer what was painted."""
@@ -75,9 +77,9 @@ class ClipTab(ClipLayout):
     def begin_hearing(self, clip: str | None, request: gr.Request) -> dict:
         """At once: what runs is stopped, what was heard before is gone."""
         session = self._session(request)
-        session.stop.set()
+        session.end()
         session.forget()
-        session.take(Path(clip) if clip else None)
+        session.take("clip", Path(clip) if clip else None)
         said = sentences("Listening.") if clip else ""
         return {
             self.wave: None,
@@ -113,7 +115,7 @@ class ClipTab(ClipLayout):
             session.places = view.read_places(value, session.plan, session.places)
         except ValueError as error:
             return {self.paint_said: sentence_of(error)}
-        if not session.stop.is_set() and session.busy:
+        if session.busy:
             return {self.paint_said: sentences("This is for the next picture; the one that is painted stays as it is.")}
         session.clear_result()
         return {self.canvas: view.sketch(session.plan, session.places, fov), **self._idle(session)}
@@ -147,8 +149,7 @@ class ClipTab(ClipLayout):
 
     def begin_more(self, request: gr.Request) -> dict:
         session = self._session(request)
-        session.stop.clear()
-        session.busy = True
+        session.waiting += 1
         waiting = {"kind": "painting", "boxes": [], "waiting": "Waiting for its turn"}
         return {
             self.canvas: waiting,
@@ -158,30 +159,33 @@ class ClipTab(ClipLayout):
             self.more: gr.update(visible=False),
         }
 
-    def stop(self, request: gr.Request) -> str:
-        self._session(request).stop.set()
-        return sentences("Stopping.")
+    def stop(self, request: gr.Request) -> dict:
+        session = self._session(request)
+        if not session.end():
+            return {self.paint_said: sentences("Stopping.")}
+        return {**self._idle(session), **self._finished(session), self.paint_said: sentences("Stopped.")}
 
     def paint(self, request: gr.Request, prompt: str, *asked: Any) -> Iterator[dict]:
-        session, options = self._session(request), _asked(asked)
-        yield from self._shown(session, lambda: jobs.paint(session, self.parts, prompt, options), options["fov"])
-        if session.result is not None and not session.stop.is_set():
+        session, options = self._session(request), asked_for(asked)
+        work = partial(jobs.paint, session, self.parts, prompt, options)
+        if (yield from self._shown(session, work, options["fov"])):
             yield self._taken_home(session, options)
 
     def compare(self, request: gr.Request, *asked: Any) -> Iterator[dict]:
-        session, options = self._session(request), _asked(asked)
+        session, options = self._session(request), asked_for(asked)
         yield from self._shown(session, lambda: jobs.compare(session, self.parts, options), options["fov"])
 
     def film(self, request: gr.Request, *asked: Any) -> Iterator[dict]:
-        session, options = self._session(request), _asked(asked)
+        session, options = self._session(request), asked_for(asked)
         yield from self._shown(session, lambda: jobs.animate(session, self.parts, options), options["fov"])
 
-    def _shown(self, session: Session, work: Callable, fov: float) -> Iterator[dict]:
-        """The canvas over the steps of a job, and how it ends."""
+    def _shown(self, session: Session, work: Callable, fov: float) -> Generator[dict, None, bool]:
+        """The canvas over the steps of a job, and how it ends; was it done?"""
         said, shown, film = "", None, None
+        if not session.begins():
+            return False
         try:
-            if session.stop.is_set():
-                raise Stopped
+            session.fov = fov
             boxes = view.sketch(session.plan, session.places, fov)["boxes"] if session.plan else []
             for each in work():
                 if isinstance(each, Step):
@@ -194,14 +198,16 @@ class ClipTab(ClipLayout):
         except ValueError as error:
             said = sentence_of(error)
         finally:
-            session.busy = False
-        yield {**self._idle(session), **self._finished(session, fov, film), self.paint_said: said}
+            session.running = False
+        yield {**self._idle(session), **self._finished(session, film), self.paint_said: said}
+        return not said
 
-    def _finished(self, session: Session, fov: float, film: Any) -> dict:
+    def _finished(self, session: Session, film: Any = None) -> dict:
+        """The canvas when nothing runs."""
         if session.plan is None:
             return {self.canvas: view.NOTHING}
         if session.result is None:
-            return {self.canvas: view.sketch(session.plan, session.places, fov)}
+            return {self.canvas: view.sketch(session.plan, session.places, session.fov)}
         if film is None:
             return {self.canvas: view.picture(session.result, session.plain)}
         gif, mp4 = files.write_films(film, session.folder)
@@ -234,17 +240,6 @@ class ClipTab(ClipLayout):
             self.film_button: gr.update(visible=moves),
             **kept,
         }
-
-
-def _asked(values: tuple[Any, ...]) -> dict[str, Any]:
-    """The options by name, as `jobs.paint` has them."""
-    asked = dict(zip(ASKED, values, strict=True))
-    asked["negative_prompt"] = asked["negative_prompt"] or None
-    asked["token"] = None if asked["token"] == BEST else asked["token"]
-    for name in ("seed", "steps"):
-        asked[name] = None if asked[name] is None else int(asked[name])
-    asked["seed"] = asked["seed"] or 0
-    return asked
 
 
 def _offer(path: Path) -> Any:

@@ -11,6 +11,7 @@ from experiments.report_html import element, joined
 
 HERE = Path(__file__).parent
 JOB: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}  # one at a time
+AGAIN: dict[str, Any] = {**JOB, "trigger_mode": "multiple"}  # even if one waits that was cancelled
 SOON: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import gradio as gr
 
+from experiments.generate import OptionError
 from experiments.listening_text import say_azimuth
 from experiments.page import panning, view
 from experiments.page.clip_tab import ClipTab
-from experiments.page.components import JOB, SOON, drawn, sentence_of, sentences, step
+from experiments.page.components import AGAIN, SOON, drawn, sentence_of, sentences, step
 from experiments.page.examples import RATE, write_sound
 from experiments.page.painting import Step, Stopped, Watch, watched
 from experiments.page.session import Session, Sessions
@@ -85,8 +86,8 @@ class PannerTab:
         )
         outputs = [self.canvas, self.mixed, self.said, self.table]
         outputs += [self.paint_button, self.stop_button, self.open_button]
-        self.paint_button.click(self.begin, None, outputs, **SOON).then(self.paint, made, outputs, **JOB)
-        self.stop_button.click(self.stop, None, self.said, **SOON)
+        self.paint_button.click(self.begin, None, outputs, **SOON).then(self.paint, made, outputs, **AGAIN)
+        self.stop_button.click(self.stop, None, outputs, **SOON)
         self.open_button.click(self.open, None, [self.tabs, self.clip.clip], **SOON)
 
     def _session(self, request: gr.Request) -> Session:
@@ -111,7 +112,7 @@ class PannerTab:
         except ValueError as error:
             return {self.said: sentence_of(error)}
         if len(voices) < len(BEGIN):
-            return {self.said: sentences("Drop or record the sound.")}
+            return {self.said: ""}  # the mix says so
         edge = panning.limit(chosen[5])
         voices = [replace(voice, azimuth=min(max(voice.azimuth, -edge), edge)) for voice in voices]
         return {self.places: panning.scene(voices, edge), self.said: ""}
@@ -123,8 +124,12 @@ class PannerTab:
             return {self.said: sentence_of(error)}
 
     def _mixed(self, session: Session, *chosen: Any) -> Path:
-        """The file of the mix; one of before is removed."""
+        """The file of the mix; the one before is removed. OptionError while a sound is missing."""
+        for where, path in zip(("voice-1", "voice-2"), chosen[2:4], strict=True):
+            session.take(where, Path(path) if path else None)
         voices = self.voices(*chosen)
+        if len(voices) < len(BEGIN):
+            raise OptionError("One of the two sounds is missing; drop a file, record it or choose another.")
         setup, room = chosen[5:7]
         recording = panning.mix(voices, setup, None if setup == "panned" else panning.ROOMS[room])
         for old in session.folder.glob("mix-*.wav"):
@@ -136,7 +141,7 @@ class PannerTab:
 
     def begin(self, request: gr.Request) -> dict:
         session = self._session(request)
-        session.stop.clear()
+        session.waiting += 1
         return {
             self.canvas: {"kind": "painting", "boxes": [], "waiting": "Waiting for its turn"},
             self.said: "",
@@ -146,12 +151,15 @@ class PannerTab:
             self.open_button: gr.update(visible=False),
         }
 
-    def stop(self, request: gr.Request) -> str:
-        self._session(request).stop.set()
-        return sentences("Stopping.")
+    def stop(self, request: gr.Request) -> dict:
+        if not self._session(request).end():
+            return {self.said: sentences("Stopping.")}
+        return {self.said: sentences("Stopped."), self.canvas: view.NOTHING, **self._idle(False)}
 
     def paint(self, request: gr.Request, *chosen: Any) -> Iterator[dict]:
         session, last = self._session(request), {}
+        if not session.begins():
+            return
         try:
             yield {self.mixed: str(self._mixed(session, *chosen))}
             for changed in self._painted(session):
@@ -161,9 +169,13 @@ class PannerTab:
             last = {self.said: sentences("Stopped."), self.canvas: view.NOTHING}
         except ValueError as error:
             last = {self.said: sentence_of(error), self.canvas: view.NOTHING}
-        done = self.table in last
-        yield {
-            **last,
+        finally:
+            session.running = False
+        yield {**last, **self._idle(self.table in last)}
+
+    def _idle(self, done: bool) -> dict:
+        """The buttons when nothing runs."""
+        return {
             self.paint_button: gr.update(interactive=True),
             self.stop_button: gr.update(visible=False),
             self.open_button: gr.update(visible=done),
@@ -171,8 +183,6 @@ class PannerTab:
 
     def _painted(self, session: Session) -> Iterator[dict]:
         mixed, shown = session.mixed, None
-        if session.stop.is_set():
-            raise Stopped
         heard = plan(mixed["recording"], RATE, self.parts)
         boxes = view.boxes_of(heard)
 

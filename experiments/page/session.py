@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -21,24 +22,51 @@ class Session:
     """State of one open page."""
 
     folder: Path
-    busy: bool = False  # a picture is painted, or waits to be
-    stop: Event = field(default_factory=Event)  # set: the running job, or the one that waits, ends
+    stop: Event = field(default_factory=Event)  # set: the running job ends
+    running: bool = False
+    waiting: int = 0  # jobs that were asked for and did not begin
+    dropped: int = 0  # of those before them, that are not to begin
     plan: "Plan | None" = None  # as heard, matched with `prompt`
     prompt: str = ""
     places: list[Place] = field(default_factory=list)
+    fov: float = 90.0  # of the last picture, degrees
     drawn: "Plan | None" = None  # what was painted last, with all changes
     result: "Result | None" = None
     plain: Any = None  # the same picture without places
     painting: list[Any] = field(default_factory=list)  # pictures of the steps
-    upload: Path | None = None  # what is listened to
+    uploads: dict[str, Path] = field(default_factory=dict)  # what is listened to, by the place it was dropped on
     mixed: dict[str, Any] = field(default_factory=dict)  # of the panner: recording, voices, edge, path
     mixes: int = 0  # so far
 
-    def take(self, upload: Path | None) -> None:
+    @property
+    def busy(self) -> bool:
+        return self.running or self.waiting > 0
+
+    def begins(self) -> bool:
+        """Called by a job when its turn has come: may it begin?"""
+        if self.dropped:
+            self.dropped -= 1
+            return False
+        self.waiting = max(0, self.waiting - 1)
+        self.running = True
+        self.stop.clear()
+        return True
+
+    def end(self) -> bool:
+        """Stop what runs, drop what waits; True where nothing runs that has to end first."""
+        self.stop.set()
+        self.dropped, self.waiting = self.dropped + self.waiting, 0
+        return not self.running
+
+    def take(self, where: str, upload: Path | None) -> None:
         """Another file instead of the one before, which is removed if it lies in the page's folder."""
-        if self.upload is not None and self.upload != upload and self.upload.is_relative_to(self.folder.parent):
-            self.upload.unlink(missing_ok=True)
-        self.upload = upload
+        old = self.uploads.pop(where, None)
+        if old is not None and old != upload and old.is_relative_to(self.folder.parent):
+            old.unlink(missing_ok=True)
+            with suppress(OSError):  # others are in its folder
+                old.parent.rmdir()
+        if upload is not None:
+            self.uploads[where] = upload
 
     def forget(self) -> None:
         """Everything about the last recording."""
@@ -71,8 +99,9 @@ class Sessions:
         with self._lock:
             session = self._open.pop(name, None)
         if session is not None:
-            session.stop.set()
-            session.take(None)
+            session.end()
+            for where in list(session.uploads):
+                session.take(where, None)
             shutil.rmtree(session.folder, ignore_errors=True)
 
     def __iter__(self) -> Iterator[Session]:

@@ -64,7 +64,7 @@ def heard(planned: Plan) -> str:
     count = len(planned.scene.sources)
     said = {0: "Nothing was heard", 1: "One sound was heard"}.get(count, f"{count} sounds were heard")
     if planned.scene.setup == "mono":
-        return f"{said} in one channel, which says nothing of places; give it one by hand if you like."
+        return f"{said} in one channel; you may put it somewhere by hand."
     return f"{said}; recorded as {say_kind(planned.scene)}."
 
 
@@ -80,7 +80,7 @@ def _source(planned: Plan, i: int, place: Place, players: Sequence[str]) -> dict
         "facts": facts(planned, i),
         "heard": source.direction.azimuth,
         "path": [azimuth for _, azimuth in source.path],
-        "spread": source.direction.spread,
+        "spread": source.direction.spread if planned.scene.setup != "mono" else 0.0,
         "azimuth": place.azimuth,
         "size": place.size,
         "mode": place.mode,
@@ -94,8 +94,8 @@ def facts(planned: Plan, i: int) -> str:
     source = planned.scene.sources[i]
     where = [say_azimuth(source.direction.azimuth)] if planned.scene.setup != "mono" else []
     where = [say_path(source).replace("->", "→")] if source.moves else where
-    wide = [f"±{source.direction.spread:.0f}°"] if source.direction.spread >= 1 else []
-    sure = [f"sure {source.direction.confidence:.2f}"] if planned.scene.setup != "mono" else []
+    wide = [f"±{source.direction.spread:.0f}°"] if where and source.direction.spread >= 1 else []
+    sure = [f"sure {source.direction.confidence:.2f}"] if where else []
     return " · ".join([*where, *wide, *sure, *([say_spans(source.active)] if source.active else [])])
 
 
