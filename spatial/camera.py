@@ -20,7 +20,7 @@ Box = tuple[float, float, float, float]
 HORIZON = 0.5  # from the top: a camera that looks straight ahead
 FOOT = 0.6  # how much of a thing is below the horizon: a camera a little over half as high as the thing
 LEVELS = (-50.0, -10.0)  # dB of full scale: heard as far, as near; a quiet and a loud recording's usual range
-SIZES = (0.25, 0.7)  # height in the picture of what is far and near: four cells of a 16 x 16 attention map, most of it
+SIZES = (0.25, 0.55)  # height of what is far and near: four cells of a 16 x 16 map, and no more than one thing fills
 WIDEST = 0.9  # of a diffuse thing such as rain: some ground is left beside it
 LEAST = 3 / 16  # three cells of a 16 x 16 attention map, where boxes are narrowed: less can hardly be aimed at
 
