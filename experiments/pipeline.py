@@ -119,8 +119,9 @@ def plan(
 
     prompt: words to draw; those that name what is heard are placed, others stay free; a source that no word names fills
     an `<audio>` of it, the loudest first, or is added to it, or with unmatched="drop" left out. token: "learned" or
-    "label", as in `parts.sounds`; None: see `words.written`. unknown: what is none of the sounds the encoder knows is drawn as its nearest "guess"
-    or "unplaced". setup, spacing, max_sources as in `spatial.listen`; "mono" does not listen for places. fov: degrees
+    "label", as in `parts.sounds`; None: see `words.written`. unknown: what is none of the sounds the encoder knows is
+    drawn as its nearest "guess" or "unplaced". setup, spacing, max_sources as in `spatial.listen`; "mono" does not
+    listen for places. fov: degrees
     across the picture. time: seconds, of what moves; None is all of its way.
     """
     seconds: dict[str, float] = {}
