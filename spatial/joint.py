@@ -20,7 +20,7 @@ from spatial.maps import COUNT, POLARISED, grid
 from spatial.scene import Array
 from spatial.setups import Setup
 
-MOST = 3000  # bins
+MOST = 1500  # bins
 WIDTHS = np.array([0.3, 0.1, 0.03, 0.01, 0.003])  # of misfits, each as likely
 SHARES = np.array([0.04, 0.15, 0.45], np.float32)  # tried of a component that is sought
 NONE = 0.2  # share of no direction, at first
