@@ -116,7 +116,7 @@ def test_a_sound_put_on_the_other_side_is_drawn_there():
     ]
 
 
-@pytest.mark.parametrize("size", [0.3, 0.65])
+@pytest.mark.parametrize("size", [0.3, 0.5])
 def test_a_box_is_as_high_as_it_was_asked_for(size):
     planned = heard(12.0)
     (place,) = edits.places_of(planned)

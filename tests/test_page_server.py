@@ -81,5 +81,5 @@ def test_a_port_that_is_taken_is_one_sentence(page, tmp_path):
     from experiments.generate import OptionError
     from experiments.page.launch import serve
 
-    with pytest.raises(OptionError, match=rf"Cannot open port {page.server_port}: .*; choose another"):
+    with pytest.raises(OptionError, match=rf"Cannot open port {page.server_port} of 127\.0\.0\.1: .*; choose another"):
         serve(debug_pipeline(), tmp_path, port=page.server_port)

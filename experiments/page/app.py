@@ -23,7 +23,7 @@ def build(parts: Any, folder: Path, model: str = "mini") -> gr.Blocks:
     def leave(request: gr.Request) -> None:
         sessions.end(str(request.session_hash))
 
-    with gr.Blocks(title="Pictures from sound", analytics_enabled=False, delete_cache=KEPT) as page:
+    with gr.Blocks(title="Pictures from sound", analytics_enabled=False, fill_width=True, delete_cache=KEPT) as page:
         gr.HTML(_masthead(parts, model), js_on_load=None, elem_classes="masthead")
         with gr.Tabs() as tabs:
             with gr.Tab("A clip", id="clip"):

@@ -56,7 +56,7 @@ class ClipLayout:
         self.canvas = drawn("canvas", view.NOTHING, elem_id="canvas")
         self.prompt = gr.Textbox(
             label="Prompt",
-            placeholder="Left empty, the sounds themselves are painted. Or say it: a frog and a bell by a lake",
+            placeholder="Left empty, what was heard is painted. Or say it: a frog and a bell by a lake",
             info="Words that name what is heard go where it is heard; the others stay free. <audio> is a sound itself.",
             max_lines=3,
             elem_id="prompt",

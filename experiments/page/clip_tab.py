@@ -211,6 +211,7 @@ class ClipTab(ClipLayout):
         if film is None:
             return {self.canvas: view.picture(session.result, session.plain)}
         gif, mp4 = files.write_films(film, session.folder)
+        session.made |= {"gif", "mp4"}
         return {
             self.canvas: view.picture(session.result, film=view.film(gif)),
             self.downloads["gif"]: gr.update(value=str(gif), visible=True),
@@ -225,20 +226,21 @@ class ClipTab(ClipLayout):
             "steps": files.write_steps(session.painting, folder),
             "report": files.write_report(result, folder, options),
         }
+        session.made |= set(made)
         return {self.downloads[name]: _offer(path) for name, path in made.items()}
 
     def _idle(self, session: Session) -> dict:
         """The buttons when nothing runs."""
         moves = session.plan is not None and any(source.moves for source in session.plan.scene.sources)
         done = session.result is not None
-        kept = {} if done else {button: gr.update(visible=False) for button in self.downloads.values()}
+        offered = {button: gr.update(visible=name in session.made) for name, button in self.downloads.items()}
         return {
             self.paint_said: "",
             self.paint_button: gr.update(interactive=session.plan is not None),
             self.stop_button: gr.update(visible=False),
             self.more: gr.update(visible=done),
             self.film_button: gr.update(visible=moves),
-            **kept,
+            **offered,
         }
 
 

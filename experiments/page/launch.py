@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
+from threading import Event
 from typing import Any
 
 from experiments.generate import OptionError, load_parts
@@ -54,7 +55,10 @@ def open_page(
         with suppress(ValueError):  # not in the main thread
             signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
         on_ready(page.local_url)
-        page.block_thread()
+        try:
+            Event().wait()
+        finally:
+            page.close(verbose=False)
     except (KeyboardInterrupt, SystemExit):
         pass
     finally:
@@ -99,6 +103,7 @@ def serve(parts: Any, folder: Path, *, model: str = "mini", port: int | None = N
             app_kwargs={"middleware": [Middleware(Policy)], "docs_url": None, "redoc_url": None},
             **looks(),
         )
-    except OSError as error:
-        raise OptionError(f"Cannot open port {port}: {str(error).rstrip('.')}; choose another one.") from None
+    except OSError:  # Gradio's, when it found none
+        ports = f"port {port}" if port else "a port from 7860 to 7959"
+        raise OptionError(f"Cannot open {ports} of {HOST}: it is taken or not allowed; choose another one.") from None
     return page

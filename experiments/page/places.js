@@ -117,8 +117,8 @@ const modes = (source, i) => {
 
 const words = (source, i) => {
   if (!value.words || !value.words.length) return null;
-  const options = [["auto", source.auto ? `“${source.auto}”, as matched` : "its own sound, as no word matched"],
-    ["own", "its own sound"], ...value.words.map((word, k) => [String(k), `“${word}”`])];
+  const options = [["auto", source.auto ? `“${source.auto}”, as matched` : "itself: no word matched"],
+    ["own", "itself, added to the prompt"], ...value.words.map((word, k) => [String(k), `“${word}”`])];
   const select = make("select", { onchange: () => change(i, { word: select.value }) },
     options.map(([key, text]) => make("option", { value: key }, text)));
   select.value = source.word;

@@ -35,6 +35,7 @@ class Session:
     plain: Any = None  # the same picture without places
     painting: list[Any] = field(default_factory=list)  # pictures of the steps
     uploads: dict[str, Path] = field(default_factory=dict)  # what is listened to, by the place it was dropped on
+    made: set[str] = field(default_factory=set)  # files of the last picture that are offered, by name
     mixed: dict[str, Any] = field(default_factory=dict)  # of the panner: recording, voices, edge, path
     mixes: int = 0  # so far
 
@@ -75,6 +76,7 @@ class Session:
 
     def clear_result(self) -> None:
         self.drawn, self.result, self.plain, self.painting = None, None, None, []
+        self.made = set()
 
 
 class Sessions:
