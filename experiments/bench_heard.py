@@ -19,7 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bench_placement import BATCH, REACH, Case, check, entry, look, make_cases, regions_of, sheet_of
+from experiments.bench_placement import (
+    BATCH,
+    REACH,
+    Case,
+    check,
+    entry,
+    look,
+    make_cases,
+    markdown,
+    regions_of,
+    row_of,
+    sheet_of,
+    write_lines,
+)
 from experiments.generate import OptionError
 
 SETUPS = ("panned", "ortf", "spaced", "binaural")
@@ -99,7 +112,7 @@ def bench_heard(
             right = right if control else fine
             lines.append(line)
             sheet_of(images, folder / f"{things}-{method}{'-' * bool(control)}{control}.png")
-            _write(lines, folder)
+            write_lines(lines, table(lines), folder)
             tell(_row(line))
     return table(lines)
 
@@ -186,24 +199,12 @@ def table(lines: Sequence[Line]) -> str:
         "things, method, pictures, count heard right %, heard on its side %, present %, on its side %, within 0.15 %, "
         "all present %, all on their sides %, flipped with the channels %, detector sure %, CPU s"
     )
-    columns = head.split(", ")
-    return "\n".join(["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|", *map(_row, lines)])
+    return markdown(head.split(", "), map(_row, lines))
 
 
 def _row(line: Line) -> str:
     shares = [line.counted, line.heard_side, line.present, line.side, line.near, line.all_present, line.all_side]
-    cells = [str(line.things), f"{line.method} {line.control}".strip(), str(line.pictures)]
-    cells += ["" if share != share else f"{100 * share:.1f}" for share in [*shares, line.flipped, line.clear]]
-    return "| " + " | ".join([*cells, f"{line.seconds:.2f}"]) + " |"
-
-
-def _write(lines: Sequence[Line], folder: Path) -> None:
-    import json
-
-    from experiments.generate import write_bytes
-
-    write_bytes(json.dumps([asdict(line) for line in lines], indent=1).encode(), folder / "rows.json")
-    write_bytes((table(lines) + "\n").encode(), folder / "table.md")
+    return row_of(line, [*shares, line.flipped, line.clear], [f"{line.seconds:.2f}"])
 
 
 def main() -> None:

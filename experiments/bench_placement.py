@@ -8,10 +8,11 @@ sees. Controls: the same scenes with channels swapped, and mono, where no side c
 """
 
 import inspect
+import math
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def bench_placement(
             plain = next((each for each in lines if each.things == things and each.method == "none"), line)
             lines.append(replace(line, ratio=line.seconds / plain.seconds if plain.method == "none" else float("nan")))
             sheet_of(images, folder / f"{things}-{method}{'-' * bool(control)}{control}.png")
-            _write(lines, folder)
+            write_lines(lines, table(lines), folder)
             tell(_row(lines[-1]))
     return table(lines)
 
@@ -214,24 +215,33 @@ def _box(share: Any) -> tuple[float, float, float, float] | None:
 def table(lines: Sequence[Line]) -> str:
     """Markdown; percent of things, and of pictures where it says all."""
     head = "things, method, pictures, present %, on its side %, within 0.15 %, all present %, all on their sides %"
-    columns = [*head.split(", "), "detector sure %", "CPU s", "x plain"]
-    return "\n".join(["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|", *map(_row, lines)])
+    return markdown([*head.split(", "), "detector sure %", "CPU s", "x plain"], map(_row, lines))
 
 
 def _row(line: Line) -> str:
     shares = [line.present, line.side, line.near, line.all_present, line.all_side, line.clear]
+    return row_of(line, shares, [f"{line.seconds:.2f}", f"{line.ratio:.2f}"])
+
+
+def row_of(line: Any, shares: Sequence[float], rest: Sequence[str]) -> str:
+    """A row of Markdown: what was drawn and how, shares in percent (nothing where there is no number), and the rest."""
     cells = [str(line.things), f"{line.method} {line.control}".strip(), str(line.pictures)]
-    cells += [f"{100 * share:.1f}" for share in shares] + [f"{line.seconds:.2f}", f"{line.ratio:.2f}"]
-    return "| " + " | ".join(cells) + " |"
+    cells += ["" if math.isnan(share) else f"{100 * share:.1f}" for share in shares]
+    return "| " + " | ".join([*cells, *rest]) + " |"
 
 
-def _write(lines: Sequence[Line], folder: Path) -> None:
+def markdown(columns: Sequence[str], rows: Iterable[str]) -> str:
+    return "\n".join(["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|", *rows])
+
+
+def write_lines(lines: Sequence[Any], text: str, folder: Path) -> None:
+    """rows.json and table.md, each whole."""
     import json
 
     from experiments.generate import write_bytes
 
     write_bytes(json.dumps([asdict(line) for line in lines], indent=1).encode(), folder / "rows.json")
-    write_bytes((table(lines) + "\n").encode(), folder / "table.md")
+    write_bytes((text + "\n").encode(), folder / "table.md")
 
 
 def sheet_of(images: Sequence[Any], path: Path, most: int = 48) -> None:

@@ -23,12 +23,11 @@ def namer(model: str = "mini", among: Sequence[str] | None = None) -> Namer:
     def name(signal: np.ndarray, rate: int) -> Label | None:
         if not encoder.labels or np.abs(signal).max(initial=0) < SILENT:
             return None
-        scores = encoder.probabilities(_waveform(encoder, signal, rate))[0].numpy()
+        waveform = _waveform(encoder, signal, rate)
+        scores = encoder.probabilities(waveform)[0].numpy()
         allowed = [label in among for label in encoder.labels] if among else True
         best = int(np.argmax(np.where(allowed, scores, -1.0)))
-        return Label(
-            encoder.labels[best], float(scores[best]), _knows(encoder, familiarity, signal, rate, scores[best])
-        )
+        return Label(encoder.labels[best], float(scores[best]), _knows(encoder, familiarity, waveform, scores[best]))
 
     return name
 
@@ -40,17 +39,18 @@ def knows(parts: Any, signal: np.ndarray, rate: int, score: float) -> bool:
     if np.abs(signal).max(initial=0) < SILENT:
         return False
     folder = getattr(getattr(parts.audio_encoder, "config", None), "_name_or_path", None)
-    return _knows(parts.audio_encoder, load_familiarity(folder) if folder else None, signal, rate, score)
+    waveform = _waveform(parts.audio_encoder, signal, rate)
+    return _knows(parts.audio_encoder, load_familiarity(folder) if folder else None, waveform, score)
 
 
-def _knows(encoder: Any, familiarity: Any, signal: np.ndarray, rate: int, score: float) -> bool:
+def _knows(encoder: Any, familiarity: Any, waveform: Any, score: float) -> bool:
     """By what was fitted to the encoder's energy, else by its best score."""
     from audiotoken.ears import HEARD
     from audiotoken.unknown import energy_of
 
     if familiarity is None:
         return bool(score >= HEARD)
-    return familiarity.knows(energy_of(encoder, _waveform(encoder, signal, rate)))
+    return familiarity.knows(energy_of(encoder, waveform))
 
 
 def _waveform(encoder: Any, signal: np.ndarray, rate: int) -> Any:

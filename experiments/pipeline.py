@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from audiotoken.audio import as_recording, to_mono
-from audiotoken.prompt import PLACEHOLDER, Prompt, check_negative
+from audiotoken.prompt import PLACEHOLDER, Prompt, check_count, check_negative
 from experiments.naming import knows
 from experiments.words import Word, matched, similarity, subject_words, subjects_of, written
 from guidance.regions import Region
@@ -113,7 +113,6 @@ def plan(
     spacing: float | None = None,
     max_sources: int = 4,
     fov: float = 90.0,
-    time: float | None = None,
 ) -> Plan:
     """Everything but the drawing.
 
@@ -121,8 +120,7 @@ def plan(
     an `<audio>` of it, the loudest first, or is added to it, or with unmatched="drop" left out. token: "learned" or
     "label", as in `parts.sounds`; None: see `words.written`. unknown: what is none of the sounds the encoder knows is
     drawn as its nearest "guess" or "unplaced". setup, spacing, max_sources as in `spatial.listen`; "mono" does not
-    listen for places. fov: degrees
-    across the picture. time: seconds, of what moves; None is all of its way.
+    listen for places. fov: degrees across the picture.
     """
     seconds: dict[str, float] = {}
     recording, rate = as_recording(recording, rate)
@@ -138,12 +136,12 @@ def plan(
         scores = similarity(parts, signals, rate, heard, words)
         matches = matched(scores) if words else []
     with _stage("write", seconds):
-        if setup == "mono" and prompt and PLACEHOLDER not in prompt:
-            parts.read(prompt, parts.sounds(signals, rate, token))  # says that a place is missing
+        if setup == "mono" and prompt is not None:  # nothing is added to a prompt that keeps no place
+            check_count(prompt, prompt.count(PLACEHOLDER), len(signals))
         read, positions = written(parts, signals, rate, heard, prompt, words, matches, unmatched, token)
     draft = Plan(recording, rate, scene, heard, known, words, scores, matches, read, {}, [], seconds)
     with _stage("place", seconds):
-        regions, notes = placed(draft, positions, fov, unknown, time)
+        regions, notes = placed(draft, positions, fov, unknown)
     return replace(draft, regions=regions, notes=[*scene.notes, *notes])
 
 
@@ -231,21 +229,23 @@ def film(
 
 
 def placed(
-    planned: Plan, positions: dict[int, tuple[int, ...]], fov: float, unknown: str = "guess", time: float | None = None
+    planned: Plan, positions: dict[int, tuple[int, ...]], fov: float, unknown: str = "guess"
 ) -> tuple[dict[int, Region], list[str]]:
     """Regions of the sources that have a side and a word, by their number, and sentences about the others."""
     scene, subjects, notes, sided = planned.scene, planned.subjects, [], []
     for i, source in enumerate(scene.sources):
-        if scene.setup == "mono" or not positions.get(i):
+        if not positions.get(i):
             continue
         if not planned.known[i]:
-            done = {"guess": "it is drawn as that", "unplaced": "it is drawn without a place"}[unknown]
-            notes.append(f"Sound {i + 1} is none that is known (nearest: {subjects[i]}): {done}.")
+            free = "; it is drawn without a place" if unknown == "unplaced" else ""
+            notes.append(f"Sound {i + 1} is none that is known (nearest: {subjects[i]}){free}.")
+        if scene.setup == "mono":
+            continue
         if source.direction.spread > WIDE:
             notes.append(f"The {subjects[i]} comes from everywhere: it is drawn without a place.")
         elif planned.known[i] or unknown == "guess":
             sided.append(i)
-    boxes = Camera(fov).boxes([scene.sources[i] for i in sided], time)
+    boxes = Camera(fov).boxes([scene.sources[i] for i in sided])
     return {i: Region(box, positions[i], subjects[i]) for i, box in zip(sided, boxes, strict=True)}, notes
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ def place_file(
     if report is not None:
         check_output(report, PAGES)
 
+    from experiments.films import trail
     from experiments.pipeline import sound_to_film, sound_to_image  # takes seconds; the lines above answer at once
 
     parts, drawing = _parts(options | {"keep_maps": report is not None})
@@ -56,9 +58,7 @@ def place_file(
         result = sound_to_film(recording, rate, parts, frames=TRAIL, trail=True, on_step=on_step, **drawing)
     else:
         result = sound_to_image(recording, rate, parts, on_step=on_step, **drawing)
-    result.notes.extend(cut)
-    from experiments.films import trail
-
+    result = replace(result, notes=[*result.notes, *cut])
     picture = trail(result.images, result.frames) if motion == "trail" else result.images[0]
     write_image(picture, Path(output))
     if boxes:
@@ -95,7 +95,7 @@ def animate_file(
 
     parts, drawing = _parts(options | {"keep_maps": report is not None})
     result = sound_to_film(recording, rate, parts, frames=frames, on_step=on_step, **drawing)
-    result.notes.extend(cut)
+    result = replace(result, notes=[*result.notes, *cut])
     write_film(result.images, recording, rate, Path(output))
     if report is not None:
         from experiments.report_page import write_page

@@ -70,16 +70,14 @@ def similarity(
     if not words or not signals:
         return np.zeros((len(signals), len(words)))
     names = [word.text.lower() for word in words]
-    written = np.array([[_as_written(name, each) for name in names] for each in heard])
+    best = np.array([[_as_written(name, each) for name in names] for each in heard])
     labels = list(dict.fromkeys(subject for each in heard for subject in subjects_of(each)))
     if not labels:
-        return written
+        return best
     near = Meaning(parts, labels)
     scores = np.array([[subjects_of(each).get(label, 0.0) for label in labels] for each in heard])
-    meant = (scores[:, :, None] * near.of_words(names)).max(axis=1)
-    if parts.audio_embedder is None:
-        return np.maximum(written, meant)
-    return np.maximum(np.maximum(written, meant), near.of_sounds(list(signals), rate, names))
+    best = np.maximum(best, (scores[:, :, None] * near.of_words(names)).max(axis=1))
+    return best if parts.audio_embedder is None else np.maximum(best, near.of_sounds(list(signals), rate, names))
 
 
 def subjects_of(heard: Heard) -> dict[str, float]:
@@ -134,7 +132,7 @@ class Meaning:
         each = [[sound] for sound in sounds] or [[] for _ in texts]
         with torch.no_grad():
             read = self.parts.encode(texts, each).embeddings.float()
-        tokenizer = getattr(self.parts, "tokenizer")  # noqa: B009  # of the first reader
+        tokenizer = self.parts.tokenizer
         ends = [
             tokenize_prompt(text, tokenizer, [len(s) for s in said])[0].index(tokenizer.eos_token_id)
             for text, said in zip(texts, each, strict=True)

@@ -6,6 +6,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,21 @@ settings.load_profile("fixed")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # real recordings and more; beside the checkout on some machines only
+
+
+@pytest.fixture
+def chromium():
+    """A real browser; the test is skipped where playwright or a Chromium is missing."""
+    reason = "no playwright here: pip install playwright"
+    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with playwright.sync_playwright() as browsers:
+        try:
+            browser = browsers.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium here: {str(error).splitlines()[0]}")
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

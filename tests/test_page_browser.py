@@ -1,7 +1,6 @@
 """The page in a real browser; skipped where Gradio, playwright or a Chromium is not installed."""
 
 import io
-import shutil
 import time
 
 import numpy as np
@@ -14,8 +13,6 @@ from experiments.page.examples import RATE, example
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("gradio", reason="no Gradio here: pip install 'spatial-audiotoken[demo]'")
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 WAIT = 90_000  # milliseconds, on a busy machine
 
 
@@ -31,19 +28,8 @@ def server(folder):
 
 
 @pytest.fixture
-def browser():
-    with playwright.sync_playwright() as browsers:
-        try:
-            browser = browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium here: {str(error).splitlines()[0]}")
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser, server):
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+def page(chromium, server):
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
     page.set_default_timeout(WAIT)
     page.said, page.asked = [], []
     page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)

@@ -1,6 +1,5 @@
 """The page in a real browser, by keyboard alone; skipped where playwright or a Chromium is not installed."""
 
-import shutil
 from threading import Thread
 
 import pytest
@@ -11,19 +10,10 @@ from experiments.rating.store import FILE, Store
 from experiments.rating.study import read_study
 from experiments.rating.trials import Trials
 
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
 
 @pytest.fixture
-def page():
-    with playwright.sync_playwright() as browsers:
-        try:
-            browser = browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium here: {str(error).splitlines()[0]}")
-        yield browser.new_page()
-        browser.close()
+def page(chromium):
+    return chromium.new_page()
 
 
 @pytest.fixture
