@@ -1,6 +1,6 @@
 """The default set of experiments on the mini checkpoint, and docs/results.md from what was run.
 
-python -m experiments.ablate_set                      # under 30 minutes on two cores; goes on where it was stopped
+python -m experiments.ablate_set                      # goes on where it was stopped
 python -m experiments.ablate_set --only pooling lora   # some of it
 python -m experiments.ablate_set --only               # runs nothing, writes docs/results.md anew
 """
