@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
+from experiments.ablate_git import git_state
 from experiments.ablate_plots import write_plot
 from experiments.ablate_tables import markdown, number
 from experiments.generate import write_bytes
@@ -37,9 +38,10 @@ def write_results(experiments: Sequence[Experiment], docs: Path, wanted: Sequenc
 
 
 def write_stamps(experiments: Sequence[Experiment]) -> None:
-    """Time and result into each experiment's file, under its command."""
-    for one in experiments:
-        path = Path(str(files("configs"))) / "experiment" / f"{one.name}.yaml"
+    """Time and result into each experiment's file, under its command; an installed copy stays as it is."""
+    folder = Path(str(files("configs"))) / "experiment"
+    for one in experiments if git_state(folder)["commit"] else ():
+        path = folder / f"{one.name}.yaml"
         if one.rows and path.is_file():
             write_bytes(stamped(path.read_text(encoding="utf-8"), one).encode(), path)
 

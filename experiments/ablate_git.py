@@ -6,7 +6,13 @@ from typing import Any
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """{"commit", "branch", "changed": files with changes that are not committed}; all empty where there is no git."""
+    """{"commit", "branch", "changed": files with changes that are not committed}; all empty where there is no git.
+
+    Empty too of an installed copy, such as one in the virtual environment of another project: that repository is not
+    its own, and keeps no file of the folder.
+    """
+    if not _git(folder, "ls-files"):
+        return {"commit": "", "branch": "", "changed": []}
     return {
         "commit": _git(folder, "rev-parse", "--short=12", "HEAD"),
         "branch": _git(folder, "rev-parse", "--abbrev-ref", "HEAD"),

@@ -37,7 +37,7 @@ def ablate_set(
     """Run the experiments `only` with `jobs` processes, then write DOCS/results.md and its plots -> its path.
 
     overrides: more of `experiments.ablate`, for all. stamp: write time and result into the files of configs/experiment,
-    where they can be written. OptionError for an experiment that is none.
+    where git keeps them. OptionError for an experiment that is none.
     """
     from experiments.ablate_docs import write_results, write_stamps
     from experiments.results import collect
