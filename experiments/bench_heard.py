@@ -11,7 +11,6 @@ one, where no side can be known. What listening alone got right stands beside wh
 
 import os
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,15 +18,20 @@ from typing import Any
 
 import numpy as np
 
+from experiments.bench_pictures import draw_all
 from experiments.bench_placement import (
-    BATCH,
+    QUALITY,
     REACH,
     Case,
+    Quality,
     check,
     entry,
+    judge,
     look,
     make_cases,
     markdown,
+    name_of,
+    quality_of,
     regions_of,
     row_of,
     sheet_of,
@@ -58,7 +62,8 @@ class Line:
     all_present: float
     all_side: float
     flipped: float  # of the pictures that were all right: still so when swapped; else not a number
-    clear: float  # how sure the detector is of the cells that it calls the word: quality
+    clear: float  # how sure the detector is of the cells that it calls the word
+    quality: Quality
     seconds: float  # of this process, a picture
 
 
@@ -81,8 +86,8 @@ def bench_heard(
     """Draw `n` scenes of two sounds and `singles` (n / 2) of one with each method -> the Markdown table.
 
     setups: kinds of stereo that take turns; rt60: seconds of reverberation of those with microphones, None is dry.
-    token: as in `pipeline.plan`. Controls are drawn by the last method. Writes table.md, rows.json and a sheet of
-    pictures of each row into `out`. OptionError for what is out of range.
+    token: as in `pipeline.plan`. Controls are drawn by the last method. Writes table.md, rows.json, the pictures and a
+    sheet of each row into `out`, and goes on where it was stopped. OptionError for what is out of range.
     """
     check(
         n,
@@ -101,17 +106,16 @@ def bench_heard(
     pipe, lines = load_parts(model, "cpu"), []
     for things, count in ((1, (n + 1) // 2 if singles is None else singles), (2, n)):
         cases = make_cases(count, things, seed, "audio")
-        scenes = [recorded(case, setups, rt60) for case in cases]
+        settings = {"setups": list(setups), "rt60": rt60, "token": token, "model": model, "steps": steps}
         right: list[bool] = []
         for method, control in [(each, "") for each in methods] + [(methods[-1], each) for each in controls]:
             if not count:
                 continue
-            told = [case.swapped() if control == "swapped" else case for case in cases]
-            changed = [_changed(scene, control) for scene in scenes]
-            line, images, fine = run(pipe, told, changed, method, control, token, steps, right)
+            kept = folder / "pictures" / name_of(things, method, control)
+            line, images, fine = run(pipe, cases, method, control, settings, right, kept)
             right = right if control else fine
             lines.append(line)
-            sheet_of(images, folder / f"{things}-{method}{'-' * bool(control)}{control}.png")
+            sheet_of(images, folder / f"{name_of(things, method, control)}.png")
             write_lines(lines, table(lines), folder)
             tell(_row(line))
     return table(lines)
@@ -137,34 +141,30 @@ def recorded(case: Case, setups: Sequence[str], rt60: float | None) -> np.ndarra
 def run(
     pipe: Any,
     cases: Sequence[Case],
-    scenes: Sequence[np.ndarray],
     method: str,
     control: str,
-    token: str | None,
-    steps: int | None,
+    settings: dict[str, Any],
     before: Sequence[bool],
+    folder: Path | None = None,
 ) -> tuple[Line, list[Any], list[bool]]:
     """Listen, draw and look at all of them -> (the row, pictures, which were all present and on their sides)."""
     from experiments.pipeline import plan
     from guidance.metrics import place, score
     from guidance.sampling import sample
 
-    start = time.process_time()
-    plans = [plan(scene, RATE, pipe, token=token) for scene in scenes]
-    images: list[Any] = []
-    for i in range(0, len(cases), BATCH):
-        part = slice(i, i + BATCH)
-        drawn = sample(
-            pipe,
-            [each.prompt for each in plans[part]],
-            regions=[list(each.regions.values()) for each in plans[part]],
-            energy=method,
-            seed=[case.seed for case in cases[part]],
-            steps=steps,
-        )
-        images += drawn.images
-    seconds = (time.process_time() - start) / len(cases)
-    wanted = [regions_of(case, [(1,)] * len(case.words)) for case in cases]
+    def draw(part: slice) -> tuple[list[Any], list[Any]]:
+        scenes = [_changed(recorded(case, settings["setups"], settings["rt60"]), control) for case in cases[part]]
+        plans = [plan(scene, RATE, pipe, token=settings["token"]) for scene in scenes]
+        prompts, regions = [each.prompt for each in plans], [list(each.regions.values()) for each in plans]
+        seeds = [case.seed for case in cases[part]]
+        drawn = sample(pipe, prompts, regions=regions, energy=method, seed=seeds, steps=settings["steps"])
+        return drawn.images, [heard(each) for each in plans]
+
+    asked = settings | {"method": method, "control": control}
+    drawn = draw_all([asked | {"case": asdict(case)} for case in cases], folder, draw)
+    truth = [case.swapped() if control == "swapped" else case for case in cases]
+    wanted = [regions_of(case, [(1,)] * len(case.words)) for case in truth]
+    images = [each.image for each in drawn]
     seen, clear = look(images, cases)
     looked = [place(want, see, REACH) for want, see in zip(wanted, seen, strict=True)]
     scores = asdict(score(looked))
@@ -172,18 +172,25 @@ def run(
     fine = [all(one.present and one.side for one in each) for each in looked]
     still = [now for now, then in zip(fine, before, strict=True) if then] if control == "swapped" else []
     flipped = sum(still) / len(still) if still else float("nan")
-    counted = sum(len(p.scene.sources) == len(c.words) for p, c in zip(plans, cases, strict=True)) / len(cases)
-    sides = [ok for p, c in zip(plans, cases, strict=True) for ok in heard_sides(p, c)]
+    pairs = list(zip([each.facts for each in drawn], truth, strict=True))
+    counted = sum(len(found) == len(case.words) for found, case in pairs) / len(cases)
+    sides = [ok for found, case in pairs for ok in heard_sides(found, case)]
+    seconds = sum(each.seconds for each in drawn) / len(drawn)
     line = Line(len(cases[0].words), method, control, len(cases), counted, sum(sides) / len(sides), **kept,
-                flipped=flipped, clear=clear, seconds=seconds)  # fmt: skip
+                flipped=flipped, clear=clear, quality=judge(images, cases), seconds=seconds)  # fmt: skip
     return line, images, fine
 
 
-def heard_sides(planned: Any, case: Case) -> list[bool]:
+def heard(planned: Any) -> list[list[Any]]:
+    """[name, azimuth in degrees] of each source."""
+    names = zip(planned.subjects, planned.scene.sources, strict=True)
+    return [[name, float(source.direction.azimuth)] for name, source in names]
+
+
+def heard_sides(found: Sequence[Sequence[Any]], case: Case) -> list[bool]:
     """Of each thing: was a source of its name heard on its side?"""
-    there = [(name, s.direction.azimuth) for name, s in zip(planned.subjects, planned.scene.sources, strict=True)]
     return [
-        any(name == word and a * b > 0 for name, b in there) for word, a in zip(case.words, case.azimuths, strict=True)
+        any(name == word and a * b > 0 for name, b in found) for word, a in zip(case.words, case.azimuths, strict=True)
     ]
 
 
@@ -197,14 +204,14 @@ def table(lines: Sequence[Line]) -> str:
     """Markdown; percent of things, and of pictures where it says all."""
     head = (
         "things, method, pictures, count heard right %, heard on its side %, present %, on its side %, within 0.15 %, "
-        "all present %, all on their sides %, flipped with the channels %, detector sure %, CPU s"
+        "all present %, all on their sides %, flipped with the channels %, detector sure %"
     )
-    return markdown(head.split(", "), map(_row, lines))
+    return markdown([*head.split(", "), *QUALITY, "CPU s"], map(_row, lines))
 
 
 def _row(line: Line) -> str:
     shares = [line.counted, line.heard_side, line.present, line.side, line.near, line.all_present, line.all_side]
-    return row_of(line, [*shares, line.flipped, line.clear], [f"{line.seconds:.2f}"])
+    return row_of(line, [*shares, line.flipped, line.clear], [*quality_of(line.quality), f"{line.seconds:.2f}"])
 
 
 def main() -> None:

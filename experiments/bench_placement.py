@@ -11,12 +11,12 @@ import inspect
 import math
 import os
 import random
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.bench_pictures import draw_all
 from experiments.generate import OptionError, errors_as_sentences
 
 METHODS = ("none", "forward", "layout", "boxdiff", "centroid", "ours")
@@ -25,7 +25,8 @@ TOKENS = ("label", "audio")
 REACH = 0.15  # of the width: what counts as near
 AZIMUTHS = (10.0, 38.0)  # degrees off the middle, of a camera that sees 45 to each side
 LEVELS = {1: (-40.0, -15.0), 2: (-45.0, -25.0)}  # dB, by number of things: how large (see spatial.camera)
-BATCH = 8
+FEW = 20  # pictures: a distance between fewer says nothing
+QUALITY = ("CLIP score", "FID", "CLIP-FID")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,15 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """What placing may cost; not a number where no judge knows the pictures."""
+
+    clip: float  # cosine of picture and sentence, the mean (CLIP score, Hessel et al. 2021, without its factor)
+    fid: float  # Frechet distance to painted scenes, by the features of the detector
+    clip_fid: float  # and by CLIP's
+
+
+@dataclass(frozen=True)
 class Line:
     """One row of the table; shares are 0 to 1, `all_*` of pictures, the others of things."""
 
@@ -55,7 +65,8 @@ class Line:
     all_present: float
     all_side: float
     error: float
-    clear: float  # how sure the detector is of the cells that it calls the word: quality
+    clear: float  # how sure the detector is of the cells that it calls the word
+    quality: "Quality"
     seconds: float  # of this process, a picture
     ratio: float  # to the same without guidance
 
@@ -78,7 +89,8 @@ def bench_placement(
 
     controls: "swapped" draws what `ours` draws with left and right exchanged, "mono" with both in the middle. tokens:
     "label" says the word, "audio" the embedder's token of a synthesised sound of unseen seed (of the 16 heard words).
-    Writes table.md, rows.json and a sheet of pictures of each row into `out`. OptionError for what is out of range.
+    Writes table.md, rows.json, the pictures and a sheet of each row into `out`, and goes on where it was stopped.
+    OptionError for what is out of range.
     """
     check(n, methods=(methods, METHODS), controls=(controls, CONTROLS), tokens=([tokens], TOKENS))
     import torch
@@ -95,10 +107,11 @@ def bench_placement(
         words = read(pipe, cases, tokens)
         rows = [(method, "") for method in methods] + [("ours", control) for control in controls]
         for method, control in rows if count else ():
-            line, images = run(pipe, cases, words, method, control, steps)
+            kept = folder / "pictures" / name_of(things, method, control)
+            line, images = run(pipe, cases, words, method, control, steps, kept, {"model": model, "tokens": tokens})
             plain = next((each for each in lines if each.things == things and each.method == "none"), line)
             lines.append(replace(line, ratio=line.seconds / plain.seconds if plain.method == "none" else float("nan")))
-            sheet_of(images, folder / f"{things}-{method}{'-' * bool(control)}{control}.png")
+            sheet_of(images, folder / f"{name_of(things, method, control)}.png")
             write_lines(lines, table(lines), folder)
             tell(_row(lines[-1]))
     return table(lines)
@@ -130,33 +143,67 @@ def read(pipe: Any, cases: Sequence[Case], tokens: str) -> list[tuple[Any, tuple
             prompt = pipe.read("a photo of " + " and ".join(["<audio>"] * len(clips)), pipe.sounds(clips, rate))[0]
             found.append((prompt, prompt.positions))
             continue
-        names = [f"{'an' if word[0] in 'aeiou' else 'a'} {word}" for word in case.words]
-        prompt = pipe.read("a photo of " + " and ".join(names))[0]
+        prompt = pipe.read(sentence_of(case))[0]
         found.append((prompt, tuple(word_positions(prompt.text, word, pipe.tokenizer) for word in case.words)))
     return found
 
 
 def run(
-    pipe: Any, cases: Sequence[Case], words: Sequence[Any], method: str, control: str, steps: int | None
+    pipe: Any,
+    cases: Sequence[Case],
+    words: Sequence[Any],
+    method: str,
+    control: str,
+    steps: int | None,
+    folder: Path | None = None,
+    settings: dict[str, Any] | None = None,
 ) -> tuple[Line, list[Any]]:
-    """Draw all cases one way, look at them."""
+    """Draw all cases one way, look at them. Pictures are kept in `folder`, told apart by `settings`."""
     from guidance.metrics import place, score
     from guidance.sampling import sample
 
     told = [case.swapped() if control == "swapped" else case for case in cases]
     regions = [regions_of(case, at, control == "mono") for case, (_, at) in zip(told, words, strict=True)]
-    images, start = [], time.process_time()
-    for i in range(0, len(cases), BATCH):
-        part = slice(i, i + BATCH)
+
+    def draw(part: slice) -> tuple[list[Any], list[Any]]:
         prompts, seeds = [prompt for prompt, _ in words[part]], [case.seed for case in cases[part]]
         drawn = sample(pipe, prompts, regions=regions[part], energy=method, seed=seeds, steps=steps)
-        images += drawn.images
-    seconds = (time.process_time() - start) / len(cases)
+        return drawn.images, [None] * len(drawn.images)
+
+    asked = {"method": method, "control": control, "steps": steps} | (settings or {})
+    drawn = draw_all([asked | {"case": asdict(case)} for case in cases], folder, draw)
+    images, seconds = [each.image for each in drawn], sum(each.seconds for each in drawn) / len(drawn)
     wanted = [regions_of(case, at) for case, (_, at) in zip(told, words, strict=True)]
     seen, clear = look(images, cases)
     scores = asdict(score([place(want, see, REACH) for want, see in zip(wanted, seen, strict=True)]))
     kept = {name: scores[name] for name in ("present", "side", "near", "all_present", "all_side", "error")}
-    return Line(len(cases[0].words), method, control, len(cases), **kept, clear=clear, seconds=seconds, ratio=1), images
+    things = len(cases[0].words)
+    line = Line(things, method, control, len(cases), **kept, clear=clear, quality=judge(images, cases),
+                seconds=seconds, ratio=1)  # fmt: skip
+    return line, images
+
+
+def name_of(things: int, method: str, control: str) -> str:
+    return "-".join([str(things), method, *[control] * bool(control)])
+
+
+def sentence_of(case: Case) -> str:
+    return "a photo of " + " and ".join(f"{'an' if word[0] in 'aeiou' else 'a'} {word}" for word in case.words)
+
+
+def judge(images: Sequence[Any], cases: Sequence[Case]) -> Quality:
+    """By the small judges, who know painted pictures. Of fewer pictures than `FEW` there is no distance."""
+    from audiotoken.clip import load_clip
+    from audiotoken.metrics import cosine, frechet_distance
+    from experiments.evaluate_judges import painted_of, seen_by_detector
+
+    clip = load_clip("mini")
+    seen, features = clip.images(images), seen_by_detector(images)[0]
+    score = float(cosine(seen, clip.texts([sentence_of(case) for case in cases])).mean())
+    if len(images) < FEW:
+        return Quality(score, math.nan, math.nan)
+    real = painted_of(len(cases[0].words))
+    return Quality(score, frechet_distance(features, real["features"]), frechet_distance(seen, real["clip"]))
 
 
 def regions_of(case: Case, positions: Sequence[tuple[int, ...]], mono: bool = False) -> list[Any]:
@@ -215,12 +262,16 @@ def _box(share: Any) -> tuple[float, float, float, float] | None:
 def table(lines: Sequence[Line]) -> str:
     """Markdown; percent of things, and of pictures where it says all."""
     head = "things, method, pictures, present %, on its side %, within 0.15 %, all present %, all on their sides %"
-    return markdown([*head.split(", "), "detector sure %", "CPU s", "x plain"], map(_row, lines))
+    return markdown([*head.split(", "), "detector sure %", *QUALITY, "CPU s", "x plain"], map(_row, lines))
 
 
 def _row(line: Line) -> str:
     shares = [line.present, line.side, line.near, line.all_present, line.all_side, line.clear]
-    return row_of(line, shares, [f"{line.seconds:.2f}", f"{line.ratio:.2f}"])
+    return row_of(line, shares, [*quality_of(line.quality), f"{line.seconds:.2f}", f"{line.ratio:.2f}"])
+
+
+def quality_of(quality: Quality) -> list[str]:
+    return ["" if math.isnan(value) else f"{value:.2f}" for value in (quality.clip, quality.fid, quality.clip_fid)]
 
 
 def row_of(line: Any, shares: Sequence[float], rest: Sequence[str]) -> str:

@@ -111,6 +111,15 @@ def painted(examples: Sequence[Example]) -> Reference | None:
     return Reference(clip[rows], clip[among], features[among])
 
 
+def painted_of(things: int) -> dict[str, Array]:
+    """`clip` and `features` of painted scenes of one or of two things, (pictures, width) each."""
+    from safetensors.numpy import load_file
+
+    tensors = load_file(Path(str(files("audiotoken.mini"))) / "clip" / REFERENCE)
+    prefix = "" if things == 1 else "pair_"
+    return {name: tensors[prefix + name].astype(np.float32) for name in ("clip", "features")}
+
+
 def seen_by_detector(images: Sequence[Any], at_once: int = 32) -> tuple[Array, NDArray[np.int64]]:
     """Features (pictures, 128) before its last layer, and the thing that covers most of each picture."""
     import torch

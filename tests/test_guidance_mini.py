@@ -7,6 +7,7 @@ import pytest
 from audiotoken.prompt import word_positions
 from experiments.bench_guidance import arithmetic, bench_guidance
 from experiments.bench_heard import bench_heard
+from experiments.bench_pictures import draw_all
 from experiments.bench_placement import Case, bench_placement, look, make_cases, regions_of
 from experiments.generate import OptionError, load_parts
 from guidance import Region, animate, sample
@@ -79,6 +80,28 @@ def test_the_placement_table_is_written(tmp_path):
     assert [(line["things"], line["pictures"]) for line in lines] == [(1, 1)] * 3 + [(2, 2)] * 3
     assert {line["ratio"] for line in lines if line["method"] == "none"} == {1.0}
     assert (tmp_path / "2-ours-mono.png").is_file() and (tmp_path / "1-none.png").is_file()
+    assert all(0 < line["quality"]["clip"] < 1 for line in lines)
+
+
+def test_pictures_that_are_there_are_not_drawn_again(tmp_path):
+    from PIL import Image
+
+    asked: list[slice] = []
+
+    def draw(part: slice) -> tuple[list, list]:
+        asked.append(part)
+        return [Image.new("RGB", (4, 4), (i, 0, 0)) for i in range(11)[part]], [[i] for i in range(11)[part]]
+
+    settings = [{"seed": i, "nothing": None} for i in range(11)]
+    first = draw_all(settings, tmp_path / "row", draw)
+    again = draw_all(settings, tmp_path / "row", draw)
+    assert asked == [slice(0, 8), slice(8, 16)] and len(list((tmp_path / "row").iterdir())) == 11
+    assert [each.image.getpixel((0, 0))[0] for each in again] == list(range(11)) == [each.facts[0] for each in first]
+    assert [(each.seconds, each.facts) for each in again] == [(each.seconds, each.facts) for each in first]
+    (tmp_path / "row" / "0002.png").unlink()
+    settings[9] = {"seed": 10}
+    draw_all(settings, tmp_path / "row", draw)
+    assert asked[2:] == [slice(0, 8), slice(8, 16)]  # something is missing in the one, changed in the other
 
 
 def test_the_whole_road_is_measured(tmp_path):

@@ -2,7 +2,8 @@
 
     python -m experiments.world.painted_reference --clip audiotoken/mini/clip
 
-Only embeddings are kept, since the art is not ours to ship. Scenes of one thing, of seeds that trained nothing.
+Only embeddings are kept, since the art is not ours to ship. Scenes of one thing, and of two, of seeds that trained
+nothing.
 """
 
 import argparse
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
     parser.add_argument("--clip", type=Path, default=Path("audiotoken/mini/clip"), help="folder; it is written there")
     parser.add_argument("--each", type=int, default=12, help="scenes of a word")
+    parser.add_argument("--pairs", type=int, default=288, help="scenes of two things")
     args = parser.parse_args()
     clip, painter = load_clip(args.clip), Painter(args.atlas)
     images: list[Any] = []
@@ -38,7 +40,9 @@ def main() -> None:
                 images.append(image)
                 kinds.append(kind)
         seed += 1
+    pairs = pictures_of(painter.paint(args.pairs, FIRST_SEED - 1, counts=(0, 1.0, 0, 0)).images)
     seen = {"clip": clip.images(images), "features": seen_by_detector(images)[0]}
+    seen |= {"pair_clip": clip.images(pairs), "pair_features": seen_by_detector(pairs)[0]}
     tensors = {name: values.astype(np.float16) for name, values in seen.items()}
     save_file(tensors | {"kinds": np.array(kinds, np.int64)}, args.clip / REFERENCE)
 
