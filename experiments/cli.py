@@ -182,6 +182,9 @@ def place(
         str, typer.Option(help="What moves: in the middle of its way, or a trail from start to end.")
     ] = "middle",
     boxes: Annotated[bool, typer.Option("--boxes", help="Also OUTPUT-boxes.png: where things belong.")] = False,
+    control_layout: Annotated[
+        str | None, typer.Option(help="A ControlNet for segmentation that is shown where: a folder or hub id.")
+    ] = None,
     report: Report = None,
     token: Token = None,
     setup: Setup = "auto",

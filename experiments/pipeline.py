@@ -4,7 +4,7 @@ listen -> embed -> match -> write -> place: a `Plan`, which nothing was drawn of
 With setup="mono", or of a recording with one channel, it is the paper's: one sound, no region, plain sampling.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -66,6 +66,7 @@ class Result(Plan):
     seed: int
     energy: str  # how things were moved
     frames: list[list[Region]] = field(default_factory=list)  # of a film: where the regions are in each
+    control: Image | None = None  # what a ControlNet was shown
 
     @property
     def images(self) -> list[Image]:
@@ -86,18 +87,20 @@ def sound_to_image(
     steps: int | None = None,
     guidance_scale: float | None = None,
     keep_maps: bool = False,
+    control: Any = None,
     **planning: Any,
 ) -> Result:
     """Hear a recording, (frames,) or (channels, frames) at `rate` Hz, and draw what sounds where it sounds.
 
     parts: an `AudioTokenPipeline`. `planning` as in `plan`; the rest as in `guidance.sample`: `count` pictures with
-    seed, seed + 1, ...; energy is one of `guidance.METHODS`, or "none". Raises SpatialError, PromptError,
-    CheckpointError or GuidanceError for what cannot be drawn.
+    seed, seed + 1, ...; energy is one of `guidance.METHODS`, or "none"; control as in `draw`. Raises SpatialError,
+    PromptError, CheckpointError or GuidanceError for what cannot be drawn.
     """
     check_negative(negative_prompt)
     planned = plan(recording, rate, parts, **planning)
     options: dict[str, Any] = {"negative_prompt": negative_prompt, "steps": steps, "guidance_scale": guidance_scale}
-    return draw(planned, parts, seed=seed, count=count, energy=energy, on_step=on_step, keep_maps=keep_maps, **options)
+    options |= {"energy": energy, "on_step": on_step, "keep_maps": keep_maps, "control": control}
+    return draw(planned, parts, seed=seed, count=count, **options)
 
 
 def plan(
@@ -154,14 +157,19 @@ def draw(
     energy: str = "ours",
     on_step: OnStep | None = None,
     on_latents: OnLatents | None = None,
+    control: Any = None,
     **sampling: Any,
 ) -> Result:
-    """Draw a plan; `sampling` is that of `guidance.sample`. What `on_step` or `on_latents` raises ends it."""
+    """Draw a plan; `sampling` is that of `guidance.sample`. What `on_step` or `on_latents` raises ends it.
+
+    control: a ControlNetModel that is shown the regions as a segmentation, see `guidance.control`.
+    """
     seconds = dict(planned.seconds)
+    backbone, shown, notes = _shown(planned, parts, control)
     told = _counted(on_step, on_latents, sampling.get("steps") or parts.config.get("default_steps", 50))
     with _stage("sample", seconds):
         drawn = sample(
-            parts,
+            backbone,
             [planned.prompt] * count,
             regions=list(planned.regions.values()),
             energy=energy,
@@ -169,7 +177,8 @@ def draw(
             callback=told,
             **sampling,
         )
-    return Result(**vars(planned) | {"seconds": seconds}, sample=drawn, seed=seed, energy=energy)
+    found = vars(planned) | {"seconds": seconds, "notes": [*planned.notes, *notes]}
+    return Result(**found, sample=drawn, seed=seed, energy=energy, control=shown)
 
 
 def sound_to_film(
@@ -247,6 +256,21 @@ def placed(
             sided.append(i)
     boxes = Camera(fov).boxes([scene.sources[i] for i in sided])
     return {i: Region(box, positions[i], subjects[i]) for i, box in zip(sided, boxes, strict=True)}, notes
+
+
+def _shown(planned: Plan, parts: Any, control: Any) -> tuple[Any, Image | None, list[str]]:
+    """(what to sample from, what a ControlNet is shown, sentences)."""
+    if control is None:
+        return parts, None, []
+    if not planned.regions:
+        return parts, None, ["Nothing has a place: the ControlNet was shown nothing."]
+    from experiments.words import Meaning
+    from guidance.control import controlled
+
+    def nearest(word: str, classes: Sequence[str]) -> str:
+        return classes[int(Meaning(parts, classes).of_words([word])[:, 0].argmax())]
+
+    return controlled(parts, control, list(planned.regions.values()), nearest=nearest)
 
 
 def _at(planned: Plan, time: float, fov: float, widest: float = 1.0) -> list[Region]:

@@ -35,6 +35,7 @@ def place_file(
     motion: str = "middle",
     boxes: bool = False,
     report: str | os.PathLike | None = None,
+    control_layout: str | os.PathLike | None = None,
     on_step: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> "Result":
@@ -42,9 +43,13 @@ def place_file(
 
     A file longer than half a minute is listened to at its beginning, and the notes say so. motion: what moves is drawn
     in the "middle" of its way, or as a "trail" of several, the last the clearest. report: a page of how it came about.
-    `options` are `model`, `device`, `steps` and `guidance` (scale), and those of `pipeline.sound_to_image`. Raises
-    AudioError, CheckpointError, PromptError, SpatialError, GuidanceError or OptionError.
+    control_layout: a ControlNet for segmentation, folder or hub id, that is shown where things belong; with `boxes`
+    what it was shown is OUTPUT-control.png. `options` are `model`, `device`, `steps` and `guidance` (scale), and those
+    of `pipeline.sound_to_image`. Raises AudioError, CheckpointError, PromptError, SpatialError, GuidanceError or
+    OptionError.
     """
+    if control_layout is not None and motion == "trail":
+        raise OptionError("A ControlNet is shown one picture, and a trail is several; leave out one of the two.")
     recording, rate, cut = _loaded(clip, options | {"motion": motion})
     check_output(output)  # before the long work
     if report is not None:
@@ -54,6 +59,10 @@ def place_file(
     from experiments.pipeline import sound_to_film, sound_to_image  # takes seconds; the lines above answer at once
 
     parts, drawing = _parts(options | {"keep_maps": report is not None})
+    if control_layout is not None:
+        from guidance.control import load_control
+
+        drawing["control"] = load_control(control_layout, parts)
     if motion == "trail":
         result = sound_to_film(recording, rate, parts, frames=TRAIL, trail=True, on_step=on_step, **drawing)
     else:
@@ -63,10 +72,13 @@ def place_file(
     write_image(picture, Path(output))
     if boxes:
         write_image(with_boxes(result, picture), boxes_path(output))
+        if result.control is not None:
+            write_image(result.control, boxes_path(output, "control"))
     if report is not None:
-        from experiments.report_page import write_page
+        from experiments.reports.page import write_page
 
-        write_page(result, Path(report), asked=options, picture=picture if motion == "trail" else None)
+        asked = options if control_layout is None else options | {"control_layout": control_layout}
+        write_page(result, Path(report), asked=asked, picture=picture if motion == "trail" else None)
     return result
 
 
@@ -98,7 +110,7 @@ def animate_file(
     result = replace(result, notes=[*result.notes, *cut])
     write_film(result.images, recording, rate, Path(output))
     if report is not None:
-        from experiments.report_page import write_page
+        from experiments.reports.page import write_page
 
         write_page(result, Path(report), asked=options, film=Path(output))
     return result
@@ -132,8 +144,9 @@ def said(result: "Result", output: str | os.PathLike, boxes: bool = False, repor
         where = "without a place" if region is None else f"box {', '.join(f'{edge:.2f}' for edge in region.box)}"
         lines.append(f"{i + 1}  {result.subjects[i]}  {say_azimuth(source.direction.azimuth)}  {where}")
     lines += result.notes
-    files = [str(output), *([str(boxes_path(output))] if boxes else []), *([str(report)] if report else [])]
-    lines += [f"prompt  {result.prompt.text}", f"wrote  {', '.join(files)}"]
+    beside = ["boxes"] * boxes + ["control"] * (boxes and result.control is not None)
+    files = [output, *(boxes_path(output, name) for name in beside), *([report] if report else [])]
+    lines += [f"prompt  {result.prompt.text}", f"wrote  {', '.join(map(str, files))}"]
     return "\n".join(map(printable, lines))
 
 
@@ -152,7 +165,7 @@ def with_boxes(result: "Result", picture: Any = None, size: int = 512) -> Any:
     return drawn
 
 
-def boxes_path(output: str | os.PathLike) -> Path:
+def boxes_path(output: str | os.PathLike, name: str = "boxes") -> Path:
     """street.png -> street-boxes.png."""
     path = Path(output)
-    return path.with_name(f"{path.stem}-boxes{path.suffix}")
+    return path.with_name(f"{path.stem}-{name}{path.suffix}")
