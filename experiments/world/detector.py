@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
@@ -80,6 +82,15 @@ def detect(detector: Detector, images: Tensor) -> Detections:
     ticks = (torch.arange(shares.shape[-1], device=shares.device) + 0.5) / shares.shape[-1]
     x, y = (shares.sum(2) @ ticks) / (area + 1e-6), (shares.sum(3) @ ticks) / (area + 1e-6)
     return Detections(area, torch.stack([x, y], -1))
+
+
+def seen_in(image: Any) -> dict[str, tuple[float, float]]:
+    """Of one picture (PIL, 128 x 128): the centre (x, y) in [0, 1] of each word that it shows, the largest first."""
+    pixels = torch.from_numpy(np.array(image.convert("RGB"), np.float32)).permute(2, 0, 1) / 127.5 - 1
+    found = detect(load_detector(), pixels[None])
+    there, (centres,) = found.present()[0], found.centre.tolist()
+    largest = found.area[0].argsort(descending=True).tolist()
+    return {WORDS[kind]: (centres[kind][0], centres[kind][1]) for kind in largest if there[kind]}
 
 
 @cache
