@@ -92,7 +92,7 @@ def wheel(source, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory) -> Path:
-    """A virtual environment with the wheel, which its user may not write into."""
+    """A virtual environment with the wheel."""
     folder = tmp_path_factory.mktemp("clean") / "environment"
     ran(sys.executable, "-m", "venv", "--without-pip", folder, folder=folder.parent)
     (own,) = folder.glob("lib/python*/site-packages")
