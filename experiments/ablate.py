@@ -6,7 +6,7 @@
 
 An experiment is a file of configs/experiment: which function asks (configs/question), what varies, what is shown. A
 run that is finished is not made again unless resume=false; one that failed is listed, and the rest go on. The default
-set, and docs/results.md from it: `python -m experiments.ablate_set`.
+set, and docs/results.md from it: `python -m experiments.ablations.set`.
 """
 
 import sys
@@ -18,7 +18,7 @@ from experiments.generate import OptionError, errors_as_sentences
 def main() -> None:
     import hydra
 
-    from experiments.ablate_gather import Gather
+    from experiments.ablations.gather import Gather
 
     @hydra.main(version_base=None, config_path="pkg://configs", config_name="ablate")
     def entry(config: Any) -> None:
@@ -39,7 +39,7 @@ def ask(config: Any) -> None:
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    from experiments.ablate_run import run
+    from experiments.ablations.run import run
 
     if missing := sorted(OmegaConf.missing_keys(config)):
         raise OptionError(f"Got no {missing[0]}, want an experiment; say +experiment=pooling, or another.")

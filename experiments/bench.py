@@ -4,13 +4,13 @@
     python -m experiments.bench train batch_sizes=[4] repeats=1 checkpointing=true out=runs/bench
     python -m experiments.bench parts geometry=mini                # what a step is made of, in milliseconds
     python -m experiments.bench arithmetic                         # and by counting, at the true size
-    python -m experiments.bench spatial scenes=SCENES              # directions: see experiments/bench_spatial.py
-    python -m experiments.bench guidance                           # what guidance costs: experiments/bench_guidance.py
-    python -m experiments.bench placement n=200                    # what it is worth: experiments/bench_placement.py
-    python -m experiments.bench heard n=200                        # from sound to picture: experiments/bench_heard.py
+    python -m experiments.bench spatial scenes=SCENES              # directions: see benchmarks/spatial.py
+    python -m experiments.bench guidance                           # what guidance costs: benchmarks/guidance.py
+    python -m experiments.bench placement n=200                    # what it is worth: benchmarks/placement.py
+    python -m experiments.bench heard n=200                        # from sound to picture: benchmarks/heard.py
 
 Of training, each row is measured in fresh processes, one at a time, taking turns with the other rows; what runs out of
-memory is listed as such. In `out`: rows.csv, table.md and chart.png. `experiments.bench_published` says what "as
+memory is listed as such. In `out`: rows.csv, table.md and chart.png. `experiments.benchmarks.published` says what "as
 published" is.
 """
 
@@ -23,12 +23,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from experiments.bench_models import GEOMETRIES
-from experiments.bench_row import WAYS, Measured, Row, Setting, run_prepare, run_row
+from experiments.benchmarks.models import GEOMETRIES
+from experiments.benchmarks.row import WAYS, Measured, Row, Setting, run_prepare, run_row
 from experiments.generate import OptionError, errors_as_sentences, hydra_entry, no_place
 
 PRECISIONS = ("float32", "bfloat16")
-PRELOADED = ["audiotoken.data.prepared", "audiotoken.debug", "experiments.bench_published"]
+PRELOADED = ["audiotoken.data.prepared", "audiotoken.debug", "experiments.benchmarks.published"]
 OTHERS = ("guidance", "placement", "heard")  # each in a module of that name, with a command line of its own
 COMMANDS = ("train", "parts", "arithmetic", "spatial", *OTHERS)
 
@@ -146,7 +146,7 @@ def _in_process(target: Callable[..., None], args: tuple, limit: float, failed: 
 
 
 def _write(setting: Setting, runs: dict[Row, list[Measured]], repeats: int, folder: Path) -> str:
-    from experiments.bench_report import chart, facts, summary, to_csv, to_markdown
+    from experiments.benchmarks.report import chart, facts, summary, to_csv, to_markdown
     from experiments.generate import write_bytes
 
     by_clock = setting.device.startswith("cuda")
@@ -189,12 +189,12 @@ def main() -> None:
     def tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    from experiments.bench_parts import arithmetic, bench_parts
+    from experiments.benchmarks.parts import arithmetic, bench_parts
 
     if command in OTHERS:
-        import_module(f"experiments.bench_{command}").main()
+        import_module(f"experiments.benchmarks.{command}").main()
     elif command == "spatial":
-        from experiments.bench_spatial import bench_spatial
+        from experiments.benchmarks.spatial import bench_spatial
 
         hydra_entry("bench_spatial", lambda **options: bench_spatial(**options, on_row=tell))
     elif command == "arithmetic":

@@ -56,7 +56,7 @@ def draw_street(clip: Path, parts: Any) -> str:
     from experiments.generate import write_image
     from experiments.pipeline import sound_to_image
     from experiments.place import with_boxes
-    from experiments.report_page import write_page
+    from experiments.reports.page import write_page
 
     mixed, rate = soundfile.read(clip, dtype="float32")
     found = [sound_to_image(each, rate, parts, seed=SEED, keep_maps=True) for each in (mixed.T, mixed.T[::-1])]

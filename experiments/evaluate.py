@@ -22,8 +22,8 @@ from experiments.generate import OptionError, check_options, no_place
 if TYPE_CHECKING:
     import numpy as np
 
-    from experiments.evaluate_judges import Judges, Reference
-    from experiments.evaluate_set import Example
+    from experiments.evaluation.judges import Judges, Reference
+    from experiments.evaluation.set import Example
 
 SYSTEMS = ("text", "audio", "label", "given", "random")
 Scores = dict[str, "np.ndarray"]  # by name, (seeds, examples)
@@ -54,14 +54,14 @@ def evaluate(
 ) -> str:
     """-> the Markdown table. OptionError, CheckpointError or AudioError, one sentence, for what cannot be followed.
 
-    Clips and their labels are as in `evaluate_set.gather`; `real` is a folder of real pictures with the clips' names,
+    Clips and their labels are as in `evaluation.set.gather`; `real` is a folder of real pictures with the clips' names,
     without it the mini judges compare with painted scenes of the same words. `classes` are what AIC chooses among: by
     default the labels' words, for the mini CLIP all 24 things. systems: by default all but `given`, with `pictures`
     only `given` and `random`. Judges are "mini", folders or hub ids; Wav2CLIP also the published file.
     """
-    from experiments.evaluate_judges import Judges
-    from experiments.evaluate_report import Report
-    from experiments.evaluate_set import gather
+    from experiments.evaluation.judges import Judges
+    from experiments.evaluation.report import Report
+    from experiments.evaluation.set import gather
 
     chosen = _systems(systems, pictures)
     check_options(dtype="float32", steps=steps, guidance=guidance, batch=batch)
@@ -119,8 +119,8 @@ def _drawer(
     **options: Any,
 ) -> Callable[[str, int, Callable[[str], None]], list[Any]]:
     """(system, seed) -> its pictures, in the order of the examples."""
-    from experiments.evaluate_draw import Drawing
-    from experiments.evaluate_set import picture_of
+    from experiments.evaluation.draw import Drawing
+    from experiments.evaluation.set import picture_of
 
     own: list[Drawing] = []  # made when something is to be drawn
     told = next((each for each in ("given", "audio", "label", "text") if each in chosen), "audio")

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bench_placement import entry
+from experiments.benchmarks.placement import entry
 from experiments.generate import OptionError
 
 SHIFT = 2500  # inputs that a process lives: what leaks shows, and dies
@@ -47,7 +47,7 @@ def fuzz(
     on_row: Callable[[str], Any] = print,
 ) -> str:
     """Try inputs 0 to n -> the table. only: that input alone; cases: of these families alone, [read,listen]."""
-    from experiments.fuzz_cases import CASES
+    from experiments.fuzzing.cases import CASES
 
     if n < 1 or limit <= 0:
         raise OptionError(f"Got n={n} and limit={limit:g}, want at least 1 input and some seconds; change them.")
@@ -73,7 +73,7 @@ def fuzz(
 
 def family(seed: int, i: int) -> str:
     """Which case input i is."""
-    from experiments.fuzz_cases import CASES
+    from experiments.fuzzing.cases import CASES
 
     shares = np.array([share for _, share in CASES.values()], float)
     return list(CASES)[int(generator(seed, i).choice(len(shares), p=shares / shares.sum()))]
@@ -85,7 +85,7 @@ def generator(seed: int, i: int) -> np.random.Generator:
 
 def attempt(seed: int, i: int, folder: Path) -> dict[str, Any]:
     """Try input i in an empty folder -> its row."""
-    from experiments.fuzz_cases import CASES
+    from experiments.fuzzing.cases import CASES
 
     name = family(seed, i)
     rng = generator(seed, i).spawn(1)[0]
@@ -164,7 +164,7 @@ def _work(seed: int, inputs: Sequence[int], folder: Path, pipe: Any) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
     import torch
 
-    from experiments.fuzz_cases import mini
+    from experiments.fuzzing.cases import mini
 
     torch.set_num_threads(1)
     if {family(seed, i) for i in inputs} & {"prompt", "model", "drawing"}:

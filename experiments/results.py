@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.ablate_run import RECORD, read
+from experiments.ablations.run import RECORD, read
 from experiments.generate import OptionError, errors_as_sentences
 
 DRAWS, SHARE = 2000, 0.95
@@ -80,9 +80,9 @@ class Report:
 
 def gather(folder: Path) -> Report:
     """Write tables, plots and the gallery of all runs under `folder` into it."""
-    from experiments.ablate_pages import write_gallery
-    from experiments.ablate_plots import write_plot
-    from experiments.ablate_tables import markdown, write_tables
+    from experiments.ablations.pages import write_gallery
+    from experiments.ablations.plots import write_plot
+    from experiments.ablations.tables import markdown, write_tables
 
     experiments = collect(folder)
     for one in experiments:

@@ -29,7 +29,7 @@ class Guidance:
 
 
 # As published where a paper says it: Chen et al. move up to five times at each of the first ten steps by 30 times the
-# gradient, BoxDiff once at each of the first half. Ours was tuned on the mini checkpoint (experiments.bench_placement):
+# gradient, BoxDiff once at each of the first half. Ours was tuned on the mini checkpoint (benchmarks/placement.py):
 # the downward half alone knows where a word will be, at a third of a forward, and the bias keeps it there for nothing.
 PUBLISHED = Schedule(steps=10, inner=5, strength=30.0, enough=0.2)
 METHODS: dict[str, Guidance] = {

@@ -14,12 +14,13 @@ from guidance.regions import Box, Region
 
 @dataclass(frozen=True)
 class Detection:
-    """A thing that was seen. `area` is the share of the picture that it covers."""
+    """A thing that was seen. `area` is the share of the picture that it covers; score in [0, 1], 1 where none is."""
 
     label: str
     centre: tuple[float, float]
     box: Box | None = None
     area: float = 0.0
+    score: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class Scores:
 
 
 def find(label: str, seen: Sequence[Detection]) -> Detection | None:
-    """The largest of that label; None when there is none."""
-    return max((each for each in seen if each.label == label), key=lambda each: each.area, default=None)
+    """The surest of that label, of those the largest; None when there is none."""
+    named = [each for each in seen if each.label == label]
+    return max(named, key=lambda each: (each.score, each.area), default=None)
 
 
 def same_side(centre: tuple[float, float], target: tuple[float, float], middle: float = 0.5) -> bool:
@@ -126,6 +128,38 @@ def visor(pairs: Sequence[tuple[Detection | None, Detection | None, str]]) -> Vi
     there = [(a, b, relation) for a, b, relation in pairs if a is not None and b is not None]
     right = sum(related(a.centre, b.centre, relation) for a, b, relation in there)
     return Visor(len(there) / len(pairs), right / len(pairs), right / len(there) if there else 0.0)
+
+
+@dataclass(frozen=True)
+class GenEval:
+    """Two tasks of GenEval, Ghosh et al. (2023), arXiv 2310.11513."""
+
+    two_object: float  # both things are there
+    position: float  # both are there and clearly stand as asked
+
+
+def geneval_relations(a: Box, b: Box, margin: float = 0.1) -> set[str]:
+    """Which of `RELATIONS` box a is to box b, as GenEval's code decides it (`relative_position`, square pictures).
+
+    Per axis, the offset of the centres beyond `margin` of both sizes, over the distance of the centres: above 0.5.
+    """
+    offset = [(a[i] + a[i + 2] - b[i] - b[i + 2]) / 2 for i in (0, 1)]
+    sizes = [a[i + 2] - a[i] + b[i + 2] - b[i] for i in (0, 1)]
+    distance = math.hypot(*offset)
+    beyond = [max(abs(far) - margin * size, 0.0) for far, size in zip(offset, sizes, strict=True)]
+    clear = [distance > 0 and each / distance > 0.5 for each in beyond]
+    names = ("left" if offset[0] < 0 else "right", "above" if offset[1] < 0 else "below")
+    return {name for name, sure in zip(names, clear, strict=True) if sure}
+
+
+def geneval(pairs: Sequence[tuple[Detection | None, Detection | None, str]]) -> GenEval:
+    """As `visor` takes them; what has no box stands nowhere. Of nothing, zeros and a warning."""
+    if not pairs:
+        warnings.warn("There is nothing to score: got no pair; all scores are 0.", stacklevel=2)
+        return GenEval(0.0, 0.0)
+    there = [(a.box, b.box, relation) for a, b, relation in pairs if a is not None and b is not None]
+    right = sum(bool(a and b) and relation in geneval_relations(a, b) for a, b, relation in there)  # type: ignore[arg-type]
+    return GenEval(len(there) / len(pairs), right / len(pairs))
 
 
 def _mean(values: Sequence[float]) -> float:

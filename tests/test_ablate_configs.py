@@ -12,8 +12,8 @@ from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from experiments.ablate_run import question_of
-from experiments.ablate_set import NAMES
+from experiments.ablations.run import question_of
+from experiments.ablations.set import NAMES
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 EXPERIMENTS, QUESTIONS, SWEEPS = (

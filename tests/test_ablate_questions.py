@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.ablate_guidance import guidance_of
-from experiments.ablate_layers import LAST, LayeredEncoder
-from experiments.ablate_listening import Layout, heard, layouts, listen_scenes, pairs, record, separated
-from experiments.ablate_road import greedy, matched, scored, truth_of
+from experiments.ablations.guidance import guidance_of
+from experiments.ablations.layers import LAST, LayeredEncoder
+from experiments.ablations.listening import Layout, heard, layouts, listen_scenes, pairs, record, separated
+from experiments.ablations.road import greedy, matched, scored, truth_of
 from experiments.generate import OptionError
 from spatial.scene import Direction, Scene
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.ablate_docs import stamped, write_results
-from experiments.ablate_plots import write_plot
-from experiments.ablate_run import read
-from experiments.ablate_tables import as_csv, latex, markdown
+from experiments.ablations.docs import stamped, write_results
+from experiments.ablations.plots import write_plot
+from experiments.ablations.run import read
+from experiments.ablations.tables import as_csv, latex, markdown
 from experiments.generate import OptionError
 from experiments.results import collect, flat, gather, interval
 
@@ -20,7 +20,7 @@ STATE = {
     "git": {"commit": "abc123", "branch": "main", "changed": []}, "versions": {"python": "3.11", "torch": "2.11"},
     "machine": "Linux, 2 cores", "threads": 1, "began": "2026-11-25 10:00 UTC",
 }  # fmt: skip
-TARGET = "experiments.ablate_listening.listen_scenes"
+TARGET = "experiments.ablations.listening.listen_scenes"
 
 
 def write_run(folder: Path, way, seed: int, figures: dict, **more) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import ablate_run
-from experiments.ablate_run import folder_of, key_of, question_of, read, run
+from experiments.ablations import run as ablate_run
+from experiments.ablations.run import folder_of, key_of, question_of, read, run
 from experiments.generate import OptionError
 
 CALLS: list[tuple[int, int]] = []

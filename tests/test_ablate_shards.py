@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from experiments import ablate_shards
-from experiments.ablate_shards import draw_shard, figures_of
+from experiments.ablations import shards as ablate_shards
+from experiments.ablations.shards import draw_shard, figures_of
 from experiments.generate import OptionError
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from audiotoken.debug import debug_pipeline
-from experiments.ablate_training import _nearest, train_small, with_layers
+from experiments.ablations.training import _nearest, train_small, with_layers
 from experiments.generate import OptionError
 
 

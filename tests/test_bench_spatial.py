@@ -11,12 +11,12 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from PIL import Image
 
-from experiments import bench_spatial as bench
-from experiments.bench_spatial_goals import GOALS
-from experiments.bench_spatial_report import table
-from experiments.bench_spatial_score import Scored, fitted, score, score_scene, score_stems
+from experiments.benchmarks import spatial as bench
+from experiments.benchmarks.public_methods import find, separate, track
+from experiments.benchmarks.spatial_goals import GOALS
+from experiments.benchmarks.spatial_report import table
+from experiments.benchmarks.spatial_score import Scored, fitted, score, score_scene, score_stems
 from experiments.generate import OptionError
-from experiments.public_methods import find, separate, track
 from spatial.alternatives import METHODS, directions_by
 from spatial.scene import SpatialError
 from spatial.setups import setup as named

@@ -11,7 +11,8 @@ from audiotoken.checkpoint import CheckpointError
 from audiotoken.debug import debug_pipeline, debug_unet
 from audiotoken.loading import loading
 from audiotoken.prompt import PromptError
-from experiments import fuzz, fuzz_cases
+from experiments import fuzz
+from experiments.fuzzing import cases as fuzz_cases
 from experiments.generate import load_beginning, printable
 
 

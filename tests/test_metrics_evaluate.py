@@ -9,8 +9,8 @@ import soundfile
 from PIL import Image
 
 from experiments.evaluate import evaluate, others
-from experiments.evaluate_report import Report
-from experiments.evaluate_set import Example, gather, picture_of
+from experiments.evaluation.report import Report
+from experiments.evaluation.set import Example, gather, picture_of
 from experiments.generate import OptionError
 
 JUDGES = {"model": "mini", "clip": "a", "wav2clip": "b", "features": "c", "rate": 16_000}

@@ -8,8 +8,8 @@ from PIL import Image
 from audiotoken.checkpoint import CheckpointError
 from audiotoken.clip import load_clip, load_features
 from audiotoken.wav2clip import load_wav2clip
-from experiments.evaluate_judges import painted
-from experiments.evaluate_set import gather
+from experiments.evaluation.judges import painted
+from experiments.evaluation.set import gather
 from experiments.world.things import HEARD, WORDS
 
 
@@ -20,7 +20,7 @@ def clip():
 
 def test_words_find_painted_scenes(clip):
     """Scenes that trained nothing, as CLIP saw them when the package was made; chance is 4 %, the goal is 90."""
-    from experiments.evaluate_set import Example
+    from experiments.evaluation.set import Example
 
     examples = [Example("", (np.zeros(1), 1), word, word) for word in WORDS for _ in range(8)]
     reference = painted(examples)

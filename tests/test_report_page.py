@@ -16,12 +16,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from audiotoken.prompt import Prompt
-from experiments import report_facts, report_media
 from experiments.cli import app
 from experiments.generate import load_parts
 from experiments.pipeline import Result, sound_to_image
-from experiments.report_html import element
-from experiments.report_page import report_page
+from experiments.reports import facts as report_facts
+from experiments.reports import media as report_media
+from experiments.reports.html import element
+from experiments.reports.page import report_page
 from experiments.words import Word
 from experiments.world.sounds import synthesise
 from guidance.refine import Note

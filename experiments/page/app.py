@@ -9,7 +9,7 @@ from experiments.page.clip_tab import ClipTab
 from experiments.page.components import HERE
 from experiments.page.panner_tab import PannerTab
 from experiments.page.session import Sessions
-from experiments.report_html import element, joined
+from experiments.reports.html import element, joined
 
 SYSTEM = ("system-ui", "sans-serif")
 MONO = ("ui-monospace", "monospace")

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from experiments.generate import _mendable
-from experiments.report_html import element, joined
+from experiments.reports.html import element, joined
 
 HERE = Path(__file__).parent
 JOB: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}  # one at a time

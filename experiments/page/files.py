@@ -20,7 +20,7 @@ def write_picture(result: Result, folder: Path) -> Path:
 
 
 def write_report(result: Result, folder: Path, asked: dict[str, Any]) -> Path:
-    from experiments.report_page import write_page
+    from experiments.reports.page import write_page
 
     path = folder / "report.html"
     write_page(result, path, asked=asked)

@@ -2,16 +2,13 @@
 
 import os
 import shutil
-import signal
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
-from threading import Event
 from typing import Any
 
 from experiments.generate import OptionError, load_parts
+from experiments.page.ending import obey_signals, wait_until_ended
 
 HOST = "127.0.0.1"
 POLICY = (  # what a browser may do: nothing but this server
@@ -44,23 +41,20 @@ def open_page(
     port: int | None = None,
     on_ready: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve until Ctrl-C. OptionError where Gradio is missing or the port is taken, CheckpointError for the model."""
+    """Serve until Ctrl-C, which is raised again as KeyboardInterrupt when the files are removed.
+
+    Raises OptionError where Gradio is missing or the port is taken, CheckpointError for the model.
+    """
     from experiments.generate import check_options
 
     check_options(dtype=dtype)
+    obey_signals()
     folder = Path(mkdtemp(prefix="audiotoken-"))
     try:
         prepare(folder)
         page = serve(load_parts(model, device, dtype), folder, model=model, port=port)
-        with suppress(ValueError):  # not in the main thread
-            signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
         on_ready(page.local_url)
-        try:
-            Event().wait()
-        finally:
-            page.close(verbose=False)
-    except (KeyboardInterrupt, SystemExit):
-        pass
+        wait_until_ended(page, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

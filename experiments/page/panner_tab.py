@@ -16,7 +16,7 @@ from experiments.page.examples import RATE, write_sound
 from experiments.page.painting import Step, Stopped, Watch, watched
 from experiments.page.session import Session, Sessions
 from experiments.pipeline import draw, plan
-from experiments.report_html import element, table
+from experiments.reports.html import element, table
 from experiments.world.things import HEARD
 from spatial.setups import NAMES
 

@@ -101,7 +101,7 @@ def facts(planned: Plan, i: int) -> str:
 
 def players(planned: Plan) -> list[str]:
     """Each source alone, as data URIs."""
-    from experiments.report_media import sounds
+    from experiments.reports.media import sounds
 
     return sounds([source.signal for source in planned.scene.sources], planned.rate, budget=3_000_000)[0]
 
@@ -167,14 +167,14 @@ def picture(result: Result, plain: Any = None, film: str | None = None) -> dict[
 
 def encoded(image: Any) -> str:
     """A data URI."""
-    from experiments.report_media import pictures
+    from experiments.reports.media import pictures
 
     return pictures([image])[0]
 
 
 def film(path: Path) -> str | None:
     """A data URI of a GIF; None for one that is too large to be shown."""
-    from experiments.report_media import film as embedded
+    from experiments.reports.media import film as embedded
 
     found = embedded(path, 20_000_000)
     return found[0] if found else None

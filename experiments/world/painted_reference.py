@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from audiotoken.clip import load_clip
-from experiments.evaluate_judges import REFERENCE, seen_by_detector
+from experiments.evaluation.judges import REFERENCE, seen_by_detector
 from experiments.world.scenes import Painter
 from experiments.world.things import WORDS
 from experiments.world.train_clip import pictures_of

@@ -7,9 +7,9 @@ from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
-from experiments.ablate_git import git_state
-from experiments.ablate_plots import write_plot
-from experiments.ablate_tables import markdown, number
+from experiments.ablations.git import git_state
+from experiments.ablations.plots import write_plot
+from experiments.ablations.tables import markdown, number
 from experiments.generate import write_bytes
 from experiments.results import Experiment, Run, label
 
@@ -17,7 +17,7 @@ STAMP, WIDTH = "# Measured ", 118
 MOST = 7  # figures of a table; all are in the CSV
 INTRO = """# Results on the mini checkpoint
 
-Written by `python -m experiments.ablate_set`, which makes the runs as well; no number is typed by hand. Each run is
+Written by `python -m experiments.ablations.set`, which makes the runs as well; no number is typed by hand. Each run is
 small, so that all of them fit a laptop: what is told apart here is large, and what is not is open. A cell is the mean
 over seeds and, where they differ, the 95 % interval of the mean (percentile bootstrap over seeds; with three seeds it
 says how far they lie apart, and little more). Seeds are the same scenes in every row of a table, so rows can be

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments import report_facts as facts
-from experiments import report_media as media
-from experiments import report_plots as plots
 from experiments.listening_text import say_kind
-from experiments.report_html import Html, element
-from experiments.report_sounds import named, where
+from experiments.reports import facts as facts
+from experiments.reports import media as media
+from experiments.reports import plots as plots
+from experiments.reports.html import Html, element
+from experiments.reports.sounds import named, where
 
 if TYPE_CHECKING:
     from experiments.pipeline import Result

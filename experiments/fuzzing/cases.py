@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.fuzz_inputs import (
+from experiments.fuzzing.inputs import (
     NAMES,
     Rng,
     any_file,

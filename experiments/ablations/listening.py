@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.ablate_parts import RATE, clip
+from experiments.ablations.parts import RATE, clip
 from experiments.generate import OptionError
 
 AWAY = 70.0  # degrees: the farthest to a side, 40 of a panned recording

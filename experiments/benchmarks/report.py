@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from experiments.bench_row import Measured, Row, Setting
+from experiments.benchmarks.row import Measured, Row, Setting
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate")
 GIB = 2**30
@@ -49,7 +49,7 @@ def summary(runs: Mapping[Row, Sequence[Measured]], by_clock: bool = True) -> li
 
 def facts(setting: Setting, repeats: int) -> dict[str, str]:
     """What the figures belong to."""
-    from experiments.bench_models import GEOMETRIES
+    from experiments.benchmarks.models import GEOMETRIES
 
     size = GEOMETRIES[setting.geometry].size
     machine = f"{_processor()}, {platform.system()} {platform.machine()}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.bench_models import GEOMETRIES, InMemory, build, made_in
+from experiments.benchmarks.models import GEOMETRIES, InMemory, build, made_in
 from experiments.generate import OptionError
 
 GIB, TERA = 2**30, 1e12
@@ -188,7 +188,7 @@ def kept_bytes(precision: str, checkpointing: bool) -> int:
 
 
 def _seconds(part: Callable[[], Any], device: Any, repeats: int) -> float:
-    from experiments.bench_row import now
+    from experiments.benchmarks.row import now
 
     taken = []
     for _ in range(repeats + 1):

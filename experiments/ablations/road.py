@@ -2,8 +2,8 @@
 
 Each stage can be replaced by one that knows the truth, or by one that does nothing. Figures: `matched`: share of true
 sources whose word is the right one; `sided`: share whose word was also given a place on the right side, before anything
-is drawn; `present`, `side`, `all_present`, `all_side`, `error`: of the picture, as in `ablate_guidance`, against where
-things truly were; `si_sdr_improvement` dB; `angle` degrees of what was found; `cpu_per_scene` seconds.
+is drawn; `present`, `side`, `all_present`, `all_side`, `error`: of the picture, as in `ablations.guidance`, against
+where things truly were; `si_sdr_improvement` dB; `angle` degrees of what was found; `cpu_per_scene` seconds.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.ablate_listening import (
+from experiments.ablations.listening import (
     SEPARATIONS,
     Layout,
     check_choice,
@@ -27,7 +27,7 @@ from experiments.ablate_listening import (
     record,
     separated,
 )
-from experiments.ablate_parts import parts
+from experiments.ablations.parts import parts
 
 MATCHINGS = ("hungarian", "greedy", "none", "oracle")
 BATCH = 8
@@ -172,7 +172,7 @@ def _drawn(
     pipe: Any, plans: Sequence[Any], scenes: Sequence[Layout], energy: str, steps: int | None, out: Path
 ) -> dict[str, float]:
     """Draw, look, compare with where things truly were."""
-    from experiments.bench_placement import REACH, Case, look, regions_of, sheet_of
+    from experiments.benchmarks.placement import REACH, Case, look, regions_of, sheet_of
     from guidance.metrics import place, score
     from guidance.sampling import sample
 

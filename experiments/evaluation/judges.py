@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.evaluate_set import Example
+from experiments.evaluation.set import Example
 from experiments.generate import OptionError
 
 Array = NDArray[np.float32]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.evaluate_set import Example
+from experiments.evaluation.set import Example
 from experiments.generate import OptionError, write_bytes, write_image
 
 DRAWN = {

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.bench_spatial_goals import GOALS, Goal
-from experiments.bench_spatial_score import Scored, score
+from experiments.benchmarks.spatial_goals import GOALS, Goal
+from experiments.benchmarks.spatial_score import Scored, score
 from experiments.generate import write_bytes
 
 TOLD = "-count"
@@ -29,7 +29,7 @@ def write_report(scenes: Path, folder: Path) -> str:
 
 def systems_of(scored: Mapping[str, Sequence[Scored]]) -> list[str]:
     """Ours first, then as the benchmark lists them."""
-    from experiments.bench_spatial import SYSTEMS
+    from experiments.benchmarks.spatial import SYSTEMS
 
     names = {name.removesuffix(TOLD) for name in scored}
     return [name for name in SYSTEMS if name in names]
@@ -51,7 +51,7 @@ def table(scored: Mapping[str, Sequence[Scored]]) -> list[Line]:
 def facts(scenes: Path, scored: Mapping[str, Sequence[Scored]]) -> list[str]:
     from datetime import UTC, datetime
 
-    from experiments.bench_report import _processor
+    from experiments.benchmarks.report import _processor
 
     most = max((len(each) for each in scored.values()), default=0)
     return [

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
-from experiments.bench_models import GEOMETRIES, InMemory, build
+from experiments.benchmarks.models import GEOMETRIES, InMemory, build
 
 WAYS = ("published", "raw", "cached")
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -111,7 +111,7 @@ def _published(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) 
     import torch
 
     from audiotoken.data import fit_image
-    from experiments.bench_published import Published
+    from experiments.benchmarks.published import Published
 
     source = _source(setting, pipe.audio_encoder.rate)
     size = GEOMETRIES[setting.geometry].size

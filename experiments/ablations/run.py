@@ -94,8 +94,10 @@ def folder_of(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Path:
 
 
 def key_of(config: Mapping[str, Any]) -> str:
-    """Eight letters: the same for the same question with the same seed."""
-    facts = json.dumps([config["question"], config["seed"]], sort_keys=True)
+    """Eight letters: the same for the same question with the same seed, wherever in the code its function lies."""
+    question = dict(config["question"])
+    question["_target_"] = str(question["_target_"]).rpartition(".")[2]
+    facts = json.dumps([question, config["seed"]], sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()[:8]
 
 
@@ -116,11 +118,11 @@ def described(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[
 
 def state(threads: int) -> dict[str, Any]:
     """Code, versions and machine that a run is made with."""
-    from experiments.ablate_git import git_state
+    from experiments.ablations.git import git_state
 
     machine = os.uname() if hasattr(os, "uname") else None
     return {
-        "git": git_state(Path(__file__).resolve().parent.parent),
+        "git": git_state(Path(__file__).resolve().parents[2]),
         "versions": {"python": sys.version.split()[0]} | {name: version(name) for name in PACKAGES},
         "machine": f"{machine.sysname} {machine.machine}, {os.cpu_count()} cores" if machine else sys.platform,
         "threads": threads,

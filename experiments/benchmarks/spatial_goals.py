@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.bench_spatial_score import Scored
+from experiments.benchmarks.spatial_score import Scored
 
 Pool = Callable[[Sequence[Scored]], float | None]
 

@@ -97,7 +97,7 @@ def train_small(
 def with_layers(encoder: Any, layers: list[int]) -> Any:
     """The encoder with features of these layers, joined; BEATs and AST can, the mini one is read in between."""
     from audiotoken.encoders.mini import MiniEncoder
-    from experiments.ablate_layers import LayeredEncoder
+    from experiments.ablations.layers import LayeredEncoder
 
     if isinstance(encoder, MiniEncoder):
         return LayeredEncoder.of(encoder, layers)

@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from experiments.bench_placement import entry
+from experiments.benchmarks.placement import entry
 from experiments.generate import OptionError
 
 METHODS = ("none", "layout", "boxdiff", "ours")
@@ -98,7 +98,7 @@ def _failed(method: str, why: str) -> Measured:
 
 def run_row(setting: Setting, method: str, connection: Any) -> None:
     """The process: measure and send; whatever goes wrong is sent as well."""
-    from experiments.bench_row import _reason
+    from experiments.benchmarks.row import _reason
 
     try:
         connection.send(measure(setting, method))
@@ -112,11 +112,11 @@ def measure(setting: Setting, method: str) -> Measured:
     """Build, draw one picture that does not count, then those that do."""
     import torch
 
-    from experiments import bench_row
+    from experiments.benchmarks import row
     from guidance import METHODS as KNOWN
     from guidance import Region, sample
 
-    bench_row._settle(setting)  # type: ignore[arg-type]
+    row._settle(setting)  # type: ignore[arg-type]
     device = torch.device(setting.device)
     pipe = build(setting)
     prompt = pipe.read("a dog and a frog")[0]
@@ -125,15 +125,15 @@ def measure(setting: Setting, method: str) -> Measured:
     if method != "none":  # random weights never attend as they should, trained ones may: as many updates as there are
         energy = replace(KNOWN[method], schedule=replace(KNOWN[method].schedule, enough=0.0))
     options = {"regions": regions, "energy": energy, "steps": setting.steps}
-    before, known = bench_row._resident("VmRSS"), bench_row._reset_peak(device)
+    before, known = row._resident("VmRSS"), row._reset_peak(device)
     sample(pipe, prompt, **options)
-    times, updates = [bench_row.now(device)], 0
+    times, updates = [row.now(device)], 0
     for seed in range(setting.pictures):
         drawn = sample(pipe, prompt, seed=seed, **options)
         updates = sum(sum(note.updates) for note in drawn.trace)
-        times.append(bench_row.now(device))
+        times.append(row.now(device))
     clock, cpu = zip(*[(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(times)], strict=True)
-    memory, _ = bench_row._peak(device, before if known else None)
+    memory, _ = row._peak(device, before if known else None)
     return Measured(method, statistics.median(clock), statistics.median(cpu), memory, updates)
 
 
@@ -141,7 +141,7 @@ def build(setting: Setting) -> Any:
     """The pipeline of the geometry without ears, sharpened where its weights are random."""
     import torch
 
-    from experiments.bench_models import build as build_geometry
+    from experiments.benchmarks.models import build as build_geometry
 
     pipe = build_geometry(setting.geometry, setting.device, getattr(torch, setting.precision))
     pipe.audio_encoder = pipe.audio_embedder = None
@@ -161,7 +161,7 @@ def arithmetic(geometry: str = "sd1") -> str:
     """
     import torch
 
-    from experiments.bench_models import build as build_geometry
+    from experiments.benchmarks.models import build as build_geometry
     from guidance.methods import METHODS as KNOWN
 
     pipe, steps = build_geometry(geometry, "meta", torch.float32), STEPS[geometry]
@@ -262,7 +262,7 @@ def table(lines: Sequence[Measured], setting: Setting) -> str:
 def _write(lines: Sequence[Measured], setting: Setting, folder: Path) -> str:
     import json
 
-    from experiments.bench_report import _device, _processor
+    from experiments.benchmarks.report import _device, _processor
     from experiments.generate import write_bytes
 
     facts = f"{_processor()}, {_device(setting.device)}, {setting.threads} threads; {setting.geometry}, "

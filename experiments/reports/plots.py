@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from experiments.listening import Listening, outline
 from experiments.plots import COLOURS, GRID, _half_circle, _timeline, _waveform
 from experiments.report import ACCENT, FAINT, INK, _plain, _spectrogram
-from experiments.report_html import Html, inlined
+from experiments.reports.html import Html, inlined
 
 if TYPE_CHECKING:
     from experiments.pipeline import Plan

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bench_spatial_score import THEIRS, read
+from experiments.benchmarks.public_methods import FINDERS, SEPARATORS, find, separate, track
+from experiments.benchmarks.spatial_score import THEIRS, read
 from experiments.generate import OptionError, no_place, write_bytes
-from experiments.public_methods import FINDERS, SEPARATORS, find, separate, track
 from spatial.setups import Setup
 from spatial.setups import setup as named
 
@@ -48,7 +48,7 @@ def bench_spatial(
     what each source is, by the mini encoder. `stems`: write the signals, without which SI-SDR is not scored.
     OptionError for what cannot be done.
     """
-    from experiments.bench_spatial_report import write_report
+    from experiments.benchmarks.spatial_report import write_report
 
     folder, found = Path(out), scene_names(Path(scenes), only, limit)
     if unknown := [name for name in systems if name not in SYSTEMS]:

@@ -32,7 +32,7 @@ def draw_shard(
     Picture i of a shard is drawn with `seed + i`.
     """
     from audiotoken.data.web_shards import WebShards, expand
-    from experiments.ablate_parts import parts
+    from experiments.ablations.parts import parts
     from experiments.made import read_manifest
 
     places = expand(shards) if shards else []

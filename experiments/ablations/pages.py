@@ -3,7 +3,7 @@
 from html import escape
 from pathlib import Path
 
-from experiments.ablate_tables import _cell, _columns
+from experiments.ablations.tables import _cell, _columns
 from experiments.generate import write_bytes
 from experiments.results import Experiment, Run, shown
 

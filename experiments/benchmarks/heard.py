@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bench_pictures import draw_all
-from experiments.bench_placement import (
+from experiments.benchmarks.pictures import draw_all
+from experiments.benchmarks.placement import (
     QUALITY,
     REACH,
     Case,

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from experiments import report_facts as facts
-from experiments import report_media as media
-from experiments import report_plots as plots
 from experiments.listening_text import say_azimuth, say_kind, say_path, say_spans
-from experiments.report_html import Html, element, joined, section, table
+from experiments.reports import facts as facts
+from experiments.reports import media as media
+from experiments.reports import plots as plots
+from experiments.reports.html import Html, element, joined, section, table
 
 if TYPE_CHECKING:
     from experiments.pipeline import Result

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import report_drawing as drawing
-from experiments import report_facts as facts
-from experiments import report_plots as plots
-from experiments import report_sounds as sounds
 from experiments.generate import write_bytes
-from experiments.report_html import Html, element, joined, section
-from experiments.report_style import STYLE
+from experiments.reports import drawing as drawing
+from experiments.reports import facts as facts
+from experiments.reports import plots as plots
+from experiments.reports import sounds as sounds
+from experiments.reports.html import Html, element, joined, section
+from experiments.reports.style import STYLE
 
 if TYPE_CHECKING:
     from experiments.pipeline import Result
@@ -33,7 +33,7 @@ def report_page(
     picture: Any = None,
     film: Path | None = None,
 ) -> str:
-    """HTML with everything in it, at most `report_media.PAGE` characters.
+    """HTML with everything in it, at most `media.PAGE` characters.
 
     asked: the options of the run, by name. Of a film: `picture`, one of all frames, as a trail is; or `film`, its file.
     """

@@ -37,8 +37,8 @@ def place_words(
     strength, guided_steps (`steps` of a schedule), inner, bias: of `guidance.methods.Schedule`; layers: of `Guidance`.
     tokens: "label" words, or "audio" tokens of synthesised unheard sounds.
     """
-    from experiments.ablate_parts import parts
-    from experiments.bench_placement import TOKENS, check, make_cases, read, run, sheet_of
+    from experiments.ablations.parts import parts
+    from experiments.benchmarks.placement import TOKENS, check, make_cases, read, run, sheet_of
     from guidance.methods import METHODS
 
     check(n, energy=([energy], ("none", *METHODS)), tokens=([tokens], TOKENS))

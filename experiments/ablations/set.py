@@ -1,8 +1,8 @@
 """The default set of experiments on the mini checkpoint, and docs/results.md from what was run.
 
-python -m experiments.ablate_set                      # goes on where it was stopped
-python -m experiments.ablate_set --only pooling lora   # some of it
-python -m experiments.ablate_set --only               # runs nothing, writes docs/results.md anew
+python -m experiments.ablations.set                      # goes on where it was stopped
+python -m experiments.ablations.set --only pooling lora   # some of it
+python -m experiments.ablations.set --only               # runs nothing, writes docs/results.md anew
 """
 
 import argparse
@@ -39,7 +39,7 @@ def ablate_set(
     overrides: more of `experiments.ablate`, for all. stamp: write time and result into the files of configs/experiment,
     where git keeps them. OptionError for an experiment that is none.
     """
-    from experiments.ablate_docs import write_results, write_stamps
+    from experiments.ablations.docs import write_results, write_stamps
     from experiments.results import collect
 
     folder, tell = Path(out), on_row or (lambda text: None)

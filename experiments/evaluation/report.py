@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.evaluate_set import Example
+from experiments.evaluation.set import Example
 
 SAYS = {
     "text": "label as text (upper bound)",

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.bench_pictures import draw_all
+from experiments.benchmarks.pictures import draw_all
 from experiments.generate import OptionError, errors_as_sentences
 
 METHODS = ("none", "forward", "layout", "boxdiff", "centroid", "ours")
@@ -195,7 +195,7 @@ def judge(images: Sequence[Any], cases: Sequence[Case]) -> Quality:
     """By the small judges, who know painted pictures. Of fewer pictures than `FEW` there is no distance."""
     from audiotoken.clip import load_clip
     from audiotoken.metrics import cosine, frechet_distance
-    from experiments.evaluate_judges import painted_of, seen_by_detector
+    from experiments.evaluation.judges import painted_of, seen_by_detector
 
     clip = load_clip("mini")
     seen, features = clip.images(images), seen_by_detector(images)[0]

@@ -1,0 +1,1 @@
+"""What each question of an ablation runs, and how runs become tables, plots and pages."""

@@ -1,0 +1,1 @@
+"""What is measured side by side; each benchmark is a module with a command line of its own."""

@@ -1,0 +1,1 @@
+"""Pictures, judges and table of `experiments.evaluate`."""

@@ -1,0 +1,1 @@
+"""Seeded inputs and what is asked of them; see `experiments.fuzz`."""

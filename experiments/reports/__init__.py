@@ -1,0 +1,1 @@
+"""The page of one run: self-contained HTML."""
