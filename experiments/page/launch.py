@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from experiments.generate import OptionError, load_parts
-from experiments.page.ending import obey_signals, wait_until_ended
+from experiments.page.ending import INTERRUPTED, end, obey_signals, wait
 
 HOST = "127.0.0.1"
 POLICY = (  # what a browser may do: nothing but this server
@@ -49,12 +49,18 @@ def open_page(
 
     check_options(dtype=dtype)
     obey_signals()
-    folder = Path(mkdtemp(prefix="audiotoken-"))
+    folder, page = Path(mkdtemp(prefix="audiotoken-")), None
     try:
         prepare(folder)
         page = serve(load_parts(model, device, dtype), folder, model=model, port=port)
         on_ready(page.local_url)
-        wait_until_ended(page, folder)
+        wait()
+    except KeyboardInterrupt:
+        end(page, folder, INTERRUPTED)
+        raise
+    except SystemExit:  # another signal that asks to leave
+        end(page, folder, 0)
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
