@@ -1,7 +1,7 @@
 """Who is where, side by side: our listener and the public methods on a folder of scenes with ground truth.
 
     python -m experiments.bench spatial scenes=SCENES out=runs/bench-spatial
-    python -m experiments.bench spatial scenes=SCENES only='^(panned|xy)' limit=2 systems=[ours,histogram]
+    python -m experiments.bench spatial scenes=SCENES 'only="^(panned|xy)"' limit=2 systems=[ours,histogram]
 
 Ours is told nothing; `ours-setup` the setup and its spacing, as all public methods are. Each is asked twice: how many
 there are found out, and told. In `out`: for each system and question a file of predictions (those of earlier runs stay,
