@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from experiments.ablations.docs import stamped, write_results
+from experiments.ablations.git import git_state
 from experiments.ablations.plots import write_plot
 from experiments.ablations.run import read
 from experiments.ablations.tables import as_csv, latex, markdown
@@ -122,6 +124,17 @@ def test_a_stamp_is_replaced_and_nothing_else(runs):
     assert stamped(once, one) == once
     assert [line for line in once.splitlines() if line in before.splitlines()] == before.splitlines()
     assert all(len(line) <= 120 for line in once.splitlines())
+
+
+def test_a_copy_installed_inside_another_repository_has_no_commit(tmp_path):
+    (tmp_path / "site-packages").mkdir()
+    for file in (".gitignore", "own.py", "site-packages/copy.py"):
+        (tmp_path / file).write_text("site-packages/\n")
+    for command in ("init -q -b here", "add .", "-c user.name=a -c user.email=a@b commit -q -m one"):
+        subprocess.run(["git", *command.split()], cwd=tmp_path, check=True)
+    own = git_state(tmp_path)
+    assert own["branch"] == "here" and len(own["commit"]) == 12
+    assert git_state(tmp_path / "site-packages") == {"commit": "", "branch": "", "changed": []}
 
 
 def test_a_folder_without_runs_is_a_sentence(tmp_path):
