@@ -116,6 +116,7 @@ def plan(
     spacing: float | None = None,
     max_sources: int = 4,
     fov: float = 90.0,
+    progress: Callable[[float], Any] | None = None,
 ) -> Plan:
     """Everything but the drawing.
 
@@ -123,15 +124,20 @@ def plan(
     an `<audio>` of it, the loudest first, or is added to it, or with unmatched="drop" left out. token: "learned" or
     "label", as in `parts.sounds`; None: see `words.written`. unknown: what is none of the sounds the encoder knows is
     drawn as its nearest "guess" or "unplaced". setup, spacing, max_sources as in `spatial.listen`; "mono" does not
-    listen for places. fov: degrees across the picture.
+    listen for places. fov: degrees across the picture. progress: told the share of the listening that is done, 0 to 1,
+    and again before each sound is recognised; what it raises ends it.
     """
+    told = progress or (lambda share: None)
     seconds: dict[str, float] = {}
     recording, rate = as_recording(recording, rate)
     with _stage("listen", seconds):
-        scene = _listened(recording, rate, setup, spacing, max_sources)
+        scene = _listened(recording, rate, setup, spacing, max_sources, told)
     signals = [source.signal for source in scene.sources]
     with _stage("embed", seconds):
-        heard = [parts.hear(signal, rate) for signal in signals]
+        heard = []
+        for signal in signals:
+            told(1.0)
+            heard.append(parts.hear(signal, rate))
         known = [not each or knows(parts, signals[i], rate, each[0][1]) for i, each in enumerate(heard)]
     with _stage("match", seconds):
         words = subject_words(prompt, [label for each in heard for label in subjects_of(each)]) if prompt else []
@@ -284,11 +290,13 @@ def _at(planned: Plan, time: float, fov: float, widest: float = 1.0) -> list[Reg
     return [replace(region, box=box) for region, box in zip(planned.regions.values(), boxes, strict=True)]
 
 
-def _listened(recording: Array, rate: int, setup: str, spacing: float | None, max_sources: int) -> Scene:
+def _listened(
+    recording: Array, rate: int, setup: str, spacing: float | None, max_sources: int, told: Callable[[float], Any]
+) -> Scene:
     """Who is where; of more than two channels the first two are left and right."""
     if setup == "mono":
         return Scene((Source(to_mono(recording), Direction(0.0, 45.0, 0.0)),), rate, "mono")
-    scene = listen(recording[:2], rate, setup=setup, spacing=spacing, max_sources=max_sources)
+    scene = listen(recording[:2], rate, setup=setup, spacing=spacing, max_sources=max_sources, progress=told)
     if len(recording) <= 2:
         return scene
     said = f"The recording has {len(recording)} channels: the first two were taken for left and right."

@@ -9,6 +9,7 @@ from experiments.page import view
 from experiments.page.components import drawn, step
 from experiments.page.examples import EXAMPLES
 from experiments.page.uploads import LONGEST, MOST
+from experiments.reports.html import element
 from guidance.methods import METHODS
 from spatial.setups import NAMES
 
@@ -38,6 +39,8 @@ class ClipLayout:
             buttons=[],
             elem_id="clip",
         )
+        drawn("guard", {"most": MOST, "seconds": LONGEST, "within": "#clip"}, elem_id="guard")
+        gr.HTML(element("p", "Or begin with an example:"), js_on_load=None, elem_classes="hint-line")
         with gr.Row(elem_classes="examples"):
             self.examples = [gr.Button(name, size="sm", variant="secondary") for name in EXAMPLES]
         self.wave = drawn("wave", elem_id="wave")
@@ -45,7 +48,9 @@ class ClipLayout:
             choices = [("find out", "auto"), *((name, name) for name in NAMES), ("mono: no places", "mono")]
             self.setup = gr.Dropdown(choices, value="auto", label="Microphones or desk")
             self.most = gr.Slider(1, 4, value=4, step=1, label="Sounds at most")
-        self.heard_said = gr.HTML(js_on_load=None, elem_classes="said")
+        with gr.Row(elem_classes="telling"):
+            self.heard_said = gr.HTML(js_on_load=None, elem_classes="said")
+            self.hush_button = gr.Button("Cancel", size="sm", visible=False, elem_id="hush")
 
     def _check_step(self) -> None:
         step(2, "Check")
@@ -73,11 +78,11 @@ class ClipLayout:
             self.downloads = {
                 name: gr.DownloadButton(title, size="sm", visible=False, elem_id=f"download-{name}")
                 for name, title in (
-                    ("picture", "Picture"),
-                    ("report", "Report"),
-                    ("steps", "GIF of the steps"),
-                    ("gif", "Film, GIF"),
-                    ("mp4", "Film with sound, MP4"),
+                    ("picture", "Download picture"),
+                    ("report", "Download report"),
+                    ("steps", "Download GIF"),
+                    ("gif", "Film as GIF"),
+                    ("mp4", "Film with sound"),
                 )
             }
         with gr.Accordion("Options", open=False):

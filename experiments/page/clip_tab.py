@@ -27,14 +27,15 @@ class ClipTab(ClipLayout):
         for button, name in zip(self.examples, EXAMPLES, strict=True):
             button.click(self._chooser(name), outputs=self.clip, concurrency_limit=1, show_progress="hidden")
         hearing = [self.clip, self.setup, self.most, self.fov]
-        found = [self.wave, self.places, self.canvas, self.heard_said, self.prompt, *self._after()]
+        found = [self.wave, self.places, self.canvas, self.heard_said, self.hush_button, self.prompt, *self._after()]
         gr.on(
             [self.clip.change, self.setup.input, self.most.release],
             self.begin_hearing,
             [self.clip],
             found,
             **SOON,
-        ).then(self.hear, hearing, found, **JOB)
+        ).then(self.hear, hearing, found, **AGAIN)
+        self.hush_button.click(self.hush, None, [self.heard_said, self.hush_button], **SOON)
         self.places.edit(
             self.edit, [self.places, self.fov], [self.canvas, *self._after()], trigger_mode="always_last", **SOON
         )
@@ -80,8 +81,10 @@ class ClipTab(ClipLayout):
         session.end()
         session.forget()
         session.take("clip", Path(clip) if clip else None)
+        session.waiting += 1
         said = sentences("Listening.") if clip else ""
         return {
+            self.hush_button: gr.update(visible=bool(clip)),
             self.wave: None,
             self.places: None,
             self.canvas: view.NOTHING,
@@ -91,13 +94,20 @@ class ClipTab(ClipLayout):
 
     def hear(self, clip: str | None, setup: str, most: int, fov: float, request: gr.Request) -> dict:
         session = self._session(request)
-        if clip is None:
-            return {self.heard_said: ""}
+        if not session.begins():
+            return {self.prompt: gr.skip()}
         try:
+            if clip is None:
+                return {self.heard_said: ""}
             heard = jobs.hear(session, self.parts, clip, setup=setup, max_sources=most)
+        except Stopped:
+            return {self.prompt: gr.skip()}  # `hush` said so, or the next clip is listened to
         except ValueError as error:
-            return {self.heard_said: sentence_of(error)}
+            return {self.heard_said: sentence_of(error), self.hush_button: gr.update(visible=False)}
+        finally:
+            session.running = False
         return {
+            self.hush_button: gr.update(visible=False),
             self.wave: view.waveform(heard),
             self.places: view.scene(heard, session.places, fov, view.players(heard)),
             self.canvas: view.sketch(heard, session.places, fov),
@@ -105,6 +115,12 @@ class ClipTab(ClipLayout):
             self.prompt: "",
             **self._idle(session),
         }
+
+    def hush(self, request: gr.Request) -> dict:
+        """Heard no further; the work ends at its next stage, the page is free at once."""
+        self._session(request).end()
+        said = sentences("Stopped. Drop another clip, or choose an example.")
+        return {self.heard_said: said, self.hush_button: gr.update(visible=False)}
 
     def edit(self, value: Any, fov: float, request: gr.Request) -> dict:
         """A dot was dragged: where it will be is shown at once."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.generate import OptionError, check_options
 from experiments.page import edits
-from experiments.page.painting import Step, Watch, watched
+from experiments.page.painting import Step, Stopped, Watch, watched
 from experiments.page.session import Session
 from experiments.page.uploads import read_upload
 from experiments.pipeline import Plan, Result, draw, film, plan
@@ -17,10 +17,17 @@ FRAMES = 12  # of a film
 
 
 def hear(session: Session, parts: Any, path: str, *, setup: str = "auto", max_sources: int = 4) -> Plan:
-    """Listen to a file; the session holds what was heard. AudioError or SpatialError."""
+    """Listen to a file; the session holds what was heard. AudioError or SpatialError; Stopped when it was cancelled."""
+
+    def told(share: float) -> None:
+        if session.stop.is_set():
+            raise Stopped
+
     session.forget()
     recording, rate, cut = read_upload(path)
-    heard = plan(recording, rate, parts, setup=setup, max_sources=int(max_sources))
+    told(0.0)
+    heard = plan(recording, rate, parts, setup=setup, max_sources=int(max_sources), progress=told)
+    told(1.0)
     heard = replace(heard, scene=replace(heard.scene, notes=(*cut, *heard.scene.notes)), notes=[*cut, *heard.notes])
     session.plan, session.places = heard, edits.places_of(heard)
     return heard

@@ -17,7 +17,7 @@ def read_upload(path: str | Path) -> tuple[NDArray[np.float32], int, list[str]]:
 
     path = Path(path)
     if path.is_file() and path.stat().st_size > MOST * 2**20:
-        raise AudioError(f"Cannot hear {path.name}: it is larger than {MOST} megabytes; cut the part you mean.")
+        raise AudioError(f"Cannot hear {path.name}: it is larger than {MOST} megabytes; cut out the part you mean.")
     try:
         return load_beginning(path, LONGEST)
     except AudioError as error:
