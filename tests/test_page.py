@@ -19,6 +19,7 @@ from experiments.page.examples import EXAMPLES, RATE, example, write_sound
 from experiments.page.painting import SIDE, Step, Stopped, preview, watched
 from experiments.page.session import MOST, Session, Sessions
 from experiments.pipeline import Plan
+from experiments.pipeline import plan as road
 from experiments.words import Word, matched
 from spatial.scene import Direction, Scene, Source
 
@@ -232,6 +233,33 @@ def test_the_waveform_is_as_high_as_its_channels():
     )
     assert left == pytest.approx(1.0, abs=0.01) and right == pytest.approx(0.5, abs=0.01)
     assert wave["sources"][0]["spans"] == [[0.0, 0.5]] and wave["seconds"] == pytest.approx(0.5)
+
+
+# -- listening
+
+
+def test_listening_that_is_cancelled_leaves_nothing(parts, tmp_path, monkeypatch):
+    session = Session(tmp_path)
+    path = write_sound(np.stack([tone(440), 0.5 * tone(440)]), RATE, tmp_path / "clip.wav")
+    shares = []
+
+    def plan(*recording, progress, **options):
+        for share in (0.4, 0.6, 1.0):
+            shares.append(share)
+            session.stop.set()
+            progress(share)
+
+    monkeypatch.setattr(jobs, "plan", plan)
+    with pytest.raises(Stopped):
+        jobs.hear(session, parts, str(path))
+    assert shares == [0.4] and session.plan is None and session.places == []
+
+
+def test_the_road_says_how_much_it_has_heard(parts):
+    shares = []
+    recording = panning.mix([replace(panning.known_voice("dog"), azimuth=-30.0)], "panned")[:, :RATE]
+    road(recording, RATE, parts, progress=shares.append)
+    assert len(shares) >= 2 and shares == sorted(shares) and shares[-1] == 1.0
 
 
 # -- painting

@@ -10,6 +10,7 @@ from page_server import served
 from PIL import Image
 
 from experiments.page.examples import RATE, example
+from experiments.page.uploads import MOST
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("gradio", reason="no Gradio here: pip install 'spatial-audiotoken[demo]'")
@@ -102,6 +103,17 @@ def test_a_broken_file_is_a_sentence(page, tmp_path):
     page.said = [
         said for said in page.said if not said.startswith("Waveform load error")
     ]  # Gradio's player says so too
+
+
+def test_a_file_too_large_is_a_sentence_and_is_not_sent(page, tmp_path):
+    large = tmp_path / "large.wav"
+    with large.open("wb") as file:
+        file.truncate((MOST + 1) * 2**20)
+    page.set_input_files("#clip input[type=file]", large)
+    page.wait_for_selector("#guard p.error")
+    said = page.locator("#guard p.error").inner_text()
+    assert said.startswith(f"Cannot hear large.wav: it has {MOST + 1} MB, at most {MOST} MB are taken; cut")
+    assert not [url for url in page.asked if "/upload" in url]
 
 
 def test_cancel_ends_it(page, clip):
