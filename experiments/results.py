@@ -58,6 +58,7 @@ class Experiment:
     varies: list[str]
     rows: list[Row]
     failed: list[Run]
+    baseline: Row | None = None  # what the others are compared with, seed by seed
 
     @property
     def figures(self) -> list[str]:
@@ -119,7 +120,10 @@ def experiment_of(name: str, runs: Sequence[Run]) -> Experiment:
     rows = [_row(varies, group) for group in groups.values() if any(run.finished for run in group)]
     rows.sort(key=lambda row: [_rank(value) for value in row.variant.values()])
     first = runs[0].record
-    return Experiment(name, first["asks"], list(first["shown"]), varies, rows, [r for r in runs if not r.finished])
+    wanted = (first.get("baseline") or {}).items()
+    beside = next((row for row in rows if wanted and wanted <= row.variant.items()), None)
+    failed = [run for run in runs if not run.finished]
+    return Experiment(name, first["asks"], list(first["shown"]), varies, rows, failed, beside)
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
@@ -130,6 +134,16 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, floa
     drawn = np.random.default_rng(seed).choice(known, (DRAWS, len(known))).mean(axis=1)
     low, high = np.quantile(drawn, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return float(known.mean()), float(low), float(high)
+
+
+def difference(row: Row, baseline: Row, name: str) -> tuple[float, float, float]:
+    """Mean, low and high of what a figure has more than the baseline's with the same seed: the same scenes and noise.
+
+    Much of what makes a seed easy or hard falls out of it, which the two intervals beside each other do not show.
+    """
+    here, there = ({_again(run): run.record["figures"].get(name) for run in each.runs} for each in (row, baseline))
+    pairs = [(value, there.get(seed)) for seed, value in here.items()]
+    return interval([a - b for a, b in pairs if a is not None and b is not None])
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -159,6 +173,10 @@ def _row(varies: Sequence[str], runs: Sequence[Run]) -> Row:
     each = {name: [run.record["figures"].get(name, float("nan")) for run in done] for name in names}
     variant = {key: done[0].options.get(key) for key in varies}
     return Row(variant, done, {name: interval(values) for name, values in each.items()}, each)
+
+
+def _again(run: Run) -> tuple[Any, ...]:
+    return run.record["seed"], *(run.options.get(each) for each in AGAIN)
 
 
 def _place(key: str, overrides: Sequence[str]) -> int:

@@ -73,7 +73,7 @@ def test_an_experiment_begins_with_its_command(name):
 
 
 def test_the_default_set_is_every_experiment_that_needs_no_data():
-    assert sorted(NAMES) == [name for name in EXPERIMENTS if name not in ("shards", "guidance_all", "evaluation")]
+    assert sorted(NAMES) == [name for name in EXPERIMENTS if name not in ("shards", "guidance_all")]
 
 
 @pytest.mark.parametrize("name", SWEEPS)

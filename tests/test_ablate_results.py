@@ -16,7 +16,7 @@ from experiments.ablations.plots import write_plot
 from experiments.ablations.run import read
 from experiments.ablations.tables import as_csv, latex, markdown
 from experiments.generate import OptionError
-from experiments.results import collect, flat, gather, interval
+from experiments.results import collect, difference, flat, gather, interval, label
 
 STATE = {
     "git": {"commit": "abc123", "branch": "main", "changed": []}, "versions": {"python": "3.11", "torch": "2.11"},
@@ -55,6 +55,22 @@ def test_an_interval_holds_the_mean_and_narrows_with_more_seeds():
     assert interval([2.5]) == (2.5, 2.5, 2.5) and interval([1.0, float("nan")])[0] == 1.0
     assert np.isnan(interval([float("nan")])).all()
     assert interval(values) == interval(values)
+
+
+def test_variants_are_compared_seed_by_seed(tmp_path):
+    """Seeds differ by far more than the ways do; of a seed that only one of them has, nothing is known."""
+    for seed, level in enumerate((1.0, 20.0, 300.0)):
+        write_run(tmp_path, "low", seed, {"score": level}, baseline={"way": "low"})
+        write_run(tmp_path, "high", seed, {"score": level + 0.5 + 0.1 * seed}, baseline={"way": "low"})
+    write_run(tmp_path, "high", 7, {"score": 9000.0}, baseline={"way": "low"})
+    (one,) = collect(tmp_path)
+    assert label(one.baseline) == "low"
+    high = next(row for row in one.rows if row.variant["way"] == "high")
+    mean, low, high_end = difference(high, one.baseline, "score")
+    assert mean == pytest.approx(0.6) and 0.5 <= low < mean < high_end <= 0.7001
+    assert "| score | score beside low |" in markdown(one) and "+0.600 (+0.500 to +0.700) |" in markdown(one)
+    told = {row["way"]: row for row in csv.DictReader(io.StringIO(as_csv(one)))}
+    assert float(told["high"]["beside baseline"]) == pytest.approx(0.6) and told["low"]["beside baseline"] == "0"
 
 
 def test_an_interval_covers_the_truth_as_often_as_it_says():

@@ -112,7 +112,7 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 def described(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """What is known before a run begins."""
-    told = {key: config[key] for key in ("name", "asks", "shown", "seed", "question")}
+    told = {key: config.get(key) for key in ("name", "asks", "shown", "baseline", "seed", "question")}
     return told | {"overrides": list(overrides), "key": key_of(config), "state": state(config["threads"])}
 
 
@@ -160,7 +160,7 @@ def _twin(folder: Path) -> Path | None:
 def _take_over(twin: Path, folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
     if (twin / "pictures").is_dir():
         shutil.copytree(twin / "pictures", folder / "pictures", dirs_exist_ok=True)
-    told = {key: config[key] for key in ("name", "asks", "shown")} | {"overrides": list(overrides)}
+    told = {key: config.get(key) for key in ("name", "asks", "shown", "baseline")} | {"overrides": list(overrides)}
     _write_record((read(twin) or {}) | told | {"same_as": f"../../{twin.parent.name}/{twin.name}"}, folder)
 
 

@@ -19,7 +19,7 @@ NAMES = (
     *("sources", "setups", "plain", "energy"),
     *("matching", "separation", "directions"),
     *("pooling", "layers", "classification", "tokens", "lora"),
-    *("schedule", "attention"),
+    *("schedule", "attention", "evaluation"),
 )
 
 

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 from experiments.generate import write_bytes
-from experiments.results import Experiment, Row, shown
+from experiments.results import Experiment, Row, difference, label, shown
 
 UNITS = {"cpu_per_picture": "s", "cpu_per_scene": "s", "angle": "°", "si_sdr": "dB", "si_sdr_improvement": "dB"}
 
@@ -16,12 +16,15 @@ def write_tables(one: Experiment, folder: Path) -> None:
 
 
 def markdown(one: Experiment, figures: list[str] | None = None) -> str:
-    """A line a variant: mean and interval of each figure."""
+    """A line a variant: mean and interval of each figure; behind the first, what it has more than the baseline."""
     names = figures or one.figures
-    head = [*_columns(one), "seeds", *names]
+    beside = [f"{names[0]} beside {label(one.baseline)}"] if one.baseline and names else []
+    head = [*_columns(one), "seeds", *names[:1], *beside, *names[1:]]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in one.rows:
-        cells = [*map(shown, row.variant.values()), str(len(row.runs)), *(_cell(row, name) for name in names)]
+        values = [_cell(row, name) for name in names]
+        values[1:1] = [_beside(one, row, names[0])] if beside else []
+        cells = [*map(shown, row.variant.values()), str(len(row.runs)), *values]
         lines.append("| " + " | ".join(([] if row.variant else ["as it is"]) + cells) + " |")
     return "\n".join(lines)
 
@@ -30,13 +33,16 @@ def as_csv(one: Experiment) -> str:
     """A line for each variant and figure, with the number of each seed."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*_columns(one), "figure", "seeds", "mean", "low", "high", "of each seed"])
+    more = ["beside baseline", "beside low", "beside high"] if one.baseline else []
+    writer.writerow([*_columns(one), "figure", "seeds", "mean", "low", "high", "of each seed", *more])
     for row in one.rows:
         for name in one.figures:
             if name in row.figures:
                 each = " ".join(f"{value:.6g}" for value in row.each[name])
                 variant = [*map(shown, row.variant.values())] or ["as it is"]
-                writer.writerow([*variant, name, len(row.runs), *(f"{v:.6g}" for v in row.figures[name]), each])
+                numbers = [f"{v:.6g}" for v in row.figures[name]]
+                beside = [f"{v:.6g}" for v in difference(row, one.baseline, name)] if one.baseline else []
+                writer.writerow([*variant, name, len(row.runs), *numbers, each, *beside])
     return out.getvalue()
 
 
@@ -68,6 +74,17 @@ def _cell(row: Row, name: str) -> str:
         return "nan"
     unit = f" {UNITS[name]}" if name in UNITS else ""
     return f"{number(mean)}{unit}" if low == high else f"{number(mean)}{unit} ({number(low)} to {number(high)})"
+
+
+def _beside(one: Experiment, row: Row, name: str) -> str:
+    """The paired difference; nothing for the baseline itself."""
+    if row is one.baseline or one.baseline is None:
+        return "0"
+    mean, low, high = difference(row, one.baseline, name)
+    if mean != mean:
+        return "nan"
+    unit = f" {UNITS[name]}" if name in UNITS else ""
+    return f"{mean:+.3f}{unit}" if low == high else f"{mean:+.3f}{unit} ({low:+.3f} to {high:+.3f})"
 
 
 def _escaped(text: str) -> str:
