@@ -11,7 +11,7 @@ import transformers
 from PIL import Image
 
 from audiotoken.debug import debug_tokenizer
-from guidance import GuidanceError
+from guidance import GuidanceError, Region
 from guidance.detect import Detector, load_detector, suppressed
 from guidance.metrics import Detection, geneval, geneval_relations
 
@@ -211,3 +211,25 @@ def test_geneval_of_pairs():
     assert (scores.two_object, scores.position) == (0.75, 0.25)
     with pytest.warns(UserWarning, match="nothing to score"):
         assert geneval([]).position == 0
+
+
+def test_the_benchmark_looks_with_it(folder, tmp_path):
+    from experiments.benchmarks.placement import Case, bench_placement
+    from experiments.benchmarks.seeing import ALONE, eyes_of, pairs_of
+
+    if folder.name.startswith("grounding"):
+        text = bench_placement(
+            n=1, singles=1, methods=["none"], controls=[], steps=1, detector=str(folder), out=tmp_path
+        )
+        head, _, single, pair = [[cell.strip() for cell in row.split("|")[1:-1]] for row in text.splitlines()]
+        at = head.index("VISOR %")
+        assert single[at : at + 4] == [""] * 4 and all(pair[at : at + 4]) and head.index("GenEval position %") == at + 3
+        assert pair[head.index("CLIP score")] == ""  # no judge knows these pictures
+    seen, sure = eyes_of(str(folder))([picture()] * 2, [Case(("dog",), (0.0,), (0.0,), 0)] * 2)
+    assert len(seen) == 2 and {each.label for each in seen[0]} <= {"dog"} and 0 <= sure <= 1
+    wanted = [Region((0.6, 0.2, 0.9, 0.8), (1,), "dog"), Region((0.1, 0.2, 0.4, 0.8), (2,), "cat")]
+    dog, cat = (Detection(each.label, each.centre, each.box, 0.2) for each in wanted)
+    swapped = [Detection("dog", cat.centre, cat.box, 0.2), Detection("cat", dog.centre, dog.box, 0.2)]
+    pairs = pairs_of([wanted] * 4, [[dog, cat], swapped, [dog], []])
+    assert (pairs.visor, pairs.visor_conditional, pairs.geneval_two, pairs.geneval_position) == (0.25, 0.5, 0.5, 0.25)
+    assert pairs_of([wanted[:1]], [[dog]]) is ALONE

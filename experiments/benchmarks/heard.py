@@ -27,7 +27,6 @@ from experiments.benchmarks.placement import (
     check,
     entry,
     judge,
-    look,
     make_cases,
     markdown,
     name_of,
@@ -37,6 +36,7 @@ from experiments.benchmarks.placement import (
     sheet_of,
     write_lines,
 )
+from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, pairs_of, shares_of
 from experiments.generate import OptionError
 
 SETUPS = ("panned", "ortf", "spaced", "binaural")
@@ -62,9 +62,10 @@ class Line:
     all_present: float
     all_side: float
     flipped: float  # of the pictures that were all right: still so when swapped; else not a number
-    clear: float  # how sure the detector is of the cells that it calls the word
+    clear: float  # how sure the detector is: of the cells that it calls the word, or of the box
     quality: Quality
     seconds: float  # of this process, a picture
+    pairs: Pairs = ALONE
 
 
 def bench_heard(
@@ -78,6 +79,7 @@ def bench_heard(
     token: str | None = None,
     seed: int = 0,
     model: str = "mini",
+    detector: str = "mini",
     steps: int | None = None,
     threads: int = 1,
     out: str | os.PathLike = "runs/heard",
@@ -86,8 +88,9 @@ def bench_heard(
     """Draw `n` scenes of two sounds and `singles` (n / 2) of one with each method -> the Markdown table.
 
     setups: kinds of stereo that take turns; rt60: seconds of reverberation of those with microphones, None is dry.
-    token: as in `pipeline.plan`. Controls are drawn by the last method. Writes table.md, rows.json, the pictures and a
-    sheet of each row into `out`, and goes on where it was stopped. OptionError for what is out of range.
+    token: as in `pipeline.plan`. detector: as in `bench_placement`. Controls are drawn by the last method. Writes
+    table.md, rows.json, the pictures and a sheet of each row into `out`, and goes on where it was stopped. OptionError
+    for what is out of range.
     """
     check(
         n,
@@ -103,7 +106,7 @@ def bench_heard(
     torch.set_num_threads(threads)
     folder, tell = Path(out), on_row or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
-    pipe, lines = load_parts(model, "cpu"), []
+    pipe, eyes, lines = load_parts(model, "cpu"), eyes_of(detector), []
     for things, count in ((1, (n + 1) // 2 if singles is None else singles), (2, n)):
         cases = make_cases(count, things, seed, "audio")
         settings = {"setups": list(setups), "rt60": rt60, "token": token, "model": model, "steps": steps}
@@ -112,7 +115,7 @@ def bench_heard(
             if not count:
                 continue
             kept = folder / "pictures" / name_of(things, method, control)
-            line, images, fine = run(pipe, cases, method, control, settings, right, kept)
+            line, images, fine = run(pipe, cases, method, control, settings, right, kept, eyes)
             right = right if control else fine
             lines.append(line)
             sheet_of(images, folder / f"{name_of(things, method, control)}.png")
@@ -146,6 +149,7 @@ def run(
     settings: dict[str, Any],
     before: Sequence[bool],
     folder: Path | None = None,
+    eyes: Eyes | None = None,
 ) -> tuple[Line, list[Any], list[bool]]:
     """Listen, draw and look at all of them -> (the row, pictures, which were all present and on their sides)."""
     from experiments.pipeline import plan
@@ -165,7 +169,7 @@ def run(
     truth = [case.swapped() if control == "swapped" else case for case in cases]
     wanted = [regions_of(case, [(1,)] * len(case.words)) for case in truth]
     images = [each.image for each in drawn]
-    seen, clear = look(images, cases)
+    seen, clear = (eyes or eyes_of("mini"))(images, cases)
     looked = [place(want, see, REACH) for want, see in zip(wanted, seen, strict=True)]
     scores = asdict(score(looked))
     kept = {name: scores[name] for name in ("present", "side", "near", "all_present", "all_side")}
@@ -177,7 +181,8 @@ def run(
     sides = [ok for found, case in pairs for ok in heard_sides(found, case)]
     seconds = sum(each.seconds for each in drawn) / len(drawn)
     line = Line(len(cases[0].words), method, control, len(cases), counted, sum(sides) / len(sides), **kept,
-                flipped=flipped, clear=clear, quality=judge(images, cases), seconds=seconds)  # fmt: skip
+                flipped=flipped, clear=clear, quality=judge(images, cases, eyes), seconds=seconds,
+                pairs=pairs_of(wanted, seen))  # fmt: skip
     return line, images, fine
 
 
@@ -206,12 +211,13 @@ def table(lines: Sequence[Line]) -> str:
         "things, method, pictures, count heard right %, heard on its side %, present %, on its side %, within 0.15 %, "
         "all present %, all on their sides %, flipped with the channels %, detector sure %"
     )
-    return markdown([*head.split(", "), *QUALITY, "CPU s"], map(_row, lines))
+    return markdown([*head.split(", "), *PAIRS, *QUALITY, "CPU s"], map(_row, lines))
 
 
 def _row(line: Line) -> str:
     shares = [line.counted, line.heard_side, line.present, line.side, line.near, line.all_present, line.all_side]
-    return row_of(line, [*shares, line.flipped, line.clear], [*quality_of(line.quality), f"{line.seconds:.2f}"])
+    shares += [line.flipped, line.clear, *shares_of(line.pairs)]
+    return row_of(line, shares, [*quality_of(line.quality), f"{line.seconds:.2f}"])
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
     python -m experiments.bench placement n=200 out=runs/placement
     python -m experiments.bench placement n=24 methods=[none,ours] tokens=audio
+    python -m experiments.bench placement model=my-sd detector=google/owlv2-base-patch16-ensemble
 
 Directions are the true ones: what is measured is guidance, not listening. Judged by a detector that guidance never
 sees. Controls: the same scenes with channels swapped, and mono, where no side can be known.
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks.pictures import draw_all
-from experiments.generate import OptionError, errors_as_sentences
+from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, pairs_of, shares_of
+from experiments.generate import OptionError, errors_as_sentences, run_hydra
 
 METHODS = ("none", "forward", "layout", "boxdiff", "centroid", "ours")
 CONTROLS = ("swapped", "mono")
@@ -65,10 +67,12 @@ class Line:
     all_present: float
     all_side: float
     error: float
-    clear: float  # how sure the detector is of the cells that it calls the word
+    iou: float  # of the boxes, 0 when absent
+    clear: float  # how sure the detector is: of the cells that it calls the word, or of the box
     quality: "Quality"
     seconds: float  # of this process, a picture
     ratio: float  # to the same without guidance
+    pairs: Pairs = ALONE
 
 
 def bench_placement(
@@ -80,6 +84,7 @@ def bench_placement(
     tokens: str = "label",
     seed: int = 0,
     model: str = "mini",
+    detector: str = "mini",
     steps: int | None = None,
     threads: int = 1,
     out: str | os.PathLike = "runs/placement",
@@ -89,8 +94,9 @@ def bench_placement(
 
     controls: "swapped" draws what `ours` draws with left and right exchanged, "mono" with both in the middle. tokens:
     "label" says the word, "audio" the embedder's token of a synthesised sound of unseen seed (of the 16 heard words).
-    Writes table.md, rows.json, the pictures and a sheet of each row into `out`, and goes on where it was stopped.
-    OptionError for what is out of range.
+    detector: "mini" knows what the mini checkpoint paints; for other models a folder or hub id of OWLv2 or Grounding
+    DINO, and no quality is judged. Writes table.md, rows.json, the pictures and a sheet of each row into `out`, and
+    goes on where it was stopped. OptionError for what is out of range.
     """
     check(n, methods=(methods, METHODS), controls=(controls, CONTROLS), tokens=([tokens], TOKENS))
     import torch
@@ -100,7 +106,7 @@ def bench_placement(
     torch.set_num_threads(threads)
     folder, tell = Path(out), on_row or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
-    pipe = load_parts(model, "cpu")
+    pipe, eyes = load_parts(model, "cpu"), eyes_of(detector)
     lines: list[Line] = []
     for things, count in ((1, (n + 1) // 2 if singles is None else singles), (2, n)):
         cases = make_cases(count, things, seed, tokens)
@@ -108,7 +114,8 @@ def bench_placement(
         rows = [(method, "") for method in methods] + [("ours", control) for control in controls]
         for method, control in rows if count else ():
             kept = folder / "pictures" / name_of(things, method, control)
-            line, images = run(pipe, cases, words, method, control, steps, kept, {"model": model, "tokens": tokens})
+            settings = {"model": model, "tokens": tokens}
+            line, images = run(pipe, cases, words, method, control, steps, kept, settings, eyes)
             plain = next((each for each in lines if each.things == things and each.method == "none"), line)
             lines.append(replace(line, ratio=line.seconds / plain.seconds if plain.method == "none" else float("nan")))
             sheet_of(images, folder / f"{name_of(things, method, control)}.png")
@@ -157,8 +164,12 @@ def run(
     steps: int | None,
     folder: Path | None = None,
     settings: dict[str, Any] | None = None,
+    eyes: Eyes | None = None,
 ) -> tuple[Line, list[Any]]:
-    """Draw all cases one way, look at them. Pictures are kept in `folder`, told apart by `settings`."""
+    """Draw all cases one way, look at them with `eyes` (see `eyes_of`).
+
+    Pictures are kept in `folder`, told apart by `settings`.
+    """
     from guidance.metrics import place, score
     from guidance.sampling import sample
 
@@ -174,12 +185,12 @@ def run(
     drawn = draw_all([asked | {"case": asdict(case)} for case in cases], folder, draw)
     images, seconds = [each.image for each in drawn], sum(each.seconds for each in drawn) / len(drawn)
     wanted = [regions_of(case, at) for case, (_, at) in zip(told, words, strict=True)]
-    seen, clear = look(images, cases)
+    seen, clear = (eyes or look)(images, cases)
     scores = asdict(score([place(want, see, REACH) for want, see in zip(wanted, seen, strict=True)]))
-    kept = {name: scores[name] for name in ("present", "side", "near", "all_present", "all_side", "error")}
+    kept = {name: scores[name] for name in ("present", "side", "near", "all_present", "all_side", "error", "iou")}
     things = len(cases[0].words)
-    line = Line(things, method, control, len(cases), **kept, clear=clear, quality=judge(images, cases),
-                seconds=seconds, ratio=1)  # fmt: skip
+    line = Line(things, method, control, len(cases), **kept, clear=clear, quality=judge(images, cases, eyes),
+                seconds=seconds, ratio=1, pairs=pairs_of(wanted, seen))  # fmt: skip
     return line, images
 
 
@@ -191,8 +202,10 @@ def sentence_of(case: Case) -> str:
     return "a photo of " + " and ".join(f"{'an' if word[0] in 'aeiou' else 'a'} {word}" for word in case.words)
 
 
-def judge(images: Sequence[Any], cases: Sequence[Case]) -> Quality:
-    """By the small judges, who know painted pictures. Of fewer pictures than `FEW` there is no distance."""
+def judge(images: Sequence[Any], cases: Sequence[Case], eyes: Eyes | None = None) -> Quality:
+    """By the small judges, who know painted pictures: not of what other `eyes` look at. Of few there is no distance."""
+    if eyes not in (None, look):
+        return Quality(math.nan, math.nan, math.nan)
     from audiotoken.clip import load_clip
     from audiotoken.metrics import cosine, frechet_distance
     from experiments.evaluation.judges import painted_of, seen_by_detector
@@ -262,12 +275,14 @@ def _box(share: Any) -> tuple[float, float, float, float] | None:
 def table(lines: Sequence[Line]) -> str:
     """Markdown; percent of things, and of pictures where it says all."""
     head = "things, method, pictures, present %, on its side %, within 0.15 %, all present %, all on their sides %"
-    return markdown([*head.split(", "), "detector sure %", *QUALITY, "CPU s", "x plain"], map(_row, lines))
+    columns = [*head.split(", "), "detector sure %", *PAIRS, "centre error", "IoU", *QUALITY, "CPU s", "x plain"]
+    return markdown(columns, map(_row, lines))
 
 
 def _row(line: Line) -> str:
-    shares = [line.present, line.side, line.near, line.all_present, line.all_side, line.clear]
-    return row_of(line, shares, [*quality_of(line.quality), f"{line.seconds:.2f}", f"{line.ratio:.2f}"])
+    shares = [line.present, line.side, line.near, line.all_present, line.all_side, line.clear, *shares_of(line.pairs)]
+    rest = [f"{line.error:.2f}", f"{line.iou:.2f}", *quality_of(line.quality)]
+    return row_of(line, shares, [*rest, f"{line.seconds:.2f}", f"{line.ratio:.2f}"])
 
 
 def quality_of(quality: Quality) -> list[str]:
@@ -328,7 +343,7 @@ def entry(function: Callable[..., str]) -> None:
         with errors_as_sentences():
             print(function(**config, on_row=lambda text: print(text, file=sys.stderr, flush=True)))
 
-    run_it()
+    run_hydra(run_it)
 
 
 def main() -> None:
