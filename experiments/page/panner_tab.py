@@ -15,6 +15,7 @@ from experiments.page.components import AGAIN, SOON, drawn, sentence_of, sentenc
 from experiments.page.examples import RATE, write_sound
 from experiments.page.painting import Step, Stopped, Watch, watched
 from experiments.page.session import Session, Sessions
+from experiments.page.uploads import MOST
 from experiments.pipeline import draw, plan
 from experiments.reports.html import element, table
 from experiments.world.things import HEARD
@@ -44,9 +45,16 @@ class PannerTab:
             for number, (word, _) in enumerate(BEGIN, 1):
                 with gr.Column(min_width=200):
                     chosen = gr.Dropdown([*HEARD, OWN], value=word, label=f"Sound {number}", elem_id=f"voice-{number}")
-                    file = gr.Audio(type="filepath", label="Its channels are mixed down", visible=False, buttons=[])
+                    file = gr.Audio(
+                        type="filepath",
+                        label="Its channels are mixed down",
+                        visible=False,
+                        buttons=[],
+                        elem_id=f"file-{number}",
+                    )
                 self.words.append(chosen)
                 self.files.append(file)
+        drawn("guard", {"most": MOST, "seconds": panning.LONGEST, "within": "#file-1, #file-2"}, elem_id="guard-mix")
 
     def _place_step(self) -> None:
         step(2, "Put them somewhere")

@@ -155,7 +155,7 @@ const card = (source, i) => {
       source.known !== false ? null : make("span", { class: "unsure", title: "None of the sounds that are known; this is the nearest." }, "not sure"),
       play(source)),
     source.facts ? make("p", { class: "facts" }, source.facts) : null,
-    source.labels ? make("div", { class: "bars" }, bars.flat()) : null,
+    source.labels ? make("div", { class: "bars", role: "group", "aria-label": "Recognised as" }, make("em", {}, "Recognised as"), bars.flat()) : null,
     source.labels ? modes(source, i) : null,
     slider("Azimuth", { min: -value.limit, max: value.limit, step: 1 }, () => source.azimuth, (azimuth) => change(i, { azimuth }), sayAzimuth),
     slider(title, { min: factor * low, max: factor * high, step: 1 }, () => factor * source.size,
