@@ -12,7 +12,7 @@ set, and docs/results.md from it: `python -m experiments.ablations.set`.
 import sys
 from typing import Any
 
-from experiments.generate import OptionError, errors_as_sentences
+from experiments.generate import OptionError, errors_as_sentences, run_hydra
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
 
     Gather.failed.clear()
     with errors_as_sentences():
-        entry()
+        run_hydra(entry)
     if Gather.failed:
         raise SystemExit(1)
 

@@ -293,7 +293,29 @@ def hydra_entry(config_name: str, run: Callable[..., Any]) -> None:
                 raise OptionError(f"Got no {missing[0]}, want one; say {missing[0]}=....")
             print(run(**config))
 
-    entry()
+    run_hydra(entry)
+
+
+def run_hydra(entry: Callable[[], Any]) -> None:
+    """What Hydra cannot read is one sentence and exit code 2, as all else that a user can mend."""
+    from hydra.errors import HydraException
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print in several lines
+    try:
+        entry()
+    except HydraException as error:
+        with errors_as_sentences():
+            raise OptionError(_unread(str(error))) from None
+
+
+def _unread(said: str) -> str:
+    first, quoted = said.split("\n")[0].rstrip("."), said.split("'")
+    if first.startswith("Could not override") and len(quoted) > 2:
+        return f"Got {quoted[1]}=..., which is no key of this command; --help lists them."
+    if "ViableAlt" in first or "mismatched" in said or "extraneous" in said or "token recognition" in said:
+        what = first.split(": ", 1)[-1]
+        return f"""Cannot read {what}; put a value with spaces or signs in two kinds of quotes: 'key="a value"'."""
+    return f"Cannot read the command line: {first}; --help lists the keys."
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from experiments.generate import OptionError, check_options, errors_as_sentences, load_parts
+from experiments.generate import OptionError, check_options, errors_as_sentences, load_parts, run_hydra
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
     from audiotoken.data.manifest import Report
@@ -134,7 +134,7 @@ def main() -> None:
             source = make_source(values.pop("source"))
             print(prepare(source, **values, **say_progress()))
 
-    run()
+    run_hydra(run)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.generate import OptionError, errors_as_sentences, load_parts
+from experiments.generate import OptionError, errors_as_sentences, load_parts, run_hydra
 from experiments.records import plot_losses, records, sample, say_skipped
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
@@ -207,7 +207,7 @@ def main() -> None:
             folder = train(**options(config), on_progress=on_progress)
             print(f"embedder {folder}")
 
-    run()
+    run_hydra(run)
 
 
 def options(config: Any) -> dict[str, Any]:

@@ -72,3 +72,22 @@ def test_from_any_folder_a_bad_input_is_one_sentence(overrides, words, tmp_path)
     assert ran.returncode == 2 and words in ran.stderr, ran.stderr
     assert ran.stderr.count("\n") == 1 and ran.stdout == ""
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["out=\u00fc bench"], "Cannot read out=\u00fc bench; put a value with spaces"),
+        (["clipss=3"], "Got clipss=..., which is no key of this command"),
+        (["n=[1"], "Cannot read the command line"),
+    ],
+)
+def test_what_hydra_cannot_read_is_one_sentence(typed, said, monkeypatch, capsys):
+    from experiments.generate import hydra_entry
+
+    monkeypatch.setattr("sys.argv", ["evaluate", *typed])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    with pytest.raises(SystemExit) as end:
+        hydra_entry("evaluate", lambda **config: pytest.fail("it ran"))
+    told = capsys.readouterr().err
+    assert end.value.code == 2 and said in told and told.count("\n") == 1
