@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # real recordings and more; beside the checkout on some machines only
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chromium():
     """A real browser; the test is skipped where playwright or a Chromium is missing."""
     reason = "no playwright here: pip install playwright"
