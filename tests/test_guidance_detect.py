@@ -230,6 +230,6 @@ def test_the_benchmark_looks_with_it(folder, tmp_path):
     wanted = [Region((0.6, 0.2, 0.9, 0.8), (1,), "dog"), Region((0.1, 0.2, 0.4, 0.8), (2,), "cat")]
     dog, cat = (Detection(each.label, each.centre, each.box, 0.2) for each in wanted)
     swapped = [Detection("dog", cat.centre, cat.box, 0.2), Detection("cat", dog.centre, dog.box, 0.2)]
-    pairs = pairs_of([wanted] * 4, [[dog, cat], swapped, [dog], []])
-    assert (pairs.visor, pairs.visor_conditional, pairs.geneval_two, pairs.geneval_position) == (0.25, 0.5, 0.5, 0.25)
+    pairs = pairs_of([wanted] * 5, [[dog, cat], [cat, dog], swapped, [dog], []])
+    assert (pairs.visor, pairs.visor_conditional, pairs.geneval_two, pairs.geneval_position) == (0.4, 2 / 3, 0.6, 0.4)
     assert pairs_of([wanted[:1]], [[dog]]) is ALONE
