@@ -4,28 +4,33 @@
     python -m experiments.evaluate clips=ESC10_FOLDER folds=[4] n=40 seeds=[0,1]
     python -m experiments.evaluate clips=clips pictures=pictures real=real clip=openai/clip-vit-base-patch32 \
         wav2clip=Wav2CLIP.pt features=facebook/dinov2-small
+    python -m experiments.evaluate clips=clips unclip=stabilityai/stable-diffusion-2-1-unclip \
+        embeddings=imagebind.safetensors
 
 Systems: `text` draws the label as text (upper bound), `audio` is AudioToken (mono, the learned token), `label` draws
-the name of what was heard, `given` are the `pictures` of a folder, `random` gives each clip the picture of another one,
-of `given`, else of `audio` (lower bound). Written into `out`: metrics.json, table.md, table.csv, and examples.csv with
+the name of what was heard, `unclip` is Stable unCLIP told by an embedding of the sound (see `evaluation.unclip`),
+`given` are the `pictures` of a folder, `random` gives each clip the picture of another one, of `given`, else of `audio`
+(lower bound). Written into `out`: metrics.json, table.md, table.csv, and examples.csv with
 every single score.
 """
 
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.generate import OptionError, check_options, no_place
+from experiments.generate import OptionError, check_options, no_place, printable
 
 if TYPE_CHECKING:
     import numpy as np
 
     from experiments.evaluation.judges import Judges, Reference
     from experiments.evaluation.set import Example
+    from experiments.evaluation.unclip import Unclip
 
-SYSTEMS = ("text", "audio", "label", "given", "random")
+SYSTEMS = ("text", "audio", "label", "unclip", "given", "random")
 Scores = dict[str, "np.ndarray"]  # by name, (seeds, examples)
 
 
@@ -41,6 +46,9 @@ def evaluate(
     systems: Sequence[str] | None = None,
     seeds: Sequence[int] = (0,),
     model: str = "mini",
+    unclip: str | None = None,
+    embeddings: str | os.PathLike | None = None,
+    unclip_name: str | None = None,
     clip: str = "mini",
     wav2clip: str = "mini",
     features: str = "mini",
@@ -57,13 +65,16 @@ def evaluate(
     Clips and their labels are as in `evaluation.set.gather`; `real` is a folder of real pictures with the clips' names,
     without it the mini judges compare with painted scenes of the same words. `classes` are what AIC chooses among: by
     default the labels' words, for the mini CLIP all 24 things. systems: by default all but `given`, with `pictures`
-    only `given` and `random`. Judges are "mini", folders or hub ids; Wav2CLIP also the published file.
+    only `given` and `random`; `unclip` where that model is given. It is told by the vectors in `embeddings`, else by
+    Wav2CLIP; its row is called `unclip_name`, else after what told and what drew. Judges are "mini", folders or hub
+    ids; Wav2CLIP also the published file.
     """
     from experiments.evaluation.judges import Judges
     from experiments.evaluation.report import Report
     from experiments.evaluation.set import gather
+    from experiments.evaluation.unclip import open_unclip
 
-    chosen = _systems(systems, pictures)
+    chosen = _systems(systems, pictures, unclip, embeddings, unclip_name)
     check_options(dtype="float32", steps=steps, guidance=guidance, batch=batch)
     if not seeds or resamples < 1:
         raise OptionError(f"Got seeds={list(seeds)}, resamples={resamples}, want one of each or more; change it.")
@@ -73,10 +84,14 @@ def evaluate(
         raise OptionError(f"The clips in {clips} have no labels, want a sub-folder for each; or leave out text.")
     judges = Judges(clip, wav2clip, features, device)
     names = _classes(classes, examples, clip)
-    report = Report(examples, seeds, names, {"model": model, **judges.names, "rate": judges.wav2clip.rate}, resamples)
+    facts: dict[str, Any] = {"model": model, **judges.names, "rate": judges.wav2clip.rate}
+    beside = open_unclip(unclip, embeddings, examples, judges) if unclip is not None and "unclip" in chosen else None
+    called = {} if beside is None else {"unclip": unclip_name or beside.name}
+    facts |= {} if beside is None else {"unclip": unclip, "told": beside.source}
+    report = Report(examples, seeds, names, facts, resamples, called)
     options: dict[str, Any] = {"model": model, "device": device, "steps": steps, "guidance": guidance, "batch": batch}
-    draw = _drawer(chosen, examples, folder, pictures, **options)
     heard, reference = judges.sounds(examples), judges.reference(examples)
+    draw = _drawer(chosen, examples, folder, pictures, beside, heard, **options)
     for system in chosen:
         shown = [draw(system, seed, tell) for seed in seeds]
         seen = [(judges.clip.images(images), judges.features(images)) for images in shown]
@@ -116,14 +131,16 @@ def _drawer(
     examples: Sequence["Example"],
     folder: Path,
     pictures: str | os.PathLike | None,
+    unclip: "Unclip | None",
+    heard: "np.ndarray",
     **options: Any,
 ) -> Callable[[str, int, Callable[[str], None]], list[Any]]:
     """(system, seed) -> its pictures, in the order of the examples."""
     from experiments.evaluation.draw import Drawing
     from experiments.evaluation.set import picture_of
 
-    own: list[Drawing] = []  # made when something is to be drawn
-    told = next((each for each in ("given", "audio", "label", "text") if each in chosen), "audio")
+    made: dict[bool, Drawing] = {}  # made when something is to be drawn
+    told = next((each for each in ("given", "audio", "label", "text", "unclip") if each in chosen), "audio")
 
     def draw(system: str, seed: int, tell: Callable[[str], None]) -> list[Any]:
         if system == "random":
@@ -133,9 +150,11 @@ def _drawer(
             from audiotoken.data.image_file import read_image
 
             return [read_image(picture_of(Path(str(pictures)), example.name)) for example in examples]
-        if not own:
-            own.append(Drawing(examples, folder, on_row=tell, **options))
-        return own[0].pictures(system, seed)
+        other = unclip if system == "unclip" else None
+        if (kind := other is not None) not in made:
+            make = Drawing if other is None else partial(other.drawing, heard=heard)
+            made[kind] = make(examples, folder, on_row=tell, **options)
+        return made[kind].pictures(system, seed)
 
     return draw
 
@@ -151,12 +170,17 @@ def others(count: int, seed: int) -> list[int]:
     return order
 
 
-def _systems(systems: Sequence[str] | None, pictures: Any) -> list[str]:
-    chosen = list(systems or (["given", "random"] if pictures is not None else [s for s in SYSTEMS if s != "given"]))
+def _systems(systems: Sequence[str] | None, pictures: Any, unclip: Any, embeddings: Any, name: Any) -> list[str]:
+    usual = ["given", "random"] if pictures is not None else ["text", "audio", "label", "random"]
+    chosen = list(systems or [*usual, *(["unclip"] if unclip is not None else [])])
     if not set(chosen) <= set(SYSTEMS):
         raise OptionError(f"Got systems={','.join(chosen)}, want some of {', '.join(SYSTEMS)}; change it.")
     if "given" in chosen and pictures is None:
         raise OptionError("Got the system given without its folder; give pictures=FOLDER, or leave it out.")
+    if unclip is None and ("unclip" in chosen or embeddings is not None):
+        raise OptionError("Got the system unclip or embeddings for it, but no model; give unclip=FOLDER or a hub id.")
+    if name is not None and (not str(name).strip() or "|" in str(name) or printable(name) != str(name)):
+        raise OptionError(f"Got unclip_name={name!r}, want a name that fits into a table; change it.")
     return [system for system in SYSTEMS if system in chosen]
 
 

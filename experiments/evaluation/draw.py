@@ -6,7 +6,7 @@ Example i is drawn from the same noise by every system, so that they differ by w
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from experiments.evaluation.set import Example
 from experiments.generate import OptionError, write_bytes, write_image
@@ -17,11 +17,13 @@ DRAWN = {
     "label": "label tokens: the name of what was heard",
 }
 SEED_STEP = 100_000  # between the noises of two seeds
-SETTINGS = "drawn.json"
 
 
 class Drawing:
     """`pictures(system, seed)`, one for each example; the model is loaded when the first is missing."""
+
+    systems: ClassVar[Sequence[str]] = tuple(DRAWN)
+    settings: ClassVar[str] = "drawn.json"
 
     def __init__(
         self,
@@ -41,17 +43,20 @@ class Drawing:
         self.options = {"num_inference_steps": steps, "guidance_scale": guidance}
         self._begin()
 
-    def _begin(self) -> None:
-        """What was drawn in another way does not count."""
+    def _asked(self) -> dict[str, Any]:
         from experiments.made import fingerprint
 
-        asked: dict[str, Any] = {"model": fingerprint(self.model), **self.options}
-        asked |= {"clips": [[each.name, each.word, _size(each)] for each in self.examples]}
-        settings, text = self.folder / SETTINGS, json.dumps(asked, indent=1)
+        clips = [[each.name, each.word, _size(each)] for each in self.examples]
+        return {"model": fingerprint(self.model), **self.options, "clips": clips}
+
+    def _begin(self) -> None:
+        """What was drawn in another way does not count."""
+        settings, text = self.folder / self.settings, json.dumps(self._asked(), indent=1)
         if settings.is_file() and settings.read_text() == text:
             return
-        for path in self.folder.glob("*/*.png"):
-            path.unlink()
+        for system in self.systems:
+            for path in self.folder.glob(f"{system}-*/*.png"):
+                path.unlink()
         self.folder.mkdir(parents=True, exist_ok=True)
         write_bytes(text.encode(), settings)
 
@@ -68,14 +73,16 @@ class Drawing:
             self.on_row(f"{system}, seed {seed}: drew {start + len(some)} of {len(missing)}")
         return [Image.open(path).convert("RGB") for path in files]
 
-    def _draw(self, system: str, chosen: Sequence[int], seed: int) -> list[Any]:
+    def _noise(self, chosen: Sequence[int], seed: int) -> list[Any]:
         import torch
 
+        return [torch.Generator().manual_seed(seed * SEED_STEP + i) for i in chosen]
+
+    def _draw(self, system: str, chosen: Sequence[int], seed: int) -> list[Any]:
         from audiotoken.labels import with_articles, with_words
         from audiotoken.prompt import TEMPLATE
 
-        pipe, some = self._loaded(), [self.examples[i] for i in chosen]
-        noise = [torch.Generator().manual_seed(seed * SEED_STEP + i) for i in chosen]
+        pipe, some, noise = self._loaded(), [self.examples[i] for i in chosen], self._noise(chosen, seed)
         if system == "text":
             texts = [with_words(with_articles(TEMPLATE, [each.word]), [each.word]) for each in some]
             return pipe(prompt=texts, generator=noise, **self.options).images

@@ -16,6 +16,7 @@ SAYS = {
     "text": "label as text (upper bound)",
     "audio": "AudioToken, mono",
     "label": "label tokens",
+    "unclip": "sound embedding + unCLIP",
     "given": "given pictures",
     "random": "random clip (lower bound)",
 }
@@ -33,10 +34,13 @@ class Report:
         classes: Sequence[str],
         judges: Mapping[str, Any],
         resamples: int,
+        names: Mapping[str, str] | None = None,
     ):
+        """`names` of systems, instead of those of `SAYS`."""
         self.examples, self.seeds, self.resamples = examples, list(seeds), resamples
         self.facts = {**judges, "seeds": self.seeds, "clips": len(examples), "classes": list(classes)}
         self.facts |= {"resamples": resamples, "level": LEVEL}
+        self.says = {**SAYS, **(names or {})}
         self.scores: dict[str, dict[str, tuple[float, float, float]]] = {}  # [system][score]: value, low, high
         self.single: dict[str, Sequence[Mapping[str, np.ndarray]]] = {}
 
@@ -79,7 +83,7 @@ class Report:
 
     def row(self, system: str) -> str:
         cells = [_cell(name, self.scores[system].get(name)) for name in self.names]
-        return "| " + " | ".join([SAYS[system], *cells]) + " |"
+        return "| " + " | ".join([self.says[system], *cells]) + " |"
 
     def table(self) -> str:
         """Markdown; shares in percent; intervals are 95 %, over clips and seeds."""
@@ -91,10 +95,14 @@ class Report:
         clip, wav2clip, features, rate = (self.facts[name] for name in ("clip", "wav2clip", "features", "rate"))
         seeds, classes = ", ".join(map(str, self.seeds)), len(self.facts["classes"])
         return (
-            f"{len(self.examples)} clips, seeds {seeds}; drawn by {self.facts['model']}; judged by CLIP {clip}, "
+            f"{len(self.examples)} clips, seeds {seeds}; drawn by {self._drawn()}; judged by CLIP {clip}, "
             f"Wav2CLIP {wav2clip} at {rate} Hz, features of {features}; AIC among {classes} classes; "
             f"{100 * LEVEL:.0f} % intervals of {self.resamples} resamples of clips and seeds (of distances, pictures)."
         )
+
+    def _drawn(self) -> str:
+        model, unclip = self.facts["model"], self.facts.get("unclip")
+        return model if unclip is None else f"{model} and unCLIP {unclip} told by {self.facts['told']}"
 
     def write(self, folder: Path) -> None:
         """metrics.json, table.md, table.csv and examples.csv, each whole or not at all."""
