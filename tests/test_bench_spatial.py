@@ -13,6 +13,7 @@ from PIL import Image
 
 from experiments.benchmarks import spatial as bench
 from experiments.benchmarks.public_methods import find, separate, track
+from experiments.benchmarks.spatial_conditions import conditions
 from experiments.benchmarks.spatial_goals import GOALS
 from experiments.benchmarks.spatial_report import table
 from experiments.benchmarks.spatial_score import Scored, fitted, score, score_scene, score_stems
@@ -118,6 +119,24 @@ def test_goals_take_their_scenes_and_pool():
     assert goals["SI-SDR improvement, 2 reverberant, dB"].value([two, noisy]) == 4
     assert goals["SI-SDR improvement, 2 dry, dB"].value([two, noisy]) is None
     assert len(goals) == len(GOALS) == 17
+
+
+def test_conditions_are_told_apart():
+    """Dry and in a room, by setup; errors of what moves stand in a column of their own."""
+
+    def one(setup, room, kind, **values):
+        truth = {"setup": setup, "rt60_s": room, "moving": kind == "moving", "snr_db": None, "n_sources": 1}
+        return Scored(truth, {name: [value] for name, value in values.items()})
+
+    asked = [one("ortf", 0.0, "static", side=True, count=False), one("ortf", 0.3, "static", side=False, count=True)]
+    told = [one("ortf", 0.0, "static", error=2.0), one("ortf", 0.0, "moving", track=7.0, error=7.0)]
+    head, _, dry, room = conditions({"ours": asked, "ours-count": told}).splitlines()
+    names = [cell.strip() for cell in head.split("|")[1:-1]]
+    dry, room = (dict(zip(names, (cell.strip() for cell in row.split("|")[1:-1]), strict=True)) for row in (dry, room))
+    assert (dry["room"], dry["scenes"], dry["side right, %"], dry["number right, %"]) == ("dry", "1", "100", "0")
+    assert dry["error of what was found, ° \\*"] == "2.0" and dry["track error, ° \\*"] == "7.0"
+    assert (room["room"], room["side right, %"], room["track error, ° \\*"]) == ("reverberant", "0", "")
+    assert conditions({"histogram": asked}) == ""
 
 
 def test_each_question_has_its_answer():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.benchmarks.spatial_conditions import conditions
 from experiments.benchmarks.spatial_goals import GOALS, Goal
 from experiments.benchmarks.spatial_score import Scored, score
 from experiments.generate import write_bytes
@@ -21,6 +22,8 @@ def write_report(scenes: Path, folder: Path) -> str:
     scored = {path.stem: score(scenes, path) for path in sorted(folder.glob("*.json"))}
     lines, systems = table(scored), systems_of(scored)
     shown = to_markdown(lines, systems, facts(scenes, scored))
+    if each := conditions(scored):
+        shown += f"\nOurs, by setup and room (direction, side, count and separation of what stays):\n\n{each}"
     write_bytes(shown.encode(), folder / "table.md")
     write_bytes(to_csv(lines, systems).encode(), folder / "rows.csv")
     chart(lines, systems, folder / "chart.png")
