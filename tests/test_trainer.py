@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import time
 from dataclasses import replace
 
 import pytest
@@ -158,45 +157,52 @@ def test_two_processes_are_one_with_twice_the_batch(settings, tmp_path, gradient
     assert read_checkpoint(tmp_path / "run.pt", "")["step"] == 4
 
 
-def run_slowly(file, settings: Settings, after: float, resumed) -> None:
-    """In a child: says the losses of each step on the way."""
+KILLED = Settings(steps=8, learning_rate=1e-2, ema=0.9, lora=2, save_every=3)
+
+
+@pytest.fixture(scope="module")
+def never_killed():
+    """Weights, and what was reported, of the whole run."""
+    pipe, reports = debug_pipeline(), []
+    train_embedder(pipe, batches, LABELS, KILLED, progress=reports.append)
+    return weights_of(pipe), reports
+
+
+def run_until_killed(number, file, told) -> None:
+    """In a child: says the losses of each step on the way, and gets the signal after the fifth."""
     torch.set_num_threads(1)
 
     def report(progress):
-        with open(resumed, "a") as told:
-            told.write(f"{progress.step} {progress.losses['total']!r}\n")
-        time.sleep(after)
+        with open(told, "a") as stream:
+            stream.write(f"{progress.step} {progress.losses['total']!r}\n")
+        if progress.step == 5:
+            os.kill(os.getpid(), number)
 
-    train_embedder(debug_pipeline(), batches, LABELS, settings, checkpoint=file, progress=report)
+    train_embedder(debug_pipeline(), batches, LABELS, KILLED, checkpoint=file, progress=report)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_killed_and_started_again_it_is_the_run_that_was_not(number, tmp_path):
-    settings = Settings(steps=12, learning_rate=1e-2, ema=0.9, lora=2, save_every=3)
-    whole, reports = debug_pipeline(), []
-    train_embedder(whole, batches, LABELS, settings, progress=reports.append)
-    file, told = tmp_path / "run.pt", tmp_path / "told.txt"
-    child = PARENT.Process(target=run_slowly, args=(file, settings, 0.05, told))
+def test_killed_and_started_again_it_is_the_run_that_was_not(number, never_killed, tmp_path):
+    whole, reports = never_killed
+    file, told, resumed = tmp_path / "run.pt", tmp_path / "told.txt", []
+    child = PARENT.Process(target=run_until_killed, args=(number, file, told))
     child.start()
-    while not told.exists() or told.read_text().count("\n") < 5:
-        assert child.is_alive()
-        time.sleep(0.01)
-    os.kill(child.pid, number)
     child.join(60)
     assert child.exitcode != 0
-    steps = told.read_text().count("\n")
-    kept = read_checkpoint(file, "")["step"]
-    assert kept % 3 == 0 if number == signal.SIGKILL else kept == steps  # asked nicely, it loses nothing
-    assert steps < 12 and [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    steps, kept = told.read_text().count("\n"), read_checkpoint(file, "")["step"]
+    assert (steps, kept) == ((5, 3) if number == signal.SIGKILL else (6, 6))  # asked nicely, it loses nothing
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     again = debug_pipeline()
-    train_embedder(again, batches, LABELS, settings, checkpoint=file, progress=reports.append)
+    train_embedder(again, batches, LABELS, KILLED, checkpoint=file, progress=resumed.append)
+    assert [report.step for report in resumed] == list(range(kept + 1, 9))
     before = dict(line.split() for line in told.read_text().splitlines())
-    for report in reports:  # of the whole run, then of the resumed one: the same numbers, to the last bit
-        assert repr(report.losses["total"]) == before.get(
-            str(report.step), repr(reports[report.step - 1].losses["total"])
-        )
-    for name, weight in weights_of(whole).items():
-        assert torch.equal(weight, weights_of(again)[name]), name
+    for report in reports:  # before the signal: the same numbers, to the last bit
+        assert before.get(str(report.step), repr(report.losses["total"])) == repr(report.losses["total"])
+    for report in resumed:  # and after it
+        assert report.losses == reports[report.step - 1].losses
+    ours = weights_of(again)
+    for name, weight in whole.items():
+        assert torch.equal(weight, ours[name]), name
 
 
 def test_lora_layers_learn_too_and_can_be_saved(tmp_path):
