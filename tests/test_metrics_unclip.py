@@ -94,10 +94,9 @@ def test_it_is_a_row_of_the_table_and_nothing_is_downloaded(model, vectors, tmp_
     assert ours != others  # the pictures of the two clips, and the same ones swapped
     folder = tmp_path / "out" / "pictures"
     assert sorted(path.name for path in folder.iterdir()) == ["unclip-0", "unclip-1", "unclip.json"]
-    for seed in (0, 1):
-        kept = [np.asarray(Image.open(folder / f"unclip-{seed}" / f"{i:05d}.png")).astype(int) for i in range(2)]
-        again = drawn(model, vectors, tmp_path / "again", seed, batch=1)
-        assert np.abs(np.stack(kept) - again).max() <= 1  # alone as in company
+    kept = [np.asarray(Image.open(folder / "unclip-1" / f"{i:05d}.png")).astype(int) for i in range(2)]
+    again = drawn(model, vectors, tmp_path / "again", seed=1, batch=1)
+    assert np.abs(np.stack(kept) - again).max() <= 1  # alone as in company
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/*")}
     assert "| ImageBind + unCLIP |" in evaluate("made", **options, unclip_name="ImageBind + unCLIP")
     assert before == {path: path.stat().st_mtime_ns for path in folder.glob("*/*")}

@@ -159,7 +159,7 @@ def load_unclip(model: str, device: str | None) -> Any:
     from experiments.generate import _device
 
     try:
-        pipe = StableUnCLIPImg2ImgPipeline.from_pretrained(os.path.expanduser(model), torch_dtype=torch.float32)
+        pipe = StableUnCLIPImg2ImgPipeline.from_pretrained(os.path.expanduser(model), dtype=torch.float32)
     except BROKEN as error:
         raise refusal(model, error, WANTED) from error
     pipe.set_progress_bar_config(disable=True)
