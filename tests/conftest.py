@@ -6,6 +6,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import multiprocessing
 import shutil
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def chromium():
             pytest.skip(f"no Chromium here: {str(error).splitlines()[0]}")
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def forked(monkeypatch):
+    """Processes that benchmarks ask for come from this one, which has imported everything, not from a fresh one."""
+    fork = multiprocessing.get_context("fork")
+    monkeypatch.setattr(multiprocessing, "get_context", lambda kind: fork)
 
 
 @pytest.fixture(scope="session")

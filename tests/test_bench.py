@@ -6,6 +6,7 @@ import io
 import math
 import os
 import sys
+from importlib import import_module
 
 import bench_targets
 import pytest
@@ -112,6 +113,8 @@ def test_cached_rows_need_no_frozen_parts():
 
 
 def test_a_row_that_dies_is_told_and_the_rest_goes_on(monkeypatch):
+    """In real fresh processes, of a server that has imported nothing."""
+    monkeypatch.setattr(bench, "PRELOADED", [])
     rows, told = [Row("published", "float32", 4), Row("raw", "float32", 4)], []
     for target, words in (
         (bench_targets.dies, "killed, most likely out of memory"),
@@ -119,7 +122,7 @@ def test_a_row_that_dies_is_told_and_the_rest_goes_on(monkeypatch):
         (bench_targets.hangs, "not done after"),
     ):
         monkeypatch.setattr(bench, "run_row", target)
-        runs = run_all(SETTING, rows, 2, 2.0 if target is bench_targets.hangs else 60.0, told.append)
+        runs = run_all(SETTING, rows, 2, 0.5 if target is bench_targets.hangs else 60.0, told.append)
         assert [[words in each.why for each in runs[row]] for row in rows] == [[True]] * 2  # not tried twice
     assert len(told) == 6 and told[0].startswith("1/4  published, float32, batch 4: killed")
 
@@ -215,8 +218,13 @@ def test_every_part_of_a_step_takes_time():
     assert len(found) == 8 and all(value > 0 for value in found.values())
 
 
-@pytest.mark.slow
-def test_bench_train_on_tiny_parts(tmp_path):
+def test_what_fresh_processes_begin_with_is_there():
+    """Python says nothing of what it can not import into their server."""
+    for name in bench.PRELOADED:
+        assert import_module(name)
+
+
+def test_bench_train_on_tiny_parts(tmp_path, forked):
     told: list[str] = []
     said = bench_train(
         geometry="debug", device="cpu", precisions=["float32"], batch_sizes=[2], compile=False,

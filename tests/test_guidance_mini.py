@@ -28,9 +28,9 @@ def positions(pipe, prompt, *words):
 def test_what_is_asked_left_is_left_and_mirrored_it_is_right(mini):
     prompt = mini.read("a photo of a frog")[0]
     (at,) = positions(mini, prompt, "frog")
-    regions = [[Region(box, at, "frog")] for box in (LEFT, RIGHT) for _ in range(3)]
-    drawn = sample(mini, [prompt] * 6, regions=regions, seed=[0, 1, 2] * 2, steps=10)
-    seen, sure = look(drawn.images, [Case(("frog",), (0.0,), (0.0,), 0)] * 6)
+    regions = [[Region(box, at, "frog")] for box in (LEFT, RIGHT) for _ in range(2)]
+    drawn = sample(mini, [prompt] * 4, regions=regions, seed=[0, 1] * 2, steps=8)
+    seen, sure = look(drawn.images, [Case(("frog",), (0.0,), (0.0,), 0)] * 4)
     placed = [place(want, see)[0] for want, see in zip(regions, seen, strict=True)]
     assert all(each.present and each.side for each in placed) and sure > 0.7
     first, last = [[note.before for note in drawn.trace if note.before][at] for at in (0, -1)]
@@ -42,11 +42,11 @@ def test_two_things_each_on_its_side(mini):
     prompt = mini.read("a photo of a dog and a frog")[0]
     dog, frog = positions(mini, prompt, "dog", "frog")
     straight, crossed = ([Region(a, dog, "dog"), Region(b, frog, "frog")] for a, b in ((LEFT, RIGHT), (RIGHT, LEFT)))
-    drawn = sample(mini, [prompt] * 8, regions=[straight] * 4 + [crossed] * 4, seed=[0, 1, 2, 3] * 2, steps=10)
-    seen, _ = look(drawn.images, [Case(("dog", "frog"), (0.0, 0.0), (0.0, 0.0), 0)] * 8)
-    wanted = [straight] * 4 + [crossed] * 4
+    wanted = [straight] * 2 + [crossed] * 2
+    drawn = sample(mini, [prompt] * 4, regions=wanted, seed=[0, 1] * 2, steps=10)
+    seen, _ = look(drawn.images, [Case(("dog", "frog"), (0.0, 0.0), (0.0, 0.0), 0)] * 4)
     right = [all(each.side for each in place(want, see)) for want, see in zip(wanted, seen, strict=True)]
-    assert sum(right) >= 7
+    assert all(right)
 
 
 @pytest.mark.slow
@@ -54,7 +54,7 @@ def test_a_thing_that_moves(mini):
     prompt = mini.read("a photo of a car")[0]
     (at,) = positions(mini, prompt, "car")
     frames = [[Region((x - 0.2, 0.35, x + 0.2, 0.8), at, "car")] for x in (0.22, 0.5, 0.78)]
-    drawn = animate(mini, prompt, regions=frames, seed=1, steps=12)
+    drawn = animate(mini, prompt, regions=frames, seed=1, steps=8)
     seen, _ = look(drawn.images, [Case(("car",), (0.0,), (0.0,), 0)] * 3)
     x = [see[0].centre[0] for see in seen]
     assert x[0] < x[1] - 0.1 < x[2] - 0.2
@@ -122,7 +122,7 @@ def test_what_cannot_be_measured_is_a_sentence(options, tmp_path):
         bench_placement(out=tmp_path, **options)
 
 
-def test_the_cost_table_is_written(tmp_path):
+def test_the_cost_table_is_written(tmp_path, forked):
     options = {"geometry": "debug", "device": "cpu", "pictures": 1, "repeats": 1, "out": tmp_path}
     text = bench_guidance(methods=["none", "ours"], **options)
     lines = {line["method"]: line for line in json.loads((tmp_path / "rows.json").read_text())}
