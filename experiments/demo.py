@@ -15,6 +15,7 @@ RATE = 22050  # Hz
 SECONDS = 4.0
 CLIPS = ("dog", "rooster", "clock", "frog", "bell", "car", "wave", "helicopter")
 SEED = 3
+FRAMES = 10  # of the film
 
 
 def write_clips(folder: Path, words: tuple[str, ...] = CLIPS) -> list[Path]:
@@ -46,6 +47,36 @@ def write_street(folder: Path) -> Path:
     sources = [(synthesise(word, RATE, SECONDS, SEED), azimuth) for word, azimuth in STREET]
     soundfile.write(path, simulate(sources, "ortf", rate=RATE, rt60=0.2).T, RATE, subtype="PCM_16")
     return path
+
+
+def write_passing(folder: Path) -> Path:
+    """A car that drives by, as an ORTF pair hears it."""
+    import soundfile
+
+    from experiments.world.sounds import synthesise
+    from spatial.simulate import simulate
+
+    path = folder / "passing.wav"
+    way = ((0.0, -40.0), (SECONDS, 40.0))
+    soundfile.write(
+        path, simulate([(synthesise("car", RATE, SECONDS, SEED), way)], "ortf", rate=RATE).T, RATE, "PCM_16"
+    )
+    return path
+
+
+def draw_passing(clip: Path, parts: Any) -> str:
+    """A film with its sound, and as a GIF; what was found."""
+    from audiotoken.audio import load_audio
+    from experiments.films import write_film
+    from experiments.listening_text import say_azimuth
+    from experiments.pipeline import sound_to_film
+
+    result = sound_to_film(*load_audio(clip), parts, seed=SEED, frames=FRAMES)
+    for suffix in (".gif", ".mp4"):
+        write_film(result.images, result.recording, result.rate, clip.with_suffix(suffix))
+    (source,) = result.scene.sources[:1]
+    ends = [azimuth for _, azimuth in source.path][:: max(len(source.path) - 1, 1)] or [source.direction.azimuth]
+    return f"{result.subjects[0]} {' to '.join(map(say_azimuth, ends))}"
 
 
 def draw_street(clip: Path, parts: Any) -> str:
@@ -118,7 +149,11 @@ def main() -> None:
     street = write_street(out)
     print(f"{street}  heard {draw_street(street, parts)}  drew {street.with_suffix('.png')}")
     print(f"the same with the channels swapped, side by side: {out / 'street-both-ways.png'}")
-    print(f"how it came about, to open in a browser: {street.with_suffix('.html')}")
+    print(f"how it came about, to open in a browser: {street.with_suffix('.html')}", flush=True)
+    passing = write_passing(out)
+    print(
+        f"{passing}  heard {draw_passing(passing, parts)}  drew {passing.with_suffix('.gif')} and .mp4 with the sound"
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def yard() -> NDArray[np.float32]:
 
 
 def passing() -> NDArray[np.float32]:
-    """One moves from left to right, one stays."""
+    """It moves from left to right."""
     path = ((0.0, -36.0), (SECONDS, 36.0))
     return _placed({"helicopter": path}, "panned")
 

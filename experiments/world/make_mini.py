@@ -34,7 +34,7 @@ def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
     sounds, some, all_folds = ("--esc10", str(esc10)), f"{work}/audio/folds123", f"{work}/audio/shipped"
     honest = ("--run", run, "--encoder", some)  # audio parts that never heard fold 4, for measuring
     shipped, eye = ("--run", run, "--encoder", all_folds), f"{run}/detector"
-    judge, ear, looks = f"{run}/clip", f"{run}/wav2clip", "1000" if not gpu else "6000"
+    judge, ear, looks = f"{run}/clip", f"{run}/wav2clip", "2500" if not gpu else "6000"
 
     def stage(name: str, module: str, *arguments: str, done: str | None = None) -> Stage:
         return Stage(name, Path(done) if done else None, f"experiments.world.{module}", arguments)
@@ -62,15 +62,18 @@ def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
             "--folds", "1", "2", "3", "--name", "embedder123",
         ),
         stage("embedder", "train_embedder", *shipped, *sounds),
-        stage("CLIP that judges", "train_clip", "--out", judge, "--steps", looks, done=f"{judge}/model.safetensors"),
+        stage(
+            "CLIP that judges", "train_clip", "--out", f"{judge}400", "--steps", "400",
+            done=f"{judge}400/model.safetensors",
+        ),
+        stage(
+            "CLIP, on other scenes", "train_clip", "--start", f"{judge}400", "--out", judge, "--steps", looks,
+            done=f"{judge}/model.safetensors",
+        ),
         stage("what it compares with", "painted_reference", "--clip", judge, done=f"{judge}/painted.safetensors"),
         stage(
             "Wav2CLIP, folds 1 to 3", "train_wav2clip", *sounds, "--clip", judge, "--folds", "1", "2", "3",
-            "--test", "4", "--out", f"{ear}123", done=f"{ear}123/config.json",
-        ),
-        stage(
-            "Wav2CLIP", "train_wav2clip", *sounds, "--clip", judge, "--start", f"{ear}123", "--steps", "150",
-            "--lr", "5e-4", "--out", ear, done=f"{ear}/config.json",
+            "--test", "4", "--steps", "1000", "--out", ear, done=f"{ear}/config.json",
         ),
         stage("assemble", "assemble", *honest, "--embedder", f"{run}/embedder123", "--out", f"{work}/mini123"),
         stage("assemble", "assemble", *shipped, "--out", "audiotoken/mini"),

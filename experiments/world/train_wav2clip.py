@@ -1,9 +1,7 @@
 """A small Wav2CLIP of the painted world: its sounds in the space of the small CLIP, which stays as it is.
 
     python -m experiments.world.train_wav2clip --esc10 ../shared/esc10 --folds 1 2 3 --test 4 \
-        --out runs/mini/wav2clip123
-    python -m experiments.world.train_wav2clip --esc10 ../shared/esc10 --start runs/mini/wav2clip123 --steps 300 \
-        --lr 5e-4 --out runs/mini/wav2clip
+        --out runs/mini/wav2clip                                    # 15 minutes of one core
 
 As in the paper, a clip and a picture of what sounds are pulled together and all others of the batch pushed apart; here
 the pictures are scenes painted for the clip's word, and every picture of that word is a right one. Half of each batch
