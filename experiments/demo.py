@@ -71,7 +71,7 @@ def draw_passing(clip: Path, parts: Any) -> str:
     from experiments.listening_text import say_azimuth
     from experiments.pipeline import sound_to_film
 
-    result = sound_to_film(*load_audio(clip), parts, seed=SEED, frames=FRAMES)
+    result = sound_to_film(*load_audio(clip), parts, seed=1, frames=FRAMES)
     for suffix in (".gif", ".mp4"):
         write_film(result.images, result.recording, result.rate, clip.with_suffix(suffix))
     (source,) = result.scene.sources[:1]
