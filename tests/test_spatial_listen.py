@@ -53,17 +53,18 @@ def test_channels_swapped_the_answer_is_mirrored() -> None:
     assert azimuths(recording[::-1]) == pytest.approx([-a for a in reversed(azimuths(recording))], abs=0.2)
 
 
-@pytest.mark.parametrize("gain", [0.01, 3.0, -1.0])
-def test_louder_softer_or_upside_down_in_both_channels_changes_nothing(gain: float) -> None:
+def test_louder_softer_or_upside_down_in_both_channels_changes_nothing() -> None:
     recording = simulate([(bursts(3), 22.0)], "ortf", rate=RATE)
-    assert azimuths(gain * recording) == pytest.approx(azimuths(recording), abs=0.2)
+    plain = azimuths(recording)
+    for gain in (0.01, 3.0, -1.0):
+        assert azimuths(gain * recording) == pytest.approx(plain, abs=0.2), gain
 
 
 def test_one_channel_upside_down_is_turned_over_and_said() -> None:
     recording = simulate([(bursts(3), 20.0), (bursts(5), -20.0)], "ortf", rate=RATE)
     scene = listen(recording * np.array([[1], [-1]], np.float32), RATE)
-    assert any("upside down" in note for note in scene.notes)
-    assert sorted(scene.azimuths) == pytest.approx(azimuths(recording), abs=0.5)
+    assert scene.setup == "ortf" and any("upside down" in note for note in scene.notes)
+    assert sorted(scene.azimuths) == pytest.approx(azimuths(recording, setup="ortf"), abs=0.5)
 
 
 def test_what_passes_by_has_a_path() -> None:

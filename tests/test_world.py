@@ -178,12 +178,12 @@ def test_a_stopped_unet_run_goes_on_as_if_it_had_not_stopped(run_folder, atlas, 
     for folder in (whole, halves):
         folder.mkdir()
         (folder / "latents").symlink_to(run_folder / "latents")
-    train(worker, atlas, whole, 4, 2, 2e-3, None)
-    train(worker, atlas, halves, 4, 2, 2e-3, 2)
-    assert workers.load(halves / "unet.pt")["step"] == 2
-    train(worker, atlas, halves, 4, 2, 2e-3, None)
+    train(worker, atlas, whole, 2, 2, 2e-3, None)
+    train(worker, atlas, halves, 2, 2, 2e-3, 1)
+    assert workers.load(halves / "unet.pt")["step"] == 1
+    train(worker, atlas, halves, 2, 2, 2e-3, None)
     one, two = workers.load(whole / "unet.pt"), workers.load(halves / "unet.pt")
-    assert SINGLES * 4 == 1 and one["step"] == two["step"] == 4
+    assert 0 < SINGLES * 2 < 1 and one["step"] == two["step"] == 2  # of one object, then of several
     for name, weights in one["ema"].items():
         assert torch.equal(weights, two["ema"][name]), name
 
