@@ -27,3 +27,11 @@ def test_every_page_is_in_the_navigation():
     nav = (ROOT / "mkdocs.yml").read_text()
     for page in (ROOT / "docs").rglob("*.md"):
         assert str(page.relative_to(ROOT / "docs")) in nav, page
+
+
+def test_every_paper_that_code_follows_is_cited():
+    cited = (ROOT / "docs" / "citations.md").read_text()
+    for folder in ("audiotoken", "spatial", "guidance", "experiments"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for number in re.findall(r"arXiv:? ?(\d{4}\.\d{4,5})", path.read_text(encoding="utf-8")):
+                assert number in cited, f"{path.name} follows arXiv {number}; say in docs/citations.md what for"
