@@ -3,11 +3,11 @@
 import csv
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from experiments.generate import OptionError, write_image
+from experiments.generate import OptionError, write_bytes, write_image
 
 if TYPE_CHECKING:
     from audiotoken.data.examples import Examples
@@ -22,19 +22,24 @@ def records(
     if not accelerator.is_main_process:
         yield lambda progress: None
         return
+    path = out / "losses.csv"
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "settings.json").write_text(json.dumps(config, indent=2, default=str) + "\n")
-        stream = (out / "losses.csv").open("a", newline="")
+        path.open("a").close()
     except OSError as error:
         raise OptionError(f"Cannot write into {out}: {error.strerror}; choose another folder with out=.") from None
     if log is not None:
         accelerator.init_trackers("log", config={key: str(value) for key, value in config.items()})
-    with stream:
-        writer = csv.writer(stream)
+    with ExitStack() as stack:
+        streams: list[IO[str]] = []
 
         def record(progress: "Progress") -> None:
-            if stream.tell() == 0:
+            if not streams:
+                _keep_before(progress.step, path)
+                streams.append(stack.enter_context(path.open("a", newline="")))
+            writer = csv.writer(streams[0])
+            if streams[0].tell() == 0:
                 writer.writerow(["step", *progress.losses, "learning_rate", "images_per_second"])
             values = [*progress.losses.values(), progress.learning_rate, progress.images_per_second]
             writer.writerow([progress.step, *(f"{value:.6g}" for value in values)])
@@ -46,6 +51,14 @@ def records(
             yield record
         finally:
             accelerator.end_training()
+
+
+def _keep_before(step: int, path: Path) -> None:
+    """A killed run wrote steps that its checkpoint does not know: those that are done again are taken out."""
+    head, *rows = path.read_text().splitlines(keepends=True) or [""]
+    kept = [row for row in rows if row.endswith("\n") and row.split(",")[0].isdigit() and int(row.split(",")[0]) < step]
+    if len(kept) < len(rows):
+        write_bytes("".join([head, *kept]).encode(), path)
 
 
 def sample(pipe: Any, examples: "Examples", count: int, out: Path, step: int, accelerator: Any) -> None:
@@ -82,7 +95,7 @@ def plot_losses(out: Path) -> None:
     import numpy as np
 
     with (out / "losses.csv").open(newline="") as stream:
-        rows = {int(row["step"]): row for row in csv.DictReader(stream)}  # a step that was done again counts once
+        rows = {int(row["step"]): row for row in csv.DictReader(stream)}
     if len(rows) < 2:
         return
     steps = np.array(sorted(rows))

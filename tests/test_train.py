@@ -190,6 +190,29 @@ def test_the_command_killed_and_given_again(places, tmp_path, monkeypatch, capsy
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+def test_steps_that_are_done_again_are_told_once(tmp_path):
+    """Killed after step 5, begun again from the checkpoint of step 3; the last line was cut off in the middle."""
+    from types import SimpleNamespace
+
+    from experiments.records import records
+
+    accelerator = SimpleNamespace(is_main_process=True, end_training=lambda: None)
+
+    def run(*steps):
+        with records(tmp_path, accelerator, {}, None) as record:
+            for step in steps:
+                losses = {"total": 1.0 * step}
+                record(SimpleNamespace(step=step, losses=losses, learning_rate=1e-3, images_per_second=2.0))
+
+    run(1, 2, 3, 4, 5)
+    path = tmp_path / "losses.csv"
+    path.write_text(path.read_text() + "6,6.0")
+    run(4, 5, 6, 7)
+    rows = list(csv.DictReader(path.open()))
+    assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6, 7]
+    assert [float(row["total"]) for row in rows] == [1, 2, 3, 4, 5, 6, 7]
+
+
 @pytest.mark.slow
 def test_the_mini_world_is_learnt(tmp_path):
     """The loss falls, and the token of a clip it never heard comes nearer to its own word than to any other."""
