@@ -90,7 +90,7 @@ def draw_street(clip: Path, parts: Any) -> str:
     from experiments.reports.page import write_page
 
     mixed, rate = soundfile.read(clip, dtype="float32")
-    found = [sound_to_image(each, rate, parts, seed=SEED, keep_maps=True) for each in (mixed.T, mixed.T[::-1])]
+    found = [sound_to_image(each, rate, parts, keep_maps=True) for each in (mixed.T, mixed.T[::-1])]
     sheet = Image.new("RGB", (1036, 512), "white")
     for i, each in enumerate(found):
         sheet.paste(with_boxes(each), (524 * i, 0))
