@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.placement import entry
+from experiments.benchmarks.command import entry
 from experiments.generate import OptionError
 
 SHIFT = 2500  # inputs that a process lives: what leaks shows, and dies

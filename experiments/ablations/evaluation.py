@@ -28,7 +28,7 @@ def judge_pictures(
     """Draw `n` clips with one of the systems of `experiments.evaluate`, from noise of `seed`, and ask the judges."""
     from PIL import Image
 
-    from experiments.benchmarks.placement import sheet_of
+    from experiments.benchmarks.tables import sheet_of
     from experiments.evaluate import evaluate
 
     folder = Path(out) / "evaluated"

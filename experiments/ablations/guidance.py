@@ -38,7 +38,10 @@ def place_words(
     tokens: "label" words, or "audio" tokens of synthesised unheard sounds.
     """
     from experiments.ablations.parts import parts
-    from experiments.benchmarks.placement import TOKENS, check, make_cases, read, run, sheet_of
+    from experiments.benchmarks.cases import make_cases, read
+    from experiments.benchmarks.command import check
+    from experiments.benchmarks.placement import TOKENS, run
+    from experiments.benchmarks.tables import sheet_of
     from guidance.methods import METHODS
 
     check(n, energy=([energy], ("none", *METHODS)), tokens=([tokens], TOKENS))

@@ -172,7 +172,10 @@ def _drawn(
     pipe: Any, plans: Sequence[Any], scenes: Sequence[Layout], energy: str, steps: int | None, out: Path
 ) -> dict[str, float]:
     """Draw, look, compare with where things truly were."""
-    from experiments.benchmarks.placement import REACH, Case, look, regions_of, sheet_of
+    from experiments.benchmarks.cases import Case, regions_of
+    from experiments.benchmarks.placement import REACH
+    from experiments.benchmarks.seeing import look
+    from experiments.benchmarks.tables import sheet_of
     from guidance.metrics import place, score
     from guidance.sampling import sample
 

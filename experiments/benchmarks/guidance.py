@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.placement import entry
+from experiments.benchmarks.command import entry
 from experiments.generate import OptionError
 
 METHODS = ("none", "layout", "boxdiff", "ours")

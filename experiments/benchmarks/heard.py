@@ -18,25 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from experiments.benchmarks.cases import Case, make_cases, regions_of
+from experiments.benchmarks.command import check, entry
 from experiments.benchmarks.pictures import draw_all
-from experiments.benchmarks.placement import (
-    QUALITY,
-    REACH,
-    Case,
-    Quality,
-    check,
-    entry,
-    judge,
-    make_cases,
-    markdown,
-    name_of,
-    quality_of,
-    regions_of,
-    row_of,
-    sheet_of,
-    write_lines,
-)
+from experiments.benchmarks.placement import METHODS as KNOWN
+from experiments.benchmarks.placement import REACH
+from experiments.benchmarks.quality import QUALITY, Quality, judge, quality_of
 from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, pairs_of, shares_of
+from experiments.benchmarks.tables import markdown, name_of, row_of, sheet_of, write_lines
 from experiments.generate import OptionError
 
 SETUPS = ("panned", "ortf", "spaced", "binaural")
@@ -92,11 +81,7 @@ def bench_heard(
     table.md, rows.json, the pictures and a sheet of each row into `out`, and goes on where it was stopped. OptionError
     for what is out of range.
     """
-    check(
-        n,
-        methods=(methods, ("none", "forward", "layout", "boxdiff", "centroid", "ours")),
-        controls=(controls, CONTROLS),
-    )
+    check(n, methods=(methods, KNOWN), controls=(controls, CONTROLS))
     if not setups:
         raise OptionError("Got no setups, want one or more, such as setups=[panned]; name some.")
     import torch

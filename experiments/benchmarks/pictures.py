@@ -24,8 +24,8 @@ def draw_all(
 ) -> list[Drawn]:
     """One picture for each of `settings`, in batches: `draw(part)` -> (pictures, facts of each).
 
-    A batch whose pictures lie in `folder` with the same settings is read instead; a change of the code is not seen, so
-    take a new folder after one.
+    A batch whose pictures lie in `folder` with the same settings is read instead; a change of the code or of the
+    weights of a model is not seen, so take a new folder after one.
     """
     drawn: list[Drawn] = []
     for first in range(0, len(settings), BATCH):
