@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from audiotoken.checkpoint import CheckpointError
-from audiotoken.encoders.hub import BROKEN, load_whole, refusal
+from audiotoken.encoders.hub import BROKEN, load_whole, refusal, source_of
 from audiotoken.labels import article
 
 if TYPE_CHECKING:
@@ -111,10 +111,7 @@ def load_features(model: str | os.PathLike, device: str | torch.device = "cpu") 
     from transformers import AutoImageProcessor, AutoModel
 
     wanted = 'an image model of transformers, a folder or a hub id, such as "facebook/dinov2-small"'
-    where = Path(model).expanduser()
-    if not where.is_dir() and (where.exists() or str(model).count("/") != 1 or str(model)[0] in "./~"):
-        raise CheckpointError(f"Cannot load {model}: there is no such folder, and it is no hub id; give {wanted}.")
-    source = str(where if where.is_dir() else model)
+    source = source_of(model, wanted)
     try:
         eye = AutoModel.from_pretrained(source, dtype=torch.float32)
         processor = AutoImageProcessor.from_pretrained(source, backend="pil")

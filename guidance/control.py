@@ -8,7 +8,6 @@ makes of that to the denoiser. It goes through the one denoising loop, so any en
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from guidance.ade20k import COLOURS, STUFF, UNLABELLED, class_of
 from guidance.backbones import Backbone
+from guidance.hub import BROKEN, refusal, source_of
 from guidance.levels import GuidanceError
 from guidance.regions import Region
 
@@ -73,24 +73,17 @@ def load_control(name: str | os.PathLike, pipe: Any) -> Any:
     """
     from diffusers import ControlNetModel
 
-    folder = Path(name).expanduser()
-    if not (folder / "config.json").is_file() and (
-        folder.exists() or str(name).count("/") != 1 or str(name)[0] in "./~"
-    ):
-        what = "it holds no config.json" if folder.exists() else "there is no such folder"
-        raise GuidanceError(f"Cannot load the ControlNet {name}: {what}; give {WANTED}.")
-    where = str(folder) if folder.exists() else str(name)
+    where = source_of(name, "ControlNet", WANTED)
     try:
         config = ControlNetModel.load_config(where)
         if config.get("_class_name") != "ControlNetModel":
             raise ValueError(f"it is a {config.get('_class_name', 'model of no kind')}")
         check_fit(config, pipe, name)
-        control = ControlNetModel.from_pretrained(where, torch_dtype=pipe.unet.dtype)
+        control = ControlNetModel.from_pretrained(where, dtype=pipe.unet.dtype)
     except GuidanceError:
         raise
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        what = str(error).strip().split("\n")[0].rstrip(".")
-        raise GuidanceError(f"Cannot load the ControlNet {name}: {what}; give {WANTED}.") from error
+    except BROKEN as error:
+        raise refusal(name, error, "ControlNet", WANTED) from error
     return control.to(pipe.unet.device).eval().requires_grad_(False)
 
 

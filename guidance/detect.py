@@ -7,12 +7,12 @@ OWLv2: Minderer et al. (2023), arXiv 2306.09683; OWL-ViT, as VISOR used it, is r
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from guidance.hub import BROKEN, refusal, source_of
 from guidance.levels import GuidanceError
 from guidance.metrics import Detection, iou
 
@@ -74,21 +74,15 @@ def load_detector(
     """
     from transformers import AutoConfig, AutoModelForZeroShotObjectDetection, AutoProcessor
 
-    folder = Path(name).expanduser()
-    local = folder.exists() or str(name).count("/") != 1 or str(name)[0] in "./~"
-    if local and not (folder / "config.json").is_file():
-        what = "it holds no config.json" if folder.exists() else "there is no such folder"
-        raise GuidanceError(f"Cannot load the detector {name}: {what}; give {WANTED}.")
-    where = str(folder) if folder.exists() else str(name)
+    where = source_of(name, "detector", WANTED)
     try:
         config = AutoConfig.from_pretrained(where, trust_remote_code=False)
         if config.model_type not in THRESHOLDS:
             raise ValueError(f"it is a model of the kind {config.model_type}")
         processor = AutoProcessor.from_pretrained(where, trust_remote_code=False)
         model = AutoModelForZeroShotObjectDetection.from_pretrained(where, config=config, trust_remote_code=False)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-        what = str(error).strip().split("\n")[0].rstrip(".")
-        raise GuidanceError(f"Cannot load the detector {name}: {what}; give {WANTED}.") from error
+    except BROKEN as error:
+        raise refusal(name, error, "detector", WANTED) from error
     least = THRESHOLDS[config.model_type] if threshold is None else threshold
     return Detector(model.to(device).eval(), processor, least, overlap)
 

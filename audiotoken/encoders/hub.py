@@ -43,10 +43,7 @@ def load_whole(load: Callable, model: str | os.PathLike, kinds: Sequence[str], w
     `model_type` that is none of `kinds`, and everything else that keeps a model from loading. `wanted` says in words
     what to give instead.
     """
-    folder = Path(model).expanduser()
-    if not folder.is_dir() and (folder.exists() or str(model).count("/") != 1 or str(model)[0] in "./~"):
-        raise CheckpointError(f"Cannot load {model}: there is no such folder, and it is no hub id; give {wanted}.")
-    source = str(folder if folder.is_dir() else model)
+    source = source_of(model, wanted)
     try:
         kind = PreTrainedConfig.get_config_dict(source, **kwargs)[0].get("model_type", "model of no known type")
         if kind not in kinds:
@@ -63,6 +60,16 @@ def load_whole(load: Callable, model: str | os.PathLike, kinds: Sequence[str], w
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise CheckpointError(f"Cannot load {model}: it {why} {', '.join(names[:3])}{more}; give {wanted}.")
     return loaded
+
+
+def source_of(model: str | os.PathLike, wanted: str) -> str:
+    """The folder that `model` is, else the hub id; CheckpointError where it can be neither, and nothing is asked."""
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return str(folder)
+    if folder.exists() or str(model).count("/") != 1 or str(model)[0] in "./~":
+        raise CheckpointError(f"Cannot load {model}: there is no such folder, and it is no hub id; give {wanted}.")
+    return str(model)
 
 
 def refusal(model: str | os.PathLike, error: BaseException, wanted: str) -> CheckpointError:

@@ -72,13 +72,9 @@ def embedding_width(model: str) -> int:
     from diffusers import StableUnCLIPImg2ImgPipeline, UNet2DConditionModel
     from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
 
-    from audiotoken.checkpoint import CheckpointError
-    from audiotoken.encoders.hub import BROKEN, refusal
+    from audiotoken.encoders.hub import BROKEN, refusal, source_of
 
-    where = Path(model).expanduser()
-    if not where.is_dir() and (where.exists() or model.count("/") != 1 or model[0] in "./~"):
-        raise CheckpointError(f"Cannot load {model}: there is no such folder, and it is no hub id; give {WANTED}.")
-    source = str(where if where.is_dir() else model)
+    source = source_of(model, WANTED)
     try:
         index = StableUnCLIPImg2ImgPipeline.load_config(source)
         if (kind := index.get("_class_name")) != KIND:
