@@ -120,10 +120,15 @@ def experiment_of(name: str, runs: Sequence[Run]) -> Experiment:
     rows = [_row(varies, group) for group in groups.values() if any(run.finished for run in group)]
     rows.sort(key=lambda row: [_rank(value) for value in row.variant.values()])
     first = runs[0].record
-    wanted = (first.get("baseline") or {}).items()
-    beside = next((row for row in rows if wanted and wanted <= row.variant.items()), None)
     failed = [run for run in runs if not run.finished]
-    return Experiment(name, first["asks"], list(first["shown"]), varies, rows, failed, beside)
+    baseline = _baseline(rows, first.get("baseline") or {})
+    return Experiment(name, first["asks"], list(first["shown"]), varies, rows, failed, baseline)
+
+
+def _baseline(rows: Sequence[Row], wanted: Mapping[str, Any]) -> Row | None:
+    """The only row whose runs have these options, varied or not; None where there is none, or several."""
+    fit = [row for row in rows if wanted.items() <= row.runs[0].options.items()]
+    return fit[0] if wanted and len(fit) == 1 and len(rows) > 1 else None
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
