@@ -68,9 +68,9 @@ def test_variants_are_compared_seed_by_seed(tmp_path):
     high = next(row for row in one.rows if row.variant["way"] == "high")
     mean, low, high_end = difference(high, one.baseline, "score")
     assert mean == pytest.approx(0.6) and 0.5 <= low < mean < high_end <= 0.7001
-    assert "| score | score beside low |" in markdown(one) and "+0.600 (+0.500 to +0.700) |" in markdown(one)
+    assert "| score | score minus low |" in markdown(one) and "+0.600 (+0.500 to +0.700) |" in markdown(one)
     told = {row["way"]: row for row in csv.DictReader(io.StringIO(as_csv(one)))}
-    assert float(told["high"]["beside baseline"]) == pytest.approx(0.6) and told["low"]["beside baseline"] == "0"
+    assert float(told["high"]["minus baseline"]) == pytest.approx(0.6) and told["low"]["minus baseline"] == "0"
 
 
 def test_an_interval_covers_the_truth_as_often_as_it_says():

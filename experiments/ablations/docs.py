@@ -20,8 +20,8 @@ INTRO = """# Results on the mini checkpoint
 Written by `python -m experiments.ablations.set`, which makes the runs as well; no number is typed by hand. Each run is
 small, so that all of them fit a laptop: what is told apart here is large, and what is not is open. A cell is the mean
 over seeds and, where they differ, the 95 % interval of the mean (percentile bootstrap over seeds; with three seeds it
-says how far they lie apart, and little more). Seeds are the same scenes in every row of a table: *beside* is the mean
-difference to one row, seed by seed, with the interval of that. How to run larger ones: [ablations.md](ablations.md).
+says how far they lie apart, and little more). Seeds are the same scenes in every row of a table: *minus* is the mean
+difference from one row, seed by seed, with the interval of that. How to run larger ones: [ablations.md](ablations.md).
 """
 
 

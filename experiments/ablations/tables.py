@@ -18,12 +18,12 @@ def write_tables(one: Experiment, folder: Path) -> None:
 def markdown(one: Experiment, figures: list[str] | None = None) -> str:
     """A line a variant: mean and interval of each figure; behind the first, what it has more than the baseline."""
     names = figures or one.figures
-    beside = [f"{names[0]} beside {label(one.baseline)}"] if one.baseline and names else []
-    head = [*_columns(one), "seeds", *names[:1], *beside, *names[1:]]
+    minus = [f"{names[0]} minus {label(one.baseline)}"] if one.baseline and names else []
+    head = [*_columns(one), "seeds", *names[:1], *minus, *names[1:]]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in one.rows:
         values = [_cell(row, name) for name in names]
-        values[1:1] = [_beside(one, row, names[0])] if beside else []
+        values[1:1] = [_minus(one, row, names[0])] if minus else []
         cells = [*map(shown, row.variant.values()), str(len(row.runs)), *values]
         lines.append("| " + " | ".join(([] if row.variant else ["as it is"]) + cells) + " |")
     return "\n".join(lines)
@@ -33,7 +33,7 @@ def as_csv(one: Experiment) -> str:
     """A line for each variant and figure, with the number of each seed."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    more = ["beside baseline", "beside low", "beside high"] if one.baseline else []
+    more = ["minus baseline", "minus low", "minus high"] if one.baseline else []
     writer.writerow([*_columns(one), "figure", "seeds", "mean", "low", "high", "of each seed", *more])
     for row in one.rows:
         for name in one.figures:
@@ -41,8 +41,8 @@ def as_csv(one: Experiment) -> str:
                 each = " ".join(f"{value:.6g}" for value in row.each[name])
                 variant = [*map(shown, row.variant.values())] or ["as it is"]
                 numbers = [f"{v:.6g}" for v in row.figures[name]]
-                beside = [f"{v:.6g}" for v in difference(row, one.baseline, name)] if one.baseline else []
-                writer.writerow([*variant, name, len(row.runs), *numbers, each, *beside])
+                minus = [f"{v:.6g}" for v in difference(row, one.baseline, name)] if one.baseline else []
+                writer.writerow([*variant, name, len(row.runs), *numbers, each, *minus])
     return out.getvalue()
 
 
@@ -58,8 +58,9 @@ def latex(one: Experiment) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+def number(value: float, sign: str = "") -> str:
+    """sign: "+" says it of what is not negative, too."""
+    return f"{value:{sign}.3f}" if abs(value) < 10 else f"{value:{sign}.1f}"
 
 
 def _columns(one: Experiment) -> list[str]:
@@ -67,24 +68,23 @@ def _columns(one: Experiment) -> list[str]:
 
 
 def _cell(row: Row, name: str) -> str:
-    if name not in row.figures:
-        return ""
-    mean, low, high = row.figures[name]
-    if mean != mean:
-        return "nan"
-    unit = f" {UNITS[name]}" if name in UNITS else ""
-    return f"{number(mean)}{unit}" if low == high else f"{number(mean)}{unit} ({number(low)} to {number(high)})"
+    return _said(row.figures[name], name) if name in row.figures else ""
 
 
-def _beside(one: Experiment, row: Row, name: str) -> str:
-    """The paired difference; nothing for the baseline itself."""
+def _minus(one: Experiment, row: Row, name: str) -> str:
+    """The paired difference; 0 of the baseline itself."""
     if row is one.baseline or one.baseline is None:
         return "0"
-    mean, low, high = difference(row, one.baseline, name)
-    if mean != mean:
+    return _said(difference(row, one.baseline, name), name, sign="+")
+
+
+def _said(values: tuple[float, float, float], name: str, sign: str = "") -> str:
+    """Mean, with its unit, and the interval where it has one."""
+    if values[0] != values[0]:
         return "nan"
+    mean, low, high = (number(value, sign) for value in values)
     unit = f" {UNITS[name]}" if name in UNITS else ""
-    return f"{mean:+.3f}{unit}" if low == high else f"{mean:+.3f}{unit} ({low:+.3f} to {high:+.3f})"
+    return f"{mean}{unit}" if values[1] == values[2] else f"{mean}{unit} ({low} to {high})"
 
 
 def _escaped(text: str) -> str:

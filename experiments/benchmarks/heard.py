@@ -24,7 +24,7 @@ from experiments.benchmarks.pictures import draw_all
 from experiments.benchmarks.placement import METHODS as KNOWN
 from experiments.benchmarks.placement import REACH
 from experiments.benchmarks.quality import QUALITY, Quality, judge, quality_of
-from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, pairs_of, shares_of
+from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, look, pairs_of, shares_of
 from experiments.benchmarks.tables import markdown, name_of, row_of, sheet_of, write_lines
 from experiments.generate import OptionError
 
@@ -154,7 +154,7 @@ def run(
     truth = [case.swapped() if control == "swapped" else case for case in cases]
     wanted = [regions_of(case, [(1,)] * len(case.words)) for case in truth]
     images = [each.image for each in drawn]
-    seen, clear = (eyes or eyes_of("mini"))(images, cases)
+    seen, clear = (eyes or look)(images, cases)
     looked = [place(want, see, REACH) for want, see in zip(wanted, seen, strict=True)]
     scores = asdict(score(looked))
     kept = {name: scores[name] for name in ("present", "side", "near", "all_present", "all_side")}

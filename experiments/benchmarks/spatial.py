@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 
 from experiments.benchmarks.public_methods import FINDERS, SEPARATORS, find, separate, track
-from experiments.benchmarks.spatial_score import THEIRS, read
+from experiments.benchmarks.spatial_score import THEIRS, TOLD, read
 from experiments.generate import OptionError, no_place, write_bytes
 from spatial.setups import Setup
 from spatial.setups import setup as named
 
 OURS = ("ours", "ours-setup")
 SYSTEMS = (*OURS, *FINDERS, *SEPARATORS)
-TOLD = "-count"  # at the end of a system's name: it was told how many there are
 NAMES = {theirs: ours for ours, theirs in THEIRS.items()}
 
 Answer = tuple[dict[str, Any], list[np.ndarray]]  # an entry of the predictions, and the signal of each source

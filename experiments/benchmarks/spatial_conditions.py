@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from experiments.benchmarks.spatial_goals import Pool, f_score, mean
-from experiments.benchmarks.spatial_score import Scored
+from experiments.benchmarks.spatial_score import TOLD, Scored
 
-TOLD = "-count"
 COLUMNS: tuple[tuple[str, bool, str | None, Pool, int], ...] = (  # name, number of sources told, kind, how, digits
     ("setup recognised, %", False, None, mean("setup", 100), 0),
     ("error of what was found, ° \\*", True, "static", mean("error"), 1),

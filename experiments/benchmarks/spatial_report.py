@@ -8,10 +8,9 @@ from typing import Any
 
 from experiments.benchmarks.spatial_conditions import conditions
 from experiments.benchmarks.spatial_goals import GOALS, Goal
-from experiments.benchmarks.spatial_score import Scored, score
+from experiments.benchmarks.spatial_score import TOLD, Scored, score
 from experiments.generate import write_bytes
 
-TOLD = "-count"
 COLOURS = {"ours": "#c2410c", "ours-setup": "#e89b72"}
 OTHER = "#b9bec7"
 Line = dict[str, Any]

@@ -19,6 +19,7 @@ from spatial import metrics
 
 Values = dict[str, list[float]]
 THEIRS = {"spaced": "ab50"}  # our setups by the names of the scenes
+TOLD = "-count"  # at the end of a system's name: it was told how many there are
 
 
 @dataclass(frozen=True)
