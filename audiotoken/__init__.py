@@ -3,6 +3,8 @@
 import logging
 from importlib import import_module
 
+from audiotoken import torchaudio_guard
+
 _HOME = {
     "load_audio": "audio",
     "AudioError": "audio",
@@ -12,6 +14,8 @@ _HOME = {
     "AudioTokenPipeline": "pipeline",
 }
 __all__ = list(_HOME)
+
+torchaudio_guard.install()
 
 # diffusers imports image processors that we do not use, and they advise everybody to install torchvision
 logging.getLogger("transformers.utils.import_utils").addFilter(lambda said: "torchvision" not in said.getMessage())

@@ -62,8 +62,9 @@ def test_agrees_with_transformers(seconds):
     ours.load_state_dict(theirs.state_dict())
     extractor = ASTFeatureExtractor()
     inputs = extractor(list(waveform.numpy()), sampling_rate=16_000, return_tensors="pt")["input_values"]
-    close(ours._filled(log_mel(waveform)), inputs)
-    out = theirs(inputs, output_hidden_states=True)
+    ours_in = ours._filled(log_mel(waveform))
+    close(ours_in, inputs, 5e-3)  # without torchaudio theirs is computed in float64; test_kaldi.py holds to its numbers
+    out = theirs(ours_in, output_hidden_states=True)
     close(ours.probabilities(waveform), out.logits.sigmoid())
     want = torch.cat([out.hidden_states[2], out.hidden_states[4]], dim=-1)[:, 2:]  # two summary tokens first
     want = want.reshape(2, 12, 101, -1).transpose(1, 2).flatten(1, 2)  # band by band -> time by time

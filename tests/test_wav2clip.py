@@ -57,14 +57,8 @@ def test_a_folder_hears_the_same(model, tmp_path):
     assert torch.allclose(load_wav2clip(tmp_path)(wave), model(wave), atol=1e-5)
 
 
-def test_the_front_end_is_torchaudios():
-    from torchaudio.transforms import Spectrogram
-
-    wave = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(3))
-    power = torch.log(Spectrogram(n_fft=512, hop_length=353)(wave[:, None]) + 1e-7)
-    wanted = (power - power.mean()) / (power.std() + 1e-9)
-    assert torch.allclose(spectrogram(wave), wanted, atol=1e-4)
-    assert spectrogram(wave).shape == (1, 1, 257, 16_000 // HOP + 1)
+def test_the_front_end_has_a_column_a_hop():  # its numbers: tests/test_kaldi.py
+    assert spectrogram(torch.randn(1, 16_000)).shape == (1, 1, 257, 16_000 // HOP + 1)
 
 
 def test_a_tone_stands_at_its_frequency():

@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
-from torchaudio.compliance.kaldi import fbank
 from transformers import (
     ASTForAudioClassification,
     PreTrainedModel,  # noqa: F401  # diffusers asks the module of a pipeline's part for this name
@@ -21,6 +20,7 @@ from transformers import (
 from audiotoken.checkpoint import CheckpointError
 from audiotoken.encoders import check_waveform
 from audiotoken.encoders.hub import LayeredASTConfig, in_pieces, load_whole
+from audiotoken.encoders.kaldi import fbank
 
 RATE = 16_000
 WINDOW, HOP = 400, 160  # samples: 25 ms and 10 ms
@@ -104,5 +104,5 @@ def log_mel(waveform: Float[Tensor, "batch samples"], mels: int = 128) -> Float[
     Computed in float32 whatever comes; a clip below one window (25 ms) is filled up with silence.
     """
     waveform = F.pad(waveform.float(), (0, max(0, WINDOW - waveform.shape[1])))
-    banks = [fbank(one[None], num_mel_bins=mels, sample_frequency=RATE, window_type="hanning") for one in waveform]
-    return torch.stack(banks)
+    hann = torch.hann_window(WINDOW, periodic=False, device=waveform.device)
+    return torch.stack([fbank(one, RATE, mels, hann) for one in waveform])

@@ -15,12 +15,12 @@ from diffusers.models.modeling_utils import ModelMixin
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchaudio.compliance.kaldi import fbank
 
 from audiotoken.checkpoint import fill
 from audiotoken.encoders import check_waveform
 from audiotoken.encoders.audioset import names_of
 from audiotoken.encoders.beats_file import WANTED, read_beats
+from audiotoken.encoders.kaldi import fbank, povey, window_width
 
 RATE = 16_000
 PATCH = 16  # mel bins and frames of 10 ms
@@ -174,7 +174,8 @@ def log_mel(waveform: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch fr
     Computed in float32 whatever comes; a clip below one patch (175 ms) is filled up with silence.
     """
     waveform = F.pad(waveform.float(), (0, max(0, SHORTEST - waveform.shape[1]))) * 2**15
-    banks = [fbank(one[None], num_mel_bins=MEL, sample_frequency=RATE) for one in waveform]
+    window = povey(window_width(RATE)).to(waveform.device)
+    banks = [fbank(one, RATE, MEL, window) for one in waveform]
     return (torch.stack(banks) - MEAN) / (2 * DEVIATION)
 
 

@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchaudio.functional import melscale_fbanks
 from transformers import (
     AutoTokenizer,
     ClapAudioModelWithProjection,
     ClapTextModelWithProjection,
     PreTrainedModel,  # noqa: F401  # diffusers asks the module of a pipeline's part for this name
 )
+from transformers.audio_utils import mel_filter_bank
 
 from audiotoken.checkpoint import CheckpointError
 from audiotoken.encoders import check_waveform
@@ -139,13 +139,13 @@ class CLAP(ClapAudioModelWithProjection):
 def log_mel(waveform: Float[Tensor, "batch samples"], *, fused: bool) -> Float[Tensor, "batch 1001 64"]:
     """48 kHz, up to 10 s, repeated as often as it fits whole, then silence -> log-mel in dB, a frame each 10 ms.
 
-    The two checkpoints differ in their mel bins: torchaudio's for the fused one, librosa's for the other. Computed in
-    float32 whatever comes.
+    The two checkpoints differ in their mel bins: HTK's for the fused one, Slaney's (librosa's default) for the other.
+    Computed in float32 whatever comes.
     """
     waveform = waveform.float().repeat(1, max(1, LENGTH // waveform.shape[1]))
     waveform = F.pad(waveform, (0, LENGTH - waveform.shape[1]))
     window = torch.hann_window(WINDOW, device=waveform.device)
     power = torch.stft(waveform, WINDOW, HOP, window=window, return_complex=True).abs().square()  # (batch, 513, 1001)
     kind: dict[str, Any] = {"mel_scale": "htk"} if fused else {"norm": "slaney", "mel_scale": "slaney"}
-    bins = melscale_fbanks(WINDOW // 2 + 1, *BAND, MEL, RATE, **kind).to(waveform.device)
+    bins = torch.from_numpy(mel_filter_bank(WINDOW // 2 + 1, MEL, *BAND, RATE, **kind)).to(power)  # (513, 64)
     return 10 * (power.mT @ bins).clamp(min=1e-10).log10()

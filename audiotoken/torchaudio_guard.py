@@ -1,0 +1,69 @@
+"""A torchaudio that is installed but cannot be loaded must not stop anything.
+
+torchaudio's binary loads only beside the torch it was built for, and transformers imports torchaudio wherever it finds
+it. So before transformers is imported for the first time, torchaudio is tried; one that fails is hidden from the
+process, as if it were not installed, and a warning says what to do. Nothing here needs torchaudio, and nothing is
+imported before transformers is asked for.
+"""
+
+import importlib.util
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+
+logger = logging.getLogger(__name__)
+
+
+class _BeforeTransformers(MetaPathFinder):
+    """Sees `import transformers` coming, once, and leaves the import itself to the finders behind it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname == "transformers" and self in sys.meta_path:
+            sys.meta_path.remove(self)
+            hide_broken_torchaudio()
+        return None
+
+
+def install() -> None:
+    """Call once, early; too late is harmless: with transformers loaded, torchaudio was loaded or is not there."""
+    if "transformers" not in sys.modules and not any(isinstance(each, _BeforeTransformers) for each in sys.meta_path):
+        sys.meta_path.insert(0, _BeforeTransformers())
+
+
+def hide_broken_torchaudio() -> bool:
+    """Whether torchaudio is there and fails to load; then it is hidden, and a warning is logged."""
+    if "torchaudio" in sys.modules or importlib.util.find_spec("torchaudio") is None:
+        return False
+    try:
+        import_module("torchaudio")
+    except Exception as error:  # OSError, ImportError, RuntimeError: a binary can fail in any way
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
+            del sys.modules[name]
+        sys.modules["torchaudio"] = None  # type: ignore[assignment]  # find_spec and import now say "not installed"
+        logger.warning(_sentence(error))
+        return True
+    return False
+
+
+def _sentence(error: Exception) -> str:
+    why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    pair = f"torchaudio {_version('torchaudio')} is installed but cannot be loaded with torch {_version('torch')}"
+    return (
+        f"{pair} ({why}). "
+        "audiotoken works without it; to end this warning, run `pip uninstall torchaudio` or install the release that "
+        "was built for this torch."
+    )
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "of unknown version"
