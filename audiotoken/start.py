@@ -1,19 +1,26 @@
-"""The door of the `audiotoken` command: Ctrl-C is one line and exit code 130 even while the rest is being imported."""
+"""The entry point of the `audiotoken` command, also as `python -m audiotoken`.
+
+It works from any folder, whatever packages lie there: this distribution's own packages are found first. Ctrl-C is one
+line and exit code 130 even while the rest is being imported.
+"""
 
 import sys
+from importlib import import_module
+from pathlib import Path
 
+HOME = Path(__file__).resolve().parent.parent  # the folder that holds this distribution's packages
 STOPPED = "Stopped; nothing is left half-written."
 
 
 def main() -> None:
     try:
-        from experiments.cli import main as run
-
-        run()
+        find_own_packages_first()
+        import_module("experiments.cli").main()
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         raise SystemExit(130) from None
 
 
-if __name__ == "__main__":
-    main()
+def find_own_packages_first() -> None:
+    """Let a folder called experiments/, spatial/, guidance/ or configs/ elsewhere on the path not stand for ours."""
+    sys.path[:] = [str(HOME), *(each for each in sys.path if each not in ("", str(HOME)))]

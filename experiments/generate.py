@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.start import STOPPED
+from audiotoken.start import STOPPED
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
     import numpy as np

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from audiotoken import start
 from audiotoken.checkpoint import CheckpointError
 from audiotoken.loading import loading
-from experiments import start
 from experiments.cli import app
 from experiments.films import write_film
 from experiments.generate import OptionError, write_bytes, write_image
@@ -193,7 +193,7 @@ def test_a_real_interrupt_while_signals_are_written(here):
     soundfile.write(here / "long.wav", np.hstack([noise, 0.4 * noise]), RATE)
     arguments = ["listen", "long.wav", "--no-labels", "--setup", "panned", "--stems", "stems", "--plot", "o.png"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "experiments.start", *arguments],
+        [sys.executable, "-m", "audiotoken", *arguments],
         stderr=subprocess.PIPE,
         text=True,
         cwd=here,
