@@ -1,18 +1,21 @@
 # Two commands are enough on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 VENV   ?= .venv
+TORCH  ?= auto # which build of torch: auto (by whether there is an NVIDIA driver), cpu, default
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+NEWEST := .venv-newest
+QUICK  := -m quick
+LOCKED := --extra dev --extra demo --extra docs --extra world --extra sweep
 
-.PHONY: demo test lint docs mini measure results clean
+.PHONY: demo test quick lint newest lock mutants docs mini measure results clean
 
-$(READY): pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing spatial-audiotoken into $(VENV) (two to five minutes, about 6 GB)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+$(READY): pyproject.toml constraints.txt
+	@echo "setting up spatial-audiotoken in $(VENV): two to five minutes, 2 GB (6 GB with an NVIDIA driver)"
+	@$(PYTHON) install.py --venv $(VENV) --torch $(strip $(TORCH))
 	@touch $@
 
-demo: $(READY)  ## sounds synthesised by own code -> pictures, on the checkpoint that ships
+demo: $(READY)  ## synthesised sounds -> pictures, on the checkpoint that ships
 	@$(BIN)/python -m experiments.demo --out demo
 
 test: $(READY)  ## lint, types and tests: one process, one thread, no network
@@ -20,16 +23,31 @@ test: $(READY)  ## lint, types and tests: one process, one thread, no network
 	@$(BIN)/mypy
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
+quick: $(READY)  ## below half a minute: spatial, guidance, prompt and embedder on debug parts
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(QUICK)
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+newest:  ## the quick tests on the newest releases that pyproject.toml allows, in an environment of their own
+	@$(PYTHON) install.py --venv $(NEWEST) --torch $(strip $(TORCH)) --newest
+	@OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest $(QUICK)
+
+lock: $(READY)  ## renew constraints.txt: the newest releases, for all platforms and Pythons
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 $(LOCKED) --strip-extras \
+		--no-annotate --custom-compile-command "make lock" pyproject.toml --output-file constraints.txt
+
+mutants: $(READY)  ## break lines that matter, one at a time: the tests must notice (minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
+
 docs: $(READY)  ## the pages of docs/ and the API from the docstrings, as a site in runs/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 mini: $(READY)  ## retrain audiotoken/mini/ from scratch: about three hours on two cores; resumes where it stopped
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[world]'
+	@$(PYTHON) install.py --venv $(VENV) --torch $(strip $(TORCH)) --extras dev,world
 	$(BIN)/python -m experiments.world.make_mini --out runs/mini
 
 measure: $(READY)  ## the table of the model card
@@ -38,5 +56,5 @@ measure: $(READY)  ## the table of the model card
 results: $(READY)  ## the default experiments, and docs/results.md from them; goes on where it was stopped
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.ablations.set
 
-clean:
-	rm -rf $(VENV) runs demo outputs
+clean:  ## the environments and what commands wrote
+	rm -rf $(VENV) $(NEWEST) runs demo outputs

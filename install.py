@@ -1,0 +1,256 @@
+"""Set up everything in a virtual environment: what `make demo` and `make test` do first. Needs nothing but Python.
+
+    python3 install.py                 # into .venv, from constraints.txt
+    python3 install.py --torch cpu     # or default; auto chooses by whether there is an NVIDIA driver
+
+On Linux the package index's own torch carries CUDA: some 5 GB, of no use without an NVIDIA GPU. So without a driver the
+CPU build is taken: from the index in use if it has one, otherwise from PyTorch's own index by way of uv, which knows
+it. Where neither has one, the index's default build serves as well. Run it again after a stop or an update: what is
+there already is kept.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+LOCK = ROOT / "constraints.txt"
+PYTHONS = ((3, 11), (3, 13))  # the oldest and the newest that were tried
+DRIVERS = ("/proc/driver/nvidia/version", "/usr/lib/wsl/lib/libcuda.so.1")
+CUDA_PARTS = ("torch", "triton", "nvidia-", "cuda-")  # pins of the default build, which the CPU build goes without
+NEWS = re.compile(r"^\s*(?:Downloading (\S+).*\((\d{2,}\.\d MB|[\d.]+ GB)\)|(Installing collected packages))")
+PULSE = 20  # seconds between signs of life where there is no terminal
+
+
+class InstallError(RuntimeError):
+    """One sentence: what is the matter and what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--venv", type=Path, default=Path(".venv"), help="the virtual environment [default: .venv]")
+    parser.add_argument("--torch", choices=("auto", "cpu", "default"), default="auto", help="which build of torch")
+    parser.add_argument("--extras", default="dev", help="extras of pyproject.toml, comma-separated [default: dev]")
+    parser.add_argument("--newest", action="store_true", help="ignore constraints.txt: the newest that may be used")
+    options = parser.parse_args(arguments)
+    try:
+        install(options.venv, options.torch, options.extras, newest=options.newest)
+    except InstallError as error:
+        print(f"install.py: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Stopped; run the same command to go on.", file=sys.stderr)
+        sys.exit(130)
+
+
+def install(venv: Path, build: str = "auto", extras: str = "dev", *, newest: bool = False) -> None:
+    """The virtual environment with the checkout in it, as an editable install."""
+    check_python()
+    start = time.monotonic()
+    python = make_environment(venv)
+    constraints = [] if newest else locked()
+    if build == "cpu" or (build == "auto" and not has_nvidia_driver()):
+        constraints = install_cpu_torch(python, constraints, required=build == "cpu")
+    elif build == "default" and "+cpu" in installed_torch(python):
+        pip(python, "uninstall", "--yes", "torch", doing="removing the CPU build of torch")
+    upgrade = ("--upgrade", "--upgrade-strategy", "eager") if newest else ()
+    with constraints_file(venv, constraints) as file:
+        pip(python, "install", "--no-compile", *upgrade, *file, "--editable", f"{ROOT}[{extras}]", doing="installing")
+    torch, minutes = installed_torch(python), (time.monotonic() - start) / 60
+    print(f"installed into {venv}: torch {torch}, {size_of(venv) / 1e9:.1f} GB, {minutes:.1f} minutes", flush=True)
+
+
+def check_python() -> None:
+    (low, high), here = PYTHONS, sys.version_info[:2]
+    if not low <= here <= high:
+        wanted = f"{low[0]}.{low[1]} to {high[0]}.{high[1]}"
+        raise InstallError(f"this is Python {here[0]}.{here[1]}, expected {wanted}; try: make demo PYTHON=python3.12")
+
+
+def make_environment(venv: Path) -> Path:
+    """The interpreter of `venv`, which is made where there is none that runs this Python."""
+    python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    code = "import sys, pip; print('%d.%d' % sys.version_info[:2])"
+    if python.exists():
+        found = subprocess.run([python, "-c", code], capture_output=True, text=True)
+        if found.returncode == 0 and found.stdout.strip() == f"{sys.version_info[0]}.{sys.version_info[1]}":
+            return python
+        raise InstallError(f"{venv} is damaged or of another Python; remove it (`make clean`) and run this again.")
+    if venv.exists() and (not venv.is_dir() or any(venv.iterdir())):
+        raise InstallError(f"{venv} is there and no virtual environment; name another: --venv (for make VENV=...).")
+    made = subprocess.run([sys.executable, "-m", "venv", venv], capture_output=True, text=True)
+    if made.returncode:
+        why = (made.stdout + made.stderr).strip().splitlines()
+        shutil.rmtree(venv, ignore_errors=True)  # the folder was empty or not there
+        raise InstallError(
+            f"cannot make a virtual environment ({why[0] if why else 'no reason given'}); on Debian and Ubuntu: "
+            "apt install python3-venv."
+        )
+    return python
+
+
+def locked() -> list[str]:
+    """The pins of constraints.txt."""
+    return [line for line in LOCK.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+
+
+def has_nvidia_driver() -> bool:
+    if os.name == "nt":
+        return Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvcuda.dll").exists()
+    return shutil.which("nvidia-smi") is not None or any(Path(each).exists() for each in DRIVERS)
+
+
+def install_cpu_torch(python: Path, constraints: list[str], *, required: bool) -> list[str]:
+    """torch without CUDA, where it can be had; the constraints for everything else.
+
+    Only on Linux: elsewhere the default build is the CPU build, or Apple's GPUs come with it.
+    """
+    if platform.system() != "Linux":
+        return constraints
+    others = [line for line in constraints if not line.startswith(CUDA_PARTS)]
+    pinned = next((line.split("==")[1].split(" ")[0] for line in constraints if line.startswith("torch==")), None)
+    if "+cpu" in installed_torch(python):
+        return others
+    found = choose_cpu_build(index_versions(python), pinned)
+    if found:
+        pip(python, "install", "--no-compile", "--no-deps", f"torch=={found}", doing=f"torch {found}, the CPU build")
+        return others
+    if cpu_torch_by_uv(python, pinned):
+        return others
+    if required:
+        raise InstallError("found no CPU build of torch; use --torch default (for make TORCH=default).")
+    print("no CPU build of torch can be had here: taking the default build, which brings CUDA (5 GB more)", flush=True)
+    return constraints
+
+
+def index_versions(python: Path) -> list[str]:
+    """Every version of torch that pip, as it is set up here, would find for this Python; newest first."""
+    command = [python, "-m", "pip", "--disable-pip-version-check", "index", "versions", "torch"]
+    said = subprocess.run(command, capture_output=True, text=True).stdout
+    listed = re.search(r"^Available versions: (.*)$", said, re.MULTILINE)
+    return listed[1].split(", ") if listed else []
+
+
+def choose_cpu_build(versions: Sequence[str], pinned: str | None) -> str | None:
+    """Of the builds for the CPU the pinned version's, or the newest that pyproject.toml allows."""
+    builds = [each for each in versions if each.endswith("+cpu") and allowed(each)]
+    exact = f"{pinned}+cpu"
+    return exact if exact in builds else max(builds, key=numbers, default=None)
+
+
+def allowed(version: str) -> bool:
+    """Whether pyproject.toml's range of torch, at least one and below another, holds it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    line = next(each for each in project["dependencies"] if re.match(r"torch\b", each))
+    low, high = re.fullmatch(r"torch>=([\d.]+),<([\d.]+)", line).groups()  # type: ignore[union-attr]
+    return numbers(low) <= numbers(version) < numbers(high)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in version.partition("+")[0].split(".") if each.isdigit())
+
+
+def cpu_torch_by_uv(python: Path, pinned: str | None) -> bool:
+    """Whether PyTorch's own index gave it; uv knows where that is, and is no part of the environment afterwards."""
+    print("the index in use has no CPU build of torch: asking PyTorch's own", flush=True)
+    got = subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], capture_output=True)
+    wanted = f"torch=={pinned}" if pinned else "torch"
+    command = [python, "-m", "uv", "pip", "install", "--python", python, "--no-deps", "--torch-backend", "cpu", wanted]
+    quick = os.environ | {"UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "60"}
+    return got.returncode == 0 and subprocess.run(command, env=quick, capture_output=True).returncode == 0
+
+
+def installed_torch(python: Path) -> str:
+    """Its version, or "" where there is none."""
+    code = "import json; from importlib.metadata import distributions as d\n"
+    code += "print(json.dumps([x.version for x in d() if x.metadata['Name'] == 'torch']))"
+    return next(iter(json.loads(subprocess.run([python, "-c", code], capture_output=True, text=True).stdout)), "")
+
+
+@contextmanager
+def constraints_file(venv: Path, lines: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """pip's arguments for these constraints."""
+    if not lines:
+        yield ()
+        return
+    path = venv / "constraints.txt"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    yield ("--constraint", str(path))
+    path.unlink()
+
+
+def pip(python: Path, *arguments: str, doing: str) -> None:
+    """Run pip and tell its large downloads; all it said stands in a log, whose end is shown when it fails."""
+    log = python.parent.parent / "install.log"
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", *arguments]
+    with (
+        log.open("a", encoding="utf-8") as file,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace"
+        ) as process,
+        signs_of_life(doing) as tell,
+    ):
+        for line in process.stdout or ():
+            file.write(line)
+            if news := news_of(line):
+                tell(news)
+    if process.returncode:
+        end = "".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-12:])
+        raise InstallError(f"pip stopped while {doing}; run this again to go on. It said ({log}):\n{end}")
+
+
+def news_of(line: str) -> str | None:
+    """What a line of pip's is worth telling: downloads from 10 MB on, and the last stage."""
+    match = NEWS.match(line)
+    if not match:
+        return None
+    name, size, last = match.groups()
+    return "putting the packages in place" if last else f"{'-'.join(name.rpartition('/')[2].split('-')[:2])}, {size}"
+
+
+@contextmanager
+def signs_of_life(doing: str):  # type: ignore[no-untyped-def]
+    """A line for each piece of news, and while nothing is new the seconds that have passed."""
+    start, last, over = time.monotonic(), [doing], threading.Event()
+    live = sys.stdout.isatty()
+
+    def line() -> str:
+        return f"  {time.monotonic() - start:4.0f} s  {last[0]}"
+
+    def pulse() -> None:
+        while not over.wait(1 if live else PULSE):
+            print(f"\r{line()}\033[K" if live else line(), end="" if live else "\n", flush=True)
+
+    def tell(news: str) -> None:
+        last[0] = news
+        print(f"\r{line()}\033[K" if live else line(), end="" if live else "\n", flush=True)
+
+    tell(doing)
+    thread = threading.Thread(target=pulse, daemon=True)
+    thread.start()
+    try:
+        yield tell
+    finally:
+        over.set()
+        thread.join()
+        print("\r\033[K" if live else "", end="", flush=True)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files in it; links are not followed."""
+    return sum(os.lstat(Path(here, name)).st_size for here, _, names in os.walk(folder) for name in names)
+
+
+if __name__ == "__main__":
+    main()
