@@ -143,10 +143,16 @@ def index_versions(python: Path) -> list[str]:
 
 
 def choose_cpu_build(versions: Sequence[str], pinned: str | None) -> str | None:
-    """Of the builds for the CPU the pinned version's, or the newest that pyproject.toml allows."""
-    builds = [each for each in versions if each.endswith("+cpu") and allowed(each)]
-    exact = f"{pinned}+cpu"
-    return exact if exact in builds else max(builds, key=numbers, default=None)
+    """The CPU build of the pinned version, or else the newest that pyproject.toml allows.
+
+    Without a pin, as for `--newest`: that of the newest version of all, or none.
+    """
+    usable = sorted((each for each in versions if allowed(each)), key=numbers)
+    builds = [each for each in usable if each.endswith("+cpu")]
+    wanted = f"{pinned or usable[-1].partition('+')[0]}+cpu" if usable else None
+    if wanted in builds:
+        return wanted
+    return builds[-1] if builds and pinned else None
 
 
 def allowed(version: str) -> bool:

@@ -22,6 +22,7 @@ def test_of_the_cpu_builds_the_pinned_one_or_the_newest_that_is_allowed():
     assert install.choose_cpu_build(VERSIONS, "2.14.1") == "2.15.0+cpu"
     assert install.choose_cpu_build(VERSIONS[2:], "2.15.0") == "2.13.0+cpu"
     assert install.choose_cpu_build(("2.9.0+cpu", "2.13.0+cpu", "2.12.1+cpu"), None) == "2.13.0+cpu"
+    assert install.choose_cpu_build(VERSIONS[2:], None) is None  # 2.14.1 is newer
     assert install.choose_cpu_build(("2.15.0", "3.0.0+cpu", "2.10.0+cpu"), "2.15.0") is None
     assert install.choose_cpu_build((), None) is None
 
