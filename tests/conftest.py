@@ -6,6 +6,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import gc
 import multiprocessing
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
+from skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  # hooks
 
 # shapes on the line are checked while testing, in the modules that write them
 SHAPED = ("embedder", "encoders.ast", "encoders.beats", "encoders.clap", "losses", "prompt")
@@ -25,17 +27,26 @@ settings.load_profile("fixed")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # real recordings and more; beside the checkout on some machines only
+# nothing is looked up by a name, and the browser asks for nothing of its own
+OFFLINE = ("--host-resolver-rules=MAP * ~NOTFOUND", "--disable-background-networking", "--disable-component-update")
+OFFLINE += ("--disable-sync", "--disable-quic", "--no-first-run")
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: Python need not look through it for garbage again and again (a tenth of a run)."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")
 def chromium():
-    """A real browser; the test is skipped where playwright or a Chromium is missing."""
+    """A real browser; the test is skipped where playwright or a Chromium is missing, which fails in CI."""
     reason = "no playwright here: pip install playwright"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
     path = shutil.which("chromium") or shutil.which("google-chrome")
     with playwright.sync_playwright() as browsers:
         try:
-            browser = browsers.chromium.launch(executable_path=path, args=["--no-sandbox"])
+            browser = browsers.chromium.launch(executable_path=path, args=["--no-sandbox", *OFFLINE])
         except playwright.Error as error:
             pytest.skip(f"no Chromium here: {str(error).splitlines()[0]}")
         yield browser
