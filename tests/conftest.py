@@ -28,8 +28,8 @@ settings.load_profile("fixed")
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # real recordings and more; beside the checkout on some machines only
 # nothing is looked up by a name, and the browser asks for nothing of its own
-OFFLINE = ("--host-resolver-rules=MAP * ~NOTFOUND", "--disable-background-networking", "--disable-component-update")
-OFFLINE += ("--disable-sync", "--disable-quic", "--no-first-run")
+OFFLINE = ("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--disable-background-networking")
+OFFLINE += ("--disable-component-update", "--disable-sync", "--disable-quic", "--no-first-run")
 
 
 def pytest_collection_finish():
@@ -46,7 +46,7 @@ def chromium():
     path = shutil.which("chromium") or shutil.which("google-chrome")
     with playwright.sync_playwright() as browsers:
         try:
-            browser = browsers.chromium.launch(executable_path=path, args=["--no-sandbox", *OFFLINE])
+            browser = browsers.chromium.launch(executable_path=path, args=["--no-sandbox", *OFFLINE, "--disable-gpu"])
         except playwright.Error as error:
             pytest.skip(f"no Chromium here: {str(error).splitlines()[0]}")
         yield browser

@@ -1,6 +1,7 @@
 """Sweeps as they are run: failures are listed, a killed one goes on, and processes and jobs do the same."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments import ablate
+
+PARENT = multiprocessing.get_context("fork")
 ROOT = Path(__file__).resolve().parent.parent
 TINY = """
 import time
@@ -51,14 +55,33 @@ def place(tmp_path):
     return tmp_path
 
 
-def sweep(place: Path, *overrides: str) -> subprocess.Popen:
+def options(place: Path, *overrides: str) -> list[str]:
     told = ["+experiment=tiny", f"hydra.searchpath=[file://{place / 'configs'}]", f"out={place / 'runs'}"]
-    told += [f"question.log={place / 'log'}", *overrides]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{place}"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "experiments.ablate", *told, "-m"], env=environment, cwd=place, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    return [*told, f"question.log={place / 'log'}", *overrides, "-m"]
+
+
+def run(place: Path, *overrides: str) -> None:
+    """In a child: the command in that folder, all it says into the file `told`."""
+    streams = os.open(place / "told", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for number in (1, 2):
+        os.dup2(streams, number)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    os.chdir(place)
+    sys.path.insert(0, str(place))
+    sys.argv = ["ablate", *options(place, *overrides)]
+    ablate.main()
+
+
+def sweep(place: Path, *overrides: str):
+    """A process that has imported everything already."""
+    process = PARENT.Process(target=run, args=(place, *overrides))
+    process.start()
+    return process
+
+
+def ended(process, place: Path) -> str:
+    process.join(300)
+    return (place / "told").read_text()
 
 
 def asked(place: Path) -> list[str]:
@@ -72,8 +95,8 @@ def finished(place: Path) -> list[dict]:
 
 def test_a_failed_run_is_listed_and_the_rest_go_on(place):
     ran = sweep(place, "question.way=c,a")
-    told = ran.communicate()[0]
-    assert ran.returncode == 1, told
+    told = ended(ran, place)
+    assert ran.exitcode == 1, told
     assert asked(place) == ["a0", "a1", "c0", "c1"] and len(finished(place)) == 2
     assert told.count("failed  ") >= 2 and "Got way=c, want a or b; change it." in told
     assert "| a | 2 | 1.500 (1.000 to 2.000) |" in (place / "runs" / "tiny" / "tiny.md").read_text()
@@ -86,14 +109,15 @@ def test_a_killed_sweep_goes_on_where_it_was(place):
     until = time.monotonic() + 60
     while not ((place / "log").exists() and "b0" in asked(place)) and time.monotonic() < until:
         time.sleep(0.02)
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
+    first.kill()
+    ended(first, place)
+    assert first.exitcode == -signal.SIGKILL
     before = asked(place)
     assert before == ["a0", "a1", "b0"] and len(finished(place)) == 2
     gate.touch()
     second = sweep(place, f"question.gate={gate}")
-    told = second.communicate()[0]
-    assert second.returncode == 0, told
+    told = ended(second, place)
+    assert second.exitcode == 0, told
     assert asked(place) == ["a0", "a1", "b0", "b0", "b1"] and told.count("kept ") == 2
     assert {(run["question"]["way"], run["seed"]): run["figures"]["score"] for run in finished(place)} == {
         ("a", 0): 1.0, ("a", 1): 2.0, ("b", 0): 2.0, ("b", 1): 3.0
@@ -107,8 +131,10 @@ def test_a_killed_sweep_goes_on_where_it_was(place):
 def test_processes_and_jobs_do_the_same(name, plugin, more, place):
     if find_spec("hydra_plugins") is None or find_spec(f"hydra_plugins.{plugin}") is None:
         pytest.skip(f"{plugin} is not installed")
-    ran = sweep(place, f"+sweep={name}", *more)
-    told = ran.communicate()[0]
+    command = [sys.executable, "-m", "experiments.ablate", *options(place, f"+sweep={name}", *more)]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{place}"}
+    ran = subprocess.run(command, env=environment, cwd=place, text=True, capture_output=True)
+    told = ran.stdout + ran.stderr
     assert ran.returncode == 0, told
     expected = {"a0", "b0"} if more else {"a0", "a1", "b0", "b1"}
     assert set(asked(place)) == expected and len(finished(place)) == len(expected), told
@@ -116,5 +142,5 @@ def test_processes_and_jobs_do_the_same(name, plugin, more, place):
 
 def test_a_misspelt_experiment_ends_with_a_sentence(place):
     ran = sweep(place, "+experiment=poolin")
-    told = ran.communicate()[0]
-    assert ran.returncode != 0 and "Traceback" not in told
+    told = ended(ran, place)
+    assert ran.exitcode not in (0, None) and "poolin" in told and "Traceback" not in told

@@ -48,8 +48,24 @@ def out(tmp_path):
     return tmp_path / "pictures"
 
 
+@pytest.fixture(scope="module")
+def loaded():
+    """The model of each fingerprint."""
+    return {}
+
+
 @pytest.fixture
-def draw(clips, out, model):
+def draw(clips, out, model, loaded, monkeypatch):
+    """What was loaded is not loaded again while its files are the same."""
+    load = folder_module.load_parts
+
+    def load_once(name, *options):
+        key = (fingerprint(name), *options)
+        if key not in loaded:
+            loaded[key] = load(name, *options)
+        return loaded[key]
+
+    monkeypatch.setattr(folder_module, "load_parts", load_once)
     return lambda **options: draw_folder(clips, out, **{"model": model, "steps": STEPS} | options)
 
 

@@ -30,7 +30,7 @@ def server(folder):
 
 @pytest.fixture
 def page(chromium, server):
-    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce")
     page.set_default_timeout(WAIT)
     page.said, page.asked = [], []
     page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)
@@ -68,8 +68,12 @@ def test_upload_correct_and_paint(page, clip, folder):
         handle.press("ArrowRight" if "left" in before else "ArrowLeft")
     after = outputs.first.inner_text()
     assert ("left" in before) != ("left" in after)
-    page.wait_for_timeout(1500)
-    assert np.abs(seen(page, "#canvas .frame") - sketched).max() > 30  # the box went along
+    for _ in range(200):
+        page.wait_for_timeout(250)
+        if np.abs(seen(page, "#canvas .frame") - sketched).max() > 30:
+            break
+    else:
+        pytest.fail("the box did not go along")
 
     page.click("#paint")
     page.wait_for_selector("#canvas .frame.painting")
@@ -86,7 +90,7 @@ def test_upload_correct_and_paint(page, clip, folder):
     assert page.locator("#canvas .frame img").count() == 2
     assert list(folder.rglob("street.wav"))
     page.close()
-    for _ in range(200):
+    for _ in range(1200):
         if not list(folder.rglob("street.wav")):
             break
         time.sleep(0.05)

@@ -29,11 +29,11 @@ def server(tmp_path):
 
 def until(page, expression):
     """Asked from outside again and again: within the page its policy forbids to evaluate a text."""
-    for _ in range(200):
+    for _ in range(2400):
         if page.evaluate(expression):
             return
         page.wait_for_timeout(25)
-    pytest.fail(f"after 5 s still not: {expression}")
+    pytest.fail(f"after a minute still not: {expression}")
 
 
 def begin(page, server):

@@ -273,5 +273,5 @@ def test_a_killed_server_keeps_every_answer_and_ctrl_c_is_a_good_end(tmp_path, s
     given = [[picture["answers"] for picture in trial["pictures"]] for trial in again["trials"]]
     assert given == [[{"belongs": "1"}, {"belongs": "4"}], [{}, {}], [{}, {}]]
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=10)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode == 0 and "stored 2 answers" in said

@@ -41,6 +41,13 @@ def places(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def no_plot(request, monkeypatch):
+    """Drawing the losses takes longer than the steps; one test looks at the picture."""
+    if request.function is not test_from_the_config_to_the_files:
+        monkeypatch.setattr(experiments.train, "plot_losses", lambda out: None)
+
+
 def composed(*overrides: str):
     from hydra import compose, initialize_config_module
 
