@@ -61,9 +61,9 @@ def test_without_regions_it_is_the_pipeline_bit_for_bit(pipe, options):
 
 
 @pytest.mark.parametrize("kind", SCHEDULERS)
-def test_without_regions_any_scheduler_is_the_pipelines(mini, kind):
-    pipe = debug_pipeline()
-    pipe.scheduler = kind.from_config(mini.scheduler.config)
+def test_without_regions_any_scheduler_is_the_pipelines(mini, kind, monkeypatch):
+    pipe = mini
+    monkeypatch.setattr(pipe, "scheduler", kind.from_config(pipe.scheduler.config))
     before = {k: v for k, v in vars(pipe.scheduler).items() if not isinstance(v, torch.Tensor)}
     ours = sample(pipe, words(pipe), seed=3, steps=5).image
     assert {k: v for k, v in vars(pipe.scheduler).items() if not isinstance(v, torch.Tensor)}.keys() == before.keys()
@@ -102,13 +102,12 @@ ON_THE_WAY = {"inner": 0, "on_the_way": True}
         *((kind, ON_THE_WAY) for kind in (*SCHEDULERS[:2], *SCHEDULERS[-2:])),
     ],
 )
-def test_energy_falls_under_any_scheduler(mini, kind, way):
-    pipe = debug_pipeline()
-    pipe.scheduler = kind.from_config(mini.scheduler.config)
+def test_energy_falls_under_any_scheduler(mini, kind, way, monkeypatch):
+    monkeypatch.setattr(mini, "scheduler", kind.from_config(mini.scheduler.config))
 
     def last(strength: float) -> float:
         guidance = Guidance(layout_energy, "early", Schedule(0.9, strength=strength, enough=0.0, longest=0.3, **way))
-        trace = sample(pipe, words(pipe), energy=guidance, steps=4, seed=2, regions=REGIONS).trace
+        trace = sample(mini, words(mini), energy=guidance, steps=4, seed=2, regions=REGIONS).trace
         return [note.before for note in trace if note.before][-1][0]
 
     assert last(300.0) < last(1e-9) - 1e-3
