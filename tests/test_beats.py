@@ -182,7 +182,6 @@ def test_refuses_files_that_are_no_checkpoint(tmp_path):
             BEATs.from_checkpoint(tmp_path / "b.pt")
 
 
-@pytest.mark.slow
 @torch.no_grad()
 def test_the_released_size_runs():
     beats = BEATs().eval()

@@ -37,7 +37,6 @@ def test_what_is_asked_left_is_left_and_mirrored_it_is_right(mini):
     assert sum(last) < 0.85 * sum(first)
 
 
-@pytest.mark.slow
 def test_two_things_each_on_its_side(mini):
     prompt = mini.read("a photo of a dog and a frog")[0]
     dog, frog = positions(mini, prompt, "dog", "frog")
@@ -49,7 +48,6 @@ def test_two_things_each_on_its_side(mini):
     assert all(right)
 
 
-@pytest.mark.slow
 def test_a_thing_that_moves(mini):
     prompt = mini.read("a photo of a car")[0]
     (at,) = positions(mini, prompt, "car")

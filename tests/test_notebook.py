@@ -30,6 +30,7 @@ def differs(printed: str, said: str) -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_the_tutorial_prints_and_shows_what_it_says(tmp_path, monkeypatch):
     if not (files("audiotoken.mini") / "model_index.json").is_file():
         pytest.skip("the mini checkpoint is not in this checkout: make mini")

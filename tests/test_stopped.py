@@ -182,7 +182,7 @@ def test_an_output_folder_that_is_none(here):
 
 @contextmanager
 def no_root(folder: Path):
-    """Whom nothing belongs to, as root may write everything; `folder` is given to them."""
+    """As one whom nothing belongs to, as root may write everything; `folder` is given to them."""
     if os.geteuid() != 0:
         yield
         return
@@ -203,7 +203,6 @@ def test_a_folder_that_may_not_be_written(here):
     assert result.exit_code == 2 and "Permission denied" in result.stderr
 
 
-@pytest.mark.slow
 def test_a_real_interrupt_while_signals_are_written(here):
     """A minute in windows: the signals are being written when it comes."""
     noise = 0.3 * np.random.default_rng(0).normal(size=(180 * RATE, 1))

@@ -130,7 +130,6 @@ def one_of_two(rank: int, port: int, folder, settings: Settings, gradients: list
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [Settings(steps=4, learning_rate=1e-2, save_every=2, weights=LossWeights(1, 1, 1))]
 )
