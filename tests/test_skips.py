@@ -41,28 +41,28 @@ def ran(pytester, monkeypatch):
 
 
 def test_ci_fails_and_names_the_test_and_the_reason(ran):
-    said, code = ran("true", test_page=TESTS)
+    said, code = ran("true", test_inner_page=TESTS)
     assert code == pytest.ExitCode.TESTS_FAILED and "1 passed, 2 skipped, 1 xfailed" in said
-    assert "FAILED test_page.py::test_a_browser: no Chromium here; install" in said
-    assert said.count("FAILED test_page.py") == 1
+    assert "FAILED test_inner_page.py::test_a_browser: no Chromium here; install" in said
+    assert said.count("FAILED test_inner_page.py") == 1
 
 
 def test_a_whole_file_that_is_skipped_counts(ran):
-    said, code = ran("true", test_parts=PARTS)
-    assert code == pytest.ExitCode.TESTS_FAILED and "FAILED test_parts.py: no parts here; install" in said
+    said, code = ran("true", test_inner_parts=PARTS)
+    assert code == pytest.ExitCode.TESTS_FAILED and "FAILED test_inner_parts.py: no parts here; install" in said
 
 
 @pytest.mark.parametrize("ci", [None, "", "false"])
 def test_elsewhere_skips_are_printed(ran, ci):
-    said, code = ran(ci, test_page=TESTS)
+    said, code = ran(ci, test_inner_page=TESTS)
     assert code == pytest.ExitCode.OK and "FAILED" not in said
-    assert "SKIPPED [1] test_page.py:7: no Chromium here" in said
+    assert "SKIPPED [1] test_inner_page.py:7: no Chromium here" in said
 
 
 def test_what_is_allowed_passes(ran, monkeypatch):
     monkeypatch.setitem(skips.ALLOWED, "no Chromium", "here it is allowed")
-    assert ran("true", test_page=TESTS)[1] == pytest.ExitCode.OK
+    assert ran("true", test_inner_page=TESTS)[1] == pytest.ExitCode.OK
 
 
 def test_a_failure_stays_one(ran):
-    assert ran("true", test_page=TESTS + "\ndef test_fails():\n    assert False\n")[1] == pytest.ExitCode.TESTS_FAILED
+    assert ran("true", test_inner_page=TESTS + "\ndef test_fails():\n    assert False\n")[1] == pytest.ExitCode.TESTS_FAILED
