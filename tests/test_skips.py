@@ -65,4 +65,5 @@ def test_what_is_allowed_passes(ran, monkeypatch):
 
 
 def test_a_failure_stays_one(ran):
-    assert ran("true", test_inner_page=TESTS + "\ndef test_fails():\n    assert False\n")[1] == pytest.ExitCode.TESTS_FAILED
+    fails = TESTS + "\ndef test_fails():\n    assert False\n"
+    assert ran("true", test_inner_page=fails)[1] == pytest.ExitCode.TESTS_FAILED
