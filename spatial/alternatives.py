@@ -2,8 +2,11 @@
 
 They go by delays alone, so the setup must have some, and its spacing must be known. Two microphones leave a subspace
 of one source, whatever their number; several are several peaks of the one spectrum. Angles of pyroomacoustics are in
-radians, counter-clockwise from the right; here they are degrees from the front, positive to the right.
+radians, counter-clockwise from the right; here they are degrees from the front, positive to the right. Where a method
+fails, or gives no number, nothing stands out there.
 """
+
+import warnings
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,9 +56,16 @@ def spectrum_of(method: str, recording: ArrayLike, rate: int, setup: Setup, azim
     places = np.array([[half, -half], [0.0, 0.0]])  # its delays are those of the transform's other sign
     grid = np.pi / 2 - np.arcsin(np.clip(delays_of(setup, azimuths) / setup.longest, -1, 1))
     finder = getattr(doa, CLASSES[method])(places, rate, length, c=SPEED_OF_SOUND, num_src=1, azimuth=grid)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        finder.locate_sources(spectra + 1e-12, freq_range=[BAND[0], min(BAND[1], 0.45 * rate)])
-    return np.nan_to_num(np.asarray(finder.grid.values, float))
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            finder.locate_sources(spectra + 1e-12, freq_range=[BAND[0], min(BAND[1], 0.45 * rate)])
+    except (ArithmeticError, ValueError):  # of what has no subspace, LinAlgError among them: nothing stands out
+        return np.zeros(len(grid))
+    found = np.array(finder.grid.values, float)
+    known = np.isfinite(found)
+    top = np.abs(found[known]).max(initial=0.0)
+    return np.nan_to_num(found, nan=found[known].min(initial=0.0), posinf=2 * top + 1, neginf=-top)
 
 
 def delays_of(setup: Setup, azimuths: ArrayLike) -> NDArray[np.float64]:

@@ -7,10 +7,12 @@
   Its diagonaliser starts from the inverse of two neighbouring directions: of all pairs, the one whose images fit the
   directions best.
 
-Blind methods don't know who is who: images are put in the order of the directions they fit. Conventions: spectra are
-(2, times, frequencies), as in `spatial.spectra`.
+Blind methods don't know who is who: images are put in the order of the directions they fit. Where a method fails, which
+it does on recordings that have nothing to tell apart, and not on every processor alike, the mixture is shared out.
+Conventions: spectra are (2, times, frequencies), as in `spatial.spectra`.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +27,7 @@ METHODS = ("auxiva", "ilrma", "fastmnmf2")
 ROUNDS = {"auxiva": 30, "ilrma": 40, "fastmnmf2": 40}
 FEWEST = 12  # windows, with fewer of which nothing is told apart
 SOFT = 0.1  # singular value of a mixing below which its inverse is held back where two directions are alike
+LOUDEST = 1e3  # times the recording, above which images that sum to it cancel, and are no sources
 DITHER = 1e-5  # of the recording's level, without which what is silent has no inverse
 BAND = (150.0, 8000.0)  # Hz, in which images are told apart by direction
 
@@ -39,14 +42,24 @@ def images(method: str, spectra: NDArray, setup: Setup, azimuths: list[float], f
     heard = (spectra + noise[0] + 1j * noise[1]).transpose(1, 2, 0)  # (times, frequencies, 2)
     best, found = -1.0, np.repeat(spectra[None] / len(azimuths), len(azimuths), axis=0)
     for first in range(len(azimuths) - 1 if spectra.shape[1] >= FEWEST else 0):
-        try:
-            apart = _apart(method, heard, _inverse(vectors[first : first + 2]), len(azimuths))
-        except np.linalg.LinAlgError:  # nothing to tell apart: as it was
+        apart = _tried(method, heard, _inverse(vectors[first : first + 2]), len(azimuths))
+        if apart is None:
             continue
         fit, order = _order(apart, vectors, frequencies)
-        if np.isfinite(apart).all() and fit > best:
+        if fit > best:
             best, found = fit, apart[order]
     return (found + (spectra - found.sum(axis=0)) / len(found))[ranks].astype(np.complex64)
+
+
+def _tried(method: str, heard: NDArray, start: NDArray, count: int) -> NDArray | None:
+    """Images in no order; None where the method fails: by an error, by what is no number, by images that cancel."""
+    try:
+        with _repeatable():
+            apart = _apart(method, heard, start, count)
+    except (ArithmeticError, ValueError):  # LinAlgError is a ValueError
+        return None
+    wild = LOUDEST * max(float(np.abs(heard).max()), 1e-30)
+    return apart if np.abs(apart).max() < wild else None  # what is no number is not less
 
 
 def _apart(method: str, heard: NDArray, start: NDArray, count: int) -> NDArray:
@@ -56,11 +69,10 @@ def _apart(method: str, heard: NDArray, start: NDArray, count: int) -> NDArray:
     """
     from pyroomacoustics import bss
 
-    with _repeatable():
-        if method == "fastmnmf2":
-            found = bss.fastmnmf2(heard, n_src=count, n_iter=ROUNDS[method], mic_index="all", W0=start)
-            return found.transpose(3, 0, 1, 2)
-        apart = getattr(bss, method)(heard, n_iter=ROUNDS[method], proj_back=False, W0=start)
+    if method == "fastmnmf2":
+        found = bss.fastmnmf2(heard, n_src=count, n_iter=ROUNDS[method], mic_index="all", W0=start)
+        return found.transpose(3, 0, 1, 2)
+    apart = getattr(bss, method)(heard, n_iter=ROUNDS[method], proj_back=False, W0=start)
     mixed, apart = heard.transpose(1, 2, 0), apart.transpose(1, 2, 0)  # (frequencies, 2, times)
     mixing = np.linalg.solve(_over(apart, apart), _over(apart, mixed)).conj().transpose(0, 2, 1)
     return np.einsum("fcs,fst->sctf", mixing, apart)
@@ -94,11 +106,12 @@ def _order(found: NDArray, vectors: NDArray, frequencies: NDArray) -> tuple[floa
 
 @contextmanager
 def _repeatable() -> Iterator[None]:
-    """Its random starts are those of numpy as a whole: the same every time, and put back."""
+    """Its random starts are those of numpy as a whole: the same every time, and put back. Quiet: it may fail."""
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             yield
     finally:
         np.random.set_state(before)  # noqa: NPY002

@@ -1,7 +1,10 @@
 """Published blind methods, told where the sources are, separate them and say which is which."""
 
+import warnings
+
 import numpy as np
 import pytest
+from pyroomacoustics import bss
 
 from spatial.metrics import si_sdr_improvement
 from spatial.scene import SpatialError
@@ -75,10 +78,10 @@ def test_the_random_numbers_of_others_are_left_alone():
 @pytest.mark.parametrize("odd", ["one silent channel", "identical channels", "one frame", "the same direction"])
 def test_odd_recordings(method, odd):
     recording = {
-        "one silent channel": np.stack([SOUNDS[0], 0 * SOUNDS[0]])[:, :4000],
-        "identical channels": np.stack([SOUNDS[0]] * 2)[:, :4000],
+        "one silent channel": np.stack([SOUNDS[0], 0 * SOUNDS[0]])[:, :8000],
+        "identical channels": np.stack([SOUNDS[0]] * 2)[:, :8000],
         "one frame": np.full((2, 1), 0.3),
-        "the same direction": scene("spaced").recording[:, :4000],
+        "the same direction": scene("spaced").recording[:, :8000],
     }[odd]
     azimuths = (20, 20) if odd == "the same direction" else (31, -48)
     images = separate(recording, RATE, azimuths, setup="spaced", method=method)
@@ -95,3 +98,66 @@ def test_what_moves_has_no_fixed_mixing():
     with pytest.raises(SpatialError, match="sources that stay"):
         paths = [((0.0, 1.0), (1.0, 40.0)), None]
         separate(np.zeros((2, 9)), RATE, [1, 2], setup="panned", method="fastmnmf2", paths=paths)
+
+
+FAULTS = {
+    "NaN": lambda out: np.full_like(out, np.nan),
+    "one NaN": lambda out: np.put(out, 77, np.nan) or out,
+    "infinity": lambda out: np.full_like(out, np.inf),
+    "overflow": lambda out: out * 1e200,
+    "nothing": lambda out: out * 0,
+    "LinAlgError": np.linalg.LinAlgError("Singular matrix"),
+    "ValueError": ValueError("matrix contains invalid numeric entries"),
+    "FloatingPointError": FloatingPointError("underflow"),
+    "ZeroDivisionError": ZeroDivisionError("division by zero"),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("method", ["auxiva", "ilrma", "fastmnmf2"])
+def test_a_method_that_fails_leaves_the_mixture_shared_out(monkeypatch, method, fault):
+    """What is degenerate comes out as NaN on one processor and as an error or a number on another: here on each."""
+
+    asked = []
+
+    def broken(heard, **options):
+        asked.append(method)
+        if isinstance(FAULTS[fault], Exception):
+            raise FAULTS[fault]
+        warnings.warn("invalid value encountered in divide", RuntimeWarning, stacklevel=1)
+        return FAULTS[fault](np.tile(heard, (2, 1, 1, 1)) if method == "fastmnmf2" else heard.copy())
+
+    monkeypatch.setattr(bss, method, broken)
+    recording = scene("ortf").recording[:, :8000]
+    images = separate(recording, RATE, [31, -48], setup="ortf", method=method)
+    assert asked and np.allclose(images, recording / 2, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("method", ["auxiva", "ilrma", "fastmnmf2"])
+def test_images_that_cancel_are_no_sources(monkeypatch, method):
+    """Of a mixing without an inverse they are as loud as one likes, and sum to the recording only on paper."""
+
+    def loud(heard):  # (times, frequencies, 2)
+        return np.full((2, *heard.shape[:2]), 1e6)
+
+    monkeypatch.setattr("spatial.blind._apart", lambda _, heard, *rest: np.stack([loud(heard), -loud(heard)]))
+    recording = scene("ortf").recording[:, :8000]
+    images = separate(recording, RATE, [31, -48], setup="ortf", method=method)
+    assert np.allclose(images, recording / 2, atol=1e-6)
+
+
+def test_a_warning_changes_nothing(monkeypatch):
+    recording, whole = scene("ortf").recording[:, :8000], bss.ilrma
+    expected = separate(recording, RATE, [31, -48], setup="ortf", method="ilrma")
+
+    def warns(*heard, **options):
+        warnings.warn("divide by zero encountered in log", RuntimeWarning, stacklevel=1)
+        return whole(*heard, **options)
+
+    monkeypatch.setattr(bss, "ilrma", warns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images = separate(recording, RATE, [31, -48], setup="ortf", method="ilrma")
+    assert np.array_equal(images, expected) and not np.allclose(images[0], recording / 2, atol=1e-3)
