@@ -5,7 +5,7 @@ TORCH  ?= auto # which build of torch: auto (by whether there is an NVIDIA drive
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 NEWEST := .venv-newest
-QUICK  := -m quick
+QUICK  := @tests/quick.txt
 LOCKED := --extra dev --extra demo --extra docs --extra world --extra sweep
 
 .PHONY: demo test quick lint newest lock mutants docs mini measure results clean

@@ -25,6 +25,9 @@ import typer
 from experiments import cli
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+import install  # noqa: E402
+
 PAGES = ("README.md", "CONTRIBUTING.md", "audiotoken/mini/README.md")
 CODE = ("audiotoken", "spatial", "guidance", "experiments")
 # how blocks begin that show what is printed, or folders
@@ -131,7 +134,8 @@ def bind(command: str, whole: bool = True) -> None:
     words[0] = words[0].removeprefix(".venv/bin/")
     if words[0] == "audiotoken":
         return _audiotoken(words[1:], whole)
-    program = {"make": _make, "python": _python, "pip": _pip, "accelerate": _accelerate, "jupyter": _jupyter}
+    program = {"make": _make, "python": _python, "python3": _python, "pip": _pip, "uv": _uv, "source": _source}
+    program |= {"accelerate": _accelerate, "jupyter": _jupyter}
     if words[0] not in program:
         raise UnknownCommand(f"{command!r} is no command that tests/commands.py knows; teach it, or mend the document.")
     program[words[0]](words[1:])
@@ -143,9 +147,12 @@ def _plain(command: str) -> str:
 
 
 def _make(rest: list[str]) -> None:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    if not rest or set(rest) - set(targets):
-        raise UnknownCommand(f"The Makefile has no {' '.join(rest)}, only {', '.join(targets)}.")
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^([a-z]+):", makefile, re.MULTILINE)
+    variables = re.findall(r"^([A-Z]+) *\?=", makefile, re.MULTILINE)
+    asked = [word for word in rest if "=" not in word]
+    if not asked or set(asked) - set(targets) or {word.split("=")[0] for word in rest if "=" in word} - set(variables):
+        raise UnknownCommand(f"The Makefile has no {' '.join(rest)}, only {', '.join([*targets, *variables])}.")
 
 
 def _pip(rest: list[str]) -> None:
@@ -153,6 +160,17 @@ def _pip(rest: list[str]) -> None:
     for name in re.findall(r"\[([\w,]+)\]", " ".join(rest)):
         if set(name.split(",")) - set(extras):
             raise UnknownCommand(f"There is no extra [{name}], only {', '.join(extras)}.")
+
+
+def _uv(rest: list[str]) -> None:
+    if rest[:2] not in (["pip", "install"], ["pip", "compile"]):
+        raise UnknownCommand(f"uv {shlex.join(rest)} is nothing that the project needs.")
+    _pip(rest[1:])
+
+
+def _source(rest: list[str]) -> None:
+    if rest != [".venv/bin/activate"]:
+        raise UnknownCommand(f"source {shlex.join(rest)}: the environment is .venv.")
 
 
 def _jupyter(rest: list[str]) -> None:
@@ -179,6 +197,14 @@ def _python(rest: list[str]) -> None:
         return _exists(rest[2])
     if rest[:3] == ["-m", "pip", "install"]:
         return _pip(rest)
+    if rest[:2] == ["-m", "uv"]:
+        return _uv(rest[2:])
+    if rest == ["-m", "audiotoken"] or rest[:2] == ["-m", "venv"]:
+        return None
+    if rest[0] == "install.py":
+        with _stopping(rest):
+            install.main(rest[1:])
+        return None
     if rest[:1] != ["-m"] or not rest[1].startswith("experiments"):
         raise UnknownCommand(f"python {' '.join(rest)} is none of experiments/.")
     module = import_module(rest[1])

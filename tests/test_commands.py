@@ -26,7 +26,9 @@ SERVER = "ends with Ctrl-C"
 INSTALLS = "installs, or runs other programs"
 NAMED = "a mention in a sentence: a name, an example of options"
 BOUND = {
-    r"make (demo|test|lint|docs|mini|measure|results|clean)": INSTALLS,
+    r"make (demo|test|quick|lint|newest|lock|mutants|docs|mini|measure|results|clean)": INSTALLS,
+    r"(python3|python|source|uv) (install\.py|-m (venv|uv)|\.venv/|pip )": INSTALLS,
+    r"python -m audiotoken$": NAMED,
     r"(python -m )?pip install ": INSTALLS,
     r"(\.venv/bin/)?python -m pytest": INSTALLS,
     r"jupyter ": INSTALLS,
@@ -127,6 +129,8 @@ def test_the_road_of_training_runs(tmp_path, monkeypatch, capsys):
         "audiotoken plays clip.wav",
         "audiotoken train --data prepared embedder.poling=mean",
         "make demos",
+        "make demo TROCH=cpu",
+        "python3 install.py --troch cpu",
         "python -m experiments.ablate +experiment=pooling question.stepz=3",
         "python -m experiments.ablate +experiment=poolings -m",
         "python -m experiments.ablate +experiment=pooling seed=1,2",
