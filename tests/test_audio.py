@@ -210,6 +210,19 @@ def test_streamed_wav_of_unknown_length_is_whole(tmp_path):
     assert load_audio(tmp_path / "a.wav")[0].shape == (2, 44_100)
 
 
+def test_truncated_behind_a_chunk_of_odd_length(tmp_path):
+    """RIFF: a chunk of an odd number of bytes is followed by one that does not count, and then by the next chunk."""
+    soundfile.write(tmp_path / "a.wav", tone().T, 44_100, subtype="PCM_16")
+    content = (tmp_path / "a.wav").read_bytes()
+    at = content.index(b"data")
+    content = content[:at] + b"note" + (5).to_bytes(4, "little") + b"hello\0" + content[at:]
+    content = content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:]
+    (tmp_path / "a.wav").write_bytes(content)
+    assert load_audio(tmp_path / "a.wav")[0].shape == (2, 44_100)
+    (tmp_path / "a.wav").write_bytes(content[:-1000])
+    refused(tmp_path / "a.wav", "truncated, 1000 bytes are missing")
+
+
 def test_video_without_sound(tmp_path):
     refused(write_video(tmp_path / "a.mp4", None), "no audio track")
 

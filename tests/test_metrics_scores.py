@@ -26,6 +26,22 @@ def test_its_own_picture_is_perfect():
     assert every["aic"].mean() == 1
 
 
+def test_which_way_is_better():
+    """Each score of the right pictures against that of the same ones mixed up, and of wrong ones."""
+    rng = np.random.default_rng(3)
+    audio, labels = rng.standard_normal((40, 6)), np.arange(40) % 4
+    sets = [audio + 0.1 * rng.standard_normal((40, 6)), 1 + 2 * np.roll(audio, 1, axis=0)]
+    right, wrong = (
+        metrics.evaluate(
+            generated=each, audio=audio, real=audio, generated_features=each, real_features=audio,
+            classes=np.stack([audio[labels == k].mean(axis=0) for k in range(4)]), labels=labels,
+        )
+        for each in sets
+    )  # fmt: skip
+    better = {name: right[name] > wrong[name] for name in right}
+    assert better == metrics.HIGHER_IS_BETTER
+
+
 def test_shuffled_pairs_are_chance():
     rng = np.random.default_rng(1)
     audio, pictures = unit(rng, 800, 16), unit(rng, 800, 16)

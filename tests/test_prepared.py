@@ -285,6 +285,15 @@ def test_another_model_is_noticed(tmp_path):
             ours.check_fits(SimpleNamespace(**(parts | {name: other})))
 
 
+def test_a_vae_that_scales_otherwise_is_noticed(tmp_path):
+    prepare_tiny(tmp_path, TinySource(2))
+    louder = type("AutoencoderKL", (), {"config": SimpleNamespace(scaling_factor=0.13)})()
+    with pytest.raises(DataError, match=r"for latents times [\d.]+, but this model wants them times 0\.13; prepare"):
+        Prepared(tmp_path).check_fits(
+            SimpleNamespace(vae=louder, audio_encoder=PIPE.audio_encoder, unet=PIPE.unet),
+        )
+
+
 def test_text_ids_are_those_of_the_tokenizer(tmp_path):
     prepare_tiny(tmp_path, TinySource(2), templates=TEMPLATES[:2])
     ids = Prepared(tmp_path).text_ids

@@ -1,0 +1,258 @@
+"""Lines that matter, broken one at a time: do the tests notice? `python tests/mutants.py [words of a mutant ...]`
+
+Each mutant is made in a copy of the tree, never in the checkout, and its tests run on it until the first fails. Before,
+it is seen that the copy is what is tested (with a package that raises no test file may pass) and that all the tests
+pass on the copy as it is. Exit code 1 when a mutant survives. `test_mutants.py` sees that the list does not rot.
+
+Tests run in forks of this process, one at a time, which has imported what takes long: torch and the like, not ours.
+"""
+
+import importlib
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from shutil import copyfile
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("audiotoken", "guidance", "spatial")
+SLOW = ("pytest", "torch", "hypothesis.strategies", "jaxtyping", "beartype", "scipy.signal", "scipy.optimize", "peft")
+SLOW += ("diffusers.pipelines.stable_diffusion_xl", "diffusers.pipelines.stable_diffusion", "diffusers.schedulers")
+SLOW += ("transformers.models.clip", "accelerate", "pyroomacoustics", "soundfile", "av")
+
+
+class Mutant(NamedTuple):
+    """What is broken, in one file, and the tests that must notice: files of tests/, or names in them."""
+
+    name: str
+    file: str
+    old: str  # stands there exactly once
+    new: str
+    tests: str
+
+
+M = Mutant
+SETUPS, LISTEN, CAMERA = "spatial/setups.py", "spatial/listen.py", "spatial/camera.py"
+ENERGIES, REFINE, BACKBONES = "guidance/energies.py", "guidance/refine.py", "guidance/backbones.py"
+PREPARED, BATCHES = "audiotoken/data/prepared.py", "audiotoken/data/batches.py"
+LOSSES, TRAINING, PROMPT = "audiotoken/losses.py", "audiotoken/training.py", "audiotoken/prompt.py"
+METRICS, AUDIO, EMBEDDER = "audiotoken/metrics.py", "audiotoken/audio.py", "audiotoken/embedder.py"
+RECORDS = "test_spatial_simulate.py::test_31_degrees_between_two_microphones"
+NOTICED = "test_prepared.py -k noticed"
+MASK, ROAD = "test_guidance_regions.py", "test_guidance_sampling.py"
+SCORES, STEPS = "test_metrics_scores.py", "test_trainer_known.py"
+
+MUTANTS = (
+    # spatial: left and right, which channel, which source
+    M("panned to the other side", SETUPS, "np.clip(azimuth, -np.pi", "np.clip(-azimuth, -np.pi",
+      "test_spatial_simulate.py::test_31_degrees_between_the_loudspeakers"),
+    M("the farther microphone is ahead", SETUPS, "delay = setup.spacing * right", "delay = -setup.spacing * right",
+      "test_spatial_known.py"),
+    M("the simulator's right is left", "spatial/rooms.py", "np.array([np.sin(angle), np.cos(angle), 0.0])",
+      "np.array([-np.sin(angle), np.cos(angle), 0.0])", RECORDS),
+    M("the farther microphone is louder", SETUPS, "for sign in (-1, 1))", "for sign in (1, -1))",
+      "test_spatial_known.py"),
+    M("microphones aim inwards", SETUPS, "zip(gains, (-1, 1), strict=True)", "zip(gains, (1, -1), strict=True)",
+      "test_spatial_known.py"),
+    M("side is right of middle", SETUPS, "-right + 0j", "right + 0j",
+      "test_spatial_simulate.py::test_mid_and_side_are_what_they_are_named"),
+    M("the far ear is louder", SETUPS, "10 ** (decibels / 40)", "10 ** (-decibels / 40)", "test_spatial_known.py"),
+    M("the far ear is ahead", SETUPS, "strict=True)) * 1e-6", "strict=True)) * -1e-6", "test_spatial_known.py"),
+    M("a finder's microphones change places", "spatial/alternatives.py", "[half, -half]", "[-half, half]",
+      "test_spatial_listen.py -k srp"),
+    M("the other channel is dead", LISTEN, '("left", "right")[', '("right", "left")[',
+      "test_spatial_listen.py -k two_sides"),
+    M("the peak's parabola is mirrored", "spatial/localise.py", "0.5 * (before - after)", "0.5 * (after - before)",
+      "test_spatial_known.py"),
+    M("the quieter channel is the signal", "spatial/separate.py", "sum(axis=2).argmax(", "sum(axis=2).argmin(",
+      "test_spatial_known.py"),
+    M("images in no order", "spatial/blind.py", "apart[order]", "apart", "test_spatial_blind.py"),
+    M("what is no number is kept", "spatial/blind.py", ".max() < wild else None", ".max() < wild else apart",
+      "test_spatial_blind.py"),
+    M("the camera sees a mirror", CAMERA, "return 0.5 + 0.5 * math.tan", "return 0.5 - 0.5 * math.tan",
+      "test_spatial_camera.py"),
+    M("what flies sinks", CAMERA, "* (1 - lift)", "* (1 + lift)", "test_spatial_camera.py"),
+    M("loud is small", CAMERA, "SIZES = (0.25, 0.55)", "SIZES = (0.55, 0.25)", "test_spatial_camera.py"),
+    M("boxes in the order of the sources", CAMERA, "for i, (left, right) in zip(order,",
+      "for i, (left, right) in zip(range(len(order)),", "test_spatial_camera.py"),
+    M("the worst match", "spatial/match.py", "linear_sum_assignment(worth, maximize=True)\n    return {",
+      "linear_sum_assignment(worth)\n    return {", "test_spatial_match.py"),
+    M("below the threshold is a match", "spatial/match.py", "above = scores - threshold", "above = scores",
+      "test_spatial_match.py"),
+    M("left is right", "spatial/metrics.py", "else int(np.sign(azimuth))", "else -int(np.sign(azimuth))",
+      "test_spatial_metrics.py"),
+    # guidance: axes, terms, the order of the halves
+    M("a mask lies on its side", "guidance/regions.py", "mask[y0:y1, x0:x1] = 1", "mask[x0:x1, y0:y1] = 1", MASK),
+    M("a cover lies on its side", "guidance/regions.py", "_overlap(y0, y1, h), _overlap(x0, x1, w)",
+      "_overlap(x0, x1, h), _overlap(y0, y1, w)", MASK),
+    M("a wide map is high", "guidance/regions.py", "return h, pixels // h", "return pixels // h, h",
+      f"{MASK} test_guidance_energies.py"),
+    M("boxdiff without corners", ENERGIES, "inner + outer + _corners(mean.unflatten(-1, (h, w)), mask)",
+      "inner + outer", "test_guidance_known.py"),
+    M("centroid: variance over 6", ENERGIES, "extent**2 / 12", "extent**2 / 6", "test_guidance_known.py"),
+    M("centroid: x is y", ENERGIES, "(share.sum(1), (x0 + x1) / 2, x1 - x0), (share.sum(2),",
+      "(share.sum(2), (x0 + x1) / 2, x1 - x0), (share.sum(1),", "test_guidance_energies.py"),
+    M("leak of all pixels of others", ENERGIES, "(others * (1 - region.cover(h, w)))", "others",
+      "test_guidance_known.py"),
+    M("ours without centroids", ENERGIES, " + centroid_energy(maps, regions, aspect)", "",
+      "test_guidance_known.py"),
+    M("ours without own", ENERGIES, "inside + 0.5 * own", "inside", "test_guidance_known.py"),
+    M("own: the region is the others'", ENERGIES, "terms.append((1 - inside)", "terms.append((inside)",
+      "test_guidance_known.py"),
+    M("the most excited word counts", ENERGIES, "torch.stack(worst).amax(0)", "torch.stack(worst).amin(0)",
+      "test_guidance_energies.py"),
+    M("attention is shared over pixels", "guidance/attention.py", ".softmax(-1)", ".softmax(-2)",
+      f"{ROAD}::test_capture_changes_no_bit_and_maps_are_shares"),
+    M("with the prompt first", BACKBONES, "torch.cat([condition.negative, condition.positive])",
+      "torch.cat([condition.positive, condition.negative])",
+      f"{ROAD}::test_without_regions_it_is_the_pipeline_bit_for_bit"),
+    M("guided away from the prompt", REFINE, "condition.scale * (told - without)",
+      "condition.scale * (without - told)", "test_guidance_known.py"),
+    M("up the energy", REFINE, "latents.float() - step * stretch", "latents.float() + step * stretch",
+      f"{ROAD}::test_energy_falls_under_any_scheduler"),
+    M("leaning out of the box", REFINE, "lean = 2 * region.cover(h, w).flatten() - 1",
+      "lean = 1 - 2 * region.cover(h, w).flatten()", "test_guidance_known.py"),
+    M("the other half leans", REFINE, "torch.cat([torch.zeros_like(bias), bias])",
+      "torch.cat([bias, torch.zeros_like(bias)])", "test_guidance_known.py"),
+    M("one seed for all", BACKBONES, "manual_seed(seed) for seed in seeds", "manual_seed(seeds[0]) for seed in seeds",
+      f"{ROAD}::test_a_row_that_is_good_stays_and_rows_are_apart"),
+    M("above is below", "guidance/metrics.py", 'in ("left", "above") else -1', 'in ("left", "below") else -1', MASK),
+    # audiotoken: where a sound stands, what is learnt, with which seed
+    M("a sound one token early", PROMPT, "range(len(ids), len(ids) + lengths[i - 1])",
+      "range(len(ids) - 1, len(ids) + lengths[i - 1] - 1)", "test_prompt.py"),
+    M("a sound in the place of the end", PROMPT, "positions[-1][-1] > limit - 2", "positions[-1][-1] > limit - 1",
+      "test_prompt.py"),
+    M("a weight is the other way round", PROMPT, "blank + weights * (embeddings - blank)",
+      "embeddings + weights * (blank - embeddings)", "test_pipeline_kinds.py -k weigh"),
+    M("pooled over the batch", EMBEDDER, "dim=-1)).softmax(dim=1)", "dim=-1)).softmax(dim=0)", "test_embedder.py"),
+    M("the tokens of a clip are mixed", EMBEDDER, "moments.unflatten(2, (self.tokens_per_clip, -1)).transpose(1, 2)",
+      "moments.unflatten(2, (-1, self.tokens_per_clip)).permute(0, 3, 1, 2)", "test_embedder.py"),
+    M("away from the label", LOSSES, "return (1 - cosine).square()", "return (1 + cosine).square()",
+      "test_training.py::test_classification_loss_by_hand"),
+    M("SNR of the other kind", LOSSES, "snr + 1 if velocity else snr", "snr if velocity else snr + 1",
+      "test_trainer.py::test_min_snr_by_hand"),
+    M("the weight of a pixel is forgotten", LOSSES, "error if weight is None else error * weight", "error",
+      "test_training.py::test_diffusion_loss_by_hand"),
+    M("classification counts ten times", "audiotoken/objective.py", "classification: float = 0.01",
+      "classification: float = 0.1", STEPS),
+    M("all terms count 1", TRAINING, "getattr(settings.weights, name) * term", "term",
+      "test_training.py::test_training_lowers_the_losses_and_changes_only_the_embedder"),
+    M("the same dropout in each step", TRAINING, '"dropout", settings.seed, step, accel',
+      '"dropout", settings.seed, accel', STEPS),
+    M("the same noise in each place", TRAINING, '"noise level", seed, step, place)', '"noise level", seed, step)',
+      "test_trainer.py::test_noise_is_of_the_place_in_the_batch"),
+    M("batches from the start again", TRAINING, "batches(start), strict", "batches(0), strict",
+      "test_training.py::test_resumed_equals_uninterrupted"),
+    M("latents without noise of the step", BATCHES, "self.seed, step, place) for place in places])",
+      "self.seed, place) for place in places])", "test_batches.py"),
+    M("picture i is that of the seed", "audiotoken/pipeline.py", "seeds = [seed + i for", "seeds = [seed for",
+      "test_pipeline.py::test_picture_i_of_several_is_that_of_seed_plus_i"),
+    M("mono is the left", AUDIO, "mean = recording.mean(axis=0)", "mean = recording[0]", "test_audio.py -k mono"),
+    M("resampled the other way", AUDIO, "Fraction(int(wanted), int(rate))", "Fraction(int(rate), int(wanted))",
+      "test_audio.py -k rate"),
+    M("an odd chunk is not padded", "audiotoken/audio_file.py", "file.seek(length + length % 2, os.SEEK_CUR)",
+      "file.seek(length, os.SEEK_CUR)", "test_audio.py"),
+    M("any settings go on", "audiotoken/data/manifest.py", "if changed := [key for key in ours | theirs if",
+      "if changed := [key for key in () if", "test_prepared.py::test_other_settings_need_another_folder"),
+    M("any latent channels fit", PREPARED,
+      "have, want = rows.moments.shape[1] // 2, pipe.unet.config.in_channels", "have = want = 0", NOTICED),
+    M("any scaling fits", PREPARED,
+      "have, want = self.scaling_factor, pipe.vae.config.scaling_factor", "have = want = 0", NOTICED),
+    M("any VAE fits", PREPARED, "if part is not None and settings[name]",
+      "if part is None and settings[name]", NOTICED),
+    M("win rate over the pictures", METRICS, "scores = _square(a, b).T", "scores = _square(a, b)", SCORES),
+    M("z over the clips", METRICS, "others = _others(scores)\n    deviation",
+      "others = _others(scores.T)\n    deviation", SCORES),
+    M("distance without the means", METRICS, "float(max(gap @ gap + spread, 0.0))", "float(max(spread, 0.0))", SCORES),
+    M("the farthest class", METRICS, "scores.argmax(axis=1) == wanted", "scores.argmin(axis=1) == wanted", SCORES),
+    M("a high FID is good", METRICS, '"fid": False,\n', '"fid": True,\n', SCORES),
+)  # fmt: skip
+
+
+def matches(mutant: Mutant) -> int:
+    """How often the old text stands in its file: once, or the mutant is stale."""
+    return (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old)
+
+
+def copied(folder: Path) -> None:
+    """What git knows or would take up, as it is now; no byte code, whose times could hide a change."""
+    asked = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            copyfile(ROOT / name, folder / name)
+
+
+def passed(folder: Path, tests: str) -> bool:
+    """Do the tests pass on the copy? That there is none is an error."""
+    child = multiprocessing.get_context("fork").Process(target=_test, args=(folder, tests))
+    child.start()
+    child.join()
+    if child.exitcode not in (0, 1, 2):  # 1: failed; 2: could not even be imported
+        sys.exit(f"Pytest could not run {tests!r} (exit code {child.exitcode}); see {folder / 'said.txt'}.")
+    return child.exitcode == 0
+
+
+def _test(folder: Path, tests: str) -> None:
+    """In a process of its own: pytest on the copy, what it says in a file there."""
+    os.chdir(folder)
+    sys.path[:] = [str(folder), *(path for path in sys.path if Path(path).resolve() not in (ROOT, ROOT / "tests"))]
+    said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    names, _, words = tests.partition(" -k ")
+    import pytest
+
+    arguments = [*(f"tests/{name}" for name in names.split()), *(["-k", words] if words else [])]
+    code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *arguments])
+    os._exit(int(code))
+
+
+def with_text(file: Path, text: str, folder: Path, tests: str) -> bool:
+    """Whether the tests pass while the file has another text."""
+    before = file.read_text(encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
+    try:
+        return passed(folder, tests)
+    finally:
+        file.write_text(before, encoding="utf-8")
+
+
+def main(words: list[str]) -> int:
+    chosen = [one for one in MUTANTS if not words or any(word in f"{one.name} {one.file}" for word in words)]
+    if stale := [one.name for one in chosen if matches(one) != 1]:
+        sys.exit(f"The old text of these is not there exactly once, bring them up to date: {', '.join(stale)}.")
+    sys.dont_write_bytecode = True
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for module in SLOW:
+        with suppress(ImportError):
+            importlib.import_module(module)
+    with tempfile.TemporaryDirectory() as place:
+        folder, survived, began = Path(place), [], time.monotonic()
+        copied(folder)
+        for package, tests in zip(PACKAGES, ("test_embedder.py", MASK, "test_spatial_camera.py"), strict=True):
+            if with_text(folder / package / "__init__.py", "raise RuntimeError\n", folder, tests):
+                sys.exit(f"{tests} passed without {package}: the copy is not what is tested.")
+        for tests in dict.fromkeys(one.tests for one in chosen):
+            if not passed(folder, tests):
+                sys.exit(f"{tests} fails already with nothing broken:\n{(folder / 'said.txt').read_text()}")
+        print(f"the tests pass with nothing broken ({time.monotonic() - began:.0f} s)", flush=True)
+        for one in chosen:
+            started, file = time.monotonic(), folder / one.file
+            text = file.read_text(encoding="utf-8").replace(one.old, one.new)
+            alive = with_text(file, text, folder, one.tests)
+            survived += [one] if alive else []
+            said = "SURVIVED" if alive else "killed"
+            print(f"{said:8} {time.monotonic() - started:5.1f} s  {one.file}: {one.name}", flush=True)
+        print(f"{len(chosen) - len(survived)} of {len(chosen)} killed in {time.monotonic() - began:.0f} s")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""Energies, leaning and guidance against numbers worked out by hand: a term that is left out is noticed."""
+
+import pytest
+import torch
+
+from audiotoken.debug import debug_pipeline
+from guidance import Backbone, Guidance, Region, Schedule, sample
+from guidance.energies import boxdiff_energy, centroid_energy, layout_energy, leak_energy, ours_energy, own_energy
+from guidance.refine import steering
+
+LEFT, RIGHT = Region((0.0, 0.0, 0.5, 1.0), (2,)), Region((0.5, 0.0, 1.0, 1.0), (5,))
+
+
+def attention(side: int = 4, **words: list[tuple]) -> list[torch.Tensor]:
+    """One layer of one head; of tokens 2 and 5 (rows, columns, value) of a side x side grid, the rest is 0."""
+    maps = torch.zeros(1, 1, side, side, 8)
+    for word, places in words.items():
+        for rows, columns, value in places:
+            maps[0, 0, rows, columns, {"two": 2, "five": 5}[word]] = value
+    return [maps.flatten(2, 3)]
+
+
+ALL = slice(None)
+
+
+def test_boxdiff_is_inner_and_outer_box_and_corners():
+    """1.0 in the first cell of the box, 0.5 in the last cell of the picture.
+
+    Inner box: 1 - the largest of four, 0. Outer box: the mean of the largest two of twelve, 0.25. Corners: the columns'
+    largest are 1 0 0 0.5 where 1 1 0 0 is wanted; at the box's edge (the middle two) they are off by 1 and 0.
+    """
+    box = [Region((0.0, 0.0, 0.5, 0.5), (2,))]
+    maps = attention(two=[(0, 0, 1.0), (3, 3, 0.5)])
+    assert boxdiff_energy(maps, box).item() == pytest.approx(0.0 + 0.25 + 0.5, abs=1e-4)
+
+
+def test_centroid_bears_the_variance_of_an_even_box_and_no_more():
+    """The first and last of eight columns: variance 0.4375^2; an even box half as wide as the picture: 0.5^2 / 12."""
+    maps = attention(8, two=[(ALL, 0, 1.0), (ALL, 7, 1.0)])
+    energy = centroid_energy(maps, [Region((0.25, 0.0, 0.75, 1.0), (2,))])
+    assert energy.item() == pytest.approx(4 * (0.19140625 - 0.0208333), abs=1e-4)
+
+
+def test_what_two_regions_share_is_no_leak():
+    wide = [Region((0.0, 0.0, 0.75, 1.0), (2,)), RIGHT]
+    maps = attention(two=[(ALL, 0, 0.6), (ALL, 2, 0.3), (ALL, 3, 0.1)], five=[(ALL, 2, 1.0)])
+    assert leak_energy(maps, wide).item() == pytest.approx(0.05, abs=1e-4)  # 0.1 of one word, nothing of the other
+
+
+def test_own_is_who_has_less_of_its_region():
+    """The second word everywhere, the first in its region only, of which it has half."""
+    maps = attention(two=[(ALL, slice(0, 2), 1.0)], five=[(ALL, ALL, 1.0)])
+    assert own_energy(maps, [LEFT, RIGHT]).item() == pytest.approx(0.25, abs=1e-4)
+
+
+def test_ours_is_layout_half_of_own_and_centroids():
+    """A quarter of the first word is in the third column, in the other's box; the second is in the last column."""
+    maps = attention(two=[(ALL, 0, 0.75), (ALL, 2, 0.25)], five=[(ALL, 3, 1.0)])
+    layout = 0.25**2 / 2
+    own = (0.5 + 0.5) / 2  # each has one of the two columns of its box
+    first = 4 * (0.75 * 0.125**2 + 0.25 * 0.375**2 - 0.5**2 / 12)  # in the middle, but too wide
+    second = 4 * 0.125**2  # a cell's half too far right
+    assert ours_energy(maps, [LEFT, RIGHT]).item() == pytest.approx(layout + own / 2 + (first + second) / 2, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return debug_pipeline()
+
+
+def test_attention_leans_into_the_box_and_without_the_prompt_it_does_not(pipe):
+    guidance, (prompt,) = Guidance(None, schedule=Schedule(0.0, bias=3.0, bias_steps=1.0)), pipe.read("a dog")
+    condition = Backbone.of(pipe).condition([prompt], None, 3.0, (32, 32))
+    with steering(Backbone.of(pipe), condition, [[Region((0.0, 0.0, 0.25, 0.5), (2,))]], guidance, 1.0) as steer:
+        without, told = steer._bias(16, True)  # (pixels, tokens) of either half
+    wanted = torch.full((4, 4), -3.0)
+    wanted[:2, 0] = 3.0
+    assert torch.equal(told[:, 2].view(4, 4), wanted)
+    assert not without.any() and not told[:, [0, 1, 3]].any()
+
+
+def test_an_energy_without_strength_draws_the_plain_picture(pipe):
+    """Its way round the two halves of a step is another one: it must be guided as far, and the same way."""
+    (prompt,) = pipe.read("a dog and a frog")
+    idle = Guidance(layout_energy, "early", Schedule(1.0, inner=0, on_the_way=True, strength=0.0, enough=0.0))
+    options = {"steps": 4, "seed": 3, "guidance_scale": 7.5}
+    drawn = sample(pipe, prompt, regions=[LEFT], energy=idle, **options)
+    plain = sample(pipe, prompt, **options)
+    other = sample(pipe, prompt, **(options | {"guidance_scale": 2.0}))
+    assert torch.allclose(drawn.latents, plain.latents, atol=1e-4)
+    assert not torch.allclose(other.latents, plain.latents, atol=1e-2)

@@ -1,0 +1,44 @@
+"""How a sound from the right arrives, and what is made of that, against numbers worked out by hand."""
+
+import numpy as np
+import pytest
+
+from spatial.localise import vertex
+from spatial.separate import signals
+from spatial.setups import setup, steering
+
+
+def arrives(name: str, azimuth: float, frequency: float) -> tuple[float, float]:
+    """How many times as loud the right channel is, and by how much it is ahead in radians."""
+    left, right = steering(setup(name), azimuth, frequency)[0, 0]
+    return abs(right / left), float(np.angle(right / left))
+
+
+def test_the_nearer_microphone_is_louder_and_ahead():
+    """Half a metre apart, the source two metres right of their middle: 2.25 m to the left one, 1.75 m to the right."""
+    louder, ahead = arrives("spaced", 90.0, 200.0)
+    assert louder == pytest.approx(2.25 / 1.75, rel=1e-5)
+    assert ahead == pytest.approx(2 * np.pi * 200 * 0.5 / 343, rel=1e-5)
+
+
+def test_the_nearer_ear_is_louder_and_ahead():
+    """By the first row of `HEAD` at 90 degrees, where sin(2a) is 0 and sin(3a) is -1: 2.1 - 0.1 dB, 831 + 16 us."""
+    louder, ahead = arrives("binaural", 90.0, 125.0)
+    assert louder == pytest.approx(10 ** (2.0 / 20), rel=1e-5)
+    assert ahead == pytest.approx(2 * np.pi * 125 * 847e-6, rel=1e-5)
+
+
+def test_a_cardioid_hears_what_it_is_aimed_at():
+    """xy, 45 degrees outwards: all of what is at 45 degrees, and half from 90 degrees off."""
+    louder, ahead = arrives("xy", 45.0, 1000.0)
+    assert louder == pytest.approx(2.0, rel=1e-5) and ahead == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_peak_leans_to_its_higher_neighbour():
+    assert vertex(np.array([0.0, 1.0, 0.5]), 1) == pytest.approx(1 / 6)
+    assert vertex(np.array([0.5, 1.0, 0.0]), 1) == pytest.approx(-1 / 6)
+
+
+def test_the_signal_of_an_image_is_its_louder_channel():
+    images = np.array([[[0.1, 0.2], [0.5, -0.5]], [[0.9, 0.0], [0.3, 0.4]]])
+    assert signals(images).tolist() == [[0.5, -0.5], [0.9, 0.0]]
