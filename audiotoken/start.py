@@ -5,6 +5,7 @@ line and exit code 130 even while the rest is being imported.
 """
 
 import sys
+import sysconfig
 from importlib import import_module
 from pathlib import Path
 
@@ -22,5 +23,11 @@ def main() -> None:
 
 
 def find_own_packages_first() -> None:
-    """Let a folder called experiments/, spatial/, guidance/ or configs/ elsewhere on the path not stand for ours."""
-    sys.path[:] = [str(HOME), *(each for each in sys.path if each not in ("", str(HOME)))]
+    """Let a folder called experiments/, spatial/, guidance/ or configs/ elsewhere on the path not stand for ours.
+
+    Only Python's own library stays before them, as beside an installed package much may be named like a part of it.
+    """
+    library = sysconfig.get_path("stdlib")
+    own = [each for each in sys.path if each.startswith(library) and not each.endswith("-packages")]
+    others = [each for each in sys.path if each not in (*own, "", str(HOME))]
+    sys.path[:] = [*own, str(HOME), *others]
