@@ -34,6 +34,13 @@ def test_a_cardioid_hears_what_it_is_aimed_at():
     assert louder == pytest.approx(2.0, rel=1e-5) and ahead == pytest.approx(0.0, abs=1e-6)
 
 
+def test_the_side_channel_is_the_left():
+    """Of mid-side: half of what comes from 90 degrees in the middle, all in the side, upside down from the right."""
+    for azimuth, turned in ((-90.0, 0.0), (90.0, np.pi)):
+        louder, ahead = arrives("ms", azimuth, 1000.0)
+        assert louder == pytest.approx(2.0, rel=1e-5) and abs(ahead) == pytest.approx(turned, abs=1e-5)
+
+
 def test_a_peak_leans_to_its_higher_neighbour():
     assert vertex(np.array([0.0, 1.0, 0.5]), 1) == pytest.approx(1 / 6)
     assert vertex(np.array([0.5, 1.0, 0.0]), 1) == pytest.approx(-1 / 6)
