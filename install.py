@@ -9,6 +9,8 @@ it. Where neither has one, the index's default build serves as well. Run it agai
 there already is kept.
 """
 
+from __future__ import annotations  # so that an older Python comes as far as the sentence that it is too old
+
 import argparse
 import json
 import os
@@ -19,7 +21,6 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,9 +158,8 @@ def choose_cpu_build(versions: Sequence[str], pinned: str | None) -> str | None:
 
 def allowed(version: str) -> bool:
     """Whether pyproject.toml's range of torch, at least one and below another, holds it."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    line = next(each for each in project["dependencies"] if re.match(r"torch\b", each))
-    low, high = re.fullmatch(r"torch>=([\d.]+),<([\d.]+)", line).groups()  # type: ignore[union-attr]
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    low, high = re.search(r'^ *"torch>=([\d.]+),<([\d.]+)"', text, re.MULTILINE).groups()  # type: ignore[union-attr]
     return numbers(low) <= numbers(version) < numbers(high)
 
 
@@ -200,17 +200,16 @@ def pip(python: Path, *arguments: str, doing: str) -> None:
     """Run pip and tell its large downloads; all it said stands in a log, whose end is shown when it fails."""
     log = python.parent.parent / "install.log"
     command = [str(python), "-m", "pip", "--disable-pip-version-check", *arguments]
-    with (
-        log.open("a", encoding="utf-8") as file,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace"
-        ) as process,
-        signs_of_life(doing) as tell,
-    ):
-        for line in process.stdout or ():
-            file.write(line)
-            if news := news_of(line):
-                tell(news)
+    with log.open("a", encoding="utf-8") as file, signs_of_life(doing) as tell:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
+        with process:
+            for line in process.stdout or ():
+                file.write(line)
+                news = news_of(line)
+                if news:
+                    tell(news)
     if process.returncode:
         end = "".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-12:])
         raise InstallError(f"pip stopped while {doing}; run this again to go on. It said ({log}):\n{end}")

@@ -47,7 +47,7 @@ def ran(*command: str | Path, folder: Path, **variables: str) -> str:
     """What a command says, in `folder` and without what leads Python to the checkout; an error is told with it."""
     unwanted = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if name not in unwanted}
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"} | variables
+    environment |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1"} | variables
     done = subprocess.run(
         [str(each) for each in command], cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=600
     )
