@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV   ?= .venv
 TORCH  ?= auto # which build of torch: auto (by whether there is an NVIDIA driver), cpu, default
+ifneq ($(words $(VENV)),1)
+$(error VENV is "$(VENV)", expected a path without spaces)
+endif
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 NEWEST := .venv-newest

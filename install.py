@@ -12,7 +12,6 @@ there already is kept.
 from __future__ import annotations  # so that an older Python comes as far as the sentence that it is too old
 
 import argparse
-import json
 import os
 import platform
 import re
@@ -21,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("Stopped; run the same command to go on.", file=sys.stderr)
         sys.exit(130)
+    except OSError as error:
+        print(f"install.py: cannot write: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def install(venv: Path, build: str = "auto", extras: str = "dev", *, newest: bool = False) -> None:
@@ -82,23 +84,39 @@ def check_python() -> None:
 def make_environment(venv: Path) -> Path:
     """The interpreter of `venv`, which is made where there is none that runs this Python."""
     python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    code = "import sys, pip; print('%d.%d' % sys.version_info[:2])"
-    if python.exists():
-        found = subprocess.run([python, "-c", code], capture_output=True, text=True)
-        if found.returncode == 0 and found.stdout.strip() == f"{sys.version_info[0]}.{sys.version_info[1]}":
-            return python
-        raise InstallError(f"{venv} is damaged or of another Python; remove it (`make clean`) and run this again.")
+    if (venv / "pyvenv.cfg").is_file():
+        check_environment(venv, python)
+        return python
     if venv.exists() and (not venv.is_dir() or any(venv.iterdir())):
-        raise InstallError(f"{venv} is there and no virtual environment; name another: --venv (for make VENV=...).")
-    made = subprocess.run([sys.executable, "-m", "venv", venv], capture_output=True, text=True)
-    if made.returncode:
-        why = (made.stdout + made.stderr).strip().splitlines()
+        raise InstallError(f"{venv} exists but is not a virtual environment; name another: --venv (for make VENV=...).")
+    try:
+        done = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True)
+    except BaseException:  # Ctrl-C: half an environment would stand in the way of the next run
+        shutil.rmtree(venv, ignore_errors=True)
+        raise
+    if done.returncode:
         shutil.rmtree(venv, ignore_errors=True)  # the folder was empty or not there
-        raise InstallError(
-            f"cannot make a virtual environment ({why[0] if why else 'no reason given'}); on Debian and Ubuntu: "
-            "apt install python3-venv."
-        )
+        said = (done.stdout + done.stderr).strip()
+        hint = "; on Debian and Ubuntu, first: apt install python3-venv" if "ensurepip" in said else ""
+        raise InstallError(f"cannot make a virtual environment in {venv} ({said.splitlines()[-1:]}){hint}.")
     return python
+
+
+def check_environment(venv: Path, python: Path) -> None:
+    """InstallError unless it runs, and runs this Python; pip is put back where it is missing."""
+    found = output_of(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+    if found != f"{sys.version_info[0]}.{sys.version_info[1]}":
+        raise InstallError(f"{venv} is damaged or belongs to another Python; remove that folder and run this again.")
+    if not output_of(python, "-m", "pip", "--version"):
+        output_of(python, "-m", "ensurepip")
+
+
+def output_of(python: Path, *arguments: str) -> str:
+    """What Python prints, without the newline; "" where it cannot be run or fails."""
+    try:
+        return subprocess.run([str(python), *arguments], capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
 
 
 def locked() -> list[str]:
@@ -123,8 +141,13 @@ def install_cpu_torch(python: Path, constraints: list[str], *, required: bool) -
     pinned = next((line.split("==")[1].split(" ")[0] for line in constraints if line.startswith("torch==")), None)
     if "+cpu" in installed_torch(python):
         return others
-    found = choose_cpu_build(index_versions(python), pinned)
+    versions = index_versions(python)
+    if not versions:
+        raise InstallError("the package index cannot be reached; check the network, the proxy and pip's configuration.")
+    found = choose_cpu_build(versions, pinned)
     if found:
+        if pinned and found != f"{pinned}+cpu":
+            print(f"the lock has torch {pinned}; the nearest CPU build in the index in use is {found}", flush=True)
         pip(python, "install", "--no-compile", "--no-deps", f"torch=={found}", doing=f"torch {found}, the CPU build")
         return others
     if cpu_torch_by_uv(python, pinned):
@@ -137,23 +160,21 @@ def install_cpu_torch(python: Path, constraints: list[str], *, required: bool) -
 
 def index_versions(python: Path) -> list[str]:
     """Every version of torch that pip, as it is set up here, would find for this Python; newest first."""
-    command = [python, "-m", "pip", "--disable-pip-version-check", "index", "versions", "torch"]
-    said = subprocess.run(command, capture_output=True, text=True).stdout
+    said = output_of(python, "-m", "pip", "--disable-pip-version-check", "index", "versions", "torch")
     listed = re.search(r"^Available versions: (.*)$", said, re.MULTILINE)
     return listed[1].split(", ") if listed else []
 
 
 def choose_cpu_build(versions: Sequence[str], pinned: str | None) -> str | None:
-    """The CPU build of the pinned version, or else the newest that pyproject.toml allows.
+    """The CPU build of the pinned version, or else the newest before it that pyproject.toml allows.
 
     Without a pin, as for `--newest`: that of the newest version of all, or none.
     """
     usable = sorted((each for each in versions if allowed(each)), key=numbers)
     builds = [each for each in usable if each.endswith("+cpu")]
-    wanted = f"{pinned or usable[-1].partition('+')[0]}+cpu" if usable else None
-    if wanted in builds:
-        return wanted
-    return builds[-1] if builds and pinned else None
+    if pinned:
+        return next((each for each in reversed(builds) if numbers(each) <= numbers(pinned)), None)
+    return next((each for each in builds if numbers(each) == numbers(usable[-1])), None)
 
 
 def allowed(version: str) -> bool:
@@ -170,18 +191,21 @@ def numbers(version: str) -> tuple[int, ...]:
 def cpu_torch_by_uv(python: Path, pinned: str | None) -> bool:
     """Whether PyTorch's own index gave it; uv knows where that is, and is no part of the environment afterwards."""
     print("the index in use has no CPU build of torch: asking PyTorch's own", flush=True)
-    got = subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], capture_output=True)
     wanted = f"torch=={pinned}" if pinned else "torch"
-    command = [python, "-m", "uv", "pip", "install", "--python", python, "--no-deps", "--torch-backend", "cpu", wanted]
-    quick = os.environ | {"UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "60"}
-    return got.returncode == 0 and subprocess.run(command, env=quick, capture_output=True).returncode == 0
+    uv = (str(python), "-m", "uv", "pip", "install", "--python", str(python), "--no-deps", "--torch-backend", "cpu")
+    quick = {"UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "60"}
+    try:
+        pip(python, "install", "uv", doing="uv")
+        run((*uv, wanted), python, doing="torch, the CPU build", variables=quick)
+    except InstallError:
+        return False
+    return True
 
 
 def installed_torch(python: Path) -> str:
     """Its version, or "" where there is none."""
-    code = "import json; from importlib.metadata import distributions as d\n"
-    code += "print(json.dumps([x.version for x in d() if x.metadata['Name'] == 'torch']))"
-    return next(iter(json.loads(subprocess.run([python, "-c", code], capture_output=True, text=True).stdout)), "")
+    code = "from importlib.metadata import distributions as d; print(*[x.version for x in d(name='torch')])"
+    return output_of(python, "-c", code)
 
 
 @contextmanager
@@ -197,22 +221,34 @@ def constraints_file(venv: Path, lines: Sequence[str]) -> Iterator[tuple[str, ..
 
 
 def pip(python: Path, *arguments: str, doing: str) -> None:
-    """Run pip and tell its large downloads; all it said stands in a log, whose end is shown when it fails."""
-    log = python.parent.parent / "install.log"
-    command = [str(python), "-m", "pip", "--disable-pip-version-check", *arguments]
+    run((str(python), "-m", "pip", "--disable-pip-version-check", *arguments), python, doing=doing)
+
+
+def run(command: Sequence[str], python: Path, *, doing: str, variables: Mapping[str, str] | None = None) -> None:
+    """Report its large downloads while it runs; its full output is in the environment's install.log."""
+    log, said = python.parent.parent / "install.log", []
     with log.open("a", encoding="utf-8") as file, signs_of_life(doing) as tell:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, **(variables or {})},
         )
         with process:
             for line in process.stdout or ():
                 file.write(line)
+                said.append(line)
                 news = news_of(line)
                 if news:
                     tell(news)
     if process.returncode:
-        end = "".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-12:])
-        raise InstallError(f"pip stopped while {doing}; run this again to go on. It said ({log}):\n{end}")
+        causes = [line for line in said if re.search("error|could not|connection", line, re.IGNORECASE)]
+        raise InstallError(
+            f"stopped at {doing}; run this again to go on. From {log}:\n{''.join(causes[:6] or said[-6:])}"
+        )
 
 
 def news_of(line: str) -> str | None:

@@ -4,8 +4,10 @@ It works from any folder, whatever packages lie there: this distribution's own p
 line and exit code 130 even while the rest is being imported.
 """
 
+import os
 import sys
 import sysconfig
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -27,7 +29,9 @@ def find_own_packages_first() -> None:
 
     Only Python's own library stays before them, as beside an installed package much may be named like a part of it.
     """
-    library = sysconfig.get_path("stdlib")
+    library, unwanted = sysconfig.get_path("stdlib"), {"", str(HOME)}
+    with suppress(OSError):  # the folder where it is called, which `python -m` puts first, may be gone
+        unwanted.add(os.getcwd())
     own = [each for each in sys.path if each.startswith(library) and not each.endswith("-packages")]
-    others = [each for each in sys.path if each not in (*own, "", str(HOME))]
+    others = [each for each in sys.path if each not in {*own, *unwanted}]
     sys.path[:] = [*own, str(HOME), *others]

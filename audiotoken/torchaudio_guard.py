@@ -9,6 +9,7 @@ imported before transformers is asked for.
 import importlib.util
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import MetaPathFinder
@@ -32,8 +33,10 @@ class _BeforeTransformers(MetaPathFinder):
 
 
 def install() -> None:
-    """Call once, early; too late is harmless: with transformers loaded, torchaudio was loaded or is not there."""
-    if "transformers" not in sys.modules and not any(isinstance(each, _BeforeTransformers) for each in sys.meta_path):
+    """Call once, early. Where transformers is loaded already, torchaudio is tried at once: more may import it later."""
+    if "transformers" in sys.modules:
+        hide_broken_torchaudio()
+    elif not any(isinstance(each, _BeforeTransformers) for each in sys.meta_path):
         sys.meta_path.insert(0, _BeforeTransformers())
 
 
@@ -42,7 +45,9 @@ def hide_broken_torchaudio() -> bool:
     if "torchaudio" in sys.modules or importlib.util.find_spec("torchaudio") is None:
         return False
     try:
-        import_module("torchaudio")
+        with warnings.catch_warnings():  # a warning is no failure, even where warnings are errors
+            warnings.simplefilter("ignore")
+            import_module("torchaudio")
     except Exception as error:  # OSError, ImportError, RuntimeError: a binary can fail in any way
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
             del sys.modules[name]
@@ -53,7 +58,8 @@ def hide_broken_torchaudio() -> bool:
 
 
 def _sentence(error: Exception) -> str:
-    why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    cause = error.__cause__ or error  # torch wraps what the loader says
+    why = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     pair = f"torchaudio {_version('torchaudio')} is installed but cannot be loaded with torch {_version('torch')}"
     return (
         f"{pair} ({why}). "

@@ -1,5 +1,6 @@
 """install.py chooses the right torch, tells what it does, and stops with a sentence. The whole of it: `make test`."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -17,9 +18,9 @@ VERSIONS = ("2.15.0", "2.15.0+cpu", "2.14.1", "2.13.0+cpu", "2.13.0", "2.10.0+cp
 LINE = "  Downloading torch-2.15.0-cp311-cp311-manylinux_2_28_x86_64.whl (530.2 MB)\n"
 
 
-def test_of_the_cpu_builds_the_pinned_one_or_the_newest_that_is_allowed():
+def test_the_cpu_build_is_the_pinned_one_or_the_newest_allowed_before_it():
     assert install.choose_cpu_build(VERSIONS, "2.15.0") == "2.15.0+cpu"
-    assert install.choose_cpu_build(VERSIONS, "2.14.1") == "2.15.0+cpu"
+    assert install.choose_cpu_build(VERSIONS, "2.14.1") == "2.13.0+cpu"  # never above the pin
     assert install.choose_cpu_build(VERSIONS[2:], "2.15.0") == "2.13.0+cpu"
     assert install.choose_cpu_build(("2.9.0+cpu", "2.13.0+cpu", "2.12.1+cpu"), None) == "2.13.0+cpu"
     assert install.choose_cpu_build(VERSIONS[2:], None) is None  # 2.14.1 is newer
@@ -80,9 +81,48 @@ def test_a_python_that_was_not_tried_is_refused(monkeypatch):
         install.check_python()
 
 
+def test_an_older_python_gets_as_far_as_the_sentence():
+    tree = ast.parse((ROOT / "install.py").read_text(encoding="utf-8"), feature_version=(3, 7))
+    imported = {name.name for node in tree.body if isinstance(node, ast.Import) for name in node.names}
+    assert "tomllib" not in imported and imported <= sys.stdlib_module_names
+
+
+def test_an_index_that_cannot_be_reached_is_not_one_without_cpu_builds(environment, monkeypatch):
+    monkeypatch.setattr(install, "index_versions", lambda python: [])
+    for required in (True, False):
+        with pytest.raises(install.InstallError, match="cannot be reached"):
+            install.install_cpu_torch(None, PINS, required=required)
+
+
+@pytest.mark.parametrize("python", ["no file", "dangling", "no program", "another Python"])
+def test_a_damaged_environment_is_named(tmp_path, python):
+    (tmp_path / "pyvenv.cfg").touch()
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "python"
+    if python == "dangling":
+        program.symlink_to(tmp_path / "gone")
+    elif python != "no file":
+        program.write_text("#!/bin/sh\necho 3.2\n" if python == "another Python" else "junk", encoding="utf-8")
+        program.chmod(0o755)
+    with pytest.raises(install.InstallError, match="damaged or belongs to another Python; remove that folder"):
+        install.make_environment(tmp_path)
+
+
+def test_ctrl_c_leaves_no_half_environment(tmp_path, monkeypatch):
+    def interrupted(command, **options):
+        (tmp_path / "venv").mkdir()
+        (tmp_path / "venv" / "pyvenv.cfg").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(install.subprocess, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        install.make_environment(tmp_path / "venv")
+    assert not (tmp_path / "venv").exists()
+
+
 def test_nothing_of_the_users_is_overwritten(tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(install.InstallError, match="no virtual environment"):
+    with pytest.raises(install.InstallError, match="not a virtual environment"):
         install.make_environment(tmp_path)
     assert os.listdir(tmp_path) == ["thesis.tex"]
 
@@ -99,7 +139,7 @@ def test_what_pip_says_is_shown_when_it_fails(tmp_path):
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
     python.symlink_to(sys.executable)
-    with pytest.raises(install.InstallError, match=r"pip stopped while trying(.|\n)*nonsense"):
+    with pytest.raises(install.InstallError, match=r"stopped at trying(.|\n)*nonsense"):
         install.pip(python, "nonsense", doing="trying")
 
 

@@ -31,7 +31,7 @@ def test_our_packages_are_found_before_those_of_the_folder(elsewhere):
     assert origin("experiments") == elsewhere / "experiments"
     start.find_own_packages_first()
     assert origin("experiments") == start.HOME / "experiments" and origin("spatial") == start.HOME / "spatial"
-    assert str(elsewhere) in sys.path and "" not in sys.path
+    assert str(elsewhere) not in sys.path and "" not in sys.path
 
 
 def test_pythons_own_library_stays_first(elsewhere):

@@ -4,8 +4,10 @@ import importlib.util
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
+import transformers  # noqa: F401
 
 from audiotoken import torchaudio_guard
 
@@ -50,6 +52,21 @@ def test_a_whole_one_stays(torchaudio, caplog):
     torchaudio(WHOLE)
     assert not torchaudio_guard.hide_broken_torchaudio()
     assert sys.modules["torchaudio"].__version__ == "9.9.9" and not caplog.records
+
+
+def test_a_whole_one_that_warns_stays_where_warnings_are_errors(torchaudio):
+    torchaudio(f"import warnings; warnings.warn('old'); {WHOLE}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not torchaudio_guard.hide_broken_torchaudio()
+
+
+def test_a_broken_one_is_hidden_though_transformers_is_there(torchaudio):
+    """transformers is lazy: the parts that import torchaudio may be still to come."""
+    torchaudio(BROKEN)
+    assert "transformers" in sys.modules
+    torchaudio_guard.install()
+    assert sys.modules["torchaudio"] is None
 
 
 def test_a_missing_one_is_nothing_to_tell(torchaudio, monkeypatch, caplog):
