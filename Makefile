@@ -14,7 +14,7 @@ LOCKED := --extra dev --extra demo --extra docs --extra world --extra sweep
 .PHONY: demo test quick lint newest lock mutants docs mini measure results clean
 
 $(READY): pyproject.toml constraints.txt
-	@echo "setting up spatial-audiotoken in $(VENV): two to five minutes, 2 GB (6 GB with an NVIDIA driver)"
+	@echo "setting up spatial-audiotoken in $(VENV): two to seven minutes, 2 GB (7 GB where torch comes with CUDA)"
 	@$(PYTHON) install.py --venv $(VENV) --torch $(strip $(TORCH))
 	@touch $@
 
@@ -26,7 +26,7 @@ test: $(READY)  ## lint, types and tests: one process, one thread, no network
 	@$(BIN)/mypy
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-quick: $(READY)  ## below half a minute: spatial, guidance, prompt and embedder on debug parts
+quick: $(READY)  ## spatial, guidance, prompt and embedder on debug parts: about half a minute
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(QUICK)
 
 lint: $(READY)

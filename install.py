@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,11 +65,13 @@ def install(venv: Path, build: str = "auto", extras: str = "dev", *, newest: boo
     constraints = [] if newest else locked()
     if build == "cpu" or (build == "auto" and not has_nvidia_driver()):
         constraints = install_cpu_torch(python, constraints, required=build == "cpu")
-    elif build == "default" and "+cpu" in installed_torch(python):
+    elif "+cpu" in installed_torch(python):
         pip(python, "uninstall", "--yes", "torch", doing="removing the CPU build of torch")
     upgrade = ("--upgrade", "--upgrade-strategy", "eager") if newest else ()
-    with constraints_file(venv, constraints) as file:
-        pip(python, "install", "--no-compile", *upgrade, *file, "--editable", f"{ROOT}[{extras}]", doing="installing")
+    file = venv / "constraints.txt"
+    file.write_text("\n".join([*constraints, ""]), encoding="utf-8")
+    options = ("--no-compile", *upgrade, "--constraint", str(file))
+    pip(python, "install", *options, "--editable", f"{ROOT}[{extras}]", doing="installing")
     torch, minutes = installed_torch(python), (time.monotonic() - start) / 60
     print(f"installed into {venv}: torch {torch}, {size_of(venv) / 1e9:.1f} GB, {minutes:.1f} minutes", flush=True)
 
@@ -96,9 +98,9 @@ def make_environment(venv: Path) -> Path:
         raise
     if done.returncode:
         shutil.rmtree(venv, ignore_errors=True)  # the folder was empty or not there
-        said = (done.stdout + done.stderr).strip()
+        said = " ".join((done.stdout + done.stderr).split())
         hint = "; on Debian and Ubuntu, first: apt install python3-venv" if "ensurepip" in said else ""
-        raise InstallError(f"cannot make a virtual environment in {venv} ({said.splitlines()[-1:]}){hint}.")
+        raise InstallError(f"cannot make a virtual environment in {venv} ({said}){hint}.")
     return python
 
 
@@ -189,7 +191,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def cpu_torch_by_uv(python: Path, pinned: str | None) -> bool:
-    """Whether PyTorch's own index gave it; uv knows where that is, and is no part of the environment afterwards."""
+    """Whether PyTorch's own index had it. uv, which knows that index, is installed into the environment for this."""
     print("the index in use has no CPU build of torch: asking PyTorch's own", flush=True)
     wanted = f"torch=={pinned}" if pinned else "torch"
     uv = (str(python), "-m", "uv", "pip", "install", "--python", str(python), "--no-deps", "--torch-backend", "cpu")
@@ -208,19 +210,8 @@ def installed_torch(python: Path) -> str:
     return output_of(python, "-c", code)
 
 
-@contextmanager
-def constraints_file(venv: Path, lines: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """pip's arguments for these constraints."""
-    if not lines:
-        yield ()
-        return
-    path = venv / "constraints.txt"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    yield ("--constraint", str(path))
-    path.unlink()
-
-
 def pip(python: Path, *arguments: str, doing: str) -> None:
+    """Run pip in the environment; see `run`."""
     run((str(python), "-m", "pip", "--disable-pip-version-check", *arguments), python, doing=doing)
 
 
@@ -252,7 +243,7 @@ def run(command: Sequence[str], python: Path, *, doing: str, variables: Mapping[
 
 
 def news_of(line: str) -> str | None:
-    """What a line of pip's is worth telling: downloads from 10 MB on, and the last stage."""
+    """What to report of a line of pip's output: a download of 10 MB or more, or the last stage."""
     match = NEWS.match(line)
     if not match:
         return None

@@ -60,7 +60,7 @@ def spectrum_of(method: str, recording: ArrayLike, rate: int, setup: Setup, azim
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             finder.locate_sources(spectra + 1e-12, freq_range=[BAND[0], min(BAND[1], 0.45 * rate)])
-    except (ArithmeticError, ValueError):  # of what has no subspace, LinAlgError among them: nothing stands out
+    except (ArithmeticError, ValueError):  # no subspace (LinAlgError is a ValueError): nothing stands out
         return np.zeros(len(grid))
     found = np.array(finder.grid.values, float)
     known = np.isfinite(found)

@@ -59,7 +59,7 @@ def _tried(method: str, heard: NDArray, start: NDArray, count: int) -> NDArray |
     except (ArithmeticError, ValueError):  # LinAlgError is a ValueError
         return None
     wild = LOUDEST * max(float(np.abs(heard).max()), 1e-30)
-    return apart if np.abs(apart).max() < wild else None  # what is no number is not less
+    return apart if np.abs(apart).max() < wild else None  # NaN compares false
 
 
 def _apart(method: str, heard: NDArray, start: NDArray, count: int) -> NDArray:

@@ -22,12 +22,10 @@ from typing import Any
 import hydra
 import typer
 
+import install
 from experiments import cli
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-import install  # noqa: E402
-
 PAGES = ("README.md", "CONTRIBUTING.md", "audiotoken/mini/README.md")
 CODE = ("audiotoken", "spatial", "guidance", "experiments")
 # how blocks begin that show what is printed, or folders

@@ -11,7 +11,6 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-sys.path.insert(0, str(ROOT))
 import install
 
 VERSIONS = ("2.15.0", "2.15.0+cpu", "2.14.1", "2.13.0+cpu", "2.13.0", "2.10.0+cpu", "3.0.0+cpu")
