@@ -51,7 +51,7 @@ docs: $(READY)  ## the pages of docs/ and the API from the docstrings, as a site
 
 mini: $(READY)  ## retrain audiotoken/mini/ from scratch: about three hours on two cores; resumes where it stopped
 	@$(PYTHON) install.py --venv $(VENV) --torch $(strip $(TORCH)) --extras dev,world
-	$(BIN)/python -m experiments.world.make_mini --out runs/mini
+	$(BIN)/python -m experiments.world.training.make_mini --out runs/mini
 
 measure: $(READY)  ## the table of the model card
 	$(BIN)/python -m experiments.world.measure

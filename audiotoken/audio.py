@@ -7,12 +7,21 @@ Everything that cannot be heard is refused here, once, with an `AudioError` that
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiotoken.audio_file import AudioError, read_file
+from audiotoken.audio_file import read_file
+from audiotoken.errors import AudioError
+
+if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+LONGEST = 600.0  # seconds of a file that are heard
+
 
 __all__ = ["AudioError", "Recording", "as_recording", "finished", "load_audio", "resample", "to_mono"]
 
@@ -141,3 +150,11 @@ def _normalised(recording: Recording, name: str) -> Recording:
     if max((high - mean).max(), (mean - low).max()) < SILENCE:
         raise AudioError(f"Cannot hear {name}: it is silent (never above {SILENCE:g}); record it louder.")
     return np.ascontiguousarray(recording, dtype=np.float32)
+
+
+def load_beginning(clip: str | os.PathLike, seconds: float) -> tuple["NDArray[np.float32]", int, list[str]]:
+    """(recording, rate, notes) of at most so many seconds of a file of any length; a note says where it was cut."""
+    recording, rate = load_audio(clip, first=seconds + 1)
+    frames = round(seconds * rate)
+    cut = [f"The first {seconds:g} seconds were listened to; cut the file to hear others."]
+    return recording[:, :frames], rate, cut if recording.shape[1] > frames else []

@@ -16,13 +16,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from audiotoken.errors import AudioError
+
 MAX_SAMPLES = 1 << 28  # channels times frames, a gigabyte: ten minutes of stereo at 192 kHz
 BLOCK = 1 << 20  # samples that are read at once
 KINDS = "a WAV, FLAC, OGG or MP3 file, or a video (MP4, MKV, WebM) with sound"
-
-
-class AudioError(ValueError):
-    """A recording that cannot be used; the message is one sentence: what came, what is wanted, what to do."""
 
 
 def read_file(path: Path, max_seconds: float, first: float | None = None) -> tuple[NDArray, int]:

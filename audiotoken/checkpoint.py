@@ -9,14 +9,7 @@ from zipfile import BadZipFile
 import torch
 from torch import Tensor, nn
 
-
-class CheckpointError(ValueError):
-    """A weight file that cannot be used; the message is one sentence: what came, what is wanted, what to do."""
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Of the device's, or of the computer's, which torch tells as a RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+from audiotoken.errors import CheckpointError, out_of_memory
 
 
 def read_checkpoint(file: str | os.PathLike, wanted: str) -> Any:

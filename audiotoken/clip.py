@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.encoders.hub import BROKEN, load_whole, refusal, source_of
+from audiotoken.errors import CheckpointError
 from audiotoken.labels import article
 
 if TYPE_CHECKING:

@@ -3,22 +3,18 @@
 They compute in float32 whatever the rest does, since they are small and a rounded spectrogram is heard differently.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from audiotoken.audio import as_recording, to_mono
-from audiotoken.checkpoint import CheckpointError
+from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.fit import check_model
 from audiotoken.labels import subject_of
-from audiotoken.prompt import PromptError
 
 EARS = ("audio_encoder", "audio_embedder")
 TOKENS = ("learned", "label")
-HEARD = 0.5  # a calibrated score below it means "rather not"
-
 Audio = Any  # a path, an array (frames,) or (channels, frames), or a list of them
 
 
@@ -118,11 +114,3 @@ def check_fit(pipe: Any) -> None:
             f"The audio_embedder does not fit the text encoder: its tokens are {gives} wide, the text encoder reads "
             f"{pipe.token_width}; use an embedder made for this text encoder."
         )
-
-
-def say_heard(heard: Sequence[tuple[str, float]], most: int = 3) -> str:
-    """In words: "dog 0.98, bird 0.61", or that it is none of the sounds the encoder knows."""
-    if not heard:
-        return "the audio encoder names no sounds"
-    known = [f"{label} {score:.2f}" for label, score in heard[:most] if score >= HEARD]
-    return ", ".join(known) or f"none of the sounds I know (nearest: {heard[0][0]} {heard[0][1]:.2f})"

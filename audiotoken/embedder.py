@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiotoken.checkpoint import CheckpointError, fill, read_checkpoint
+from audiotoken.checkpoint import fill, read_checkpoint
+from audiotoken.errors import CheckpointError
 
 WANTED = "an AudioToken embedder, a state dict with fc1, fc2 and fga"
 OUR_NAME = {  # of each layer of the published state dict

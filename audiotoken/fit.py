@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from audiotoken.checkpoint import CheckpointError
+from audiotoken.errors import CheckpointError
 
 
 def check_model(pipe: Any) -> None:

@@ -8,9 +8,12 @@ right one; after any other word none is added: "two <audio>", "a wooden <audio>"
 import re
 from collections.abc import Sequence
 
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.encoders.audioset import best_subject
-from audiotoken.prompt import SOUND, PromptError
+from audiotoken.errors import CheckpointError, PromptError
+from audiotoken.placeholder import SOUND
+
+HEARD = 0.5  # a calibrated score below it means "rather not"
+
 
 LEADS = re.compile(
     "of|with|and|or|beside|by|near|like|under|over|behind|above|below|in|on|at|from|into|to|versus|without|.*,", re.I
@@ -70,3 +73,11 @@ def with_words(text: str, subjects: Sequence[str]) -> str:
     """`text` with `subjects[i]` in the place of its i-th `<audio>` and of the weight that one may have."""
     words = iter(subjects)
     return SOUND.sub(lambda place: next(words), text)
+
+
+def say_heard(heard: Sequence[tuple[str, float]], most: int = 3) -> str:
+    """In words: "dog 0.98, bird 0.61", or that it is none of the sounds the encoder knows."""
+    if not heard:
+        return "the audio encoder names no sounds"
+    known = [f"{label} {score:.2f}" for label, score in heard[:most] if score >= HEARD]
+    return ", ".join(known) or f"none of the sounds I know (nearest: {heard[0][0]} {heard[0][1]:.2f})"

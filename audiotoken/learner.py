@@ -11,7 +11,8 @@ import torch
 from diffusers.training_utils import EMAModel, cast_training_params
 from torch import Tensor, nn
 
-from audiotoken.checkpoint import CheckpointError, fill, read_checkpoint, write_checkpoint
+from audiotoken.checkpoint import fill, read_checkpoint, write_checkpoint
+from audiotoken.errors import CheckpointError
 
 WANTED = "a checkpoint of this trainer"
 KEYS = {"step", "settings", "about", "embedder", "lora", "optimizer", "ema", "scaler"}

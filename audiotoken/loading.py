@@ -13,7 +13,7 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
-from audiotoken.checkpoint import CheckpointError, out_of_memory
+from audiotoken.errors import CheckpointError, out_of_memory
 
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
 OWN_ENCODERS = tuple(

@@ -22,6 +22,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from audiotoken.errors import MetricError
+
 Array = NDArray[np.float64]
 HIGHER_IS_BETTER = {
     **{f"{name}{kind}": True for name in ("ais", "iis") for kind in ("", "_z", "_win")},
@@ -29,10 +31,6 @@ HIGHER_IS_BETTER = {
     "fid": False,
     "clip_fid": False,
 }
-
-
-class MetricError(ValueError):
-    """What cannot be scored; the message is one sentence: what came, what is wanted, what to do."""
 
 
 def validate(name: str, embeddings: ArrayLike, like: ArrayLike | None = None) -> Array:

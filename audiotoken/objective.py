@@ -8,7 +8,7 @@ from diffusers import DDPMScheduler
 from torch import Tensor, nn
 
 from audiotoken.losses import classification_loss, diffusion_loss, min_snr_weight, token_l1, token_l2
-from audiotoken.prompt import TEMPLATE
+from audiotoken.placeholder import TEMPLATE
 
 
 @dataclass(frozen=True, eq=False)

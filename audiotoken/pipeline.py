@@ -22,20 +22,13 @@ from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPV
 from audiotoken.ears import EARS, Audio, Ears, check_fit, float32_ears
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
+from audiotoken.errors import PromptError
 from audiotoken.labels import with_articles, with_words
 from audiotoken.loading import find_model, loading, prepare_index
 from audiotoken.losses import label_embeddings
-from audiotoken.prompt import (
-    PLACEHOLDER,
-    TEMPLATE,
-    Condition,
-    Prompt,
-    PromptError,
-    check_count,
-    check_negative,
-    check_text,
-    encode_prompts,
-)
+from audiotoken.pipeline_xl import AudioTokenXLPipeline
+from audiotoken.placeholder import PLACEHOLDER, TEMPLATE
+from audiotoken.prompt import Condition, Prompt, check_count, check_negative, check_text, encode_prompts
 
 Reader = tuple[CLIPTokenizer, CLIPTextModel]  # a text encoder and its tokenizer
 
@@ -214,8 +207,6 @@ class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
 
 def _class_for(cls: type, xl: bool) -> type:
     """`cls`, unless the model is of the other kind."""
-    from audiotoken.pipeline_xl import AudioTokenXLPipeline
-
     fitting: type = AudioTokenXLPipeline if xl else AudioTokenPipeline
     return cls if issubclass(cls, fitting) else fitting
 

@@ -23,8 +23,9 @@ from transformers import (
 from audiotoken.ears import EARS, check_fit
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
+from audiotoken.errors import PromptError
 from audiotoken.pipeline import Reader, SoundToImage
-from audiotoken.prompt import Condition, PromptError, check_width, read_texts
+from audiotoken.prompt import Condition, check_width, read_texts
 
 
 class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):

@@ -9,7 +9,6 @@ output for the empty prompt there, as ComfyUI weighs words. Only sounds have wei
 """
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,16 +18,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-PLACEHOLDER = "<audio>"
-TEMPLATE = f"a photo of {PLACEHOLDER}"  # the paper's
-SOUND = re.compile(rf"\(\s*{PLACEHOLDER}\s*:(?P<weight>[^()]*)(?P<closed>\)?)|{PLACEHOLDER}")  # with weight or without
+from audiotoken.errors import PromptError
+from audiotoken.placeholder import PLACEHOLDER, SOUND
+
 HEAVIEST = 10.0  # weights go from 0 (as if nothing were said there) to this
-
 Positions = tuple[tuple[int, ...], ...]  # [i] = where sound i stands in the padded prompt
-
-
-class PromptError(ValueError):
-    """A prompt and sounds that do not go together; the message says what came, what is wanted, what to do."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ STOPPED = "Stopped; nothing is left half-written."
 def main() -> None:
     try:
         find_own_packages_first()
-        import_module("experiments.cli").main()
+        import_module("audiotoken.cli.app").main()
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         raise SystemExit(130) from None

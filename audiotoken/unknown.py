@@ -4,7 +4,7 @@ A classifier's own confidence says little of what it never heard. The scores her
 heard in training taken off (Lee et al. 2018, see `audiotoken.encoders.mini`). A logistic curve makes the energy a
 probability; below the threshold, which keeps 95 % of known sounds, a sound is called unknown. The second best score and
 the distances by themselves were tried as further clues and told real strangers no better.
-`experiments.world.fit_unknown` fits it, on classes taken away from the encoder, and measures it.
+`experiments.world.training.fit_unknown` fits it, on classes taken away from the encoder, and measures it.
 """
 
 import json

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiotoken.checkpoint import CheckpointError, fill, read_checkpoint
+from audiotoken.checkpoint import fill, read_checkpoint
 from audiotoken.encoders import check_waveform
+from audiotoken.errors import CheckpointError
 from audiotoken.loading import loading
 
 RATE = 16_000

@@ -14,168 +14,18 @@ memory is listed as such. In `out`: rows.csv, table.md and chart.png. `experimen
 published" is.
 """
 
-import os
 import sys
-from collections.abc import Callable, Sequence
 from importlib import import_module
-from itertools import product
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
-from experiments.benchmarks.models import GEOMETRIES
-from experiments.benchmarks.row import WAYS, Measured, Row, Setting, run_prepare, run_row
-from experiments.generate import OptionError, errors_as_sentences, hydra_entry, no_place
+from audiotoken.errors import OptionError
+from audiotoken.tasks.sentences import errors_as_sentences
+from experiments.benchmarks.parts import arithmetic, bench_parts
+from experiments.benchmarks.spatial import bench_spatial
+from experiments.benchmarks.train import bench_train
+from experiments.door import hydra_entry
 
-PRECISIONS = ("float32", "bfloat16")
-PRELOADED = ["audiotoken.data.prepared", "audiotoken.debug", "experiments.benchmarks.published"]
 OTHERS = ("guidance", "placement", "heard")  # each in a module of that name, with a command line of its own
 COMMANDS = ("train", "parts", "arithmetic", "spatial", *OTHERS)
-
-
-def bench_train(
-    *,
-    geometry: str | None = None,
-    device: str | None = None,
-    ways: Sequence[str] = WAYS,
-    precisions: Sequence[str] = PRECISIONS,
-    batch_sizes: Sequence[int] = (4, 16),
-    compile: bool = True,
-    checkpointing: bool = False,
-    seconds: float | None = None,
-    steps: int = 10,
-    warmup: int = 2,
-    repeats: int = 3,
-    threads: int | None = None,
-    limit: float = 1800.0,
-    out: str | os.PathLike = "runs/bench",
-    on_row: Callable[[str], None] | None = None,
-) -> str:
-    """Measure every combination, write the results into `out` -> the Markdown table.
-
-    geometry: "sd1" or "mini", by default what the device can bear. ways: some of `WAYS`. `compile` adds a row with
-    torch.compile to each of ours, `checkpointing` one with gradient checkpointing. seconds: of a clip, by default the
-    geometry's. A process of a row takes 1 + `warmup` steps that do not count and `steps` that do; each row has
-    `repeats` of them, and `limit` seconds for each. threads: of torch on the CPU. `on_row` is told what goes on.
-    OptionError for what is out of range.
-    """
-    device, geometry = place(device, geometry)
-    _check(ways=(ways, WAYS), precisions=(precisions, PRECISIONS), geometry=([geometry], tuple(GEOMETRIES)))
-    _check_counts(batch_sizes=min(batch_sizes, default=0), steps=steps, repeats=repeats, threads=threads or 1)
-    _check_counts(warmup=warmup + 1)
-    folder, tell = Path(out).absolute(), on_row or (lambda text: None)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise no_place(folder, error) from None
-    with TemporaryDirectory(dir=folder, prefix=".bench-") as scratch:
-        setting = Setting(
-            geometry,
-            device,
-            float(seconds or GEOMETRIES[geometry].seconds),
-            warmup,
-            steps,
-            threads or (1 if device == "cpu" else os.cpu_count() or 1),
-            2 * max(batch_sizes),
-            f"{scratch}/prepared",
-            f"{scratch}/compiled",
-        )
-        rows = rows_of(ways, precisions, batch_sizes, compile, checkpointing)
-        runs = run_all(setting, rows, repeats, limit, tell)
-    return _write(setting, runs, repeats, folder)
-
-
-def rows_of(
-    ways: Sequence[str], precisions: Sequence[str], batch_sizes: Sequence[int], compile: bool, checkpointing: bool
-) -> list[Row]:
-    """The published way is as it is; ours also with what may be switched on."""
-    rows = []
-    for precision, batch, way in product(precisions, batch_sizes, ways):
-        rows.append(Row(way, precision, batch))
-        if way != "published":
-            rows += [Row(way, precision, batch, compile=True)] * compile
-            rows += [Row(way, precision, batch, checkpointing=True)] * checkpointing
-    return rows
-
-
-def run_all(
-    setting: Setting, rows: Sequence[Row], repeats: int, limit: float, tell: Callable[[str], None]
-) -> dict[Row, list[Measured]]:
-    """All rows once, then all again: what else the machine does meanwhile falls on all of them."""
-    runs: dict[Row, list[Measured]] = {row: [] for row in rows}
-    if any(row.way == "cached" for row in rows):
-        tell("encoding the examples of the cached rows")
-        if why := _in_process(run_prepare, (setting,), limit, lambda why: why):
-            raise OptionError(
-                f"Cannot prepare the examples: {why}; leave out the cached rows with ways=[published,raw]."
-            )
-    for turn in range(repeats):
-        for number, row in enumerate(rows):
-            if runs[row] and runs[row][-1].why:
-                continue  # it would fail again
-            measured = _in_process(run_row, (setting, row), limit, lambda why: Measured(why=why))
-            runs[row].append(measured)
-            said = measured.why or f"{row.batch / measured.seconds:.3g} samples/s"
-            tell(f"{turn * len(rows) + number + 1}/{repeats * len(rows)}  {row}: {said}")
-    return runs
-
-
-def _in_process(target: Callable[..., None], args: tuple, limit: float, failed: Callable[[str], Any]) -> Any:
-    """What `target` sends from a fresh process, or `failed(why)` when that ends without a word or takes too long.
-
-    Processes are forked from one that has imported what they need and done nothing else.
-    """
-    import multiprocessing
-
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=target, args=(*args, theirs))
-    process.start()
-    theirs.close()
-    try:
-        return ours.recv() if ours.poll(limit) else failed(f"not done after {limit:g} s")
-    except EOFError:
-        process.join()
-        code = process.exitcode or 0
-        return failed("killed, most likely out of memory" if code == -9 else f"ended by itself with code {code}")
-    finally:
-        process.join(1)  # what has sent is as good as done; what has not is too late
-        process.kill()
-        process.join()
-
-
-def _write(setting: Setting, runs: dict[Row, list[Measured]], repeats: int, folder: Path) -> str:
-    from experiments.benchmarks.report import chart, facts, summary, to_csv, to_markdown
-    from experiments.generate import write_bytes
-
-    by_clock = setting.device.startswith("cuda")
-    lines, known = summary(runs, by_clock), facts(setting, repeats)
-    table = to_markdown(lines, known)
-    write_bytes(to_csv(lines).encode(), folder / "rows.csv")
-    write_bytes(table.encode(), folder / "table.md")
-    chart(lines, known, folder / "chart.png")
-    return f"{table}\nwritten rows.csv, table.md and chart.png into {folder}"
-
-
-def place(device: str | None, geometry: str | None) -> tuple[str, str]:
-    """Those asked for, or the best device there is and what it can bear; OptionError for a device that is not there."""
-    from experiments.generate import _device
-
-    name = str(_device(device))
-    return name, geometry or ("sd1" if name.startswith("cuda") else "mini")
-
-
-def _check(**choices: tuple[Sequence[str], Sequence[str]]) -> None:
-    for name, (values, known) in choices.items():
-        if not values or not set(values) <= set(known):
-            raise OptionError(f"Got {name}={','.join(values)}, want some of {', '.join(known)}; change it.")
-
-
-def _check_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise OptionError(f"Got too small a number for {name}; make it larger.")
 
 
 def main() -> None:
@@ -189,13 +39,9 @@ def main() -> None:
     def tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    from experiments.benchmarks.parts import arithmetic, bench_parts
-
     if command in OTHERS:
         import_module(f"experiments.benchmarks.{command}").main()
     elif command == "spatial":
-        from experiments.benchmarks.spatial import bench_spatial
-
         hydra_entry("bench_spatial", lambda **options: bench_spatial(**options, on_row=tell))
     elif command == "arithmetic":
         print(arithmetic())

@@ -9,7 +9,21 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.generate import errors_as_sentences
+from audiotoken.audio import load_audio, to_mono
+from audiotoken.labels import say_heard
+from audiotoken.mini.sounds import synthesise
+from audiotoken.model import load_parts
+from audiotoken.report.figure import spectrogram
+from audiotoken.report.listening_text import say_azimuth
+from audiotoken.report.result_page import write_page
+from audiotoken.stereo.animation import sound_to_film
+from audiotoken.stereo.films import write_film
+from audiotoken.stereo.generation import sound_to_image
+from audiotoken.tasks.generate import write
+from audiotoken.tasks.place import with_boxes
+from audiotoken.tasks.sentences import errors_as_sentences
+from audiotoken.writing import write_image
+from spatial.simulation import simulate
 
 RATE = 22050  # Hz
 SECONDS = 4.0
@@ -21,8 +35,6 @@ FRAMES, FILM_SEED = 10, 1  # chosen by eye among five: it draws one car all the 
 def write_clips(folder: Path, words: tuple[str, ...] = CLIPS) -> list[Path]:
     """One synthesised clip for each word, 16-bit mono WAV."""
     import soundfile
-
-    from experiments.world.sounds import synthesise
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -50,9 +62,6 @@ def write_passing(folder: Path) -> Path:
 def _write_pair(path: Path, things: Any, **room: Any) -> Path:
     import soundfile
 
-    from experiments.world.sounds import synthesise
-    from spatial.simulate import simulate
-
     sources = [(synthesise(word, RATE, SECONDS, SEED), where) for word, where in things]
     soundfile.write(path, simulate(sources, "ortf", rate=RATE, **room).T, RATE, subtype="PCM_16")
     return path
@@ -60,11 +69,6 @@ def _write_pair(path: Path, things: Any, **room: Any) -> Path:
 
 def draw_passing(clip: Path, parts: Any) -> str:
     """A film with its sound, and as a GIF; what was found."""
-    from audiotoken.audio import load_audio
-    from experiments.films import write_film
-    from experiments.listening_text import say_azimuth
-    from experiments.pipeline import sound_to_film
-
     result = sound_to_film(*load_audio(clip), parts, seed=FILM_SEED, frames=FRAMES)
     for suffix in (".gif", ".mp4"):
         write_film(result.images, result.recording, result.rate, clip.with_suffix(suffix))
@@ -77,11 +81,6 @@ def draw_street(clip: Path, parts: Any) -> str:
     """Place it, and its mirror image with the channels swapped, side by side with the boxes, a page; what was found."""
     import soundfile
     from PIL import Image
-
-    from experiments.generate import write_image
-    from experiments.pipeline import sound_to_image
-    from experiments.place import with_boxes
-    from experiments.reports.page import write_page
 
     mixed, rate = soundfile.read(clip, dtype="float32")
     found = [sound_to_image(each, rate, parts, keep_maps=True) for each in (mixed.T, mixed.T[::-1])]
@@ -102,10 +101,6 @@ def overview(results: list, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from audiotoken.audio import to_mono
-    from audiotoken.ears import say_heard
-    from experiments.report import spectrogram
-
     figure = Figure(figsize=(2 * len(results), 3.6), dpi=128, facecolor="white")
     axes = figure.subplots(2, len(results), height_ratios=(1, 2))
     for (above, below), result in zip(axes.T, results, strict=True):
@@ -125,11 +120,6 @@ def main() -> None:
     out = parser.parse_args().out
     print(f"synthesising {len(CLIPS)} clips into {out}/", flush=True)
     clips = write_clips(out)
-
-    from audiotoken.audio import load_audio
-    from audiotoken.ears import say_heard
-    from experiments.generate import load_parts, write
-    from experiments.pipeline import sound_to_image
 
     parts = load_parts("mini")
     results = []

@@ -17,6 +17,14 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from audiotoken.cli.terminal import progress
+from spatial.evidence import gather
+from spatial.learned import heatmap, network
+from spatial.localisation import Heat, picked
+from spatial.maps import maps as maps_of
+from spatial.recognise import features
+from spatial.setups import setup
+
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 NAMES = {"ab50": "spaced"}  # the benchmark's word -> ours
 SIGMA = 2.0  # places of the grid: how blunt the wanted peaks are
@@ -38,12 +46,6 @@ class Scenes:
 def maps(scenes: Path, out: Annotated[Path, typer.Option()]) -> None:
     """Listen to every scene of a folder, with its true setup, and keep what the networks see."""
     import soundfile
-
-    from experiments.terminal import progress
-    from spatial.evidence import gather
-    from spatial.maps import maps as maps_of
-    from spatial.recognise import features
-    from spatial.setups import setup
 
     seen, mapped, truths = [], [], []
     names = json.loads((scenes / "index.json").read_text())
@@ -168,9 +170,6 @@ def _net(channels: int) -> Any:
 
 def judge(scenes: Scenes) -> None:
     """Print how often the kind, the number and the azimuths are right; true kinds given to the second network."""
-    from spatial.learned import heatmap, network
-    from spatial.localise import Heat, picked
-
     net = network("recognise")
     right = [
         net.classes[int(net.probabilities(x).argmax())] == t["setup"]

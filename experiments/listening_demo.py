@@ -11,6 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from audiotoken.mini.sounds import synthesise
+from audiotoken.tasks.listen import listen_to
+from audiotoken.tasks.listening_files import Places
+from spatial.simulation import simulate
+
 RATE = 44_100
 SECONDS = 5.0
 SEED = 5
@@ -20,9 +25,6 @@ PLACES = {"dog": -48.0, "clock": 8.0, "rooster": 37.0}
 def make(path: Path) -> None:
     """The clip, and nothing of it is a recording."""
     import soundfile
-
-    from experiments.world.sounds import synthesise
-    from spatial.simulate import simulate
 
     sounds = {word: synthesise(word, RATE, SECONDS, SEED).astype(float) for word in PLACES}
     even = {word: 0.1 * sound / np.sqrt(np.mean(sound**2)) for word, sound in sounds.items()}
@@ -34,9 +36,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("demo"))
     folder = parser.parse_args().out
-    from experiments.listening import listen_to
-    from experiments.listening_files import Places
-
     folder.mkdir(parents=True, exist_ok=True)
     make(folder / "stereo.wav")
     print("truth  " + ", ".join(f"{word} {azimuth:+.0f}°" for word, azimuth in PLACES.items()))

@@ -21,7 +21,8 @@ from typing import Any
 
 from PIL import Image
 
-from experiments.generate import errors_as_sentences, write_bytes
+from audiotoken.tasks.sentences import errors_as_sentences
+from audiotoken.writing import write_bytes
 
 CODE = re.compile(
     r"^```python\n(?P<code>.*?)^```\n"

@@ -1,122 +1,17 @@
-"""A data set -> what the frozen parts of a model say of it, in shards, so that training need not ask them again.
+"""A data set -> shards of what the frozen parts say of it: `audiotoken prepare` with Hydra's command line.
 
     python -m experiments.prepare source=pairs source.folder=clips output=prepared/clips model=sd14-beats
-    python -m experiments.prepare ... part=0 parts=2 & python -m experiments.prepare ... part=1 parts=2
 
-`audiotoken prepare` is the same without Hydra; both call `prepare` below. Stopped, it goes on when the same command is
-given again. Train with it: `python -m experiments.train data=prepared/clips ...`.
+The keys are those of its configuration, prepare.yaml.
 """
 
-import os
-import sys
-import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from experiments.generate import OptionError, check_options, errors_as_sentences, load_parts, run_hydra
-
-if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
-    from audiotoken.data.manifest import Report
-    from audiotoken.data.prepared import Plan
-
-
-def prepare(
-    source: Any,
-    output: str | os.PathLike,
-    *,
-    model: str = "mini",
-    size: int | None = None,
-    seconds: float = 5.0,
-    dtype: str = "float16",
-    copies: int = 1,
-    augment: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    shard_size: int = 128,
-    part: int = 0,
-    parts: int = 1,
-    workers: int | None = None,
-    device: str | None = None,
-    precision: str = "float32",
-    on_plan: "Callable[[Plan], None] | None" = None,
-    on_item: Callable[[int, int], None] | None = None,
-) -> "Report":
-    """Encode `source` into the folder `output`; see `audiotoken.data.prepared.prepare`, whose options these are.
-
-    source: of `audiotoken.data`, or a folder of name.wav + name.jpg. size: of the pictures, by default what the model
-    draws. augment: parameters of `audiotoken.data.augment.Augment`, for `copies` of each example. workers: threads that
-    decode, by default as many as there are processors. precision: in which the VAE computes; dtype: what is stored.
-    Raises DataError, CheckpointError or OptionError, one sentence each.
-    """
-    check_options(dtype=precision, seed=seed)
-    _check_numbers(size, seconds, workers)
-
-    from audiotoken.data import (
-        PairFolder,
-        prepared,  # takes seconds; the lines above answer at once
-    )
-    from audiotoken.data.augment import Augment
-
-    source = PairFolder(source) if isinstance(source, str | os.PathLike) else source
-    try:
-        change = None if augment is None else Augment(**augment)
-    except TypeError as error:
-        raise OptionError(f"Cannot use this augmentation: {error}; see audiotoken.data.augment.Augment.") from None
-    pipe = load_parts(model, device, precision)
-    return prepared.prepare(
-        source,
-        pipe,
-        output,
-        size=size or pipe.unet.config.sample_size * pipe.vae_scale_factor,
-        seconds=seconds,
-        dtype=dtype,
-        copies=copies,
-        augment=change,
-        seed=seed,
-        shard_size=shard_size,
-        part=part,
-        parts=parts,
-        workers=workers or os.cpu_count() or 1,
-        on_plan=on_plan,
-        on_item=on_item,
-    )
-
-
-def _check_numbers(size: int | None, seconds: float, workers: int | None) -> None:
-    if size is not None and (size < 8 or size % 8):
-        raise OptionError(f"Got size={size}, want a multiple of 8 pixels; change it.")
-    if not 0.1 <= seconds <= 600:
-        raise OptionError(f"Got seconds={seconds}, want 0.1 to 600 of each clip; change it.")
-    if workers is not None and workers < 1:
-        raise OptionError(f"Got workers={workers}, want 1 or more; change it.")
-
-
-def say_progress() -> dict[str, Any]:
-    """`on_plan` and `on_item` that say on stderr how big it will be, and each 10 s how far it is."""
-    said: list[tuple[float, int]] = []  # when, and how many were done
-
-    def on_item(done: int, count: int) -> None:
-        now = time.monotonic()
-        if not said:
-            said.append((now, done))
-        elif now - said[-1][0] > 10 or done == count:
-            speed = (done - said[0][1]) / max(now - said[0][0], 1e-3)
-            said.append((now, done))
-            print(f"{done} of {count}, {speed:.1f} a second", file=sys.stderr, flush=True)
-
-    return {"on_plan": lambda plan: print(plan, file=sys.stderr, flush=True), "on_item": on_item}
-
-
-def make_source(node: Mapping[str, Any]) -> Any:
-    """What a file of configs/source describes; what goes wrong says so in its own words, not in Hydra's."""
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
-
-    if missing := [key for key, value in node.items() if value == "???"]:
-        raise OptionError(f"Got no {missing[0]} for the source, want one; say source.{missing[0]}=....")
-    try:
-        return instantiate(node)
-    except InstantiationException as error:
-        raise (error.__cause__ if isinstance(error.__cause__, ValueError) else error) from None
+from audiotoken.cli.composing import make_source
+from audiotoken.errors import OptionError
+from audiotoken.tasks.prepare import prepare, say_progress
+from audiotoken.tasks.sentences import errors_as_sentences
+from experiments.door import run_hydra
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from guidance.attention import cross_attention_layers
-from guidance.levels import GuidanceError
+from guidance.errors import GuidanceError
 
 
 class Words(Protocol):

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from guidance.ade20k import COLOURS, STUFF, UNLABELLED, class_of
 from guidance.backbones import Backbone
+from guidance.errors import GuidanceError
 from guidance.hub import BROKEN, refusal, source_of
-from guidance.levels import GuidanceError
 from guidance.regions import Region
 
 SAME = (

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from guidance.errors import GuidanceError
 from guidance.hub import BROKEN, refusal, source_of
-from guidance.levels import GuidanceError
 from guidance.metrics import Detection, iou
 
 THRESHOLDS = {"owlv2": 0.1, "owlvit": 0.1, "grounding-dino": 0.25}  # transformers' own

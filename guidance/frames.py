@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from guidance.energies import Energy
-from guidance.levels import GuidanceError
+from guidance.errors import GuidanceError
 from guidance.methods import Guidance
 from guidance.regions import Region
 from guidance.sampling import Sample, sample

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from guidance.levels import GuidanceError
+from guidance.errors import GuidanceError
 from guidance.regions import Region
 from guidance.sampling import Sample
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from guidance.levels import GuidanceError
+from guidance.errors import GuidanceError
 
 BROKEN = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)  # what from_pretrained raises
 

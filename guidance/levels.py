@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-
-class GuidanceError(ValueError):
-    """A picture that cannot be drawn as asked; the message says what came, what is wanted, what to do."""
+from guidance.errors import GuidanceError
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,9 @@ from operator import index
 import torch
 from torch import Tensor
 
+from guidance.errors import RegionError
+
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in [0, 1], origin top left
-
-
-class RegionError(ValueError):
-    """A region that cannot be aimed at; the message says what came, what is wanted, what to do."""
 
 
 @dataclass(frozen=True)

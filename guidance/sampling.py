@@ -10,7 +10,8 @@ from torch import Tensor
 
 from guidance.backbones import Backbone
 from guidance.energies import Energy
-from guidance.levels import GuidanceError, level
+from guidance.errors import GuidanceError
+from guidance.levels import level
 from guidance.methods import METHODS, Guidance
 from guidance.refine import Note, steering
 from guidance.regions import Region

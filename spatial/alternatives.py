@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from spatial.localise import vertex
-from spatial.scene import Direction, SpatialError
+from spatial.errors import SpatialError
+from spatial.maps import vertex
+from spatial.scene import Direction
 from spatial.setups import SPEED_OF_SOUND, Setup
 
 METHODS = ("srp", "music", "normmusic")

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from spatial.scene import Source, SpatialError
+from spatial.errors import SpatialError
+from spatial.scene import Source
 
 Box = tuple[float, float, float, float]
 

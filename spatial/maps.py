@@ -107,3 +107,12 @@ def _unpooled(row: Array) -> Array:
     fine = np.zeros(2 * len(row) - 1, row.dtype)
     fine[::2] = row
     return fine
+
+
+def vertex(values: NDArray, top: int) -> float:
+    """Where the parabola through a peak and its neighbours is the highest, beside the peak."""
+    if not 0 < top < len(values) - 1:
+        return 0.0
+    before, here, after = values[top - 1 : top + 2]
+    bend = before - 2 * here + after
+    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0

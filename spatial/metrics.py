@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
-from spatial.scene import Scene, Source, SpatialError
+from spatial.errors import SpatialError
+from spatial.scene import Scene, Source
 
 Place = float | Sequence[tuple[float, float]]
 

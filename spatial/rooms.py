@@ -13,7 +13,7 @@ import pyroomacoustics as pra
 from numpy.typing import NDArray
 from pyroomacoustics.directivities import CardioidFamily, DirectionVector
 
-from spatial.scene import SpatialError
+from spatial.errors import SpatialError
 from spatial.setups import SPEED_OF_SOUND, Setup, steering
 
 EARLY = 0.04  # seconds: half the way between microphones 20 m apart, and the ringing of fractional delays

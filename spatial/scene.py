@@ -15,10 +15,6 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 
-class SpatialError(ValueError):
-    """What cannot be listened to, in one sentence: what came, what is wanted, what to do."""
-
-
 @dataclass(frozen=True)
 class Direction:
     """Where one source is."""

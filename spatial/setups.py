@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatial.scene import SpatialError
+from spatial.errors import SpatialError
 
 SPEED_OF_SOUND = 343.0  # m/s at 20 degrees Celsius
 DISTANCE = 2.0  # metres to a source; only the level difference of widely spaced microphones depends on it

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from spatial import listen as listening
-from spatial.scene import Array, Direction, Scene, Source, SpatialError
+from spatial import listening
+from spatial.errors import SpatialError
+from spatial.scene import Array, Direction, Scene, Source
 from spatial.setups import Setup
 from spatial.setups import setup as named
 
@@ -25,7 +26,7 @@ REACH = 15.0  # degrees: what is farther away is another source
 DECIBEL = 0.25  # degrees that a decibel of difference counts, up to MOST
 MOST = 20.0  # decibels
 DRIFT = 12.0  # degrees between windows from which a source is said to have moved
-PAUSE = 0.2  # seconds that end an event, as in `spatial.simulate.active`
+PAUSE = 0.2  # seconds that end an event, as in `spatial.activity.active`
 
 OnWindow = Callable[[float, Scene, Sequence[int], bool], None]
 

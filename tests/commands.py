@@ -23,7 +23,7 @@ import hydra
 import typer
 
 import install
-from experiments import cli
+from audiotoken.cli import app as cli
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "audiotoken/mini/README.md")

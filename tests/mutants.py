@@ -37,7 +37,7 @@ class Mutant(NamedTuple):
 
 
 M = Mutant
-SETUPS, LISTEN, CAMERA = "spatial/setups.py", "spatial/listen.py", "spatial/camera.py"
+SETUPS, LISTEN, CAMERA = "spatial/setups.py", "spatial/listening.py", "spatial/camera.py"
 ENERGIES, REFINE, BACKBONES = "guidance/energies.py", "guidance/refine.py", "guidance/backbones.py"
 PREPARED, BATCHES = "audiotoken/data/prepared.py", "audiotoken/data/batches.py"
 LOSSES, TRAINING, PROMPT = "audiotoken/losses.py", "audiotoken/training.py", "audiotoken/prompt.py"
@@ -67,9 +67,9 @@ MUTANTS = (
       "test_spatial_listen.py -k srp"),
     M("the other channel is dead", LISTEN, '("left", "right")[', '("right", "left")[',
       "test_spatial_listen.py -k two_sides"),
-    M("the peak's parabola is mirrored", "spatial/localise.py", "0.5 * (before - after)", "0.5 * (after - before)",
+    M("the peak's parabola is mirrored", "spatial/localisation.py", "0.5 * (before - after)", "0.5 * (after - before)",
       "test_spatial_known.py"),
-    M("the quieter channel is the signal", "spatial/separate.py", "sum(axis=2).argmax(", "sum(axis=2).argmin(",
+    M("the quieter channel is the signal", "spatial/separation.py", "sum(axis=2).argmax(", "sum(axis=2).argmin(",
       "test_spatial_known.py"),
     M("images in no order", "spatial/blind.py", "apart[order]", "apart", "test_spatial_blind.py"),
     M("what is no number is kept", "spatial/blind.py", ".max() < wild else None", ".max() < wild else apart",
@@ -80,9 +80,9 @@ MUTANTS = (
     M("loud is small", CAMERA, "SIZES = (0.25, 0.55)", "SIZES = (0.55, 0.25)", "test_spatial_camera.py"),
     M("boxes in the order of the sources", CAMERA, "for i, (left, right) in zip(order,",
       "for i, (left, right) in zip(range(len(order)),", "test_spatial_camera.py"),
-    M("the worst match", "spatial/match.py", "linear_sum_assignment(worth, maximize=True)\n    return {",
+    M("the worst match", "spatial/matching.py", "linear_sum_assignment(worth, maximize=True)\n    return {",
       "linear_sum_assignment(worth)\n    return {", "test_spatial_match.py"),
-    M("below the threshold is a match", "spatial/match.py", "above = scores - threshold", "above = scores",
+    M("below the threshold is a match", "spatial/matching.py", "above = scores - threshold", "above = scores",
       "test_spatial_match.py"),
     M("left is right", "spatial/metrics.py", "else int(np.sign(azimuth))", "else -int(np.sign(azimuth))",
       "test_spatial_metrics.py"),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 def served(folder, parts=None):
     """Yields the running `gradio.Blocks`; its files go into `folder`."""
     from audiotoken.debug import debug_pipeline
-    from experiments.page.launch import prepare, serve
+    from audiotoken.page.launch import prepare, serve
 
     with environment(GRADIO_TEMP_DIR=str(folder), GRADIO_ANALYTICS_ENABLED="False"):
         prepare(folder)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments.results import collect
+from experiments.ablations.results import collect
 
 
 def write_run(folder, wanted, **options):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from audiotoken.errors import OptionError
 from experiments.ablations.guidance import guidance_of
 from experiments.ablations.layers import LAST, LayeredEncoder
 from experiments.ablations.listening import Layout, heard, layouts, listen_scenes, pairs, record, separated
 from experiments.ablations.road import greedy, matched, scored, truth_of
-from experiments.generate import OptionError
 from spatial.scene import Direction, Scene
 
 SCORES = np.array([[0.9, 0.8], [0.8, 0.1]])  # the best pair first leaves a bad one

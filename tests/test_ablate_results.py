@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from audiotoken.errors import OptionError
 from experiments.ablations.docs import stamped, write_results
 from experiments.ablations.git import git_state
 from experiments.ablations.plots import write_plot
+from experiments.ablations.results import collect, difference, flat, interval, label
 from experiments.ablations.run import read
+from experiments.ablations.summary import gather
 from experiments.ablations.tables import as_csv, latex, markdown
-from experiments.generate import OptionError
-from experiments.results import collect, difference, flat, gather, interval, label
 
 STATE = {
     "git": {"commit": "abc123", "branch": "main", "changed": []}, "versions": {"python": "3.11", "torch": "2.11"},
@@ -161,7 +162,7 @@ def test_a_folder_without_runs_is_a_sentence(tmp_path):
 
 
 def test_the_report_command(runs, monkeypatch, capsys):
-    from experiments.report import main
+    from audiotoken.report.figure import main
 
     monkeypatch.setattr("sys.argv", ["report", str(runs)])
     main()

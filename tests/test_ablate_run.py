@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from audiotoken.errors import OptionError
 from experiments.ablations import run as ablate_run
 from experiments.ablations.run import folder_of, key_of, question_of, read, run
-from experiments.generate import OptionError
 
 CALLS: list[tuple[int, int]] = []
 

@@ -9,9 +9,9 @@ import pytest
 import soundfile
 from PIL import Image
 
+from audiotoken.errors import OptionError
 from experiments.ablations import shards as ablate_shards
 from experiments.ablations.shards import draw_shard, figures_of
-from experiments.generate import OptionError
 
 
 def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import ablate
+from experiments.ablations import ablate
 
 PARENT = multiprocessing.get_context("fork")
 ROOT = Path(__file__).resolve().parent.parent

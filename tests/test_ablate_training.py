@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from audiotoken.debug import debug_pipeline
+from audiotoken.errors import OptionError
 from experiments.ablations.training import _nearest, train_small, with_layers
-from experiments.generate import OptionError
 
 
 @pytest.fixture(scope="module")

@@ -14,18 +14,17 @@ import torch
 from ldm import write_single_file
 from typer.testing import CliRunner
 
-from audiotoken.checkpoint import CheckpointError
+from audiotoken.assembly import assemble as assemble_module
+from audiotoken.assembly.assemble import assemble
+from audiotoken.assembly.base import look_at
+from audiotoken.assembly.parts import load_embedder, load_encoder, lora_beside
+from audiotoken.cli.app import app
 from audiotoken.debug import WIDTHS, debug_embedder, debug_encoder, debug_folder, debug_pipeline
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.audioset import audioset
 from audiotoken.encoders.beats import BEATs
+from audiotoken.errors import CheckpointError, OptionError
 from audiotoken.pipeline import AudioTokenPipeline
-from experiments import assemble as assemble_module
-from experiments.assemble import assemble
-from experiments.base import look_at
-from experiments.cli import app
-from experiments.generate import OptionError
-from experiments.parts import load_embedder, load_encoder, lora_beside
 
 REFERENCE = Path(__file__).parent / "reference"
 BEATS, EMBEDDER = REFERENCE / "beats_tiny.pt", REFERENCE / "embedder_tiny.bin"

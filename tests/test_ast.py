@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import load_file
 from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
 
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.debug import WIDTH, debug_pipeline
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.ast import AST, log_mel
 from audiotoken.encoders.hub import LayeredASTConfig
+from audiotoken.errors import CheckpointError
 from audiotoken.pipeline import AudioTokenPipeline
 
 HIDDEN, LABELS = 24, ("Speech", "Dog", "Rain", "Bell", "Wind")

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 import torch
 
-from audiotoken.audio import AudioError, as_recording, load_audio, resample, to_mono
+from audiotoken.audio import as_recording, load_audio, resample, to_mono
+from audiotoken.errors import AudioError
 
 NO_SOUND = "audio track|not a sound"  # by its name or its bytes, FFmpeg may take it for a video
 LEVELS = np.array([0.3, 0.1])  # left, right: not symmetric, so that swapped channels fail

@@ -6,10 +6,9 @@ from itertools import islice
 import pytest
 import torch
 
-from audiotoken.data import DataError
 from audiotoken.data.batches import TEMPLATES, Batches, prefetched
 from audiotoken.data.examples import Encoded
-from audiotoken.prompt import PromptError
+from audiotoken.errors import DataError, PromptError
 
 
 class Numbers:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.audioset import audioset
 from audiotoken.encoders.beats import BEATs, distance_bucket, log_mel
+from audiotoken.errors import CheckpointError
 
 REFERENCE = Path(__file__).parent / "reference"
 FILE = REFERENCE / "beats_tiny.pt"

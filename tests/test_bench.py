@@ -15,16 +15,16 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from audiotoken.debug import debug_pipeline
+from audiotoken.errors import OptionError
 from audiotoken.objective import Batch, Objective
-from experiments import bench
-from experiments.bench import bench_train, rows_of, run_all
 from experiments.benchmarks import row as bench_row
+from experiments.benchmarks import train as bench
 from experiments.benchmarks.models import InMemory, build
 from experiments.benchmarks.parts import FROZEN, bench_parts, count_sd1, flops_of, kept_bytes, timed_parts
 from experiments.benchmarks.published import Published
-from experiments.benchmarks.report import chart, summary, to_csv, to_markdown
 from experiments.benchmarks.row import Measured, Row, Setting, measure
-from experiments.generate import OptionError
+from experiments.benchmarks.train import bench_train, rows_of, run_all
+from experiments.benchmarks.training_report import chart, summary, to_csv, to_markdown
 
 SETTING = Setting("debug", "cpu", 1.0, 1, 2, 1, 4, "", "")
 

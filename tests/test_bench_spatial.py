@@ -11,17 +11,17 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from PIL import Image
 
+from audiotoken.errors import OptionError
 from experiments.benchmarks import spatial as bench
 from experiments.benchmarks.public_methods import find, separate, track
 from experiments.benchmarks.spatial_conditions import conditions
 from experiments.benchmarks.spatial_goals import GOALS
 from experiments.benchmarks.spatial_report import table
 from experiments.benchmarks.spatial_score import Scored, fitted, score, score_scene, score_stems
-from experiments.generate import OptionError
 from spatial.alternatives import METHODS, directions_by
-from spatial.scene import SpatialError
+from spatial.errors import SpatialError
 from spatial.setups import setup as named
-from spatial.simulate import simulation
+from spatial.simulation import simulation
 
 RATE = 16_000
 

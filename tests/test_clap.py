@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, RobertaTokenizer
 
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.debug import WIDTH, debug_pipeline
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.audioset import subjects
 from audiotoken.encoders.clap import CLAP, NEUTRAL, SENTENCE, log_mel
 from audiotoken.encoders.hub import NamedClapConfig
+from audiotoken.errors import CheckpointError
 from audiotoken.pipeline import AudioTokenPipeline
 
 NAMES = ("dog", "church bell", "rain")

@@ -10,9 +10,9 @@ import soundfile
 from PIL import Image
 from typer.testing import CliRunner
 
+from audiotoken.cli.app import app, main
 from audiotoken.debug import debug_pipeline
-from experiments import generate as generate_module
-from experiments.cli import app, main
+from audiotoken.tasks import generate as generate_module
 
 RATE = 16_000
 TONE = 0.2 * np.sin(2 * np.pi * 700 * np.arange(RATE) / RATE)
@@ -47,7 +47,7 @@ def test_help_waits_for_nothing_heavy():
     code = """
 import sys
 from typer.testing import CliRunner
-from experiments.cli import app
+from audiotoken.cli.app import app
 for command in ([], ["generate"], ["listen"], ["assemble"], ["prepare"], ["train"]):
     result = CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0 and "--help" in result.stdout, result.output

@@ -8,8 +8,8 @@ import soundfile
 from PIL import Image
 from typer.testing import CliRunner
 
+from audiotoken.cli.app import app
 from audiotoken.debug import debug_folder, debug_pipeline
-from experiments.cli import app
 
 RATE = 16_000
 

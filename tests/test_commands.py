@@ -16,7 +16,7 @@ from commands import ROOT, Command, UnknownCommand, bind, commands
 from PIL import Image
 from typer.testing import CliRunner
 
-from experiments.cli import app
+from audiotoken.cli.app import app
 
 HOURS = "minutes to hours; its own tests run it small"
 MAKES = "makes the shipped checkpoint: hours, ESC-10, or what an earlier stage made"

@@ -10,9 +10,9 @@ import soundfile
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from experiments.assemble import assemble
-from experiments.folder import draw_folder
-from experiments.generate import generate
+from audiotoken.assembly.assemble import assemble
+from audiotoken.tasks.folder import draw_folder
+from audiotoken.tasks.generate import generate
 
 
 def composed(name: str, *overrides: str) -> dict:
@@ -83,7 +83,7 @@ def test_from_any_folder_a_bad_input_is_one_sentence(overrides, words, tmp_path)
     ],
 )
 def test_what_hydra_cannot_read_is_one_sentence(typed, said, monkeypatch, capsys):
-    from experiments.generate import hydra_entry
+    from experiments.door import hydra_entry
 
     monkeypatch.setattr("sys.argv", ["evaluate", *typed])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")

@@ -9,9 +9,9 @@ import soundfile
 from data_files import picture_bytes, sound_bytes, write_pair
 from PIL import Image
 
-from audiotoken.audio import AudioError
-from audiotoken.data.folders import DataError, EscFolder, PairFolder, esc_rows, fit_image, fit_signal, safe_keys
+from audiotoken.data.folders import EscFolder, PairFolder, esc_rows, fit_image, fit_signal, safe_keys
 from audiotoken.data.image_file import as_rgb, decode_image, read_image
+from audiotoken.errors import AudioError, DataError
 
 
 def rgb(tensor) -> np.ndarray:
@@ -334,7 +334,7 @@ def test_the_real_esc10(esc10):
 
 
 def test_a_data_error_is_a_sentence_on_the_command_line():
-    from experiments.generate import errors_as_sentences
+    from audiotoken.tasks.sentences import errors_as_sentences
 
     with pytest.raises(SystemExit), errors_as_sentences():
         raise DataError("Found nothing, want something; look again.")

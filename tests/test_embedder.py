@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.embedder import AudioEmbedder
+from audiotoken.errors import CheckpointError
 
 REFERENCE = Path(__file__).parent / "reference"
 FILE = REFERENCE / "embedder_tiny.bin"

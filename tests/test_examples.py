@@ -6,10 +6,11 @@ import torch
 from tiny_source import RATE, TinySource
 
 from audiotoken.audio import to_mono
-from audiotoken.data import DataError, fit_image, fit_signal
+from audiotoken.data import fit_image, fit_signal
 from audiotoken.data.augment import Augment
 from audiotoken.data.examples import RawExamples, seed_of
 from audiotoken.debug import debug_pipeline
+from audiotoken.errors import DataError
 
 PIPE = debug_pipeline()
 

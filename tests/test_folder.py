@@ -10,13 +10,14 @@ import soundfile
 from PIL import Image
 from typer.testing import CliRunner
 
+from audiotoken.cli.app import app
 from audiotoken.debug import debug_pipeline
+from audiotoken.errors import OptionError
+from audiotoken.manifest import fingerprint, picture_names, read_manifest
 from audiotoken.pipeline import AudioTokenPipeline
-from experiments import folder as folder_module
-from experiments.cli import app
-from experiments.folder import draw_folder
-from experiments.generate import OptionError, generate
-from experiments.made import fingerprint, picture_names, read_manifest
+from audiotoken.tasks import folder as folder_module
+from audiotoken.tasks.folder import draw_folder
+from audiotoken.tasks.generate import generate
 
 RATE = 16_000
 CLIPS = {"a.wav": 400, "birds/b.wav": 900, "birds/deep/c.flac": 2100}  # Hz

@@ -5,15 +5,13 @@ import pytest
 import soundfile
 
 from audiotoken import audio_file
-from audiotoken.audio import AudioError, load_audio
+from audiotoken.audio import load_audio, load_beginning
 from audiotoken.audio_file import decode_sound, open_media
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.debug import debug_pipeline, debug_unet
+from audiotoken.errors import AudioError, CheckpointError, PromptError, printable
 from audiotoken.loading import loading
-from audiotoken.prompt import PromptError
-from experiments import fuzz
-from experiments.fuzzing import cases as fuzz_cases
-from experiments.generate import load_beginning, printable
+from tests.fuzz import cases as fuzz_cases
+from tests.fuzz import run as fuzz
 
 
 @pytest.mark.parametrize("channels", [1, 2, 7, 8, 9, 64])
@@ -140,13 +138,13 @@ def made(folder, name):
 
 
 def refuse():
-    from spatial.scene import SpatialError
+    from spatial.errors import SpatialError
 
     raise SpatialError("Got nothing, want something; change it.")
 
 
 def mumble():
-    from spatial.scene import SpatialError
+    from spatial.errors import SpatialError
 
     raise SpatialError("bad")
 

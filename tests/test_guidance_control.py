@@ -10,11 +10,12 @@ import torch
 from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 from typer.testing import CliRunner
 
+from audiotoken.cli.app import app
 from audiotoken.debug import debug_pipeline
-from experiments.cli import app
-from guidance import GuidanceError, Region, sample
+from guidance import Region, sample
 from guidance.ade20k import COLOURS, class_of
 from guidance.control import controlled, load_control, paint
+from guidance.errors import GuidanceError
 
 LEFT, RIGHT = Region((0.0, 0.25, 0.375, 0.875), (3,), "dog"), Region((0.5, 0.125, 1.0, 1.0), (5,), "ocean waves")
 TEXT = "a dog and a wave"
@@ -197,7 +198,7 @@ def clip(tmp_path_factory):
 
 
 def test_the_road_asks_the_text_encoder_for_the_nearest_class(pipe, control, clip):
-    from experiments import pipeline
+    from audiotoken.stereo import planning as pipeline
 
     recording, rate = soundfile.read(clip, dtype="float32")
     planned = pipeline.plan(recording.T, rate, pipe, setup="panned")

@@ -11,8 +11,9 @@ import transformers
 from PIL import Image
 
 from audiotoken.debug import debug_tokenizer
-from guidance import GuidanceError, Region
+from guidance import Region
 from guidance.detect import Detector, load_detector, suppressed
+from guidance.errors import GuidanceError
 from guidance.metrics import Detection, geneval, geneval_relations
 
 WORDS = ["dog", "old frog", "bell"]

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from audiotoken.debug import debug_pipeline
-from guidance import GuidanceError, Region, animate, sample
+from guidance import Region, animate, sample
+from guidance.errors import GuidanceError
 from guidance.frames import CrossFrameProcessor, cross_frame_attention, smoothed
 
 FRAMES = [[Region((x, 0.2, x + 0.3, 0.8), (3,))] for x in (0.0, 0.3, 0.6)]

@@ -5,7 +5,8 @@ import torch
 from diffusers import StableDiffusionGLIGENPipeline, UNet2DConditionModel
 
 from audiotoken.debug import debug_pipeline
-from guidance import GuidanceError, Region
+from guidance import Region
+from guidance.errors import GuidanceError
 from guidance.gligen import sample_gligen
 
 LEFT, RIGHT = Region((0.0, 0.1, 0.4, 0.9), (3,), "a dog"), Region((0.55, 0.3, 1.0, 0.8), (5,), "a frog")

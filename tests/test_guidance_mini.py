@@ -4,12 +4,13 @@ import json
 
 import pytest
 
+from audiotoken.errors import OptionError
+from audiotoken.model import load_parts
 from audiotoken.prompt import word_positions
 from experiments.benchmarks.guidance import arithmetic, bench_guidance
 from experiments.benchmarks.heard import bench_heard
 from experiments.benchmarks.pictures import draw_all
 from experiments.benchmarks.placement import Case, bench_placement, look, make_cases, regions_of
-from experiments.generate import OptionError, load_parts
 from guidance import Region, animate, sample
 from guidance.metrics import place
 

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guidance.errors import RegionError
 from guidance.metrics import Detection, Placed, iou, place, related, score, visor
-from guidance.regions import Region, RegionError, shape_of
+from guidance.regions import Region, shape_of
 
 LEFT, RIGHT = (0.05, 0.2, 0.45, 0.9), (0.55, 0.1, 0.95, 0.8)
 

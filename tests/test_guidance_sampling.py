@@ -17,9 +17,10 @@ from diffusers import (
 )
 
 from audiotoken.debug import KINDS, debug_pipeline
-from guidance import METHODS, Backbone, Guidance, GuidanceError, Region, Schedule, capture_cross_attention, sample
+from guidance import METHODS, Backbone, Guidance, Region, Schedule, capture_cross_attention, sample
 from guidance.attention import CaptureProcessor, cross_attention_layers
 from guidance.energies import layout_energy, leak_energy, ours_energy
+from guidance.errors import GuidanceError
 from guidance.levels import level
 
 REGIONS = [Region((0.0, 0.1, 0.4, 0.9), (3,)), Region((0.55, 0.3, 1.0, 0.8), (5, 6))]

@@ -2,9 +2,8 @@
 
 import pytest
 
-from audiotoken.checkpoint import CheckpointError
+from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.labels import article, subject_of, with_articles, with_words
-from audiotoken.prompt import PromptError
 
 
 def test_the_best_label_that_can_be_drawn():

@@ -9,14 +9,14 @@ import soundfile
 from PIL import Image
 from typer.testing import CliRunner
 
-from experiments import listening
-from experiments.cli import app
-from experiments.listening import Label, Listening, outline
-from experiments.listening_text import as_json, say_listening
-from experiments.long_stems import LongStems
-from experiments.plots import draw_listening
+from audiotoken.cli.app import app
+from audiotoken.report.listening_figure import draw_listening
+from audiotoken.report.listening_text import as_json, say_listening
+from audiotoken.stereo.labelled_scene import Label, Listening, outline
+from audiotoken.tasks import listen as listening
+from audiotoken.tasks.long_stems import LongStems
 from spatial.scene import Direction, Scene, Source
-from spatial.simulate import simulate
+from spatial.simulation import simulate
 
 RATE = 22_050
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import audiotoken.mini
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.errors import CheckpointError
+from audiotoken.mini.sounds import synthesise
+from audiotoken.stereo.naming import load_encoder, namer
 from audiotoken.unknown import Familiarity, energy_of, load_familiarity
-from experiments.naming import load_encoder, namer
-from experiments.world.sounds import synthesise
 
 MINI = Path(audiotoken.mini.__file__).parent
 RATE = 16_000

@@ -8,10 +8,10 @@ import pytest
 import soundfile
 from PIL import Image
 
-from experiments.evaluate import evaluate, others
-from experiments.evaluation.report import Report
-from experiments.evaluation.set import Example, gather, picture_of
-from experiments.generate import OptionError
+from audiotoken.errors import OptionError
+from audiotoken.evaluation.clips import Example, gather, picture_of
+from audiotoken.evaluation.evaluate import evaluate, others
+from audiotoken.evaluation.table import Report
 
 JUDGES = {"model": "mini", "clip": "a", "wav2clip": "b", "features": "c", "rate": 16_000}
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.clip import load_clip, load_features
+from audiotoken.errors import CheckpointError
+from audiotoken.evaluation.clips import gather
+from audiotoken.evaluation.judges import painted
+from audiotoken.mini.things import HEARD, WORDS
 from audiotoken.wav2clip import load_wav2clip
-from experiments.evaluation.judges import painted
-from experiments.evaluation.set import gather
-from experiments.world.things import HEARD, WORDS
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def clip():
 
 def test_words_find_painted_scenes(clip):
     """Scenes that trained nothing, as CLIP saw them when the package was made; chance is 4 %."""
-    from experiments.evaluation.set import Example
+    from audiotoken.evaluation.clips import Example
 
     examples = [Example("", (np.zeros(1), 1), word, word) for word in WORDS for _ in range(8)]
     reference = painted(examples)
@@ -31,7 +31,7 @@ def test_words_find_painted_scenes(clip):
 
 def test_each_reads_the_space_of_the_other(clip):
     """Two trainings that do not belong together agree on nothing: sounds are near the painted scenes of their word."""
-    from experiments.evaluation.set import Example
+    from audiotoken.evaluation.clips import Example
 
     examples = gather("made", 16)
     painted_too = painted([Example("", (np.zeros(1), 1), each.word, each.word) for each in examples])

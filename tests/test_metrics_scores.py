@@ -7,7 +7,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from audiotoken import metrics
-from audiotoken.metrics import MetricError
+from audiotoken.errors import MetricError
 
 LABELS = np.arange(12) % 4
 

@@ -14,15 +14,14 @@ from PIL import Image
 from safetensors.numpy import save_file
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.debug import debug_pipeline
+from audiotoken.errors import CheckpointError, OptionError
+from audiotoken.evaluation.clips import Example, gather
+from audiotoken.evaluation.evaluate import evaluate
+from audiotoken.evaluation.judges import Judges
+from audiotoken.evaluation.pictures import Drawing
+from audiotoken.evaluation.unclip import UnclipDrawing, open_unclip, read_vectors
 from audiotoken.wav2clip import Wav2CLIP, load_wav2clip
-from experiments.evaluate import evaluate
-from experiments.evaluation.draw import Drawing
-from experiments.evaluation.judges import Judges
-from experiments.evaluation.set import Example, gather
-from experiments.evaluation.unclip import UnclipDrawing, open_unclip, read_vectors
-from experiments.generate import OptionError
 
 WIDTH = 64  # as the mini Wav2CLIP
 NAMES = ("dog-0", "rooster-0")

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audiotoken.mini.sounds import synthesise
+from audiotoken.mini.things import HEARD, WORDS
 from audiotoken.pipeline import AudioTokenPipeline
 from experiments.demo import RATE, SEED, write_clips
 from experiments.world.measure import recognised
-from experiments.world.sounds import synthesise
-from experiments.world.things import HEARD, WORDS
 
 MINI = Path(str(files("audiotoken.mini")))
 

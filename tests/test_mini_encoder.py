@@ -11,8 +11,9 @@ from torch import Tensor
 import audiotoken
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.mini import MelSpectrogram, MiniEncoder, loudness
-from experiments.world.sounds import distractor, synthesise
-from experiments.world.things import HEARD
+from audiotoken.mini.sounds import synthesise
+from audiotoken.mini.things import HEARD
+from experiments.world.distractors import distractor
 
 SHIPPED = Path(inspect.getfile(audiotoken)).parent / "mini" / "audio_encoder"
 
@@ -136,7 +137,7 @@ def test_shipped_encoder_hears_nothing_in_a_recorders_hiss(shipped):
 
 def test_real_clips(shipped, esc10):
     """Every fourth clip of fold 4. The shipped weights were trained on them: this guards the files, not the quality."""
-    from experiments.world.audio_mels import read_wave, real_clips
+    from experiments.world.training.audio_mels import read_wave, real_clips
 
     clips = real_clips(esc10, [4])[::4]
     best = [max(s, key=s.__getitem__) for s in (listen(shipped, read_wave(path)) for path, _ in clips)]

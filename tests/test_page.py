@@ -10,17 +10,16 @@ import soundfile
 import torch
 from PIL import Image
 
-from audiotoken.audio import AudioError
 from audiotoken.debug import debug_pipeline
-from experiments.generate import OptionError
-from experiments.page import edits, files, jobs, panning, uploads, view
-from experiments.page.edits import ANYWHERE, OUT, OWN, PLACED, Place
-from experiments.page.examples import EXAMPLES, RATE, example, write_sound
-from experiments.page.painting import SIDE, Step, Stopped, preview, watched
-from experiments.page.session import MOST, Session, Sessions
-from experiments.pipeline import Plan
-from experiments.pipeline import plan as road
-from experiments.words import Word, matched
+from audiotoken.errors import AudioError, OptionError
+from audiotoken.page import edits, files, jobs, panning, uploads, view
+from audiotoken.page.edits import ANYWHERE, OUT, OWN, PLACED, Place
+from audiotoken.page.examples import EXAMPLES, RATE, example, write_sound
+from audiotoken.page.painting import SIDE, Step, Stopped, preview, watched
+from audiotoken.page.session import MOST, Session, Sessions
+from audiotoken.stereo.planning import Plan
+from audiotoken.stereo.planning import plan as road
+from audiotoken.stereo.words import Word, matched
 from spatial.scene import Direction, Scene, Source
 
 TONES = {"dog": 700.0, "bell": 2100.0, "frog": 300.0}

@@ -9,8 +9,8 @@ import soundfile
 from page_server import served
 from PIL import Image
 
-from experiments.page.examples import RATE, example
-from experiments.page.uploads import MOST
+from audiotoken.page.examples import RATE, example
+from audiotoken.page.uploads import MOST
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("gradio", reason="no Gradio here: pip install 'spatial-audiotoken[demo]'")

@@ -11,7 +11,7 @@ SERVER = """
 import sys
 from threading import Event, Thread
 from types import SimpleNamespace
-from experiments.page import launch
+from audiotoken.page import launch
 
 session = SimpleNamespace(end=lambda: print("session ended", flush=True))
 page = SimpleNamespace(local_url="ready", sessions=[session], server=SimpleNamespace(should_exit=False))

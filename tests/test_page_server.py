@@ -9,7 +9,7 @@ import pytest
 from page_server import served
 from typer.testing import CliRunner
 
-from experiments.cli import app
+from audiotoken.cli.app import app
 
 pytest.importorskip("gradio", reason="no Gradio here: pip install 'spatial-audiotoken[demo]'")
 
@@ -78,8 +78,8 @@ def test_wrong_options_are_one_sentence(options, said):
 
 def test_a_port_that_is_taken_is_one_sentence(page, tmp_path):
     from audiotoken.debug import debug_pipeline
-    from experiments.generate import OptionError
-    from experiments.page.launch import serve
+    from audiotoken.errors import OptionError
+    from audiotoken.page.launch import serve
 
     with pytest.raises(OptionError, match=rf"Cannot open port {page.server_port} of 127\.0\.0\.1: .*; choose another"):
         serve(debug_pipeline(), tmp_path, port=page.server_port)

@@ -10,12 +10,10 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, StableDiffusionPipeline
 from peft import LoraConfig, get_peft_model_state_dict
 
-from audiotoken.audio import AudioError
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.debug import WIDTH, debug_pipeline
-from audiotoken.ears import say_heard
+from audiotoken.errors import AudioError, CheckpointError, PromptError
+from audiotoken.labels import say_heard
 from audiotoken.pipeline import AudioTokenPipeline
-from audiotoken.prompt import PromptError
 
 RATE = 16_000
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.debug import WIDTHS, debug_embedder, debug_encoder, debug_folder, debug_pipeline
+from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.pipeline_xl import AudioTokenXLPipeline
-from audiotoken.prompt import PromptError, word_positions
-from experiments.pipeline import sound_to_image
+from audiotoken.prompt import word_positions
+from audiotoken.stereo.generation import sound_to_image
 
 RATE = 16_000
 TIME = np.arange(12_000) / RATE

@@ -7,8 +7,8 @@ from diffusers import StableDiffusionXLPipeline
 from peft import LoraConfig, get_peft_model_state_dict
 
 from audiotoken.debug import POOLED, WIDTHS, debug_pipeline
+from audiotoken.errors import PromptError
 from audiotoken.pipeline_xl import AudioTokenXLPipeline
-from audiotoken.prompt import PromptError
 
 RATE = 16_000
 SIGNAL = (0.3 * np.sin(2 * np.pi * 700 * np.arange(12_000) / RATE)).astype(np.float32)

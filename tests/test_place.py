@@ -8,18 +8,19 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from audiotoken.audio import load_audio
-from audiotoken.prompt import PromptError
-from experiments import pipeline
-from experiments.cli import app
-from experiments.films import trail
-from experiments.generate import load_parts
-from experiments.pipeline import Plan, placed, plan, sound_to_image
-from experiments.place import said
-from experiments.words import subject_words
-from experiments.world.sounds import synthesise
+from audiotoken.cli.app import app
+from audiotoken.errors import PromptError
+from audiotoken.mini.sounds import synthesise
+from audiotoken.model import load_parts
+from audiotoken.stereo import planning as pipeline
+from audiotoken.stereo.films import trail
+from audiotoken.stereo.generation import sound_to_image
+from audiotoken.stereo.planning import Plan, placed, plan
+from audiotoken.stereo.words import subject_words
+from audiotoken.tasks.place import said
 from guidance.regions import Region
 from spatial.scene import Direction, Scene, Source
-from spatial.simulate import simulate
+from spatial.simulation import simulate
 
 RATE = 22_050
 

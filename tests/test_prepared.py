@@ -14,16 +14,16 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from tiny_source import TinySource
 
-from audiotoken.data import DataError, prepared
+from audiotoken.cli.composing import make_source
+from audiotoken.data import prepared
 from audiotoken.data.augment import Augment
 from audiotoken.data.batches import TEMPLATES, Batches
 from audiotoken.data.examples import RawExamples
 from audiotoken.data.prepared import Prepared, prepare, say_size
 from audiotoken.debug import debug_pipeline
+from audiotoken.errors import DataError, OptionError
 from audiotoken.prompt import tokenize_prompt
-from experiments.generate import OptionError
-from experiments.prepare import make_source
-from experiments.prepare import prepare as from_files
+from audiotoken.tasks.prepare import prepare as from_files
 
 PIPE = debug_pipeline()
 OPTIONS = {"size": 32, "seconds": 0.75, "dtype": "float32", "shard_size": 3}

@@ -4,16 +4,9 @@ import pytest
 import torch
 
 from audiotoken.debug import WIDTH, debug_text_encoder, debug_tokenizer
-from audiotoken.prompt import (
-    PLACEHOLDER,
-    PromptError,
-    encode_prompt,
-    encode_prompts,
-    inject,
-    sound_weights,
-    tokenize_prompt,
-    word_positions,
-)
+from audiotoken.errors import PromptError
+from audiotoken.placeholder import PLACEHOLDER
+from audiotoken.prompt import encode_prompt, encode_prompts, inject, sound_weights, tokenize_prompt, word_positions
 
 TEXTS = ("", "a photo of a dog", "Two  dogs,\tand 1 cat!", "x" * 200)
 

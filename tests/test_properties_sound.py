@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from audiotoken.audio import AudioError, as_recording, load_audio, resample, to_mono
+from audiotoken.audio import as_recording, load_audio, resample, to_mono
 from audiotoken.audio_file import blocks_of, length_of
-from spatial.listen import listen
-from spatial.scene import SpatialError
+from audiotoken.errors import AudioError
+from spatial.errors import SpatialError
+from spatial.listening import listen
 
 some = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 few = settings(some, max_examples=8)

@@ -4,7 +4,7 @@ from math import isnan
 
 import pytest
 
-from experiments.rating.agreement import krippendorff_alpha
+from audiotoken.rating.agreement import krippendorff_alpha
 
 # Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, https://repository.upenn.edu/asc_papers/43:
 # a row for each observer, "." where one said nothing, and the alpha printed there

@@ -5,10 +5,10 @@ from threading import Thread
 import pytest
 from rate_folder import QUESTIONS, rate_folder
 
-from experiments.rating.page import RatingServer
-from experiments.rating.store import FILE, Store
-from experiments.rating.study import read_study
-from experiments.rating.trials import Trials
+from audiotoken.rating.server import RatingServer
+from audiotoken.rating.store import FILE, Store
+from audiotoken.rating.study import read_study
+from audiotoken.rating.trials import Trials
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from threading import Thread
 import pytest
 from rate_folder import CLIPS, QUESTIONS, SYSTEMS, rate_folder
 
-from experiments.generate import OptionError
-from experiments.rating import page
-from experiments.rating.page import HOST, LONGEST, RatingServer
-from experiments.rating.store import FILE, Store
-from experiments.rating.study import read_study
-from experiments.rating.trials import Trials
+from audiotoken.errors import OptionError
+from audiotoken.rating import server as page
+from audiotoken.rating.server import HOST, LONGEST, RatingServer
+from audiotoken.rating.store import FILE, Store
+from audiotoken.rating.study import read_study
+from audiotoken.rating.trials import Trials
 
 JSON = {"Content-Type": "application/json"}
 
@@ -231,7 +231,7 @@ def test_a_port_that_is_taken_is_one_sentence(server):
 
 RUN = """
 import signal, sys
-from experiments.cli import main
+from audiotoken.cli.app import main
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 sys.argv[1:1] = ["rate"]
 main()

@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 from rate_folder import CLIPS, OBJECTS, SYSTEMS, rate_folder
 
-from experiments.generate import OptionError
-from experiments.rating.store import FILE, Answer, Store
-from experiments.rating.study import choices, read_study
-from experiments.rating.trials import RequestError, Trials, rater_name
+from audiotoken.errors import OptionError
+from audiotoken.rating.store import FILE, Answer, Store
+from audiotoken.rating.study import choices, read_study
+from audiotoken.rating.trials import RequestError, Trials, rater_name
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from rate_folder import rate_folder
 from typer.testing import CliRunner
 
-from experiments.cli import app
-from experiments.rating.store import FILE, Answer, Store
-from experiments.rating.table import as_csv, as_markdown, interval, rows_of
+from audiotoken.cli.app import app
+from audiotoken.rating.store import FILE, Answer, Store
+from audiotoken.rating.table import as_csv, as_markdown, interval, rows_of
 
 
 def crossed(table):

@@ -11,9 +11,9 @@ import soundfile
 from PIL import Image
 from typer.testing import CliRunner
 
+from audiotoken.cli.app import app
 from audiotoken.debug import debug_pipeline
 from audiotoken.pipeline import AudioTokenPipeline
-from experiments.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 READERS = (

@@ -15,22 +15,22 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from audiotoken.cli.app import app
+from audiotoken.mini.sounds import synthesise
+from audiotoken.model import load_parts
 from audiotoken.prompt import Prompt
-from experiments.cli import app
-from experiments.generate import load_parts
-from experiments.pipeline import Result, sound_to_image
-from experiments.reports import facts as report_facts
-from experiments.reports import media as report_media
-from experiments.reports.html import element
-from experiments.reports.page import report_page
-from experiments.words import Word
-from experiments.world.sounds import synthesise
+from audiotoken.report import facts as report_facts
+from audiotoken.report import media as report_media
+from audiotoken.report.html import element
+from audiotoken.report.result_page import report_page
+from audiotoken.stereo.generation import Result, sound_to_image
+from audiotoken.stereo.words import Word
 from guidance.refine import Note
 from guidance.regions import Region
 from guidance.sampling import Sample
-from spatial.match import match
+from spatial.matching import match
 from spatial.scene import Direction, Scene, Source
-from spatial.simulate import simulate
+from spatial.simulation import simulate
 
 RATE = 8000
 BAD = '<script>alert("1")</script> & \'"'
@@ -307,7 +307,7 @@ def test_what_does_not_fit_has_a_lower_rate_then_an_end():
 def test_the_road_ends_in_a_page(tmp_path, monkeypatch):
     """The whole road on the checkpoint that ships: by the command, and from Python for one channel."""
     parts = load_parts("mini", "cpu")
-    monkeypatch.setattr("experiments.place.load_parts", lambda *_: parts)
+    monkeypatch.setattr("audiotoken.tasks.place.load_parts", lambda *_: parts)
     frog, bell = (synthesise(word, RATE, 1.5, 9) for word in ("frog", "bell"))
     street = simulate([(frog, -28.0), (bell, 28.0)], "panned", rate=RATE)
     soundfile.write(tmp_path / "street.wav", street.T, RATE)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from audiotoken.debug import debug_pipeline
-from experiments.generate import load_parts
-from experiments.pipeline import sound_to_image
-from experiments.report import contact_sheet, draw_report, spectrogram
-from experiments.world.sounds import synthesise
+from audiotoken.mini.sounds import synthesise
+from audiotoken.model import load_parts
+from audiotoken.report.figure import contact_sheet, draw_report, spectrogram
+from audiotoken.stereo.generation import sound_to_image
 
 RATE = 22_050
 SIGNAL = (0.3 * np.sin(2 * np.pi * 1234 * np.arange(RATE) / RATE)).astype(np.float32)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from experiments.world.sounds import HELD_OUT, KINDS, distractor, synthesise
-from experiments.world.things import HEARD
+from audiotoken.mini.sounds import synthesise
+from audiotoken.mini.things import HEARD
+from experiments.world.distractors import HELD_OUT, KINDS, distractor
 
 
 @pytest.mark.parametrize("word", HEARD)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from spatial.listen import listen
-from spatial.simulate import simulate
+from spatial.listening import listen
+from spatial.simulation import simulate
 
 RATE = 16_000
 NOISE = np.random.default_rng(5)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pyroomacoustics import bss
 
+from spatial.errors import SpatialError
 from spatial.metrics import si_sdr_improvement
-from spatial.scene import SpatialError
-from spatial.separate import separate
-from spatial.simulate import simulation
+from spatial.separation import separate
+from spatial.simulation import simulation
 
 RATE = 8000
 FRAMES = 2 * RATE

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatial.camera import LEAST, Camera
-from spatial.scene import Direction, Source, SpatialError
+from spatial.errors import SpatialError
+from spatial.scene import Direction, Source
 
 SIGNAL = np.zeros(8, np.float32)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from spatial import separate as separation
-from spatial.localise import METHODS as FINDERS
-from spatial.localise import localise
-from spatial.separate import separate
+from spatial import separation
+from spatial.localisation import METHODS as FINDERS
+from spatial.localisation import localise
+from spatial.separation import separate
 
 RATE, FRAMES = 2000, 2000  # windows enough for every method, frequencies few
 NOISE = 0.1 * np.random.default_rng(0).standard_normal((2, FRAMES))

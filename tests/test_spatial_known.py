@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from spatial.localise import vertex
-from spatial.separate import signals
+from spatial.maps import vertex
+from spatial.separation import signals
 from spatial.setups import setup, steering
 
 

@@ -5,9 +5,9 @@ import pytest
 
 from spatial.evidence import gather
 from spatial.levels import mended
-from spatial.localise import localise
+from spatial.localisation import localise
 from spatial.setups import setup
-from spatial.simulate import simulate
+from spatial.simulation import simulate
 
 RATE = 22_050
 PLACES = [-21.0, 4.0, 33.0]

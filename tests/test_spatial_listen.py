@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from spatial.errors import SpatialError
 from spatial.evidence import gather
-from spatial.listen import listen
-from spatial.localise import localise
-from spatial.match import match
+from spatial.listening import listen
+from spatial.localisation import localise
+from spatial.matching import match
 from spatial.recognise import recognise
-from spatial.scene import SpatialError
 from spatial.setups import setup
-from spatial.simulate import simulate
+from spatial.simulation import simulate
 from spatial.track import viterbi
 
 RATE = 22_050

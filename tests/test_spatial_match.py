@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from spatial.match import Match, match
-from spatial.scene import SpatialError
+from spatial.errors import SpatialError
+from spatial.matching import Match, match
 
 
 def pairs(similarity, threshold=0.5):

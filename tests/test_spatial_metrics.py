@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatial import metrics
-from spatial.scene import Direction, Scene, Source, SpatialError
+from spatial.errors import SpatialError
+from spatial.scene import Direction, Scene, Source
 
 FROZEN = json.loads((Path(__file__).parent / "reference" / "spatial_scores.json").read_text())
 TRUTH, FOUND = [-31.0, 4.0, 52.0], [47.0, 12.0, -29.5]  # errors 1.5, 8 and 5; 12 is no longer the centre

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from spatial.errors import SpatialError
 from spatial.metrics import si_sdr_improvement
-from spatial.scene import Direction, SpatialError
-from spatial.separate import separate, signals
-from spatial.simulate import simulation
+from spatial.scene import Direction
+from spatial.separation import separate, signals
+from spatial.simulation import simulation
 from spatial.spectra import recording_of, spectra
 
 RATE = 16_000

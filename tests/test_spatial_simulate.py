@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatial.scene import Direction, Scene, Source, SpatialError
+from spatial.activity import active
+from spatial.errors import SpatialError
+from spatial.scene import Direction, Scene, Source
 from spatial.setups import NAMES, SPEED_OF_SOUND, diffuse, setup, steering
-from spatial.simulate import active, simulate, simulation
+from spatial.simulation import simulate, simulation
 
 RATE = 16_000
 NOISE = (0.1 * np.random.default_rng(8).standard_normal(RATE)).astype(np.float32)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from spatial.listen import listen
+from spatial.activity import active, shares
+from spatial.listening import listen
 from spatial.scene import Scene
-from spatial.simulate import active, shares, simulate
+from spatial.simulation import simulate
 
 RATE = 16_000
 TURNS = (1.0, 2.0), (3.0, 4.0)  # seconds in which either sounds

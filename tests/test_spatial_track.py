@@ -5,10 +5,10 @@ import pytest
 
 from spatial import joint
 from spatial.evidence import gather
-from spatial.listen import listen
+from spatial.listening import listen
 from spatial.scene import Scene
 from spatial.setups import setup
-from spatial.simulate import simulate
+from spatial.simulation import simulate
 from spatial.track import follow
 
 RATE = 16_000

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from spatial import listen as listening
-from spatial import windows
-from spatial.scene import Direction, Scene, Source, SpatialError
-from spatial.simulate import simulate
+from spatial import listening, windows
+from spatial.errors import SpatialError
+from spatial.scene import Direction, Scene, Source
+from spatial.simulation import simulate
 from spatial.windows import agreed, listen_long
 
 RATE = 16_000

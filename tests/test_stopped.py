@@ -1,7 +1,6 @@
 """Ctrl-C, a full memory and a full disk end every command with one line, and nothing is left half-written."""
 
 import os
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -15,30 +14,30 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from audiotoken import start
-from audiotoken.checkpoint import CheckpointError
+from audiotoken.cli.app import app
+from audiotoken.errors import CheckpointError, OptionError
 from audiotoken.loading import loading
-from experiments.cli import app
-from experiments.films import write_film
-from experiments.generate import OptionError, write_bytes, write_image
-from experiments.listening import Listening
-from experiments.listening_files import Places
-from experiments.long_stems import LongStems
+from audiotoken.stereo.films import write_film
+from audiotoken.stereo.labelled_scene import Listening
+from audiotoken.tasks.listening_files import Places
+from audiotoken.tasks.long_stems import LongStems
+from audiotoken.writing import write_bytes, write_image
 from spatial.scene import Direction, Scene, Source
 
 RATE = 16_000
 # command: (its arguments, what it runs)
 COMMANDS = {
-    "generate": (["clip.wav"], "experiments.cli.generate_pictures"),
-    "generate a folder": (["clips"], "experiments.folder.draw_folder"),
-    "listen": (["clip.wav", "--json", "-"], "experiments.listening.listen_to"),
-    "place": (["clip.wav"], "experiments.place.place_file"),
-    "animate": (["clip.wav"], "experiments.place.animate_file"),
-    "assemble": (["--base", "x"], "experiments.assemble.assemble"),
-    "prepare": (["--source", "pairs", "-o", "prepared"], "experiments.prepare.prepare"),
-    "train": (["--data", "prepared", "-o", "run"], "experiments.train.train"),
-    "rate": (["clips", "--table"], "experiments.rating.command.export"),
-    "evaluate": (["-n", "1"], "experiments.evaluate.evaluate"),
-    "demo": (["--no-open"], "experiments.page.launch.open_page"),
+    "generate": (["clip.wav"], "audiotoken.cli.app.generate_pictures"),
+    "generate a folder": (["clips"], "audiotoken.tasks.folder.draw_folder"),
+    "listen": (["clip.wav", "--json", "-"], "audiotoken.tasks.listen.listen_to"),
+    "place": (["clip.wav"], "audiotoken.tasks.place.place_file"),
+    "animate": (["clip.wav"], "audiotoken.tasks.place.animate_file"),
+    "assemble": (["--base", "x"], "audiotoken.assembly.assemble.assemble"),
+    "prepare": (["--source", "pairs", "-o", "prepared"], "audiotoken.tasks.prepare.prepare"),
+    "train": (["--data", "prepared", "-o", "run"], "audiotoken.tasks.train.train"),
+    "rate": (["clips", "--table"], "audiotoken.rating.command.export"),
+    "evaluate": (["-n", "1"], "audiotoken.evaluation.evaluate.evaluate"),
+    "demo": (["--no-open"], "audiotoken.page.launch.open_page"),
 }
 
 
@@ -84,7 +83,7 @@ def test_other_runtime_errors_are_bugs_and_keep_their_traceback(here, monkeypatc
     def bug(*given, **options):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("experiments.listening.listen_to", bug)
+    monkeypatch.setattr("audiotoken.tasks.listen.listen_to", bug)
     assert str(CliRunner().invoke(app, ["listen", "clip.wav"]).exception) == "a bug"
 
 
@@ -92,7 +91,7 @@ def test_stopped_while_it_is_imported(monkeypatch, capsys):
     def stop():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("experiments.cli.main", stop)
+    monkeypatch.setattr("audiotoken.cli.app.main", stop)
     with pytest.raises(SystemExit) as ended:
         start.main()
     assert ended.value.code == 130 and capsys.readouterr().err == start.STOPPED + "\n"
@@ -205,7 +204,7 @@ def test_a_folder_that_may_not_be_written(here):
 INTERRUPTED = """
 import os, signal, sys
 from audiotoken import start
-from experiments.long_stems import LongStems
+from audiotoken.tasks.long_stems import LongStems
 
 add = LongStems.add
 

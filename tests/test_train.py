@@ -19,9 +19,10 @@ from safetensors.torch import load_file
 import experiments.train
 from audiotoken.debug import debug_pipeline
 from audiotoken.embedder import AudioEmbedder
+from audiotoken.errors import OptionError
 from audiotoken.pipeline import AudioTokenPipeline
-from experiments.generate import OptionError
-from experiments.train import options, train
+from audiotoken.tasks.train import train
+from experiments.train import options
 
 SETTINGS = {"steps": 4, "learning_rate": 1e-3, "save_every": 2}
 
@@ -201,7 +202,7 @@ def test_steps_that_are_done_again_are_told_once(tmp_path):
     """Killed after step 5, begun again from the checkpoint of step 3; the last line was cut off in the middle."""
     from types import SimpleNamespace
 
-    from experiments.records import records
+    from audiotoken.tasks.run_log import records
 
     accelerator = SimpleNamespace(is_main_process=True, end_training=lambda: None)
 
@@ -225,9 +226,9 @@ def test_the_mini_world_is_learnt(tmp_path):
     """The loss falls, and the token of a clip it never heard comes nearer to its own word than to any other."""
     from audiotoken.data import PairFolder
     from audiotoken.data.prepared import prepare
-    from experiments.generate import load_parts
+    from audiotoken.mini.sounds import synthesise
+    from audiotoken.model import load_parts
     from experiments.world.pairs import write_pairs
-    from experiments.world.sounds import synthesise
 
     words = ("dog", "frog", "bell", "clock")
     pipe = load_parts("mini", "cpu")
@@ -264,7 +265,7 @@ def test_refuses_a_model_of_other_features(places, tmp_path):
 
             return Encoded(torch.zeros(1, 16, 4, 4), torch.zeros(1, 3, 7), torch.zeros(1, dtype=torch.int64))
 
-    from experiments.train import _embedder
+    from audiotoken.tasks.train import _embedder
 
     with pytest.raises(OptionError, match="24 wide, the data has 7"):
         _embedder(debug_pipeline(), Examples(), None, 0)
@@ -306,7 +307,7 @@ def test_noise_or_velocity_as_the_model_predicts(places, tmp_path, kind):
 
 
 def test_ctrl_c_is_one_line(capsys):
-    from experiments.generate import errors_as_sentences
+    from audiotoken.tasks.sentences import errors_as_sentences
 
     with pytest.raises(SystemExit, match="130"), errors_as_sentences():
         raise KeyboardInterrupt

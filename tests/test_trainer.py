@@ -13,9 +13,10 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 from diffusers import DDPMScheduler
 from test_training import LABELS, WIDTH, batches, weights_of
 
-from audiotoken.checkpoint import CheckpointError, read_checkpoint
+from audiotoken.checkpoint import read_checkpoint
 from audiotoken.debug import debug_pipeline
 from audiotoken.embedder import AudioEmbedder
+from audiotoken.errors import CheckpointError
 from audiotoken.learner import Learner, lora_state
 from audiotoken.losses import classification_loss, min_snr_weight, token_l2
 from audiotoken.training import Batch, LossWeights, Settings, draw_noise, train_embedder

@@ -10,8 +10,9 @@ import torch
 from diffusers import DDPMScheduler
 from torch import nn
 
-from audiotoken.checkpoint import CheckpointError, write_checkpoint
+from audiotoken.checkpoint import write_checkpoint
 from audiotoken.debug import debug_pipeline
+from audiotoken.errors import CheckpointError
 from audiotoken.losses import classification_loss, diffusion_loss, label_embeddings, token_l1
 from audiotoken.training import Batch, LossWeights, Settings, train_embedder
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from audiotoken.checkpoint import CheckpointError, read_checkpoint
+from audiotoken.assembly.parts import load_embedder
+from audiotoken.checkpoint import read_checkpoint
 from audiotoken.debug import debug_folder, debug_pipeline
+from audiotoken.errors import CheckpointError
 from audiotoken.loading import loading
 from audiotoken.pipeline import AudioTokenPipeline
-from experiments.parts import load_embedder
-from guidance import GuidanceError, sample
+from guidance import sample
+from guidance.errors import GuidanceError
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [path for top in ("audiotoken", "spatial", "guidance", "experiments") for path in (ROOT / top).rglob("*.py")]

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from data_files import pitch, second_of, tone_of, write_video
 
-from audiotoken.audio import AudioError
-from audiotoken.data import DataError
 from audiotoken.data.vggsound import NAMES, VGGSound, read_ids, read_rows
 from audiotoken.data.video_file import read_frame, read_sound, seconds_of
+from audiotoken.errors import AudioError, DataError
 
 IDS = ("---g-f_I2yQ", "AbC_dEf-123", "abcdefghijk", "00000000000")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from audiotoken.checkpoint import CheckpointError
+from audiotoken.errors import CheckpointError
 from audiotoken.wav2clip import HOP, WINDOW, Wav2CLIP, load_wav2clip, spectrogram
 
 UNITS = (32, 24, 12)

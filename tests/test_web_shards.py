@@ -12,10 +12,9 @@ from functools import partial
 import pytest
 from data_files import picture_bytes, second_of, sound_bytes, write_tar, write_video
 
-from audiotoken.audio import AudioError
-from audiotoken.data import DataError
 from audiotoken.data.tar_index import split_name
 from audiotoken.data.web_shards import WebShards, expand
+from audiotoken.errors import AudioError, DataError
 
 COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from experiments.world import workers
+from audiotoken.mini.object_detector import NOTHING, SIDE, detect
+from audiotoken.mini.things import BACKDROPS, HEARD, WORDS
 from experiments.world.captions import build_tokenizer, caption, noun_positions
-from experiments.world.detector import NOTHING, detect, truth
-from experiments.world.scenes import SIDE, Painter, place
-from experiments.world.things import BACKDROPS, HEARD, WORDS
-from experiments.world.train_unet import SINGLES, Writer, attention_losses, train
+from experiments.world.scenes import Painter, place
+from experiments.world.training import workers
+from experiments.world.training.detector import truth
+from experiments.world.training.train_unet import SINGLES, Writer, attention_losses, train
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +171,7 @@ def run_folder(tmp_path, painter):
 
 
 def test_a_stopped_unet_run_goes_on_as_if_it_had_not_stopped(run_folder, atlas, monkeypatch):
-    from experiments.world import train_unet
+    from experiments.world.training import train_unet
 
     monkeypatch.setattr(train_unet, "WIDTHS", (16, 16, 16))
     worker = workers.Worker(0, 1, torch.device("cpu"))
@@ -189,8 +190,8 @@ def test_a_stopped_unet_run_goes_on_as_if_it_had_not_stopped(run_folder, atlas, 
 
 
 def test_dropped_captions_point_at_nothing(run_folder, tokenizer, monkeypatch):
-    from experiments.world import train_unet
-    from experiments.world.latents import load_cache
+    from experiments.world.training import train_unet
+    from experiments.world.training.latents import load_cache
 
     monkeypatch.setattr(train_unet, "DROP", 1.0)
     batch = Writer(tokenizer, 1.0, torch.device("cpu"))(load_cache(run_folder), random.Random(0))
@@ -202,7 +203,7 @@ def test_make_mini_gives_its_stages_options_they_have():
     from importlib.util import find_spec
     from pathlib import Path
 
-    from experiments.world.make_mini import stages
+    from experiments.world.training.make_mini import stages
 
     for gpu in (False, True):
         for stage in stages(Path("runs/mini"), Path("esc10"), gpu):

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from audiotoken.data import DataError, Example
+from audiotoken.data import Example
+from audiotoken.errors import DataError
 
 RATE = 16_000
 LABELS = ("dog", "rain", "bell")

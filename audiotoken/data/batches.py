@@ -11,10 +11,10 @@ from threading import Event, Thread
 import torch
 from torch import Tensor
 
-from audiotoken.data import DataError
 from audiotoken.data.examples import Examples, seed_of
+from audiotoken.errors import DataError, PromptError
 from audiotoken.objective import Batch
-from audiotoken.prompt import PLACEHOLDER, TEMPLATE, PromptError
+from audiotoken.placeholder import PLACEHOLDER, TEMPLATE
 
 # what the paper leaves out: several wordings, so that the token does not lean on one (Gal et al. 2022, sec. 4)
 TEMPLATES = (

@@ -20,8 +20,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from audiotoken.audio import as_recording, to_mono
-from audiotoken.data import DataError, fit_image, fit_signal
+from audiotoken.data import fit_image, fit_signal
 from audiotoken.data.augment import Augment
+from audiotoken.errors import DataError
 
 Input = tuple[int, Tensor, Tensor]  # index, picture (3, size, size) in [-1, 1], signal (frames,)
 UNREADABLE = (ValueError, OSError)  # what a broken file raises: DataError, AudioError, PyAV's and Pillow's

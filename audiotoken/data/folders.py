@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiotoken.audio import load_audio
-from audiotoken.data.image_file import DataError, as_rgb, check_size, read_image
+from audiotoken.data.image_file import as_rgb, check_size, read_image
+from audiotoken.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

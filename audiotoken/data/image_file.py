@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from audiotoken.audio_file import AudioError, open_plain
+from audiotoken.audio_file import open_plain
+from audiotoken.errors import AudioError, DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+
 KINDS = "a JPEG, PNG or WebP picture"
 FORMATS = ("JPEG", "PNG", "WEBP")  # few: every decoder that may run is a door
 MAX_PIXELS = 100_000_000
-
-
-class DataError(ValueError):
-    """Data that cannot be used; the message is one sentence: what came, what is wanted, what to do."""
 
 
 def read_image(path: Path) -> "Image":

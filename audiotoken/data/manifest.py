@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from audiotoken.data import DataError
 from audiotoken.data.shards import cannot_write, read_notes, write_text
+from audiotoken.errors import DataError
 from audiotoken.prompt import tokenize_prompt
 
 FORMAT = 1

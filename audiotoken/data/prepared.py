@@ -19,7 +19,6 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from audiotoken.data import DataError
 from audiotoken.data.augment import Augment
 from audiotoken.data.batches import TEMPLATES
 from audiotoken.data.examples import Encoded, RawExamples
@@ -37,6 +36,7 @@ from audiotoken.data.manifest import (
     text_ids,
 )
 from audiotoken.data.shards import check_shard, open_shard, write_shard
+from audiotoken.errors import DataError
 
 DTYPES = ("float16", "bfloat16", "float32")
 OPEN = 256  # shards at a time; a process may often have no more than 1024 files open

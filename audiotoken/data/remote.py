@@ -13,8 +13,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from audiotoken.audio_file import AudioError, open_plain
-from audiotoken.data.image_file import DataError
+from audiotoken.audio_file import open_plain
+from audiotoken.errors import AudioError, DataError
 
 KEPT = 2
 WAITS = (1.0, 5.0)  # seconds before the second and the third try

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from audiotoken.data import DataError
+from audiotoken.errors import DataError
 
 
 def write_shard(file: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:

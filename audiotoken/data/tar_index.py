@@ -13,8 +13,8 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from audiotoken.data import DataError
 from audiotoken.data.remote import Fetched, is_url, shown
+from audiotoken.errors import DataError
 
 Members = dict[str, tuple[int, int]]  # suffix, such as ".wav" -> (offset, bytes) in the shard
 

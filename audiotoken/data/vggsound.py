@@ -24,9 +24,10 @@ from zlib import crc32
 import numpy as np
 
 from audiotoken.audio import MAX_SECONDS, finished
-from audiotoken.audio_file import AudioError, open_plain
-from audiotoken.data.folders import DataError, Example, files_of
+from audiotoken.audio_file import open_plain
+from audiotoken.data.folders import Example, files_of
 from audiotoken.data.video_file import KINDS, Moment, read_frame, read_sound, seconds_of
+from audiotoken.errors import AudioError, DataError
 
 SECONDS = 10  # of a clip
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov")

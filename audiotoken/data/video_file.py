@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from audiotoken.audio_file import AudioError, audio_track, decode_sound, open_media
-from audiotoken.data.image_file import MAX_PIXELS, DataError, check_size
+from audiotoken.audio_file import audio_track, decode_sound, open_media
+from audiotoken.data.image_file import MAX_PIXELS, check_size
+from audiotoken.errors import AudioError, DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

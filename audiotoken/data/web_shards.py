@@ -19,12 +19,13 @@ from io import BytesIO
 from pathlib import Path
 
 from audiotoken.audio import MAX_SECONDS, finished
-from audiotoken.audio_file import AudioError, read_stream
-from audiotoken.data.folders import PICTURES, SOUNDS, DataError, Example, files_of, safe_keys
+from audiotoken.audio_file import read_stream
+from audiotoken.data.folders import PICTURES, SOUNDS, Example, files_of, safe_keys
 from audiotoken.data.image_file import decode_image
 from audiotoken.data.remote import Fetched, is_url
 from audiotoken.data.tar_index import BLOCK, Members, ShardIndex, index_of, is_header_of, printable
 from audiotoken.data.video_file import middle, read_frame, read_sound
+from audiotoken.errors import AudioError, DataError
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov")
 MAX_SHARDS = 100_000

@@ -17,10 +17,10 @@ from transformers import (
     PreTrainedModel,  # noqa: F401  # diffusers asks the module of a pipeline's part for this name
 )
 
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.encoders import check_waveform
 from audiotoken.encoders.hub import LayeredASTConfig, in_pieces, load_whole
 from audiotoken.encoders.kaldi import fbank
+from audiotoken.errors import CheckpointError
 
 RATE = 16_000
 WINDOW, HOP = 400, 160  # samples: 25 ms and 10 ms

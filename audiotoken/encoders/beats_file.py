@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from audiotoken.checkpoint import CheckpointError, read_checkpoint
+from audiotoken.checkpoint import read_checkpoint
+from audiotoken.errors import CheckpointError
 
 WANTED = 'a BEATs checkpoint, {"cfg": ..., "model": ...}'
 OUR_NAME = (  # patterns of the published names, in this order

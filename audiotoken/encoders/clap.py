@@ -21,10 +21,10 @@ from transformers import (
 )
 from transformers.audio_utils import mel_filter_bank
 
-from audiotoken.checkpoint import CheckpointError
 from audiotoken.encoders import check_waveform
 from audiotoken.encoders.audioset import subjects
 from audiotoken.encoders.hub import BROKEN, NamedClapConfig, in_pieces, load_whole, refusal
+from audiotoken.errors import CheckpointError
 
 RATE = 48_000
 WINDOW, HOP, MEL = 1024, 480, 64  # samples, samples (10 ms), bins

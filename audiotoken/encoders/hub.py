@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import ASTConfig, ClapAudioConfig, PreTrainedConfig
 
-from audiotoken.checkpoint import CheckpointError
+from audiotoken.errors import CheckpointError
 
 BROKEN: tuple[type[Exception], ...] = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
 BROKEN += (SafetensorError, StrictDataclassError, UnpicklingError)

@@ -7,11 +7,11 @@ from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
+from audiotoken.writing import write_bytes
 from experiments.ablations.git import git_state
 from experiments.ablations.plots import write_plot
+from experiments.ablations.results import Experiment, Run, label
 from experiments.ablations.tables import markdown, number
-from experiments.generate import write_bytes
-from experiments.results import Experiment, Run, label
 
 STAMP, WIDTH = "# Measured ", 118
 MOST = 7  # figures of a table; all are in the CSV

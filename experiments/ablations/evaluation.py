@@ -9,6 +9,9 @@ import json
 import os
 from pathlib import Path
 
+from audiotoken.evaluation.evaluate import evaluate
+from experiments.benchmarks.tables import sheet_of
+
 
 def judge_pictures(
     *,
@@ -27,9 +30,6 @@ def judge_pictures(
 ) -> dict[str, float]:
     """Draw `n` clips with one of the systems of `experiments.evaluate`, from noise of `seed`, and ask the judges."""
     from PIL import Image
-
-    from experiments.benchmarks.tables import sheet_of
-    from experiments.evaluate import evaluate
 
     folder = Path(out) / "evaluated"
     evaluate(

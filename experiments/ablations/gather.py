@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
 
-from experiments.generate import OptionError
+from audiotoken.errors import OptionError
+from experiments.ablations.summary import gather
 
 
 class Gather(Callback):
@@ -14,8 +15,6 @@ class Gather(Callback):
     failed: ClassVar[list[str]] = []
 
     def on_multirun_end(self, config: Any, **kwargs: Any) -> None:
-        from experiments.results import gather
-
         try:
             report = gather(Path(config.out) / config.name)
         except OptionError as error:  # every run went wrong before it could say so

@@ -11,7 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments.generate import OptionError
+from audiotoken.errors import OptionError
+from experiments.ablations.parts import parts
+from experiments.benchmarks.cases import make_cases, read
+from experiments.benchmarks.placement import TOKENS, run
+from experiments.benchmarks.tables import sheet_of
+from experiments.door import check
+from guidance.methods import METHODS
 
 FIGURES = ("present", "side", "error", "all_present", "all_side", "clear")
 
@@ -37,13 +43,6 @@ def place_words(
     strength, guided_steps (`steps` of a schedule), inner, bias: of `guidance.methods.Schedule`; layers: of `Guidance`.
     tokens: "label" words, or "audio" tokens of synthesised unheard sounds.
     """
-    from experiments.ablations.parts import parts
-    from experiments.benchmarks.cases import make_cases, read
-    from experiments.benchmarks.command import check
-    from experiments.benchmarks.placement import TOKENS, run
-    from experiments.benchmarks.tables import sheet_of
-    from guidance.methods import METHODS
-
     check(n, energy=([energy], ("none", *METHODS)), tokens=([tokens], TOKENS))
     pipe, cases = parts(model), make_cases(n, things, seed, tokens)
     method = guidance_of(energy, strength, guided_steps, inner, layers, bias)
@@ -61,8 +60,6 @@ def guidance_of(
     bias: float | None = None,
 ) -> Any:
     """The method of that name with what is given in its place; "none" has nothing that could be changed."""
-    from guidance.methods import METHODS
-
     given: dict[str, Any] = {"strength": strength, "steps": guided_steps, "inner": inner, "bias": bias}
     given = {name: value for name, value in given.items() if value is not None}
     if energy == "none":

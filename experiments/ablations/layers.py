@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiotoken.encoders.mini import MiniEncoder, normalise
-from experiments.generate import OptionError
+from audiotoken.errors import OptionError
 
 ENDS = (2, 6, 10, 13, 17)  # in the trunk, the activations of its convolutions
 LAST = len(ENDS) + 1  # what its features are: the projection, with its context

@@ -17,8 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from audiotoken.errors import OptionError
+from audiotoken.mini.things import HEARD
 from experiments.ablations.parts import RATE, clip
-from experiments.generate import OptionError
+from spatial import metrics
+from spatial.listening import listen
+from spatial.metrics import pair
+from spatial.scene import Scene
+from spatial.separation import separate, signals
+from spatial.simulation import simulation
 
 AWAY = 70.0  # degrees: the farthest to a side, 40 of a panned recording
 PANNED = 40.0
@@ -56,8 +63,6 @@ def listen_scenes(
     directions: "estimated", or "oracle" which knows them. separation: "none" gives each source the whole recording,
     "oracle" its true image.
     """
-    from spatial import metrics
-
     check_choice(directions=(directions, ("estimated", "oracle")), separation=(separation, SEPARATIONS))
     found: dict[str, list[float]] = defaultdict(list)
     for layout in layouts(n, things, seed, PANNED if setup == "panned" else AWAY):
@@ -82,8 +87,6 @@ def layouts(n: int, things: int, seed: int, far: float, *, sides: bool = False) 
 
     sides: none is in the middle, and two or more are not all on one side.
     """
-    from experiments.world.things import HEARD
-
     if n < 1 or not 1 <= things <= 4:
         raise OptionError(f"Got n={n} and things={things}, want scenes, of 1 to 4 things; change them.")
     made = []
@@ -108,8 +111,6 @@ def _sided(azimuths: Sequence[float]) -> bool:
 
 def record(layout: Layout, setup: str, rt60: float | None, snr: float | None) -> Any:
     """The recording with its truth; sources equally loud."""
-    from spatial.simulate import simulation
-
     clips = [clip(word, 10 * layout.seed + i) for i, word in enumerate(layout.words)]
     loud = [each * 0.1 / max(float(np.sqrt(np.mean(np.square(each)))), 1e-6) for each in clips]
     return simulation(
@@ -119,10 +120,6 @@ def record(layout: Layout, setup: str, rt60: float | None, snr: float | None) ->
 
 def heard(simulated: Any, setup: str, count: int | None, directions: str) -> Any:
     """The scene as it is listened to; of oracle directions, those separated."""
-    from spatial.listen import listen
-    from spatial.scene import Scene
-    from spatial.separate import separate, signals
-
     truth = simulated.scene
     if directions == "estimated":
         return listen(simulated.recording, truth.rate, setup=setup, count=count)
@@ -137,8 +134,6 @@ def heard(simulated: Any, setup: str, count: int | None, directions: str) -> Any
 def separated(scene: Any, simulated: Any, separation: str) -> Any:
     """The scene with other signals: all hear everything, or each the truth of the nearest."""
     from dataclasses import replace
-
-    from spatial.separate import signals
 
     if separation == "ours":
         return scene
@@ -156,8 +151,6 @@ def separated(scene: Any, simulated: Any, separation: str) -> Any:
 
 def pairs(scene: Any, truth: Any) -> list[tuple[int, int]]:
     """(source, true source) that are nearest to each other in azimuth, one to one."""
-    from spatial.metrics import pair
-
     return [(found, true) for true, found, _ in pair(truth.azimuths, scene.azimuths)]
 
 

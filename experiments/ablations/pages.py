@@ -3,9 +3,9 @@
 from html import escape
 from pathlib import Path
 
+from audiotoken.writing import write_bytes
+from experiments.ablations.results import Experiment, Run, shown
 from experiments.ablations.tables import _cell, _columns
-from experiments.generate import write_bytes
-from experiments.results import Experiment, Run, shown
 
 STYLE = """body { font: 15px/1.5 system-ui, sans-serif; color: #22252b; max-width: 72rem; margin: 2rem auto }
 table { border-collapse: collapse; font-size: 13px; white-space: nowrap } .wide { overflow-x: auto }

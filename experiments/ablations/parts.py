@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiotoken.mini.sounds import synthesise
+from audiotoken.model import load_parts
+
 RATE = 16_000
 SECONDS = 4.0
 UNHEARD = 800_000  # seed from which the synthesised clips are that trained nothing
@@ -14,13 +17,9 @@ UNHEARD = 800_000  # seed from which the synthesised clips are that trained noth
 @lru_cache(maxsize=1)
 def parts(model: str) -> Any:
     """A pipeline that nobody changes."""
-    from experiments.generate import load_parts
-
     return load_parts(model)
 
 
 def clip(word: str, seed: int) -> NDArray[np.float32]:
     """An unheard sound of that word, (frames,) at `RATE`."""
-    from experiments.world.sounds import synthesise
-
     return synthesise(word, RATE, SECONDS, UNHEARD + seed)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from experiments.results import Experiment, Row, label, shown
+from experiments.ablations.results import Experiment, Row, label, shown
 
 INK, FAINT = "#22252b", "#8a8f98"
 COLOURS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce", "#a16207", "#0f766e")

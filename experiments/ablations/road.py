@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from audiotoken.stereo.naming import knows
+from audiotoken.stereo.planning import Plan, placed
+from audiotoken.stereo.words import THRESHOLD, similarity, subject_words, subjects_of, written
 from experiments.ablations.listening import (
     SEPARATIONS,
     Layout,
@@ -28,6 +31,15 @@ from experiments.ablations.listening import (
     separated,
 )
 from experiments.ablations.parts import parts
+from experiments.benchmarks.cases import Case, regions_of
+from experiments.benchmarks.placement import REACH
+from experiments.benchmarks.seeing import look
+from experiments.benchmarks.tables import sheet_of
+from experiments.world.measure import article
+from guidance.metrics import place, score
+from guidance.sampling import sample
+from spatial.matching import Match, match
+from spatial.metrics import mean_error, si_sdr_improvement
 
 MATCHINGS = ("hungarian", "greedy", "none", "oracle")
 BATCH = 8
@@ -88,11 +100,7 @@ def place_sounds(
 
 
 def planned(pipe: Any, layout: Layout, simulated: Any, way: Way) -> Any:
-    """The road of `experiments.pipeline.plan`, with the stages as `way` says."""
-    from experiments.naming import knows
-    from experiments.pipeline import Plan, placed
-    from experiments.words import similarity, subject_words, subjects_of, written
-
+    """The road of `audiotoken.stereo.planning.plan`, with the stages as `way` says."""
     scene = separated(heard(simulated, "auto", None, way.directions), simulated, way.separation)
     signals, rate = [source.signal for source in scene.sources], scene.rate
     told = [pipe.hear(signal, rate) for signal in signals]
@@ -109,8 +117,6 @@ def planned(pipe: Any, layout: Layout, simulated: Any, way: Way) -> Any:
 
 def prompt_of(layout: Layout) -> str:
     """ "a photo of a dog and an owl", in an order that has nothing to do with who is where."""
-    from experiments.world.measure import article
-
     return "a photo of " + " and ".join(article(word) for word in sorted(layout.words))
 
 
@@ -122,9 +128,6 @@ def truth_of(scene: Any, simulated: Any, layout: Layout, words: Sequence[Any]) -
 
 def matched(scores: np.ndarray, matching: str, truth: dict[int, int]) -> list[Any]:
     """Sources and words, one to one."""
-    from experiments.words import THRESHOLD
-    from spatial.match import Match, match
-
     if matching == "hungarian":
         return match(scores, threshold=THRESHOLD)
     if matching == "oracle":
@@ -148,8 +151,6 @@ def greedy(scores: np.ndarray, threshold: float) -> dict[int, int]:
 
 def scored(plan: Any, layout: Layout, simulated: Any) -> dict[str, float]:
     """What is right before anything is drawn."""
-    from spatial.metrics import mean_error, si_sdr_improvement
-
     said = {plan.words[pair.token].text: pair.source for pair in plan.matches if None not in (pair.source, pair.token)}
     near = dict(pairs(plan.scene, simulated.scene))
     right = [near.get(said.get(word, -1)) == true for true, word in enumerate(layout.words)]
@@ -172,13 +173,6 @@ def _drawn(
     pipe: Any, plans: Sequence[Any], scenes: Sequence[Layout], energy: str, steps: int | None, out: Path
 ) -> dict[str, float]:
     """Draw, look, compare with where things truly were."""
-    from experiments.benchmarks.cases import Case, regions_of
-    from experiments.benchmarks.placement import REACH
-    from experiments.benchmarks.seeing import look
-    from experiments.benchmarks.tables import sheet_of
-    from guidance.metrics import place, score
-    from guidance.sampling import sample
-
     cases = [Case(layout.words, layout.azimuths, (-35.0,) * len(layout.words), layout.seed) for layout in scenes]
     images: list[Any] = []
     for i in range(0, len(plans), BATCH):

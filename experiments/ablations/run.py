@@ -20,7 +20,9 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
-from experiments.generate import OptionError, write_bytes
+from audiotoken.errors import OptionError
+from audiotoken.writing import write_bytes
+from experiments.ablations.git import git_state
 
 RECORD = "run.json"
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "peft", "numpy", "scipy", "hydra-core")
@@ -118,8 +120,6 @@ def described(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[
 
 def state(threads: int) -> dict[str, Any]:
     """Code, versions and machine that a run is made with."""
-    from experiments.ablations.git import git_state
-
     machine = os.uname() if hasattr(os, "uname") else None
     return {
         "git": git_state(Path(__file__).resolve().parents[2]),

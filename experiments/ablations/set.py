@@ -13,7 +13,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.generate import OptionError, errors_as_sentences, write_bytes
+from audiotoken.errors import OptionError
+from audiotoken.tasks.sentences import errors_as_sentences
+from audiotoken.writing import write_bytes
+from experiments.ablations.ablate import main as ablate_main
+from experiments.ablations.docs import write_results, write_stamps
+from experiments.ablations.results import collect
 
 NAMES = (
     *("sources", "setups", "plain", "energy"),
@@ -39,9 +44,6 @@ def ablate_set(
     overrides: more of `experiments.ablate`, for all. stamp: write time and result into the files of configs/experiment,
     where git keeps them. OptionError for an experiment that is none.
     """
-    from experiments.ablations.docs import write_results, write_stamps
-    from experiments.results import collect
-
     folder, tell = Path(out), on_row or (lambda text: None)
     if strange := sorted(set(only) - set(NAMES)):
         raise OptionError(f"Got only={strange[0]}, want some of {', '.join(NAMES)}; change it.")
@@ -60,12 +62,10 @@ def ablate_set(
 
 def _swept(arguments: Sequence[str]) -> bool:
     """The command `experiments.ablate` in this process, so that its workers stay for the next -> did a run fail?"""
-    from experiments.ablate import main
-
     before = sys.argv
     sys.argv = ["ablate", *arguments, "-m"]
     try:
-        main()
+        ablate_main()
     except SystemExit as end:
         if end.code != 1:
             raise

@@ -10,7 +10,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.generate import OptionError
+from audiotoken.audio import to_mono
+from audiotoken.data.web_shards import WebShards, expand
+from audiotoken.errors import OptionError
+from audiotoken.manifest import append, read_manifest
+from audiotoken.mini.things import WORDS
+from audiotoken.stereo.words import subjects_of
+from audiotoken.writing import write_image
+from experiments.ablations.parts import parts
+from experiments.world.measure import recognised
+from guidance.sampling import sample
 
 
 def draw_shard(
@@ -31,10 +40,6 @@ def draw_shard(
     token: "learned" or "label", null: learned where the model has an embedder. limit: so many of the shard, null: all.
     Picture i of a shard is drawn with `seed + i`.
     """
-    from audiotoken.data.web_shards import WebShards, expand
-    from experiments.ablations.parts import parts
-    from experiments.made import read_manifest
-
     places = expand(shards) if shards else []
     if not 0 <= shard < len(places):
         raise OptionError(f"Got shard={shard} of {len(places)} in {shards!r}, want one of these; change it.")
@@ -63,14 +68,6 @@ def _named(heard: list[bool], seen: list[bool]) -> Iterator[tuple[str, list[bool
 
 def _draw(pipe: Any, source: Any, some: Sequence[int], folder: Path, how: dict[str, Any]) -> None:
     """A batch: the pictures first, then their lines."""
-    from audiotoken.audio import to_mono
-    from experiments.generate import write_image
-    from experiments.made import append
-    from experiments.words import subjects_of
-    from experiments.world.measure import recognised
-    from experiments.world.things import WORDS
-    from guidance.sampling import sample
-
     examples = [source[i] for i in some]
     heard = [pipe.hear(to_mono(each.recording), each.rate) for each in examples]
     sounds = [pipe.sounds(to_mono(each.recording), each.rate, how["token"])[0] for each in examples]

@@ -4,8 +4,8 @@ import csv
 import io
 from pathlib import Path
 
-from experiments.generate import write_bytes
-from experiments.results import Experiment, Row, difference, label, shown
+from audiotoken.writing import write_bytes
+from experiments.ablations.results import Experiment, Row, difference, label, shown
 
 UNITS = {"cpu_per_picture": "s", "cpu_per_scene": "s", "angle": "°", "si_sdr": "dB", "si_sdr_improvement": "dB"}
 

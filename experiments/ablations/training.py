@@ -9,12 +9,23 @@ pictures in which the detector sees the thing first. `train_loss` is of diffusio
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from experiments.generate import OptionError
-
-if TYPE_CHECKING:
-    from audiotoken.data.prepared import Prepared
+from audiotoken.data import PairFolder
+from audiotoken.data.batches import Batches
+from audiotoken.data.prepared import Prepared, prepare
+from audiotoken.embedder import AudioEmbedder
+from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.errors import OptionError
+from audiotoken.model import load_parts
+from audiotoken.objective import LossWeights, Objective
+from audiotoken.prompt import tokenize_prompt
+from audiotoken.training import Batch, Progress, Settings, draw_noise, train_embedder
+from experiments.ablations.layers import LayeredEncoder
+from experiments.world.measure import recognised as seen_in
+from experiments.world.measure import sheet
+from experiments.world.pairs import SECONDS, write_pairs
+from guidance.sampling import sample
 
 LEVELS = 1  # noise levels of each unheard picture
 UNHEARD = 5000  # seed from which the clips are that nobody hears before
@@ -54,12 +65,6 @@ def train_small(
     import torch
     from accelerate import Accelerator
 
-    from audiotoken.data.batches import Batches
-    from audiotoken.embedder import AudioEmbedder
-    from audiotoken.objective import LossWeights
-    from audiotoken.training import Progress, Settings, train_embedder
-    from experiments.generate import load_parts
-
     if (data is None) != (unheard is None):
         raise OptionError("Got one of data and unheard, want both or none; name a folder to learn from and one to ask.")
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
@@ -96,9 +101,6 @@ def train_small(
 
 def with_layers(encoder: Any, layers: list[int]) -> Any:
     """The encoder with features of these layers, joined; BEATs and AST can, the mini one is read in between."""
-    from audiotoken.encoders.mini import MiniEncoder
-    from experiments.ablations.layers import LayeredEncoder
-
     if isinstance(encoder, MiniEncoder):
         return LayeredEncoder.of(encoder, layers)
     if hasattr(encoder, "register_to_config"):
@@ -113,8 +115,6 @@ def with_layers(encoder: Any, layers: list[int]) -> Any:
 def asked_of(pipe: Any, asked: "Prepared", names: tuple[str, ...]) -> dict[str, float]:
     """retrieval, meaning and loss of unheard examples."""
     import torch
-
-    from audiotoken.objective import Objective
 
     encoded = asked.encoded(range(len(asked)))
     labels = torch.tensor([names.index(asked.names[label]) for label in encoded.labels.tolist()])
@@ -134,10 +134,6 @@ def asked_of(pipe: Any, asked: "Prepared", names: tuple[str, ...]) -> dict[str, 
 def recognised(pipe: Any, asked: "Prepared", count: int, steps: int, out: Path) -> float:
     """Draw unheard clips of as many labels as there are -> the share that the detector calls by their label."""
     import torch
-
-    from experiments.world.measure import recognised as seen_in
-    from experiments.world.measure import sheet
-    from guidance.sampling import sample
 
     some = [i * len(asked) // count for i in range(min(count, len(asked)))]
     encoded, images = asked.encoded(some), []
@@ -161,8 +157,6 @@ def _examples(
     cache: Path,
 ) -> "tuple[Prepared, Prepared]":
     """Those to learn from and those to ask."""
-    from audiotoken.data.prepared import Prepared
-
     if data is None or unheard is None:
         return _made(pipe, layers, each, 0, cache), _made(pipe, layers, each_unheard, UNHEARD, cache)
     folders = Prepared(data), Prepared(unheard)
@@ -177,10 +171,6 @@ def _made(pipe: Any, layers: list[int] | None, each: int, first: int, cache: Pat
     """Synthesised pairs as the frozen parts see them; one process makes them, the others wait."""
     from filelock import FileLock
 
-    from audiotoken.data import PairFolder
-    from audiotoken.data.prepared import Prepared, prepare
-    from experiments.world.pairs import SECONDS, write_pairs
-
     pairs = cache / f"pairs-{each}-{first}"
     folder = cache / f"{pairs.name}-layers-{'-'.join(map(str, layers)) if layers else 'own'}"
     cache.mkdir(parents=True, exist_ok=True)
@@ -194,8 +184,6 @@ def _made(pipe: Any, layers: list[int] | None, each: int, first: int, cache: Pat
 def _loss(objective: Any, encoded: Any, labels: Any, scale: float) -> float:
     """Of diffusion, at noise that depends on the place only."""
     import torch
-
-    from audiotoken.training import Batch, draw_noise
 
     latents, total = encoded.moments.float().chunk(2, dim=1)[0] * scale, 0.0
     for level in range(LEVELS):
@@ -218,8 +206,6 @@ def _nearest(of: Any, among: Any) -> Any:
 def _read(pipe: Any, texts: list[str], sounds: list[Any] | None = None) -> Any:
     """(texts, width): where each text ends, which has seen all of it."""
     import torch
-
-    from audiotoken.prompt import tokenize_prompt
 
     each = [[sound] for sound in sounds] if sounds else [[] for _ in texts]
     read = pipe.encode(texts, each).embeddings.float()

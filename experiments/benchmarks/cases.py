@@ -5,6 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from audiotoken.mini.sounds import synthesise
+from audiotoken.mini.things import HEARD, WORDS
+from audiotoken.prompt import word_positions
+from guidance.regions import Region
+from spatial.camera import Camera
+from spatial.scene import Direction, Source
+
 AZIMUTHS = (10.0, 38.0)  # degrees off the middle, of a camera that sees 45 to each side
 LEVELS = {1: (-40.0, -15.0), 2: (-45.0, -25.0)}  # dB, by number of things: how large (see spatial.camera)
 
@@ -24,8 +31,6 @@ class Case:
 
 def make_cases(count: int, things: int, seed: int, tokens: str = "label") -> list[Case]:
     """Case i depends on the seed and i only. Two things are one left and one right, of different words."""
-    from experiments.world.things import HEARD, WORDS
-
     cases = []
     for i in range(count):
         rng = random.Random(f"{seed}/{things}/{i}")
@@ -38,9 +43,6 @@ def make_cases(count: int, things: int, seed: int, tokens: str = "label") -> lis
 
 def read(pipe: Any, cases: Sequence[Case], tokens: str) -> list[tuple[Any, tuple[tuple[int, ...], ...]]]:
     """(prompt, positions of each thing) of every case."""
-    from audiotoken.prompt import word_positions
-    from experiments.world.sounds import synthesise
-
     rate, found = 22_050, []
     for case in cases:
         if tokens == "audio":
@@ -60,10 +62,6 @@ def sentence_of(case: Case) -> str:
 def regions_of(case: Case, positions: Sequence[tuple[int, ...]], mono: bool = False) -> list[Any]:
     """The camera's boxes of true directions; mono: all of them in the middle."""
     import numpy as np
-
-    from guidance.regions import Region
-    from spatial.camera import Camera
-    from spatial.scene import Direction, Source
 
     silence = np.zeros(1, np.float32)
     azimuths = [0.0] * len(case.azimuths) if mono else case.azimuths

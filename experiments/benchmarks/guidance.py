@@ -20,8 +20,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.command import entry
-from experiments.generate import OptionError
+from audiotoken.errors import OptionError
+from audiotoken.writing import write_bytes
+from experiments.benchmarks import row
+from experiments.benchmarks.models import build as build_geometry
+from experiments.benchmarks.process import in_process, place
+from experiments.benchmarks.row import _reason
+from experiments.benchmarks.training_report import _device, _processor
+from experiments.door import entry
+from guidance import Backbone, Region, capture_cross_attention, sample
+from guidance.attention import recording
+from guidance.methods import METHODS as KNOWN
+from guidance.refine import frozen
 
 METHODS = ("none", "layout", "boxdiff", "ours")
 STEPS = {"sd1": 50, "mini": 20, "debug": 4}
@@ -73,8 +83,6 @@ def bench_guidance(
     geometry: "sd1" (50 steps), "mini" (20), "debug"; by default what the device can bear. pictures: in a process,
     after one that does not count. repeats: processes of each method. OptionError for what is out of range.
     """
-    from experiments.bench import _in_process, place
-
     device, geometry = place(device, geometry)
     if geometry not in STEPS or not set(methods) <= set(METHODS) or min(pictures, repeats) < 1:
         known = f"{', '.join(STEPS)} and some of {', '.join(METHODS)}, pictures and repeats from 1"
@@ -84,7 +92,7 @@ def bench_guidance(
     runs: dict[str, list[Measured]] = {method: [] for method in methods}
     for _ in range(repeats):
         for method in methods:
-            measured = _in_process(run_row, (setting, method), limit, partial(_failed, method))
+            measured = in_process(run_row, (setting, method), limit, partial(_failed, method))
             runs[method].append(measured)
             if on_row is not None:
                 on_row(f"{method}: {measured.why or f'{measured.seconds:.3g} s a picture'}")
@@ -98,8 +106,6 @@ def _failed(method: str, why: str) -> Measured:
 
 def run_row(setting: Setting, method: str, connection: Any) -> None:
     """The process: measure and send; whatever goes wrong is sent as well."""
-    from experiments.benchmarks.row import _reason
-
     try:
         connection.send(measure(setting, method))
     except Exception as error:
@@ -111,10 +117,6 @@ def run_row(setting: Setting, method: str, connection: Any) -> None:
 def measure(setting: Setting, method: str) -> Measured:
     """Build, draw one picture that does not count, then those that do."""
     import torch
-
-    from experiments.benchmarks import row
-    from guidance import METHODS as KNOWN
-    from guidance import Region, sample
 
     row._settle(setting)  # type: ignore[arg-type]
     device = torch.device(setting.device)
@@ -141,8 +143,6 @@ def build(setting: Setting) -> Any:
     """The pipeline of the geometry without ears, sharpened where its weights are random."""
     import torch
 
-    from experiments.benchmarks.models import build as build_geometry
-
     pipe = build_geometry(setting.geometry, setting.device, getattr(torch, setting.precision))
     pipe.audio_encoder = pipe.audio_embedder = None
     if setting.geometry == "sd1":
@@ -160,9 +160,6 @@ def arithmetic(geometry: str = "sd1") -> str:
     in half precision.
     """
     import torch
-
-    from experiments.benchmarks.models import build as build_geometry
-    from guidance.methods import METHODS as KNOWN
 
     pipe, steps = build_geometry(geometry, "meta", torch.float32), STEPS[geometry]
     plain = steps * count_step(pipe)
@@ -192,10 +189,6 @@ def count_update(pipe: Any, guidance: Any) -> tuple[int, int]:
     """Of a forward to the last map that is read and of the way back to the latents: operations, bytes kept between."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
-
-    from guidance import Backbone, Region, capture_cross_attention
-    from guidance.attention import recording
-    from guidance.refine import frozen
 
     latents, states = _inputs(pipe, 1)
     regions = [Region(box, at) for box, at in zip(BOXES, ((2,), (5,)), strict=True)]
@@ -261,9 +254,6 @@ def table(lines: Sequence[Measured], setting: Setting) -> str:
 
 def _write(lines: Sequence[Measured], setting: Setting, folder: Path) -> str:
     import json
-
-    from experiments.benchmarks.report import _device, _processor
-    from experiments.generate import write_bytes
 
     facts = f"{_processor()}, {_device(setting.device)}, {setting.threads} threads; {setting.geometry}, "
     facts += f"{setting.steps} steps, {setting.precision}, one picture at a time"

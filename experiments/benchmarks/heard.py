@@ -18,15 +18,21 @@ from typing import Any
 
 import numpy as np
 
+from audiotoken.errors import OptionError
+from audiotoken.mini.sounds import synthesise
+from audiotoken.model import load_parts
+from audiotoken.stereo.planning import plan
 from experiments.benchmarks.cases import Case, make_cases, regions_of
-from experiments.benchmarks.command import check, entry
 from experiments.benchmarks.pictures import draw_all
 from experiments.benchmarks.placement import METHODS as KNOWN
 from experiments.benchmarks.placement import REACH
 from experiments.benchmarks.quality import QUALITY, Quality, judge, quality_of
 from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, look, pairs_of, shares_of
 from experiments.benchmarks.tables import markdown, name_of, row_of, sheet_of, write_lines
-from experiments.generate import OptionError
+from experiments.door import check, entry
+from guidance.metrics import place, score
+from guidance.sampling import sample
+from spatial.simulation import simulate
 
 SETUPS = ("panned", "ortf", "spaced", "binaural")
 METHODS = ("none", "ours")
@@ -86,8 +92,6 @@ def bench_heard(
         raise OptionError("Got no setups, want one or more, such as setups=[panned]; name some.")
     import torch
 
-    from experiments.generate import load_parts
-
     torch.set_num_threads(threads)
     folder, tell = Path(out), on_row or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,9 +115,6 @@ def bench_heard(
 
 def recorded(case: Case, setups: Sequence[str], rt60: float | None) -> np.ndarray:
     """(2, frames): the case's things as one kind of stereo hears them; the louder, the nearer they are drawn."""
-    from experiments.world.sounds import synthesise
-    from spatial.simulate import simulate
-
     rng = random.Random(f"{case.seed}/{case.words}")
     setup = setups[case.seed % len(setups)]
     gains = [10 ** ((level - max(case.levels)) / 40) for level in case.levels]  # half of the difference
@@ -137,9 +138,6 @@ def run(
     eyes: Eyes | None = None,
 ) -> tuple[Line, list[Any], list[bool]]:
     """Listen, draw and look at all of them -> (the row, pictures, which were all present and on their sides)."""
-    from experiments.pipeline import plan
-    from guidance.metrics import place, score
-    from guidance.sampling import sample
 
     def draw(part: slice) -> tuple[list[Any], list[Any]]:
         scenes = [_changed(recorded(case, settings["setups"], settings["rt60"]), control) for case in cases[part]]

@@ -10,6 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from audiotoken.data import Example
+from audiotoken.debug import debug_pipeline, debug_tokenizer
+from audiotoken.embedder import AudioEmbedder
+from audiotoken.encoders.beats import BEATs
+from audiotoken.pipeline import AudioTokenPipeline
+
 LABELS = ("dog", "rain", "bell")
 
 
@@ -36,9 +42,6 @@ def build(name: str, device: Any, dtype: Any, *, frozen_parts: bool = True) -> A
     """
     import torch
 
-    from audiotoken.debug import debug_pipeline
-    from audiotoken.pipeline import AudioTokenPipeline
-
     device = torch.device(device)
     absent: dict[str, Any] = {} if frozen_parts else {"vae": None, "audio_encoder": None}
     if name == "sd1":
@@ -60,10 +63,6 @@ def sd1_parts(device: Any, dtype: Any, frozen_parts: bool = True) -> dict[str, A
     import torch
     from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
-
-    from audiotoken.debug import debug_tokenizer
-    from audiotoken.embedder import AudioEmbedder
-    from audiotoken.encoders.beats import BEATs
 
     parts: dict[str, Any] = {"tokenizer": debug_tokenizer()}  # another vocabulary costs the same
     noise = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -108,8 +107,6 @@ class InMemory:
     def __init__(self, count: int, size: int, seconds: float, rate: int):
         import numpy as np
         from PIL import Image
-
-        from audiotoken.data import Example
 
         rng = np.random.default_rng(0)
         self.examples = [

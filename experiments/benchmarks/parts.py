@@ -11,8 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from audiotoken.data import fit_image
+from audiotoken.errors import OptionError
+from audiotoken.placeholder import TEMPLATE
+from audiotoken.prompt import tokenize_prompt
+from audiotoken.training import draw_noise
 from experiments.benchmarks.models import GEOMETRIES, InMemory, build, made_in
-from experiments.generate import OptionError
+from experiments.benchmarks.process import place
+from experiments.benchmarks.row import now
 
 GIB, TERA = 2**30, 1e12
 FROZEN = ("VAE, encoding", "audio encoder")  # what training on prepared examples leaves out
@@ -37,8 +43,6 @@ def bench_parts(
     threads: int | None = None,
 ) -> str:
     """Milliseconds of each part of a step for a batch, medians -> a Markdown table."""
-    from experiments.bench import place
-
     device, geometry = place(device, geometry)
     if precision not in ("float32", "bfloat16") or geometry not in GEOMETRIES or batch < 1 or repeats < 1:
         raise OptionError(f"Got {geometry=}, {precision=}, {batch=}, {repeats=}; see configs/bench_parts.yaml.")
@@ -59,10 +63,6 @@ def timed_parts(
 ) -> dict[str, float]:
     """Part -> median seconds for a batch; on a CPU the process's own seconds, which neighbours do not lengthen."""
     import torch
-
-    from audiotoken.data import fit_image
-    from audiotoken.prompt import TEMPLATE, tokenize_prompt
-    from audiotoken.training import draw_noise
 
     torch.set_num_threads(threads or (1 if device == "cpu" else torch.get_num_threads()))
     dtype, place = getattr(torch, precision), torch.device(device)
@@ -188,8 +188,6 @@ def kept_bytes(precision: str, checkpointing: bool) -> int:
 
 
 def _seconds(part: Callable[[], Any], device: Any, repeats: int) -> float:
-    from experiments.benchmarks.row import now
-
     taken = []
     for _ in range(repeats + 1):
         start = now(device)

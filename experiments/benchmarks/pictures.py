@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audiotoken.writing import write_bytes
+
 BATCH = 8
 
 
@@ -61,8 +63,6 @@ def _write(path: Path | None, drawn: Drawn, settings: dict[str, Any]) -> None:
     import io
 
     from PIL.PngImagePlugin import PngInfo
-
-    from experiments.generate import write_bytes
 
     if path is None:
         return

@@ -14,12 +14,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from audiotoken.model import load_parts
 from experiments.benchmarks.cases import Case, make_cases, read, regions_of
-from experiments.benchmarks.command import check, entry
 from experiments.benchmarks.pictures import draw_all
 from experiments.benchmarks.quality import QUALITY, Quality, judge, quality_of
 from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, look, pairs_of, shares_of
 from experiments.benchmarks.tables import markdown, name_of, row_of, sheet_of, write_lines
+from experiments.door import check, entry
+from guidance.metrics import place, score
+from guidance.sampling import sample
 
 METHODS = ("none", "forward", "layout", "boxdiff", "centroid", "ours")
 CONTROLS = ("swapped", "mono")
@@ -75,8 +78,6 @@ def bench_placement(
     check(n, methods=(methods, METHODS), controls=(controls, CONTROLS), tokens=([tokens], TOKENS))
     import torch
 
-    from experiments.generate import load_parts
-
     torch.set_num_threads(threads)
     folder, tell = Path(out), on_row or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,9 +114,6 @@ def run(
 
     Pictures are kept in `folder`, told apart by `settings`.
     """
-    from guidance.metrics import place, score
-    from guidance.sampling import sample
-
     told = [case.swapped() if control == "swapped" else case for case in cases]
     regions = [regions_of(case, at, control == "mono") for case, (_, at) in zip(told, words, strict=True)]
 

@@ -21,7 +21,8 @@ from diffusers import DDPMScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiotoken.prompt import TEMPLATE, inject, tokenize_prompt
+from audiotoken.placeholder import TEMPLATE
+from audiotoken.prompt import inject, tokenize_prompt
 
 RATE_PER_PICTURE = 1e-5  # learning rate
 L1 = 0.01

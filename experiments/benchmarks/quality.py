@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audiotoken.clip import load_clip
+from audiotoken.evaluation.judges import painted_of, seen_by_detector
+from audiotoken.metrics import cosine, frechet_distance
 from experiments.benchmarks.cases import Case, sentence_of
 from experiments.benchmarks.seeing import Eyes, look
 
@@ -25,10 +28,6 @@ def judge(images: Sequence[Any], cases: Sequence[Case], eyes: Eyes | None = None
     """By the small judges, who know painted pictures: not of what other `eyes` look at. Of few there is no distance."""
     if eyes not in (None, look):
         return Quality(math.nan, math.nan, math.nan)
-    from audiotoken.clip import load_clip
-    from audiotoken.metrics import cosine, frechet_distance
-    from experiments.evaluation.judges import painted_of, seen_by_detector
-
     clip = load_clip("mini")
     seen, features = clip.images(images), seen_by_detector(images)[0]
     score = float(cosine(seen, clip.texts([sentence_of(case) for case in cases])).mean())

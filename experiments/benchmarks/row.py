@@ -10,7 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
+from audiotoken.data import fit_image
+from audiotoken.data.batches import Batches
+from audiotoken.data.examples import RawExamples
+from audiotoken.data.prepared import Prepared, prepare
+from audiotoken.training import Settings, train_embedder
 from experiments.benchmarks.models import GEOMETRIES, InMemory, build
+from experiments.benchmarks.published import Published
 
 WAYS = ("published", "raw", "cached")
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -73,8 +79,6 @@ def run_prepare(setting: Setting, connection: Any) -> None:
     try:
         import torch
 
-        from audiotoken.data.prepared import prepare
-
         _settle(setting)
         pipe = build(setting.geometry, setting.device, torch.float32)
         size = GEOMETRIES[setting.geometry].size
@@ -110,9 +114,6 @@ def _published(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) 
     """Batches are ready in memory; decoding is left out, as it is for ours."""
     import torch
 
-    from audiotoken.data import fit_image
-    from experiments.benchmarks.published import Published
-
     source = _source(setting, pipe.audio_encoder.rate)
     size = GEOMETRIES[setting.geometry].size
     pixels = torch.stack([fit_image(example.image, size) for example in source.examples])
@@ -128,11 +129,6 @@ def _published(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) 
 def _ours(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) -> None:
     """`train_embedder`, as experiments.train calls it."""
     from accelerate import Accelerator
-
-    from audiotoken.data.batches import Batches
-    from audiotoken.data.examples import RawExamples
-    from audiotoken.data.prepared import Prepared
-    from audiotoken.training import Settings, train_embedder
 
     examples: Any
     if row.way == "cached":

@@ -5,7 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audiotoken.mini.object_detector import detect, load_detector
+from audiotoken.mini.things import WORDS
 from experiments.benchmarks.cases import Case
+from guidance.detect import load_detector as load_asked
+from guidance.metrics import Detection, find, geneval, visor
 
 Eyes = Callable[[Sequence[Any], Sequence[Any]], tuple[list[list[Any]], float]]  # (pictures, cases) -> what, how sure
 
@@ -28,9 +32,7 @@ def eyes_of(detector: str) -> Eyes:
     """ "mini", who knows painted pictures; or of a folder or hub id of OWLv2 or Grounding DINO (`guidance.detect`)."""
     if detector == "mini":
         return look
-    from guidance.detect import load_detector
-
-    asked = load_detector(detector)
+    asked = load_asked(detector)
 
     def see(images: Sequence[Any], cases: Sequence[Case]) -> tuple[list[list[Any]], float]:
         seen = asked(images, [case.words for case in cases])
@@ -44,8 +46,6 @@ def eyes_of(detector: str) -> Eyes:
 
 def pairs_of(wanted: Sequence[Sequence[Any]], seen: Sequence[Sequence[Any]]) -> Pairs:
     """`wanted[picture]` are regions, `seen[picture]` detections: is the first left or right of the second, as asked?"""
-    from guidance.metrics import find, geneval, visor
-
     if not wanted or any(len(regions) != 2 for regions in wanted):
         return ALONE
     triples = []
@@ -64,10 +64,6 @@ def look(images: Sequence[Any], cases: Sequence[Case]) -> tuple[list[list[Any]],
     """What the detector sees of the words in each picture, and how sure it is, in [0, 1]."""
     import numpy as np
     import torch
-
-    from experiments.world.detector import detect, load_detector
-    from experiments.world.things import WORDS
-    from guidance.metrics import Detection
 
     arrays = np.stack([np.asarray(image, np.float32) for image in images])
     batch = torch.from_numpy(arrays).permute(0, 3, 1, 2) / 127.5 - 1

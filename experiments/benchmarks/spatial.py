@@ -17,16 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.public_methods import FINDERS, SEPARATORS, find, separate, track
-from experiments.benchmarks.spatial_score import THEIRS, TOLD, read
-from experiments.generate import OptionError, no_place, write_bytes
+from audiotoken.errors import OptionError
+from audiotoken.mini.things import WORD_OF_ESC10
+from audiotoken.stereo.naming import namer
+from audiotoken.writing import no_place, write_bytes
+from experiments.benchmarks.public_methods import SEPARATORS, find, separate, track
+from experiments.benchmarks.spatial_report import write_report
+from experiments.benchmarks.spatial_score import OURS, SYSTEMS, THEIRS, TOLD, read
+from spatial.listening import listen
 from spatial.setups import Setup
 from spatial.setups import setup as named
 
-OURS = ("ours", "ours-setup")
-SYSTEMS = (*OURS, *FINDERS, *SEPARATORS)
 NAMES = {theirs: ours for ours, theirs in THEIRS.items()}
-
 Answer = tuple[dict[str, Any], list[np.ndarray]]  # an entry of the predictions, and the signal of each source
 
 
@@ -47,8 +49,6 @@ def bench_spatial(
     what each source is, by the mini encoder. `stems`: write the signals, without which SI-SDR is not scored.
     OptionError for what cannot be done.
     """
-    from experiments.benchmarks.spatial_report import write_report
-
     folder, found = Path(out), scene_names(Path(scenes), only, limit)
     if unknown := [name for name in systems if name not in SYSTEMS]:
         raise OptionError(f"Got systems={','.join(unknown)}, want some of {', '.join(SYSTEMS)}; change it.")
@@ -130,8 +130,6 @@ def timed(ask: Ask, recording: np.ndarray, rate: int, truth: dict[str, Any]) -> 
 
 
 def _ours(setup_told: bool, name: Callable[[np.ndarray, int], str | None] | None, told: bool) -> Ask:
-    from spatial.listen import listen
-
     def ask(recording: np.ndarray, rate: int, truth: dict[str, Any]) -> Answer:
         count = truth["n_sources"] if told else None
         scene = listen(recording, rate, setup=setup_of(truth) if setup_told else "auto", count=count)
@@ -148,9 +146,6 @@ def _ours(setup_told: bool, name: Callable[[np.ndarray, int], str | None] | None
 
 def _names() -> Callable[[np.ndarray, int], str | None]:
     """What a signal sounds like, of the ten that the scenes are made of: they have no other labels."""
-    from experiments.naming import namer
-    from experiments.world.things import WORD_OF_ESC10
-
     theirs = {word: label for label, word in WORD_OF_ESC10.items()}
     name = namer("mini", tuple(theirs))
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from audiotoken.writing import write_bytes
 from experiments.benchmarks.spatial_conditions import conditions
 from experiments.benchmarks.spatial_goals import GOALS, Goal
-from experiments.benchmarks.spatial_score import TOLD, Scored, score
-from experiments.generate import write_bytes
+from experiments.benchmarks.spatial_score import SYSTEMS, TOLD, Scored, score
+from experiments.benchmarks.training_report import _processor
 
 COLOURS = {"ours": "#c2410c", "ours-setup": "#e89b72"}
 OTHER = "#b9bec7"
@@ -31,8 +32,6 @@ def write_report(scenes: Path, folder: Path) -> str:
 
 def systems_of(scored: Mapping[str, Sequence[Scored]]) -> list[str]:
     """Ours first, then as the benchmark lists them."""
-    from experiments.benchmarks.spatial import SYSTEMS
-
     names = {name.removesuffix(TOLD) for name in scored}
     return [name for name in SYSTEMS if name in names]
 
@@ -52,8 +51,6 @@ def table(scored: Mapping[str, Sequence[Scored]]) -> list[Line]:
 
 def facts(scenes: Path, scored: Mapping[str, Sequence[Scored]]) -> list[str]:
     from datetime import UTC, datetime
-
-    from experiments.benchmarks.report import _processor
 
     most = max((len(each) for each in scored.values()), default=0)
     return [

@@ -15,7 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from experiments.benchmarks.public_methods import FINDERS, SEPARATORS
 from spatial import metrics
+
+OURS = ("ours", "ours-setup")
+SYSTEMS = (*OURS, *FINDERS, *SEPARATORS)
+
 
 Values = dict[str, list[float]]
 THEIRS = {"spaced": "ab50"}  # our setups by the names of the scenes

@@ -6,6 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from audiotoken.writing import write_bytes
+from experiments.world.measure import sheet
+
 
 def name_of(things: int, method: str, control: str) -> str:
     return "-".join([str(things), method, *[control] * bool(control)])
@@ -26,13 +29,9 @@ def write_lines(lines: Sequence[Any], text: str, folder: Path) -> None:
     """rows.json and table.md, each whole."""
     import json
 
-    from experiments.generate import write_bytes
-
     write_bytes(json.dumps([asdict(line) for line in lines], indent=1).encode(), folder / "rows.json")
     write_bytes((text + "\n").encode(), folder / "table.md")
 
 
 def sheet_of(images: Sequence[Any], path: Path, most: int = 48) -> None:
-    from experiments.world.measure import sheet
-
     sheet(images[:most], path, columns=8)

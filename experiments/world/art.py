@@ -18,7 +18,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from safetensors.torch import save_file
 
-from experiments.world.things import WORDS
+from audiotoken.mini.things import WORDS
 
 SIDE = 96  # pixels of one drawing in the atlas
 NPM = {"F": "@lobehub/fluent-emoji-flat@1.1.0", "T": "@twemoji/svg@15.0.0"}

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.world.things import BACKDROPS, THINGS, WORDS
+from audiotoken.mini.things import BACKDROPS, THINGS, WORDS
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal as dsp
 
-from experiments.world.synthesis import (
+from audiotoken.mini.synthesis import (
     Random,
     Signal,
     band,

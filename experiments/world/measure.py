@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.data import esc_rows
-from experiments.world.things import HEARD, WORD_OF_ESC10, WORDS
+from audiotoken.mini.object_detector import detect, load_detector
+from audiotoken.mini.sounds import synthesise
+from audiotoken.mini.things import HEARD, WORD_OF_ESC10, WORDS
+from audiotoken.pipeline import AudioTokenPipeline
 
 PICTURES = 20  # of each class
 BATCH = 10
@@ -30,8 +33,6 @@ def recognised(images: Sequence[Any]) -> list[str]:
     """The word of the thing that covers most of each picture."""
     import numpy as np
     import torch
-
-    from experiments.world.detector import detect, load_detector
 
     arrays = np.stack([np.asarray(image, np.float32) for image in images])  # (batch, 128, 128, 3)
     batch = torch.from_numpy(arrays).permute(0, 3, 1, 2) / 127.5 - 1
@@ -100,8 +101,6 @@ def real_clips(esc10: Path, fold: int) -> dict[str, list[tuple[Any, int | None]]
 
 def made_clips(count: int = 10) -> dict[str, list[tuple[Any, int | None]]]:
     """Synthesised clips of seeds that trained nothing."""
-    from experiments.world.sounds import synthesise
-
     rate = 22050
     return {w: [(synthesise(w, rate, 4.0, 900_000 + i), rate) for i in range(count)] for w in HEARD}
 
@@ -110,9 +109,6 @@ def speed(model: str) -> dict[str, Any]:
     """Seconds to load, seconds of a picture of 20 steps from a sound, and the most memory held, on this machine."""
     start = time.perf_counter()
     import torch
-
-    from audiotoken.pipeline import AudioTokenPipeline
-    from experiments.world.sounds import synthesise
 
     imports = time.perf_counter() - start
     pipe = AudioTokenPipeline.from_pretrained(model)
@@ -186,8 +182,6 @@ def main() -> None:
     if "speed" in wanted:  # first, while the process holds nothing else
         figures["speed"] = speed(args.model)
     if {"text", "real", "made"} & set(wanted):
-        from audiotoken.pipeline import AudioTokenPipeline
-
         pipe = AudioTokenPipeline.from_pretrained(args.model)
         pipe.set_progress_bar_config(disable=True)
         if "text" in wanted:

@@ -12,7 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.world.things import HEARD
+from audiotoken.mini.sounds import synthesise
+from audiotoken.mini.things import HEARD
+from audiotoken.model import load_parts
+from audiotoken.writing import write_image
+from experiments.world.measure import article
 
 RATE = 16_000
 SECONDS = 4.0
@@ -23,10 +27,6 @@ def write_pairs(
 ) -> None:
     """`folder/word/word-0.wav` and `.png`, and so on; what is there already is kept."""
     import soundfile
-
-    from experiments.generate import write_image
-    from experiments.world.measure import article
-    from experiments.world.sounds import synthesise
 
     for word in words:
         names = [folder / word / f"{word}-{i}" for i in range(each)]
@@ -42,8 +42,6 @@ def write_pairs(
 
 
 def main() -> None:
-    from experiments.generate import load_parts
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("pairs"))
     parser.add_argument("--each", type=int, default=8)

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
+from audiotoken.mini.object_detector import SIDE
+from audiotoken.mini.things import BACKDROPS
 from experiments.world.backdrops import PAINTERS, Draw
-from experiments.world.things import BACKDROPS
 
-SIDE = 128  # pixels
 SLOTS = 4  # objects at most
 MASK = 16  # masks are kept at the size of the latents
 COUNTS = (0.5, 0.35, 0.1, 0.05)  # share of scenes with 1, 2, 3, 4 objects

@@ -1,0 +1,1 @@
+"""Published parts -> one model folder."""

@@ -1,0 +1,1 @@
+"""The `audiotoken` command: a file for each group of commands."""

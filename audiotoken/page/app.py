@@ -1,0 +1,46 @@
+"""The page: its tabs and its looks."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from audiotoken.page.clip_tab import ClipTab
+from audiotoken.page.components import HERE
+from audiotoken.page.panner_tab import PannerTab
+from audiotoken.page.session import Sessions
+from audiotoken.report.html import element, joined
+
+SYSTEM = ("system-ui", "sans-serif")
+MONO = ("ui-monospace", "monospace")
+KEPT = (600, 7200)  # seconds between looks for old files, and how old they are then
+
+
+def build(parts: Any, folder: Path, model: str = "mini") -> gr.Blocks:
+    """`parts`: an `AudioTokenPipeline`; files go into `folder`."""
+    sessions = Sessions(folder)
+
+    def leave(request: gr.Request) -> None:
+        sessions.end(str(request.session_hash))
+
+    with gr.Blocks(title="Pictures from sound", analytics_enabled=False, fill_width=True, delete_cache=KEPT) as page:
+        gr.HTML(_masthead(parts, model), js_on_load=None, elem_classes="masthead")
+        with gr.Tabs() as tabs:
+            with gr.Tab("A clip", id="clip"):
+                clip = ClipTab(parts, sessions)
+            with gr.Tab("Panner", id="panner") as tab:
+                PannerTab(parts, sessions, clip, tabs, tab)
+        page.unload(leave)
+    page.sessions = sessions
+    return page
+
+
+def _masthead(parts: Any, model: str) -> str:
+    where = f"Model {Path(model).name or model} on {parts.device}. Nothing leaves this computer."
+    return joined([element("h1", "Pictures from sound, with everything where it is heard"), element("p", where)])
+
+
+def looks() -> dict[str, Any]:
+    """What `launch` is told; letters are those of the system, so that none are fetched."""
+    theme = gr.themes.Base(primary_hue="orange", neutral_hue="stone", font=SYSTEM, font_mono=MONO, radius_size="md")
+    return {"theme": theme, "css_paths": [HERE / "style.css"]}

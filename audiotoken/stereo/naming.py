@@ -1,0 +1,81 @@
+"""What a signal sounds like, to the audio encoder of a model, with "not sure"."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiotoken.audio import resample
+from audiotoken.errors import CheckpointError
+from audiotoken.labels import HEARD
+from audiotoken.loading import OWN_ENCODERS, find_model, loading
+from audiotoken.stereo.labelled_scene import Label
+from audiotoken.unknown import energy_of, load_familiarity
+
+Namer = Callable[[np.ndarray, int], Label | None]
+
+SILENT = 1e-6  # a signal that never gets louder is not worth a name
+
+
+def namer(model: str = "mini", among: Sequence[str] | None = None) -> Namer:
+    """The function that names a signal (frames,) at a rate, by one of the encoder's labels or of some of them."""
+    import torch
+
+    encoder, familiarity = load_encoder(model)
+
+    @torch.no_grad()
+    def name(signal: np.ndarray, rate: int) -> Label | None:
+        if not encoder.labels or np.abs(signal).max(initial=0) < SILENT:
+            return None
+        waveform = _waveform(encoder, signal, rate)
+        scores = encoder.probabilities(waveform)[0].numpy()
+        allowed = [label in among for label in encoder.labels] if among else True
+        best = int(np.argmax(np.where(allowed, scores, -1.0)))
+        return Label(encoder.labels[best], float(scores[best]), _knows(encoder, familiarity, waveform, scores[best]))
+
+    return name
+
+
+def knows(parts: Any, signal: np.ndarray, rate: int, score: float) -> bool:
+    """Is a signal, whose best label has that score, a sound that the encoder of a pipeline knows?"""
+    if np.abs(signal).max(initial=0) < SILENT:
+        return False
+    folder = getattr(getattr(parts.audio_encoder, "config", None), "_name_or_path", None)
+    waveform = _waveform(parts.audio_encoder, signal, rate)
+    return _knows(parts.audio_encoder, load_familiarity(folder) if folder else None, waveform, score)
+
+
+def _knows(encoder: Any, familiarity: Any, waveform: Any, score: float) -> bool:
+    """By what was fitted to the encoder's energy, else by its best score."""
+    if familiarity is None:
+        return bool(score >= HEARD)
+    return familiarity.knows(energy_of(encoder, waveform))
+
+
+def _waveform(encoder: Any, signal: np.ndarray, rate: int) -> Any:
+    """(1, frames) at the encoder's rate, as loud as what it was fitted on."""
+    import torch
+
+    loud = (signal / np.abs(signal).max() * 0.5).astype(np.float32)
+    return torch.from_numpy(resample(loud[None], rate, encoder.rate)).to(encoder.device)
+
+
+def load_encoder(model: str) -> tuple[Any, Any]:
+    """The audio encoder of a model and nothing else of it, and what its energy means, if that was fitted.
+
+    CheckpointError when there is none.
+    """
+    import json
+    from importlib import import_module
+
+    folder = find_model(model)
+    with loading(model):
+        if not Path(folder).is_dir():
+            raise CheckpointError("it is not a folder here; give mini or a folder made by `audiotoken assemble`")
+        index = json.loads((Path(folder) / "model_index.json").read_text())
+        library, kind = index.get("audio_encoder") or (None, None)
+        if library not in OWN_ENCODERS:
+            raise CheckpointError("it has no audio encoder; give --model mini, or --no-labels.")
+        encoder = getattr(import_module(library), str(kind)).from_pretrained(folder, subfolder="audio_encoder")
+    return encoder.eval(), load_familiarity(Path(folder) / "audio_encoder")

@@ -1,0 +1,112 @@
+"""The signals of a recording that is heard in windows, written while it is heard: memory does not grow with its length.
+
+A source sounds through a window's whole length and is cross-faded with what the next window hears of it; where a window
+does not find it, it is silent.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiotoken.errors import OptionError
+from audiotoken.writing import no_place
+from spatial.scene import Scene
+
+
+class LongStems:
+    """Temporary files in `folder` that become source1.wav, ... when all is done; see `spatial.windows.OnWindow`."""
+
+    def __init__(self, folder: Path, rate: int, overlap: float):
+        self.folder, self.rate, self.overlap = folder, rate, round(overlap * rate)
+        self.files: list[Any] = []
+        self.tails: list[np.ndarray] = []  # (frames, channels) that wait for the next window
+        self.written: list[int] = []  # frames in each file
+
+    def add(self, start: float, scene: Scene, order: Sequence[int], more: bool) -> None:
+        """What a window heard; `order[i]` is the number of the scene's i-th source in the whole."""
+        first = round(start * self.rate)
+        for number, source in zip(order, scene.sources, strict=True):
+            sound = (source.signal[None] if source.image is None else source.image).T.astype(np.float32)
+            self._open(number, sound.shape[1])
+            self._fill(number, first)
+            sound = self._faded(sound, bool(first), more)
+            tail = self.tails[number]
+            sound[: len(tail)] += tail
+            keep = len(sound) - self.overlap if more else len(sound)
+            self._write(number, sound[:keep])
+            self.tails[number] = sound[keep:]
+
+    def finish(self, order: Sequence[int], frames: int) -> list[Path]:
+        """Fill all up to `frames` and give them their names, `order[i]` becomes source i + 1 -> the files."""
+        paths = []
+        for place, number in enumerate(order, 1):
+            self._fill(number, frames)
+            paths.append(self.folder / f"source{place}.wav")
+            with self._on_disk():
+                self.files[number].close()
+                self._temporary(number).replace(paths[-1])
+        return paths
+
+    def clear(self) -> None:
+        """Close and remove what is temporary still."""
+        import soundfile
+
+        for number, file in enumerate(self.files):
+            with suppress(OSError, soundfile.LibsndfileError):
+                file.close()
+            self._temporary(number).unlink(missing_ok=True)
+
+    def _temporary(self, number: int) -> Path:
+        return self.folder / f".source-{number}.{os.getpid()}.wav"
+
+    @contextmanager
+    def _on_disk(self) -> Iterator[None]:
+        """OptionError for what the disk does not take; libsndfile says that as a system error or writes less."""
+        import soundfile
+
+        try:
+            yield
+        except OSError as error:
+            raise no_place(self.folder, error) from None
+        except (soundfile.LibsndfileError, AssertionError):
+            raise OptionError(
+                f"Cannot write into {self.folder}: the disk is full or gone; choose a folder where files can be made."
+            ) from None
+
+    def _open(self, number: int, channels: int) -> None:
+        import soundfile
+
+        while len(self.files) <= number:
+            path = self._temporary(len(self.files))
+            with self._on_disk():
+                self.files.append(soundfile.SoundFile(path, "w", self.rate, channels, "PCM_16", format="WAV"))
+            self.tails.append(np.zeros((0, channels), np.float32))
+            self.written.append(0)
+
+    def _fill(self, number: int, until: int) -> None:
+        """The tail and silence, up to a frame that lies beyond them; nothing when that is where the tail begins."""
+        if self.written[number] >= until:
+            return
+        tail = self.tails[number][: until - self.written[number]]
+        self._write(number, tail)
+        self.tails[number] = tail[:0]
+        while (silence := min(until - self.written[number], self.rate)) > 0:
+            self._write(number, np.zeros((silence, tail.shape[1]), np.float32))
+
+    def _write(self, number: int, sound: np.ndarray) -> None:
+        with self._on_disk():
+            self.files[number].write(np.clip(sound, -1, 1))
+        self.written[number] += len(sound)
+
+    def _faded(self, sound: np.ndarray, before: bool, after: bool) -> np.ndarray:
+        ramp = ((np.arange(self.overlap) + 0.5) / max(self.overlap, 1))[:, None].astype(np.float32)
+        out = sound.copy()
+        if before:
+            out[: self.overlap] *= ramp[: len(out)]
+        if after:
+            out[len(out) - self.overlap :] *= ramp[::-1]
+        return out

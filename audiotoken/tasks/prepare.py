@@ -1,0 +1,102 @@
+"""A data set -> what the frozen parts of a model say of it, in shards, so that training need not ask them again.
+
+    python -m experiments.prepare source=pairs source.folder=clips output=prepared/clips model=sd14-beats
+    python -m experiments.prepare ... part=0 parts=2 & python -m experiments.prepare ... part=1 parts=2
+
+`audiotoken prepare` is the same without Hydra; both call `prepare` below. Stopped, it goes on when the same command is
+given again. Train with it: `python -m experiments.train data=prepared/clips ...`.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from audiotoken.data import PairFolder, prepared
+from audiotoken.data.augment import Augment
+from audiotoken.data.manifest import Report
+from audiotoken.data.prepared import Plan
+from audiotoken.errors import OptionError
+from audiotoken.model import load_parts
+from audiotoken.options import check_options
+
+
+def prepare(
+    source: Any,
+    output: str | os.PathLike,
+    *,
+    model: str = "mini",
+    size: int | None = None,
+    seconds: float = 5.0,
+    dtype: str = "float16",
+    copies: int = 1,
+    augment: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    shard_size: int = 128,
+    part: int = 0,
+    parts: int = 1,
+    workers: int | None = None,
+    device: str | None = None,
+    precision: str = "float32",
+    on_plan: "Callable[[Plan], None] | None" = None,
+    on_item: Callable[[int, int], None] | None = None,
+) -> "Report":
+    """Encode `source` into the folder `output`; see `audiotoken.data.prepared.prepare`, whose options these are.
+
+    source: of `audiotoken.data`, or a folder of name.wav + name.jpg. size: of the pictures, by default what the model
+    draws. augment: parameters of `audiotoken.data.augment.Augment`, for `copies` of each example. workers: threads that
+    decode, by default as many as there are processors. precision: in which the VAE computes; dtype: what is stored.
+    Raises DataError, CheckpointError or OptionError, one sentence each.
+    """
+    check_options(dtype=precision, seed=seed)
+    _check_numbers(size, seconds, workers)
+
+    source = PairFolder(source) if isinstance(source, str | os.PathLike) else source
+    try:
+        change = None if augment is None else Augment(**augment)
+    except TypeError as error:
+        raise OptionError(f"Cannot use this augmentation: {error}; see audiotoken.data.augment.Augment.") from None
+    pipe = load_parts(model, device, precision)
+    return prepared.prepare(
+        source,
+        pipe,
+        output,
+        size=size or pipe.unet.config.sample_size * pipe.vae_scale_factor,
+        seconds=seconds,
+        dtype=dtype,
+        copies=copies,
+        augment=change,
+        seed=seed,
+        shard_size=shard_size,
+        part=part,
+        parts=parts,
+        workers=workers or os.cpu_count() or 1,
+        on_plan=on_plan,
+        on_item=on_item,
+    )
+
+
+def _check_numbers(size: int | None, seconds: float, workers: int | None) -> None:
+    if size is not None and (size < 8 or size % 8):
+        raise OptionError(f"Got size={size}, want a multiple of 8 pixels; change it.")
+    if not 0.1 <= seconds <= 600:
+        raise OptionError(f"Got seconds={seconds}, want 0.1 to 600 of each clip; change it.")
+    if workers is not None and workers < 1:
+        raise OptionError(f"Got workers={workers}, want 1 or more; change it.")
+
+
+def say_progress() -> dict[str, Any]:
+    """`on_plan` and `on_item` that say on stderr how big it will be, and each 10 s how far it is."""
+    said: list[tuple[float, int]] = []  # when, and how many were done
+
+    def on_item(done: int, count: int) -> None:
+        now = time.monotonic()
+        if not said:
+            said.append((now, done))
+        elif now - said[-1][0] > 10 or done == count:
+            speed = (done - said[0][1]) / max(now - said[0][0], 1e-3)
+            said.append((now, done))
+            print(f"{done} of {count}, {speed:.1f} a second", file=sys.stderr, flush=True)
+
+    return {"on_plan": lambda plan: print(plan, file=sys.stderr, flush=True), "on_item": on_item}

@@ -1,0 +1,30 @@
+"""Any set of runs -> tables, plots and a gallery, written into their folder."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from experiments.ablations.pages import write_gallery
+from experiments.ablations.plots import write_plot
+from experiments.ablations.results import collect
+from experiments.ablations.tables import markdown, write_tables
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was gathered, in words, and a sentence for each run that failed."""
+
+    text: str
+    failed: list[str] = field(default_factory=list)
+
+
+def gather(folder: Path) -> Report:
+    """Write tables, plots and the gallery of all runs under `folder` into it."""
+    experiments = collect(folder)
+    for one in experiments:
+        write_tables(one, folder)
+        write_plot(one, folder / f"{one.name}.png")
+    write_gallery(experiments, folder / "gallery.html")
+    failed = [f"{run.folder}: {run.record['error']}" for one in experiments for run in one.failed]
+    listed = [f"failed  {sentence}" for sentence in failed]
+    tables = [f"{one.name}: {one.asks}\n\n{markdown(one)}" for one in experiments]
+    return Report("\n\n".join([*tables, *listed, f"gallery {folder / 'gallery.html'}"]), failed)

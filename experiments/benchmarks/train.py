@@ -1,0 +1,139 @@
+"""What is measured side by side: training, listening, guiding, and the whole road.
+
+    python -m experiments.bench train                              # SD 1.4's size on a GPU, the mini one on a CPU
+    python -m experiments.bench train batch_sizes=[4] repeats=1 checkpointing=true out=runs/bench
+    python -m experiments.bench parts geometry=mini                # what a step is made of, in milliseconds
+    python -m experiments.bench arithmetic                         # and by counting, at the true size
+    python -m experiments.bench spatial scenes=SCENES              # directions: see benchmarks/spatial.py
+    python -m experiments.bench guidance                           # what guidance costs: benchmarks/guidance.py
+    python -m experiments.bench placement n=200                    # what it is worth: benchmarks/placement.py
+    python -m experiments.bench heard n=200                        # from sound to picture: benchmarks/heard.py
+
+Of training, each row is measured in fresh processes, one at a time, taking turns with the other rows; what runs out of
+memory is listed as such. In `out`: rows.csv, table.md and chart.png. `experiments.benchmarks.published` says what "as
+published" is.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from audiotoken.errors import OptionError
+from audiotoken.writing import no_place, write_bytes
+from experiments.benchmarks.models import GEOMETRIES
+from experiments.benchmarks.process import in_process, place
+from experiments.benchmarks.row import WAYS, Measured, Row, Setting, run_prepare, run_row
+from experiments.benchmarks.training_report import chart, facts, summary, to_csv, to_markdown
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def bench_train(
+    *,
+    geometry: str | None = None,
+    device: str | None = None,
+    ways: Sequence[str] = WAYS,
+    precisions: Sequence[str] = PRECISIONS,
+    batch_sizes: Sequence[int] = (4, 16),
+    compile: bool = True,
+    checkpointing: bool = False,
+    seconds: float | None = None,
+    steps: int = 10,
+    warmup: int = 2,
+    repeats: int = 3,
+    threads: int | None = None,
+    limit: float = 1800.0,
+    out: str | os.PathLike = "runs/bench",
+    on_row: Callable[[str], None] | None = None,
+) -> str:
+    """Measure every combination, write the results into `out` -> the Markdown table.
+
+    geometry: "sd1" or "mini", by default what the device can bear. ways: some of `WAYS`. `compile` adds a row with
+    torch.compile to each of ours, `checkpointing` one with gradient checkpointing. seconds: of a clip, by default the
+    geometry's. A process of a row takes 1 + `warmup` steps that do not count and `steps` that do; each row has
+    `repeats` of them, and `limit` seconds for each. threads: of torch on the CPU. `on_row` is told what goes on.
+    OptionError for what is out of range.
+    """
+    device, geometry = place(device, geometry)
+    _check(ways=(ways, WAYS), precisions=(precisions, PRECISIONS), geometry=([geometry], tuple(GEOMETRIES)))
+    _check_counts(batch_sizes=min(batch_sizes, default=0), steps=steps, repeats=repeats, threads=threads or 1)
+    _check_counts(warmup=warmup + 1)
+    folder, tell = Path(out).absolute(), on_row or (lambda text: None)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise no_place(folder, error) from None
+    with TemporaryDirectory(dir=folder, prefix=".bench-") as scratch:
+        setting = Setting(
+            geometry,
+            device,
+            float(seconds or GEOMETRIES[geometry].seconds),
+            warmup,
+            steps,
+            threads or (1 if device == "cpu" else os.cpu_count() or 1),
+            2 * max(batch_sizes),
+            f"{scratch}/prepared",
+            f"{scratch}/compiled",
+        )
+        rows = rows_of(ways, precisions, batch_sizes, compile, checkpointing)
+        runs = run_all(setting, rows, repeats, limit, tell)
+    return _write(setting, runs, repeats, folder)
+
+
+def rows_of(
+    ways: Sequence[str], precisions: Sequence[str], batch_sizes: Sequence[int], compile: bool, checkpointing: bool
+) -> list[Row]:
+    """The published way is as it is; ours also with what may be switched on."""
+    rows = []
+    for precision, batch, way in product(precisions, batch_sizes, ways):
+        rows.append(Row(way, precision, batch))
+        if way != "published":
+            rows += [Row(way, precision, batch, compile=True)] * compile
+            rows += [Row(way, precision, batch, checkpointing=True)] * checkpointing
+    return rows
+
+
+def run_all(
+    setting: Setting, rows: Sequence[Row], repeats: int, limit: float, tell: Callable[[str], None]
+) -> dict[Row, list[Measured]]:
+    """All rows once, then all again: what else the machine does meanwhile falls on all of them."""
+    runs: dict[Row, list[Measured]] = {row: [] for row in rows}
+    if any(row.way == "cached" for row in rows):
+        tell("encoding the examples of the cached rows")
+        if why := in_process(run_prepare, (setting,), limit, lambda why: why):
+            raise OptionError(
+                f"Cannot prepare the examples: {why}; leave out the cached rows with ways=[published,raw]."
+            )
+    for turn in range(repeats):
+        for number, row in enumerate(rows):
+            if runs[row] and runs[row][-1].why:
+                continue  # it would fail again
+            measured = in_process(run_row, (setting, row), limit, lambda why: Measured(why=why))
+            runs[row].append(measured)
+            said = measured.why or f"{row.batch / measured.seconds:.3g} samples/s"
+            tell(f"{turn * len(rows) + number + 1}/{repeats * len(rows)}  {row}: {said}")
+    return runs
+
+
+def _write(setting: Setting, runs: dict[Row, list[Measured]], repeats: int, folder: Path) -> str:
+    by_clock = setting.device.startswith("cuda")
+    lines, known = summary(runs, by_clock), facts(setting, repeats)
+    table = to_markdown(lines, known)
+    write_bytes(to_csv(lines).encode(), folder / "rows.csv")
+    write_bytes(table.encode(), folder / "table.md")
+    chart(lines, known, folder / "chart.png")
+    return f"{table}\nwritten rows.csv, table.md and chart.png into {folder}"
+
+
+def _check(**choices: tuple[Sequence[str], Sequence[str]]) -> None:
+    for name, (values, known) in choices.items():
+        if not values or not set(values) <= set(known):
+            raise OptionError(f"Got {name}={','.join(values)}, want some of {', '.join(known)}; change it.")
+
+
+def _check_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise OptionError(f"Got too small a number for {name}; make it larger.")

@@ -1,1 +1,0 @@
-"""Seeded inputs and what is asked of them; see `experiments.fuzz`."""

@@ -1,0 +1,262 @@
+"""Training data of the mini audio encoder: spectrograms of real and synthesised sounds, and how they are varied.
+
+Everything after the spectrogram happens on mel power, where speed of a crop, colour, level, room, mixing with another
+sound and the marks that source separation leaves are cheap to imitate. Conventions: a clip is `(columns, mels)` float16
+dB of full scale, one column per 10 ms; a batch is `(batch, columns, mels)`; targets are `(batch, classes)` in [0, 1].
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+from torch import Tensor
+from torch.nn import functional as F
+
+from audiotoken.audio import load_audio
+from audiotoken.data import esc_rows
+from audiotoken.encoders.mini import FLOOR, MelSpectrogram, normalise
+from audiotoken.mini.sounds import synthesise
+from audiotoken.mini.things import HEARD, WORD_OF_ESC10
+from experiments.world.distractors import KINDS, distractor
+
+SPEEDS = (0.8, 0.9, 1.0, 1.12, 1.25)
+RATE, MELS = 16000, 128
+TONAL = ("dog", "rooster", "baby", "person", "chainsaw")  # upside down or out of step these are something else
+
+
+@dataclass
+class Clips:
+    """Clips of one kind of origin, each with its class (-1: none) and active columns."""
+
+    mels: list[list[NDArray[np.float16]]] = field(default_factory=list)  # per clip one spectrogram per speed
+    classes: list[int] = field(default_factory=list)
+
+    def add(self, mels: list[NDArray[np.float16]], index: int) -> None:
+        self.mels.append(mels)
+        self.classes.append(index)
+
+
+def read_wave(path: Path, rate: int = RATE) -> NDArray[np.float32]:
+    """A recording as mono signal (frames,) float32 at `rate`."""
+    return np.asarray(load_audio(path, rate)[0], np.float32).mean(0)
+
+
+def real_clips(folder: Path, folds: Iterable[int]) -> list[tuple[Path, str]]:
+    """(file, word) of the ESC-10 clips in `folds`, in the order of its table."""
+    return [(path, WORD_OF_ESC10[label]) for path, label, _ in esc_rows(folder, folds)]
+
+
+def mels_of(signal: NDArray[np.float32], spectrogram: MelSpectrogram) -> NDArray[np.float16]:
+    """(frames,) -> (columns, mels) float16 dB."""
+    with torch.inference_mode():
+        return spectrogram(torch.from_numpy(np.ascontiguousarray(signal))[None])[0].numpy().astype(np.float16)
+
+
+def load_real(folder: Path, folds: Iterable[int]) -> Clips:
+    """The real recordings, each at five speeds."""
+    spectrogram, clips = MelSpectrogram(RATE, MELS), Clips()
+    for path, word in real_clips(folder, folds):
+        wave, mels = read_wave(path), []
+        for speed in SPEEDS:
+            ratio = Fraction(1 / speed).limit_denominator(25)
+            mels.append(
+                mels_of(resample_poly(wave, ratio.numerator, ratio.denominator).astype(np.float32), spectrogram)
+            )
+        clips.add(mels, HEARD.index(word))
+    return clips
+
+
+def load_made(per_word: int, per_kind: int) -> tuple[Clips, Clips]:
+    """Synthesised sounds of every word, and distractors; training seeds are even, odd ones are left for measuring."""
+    spectrogram, words, others = MelSpectrogram(RATE, MELS), Clips(), Clips()
+    for index, word in enumerate(HEARD):
+        for seed in range(per_word):
+            words.add([mels_of(synthesise(word, RATE, 5.0, 2 * seed), spectrogram)], index)
+    for kind in KINDS:
+        for seed in range(per_kind):
+            others.add([mels_of(distractor(RATE, 5.0, 2 * seed, kind=kind), spectrogram)], -1)
+    return words, others
+
+
+def load_others(folder: Path) -> Clips:
+    """Recordings of none of the things, at most five seconds of each."""
+    spectrogram, clips = MelSpectrogram(RATE, MELS), Clips()
+    for path in sorted(p for p in folder.iterdir() if p.suffix in (".wav", ".flac", ".ogg", ".mp3")):
+        wave = read_wave(path)[: 5 * RATE]
+        clips.add([mels_of(np.pad(wave, (0, max(0, RATE // 4 - len(wave)))), spectrogram)], -1)
+    return clips
+
+
+def crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """`columns` of a clip around a random active moment (within 25 dB of the loudest), silence if it is too short."""
+    level = mels.max(1)
+    active = np.flatnonzero(level > level.max() - 25)
+    start = (
+        int(rng.choice(active)) - int(rng.integers(0, columns))
+        if rng.random() < 0.9
+        else int(rng.integers(-columns // 4, len(mels)))
+    )
+    start = int(np.clip(start, 0, max(0, len(mels) - columns))) if rng.random() < 0.8 else start
+    out = np.full((columns, mels.shape[1]), -100.0, np.float32)
+    first, last = max(0, start), min(len(mels), start + columns)
+    if last > first:
+        out[first - start : last - start] = mels[first:last]
+    return out
+
+
+def draw(clips: Clips, count: int, columns: int, rng: np.random.Generator, choose: list[int]) -> tuple[Tensor, Tensor]:
+    """`count` crops of the clips listed in `choose` -> dB (count, columns, mels) and targets (count, classes)."""
+    batch, targets = np.empty((count, columns, MELS), np.float32), np.zeros((count, len(HEARD)), np.float32)
+    for i in range(count):
+        k = int(rng.choice(choose))
+        speeds = clips.mels[k]
+        which = int(rng.integers(len(speeds))) if len(speeds) > 1 and rng.random() < 0.6 else len(speeds) // 2
+        batch[i] = crop(speeds[which], columns, rng)
+        if clips.classes[k] >= 0:
+            targets[i, clips.classes[k]] = 1
+    return torch.from_numpy(batch), torch.from_numpy(targets)
+
+
+def _random(rng: np.random.Generator, low: float, high: float, *shape: int) -> Tensor:
+    return torch.from_numpy(rng.uniform(low, high, shape).astype(np.float32))
+
+
+def _chance(rng: np.random.Generator, p: float, count: int) -> Tensor:
+    return torch.from_numpy(rng.random(count) < p)[:, None, None]
+
+
+def colour(decibels: Tensor, rng: np.random.Generator) -> Tensor:
+    """Shift along the mel axis by up to four bands, a smooth random equaliser of a few dB, sometimes a missing top."""
+    count, _, mels = decibels.shape
+    shifts = rng.integers(-4, 5, count) * (rng.random(count) < 0.6)
+    decibels = torch.stack([torch.roll(d, int(s), 1) for d, s in zip(decibels, shifts, strict=True)])
+    knots = torch.from_numpy(rng.normal(0, 4, (count, 1, 6)).astype(np.float32))
+    decibels = decibels + F.interpolate(knots, mels, mode="linear", align_corners=True)
+    band = torch.arange(mels)
+    missing = (band > _random(rng, 70, 128, count, 1, 1)) & _chance(rng, 0.15, count)
+    return decibels - 40.0 * missing
+
+
+def room(power: Tensor, rng: np.random.Generator) -> Tensor:
+    """Reverberation of power: every moment leaves an exponentially fading trail."""
+    count = len(power)
+    fade = torch.exp(-torch.arange(30) / _random(rng, 1.5, 10, count, 1))  # (batch, lag)
+    fade = fade * _random(rng, 0.02, 0.3, count, 1) * _chance(rng, 0.3, count)[:, :, 0]
+    fade[:, 0] = 1.0
+    x = F.pad(power.permute(2, 0, 1), (29, 0))  # one group per clip, mel bands as the batch
+    return F.conv1d(x, fade.flip(1)[:, None], groups=count).permute(1, 2, 0)
+
+
+def mix(power: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Half of the clips get a second sound at -12 to 12 dB, some of them separated again by an imperfect ratio mask.
+
+    Returns power, targets per class (is it heard?) and shares per class (of the amplitude; between-class learning,
+    Tokozume et al. 2018).
+    """
+    count = len(power)
+    other = torch.from_numpy(rng.permutation(count))
+    gap = _random(rng, -12, 12, count, 1)  # dB by which the second is weaker
+    level = power.mean((1, 2), keepdim=True).clamp(min=1e-9)
+    second = power[other] / level[other] * level * 10 ** (-gap[:, :, None] / 10)
+    both, alone = _chance(rng, 0.5, count)[:, :, 0], _chance(rng, 0.2, count)[:, :, 0]
+    alone = alone & both
+    mixed = both & ~alone
+    heard_first = (1 - (-gap - 4).clamp(min=0) / 14).clamp(0.0, 1)
+    heard_second = (1 - (gap - 4).clamp(min=0) / 14).clamp(0.0, 1)
+    union = torch.maximum(targets * heard_first, targets[other] * heard_second)
+    part = 1 / (1 + 10 ** (-gap / 20))
+    shares = torch.where(mixed, targets * part + targets[other] * (1 - part), targets)
+    out = torch.where(both[:, :, None], power + second, power)
+    k = alone[:, 0]
+    out[k] *= separation_mask(power[k], second[k], rng)
+    return out, torch.where(mixed, union, targets), shares
+
+
+def separation_mask(power: Tensor, second: Tensor, rng: np.random.Generator) -> Tensor:
+    """Gain that an imperfect separator would give each cell of the mixture to keep the first sound."""
+    mask = power / (power + second + 1e-12)
+    blurred = F.avg_pool2d(mask[:, None], (1, 5), 1, (0, 2))[:, 0]
+    return (0.5 * mask + 0.5 * blurred).square() + _random(rng, 0.0, 0.1, len(power), 1, 1).square()
+
+
+def noise_floor(power: Tensor, rng: np.random.Generator) -> Tensor:
+    """Steady noise of a random colour, 10 to 70 dB below the loudest band of the clip."""
+    count, columns, mels = power.shape
+    slope = _random(rng, -0.25, 0.15, count, 1, 1) * (torch.arange(mels) - 64)
+    level = power.amax((1, 2), keepdim=True) * 10 ** ((slope - _random(rng, 15, 75, count, 1, 1)) / 10)
+    grain = torch.from_numpy(rng.gamma(2.0, 0.5, (columns, mels)).astype(np.float32))
+    return power + level * grain * _chance(rng, 0.7, count)
+
+
+def blank(spectrogram: Tensor, rng: np.random.Generator) -> Tensor:
+    """SpecAugment, Park et al. (2019): up to two bands and two stretches of each clip are emptied."""
+    count, columns, mels = spectrogram.shape
+    keep = torch.ones_like(spectrogram, dtype=torch.bool)
+    for axis, size, most in ((1, columns, 0.12), (2, mels, 0.14)):
+        at = torch.arange(size)
+        for _ in range(2):
+            start, width = _random(rng, 0, size, count, 1), _random(rng, 0, most * size, count, 1)
+            hole = (at >= start) & (at < start + width) & torch.from_numpy(rng.random((count, 1)) < 0.6)
+            keep &= ~(hole[:, :, None] if axis == 1 else hole[:, None, :])
+    return torch.where(keep, spectrogram, 2.0 - FLOOR / 20)
+
+
+def estrange(decibels: Tensor, rng: np.random.Generator) -> Tensor:
+    """Real recordings made into nothing known: upside down, two octaves off, bands out of step, or far too slow."""
+    out = []
+    for clip in decibels:
+        kind, columns = rng.integers(4), clip.shape[0]
+        if kind == 0:
+            clip = clip.flip(1)
+        elif kind == 1:
+            bands = int(rng.choice([-1, 1]) * rng.integers(28, 50))
+            clip = torch.roll(clip, bands, 1)
+            clip[:, slice(0, bands) if bands > 0 else slice(bands, None)] = -100.0
+        elif kind == 2:
+            edges = np.sort(rng.choice(np.arange(12, MELS - 12), 5, replace=False))
+            parts = torch.tensor_split(clip, torch.from_numpy(edges), 1)
+            clip = torch.cat([torch.roll(p, int(rng.integers(columns)), 0) for p in parts], 1)
+        else:
+            part = clip[: max(8, int(columns * rng.uniform(0.2, 0.35)))]
+            clip = F.interpolate(part.T[None], columns, mode="linear")[0].T
+        out.append(clip)
+    return torch.stack(out)
+
+
+@dataclass
+class Supply:
+    """Where batches come from: `batch(step)` depends on the seed and the step only, so training resumes exactly."""
+
+    real: Clips
+    words: Clips
+    others: Clips
+    seed: int
+    size: int = 32
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalised spectrograms (batch, columns, mels), targets and shares (batch, classes)."""
+        rng = np.random.default_rng([self.seed, step])
+        columns = 16 * int(rng.choice([6, 8, 12, 16, 16, 20, 24, 26]))  # 1 to 4.2 s
+        half, quarter, strange = self.size // 2, self.size // 4, self.size // 10
+        real_words = set(self.real.classes)
+        plain = [i for i, c in enumerate(self.words.classes) if c in real_words]
+        only = [i for i, c in enumerate(self.words.classes) if c not in real_words]
+        nothing = list(range(len(self.others.classes)))
+        few = 3 * quarter // 8
+        parts = [draw(self.real, half, columns, rng, list(range(len(self.real.classes))))]
+        parts.append(draw(self.words, few, columns, rng, plain))
+        parts.append(draw(self.words, quarter - few, columns, rng, only))
+        parts.append(draw(self.others, self.size - half - quarter - strange, columns, rng, nothing))
+        tonal = [i for i, c in enumerate(self.real.classes) if HEARD[c] in TONAL]
+        odd, _ = draw(self.real, strange, columns, rng, tonal)
+        parts.append((estrange(odd, rng), torch.zeros(strange, len(HEARD))))
+        decibels, targets = (torch.cat(x) for x in zip(*parts, strict=True))
+        power = 10 ** (colour(decibels, rng) / 10)
+        power, targets, shares = mix(room(power, rng), targets, rng)
+        power = noise_floor(power, rng)
+        return blank(normalise(10 * torch.log10(power + 1e-10)), rng), targets, shares

@@ -1,0 +1,197 @@
+"""Measure the mini audio encoder on what it was not trained on.
+
+    python -m experiments.world.training.measure_audio --model runs/audio/folds123 --esc10 ../shared/esc10 --fold 4
+
+Synthesised sounds and distractors have seeds from 20001 up, which neither training nor calibration uses.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.mini.sounds import synthesise
+from audiotoken.mini.things import HEARD
+from experiments.world.distractors import HELD_OUT, KINDS, distractor
+from experiments.world.training.audio_mels import RATE, read_wave, real_clips
+
+Scores = NDArray[np.float64]
+Waves = list[NDArray[np.float32]]
+
+
+def hear(model: MiniEncoder, waves: Waves) -> Scores:
+    """Probabilities (clips, classes) of signals that may differ in length."""
+    with torch.inference_mode():
+        rows = [model.probabilities(torch.from_numpy(np.ascontiguousarray(w))[None])[0].double().numpy() for w in waves]
+    return np.stack(rows)
+
+
+def top1(model: MiniEncoder, esc10: Path, fold: int) -> float:
+    """Share of the real clips of `fold` whose highest score is their own class."""
+    clips = real_clips(esc10, [fold])
+    scores = hear(model.eval(), [read_wave(p) for p, _ in clips])
+    return float(np.mean([HEARD[s.argmax()] == word for s, (_, word) in zip(scores, clips, strict=True)]))
+
+
+def loudest(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
+    """The stretch of `seconds` with the most energy; longer ones are filled up with very faint noise."""
+    n = round(seconds * RATE)
+    if n >= len(wave):
+        noise = np.random.default_rng(len(wave)).standard_normal(n).astype(np.float32) * 1e-4
+        noise[(n - len(wave)) // 2 :][: len(wave)] += wave
+        return noise
+    total = np.concatenate([[0.0], np.cumsum(wave.astype(np.float64) ** 2)])
+    start = int(np.argmax(total[n:] - total[:-n]))
+    return wave[start : start + n]
+
+
+def calibration_error(scores: Scores, truth: Scores, bins: int = 10) -> float:
+    """Expected calibration error (Naeini et al. 2015) over all independent class scores."""
+    which = np.minimum((scores * bins).astype(int), bins - 1)
+    gaps = [
+        abs(scores[which == b].mean() - truth[which == b].mean()) * np.mean(which == b)
+        for b in range(bins)
+        if (which == b).any()
+    ]
+    return float(np.sum(gaps))
+
+
+def one_hot(words: list[str | None]) -> Scores:
+    """(clips, classes): 1 at the word's class, no 1 for None."""
+    return np.array([[float(word == name) for name in HEARD] for word in words])
+
+
+def measure_real(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, Any]:
+    """Per class accuracy, confusion, acceptance and calibration on real clips, and accuracy by length."""
+    clips = real_clips(esc10, [fold])
+    waves, words = [read_wave(p) for p, _ in clips], [w for _, w in clips]
+    scores = hear(model, waves)
+    best = [HEARD[k] for k in scores.argmax(1)]
+    out: dict[str, Any] = {
+        "clips": len(clips),
+        "top1": float(np.mean([a == b for a, b in zip(best, words, strict=True)])),
+    }
+    own = scores[np.arange(len(words)), [HEARD.index(w) for w in words]]
+    out["own_class_above_half"] = float(np.mean(own > 0.5))
+    out["accepted_at_half"] = float(np.mean(scores.max(1) > 0.5))
+    out["per_class"] = {
+        w: float(np.mean([b == w for b, t in zip(best, words, strict=True) if t == w])) for w in dict.fromkeys(words)
+    }
+    wrong = [f"{t} as {b}" for b, t in zip(best, words, strict=True) if b != t]
+    out["confusions"] = {k: wrong.count(k) for k in dict.fromkeys(wrong)}
+    out["calibration_error"] = calibration_error(scores, one_hot(list(words)))
+    out["top1_by_seconds"] = {}
+    for seconds in (1, 2, 5, 10):
+        s = hear(model, [loudest(w, seconds) for w in waves])
+        out["top1_by_seconds"][str(seconds)] = float(
+            np.mean([HEARD[k] == t for k, t in zip(s.argmax(1), words, strict=True)])
+        )
+    return out
+
+
+def measure_made(model: MiniEncoder, per_word: int) -> dict[str, Any]:
+    """Per word: top-1, and own score above 0.5, on synthesised sounds of new seeds."""
+    out = {}
+    for word in HEARD:
+        scores = hear(model, [synthesise(word, RATE, 5.0, 20001 + s) for s in range(per_word)])
+        own = HEARD.index(word)
+        out[word] = {
+            "top1": float(np.mean(scores.argmax(1) == own)),
+            "above_half": float(np.mean(scores[:, own] > 0.5)),
+        }
+    return out
+
+
+def measure_rejection(model: MiniEncoder, per_kind: int) -> dict[str, Any]:
+    """Share of distractors that some class accepts at 0.5, by kind; `held_out` kinds were never trained on."""
+    out: dict[str, Any] = {}
+    for name, kinds in (("trained", KINDS), ("held_out", HELD_OUT)):
+        by_kind, taken_for = {}, {}
+        for kind in kinds:
+            scores = hear(model, [distractor(RATE, 5.0, 20001 + s, kind=kind) for s in range(per_kind)])
+            by_kind[kind] = float(np.mean(scores.max(1) > 0.5))
+            if by_kind[kind]:
+                taken_for[kind] = HEARD[scores.max(0).argmax()]
+        out[name] = {
+            "accepted": float(np.mean(list(by_kind.values()))),
+            "by_kind": by_kind,
+            "mostly_taken_for": taken_for,
+        }
+    return out
+
+
+def measure_mixtures(model: MiniEncoder, esc10: Path, fold: int, pairs: int = 100) -> dict[str, float]:
+    """Two real clips of different classes of `fold` at equal power: what the two highest scores say."""
+    rng, clips = np.random.default_rng(7), real_clips(esc10, [fold])
+    first = second = both = above = 0
+    for _ in range(pairs):
+        a, b = rng.choice(len(clips), 2, replace=False)
+        while clips[a][1] == clips[b][1]:
+            b = rng.integers(len(clips))
+        waves = [loudest(read_wave(clips[k][0]), 4.0) for k in (a, b)]
+        mixed = np.stack([0.05 * w / (float(np.sqrt(np.mean(w**2))) + 1e-9) for w in waves]).sum(0)
+        scores, pair = hear(model, [mixed])[0], {clips[a][1], clips[b][1]}
+        order = [HEARD[k] for k in np.argsort(-scores)]
+        first += order[0] in pair
+        both += set(order[:2]) == pair
+        second += len(pair & {w for w, s in zip(HEARD, scores, strict=True) if s > 0.5})
+        above += len({w for w, s in zip(HEARD, scores, strict=True) if s > 0.5} - pair)
+    return {
+        "pairs": pairs,
+        "top1_in_pair": first / pairs,
+        "top2_is_pair": both / pairs,
+        "sources_above_half": second / (2 * pairs),
+        "false_alarms_per_mixture": above / pairs,
+    }
+
+
+def measure_strangers(model: MiniEncoder, folder: Path) -> dict[str, Any]:
+    """Share of recordings of other things, one file each, that some class accepts at 0.5, and which."""
+    waves = {p.stem: read_wave(p)[: 10 * RATE] for p in sorted(folder.iterdir())}
+    scores = hear(model, list(waves.values()))
+    taken = {name: f"{HEARD[s.argmax()]} {s.max():.2f}" for name, s in zip(waves, scores, strict=True) if s.max() > 0.5}
+    return {"recordings": len(waves), "accepted": len(taken) / len(waves), "taken_for": taken}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", required=True, help="folder of the encoder")
+    parser.add_argument("--esc10", required=True, help="folder of real recordings with metadata.csv")
+    parser.add_argument("--fold", type=int, default=4, help="fold of real clips to measure on; 0: none was left out")
+    parser.add_argument("--per-word", type=int, default=10)
+    parser.add_argument("--per-kind", type=int, default=8)
+    parser.add_argument("--strangers", default=None, help="folder of recordings of other things, not trained on")
+    parser.add_argument(
+        "--before", default=None, help="measured.json of the encoder trained without the fold, to include"
+    )
+    parser.add_argument("--out", default=None, help="where to write measured.json; default: beside the weights")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    model = MiniEncoder.from_pretrained(args.model, torch_dtype=torch.float32).eval()
+    measured: dict[str, Any] = {
+        "command": "python -m experiments.world.training.measure_audio " + " ".join(sys.argv[1:])
+    }
+    esc10, calibration = Path(args.esc10), Path(args.model) / "calibration.json"
+    if calibration.exists():
+        measured["calibration_error_on_real_clips"] = json.loads(calibration.read_text())
+    if args.fold:
+        measured["real"] = measure_real(model, esc10, args.fold)
+        measured["mixtures"] = measure_mixtures(model, esc10, args.fold)
+    measured["synthesised"] = measure_made(model, args.per_word)
+    measured["none_of_these"] = measure_rejection(model, args.per_kind)
+    if args.strangers:
+        measured["strangers"] = measure_strangers(model, Path(args.strangers))
+    if args.before:
+        measured["before_the_last_fold"] = json.loads(Path(args.before).read_text())
+    Path(args.out or Path(args.model) / "measured.json").write_text(json.dumps(measured, indent=1) + "\n")
+    print(json.dumps(measured, indent=1))
+
+
+if __name__ == "__main__":
+    main()

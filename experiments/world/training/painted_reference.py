@@ -1,0 +1,51 @@
+"""Painted scenes as the mini judges see them: what FID and IIS of the painted world compare with.
+
+    python -m experiments.world.training.painted_reference --clip audiotoken/mini/clip
+
+Only embeddings are kept, since the art is not ours to ship. Scenes of one thing, and of two, of seeds that trained
+nothing.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from audiotoken.clip import load_clip
+from audiotoken.evaluation.judges import REFERENCE, seen_by_detector
+from audiotoken.mini.things import WORDS
+from experiments.world.scenes import Painter
+from experiments.world.training.train_clip import pictures_of
+
+FIRST_SEED = 980_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
+    parser.add_argument("--clip", type=Path, default=Path("audiotoken/mini/clip"), help="folder; it is written there")
+    parser.add_argument("--each", type=int, default=12, help="scenes of a word")
+    parser.add_argument("--pairs", type=int, default=288, help="scenes of two things")
+    args = parser.parse_args()
+    clip, painter = load_clip(args.clip), Painter(args.atlas)
+    images: list[Any] = []
+    kinds: list[int] = []
+    seed = FIRST_SEED
+    while len(kinds) < len(WORDS) * args.each:
+        scenes = painter.paint(96, seed, counts=(1.0, 0, 0, 0))
+        for image, kind in zip(pictures_of(scenes.images), scenes.kinds[:, 0].tolist(), strict=True):
+            if kinds.count(kind) < args.each:
+                images.append(image)
+                kinds.append(kind)
+        seed += 1
+    pairs = pictures_of(painter.paint(args.pairs, FIRST_SEED - 1, counts=(0, 1.0, 0, 0)).images)
+    seen = {"clip": clip.images(images), "features": seen_by_detector(images)[0]}
+    seen |= {"pair_clip": clip.images(pairs), "pair_features": seen_by_detector(pairs)[0]}
+    tensors = {name: values.astype(np.float16) for name, values in seen.items()}
+    save_file(tensors | {"kinds": np.array(kinds, np.int64)}, args.clip / REFERENCE)
+
+
+if __name__ == "__main__":
+    main()

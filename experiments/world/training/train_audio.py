@@ -1,0 +1,141 @@
+"""Train the mini audio encoder on real recordings, synthesised sounds and sounds that are none of either.
+
+    python -m experiments.world.training.train_audio --esc10 ../shared/esc10 --folds 1,2,3 --test 4 --out runs/audio/folds123
+    python -m experiments.world.training.train_audio --esc10 ../shared/esc10 --folds 1,2,3,4 --out runs/audio/shipped \
+        --start runs/audio/folds123 --steps 1400 --peak 1e-3
+
+Add `--others runs/audio/others` for recordings of other things (`experiments.world.training.gather_others` collects some).
+
+Interrupt and start the same command again: it goes on from the last state in the folder.
+`calibrate_audio` then sets its scores right and `measure_audio` measures it.
+"""
+
+import argparse
+import copy
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.mini.things import HEARD
+from experiments.world.training.audio_mels import Clips, Supply, load_made, load_others, load_real
+from experiments.world.training.measure_audio import top1
+
+
+def loss_of(scores: Tensor, targets: Tensor, shares: Tensor) -> Tensor:
+    """Is each thing heard (binary cross-entropy) and, where one is, which (cross-entropy with between-class shares)."""
+    heard = F.binary_cross_entropy_with_logits(scores, targets.clamp(0.005, 0.995), reduction="none").sum(1).mean()
+    known = shares.sum(1, keepdim=True)
+    which = -(shares * F.log_softmax(scores, 1)).sum(1)[known[:, 0] > 0.05]
+    return heard + (which.mean() if len(which) else 0.0)
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Linear warm-up over 6 % of the steps, then a half cosine to zero."""
+    warm = max(1, round(0.06 * steps))
+    return peak * (step / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm))))
+
+
+@torch.no_grad()
+def follow(average: MiniEncoder, model: MiniEncoder, decay: float) -> None:
+    """Move the averaged weights towards the current ones; counters are copied."""
+    for a, b in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if a.is_floating_point():
+            a.lerp_(b, 1 - decay)
+        else:
+            a.copy_(b)
+
+
+def build_model(seed: int) -> MiniEncoder:
+    """A fresh encoder for every word that can be heard."""
+    torch.manual_seed(seed)
+    return MiniEncoder(labels=HEARD)
+
+
+def train(
+    supply: Supply, folder: Path, *, steps: int, peak: float, seed: int, device: str, start: Path | None = None
+) -> MiniEncoder:
+    """The averaged model after `steps` batches; goes on from `folder/state.pt` if there is one."""
+    model = build_model(seed) if start is None else MiniEncoder.from_pretrained(start, torch_dtype=torch.float32)
+    model = model.to(device, memory_format=torch.channels_last).train()
+    average = copy.deepcopy(model).eval()
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
+    optimiser, first, state = torch.optim.AdamW(groups, lr=peak), 0, folder / "state.pt"
+    if state.exists():
+        saved = torch.load(state, map_location=device, weights_only=True)
+        model.load_state_dict(saved["model"]), average.load_state_dict(saved["average"])
+        optimiser.load_state_dict(saved["optimiser"])
+        first = saved["step"]
+    mean, began = 0.0, time.process_time()
+    for step in range(first, steps):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, steps, peak)
+        inputs, targets, shares = (x.to(device) for x in supply.batch(step))
+        with torch.autocast(device.split(":")[0], torch.bfloat16):
+            scores = model.pool(model.score(model.embed(inputs)).float())
+        loss = loss_of(scores, targets, shares)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        follow(average, model, min(0.998, (step + 1) / (step + 20)))
+        mean = 0.98 * mean + 0.02 * loss.item() if step > first else loss.item()
+        if (step + 1) % 250 == 0 or step + 1 == steps:
+            parts = {"model": model.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
+            torch.save(parts | {"step": step + 1}, state.with_suffix(".new"))
+            state.with_suffix(".new").replace(state)
+            save(average, folder)
+            print(f"step {step + 1}/{steps} loss {mean:.3f} cpu {time.process_time() - began:.0f} s", flush=True)
+    return average
+
+
+def save(model: MiniEncoder, folder: Path) -> None:
+    """Write the weights in half precision, in the layout of diffusers."""
+    copy.deepcopy(model).to("cpu", torch.float16, memory_format=torch.contiguous_format).save_pretrained(folder)
+
+
+def gather(args: argparse.Namespace) -> Supply:
+    """Spectrograms of the real clips, of the synthesised sounds and of everything else."""
+    real = load_real(Path(args.esc10), [int(fold) for fold in args.folds.split(",")])
+    words, others = load_made(args.per_word, args.per_kind)
+    if args.others:
+        more = load_others(Path(args.others))
+        others = Clips(others.mels + more.mels, others.classes + more.classes)
+    return Supply(real, words, others, args.seed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--esc10", required=True, help="folder of real recordings with metadata.csv")
+    parser.add_argument("--folds", default="1,2,3", help="folds to train on")
+    parser.add_argument("--test", default="", help="fold to measure on afterwards")
+    parser.add_argument("--others", default=None, help="folder of recordings of none of the things")
+    parser.add_argument("--out", default="runs/audio/folds123")
+    parser.add_argument("--start", default=None, help="folder of an encoder to go on from")
+    parser.add_argument("--steps", type=int, default=2600)  # of 32 crops; about 5 CPU minutes per thousand
+    parser.add_argument("--peak", type=float, default=3e-3)
+    parser.add_argument("--per-word", type=int, default=40)
+    parser.add_argument("--per-kind", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    folder = Path(args.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "command.json").write_text(json.dumps(vars(args), indent=1))
+    np.random.seed(args.seed)  # noqa: NPY002 - nothing here draws from it; libraries may
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    start = Path(args.start) if args.start else None
+    model = train(gather(args), folder, steps=args.steps, peak=args.peak, seed=args.seed, device=device, start=start)
+    if args.test:
+        print(f"fold {args.test}: top-1 {top1(model.cpu().float(), Path(args.esc10), int(args.test)):.4f}")
+
+
+if __name__ == "__main__":
+    main()

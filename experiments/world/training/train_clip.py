@@ -1,0 +1,204 @@
+"""A small CLIP of the painted world: pictures and captions in one space, for metrics that need no download.
+
+    python -m experiments.world.training.train_clip --out runs/mini/clip400 --steps 400
+    python -m experiments.world.training.train_clip --start runs/mini/clip400 --out runs/mini/clip --steps 2500     # 40 minutes
+
+In the folder layout of transformers' CLIPModel, so that whatever reads this reads "openai/clip-vit-base-patch32" too.
+It learns from composed scenes of its own seeds alone: it never saw a picture that the mini checkpoint drew, nor was
+anything trained on it but the small Wav2CLIP. A caption that names some of the things of a scene fits it, so that a
+picture has several right captions in a batch (contrastive loss with many positives, Khosla et al. 2020). At first each
+patch is also told what it shows, which saves most of the time a vision transformer needs to learn to see.
+"""
+
+import argparse
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from audiotoken.clip import load_clip
+from audiotoken.mini.object_detector import SIDE
+from audiotoken.mini.things import BACKDROPS, WORDS
+from experiments.world.captions import LENGTH, PLACES, build_tokenizer, caption
+from experiments.world.scenes import Painter, Scenes
+from experiments.world.training import workers
+from experiments.world.training.detector import disturb
+from experiments.world.training.workers import Ema, Log, Worker
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel, CLIPTokenizer
+
+FIRST_SEED = 900_000_000  # apart from the scenes of the checkpoint and of its detector
+HELD_OUT = FIRST_SEED - 1_000  # seeds that measure
+WIDTH, PATCH, PROJECTION = 128, 16, 64
+NOTHING = len(WORDS)
+PARTLY = 0.3  # of the captions of several things leave some out
+
+
+def build_clip(tokenizer: "CLIPTokenizer") -> "CLIPModel":
+    """1.4 M parameters: a ViT of 4 layers on 8 x 8 patches, a text model of 2 layers."""
+    from transformers import CLIPConfig, CLIPModel
+
+    layer = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": 4}
+    text = layer | {"num_hidden_layers": 2, "vocab_size": len(tokenizer), "max_position_embeddings": LENGTH}
+    text |= {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    vision = layer | {"num_hidden_layers": 4, "image_size": SIDE, "patch_size": PATCH}
+    both = {"projection_dim": PROJECTION}
+    return CLIPModel(CLIPConfig(text_config=text | both, vision_config=vision | both, **both))
+
+
+def captions_of(scenes: Scenes, rng: random.Random) -> tuple[list[str], Tensor]:
+    """A caption for each scene, and which scene fits which caption: (batch, batch) bool, [scene, caption]."""
+    texts, named, placed = [], [], []
+    for kinds, backdrop in zip(scenes.kinds.tolist(), scenes.backdrops.tolist(), strict=True):
+        there = [kind for kind in kinds if kind >= 0]
+        if len(there) > 1 and rng.random() < PARTLY:
+            there = rng.sample(there, rng.randint(1, len(there) - 1))
+        texts.append(caption(there, backdrop, rng))
+        named.append(F.one_hot(torch.tensor(there), NOTHING).amax(0))
+        said = any(texts[-1].endswith(phrase) for phrase in PLACES[BACKDROPS[backdrop]])
+        placed.append(backdrop if said else -1)
+    holds = F.one_hot(scenes.kinds.cpu() % (NOTHING + 1), NOTHING + 1).amax(1)[:, :NOTHING]  # -1 is the last column
+    lacking = (1 - holds).float() @ torch.stack(named).float().T  # things that the caption names and the scene lacks
+    place = torch.tensor(placed)
+    return texts, (lacking == 0) & ((place < 0) | (place == scenes.backdrops.cpu()[:, None]))
+
+
+def contrastive(pictures: Tensor, texts: Tensor, fits: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy both ways, the right answers of a row sharing its weight; embeddings are of length 1."""
+    scores, right = scale.exp().clamp(max=100) * pictures @ texts.T, fits.float()
+    rows = F.cross_entropy(scores, right / right.sum(1, keepdim=True))
+    return (rows + F.cross_entropy(scores.T, (right / right.sum(0)).T)) / 2
+
+
+def patch_loss(hidden: Tensor, head: nn.Module, scenes: Scenes, kept: Tensor) -> Tensor:
+    """What each of the `kept` of the 8 x 8 patches shows: the thing that covers most of it, or nothing."""
+    side = SIDE // PATCH
+    cover, slot = F.adaptive_avg_pool2d(scenes.masks, side).max(1)
+    kind = scenes.kinds.gather(1, slot.flatten(1)).view_as(slot)
+    truth = torch.where(cover > 0.33, kind, NOTHING).flatten(1)[:, kept]
+    weight = torch.ones(NOTHING + 1, device=hidden.device)
+    weight[NOTHING] = 0.3
+    return F.cross_entropy(head(hidden[:, 1:]).float().transpose(1, 2), truth, weight)
+
+
+def read(vision: Any, pixels: Tensor, kept: Tensor) -> Tensor:
+    """The last layer of the vision model on some of the patches, as in FLIP (Li et al. 2023): half the work."""
+    hidden = vision.embeddings(pixels)
+    hidden = torch.cat([hidden[:, :1], hidden[:, 1 + kept]], 1)
+    return vision.encoder(inputs_embeds=vision.pre_layrnorm(hidden)).last_hidden_state
+
+
+class Pool:
+    """The last scenes that were painted, mirrored at random: painting takes longer than learning from a scene."""
+
+    def __init__(self, painter: Painter, size: int = 1024, fresh: float = 0.25):
+        self.painter, self.size, self.fresh = painter, size, fresh
+        self.scenes: Scenes | None = None
+
+    def draw(self, count: int, seed: int) -> Scenes:
+        """`count` of them, `fresh` of which are new."""
+        new = self.painter.paint(count if self.scenes is None else round(count * self.fresh), seed)
+        parts = [new] if self.scenes is None else [new, self.scenes]
+        names = ("images", "masks", "kinds", "backdrops")
+        self.scenes = Scenes(*(torch.cat([getattr(part, name) for part in parts])[: self.size] for name in names))
+        generator = torch.Generator().manual_seed(seed)
+        chosen = torch.randperm(len(self.scenes.kinds), generator=generator)[:count]
+        scenes = Scenes(*(getattr(self.scenes, name)[chosen] for name in names))
+        turn = (torch.rand(count, generator=generator) < 0.5).view(-1, 1, 1, 1).to(scenes.images.device)
+        images, masks = (torch.where(turn, x.flip(3), x) for x in (scenes.images, scenes.masks))
+        return Scenes(images, masks, scenes.kinds, scenes.backdrops)
+
+
+def normalised(images: Tensor) -> Tensor:
+    """[-1, 1] -> what the image processor makes of the same pictures."""
+    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+    mean, std = (images.new_tensor(v).view(3, 1, 1) for v in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
+    return ((images + 1) / 2 - mean) / std
+
+
+def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: float, start: Path | None) -> None:
+    torch.manual_seed(2)
+    tokenizer, painter = build_tokenizer(), Painter(atlas, worker.device)
+    clip = build_clip(tokenizer) if start is None else load_clip(start).model
+    clip.set_attn_implementation("eager")
+    model = nn.ModuleDict({"clip": clip, "patches": nn.Linear(WIDTH, NOTHING + 1)}).to(worker.device).train()
+    optimisers = workers.optimisers(model, lr, worker, dtype=torch.float32)
+    pool = Pool(painter)
+    ema, log = Ema(model, 0.99), Log(steps, 25, not worker.first)
+    for step in range(steps):
+        workers.set_rate(optimisers, lr * min(1, (step + 1) / 30, (steps - step) / (0.7 * steps)))
+        seed = FIRST_SEED + 1_000_000 * (start is not None) + step * worker.count + worker.rank
+        scenes = pool.draw(batch, seed)
+        texts, fits = captions_of(scenes, random.Random(seed))
+        tokens = tokenizer(texts, padding=True, return_tensors="pt").to(worker.device)
+        pixels = normalised(disturb(scenes.images, torch.Generator().manual_seed(seed)))
+        patches = torch.randperm((SIDE // PATCH) ** 2, generator=torch.Generator().manual_seed(seed))
+        kept = patches[: len(patches) // (2 if step < 0.9 * steps else 1)].to(worker.device)
+        seen = read(clip.vision_model, pixels, kept)
+        pooled = clip.vision_model.post_layernorm(seen[:, 0])
+        pictures = F.normalize(clip.visual_projection(pooled), dim=1)
+        words = F.normalize(clip.text_projection(clip.text_model(**tokens).pooler_output), dim=1)
+        loss = contrastive(pictures, words, fits.to(worker.device), clip.logit_scale)
+        shown = patch_loss(seen, model["patches"], scenes, kept)
+        (loss + max(0.1, 1 - 2 * step / steps) * shown).backward()
+        worker.average_gradients(model.parameters())
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
+        ema.update(model)
+        log(step, batch * worker.count, contrastive=loss, patches=shown)
+        if worker.first and ((step + 1) % 150 == 0 or step + 1 == steps):
+            weights = {n.removeprefix("clip."): w for n, w in ema.weights.items() if n.startswith("clip.")}
+            save(weights, tokenizer, out)
+    if worker.first:
+        print(f"zero-shot: {100 * zero_shot(load_clip(out), painter):.1f} % of 480 unseen scenes of one thing")
+
+
+def save(weights: dict[str, Tensor], tokenizer: "CLIPTokenizer", out: Path) -> None:
+    """The folder that CLIPModel, CLIPTokenizer and CLIPImageProcessor read, in half precision."""
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    clip = build_clip(tokenizer)
+    clip.load_state_dict(weights)
+    clip.half().save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    side = {"height": SIDE, "width": SIDE}
+    CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=side).save_pretrained(out)
+
+
+@torch.no_grad()
+def zero_shot(clip: Any, painter: Painter, count: int = 480) -> float:
+    """Share of unseen scenes of one thing whose nearest of 24 captions "a photo of a WORD" is the right one."""
+    scenes = painter.paint(count, HELD_OUT, counts=(1.0, 0, 0, 0))
+    nearest = (clip.images(pictures_of(scenes.images)) @ clip.classes(WORDS).T).argmax(1)
+    return float((nearest == scenes.kinds[:, 0].cpu().numpy()).mean())
+
+
+def pictures_of(images: Tensor) -> list[Any]:
+    """(batch, 3, h, w) in [-1, 1] -> pictures."""
+    from PIL import Image
+
+    arrays = ((images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(array) for array in arrays]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
+    parser.add_argument("--out", type=Path, default=Path("runs/mini/clip"))
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=64, help="scenes a worker and step")
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--start", type=Path, default=None, help="folder of a CLIP to go on from, on other scenes")
+    parser.add_argument("--workers", type=int, default=None, help="default: one a GPU, or a core")
+    args = parser.parse_args()
+    workers.run(train, args.atlas, args.out, args.steps, args.batch, args.lr, args.start, workers=args.workers)
+
+
+if __name__ == "__main__":
+    main()

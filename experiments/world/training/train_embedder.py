@@ -1,0 +1,154 @@
+"""The mini embedder, by the project's own trainer: real and synthesised sounds with painted scenes of their thing.
+
+python -m experiments.world.training.train_embedder --esc10 FOLDER --folds 1 2 3 --encoder runs/audio/folds123 --name embedder123
+python -m experiments.world.training.train_embedder --esc10 FOLDER --folds 1 2 3 4      # for shipping
+"""
+
+import argparse
+import hashlib
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from audiotoken.audio import load_audio, to_mono
+from audiotoken.data import esc_rows
+from audiotoken.embedder import AudioEmbedder
+from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.mini.sounds import synthesise
+from audiotoken.mini.things import HEARD, WORD_OF_ESC10, WORDS
+from audiotoken.training import Batch, LossWeights, Progress, Settings, train_embedder
+from experiments.world.captions import caption
+from experiments.world.training.assemble import pipeline_of
+from experiments.world.training.latents import Latents, load_cache
+from experiments.world.training.train_unet import WIDTH
+
+SECONDS = 4.0  # of a training clip
+MADE = 24  # synthesised clips of each word
+CROPS = 4  # of each real clip
+
+
+def signals(esc10: Path, folds: list[int], rate: int) -> Iterator[tuple[str, np.ndarray]]:
+    """(word, signal) of every training clip: crops of real ones at several levels, and synthesised ones."""
+    rng, frames = np.random.default_rng(0), round(SECONDS * rate)
+    for path, label, _ in esc_rows(esc10, folds):
+        signal = to_mono(load_audio(path, rate)[0])
+        signal = np.pad(signal, (0, max(0, frames - len(signal))))
+        for _ in range(CROPS):
+            yield WORD_OF_ESC10[label], sounding_crop(signal, frames, rng) * 10 ** rng.uniform(-0.5, 0.2)
+    for word in HEARD:
+        for seed in range(MADE):
+            yield word, synthesise(word, rate, SECONDS, 700_000 + seed)
+
+
+def fingerprint(*parts: object) -> str:
+    """Eight letters that change with the content of the files and the values of the rest."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.read_bytes() if isinstance(part, Path) else repr(part).encode())
+    return digest.hexdigest()[:8]
+
+
+def sounding_crop(signal: np.ndarray, frames: int, rng: np.random.Generator) -> np.ndarray:
+    """A random stretch that is not much quieter than the loudest one."""
+    starts = rng.integers(0, len(signal) - frames + 1, 8)
+    power = [np.square(signal[s : s + frames]).sum() for s in starts]
+    loud = [s for s, p in zip(starts, power, strict=True) if p >= 0.3 * max(power)]
+    start = int(rng.choice(loud))
+    return signal[start : start + frames]
+
+
+@torch.no_grad()
+def features_of(encoder: MiniEncoder, esc10: Path, folds: list[int], cache: Path) -> tuple[Tensor, Tensor]:
+    """(clips, time, width) in half precision and the index of each in HEARD; kept in `cache`."""
+    if cache.exists():
+        kept = load_file(cache)
+        return kept["features"], kept["labels"]
+    features, labels = [], []
+    for word, signal in signals(esc10, folds, encoder.rate):
+        waveform = torch.from_numpy(np.ascontiguousarray(signal, np.float32)).clamp(-1, 1)[None]
+        features.append(encoder.features(waveform)[0].half())
+        labels.append(HEARD.index(word))
+    kept = {"features": torch.stack(features), "labels": torch.tensor(labels)}
+    save_file(kept, cache)
+    return kept["features"], kept["labels"]
+
+
+class Batches:
+    """Scenes with a thing that sounds, a clip of it, and a caption that says `<audio>` where its noun would stand."""
+
+    def __init__(self, scenes: Latents, scale: float, features: Tensor, labels: Tensor, size: int):
+        self.scenes, self.scale, self.features, self.size = scenes, scale, features, size
+        self.clips = [(labels == i).nonzero().flatten() for i in range(len(HEARD))]
+        heard = [(scenes.kinds == WORDS.index(w)) for w in HEARD]
+        self.places = [h.nonzero() for h in heard]  # (places, 2): scene, slot
+
+    def __call__(self, start: int) -> Iterator[Batch]:
+        step = start
+        while True:
+            yield self.batch(random.Random(step))
+            step += 1
+
+    def batch(self, rng: random.Random) -> Batch:
+        labels = [rng.randrange(len(HEARD)) for _ in range(self.size)]
+        clips = torch.tensor([int(rng.choice(self.clips[label])) for label in labels])
+        places = torch.stack([rng.choice(self.places[label]) for label in labels])
+        scenes = self.scenes[places[:, 0]]
+        texts = [
+            caption(kinds, backdrop, rng, heard=slot)
+            for kinds, backdrop, slot in zip(
+                scenes.kinds.tolist(), scenes.backdrops.tolist(), places[:, 1].tolist(), strict=True
+            )
+        ]
+        own = scenes.masks[torch.arange(self.size), places[:, 1]].float() / 255
+        weight = 1 + 2 * own[:, None]
+        return Batch(
+            scenes.latents.float() * self.scale,
+            self.features[clips].float(),
+            torch.tensor(labels),
+            texts,
+            weight / weight.mean(),
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, default=Path("runs/mini"))
+    parser.add_argument("--esc10", type=Path, required=True)
+    parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3, 4])
+    parser.add_argument("--encoder", type=Path, default=Path("audiotoken/mini/audio_encoder"))
+    parser.add_argument("--name", default="embedder")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--classification", type=float, default=LossWeights.classification)
+    args = parser.parse_args()
+    torch.manual_seed(0)
+    heard = fingerprint(*args.encoder.glob("*.safetensors"), args.folds)  # other parts, other files: nothing stale
+    key = fingerprint(args.run / "unet.pt", heard)
+    encoder = MiniEncoder.from_pretrained(args.encoder, torch_dtype=torch.float32).eval()
+    pipe = pipeline_of(args.run, AudioEmbedder(encoder.width, WIDTH), encoder)
+    features, labels = features_of(encoder, args.esc10, args.folds, args.run / f"{args.name}-{heard}.safetensors")
+    batches = Batches(load_cache(args.run), pipe.vae.config.scaling_factor, features, labels, args.batch)
+    settings = Settings(
+        steps=args.steps, learning_rate=1e-3, ema=0.99, weights=LossWeights(classification=args.classification)
+    )
+
+    def show(progress: Progress) -> None:
+        if progress.step % 50 == 0:
+            terms = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
+            print(
+                f"step {progress.step}/{args.steps}  {terms}  {progress.images_per_second:.1f} pictures/s", flush=True
+            )
+
+    embedder = train_embedder(
+        pipe, batches, HEARD, settings, checkpoint=args.run / f"{args.name}-{key}.pt", progress=show
+    )
+    embedder.save_pretrained(args.run / args.name)
+
+
+if __name__ == "__main__":
+    main()
