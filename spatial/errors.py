@@ -1,5 +1,5 @@
-"""Errors that a user can mend: each is one sentence that says what came, what is wanted, what to do."""
+"""The root of what can go wrong in this package and a user can mend."""
 
 
 class SpatialError(ValueError):
-    """What cannot be listened to, in one sentence: what came, what is wanted, what to do."""
+    """What cannot be listened to; the message is one sentence: what came, what is wanted, what to do."""

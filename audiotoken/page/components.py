@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from audiotoken.report.html import element, joined
-from audiotoken.tasks.sentences import mendable
+from audiotoken.tasks.sentences import MENDABLE
 
 HERE = Path(__file__).parent
 JOB: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}  # one at a time
@@ -41,6 +41,6 @@ def sentences(*said: str, error: bool = False) -> str:
 
 def sentence_of(error: Exception) -> str:
     """Of what a user can mend; anything else is raised again, since it is a bug."""
-    if isinstance(error, ValueError) and mendable(error):
+    if isinstance(error, MENDABLE):
         return sentences(str(error), error=True)
     raise error

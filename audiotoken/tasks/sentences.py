@@ -4,11 +4,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from audiotoken.errors import AudioError, CheckpointError, DataError, OptionError, PromptError, out_of_memory, printable
+from audiotoken.errors import AudioTokenError, out_of_memory, printable
 from audiotoken.start import STOPPED
-from guidance.errors import GuidanceError, RegionError
+from guidance.errors import GuidanceError
 from spatial.errors import SpatialError
 
+MENDABLE = (AudioTokenError, SpatialError, GuidanceError)
 LOWER = "lower --count or --batch, draw with --dtype float16, with a smaller model or on --device cpu"
 
 
@@ -20,9 +21,7 @@ def errors_as_sentences() -> Iterator[None]:
     """
     try:
         yield
-    except ValueError as error:
-        if not mendable(error):
-            raise
+    except MENDABLE as error:
         print(printable(error), file=sys.stderr)
         raise SystemExit(2) from None
     except (MemoryError, RuntimeError) as error:
@@ -33,10 +32,3 @@ def errors_as_sentences() -> Iterator[None]:
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         raise SystemExit(130) from None
-
-
-def mendable(error: ValueError) -> bool:
-    if isinstance(error, AudioError | DataError | OptionError | SpatialError):
-        return True
-
-    return isinstance(error, CheckpointError | PromptError | GuidanceError | RegionError)
