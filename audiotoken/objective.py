@@ -35,7 +35,7 @@ class LossWeights:
     """What each term of `audiotoken.losses` counts.
 
     The defaults are the paper's. The published code has the same numbers, but leaves `classification` out unless asked
-    (and with it on does not run): `configs/train/published.yaml` is that.
+    (and with it on does not run): `audiotoken/configs/train/published.yaml` is that.
     """
 
     diffusion: float = 1.0

@@ -1,1 +1,1 @@
-"""Hydra configurations; keys are the parameter names of what they build."""
+"""Hydra configurations of research; keys are parameter names. Those of the commands are in audiotoken/configs."""

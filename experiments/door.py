@@ -39,12 +39,12 @@ def entry(function: Callable[..., str]) -> None:
     run_hydra(run_it)
 
 
-def hydra_entry(config_name: str, run: Callable[..., Any]) -> None:
-    """The command line of `run`, whose parameters are the keys of configs/`config_name`.yaml."""
+def hydra_entry(config_name: str, run: Callable[..., Any], configs: str = "configs") -> None:
+    """The command line of `run`, whose parameters are the keys of `config_name`.yaml in the package `configs`."""
     import hydra
     from omegaconf import OmegaConf
 
-    @hydra.main(version_base=None, config_path="pkg://configs", config_name=config_name)
+    @hydra.main(version_base=None, config_path=f"pkg://{configs}", config_name=config_name)
     def entry(config: Any) -> None:
         with errors_as_sentences():
             if missing := sorted(OmegaConf.missing_keys(config)):

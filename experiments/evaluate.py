@@ -19,7 +19,7 @@ def main() -> None:
     def tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    hydra_entry("evaluate", lambda **options: evaluate(**options, on_row=tell))
+    hydra_entry("evaluate", lambda **options: evaluate(**options, on_row=tell), "audiotoken.configs")
 
 
 if __name__ == "__main__":

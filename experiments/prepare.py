@@ -18,7 +18,7 @@ def main() -> None:
     import hydra
     from omegaconf import OmegaConf
 
-    @hydra.main(version_base=None, config_path="pkg://configs", config_name="prepare")
+    @hydra.main(version_base=None, config_path="pkg://audiotoken.configs", config_name="prepare")
     def run(config: Any) -> None:
         with errors_as_sentences():
             if OmegaConf.is_missing(config, "output") or config.get("source") is None:

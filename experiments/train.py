@@ -18,7 +18,7 @@ from experiments.door import run_hydra
 def main() -> None:
     import hydra
 
-    @hydra.main(version_base=None, config_path="pkg://configs", config_name="train")
+    @hydra.main(version_base=None, config_path="pkg://audiotoken.configs", config_name="train")
     def run(config: Any) -> None:
         with errors_as_sentences(), show_progress(config.settings.steps) as on_progress:
             folder = train(**options(config), on_progress=on_progress)

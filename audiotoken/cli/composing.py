@@ -7,7 +7,7 @@ from audiotoken.errors import OptionError
 
 
 def make_source(node: Mapping[str, Any]) -> Any:
-    """What a file of configs/source describes; what goes wrong says so in its own words, not in Hydra's."""
+    """What a file of audiotoken/configs/source describes; what goes wrong says so in its own words, not in Hydra's."""
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
@@ -22,7 +22,7 @@ def make_source(node: Mapping[str, Any]) -> Any:
 def composed(
     name: str, choices: Sequence[str], values: Sequence[str] | None, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """configs/`name`.yaml with files chosen for its groups, then KEY=VALUE arguments, then the options that were given.
+    """`name`.yaml of audiotoken/configs, with files chosen for its groups, then KEY=VALUE, then the options given.
 
     OptionError for a key that is not there.
     """
@@ -32,7 +32,7 @@ def composed(
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        with initialize_config_module("configs", version_base=None):
+        with initialize_config_module("audiotoken.configs", version_base=None):
             config = compose(name, [*choices, *(values or ())])
         for key, value in options.items():
             if value is not None:
@@ -40,7 +40,9 @@ def composed(
         return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     except (HydraException, OmegaConfBaseException) as error:
         said = " ".join(str(error).split())
-        raise OptionError(f"Cannot use these options: {said.rstrip('.')}; see configs/{name}.yaml.") from None
+        raise OptionError(
+            f"Cannot use these options: {said.rstrip('.')}; see audiotoken/configs/{name}.yaml."
+        ) from None
 
 
 def require(config: Mapping[str, Any], *keys: str) -> None:
@@ -51,7 +53,7 @@ def require(config: Mapping[str, Any], *keys: str) -> None:
 
 
 def made(config: Mapping[str, Any]) -> Any:
-    """The object that a `_target_` of configs/ describes; OptionError when something is left open.
+    """The object that a `_target_` of audiotoken/configs/ describes; OptionError when something is left open.
 
     What it says of its arguments passes as it is, without Hydra's words around it.
     """

@@ -6,21 +6,14 @@ from typing import Annotated
 
 import typer
 
-from audiotoken.assembly.assemble import assemble as assemble_parts
-from audiotoken.cli.app import app
+from audiotoken import assembly, evaluation, tasks
 from audiotoken.cli.composing import composed, made, require
 from audiotoken.cli.parameters import KEYS
 from audiotoken.cli.terminal import progress
 from audiotoken.errors import OptionError
-from audiotoken.evaluation.evaluate import evaluate as evaluate_systems
-from audiotoken.tasks.prepare import prepare as prepare_data
-from audiotoken.tasks.prepare import say_progress
 from audiotoken.tasks.sentences import errors_as_sentences
-from audiotoken.tasks.train import show_progress
-from audiotoken.tasks.train import train as train_embedder
 
 
-@app.command()
 def assemble(
     base: Annotated[str, typer.Option(help="What draws: a diffusers folder, a hub id, a .safetensors or .ckpt file.")],
     encoder: Annotated[
@@ -55,7 +48,7 @@ def assemble(
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     with errors_as_sentences():
-        made = assemble_parts(
+        made = assembly.assemble.assemble(
             base,
             encoder,
             embedder,
@@ -77,11 +70,11 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
         raise OptionError(f"Got layers={text}, want numbers such as 4,8,12; change it.") from None
 
 
-@app.command()
 def prepare(
     values: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=KEYS.format("prepare"))] = None,
     source: Annotated[
-        str | None, typer.Option(help="A folder of name.wav + name.jpg; or esc, vggsound or web, see configs/source.")
+        str | None,
+        typer.Option(help="A folder of name.wav + name.jpg; or esc, vggsound or web, see audiotoken/configs/source."),
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to make.")] = None,
     model: Annotated[str | None, typer.Option(help="Whose frozen parts are asked. [default: mini]")] = None,
@@ -103,10 +96,9 @@ def prepare(
             options, source = options | {"source.folder": source}, "pairs"
         config = composed("prepare", _chosen(source=source), values, options | {"device": device})
         require(config, "source", "output")
-        typer.echo(prepare_data(made(config.pop("source")), **config, **say_progress()))
+        typer.echo(tasks.prepare.prepare(made(config.pop("source")), **config, **tasks.prepare.say_progress()))
 
 
-@app.command()
 def train(
     values: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=KEYS.format("train"))] = None,
     data: Annotated[Path | None, typer.Option(help="A folder that `audiotoken prepare` made.")] = None,
@@ -131,12 +123,11 @@ def train(
         source = config.pop("source", None)
         if (config["data"] is None) == (source is None):
             raise OptionError("Want either --data, made by `audiotoken prepare`, or source=...; give one.")
-        with show_progress() as on_progress:
-            folder = train_embedder(**config | ({"data": made(source)} if source else {}), on_progress=on_progress)
+        with tasks.train.show_progress() as on_progress:
+            folder = tasks.train.train(**config | ({"data": made(source)} if source else {}), on_progress=on_progress)
     typer.echo(f"made   {folder}\nnext   audiotoken assemble --base {config['model']} --embedder {out} -o trained")
 
 
-@app.command()
 def evaluate(
     values: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=KEYS.format("evaluate"))] = None,
     clips: Annotated[
@@ -155,7 +146,7 @@ def evaluate(
     options = {"clips": clips, "pictures": pictures, "real": real, "n": n, "out": out}
     with errors_as_sentences(), progress("judging") as bar:
         config = composed("evaluate", [], values, options)
-        table = evaluate_systems(**config, on_row=bar.say)
+        table = evaluation.evaluate.evaluate(**config, on_row=bar.say)
     typer.echo(table)
 
 

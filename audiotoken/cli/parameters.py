@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-KEYS = "What the options below leave out, as in configs/{}.yaml."
+KEYS = "What the options below leave out, as in audiotoken/configs/{}.yaml."
 # options that several commands have
 Stereo = Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3) or a video, in stereo.")]
 Setup = Annotated[str, typer.Option(help="auto, or how it was recorded: panned, spaced, ortf, nos, xy, ms, binaural.")]
