@@ -2,16 +2,50 @@
 
 import logging
 from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from audiotoken import torchaudio_guard
 
+if TYPE_CHECKING:
+    from audiotoken.audio import load_audio as load_audio
+    from audiotoken.embedder import AudioEmbedder as AudioEmbedder
+    from audiotoken.errors import AudioError as AudioError
+    from audiotoken.errors import AudioTokenError as AudioTokenError
+    from audiotoken.errors import CheckpointError as CheckpointError
+    from audiotoken.errors import DataError as DataError
+    from audiotoken.errors import OptionError as OptionError
+    from audiotoken.errors import PromptError as PromptError
+    from audiotoken.pipeline import AudioTokenPipeline as AudioTokenPipeline
+    from audiotoken.pipeline_xl import AudioTokenXLPipeline as AudioTokenXLPipeline
+    from audiotoken.prompt import Prompt as Prompt
+    from audiotoken.prompt import encode_prompt as encode_prompt
+    from audiotoken.stereo.animation import sound_to_film as sound_to_film
+    from audiotoken.stereo.generation import Result as Result
+    from audiotoken.stereo.generation import draw as draw
+    from audiotoken.stereo.generation import sound_to_image as sound_to_image
+    from audiotoken.stereo.planning import Plan as Plan
+    from audiotoken.stereo.planning import plan as plan
+
 _HOME = {
-    "load_audio": "audio",
-    "AudioError": "audio",
+    "sound_to_image": "stereo.generation",
+    "sound_to_film": "stereo.animation",
+    "plan": "stereo.planning",
+    "draw": "stereo.generation",
+    "Plan": "stereo.planning",
+    "Result": "stereo.generation",
+    "AudioTokenPipeline": "pipeline",
+    "AudioTokenXLPipeline": "pipeline_xl",
     "AudioEmbedder": "embedder",
     "Prompt": "prompt",
     "encode_prompt": "prompt",
-    "AudioTokenPipeline": "pipeline",
+    "load_audio": "audio",
+    "AudioTokenError": "errors",
+    "AudioError": "errors",
+    "CheckpointError": "errors",
+    "DataError": "errors",
+    "OptionError": "errors",
+    "PromptError": "errors",
 }
 __all__ = list(_HOME)
 
@@ -21,7 +55,13 @@ torchaudio_guard.install()
 logging.getLogger("transformers.utils.import_utils").addFilter(lambda said: "torchvision" not in said.getMessage())
 
 
-def __getattr__(name: str):  # imported on first use: `audiotoken --help` must not wait for torch
+def __getattr__(name: str) -> Any:  # imported on first use: what needs no torch must not wait for it
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    if name == "__version__":
+        return version("spatial-audiotoken")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

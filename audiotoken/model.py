@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+import audiotoken
 from audiotoken.errors import OptionError
-from audiotoken.pipeline import AudioTokenPipeline
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
     import torch
+
+    from audiotoken.pipeline import AudioTokenPipeline
 
 
 def load_parts(model: str, device: str | None = None, dtype: str = "float32") -> "AudioTokenPipeline":
@@ -15,7 +17,7 @@ def load_parts(model: str, device: str | None = None, dtype: str = "float32") ->
 
     place = find_device(device)
     hush()
-    pipe = AudioTokenPipeline.from_pretrained(model, dtype=getattr(torch, dtype))
+    pipe = audiotoken.AudioTokenPipeline.from_pretrained(model, dtype=getattr(torch, dtype))
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(place)
 

@@ -19,6 +19,7 @@ from diffusers.utils import scale_lora_layers, unscale_lora_layers
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
+import audiotoken
 from audiotoken.ears import EARS, Audio, Ears, check_fit, float32_ears
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
@@ -26,9 +27,15 @@ from audiotoken.errors import PromptError
 from audiotoken.labels import with_articles, with_words
 from audiotoken.loading import find_model, loading, prepare_index
 from audiotoken.losses import label_embeddings
-from audiotoken.pipeline_xl import AudioTokenXLPipeline
 from audiotoken.placeholder import PLACEHOLDER, TEMPLATE
-from audiotoken.prompt import Condition, Prompt, check_count, check_negative, check_text, encode_prompts
+from audiotoken.prompt import (
+    Condition,
+    Prompt,
+    check_count,
+    check_negative,
+    check_text,
+    encode_prompts,
+)
 
 Reader = tuple[CLIPTokenizer, CLIPTextModel]  # a text encoder and its tokenizer
 
@@ -207,7 +214,7 @@ class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
 
 def _class_for(cls: type, xl: bool) -> type:
     """`cls`, unless the model is of the other kind."""
-    fitting: type = AudioTokenXLPipeline if xl else AudioTokenPipeline
+    fitting: type = audiotoken.AudioTokenXLPipeline if xl else AudioTokenPipeline
     return cls if issubclass(cls, fitting) else fitting
 
 

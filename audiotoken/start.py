@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def find_own_packages_first() -> None:
-    """Let a folder called experiments/, spatial/, guidance/ or configs/ elsewhere on the path not stand for ours.
+    """Let a folder called spatial/ or guidance/ elsewhere on the path not stand for ours.
 
     Only Python's own library stays before them, as beside an installed package much may be named like a part of it.
     """

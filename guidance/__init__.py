@@ -5,10 +5,31 @@ one tensor a layer. An energy is what guidance lowers, a scalar. Where strengths
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from guidance.attention import capture_cross_attention as capture_cross_attention
+    from guidance.backbones import Backbone as Backbone
+    from guidance.control import load_control as load_control
+    from guidance.energies import boxdiff_energy as boxdiff_energy
+    from guidance.energies import centroid_energy as centroid_energy
+    from guidance.energies import excite_energy as excite_energy
+    from guidance.energies import layout_energy as layout_energy
+    from guidance.energies import leak_energy as leak_energy
+    from guidance.energies import ours_energy as ours_energy
+    from guidance.errors import GuidanceError as GuidanceError
+    from guidance.errors import RegionError as RegionError
+    from guidance.frames import animate as animate
+    from guidance.methods import METHODS as METHODS
+    from guidance.methods import Guidance as Guidance
+    from guidance.methods import Schedule as Schedule
+    from guidance.regions import Region as Region
+    from guidance.sampling import Sample as Sample
+    from guidance.sampling import sample as sample
 
 _HOME = {
     "Region": "regions",
-    "RegionError": "regions",
+    "RegionError": "errors",
     "capture_cross_attention": "attention",
     "layout_energy": "energies",
     "boxdiff_energy": "energies",
@@ -20,15 +41,20 @@ _HOME = {
     "Guidance": "methods",
     "METHODS": "methods",
     "Backbone": "backbones",
-    "GuidanceError": "levels",
+    "GuidanceError": "errors",
     "sample": "sampling",
     "Sample": "sampling",
     "animate": "frames",
+    "load_control": "control",
 }
 __all__ = list(_HOME)
 
 
-def __getattr__(name: str):  # imported on first use, as torch takes seconds
+def __getattr__(name: str) -> Any:  # imported on first use: what needs no torch must not wait for it
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -2,7 +2,7 @@
 
     audiotoken generate dog.wav -o dog.png
 
-Heavy imports happen inside the commands, so that `audiotoken --help` answers at once.
+The rooms below are imported when a command names something in them, so that `audiotoken --help` answers at once.
 """
 
 import sys
@@ -10,6 +10,11 @@ from io import TextIOWrapper
 from typing import Annotated
 
 import typer
+
+from audiotoken.cli.models import assemble, evaluate, prepare, train
+from audiotoken.cli.pages import demo, rate
+from audiotoken.cli.pictures import animate, generate, place
+from audiotoken.cli.recordings import listen
 
 # plain help, without rich: that alone would take half of the second in which `--help` answers
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
@@ -30,6 +35,10 @@ def audiotoken(
     ] = False,
 ) -> None:
     """Pictures from sound (AudioToken, arXiv 2305.13050)."""
+
+
+for command in (generate, listen, place, animate, assemble, prepare, train, rate, evaluate, demo):
+    app.command()(command)
 
 
 def main() -> None:

@@ -8,15 +8,12 @@ from typing import Annotated
 
 import typer
 
-from audiotoken.cli.app import app
+from audiotoken import page, rating
 from audiotoken.cli.parameters import Device, Model
 from audiotoken.options import DTYPES
-from audiotoken.page.launch import open_page
-from audiotoken.rating import command
 from audiotoken.tasks.sentences import errors_as_sentences
 
 
-@app.command()
 def rate(
     folder: Annotated[
         Path,
@@ -31,10 +28,10 @@ def rate(
     """Let people say how well pictures belong to sounds, on a page of this computer; then a table of what they said."""
     with errors_as_sentences():
         if table:
-            typer.echo(command.export(folder, seed=seed))
+            typer.echo(rating.command.export(folder, seed=seed))
             return
         show = partial(_show_page, opened=opened)
-        typer.echo(command.serve(folder, port=port, rater=rater, seed=seed, on_ready=show))
+        typer.echo(rating.command.serve(folder, port=port, rater=rater, seed=seed, on_ready=show))
 
 
 def _show_page(url: str, opened: bool, said: str = "Ctrl-C ends it; answers are stored as they are given.") -> None:
@@ -46,7 +43,6 @@ def _show_page(url: str, opened: bool, said: str = "Ctrl-C ends it; answers are 
         webbrowser.open(url)
 
 
-@app.command()
 def demo(
     model: Model = "mini",
     device: Device = None,
@@ -61,4 +57,4 @@ def demo(
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     with errors_as_sentences():
         show = partial(_show_page, opened=opened, said="Ctrl-C ends it; what was uploaded is removed then.")
-        open_page(model, device=device, dtype=dtype, port=port, on_ready=show)
+        page.launch.open_page(model, device=device, dtype=dtype, port=port, on_ready=show)

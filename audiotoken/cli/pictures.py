@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from audiotoken.cli.app import app
+from audiotoken import tasks
 from audiotoken.cli.parameters import (
     Avoid,
     Device,
@@ -29,14 +29,9 @@ from audiotoken.cli.parameters import (
 from audiotoken.cli.terminal import progress
 from audiotoken.errors import OptionError
 from audiotoken.options import DTYPES
-from audiotoken.tasks import place as stereo
-from audiotoken.tasks.folder import draw_folder
-from audiotoken.tasks.generate import generate as generate_pictures
-from audiotoken.tasks.generate import say_written
 from audiotoken.tasks.sentences import errors_as_sentences
 
 
-@app.command()
 def generate(
     clip: Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3), a video, or a folder of them.")],
     output: Annotated[
@@ -84,21 +79,20 @@ def generate(
     with errors_as_sentences(), progress() as bar:
         if batch is not None or overwrite:
             raise OptionError(f"--batch and --overwrite are for a folder of clips, {clip} is none; leave them out.")
-        result = generate_pictures(clip, output, report=report, on_step=bar.update, **options)
-    typer.echo(say_written(result, output, report))
+        result = tasks.generate.generate(clip, output, report=report, on_step=bar.update, **options)
+    typer.echo(tasks.generate.say_written(result, output, report))
 
 
 def _generate_folder(clips: Path, output: Path, report: bool, **options: Any) -> None:
     with errors_as_sentences(), progress() as bar:
         if report:
             raise OptionError(f"--report is for a single clip, {clips} is a folder; leave it out.")
-        drawn = draw_folder(clips, output, on_progress=bar.update, on_broken=bar.say, **options)
+        drawn = tasks.folder.draw_folder(clips, output, on_progress=bar.update, on_broken=bar.say, **options)
     typer.echo(drawn)
     if drawn.broken:
         raise typer.Exit(1)
 
 
-@app.command()
 def place(
     clip: Stereo,
     output: Annotated[Path, typer.Option("-o", "--output", help="PNG, JPEG or WebP.")] = Path("placed.png"),
@@ -134,7 +128,6 @@ def place(
     _draw("place_file", **options)
 
 
-@app.command()
 def animate(
     clip: Stereo,
     output: Annotated[Path, typer.Option("-o", "--output", help="A GIF, or an MP4 with the sound in it.")] = Path(
@@ -167,6 +160,6 @@ def _draw(how: str, clip: Path, output: Path, **options: Any) -> None:
     """Run a function of `audiotoken.tasks.place`, and say what came of it."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     with errors_as_sentences(), progress("drawing") as bar:
-        result = getattr(stereo, how)(clip, output, on_step=bar.update, **options)
-        text = stereo.said(result, output, options.get("boxes", False), options.get("report"))
+        result = getattr(tasks.place, how)(clip, output, on_step=bar.update, **options)
+        text = tasks.place.said(result, output, options.get("boxes", False), options.get("report"))
     typer.echo(text)

@@ -6,15 +6,12 @@ from typing import Annotated
 
 import typer
 
-from audiotoken.cli.app import app
+from audiotoken import tasks
 from audiotoken.cli.parameters import MaxSources, Setup, Spacing, Stereo
 from audiotoken.cli.terminal import progress
-from audiotoken.tasks.listen import listen_to
-from audiotoken.tasks.listening_files import Places
 from audiotoken.tasks.sentences import errors_as_sentences
 
 
-@app.command()
 def listen(
     clip: Stereo,
     setup: Setup = "auto",
@@ -34,9 +31,9 @@ def listen(
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     with errors_as_sentences(), progress("listening") as bar:
-        places = Places(plot, json, stems)
+        places = tasks.listening_files.Places(plot, json, stems)
         places.check()
-        heard = listen_to(
+        heard = tasks.listen.listen_to(
             clip,
             setup=setup,
             spacing=spacing,

@@ -4,7 +4,8 @@ A recording of any length goes through once. The network is convolutional along 
 own feature vector and its own class scores; the scores are pooled over overlapping windows and the windows are averaged
 by how loud they are, so that silence around a bark does not count. Scores are independent per class: all low means
 "none of these". A window whose features are far from those of a class in training loses score for it, because a network
-alone is sure of itself on sounds it never heard (Lee et al. 2018). Training is `experiments/world/training/train_audio.py`.
+alone is sure of itself on sounds it never heard (Lee et al. 2018). How it
+is trained: `experiments/world/training/train_audio.py`.
 """
 
 import math

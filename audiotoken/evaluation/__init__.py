@@ -1,1 +1,15 @@
 """Pictures, judges and table of `experiments.evaluate`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audiotoken.evaluation import clips, evaluate, judges, pictures, table, unclip
+
+__all__ = ["clips", "evaluate", "judges", "pictures", "table", "unclip"]
+
+
+def __getattr__(name: str) -> Any:  # imported on first use: `audiotoken --help` must not wait for torch
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

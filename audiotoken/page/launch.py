@@ -7,10 +7,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from audiotoken import page as room
 from audiotoken.errors import OptionError
 from audiotoken.model import load_parts
 from audiotoken.options import check_options
-from audiotoken.page.app import build, looks
 from audiotoken.page.ending import INTERRUPTED, end, obey_signals, wait
 from audiotoken.page.uploads import MOST
 
@@ -84,7 +84,7 @@ def serve(parts: Any, folder: Path, *, model: str = "mini", port: int | None = N
     """The running page, a `gradio.Blocks` with `.local_url` and `.close()`; `prepare` comes before."""
     from starlette.middleware import Middleware
 
-    page = build(parts, folder, model)
+    page = room.app.build(parts, folder, model)
     try:
         page.queue(max_size=32, default_concurrency_limit=4, api_open=False).launch(
             server_name=HOST,
@@ -100,7 +100,7 @@ def serve(parts: Any, folder: Path, *, model: str = "mini", port: int | None = N
             max_file_size=MOST * 2**20,
             prevent_thread_lock=True,
             app_kwargs={"middleware": [Middleware(Policy)], "docs_url": None, "redoc_url": None},
-            **looks(),
+            **room.app.looks(),
         )
     except OSError:  # Gradio's, when it found none
         ports = f"port {port}" if port else "a port from 7860 to 7959"

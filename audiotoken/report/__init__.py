@@ -1,1 +1,15 @@
-"""The page of one run: self-contained HTML."""
+"""Values -> words, figures, and one HTML page of a run that needs no other file."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audiotoken.report import figure, gallery, listening_figure, listening_text, result_page
+
+__all__ = ["figure", "gallery", "listening_figure", "listening_text", "result_page"]
+
+
+def __getattr__(name: str) -> Any:  # imported on first use: `audiotoken --help` must not wait for torch
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

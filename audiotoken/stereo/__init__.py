@@ -1,1 +1,40 @@
 """The roof: recording -> Plan -> Result. It alone knows `audiotoken`, `spatial` and `guidance` together."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audiotoken.stereo.animation import film as film
+    from audiotoken.stereo.animation import sound_to_film as sound_to_film
+    from audiotoken.stereo.films import trail as trail
+    from audiotoken.stereo.films import write_film as write_film
+    from audiotoken.stereo.generation import Result as Result
+    from audiotoken.stereo.generation import draw as draw
+    from audiotoken.stereo.generation import sound_to_image as sound_to_image
+    from audiotoken.stereo.naming import namer as namer
+    from audiotoken.stereo.planning import Plan as Plan
+    from audiotoken.stereo.planning import plan as plan
+
+_HOME = {
+    "sound_to_image": "generation",
+    "sound_to_film": "animation",
+    "plan": "planning",
+    "draw": "generation",
+    "film": "animation",
+    "trail": "films",
+    "write_film": "films",
+    "namer": "naming",
+    "Plan": "planning",
+    "Result": "generation",
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:  # imported on first use: what needs no torch must not wait for it
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -12,17 +12,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audiotoken.audio import Recording, as_recording, load_audio
 from audiotoken.errors import AudioError, CheckpointError
 from audiotoken.manifest import Line, append, fingerprint, is_made, line_of, picture_names, read_manifest
 from audiotoken.model import find_device, load_parts
 from audiotoken.options import check_options
-from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.gallery import gallery, heard_table
 from audiotoken.writing import no_place, write_bytes, write_image
+
+if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
+    from audiotoken.pipeline import AudioTokenPipeline
 
 MANIFEST, TABLE, GALLERY = "made.jsonl", "heard.csv", "gallery.png"
 KEPT = 5  # labels of a clip that the manifest remembers

@@ -8,16 +8,20 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from audiotoken import report as reports
+from audiotoken import stereo
 from audiotoken.audio import LONGEST, load_beginning
 from audiotoken.errors import printable
 from audiotoken.labels import say_heard
 from audiotoken.model import load_parts
 from audiotoken.options import check_options
 from audiotoken.placeholder import PLACEHOLDER
-from audiotoken.report.figure import contact_sheet, draw_report
-from audiotoken.stereo.generation import Result, sound_to_image
 from audiotoken.writing import check_output, write_image
+
+if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
+    from audiotoken.stereo import Result
 
 
 def generate(
@@ -49,7 +53,7 @@ def generate(
     check_output(output)  # before the long work
 
     parts = load_parts(model, device, dtype)
-    result = sound_to_image(
+    result = stereo.sound_to_image(
         recording,
         rate,
         parts,
@@ -99,7 +103,7 @@ def write(result: "Result", output: str | os.PathLike, report: bool = False) -> 
     for image, path in zip(result.images, files["pictures"], strict=True):
         write_image(image, path)
     for path in files["sheet"]:
-        write_image(contact_sheet(result.images), path)
+        write_image(reports.figure.contact_sheet(result.images), path)
     for path in files["report"]:
-        write_image(draw_report(result), path)
+        write_image(reports.figure.draw_report(result), path)
     return files

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from audiotoken import stereo
 from audiotoken.audio import LONGEST, load_beginning
 from audiotoken.audio_file import blocks_of, length_of
 from audiotoken.errors import AudioError, OptionError
 from audiotoken.stereo.labelled_scene import COLUMNS, Label, Listening, outline
-from audiotoken.stereo.naming import namer
 from audiotoken.tasks.long_stems import LongStems
 from spatial.listening import listen
 from spatial.scene import Scene
@@ -115,5 +115,5 @@ def _check(setup: str, spacing: float | None, **numbers: int | None) -> None:
 
 def name_sources(scene: Scene, model: str = "mini") -> tuple[Label | None, ...]:
     """What each source of a scene sounds like to the audio encoder of a model; None where it names no sounds."""
-    name = namer(model)
+    name = stereo.namer(model)
     return tuple(name(source.signal, scene.rate) for source in scene.sources)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiotoken import report
 from audiotoken.errors import OptionError, printable
-from audiotoken.report.listening_figure import draw_listening
 from audiotoken.report.listening_text import as_json, say_listening
 from audiotoken.stereo.labelled_scene import Listening
 from audiotoken.writing import check_output, no_place, write_bytes, write_image
@@ -38,7 +38,7 @@ class Places:
             write_bytes(as_json(heard).encode(), Path(str(self.json)))
             written.append(Path(str(self.json)))
         if self.plot is not None:
-            write_image(draw_listening(heard), self.plot)
+            write_image(report.listening_figure.draw_listening(heard), self.plot)
             written.append(self.plot)
         if self.json == STDOUT:
             return as_json(heard).rstrip()

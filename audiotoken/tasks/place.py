@@ -4,22 +4,21 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+import guidance
+from audiotoken import report as reports
+from audiotoken import stereo
 from audiotoken.audio import load_beginning
 from audiotoken.errors import OptionError, printable
 from audiotoken.model import load_parts
 from audiotoken.options import check_options
-from audiotoken.report.listening_figure import COLOURS
-from audiotoken.report.listening_text import say_azimuth
-from audiotoken.report.result_page import write_page
-from audiotoken.stereo.animation import sound_to_film
-from audiotoken.stereo.films import trail, write_film
-from audiotoken.stereo.generation import Result, sound_to_image
 from audiotoken.writing import check_output, write_image
-from guidance.control import load_control
+
+if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
+    from audiotoken.stereo import Result
 
 CHOICES = {"unmatched": ("add", "drop"), "unknown": ("guess", "unplaced"), "motion": ("middle", "trail")}
 FILMS = (".gif", ".mp4")
@@ -57,13 +56,13 @@ def place_file(
 
     parts, drawing = _parts(options | {"keep_maps": report is not None})
     if control_layout is not None:
-        drawing["control"] = load_control(control_layout, parts)
+        drawing["control"] = guidance.load_control(control_layout, parts)
     if motion == "trail":
-        result = sound_to_film(recording, rate, parts, frames=TRAIL, trail=True, on_step=on_step, **drawing)
+        result = stereo.sound_to_film(recording, rate, parts, frames=TRAIL, trail=True, on_step=on_step, **drawing)
     else:
-        result = sound_to_image(recording, rate, parts, on_step=on_step, **drawing)
+        result = stereo.sound_to_image(recording, rate, parts, on_step=on_step, **drawing)
     result = replace(result, notes=[*result.notes, *cut])
-    picture = trail(result.images, result.frames) if motion == "trail" else result.images[0]
+    picture = stereo.trail(result.images, result.frames) if motion == "trail" else result.images[0]
     write_image(picture, Path(output))
     if boxes:
         write_image(with_boxes(result, picture), boxes_path(output))
@@ -71,7 +70,9 @@ def place_file(
             write_image(result.control, boxes_path(output, "control"))
     if report is not None:
         asked = options if control_layout is None else options | {"control_layout": control_layout}
-        write_page(result, Path(report), asked=asked, picture=picture if motion == "trail" else None)
+        reports.result_page.write_page(
+            result, Path(report), asked=asked, picture=picture if motion == "trail" else None
+        )
     return result
 
 
@@ -96,11 +97,11 @@ def animate_file(
         check_output(report, PAGES)
 
     parts, drawing = _parts(options | {"keep_maps": report is not None})
-    result = sound_to_film(recording, rate, parts, frames=frames, on_step=on_step, **drawing)
+    result = stereo.sound_to_film(recording, rate, parts, frames=frames, on_step=on_step, **drawing)
     result = replace(result, notes=[*result.notes, *cut])
-    write_film(result.images, recording, rate, Path(output))
+    stereo.write_film(result.images, recording, rate, Path(output))
     if report is not None:
-        write_page(result, Path(report), asked=options, film=Path(output))
+        reports.result_page.write_page(result, Path(report), asked=options, film=Path(output))
     return result
 
 
@@ -128,7 +129,9 @@ def said(result: "Result", output: str | os.PathLike, boxes: bool = False, repor
     for i, source in enumerate(result.scene.sources):
         region = result.regions.get(i)
         where = "without a place" if region is None else f"box {', '.join(f'{edge:.2f}' for edge in region.box)}"
-        lines.append(f"{i + 1}  {result.subjects[i]}  {say_azimuth(source.direction.azimuth)}  {where}")
+        lines.append(
+            f"{i + 1}  {result.subjects[i]}  {reports.listening_text.say_azimuth(source.direction.azimuth)}  {where}"
+        )
     lines += result.notes
     beside = ["boxes"] * boxes + ["control"] * (boxes and result.control is not None)
     files = [output, *(boxes_path(output, name) for name in beside), *([report] if report else [])]
@@ -141,11 +144,12 @@ def with_boxes(result: "Result", picture: Any = None, size: int = 512) -> Any:
     from PIL import Image, ImageDraw
 
     drawn = (picture or result.images[0]).convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
+    colours = reports.listening_figure.COLOURS
     pen = ImageDraw.Draw(drawn)
     for i, region in result.regions.items():
         x0, y0, x1, y1 = (edge * (size - 1) for edge in region.box)
-        pen.rectangle((x0, y0, x1, y1), outline=COLOURS[i % len(COLOURS)], width=3)
-        pen.text((x0 + 6, y0 + 4), region.label, fill=COLOURS[i % len(COLOURS)], font_size=18)
+        pen.rectangle((x0, y0, x1, y1), outline=colours[i % len(colours)], width=3)
+        pen.text((x0 + 6, y0 + 4), region.label, fill=colours[i % len(colours)], font_size=18)
     return drawn
 
 
