@@ -1,9 +1,5 @@
 """One question, many runs: every variant with every seed, each in a folder of its own, then gathered into tables.
 
-    python -m experiments.ablate +experiment=pooling -m                 # all of it
-    python -m experiments.ablate +experiment=pooling +sweep=joblib -m   # two at a time
-    python -m experiments.ablate +experiment=pooling seed=3              # one run
-
 An experiment is a file of configs/experiment: which function asks (configs/question), what varies, what is shown. A
 run that is finished is not made again unless resume=false; one that failed is listed, and the rest go on. The default
 set, and docs/results.md from it: `python -m experiments.ablations.set`.
@@ -61,7 +57,3 @@ def join_tasks() -> None:
         return
     if tasks > 1:
         TorchDistributedEnvironment().export(overwrite=True)
-
-
-if __name__ == "__main__":
-    main()

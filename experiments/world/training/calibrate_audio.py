@@ -1,7 +1,7 @@
 """Give a trained mini audio encoder its sense of the strange and its calibration, both stored in its weights.
 
-    python -m experiments.world.training.calibrate_audio --model runs/audio/folds123 --esc10 ../shared/esc10 --folds 1,2,3
-    python -m experiments.world.training.calibrate_audio --model runs/audio/shipped --esc10 ../shared/esc10 --folds 1,2,3,4 \
+    python -m experiments.world.training.calibrate_audio --model runs/audio/folds123 --esc10 ESC10 --folds 1,2,3
+    python -m experiments.world.training.calibrate_audio --model runs/audio/shipped --esc10 ESC10 --folds 1,2,3,4 \
         --like runs/audio/folds123 --strictness 0.009
 
 First the windows of the training sounds give each class a centre for real and one for synthesised sounds, and all

@@ -37,7 +37,8 @@ def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
     judge, ear, looks = f"{run}/clip", f"{run}/wav2clip", "2500" if not gpu else "6000"
 
     def stage(name: str, module: str, *arguments: str, done: str | None = None) -> Stage:
-        return Stage(name, Path(done) if done else None, f"experiments.world.{module}", arguments)
+        room = "experiments.world" if module in ("art", "measure") else "experiments.world.training"
+        return Stage(name, Path(done) if done else None, f"{room}.{module}", arguments)
 
     return [
         stage("art", "art", "--out", f"{work}/art", done=f"{work}/art/atlas.safetensors"),

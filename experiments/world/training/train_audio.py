@@ -1,10 +1,10 @@
 """Train the mini audio encoder on real recordings, synthesised sounds and sounds that are none of either.
 
-    python -m experiments.world.training.train_audio --esc10 ../shared/esc10 --folds 1,2,3 --test 4 --out runs/audio/folds123
-    python -m experiments.world.training.train_audio --esc10 ../shared/esc10 --folds 1,2,3,4 --out runs/audio/shipped \
+    python -m experiments.world.training.train_audio --esc10 ESC10 --folds 1,2,3 --test 4 --out runs/audio/folds123
+    python -m experiments.world.training.train_audio --esc10 ESC10 --folds 1,2,3,4 --out runs/audio/shipped \
         --start runs/audio/folds123 --steps 1400 --peak 1e-3
 
-Add `--others runs/audio/others` for recordings of other things (`experiments.world.training.gather_others` collects some).
+Add `--others runs/audio/others` for recordings of other things (`gather_others` collects some).
 
 Interrupt and start the same command again: it goes on from the last state in the folder.
 `calibrate_audio` then sets its scores right and `measure_audio` measures it.

@@ -1,7 +1,7 @@
 """A small CLIP of the painted world: pictures and captions in one space, for metrics that need no download.
 
     python -m experiments.world.training.train_clip --out runs/mini/clip400 --steps 400
-    python -m experiments.world.training.train_clip --start runs/mini/clip400 --out runs/mini/clip --steps 2500     # 40 minutes
+    python -m experiments.world.training.train_clip --start runs/mini/clip400 --out runs/mini/clip --steps 2500
 
 In the folder layout of transformers' CLIPModel, so that whatever reads this reads "openai/clip-vit-base-patch32" too.
 It learns from composed scenes of its own seeds alone: it never saw a picture that the mini checkpoint drew, nor was

@@ -1,6 +1,7 @@
 """The mini embedder, by the project's own trainer: real and synthesised sounds with painted scenes of their thing.
 
-python -m experiments.world.training.train_embedder --esc10 FOLDER --folds 1 2 3 --encoder runs/audio/folds123 --name embedder123
+python -m experiments.world.training.train_embedder --esc10 ESC10 --folds 1 2 3 \
+    --encoder runs/audio/folds123 --name embedder123
 python -m experiments.world.training.train_embedder --esc10 FOLDER --folds 1 2 3 4      # for shipping
 """
 

@@ -1,6 +1,6 @@
 """Text-to-image on the painted world: a small Stable Diffusion UNet and its CLIP text model, trained together.
 
-    python -m experiments.world.training.train_unet --out runs/mini --steps 2700 --batch 24    # resumes; see the model card
+    python -m experiments.world.training.train_unet --out runs/mini --steps 2700 --batch 24  # resumes
 
 v-prediction, min-SNR weights (Hang et al., arXiv 2303.09556), objects weigh three times, Muon, EMA; single objects
 first. The maps of the nouns are told where their object is, and which pixels belong to another's: a word that looks at

@@ -1,7 +1,7 @@
 """The mini autoencoder (8 x 8 pixels -> 8 latent channels): first whole, then the decoder alone, sharper.
 
 python -m experiments.world.training.train_vae --out runs/mini --steps 700           # 10 minutes on two cores: 25 dB
-python -m experiments.world.training.train_vae --out runs/mini --steps 700 --decoder # 10 more: 28 dB; latents stay valid
+python -m experiments.world.training.train_vae --out runs/mini --steps 700 --decoder # 10 more: 28 dB; latents stay
 """
 
 import argparse
