@@ -23,7 +23,8 @@ import hydra
 import typer
 
 import install
-from audiotoken.cli import app as cli
+from audiotoken.cli import models
+from audiotoken.cli.app import app as audiotoken
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "audiotoken/mini/README.md")
@@ -33,7 +34,7 @@ NO_COMMANDS = ("synthesising 8 clips", "audiotoken/     ", "study/clips/NAME.wav
 STARTS = r"(?:python\s-m\s|audiotoken\s|make\s|accelerate\slaunch\s|pip\sinstall\s|\.venv/bin/|jupyter\s)"
 LINE = re.compile(rf"^[ #]*(?:\$\(BIN\)/|@\$\(BIN\)/)?({STARTS}.+)$")
 INLINE = re.compile(rf"(?<![`\w])(?:``|`)({STARTS}[^`]+)`")
-GROUPS = {path.name for path in (ROOT / "configs").iterdir() if path.is_dir()}
+GROUPS = {path.name for room in ("configs", "audiotoken/configs") for path in (ROOT / room).iterdir() if path.is_dir()}
 ABLATE = "python -m experiments.ablate +experiment=pooling"  # that stands before "... +sweep=slurm -m"
 # words in the place of options, behind which no parser reads
 WITHOUT_PARSER = {"experiments.bench": [["arithmetic"], ["guidance", "arithmetic"]]}
@@ -203,8 +204,8 @@ def _python(rest: list[str]) -> None:
         with _stopping(rest):
             install.main(rest[1:])
         return None
-    if rest[:1] != ["-m"] or not rest[1].startswith("experiments"):
-        raise UnknownCommand(f"python {' '.join(rest)} is none of experiments/.")
+    if rest[:1] != ["-m"] or not rest[1].startswith(("experiments", "tests.fuzz")):
+        raise UnknownCommand(f"python {' '.join(rest)} is none of experiments/ or tests/fuzz/.")
     module = import_module(rest[1])
     if rest[2:] in WITHOUT_PARSER.get(rest[1], []):
         if rest[2] not in module.COMMANDS:
@@ -252,7 +253,7 @@ def _hydra_main(version_base: Any = None, config_path: Any = None, config_name: 
             given = [word for word in words if word not in flags]
             if unknown := [word for word in given if word.startswith("-")]:
                 get_args_parser().error(f"unrecognized arguments: {unknown}")
-            compose(config_name, given, sweeping=bool(flags), module=config_path is not None)
+            compose(config_name, given, sweeping=bool(flags), module=config_path and config_path.removeprefix("pkg://"))
             raise _Bound
 
         return run
@@ -260,7 +261,7 @@ def _hydra_main(version_base: Any = None, config_path: Any = None, config_name: 
     return decorated
 
 
-def compose(name: str, overrides: list[str], sweeping: bool, module: bool) -> None:
+def compose(name: str, overrides: list[str], sweeping: bool, module: str | None) -> None:
     """The first job of a command line. HydraException or OmegaConfBaseException for a key that is not there."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf
@@ -279,9 +280,9 @@ def compose(name: str, overrides: list[str], sweeping: bool, module: bool) -> No
 
 
 @cache
-def _composed(name: str, choices: tuple[str, ...], module: bool) -> Any:
+def _composed(name: str, choices: tuple[str, ...], module: str | None) -> Any:
     with (
-        hydra.initialize_config_module("configs", version_base=None)
+        hydra.initialize_config_module(module, version_base=None)
         if module
         else hydra.initialize(None, version_base=None)
     ):
@@ -290,7 +291,7 @@ def _composed(name: str, choices: tuple[str, ...], module: bool) -> Any:
 
 def _audiotoken(rest: list[str], whole: bool) -> None:
     if not rest[0].startswith("-"):
-        _typer(cli.app, rest, whole)
+        _typer(audiotoken, rest, whole)
 
 
 def _typer(app: typer.Typer, rest: list[str], whole: bool) -> None:
@@ -300,15 +301,15 @@ def _typer(app: typer.Typer, rest: list[str], whole: bool) -> None:
     if name not in group.commands:
         raise UnknownCommand(f"There is no command {name}, only {', '.join(group.commands)}.")
     command = group.commands[name]
-    original, composed = command.callback, cli.composed
+    original, composed = command.callback, models.composed
 
     def stopped(*args: Any, **kwargs: Any) -> Any:
         composed(*args, **kwargs)
         raise _Bound
 
     def probe(**values: Any) -> None:
-        if app is cli.app and "values" in values:
-            cli.composed = stopped  # type: ignore[assignment]
+        if app is audiotoken and "values" in values:
+            models.composed = stopped  # type: ignore[assignment]
             original(**values)
 
     command.callback = probe
@@ -323,4 +324,4 @@ def _typer(app: typer.Typer, rest: list[str], whole: bool) -> None:
         if whole or type(error).__name__ not in ("MissingParameter", "BadOptionUsage"):  # what is said of an option
             raise
     finally:
-        cli.composed = composed  # type: ignore[assignment]
+        models.composed = composed  # type: ignore[assignment]

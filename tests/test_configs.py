@@ -88,6 +88,6 @@ def test_what_hydra_cannot_read_is_one_sentence(typed, said, monkeypatch, capsys
     monkeypatch.setattr("sys.argv", ["evaluate", *typed])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     with pytest.raises(SystemExit) as end:
-        hydra_entry("evaluate", lambda **config: pytest.fail("it ran"))
+        hydra_entry("evaluate", lambda **config: pytest.fail("it ran"), "audiotoken.configs")
     told = capsys.readouterr().err
     assert end.value.code == 2 and said in told and told.count("\n") == 1
