@@ -19,7 +19,7 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 from PIL import Image
 
-PACKAGES = ("audiotoken", "spatial", "guidance", "configs", "experiments")
+PACKAGES = ("audiotoken", "spatial", "guidance")
 ABOUT = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt", "licenses/LICENSE"}
 HERE = "fremder Ordner ü"  # where the commands run
 CLIP, PICTURE, PAGE = "aufnahme ä.wav", "bild.png", "bericht.html"
@@ -27,18 +27,20 @@ CLIP, PICTURE, PAGE = "aufnahme ä.wav", "bild.png", "bericht.html"
 CHECK = f"""
 import sys
 from pathlib import Path
-import audiotoken, configs, experiments, guidance, spatial
+import audiotoken, guidance, spatial
 
-for package in (audiotoken, configs, experiments, guidance, spatial):
+for package in (audiotoken, guidance, spatial):
     assert Path(package.__file__).is_relative_to(sys.prefix), package.__file__
 
 from hydra import compose, initialize_config_module
-with initialize_config_module("configs", version_base=None):
-    assert compose("ablate", ["+experiment=pooling"]).name == "pooling"
+with initialize_config_module("audiotoken.configs", version_base=None):
     assert compose("train", ["source=esc", "recipe=published"]).source._target_
 
-from experiments.listening_demo import make
-make(Path("{CLIP}"))
+import soundfile
+from audiotoken.mini.sounds import synthesise
+from spatial import simulate
+sounds = [(0.3 * synthesise(word, 44_100, 5.0, 5), azimuth) for word, azimuth in (("dog", -48.0), ("rooster", 37.0))]
+soundfile.write(Path("{CLIP}"), simulate(sounds, "ortf", rate=44_100).T, 44_100)
 assert "torch" not in sys.modules
 """
 
@@ -65,7 +67,7 @@ def files_below(folder: Path) -> dict[str, int]:
 def source(tmp_path_factory) -> Path:
     """A clean copy of the checkout."""
     folder = tmp_path_factory.mktemp("source")
-    for name in (*PACKAGES, "tests", "docs"):
+    for name in (*PACKAGES, "configs", "experiments", "tests", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)

@@ -47,7 +47,7 @@ def match_again(session: Session, parts: Any, prompt: str) -> Plan:
 def paint(session: Session, parts: Any, prompt: str, asked: Mapping[str, Any]) -> Iterator[Step | Result]:
     """Steps with previews, then the result, which the session keeps.
 
-    asked: negative_prompt, seed, steps, guidance_scale, energy, fov and token, as `pipeline.plan` and `draw` have them.
+    asked: negative_prompt, seed, steps, guidance_scale, energy, fov and token, as `stereo.plan` and `draw` have them.
     """
     numbers = {"seed": asked["seed"], "steps": asked["steps"], "guidance": asked["guidance_scale"]}
     check_options(dtype="float32", token=asked["token"], **numbers)

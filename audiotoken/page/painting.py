@@ -53,7 +53,7 @@ class Watch:
         self._tell(done, steps, None)
 
     def latents(self, steps: int) -> Callable[[int, Any], None]:
-        """For `pipeline.draw`."""
+        """For `stereo.draw`."""
 
         def told(done: int, latents: Any) -> None:
             now = perf_counter()

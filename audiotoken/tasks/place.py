@@ -44,7 +44,7 @@ def place_file(
     in the "middle" of its way, or as a "trail" of several, the last the clearest. report: a page of how it came about.
     control_layout: a ControlNet for segmentation, folder or hub id, that is shown where things belong; with `boxes`
     what it was shown is OUTPUT-control.png. `options` are `model`, `device`, `steps` and `guidance` (scale), and those
-    of `pipeline.sound_to_image`. Raises AudioError, CheckpointError, PromptError, SpatialError, GuidanceError or
+    of `stereo.sound_to_image`. Raises AudioError, CheckpointError, PromptError, SpatialError, GuidanceError or
     OptionError.
     """
     if control_layout is not None and motion == "trail":

@@ -83,7 +83,7 @@ def bench_heard(
     """Draw `n` scenes of two sounds and `singles` (n / 2) of one with each method -> the Markdown table.
 
     setups: kinds of stereo that take turns; rt60: seconds of reverberation of those with microphones, None is dry.
-    token: as in `pipeline.plan`. detector: as in `bench_placement`. Controls are drawn by the last method. Writes
+    token: as in `stereo.plan`. detector: as in `bench_placement`. Controls are drawn by the last method. Writes
     table.md, rows.json, the pictures and a sheet of each row into `out`, and goes on where it was stopped. OptionError
     for what is out of range.
     """

@@ -1,13 +1,7 @@
-"""What is measured side by side: training, listening, guiding, and the whole road.
+"""Training, measured side by side with the published way.
 
     python -m experiments.bench train                              # SD 1.4's size on a GPU, the mini one on a CPU
     python -m experiments.bench train batch_sizes=[4] repeats=1 checkpointing=true out=runs/bench
-    python -m experiments.bench parts geometry=mini                # what a step is made of, in milliseconds
-    python -m experiments.bench arithmetic                         # and by counting, at the true size
-    python -m experiments.bench spatial scenes=SCENES              # directions: see benchmarks/spatial.py
-    python -m experiments.bench guidance                           # what guidance costs: benchmarks/guidance.py
-    python -m experiments.bench placement n=200                    # what it is worth: benchmarks/placement.py
-    python -m experiments.bench heard n=200                        # from sound to picture: benchmarks/heard.py
 
 Of training, each row is measured in fresh processes, one at a time, taking turns with the other rows; what runs out of
 memory is listed as such. In `out`: rows.csv, table.md and chart.png. `experiments.benchmarks.published` says what "as
