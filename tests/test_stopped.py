@@ -27,7 +27,7 @@ from spatial.scene import Direction, Scene, Source
 RATE = 16_000
 # command: (its arguments, what it runs)
 COMMANDS = {
-    "generate": (["clip.wav"], "audiotoken.cli.app.generate_pictures"),
+    "generate": (["clip.wav"], "audiotoken.tasks.generate.generate"),
     "generate a folder": (["clips"], "audiotoken.tasks.folder.draw_folder"),
     "listen": (["clip.wav", "--json", "-"], "audiotoken.tasks.listen.listen_to"),
     "place": (["clip.wav"], "audiotoken.tasks.place.place_file"),
