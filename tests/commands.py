@@ -67,7 +67,7 @@ def commands() -> list[Command]:
     for folder in CODE:
         for path in sorted((ROOT / folder).rglob("*.py")):
             found += _of_text(str(path.relative_to(ROOT)), "\n".join(docstrings(path)))
-    for path in sorted((ROOT / "configs").rglob("*.yaml")):
+    for path in sorted([*(ROOT / "configs").rglob("*.yaml"), *(ROOT / "audiotoken" / "configs").rglob("*.yaml")]):
         comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
         found += _of_text(str(path.relative_to(ROOT)), "\n".join(comments))
     found += _of_text("Makefile", (ROOT / "Makefile").read_text().replace("\t", " "))

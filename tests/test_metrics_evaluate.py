@@ -157,7 +157,7 @@ def test_the_config_has_the_parameters_of_the_function():
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
-    with initialize_config_module("configs", version_base=None):
+    with initialize_config_module("audiotoken.configs", version_base=None):
         config = OmegaConf.to_container(compose("evaluate", ["folds=[4]", "out=here"]))
     parameters = inspect.signature(evaluate).parameters
     assert set(config) == {name for name in parameters if not name.startswith("on_")}

@@ -337,7 +337,7 @@ def test_from_files_by_the_config(tmp_path):
         soundfile.write(folder / f"{i}.wav", source[i].recording.T, source[i].rate)
     (tmp_path / "clips" / "dog" / "broken.wav").write_text("no sound")
     source[0].image.save(tmp_path / "clips" / "dog" / "broken.png")
-    with initialize_config_module("configs", version_base=None):
+    with initialize_config_module("audiotoken.configs", version_base=None):
         config = OmegaConf.to_container(compose("prepare", ["seconds=0.5", "workers=1"]))
     assert set(config) == set(inspect.signature(from_files).parameters) - {"source", "on_plan", "on_item"}
     config |= {"source": tmp_path / "clips", "output": tmp_path / "out", "model": tmp_path / "model", "device": "cpu"}

@@ -52,7 +52,7 @@ def no_plot(request, monkeypatch):
 def composed(*overrides: str):
     from hydra import compose, initialize_config_module
 
-    with initialize_config_module("configs", version_base=None):
+    with initialize_config_module("audiotoken.configs", version_base=None):
         return compose("train", list(overrides))
 
 
