@@ -162,7 +162,7 @@ def test_a_folder_without_runs_is_a_sentence(tmp_path):
 
 
 def test_the_report_command(runs, monkeypatch, capsys):
-    from audiotoken.report.figure import main
+    from experiments.report import main
 
     monkeypatch.setattr("sys.argv", ["report", str(runs)])
     main()

@@ -17,6 +17,8 @@ from omegaconf import OmegaConf
 from audiotoken.debug import debug_pipeline
 from audiotoken.errors import OptionError
 from audiotoken.objective import Batch, Objective
+from experiments import bench as bench_door
+from experiments.benchmarks import process
 from experiments.benchmarks import row as bench_row
 from experiments.benchmarks import train as bench
 from experiments.benchmarks.models import InMemory, build
@@ -70,7 +72,7 @@ def test_processes_are_told_whole_paths(monkeypatch, tmp_path):
 def test_an_unknown_command_is_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bench", "trian"])
     with pytest.raises(SystemExit, match="2"):
-        bench.main()
+        bench_door.main()
     assert "'trian', want one of train, parts" in capsys.readouterr().err
 
 
@@ -114,7 +116,7 @@ def test_cached_rows_need_no_frozen_parts():
 
 def test_a_row_that_dies_is_told_and_the_rest_goes_on(monkeypatch):
     """In real fresh processes, of a server that has imported nothing."""
-    monkeypatch.setattr(bench, "PRELOADED", [])
+    monkeypatch.setattr(process, "PRELOADED", [])
     rows, told = [Row("published", "float32", 4), Row("raw", "float32", 4)], []
     for target, words in (
         (bench_targets.dies, "killed, most likely out of memory"),
@@ -220,7 +222,7 @@ def test_every_part_of_a_step_takes_time():
 
 def test_what_fresh_processes_begin_with_is_there():
     """Python says nothing of what it can not import into their server."""
-    for name in bench.PRELOADED:
+    for name in process.PRELOADED:
         assert import_module(name)
 
 

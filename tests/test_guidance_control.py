@@ -198,7 +198,7 @@ def clip(tmp_path_factory):
 
 
 def test_the_road_asks_the_text_encoder_for_the_nearest_class(pipe, control, clip):
-    from audiotoken.stereo import planning as pipeline
+    from audiotoken import stereo as pipeline
 
     recording, rate = soundfile.read(clip, dtype="float32")
     planned = pipeline.plan(recording.T, rate, pipe, setup="panned")
