@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 PACKAGES = ("audiotoken", "spatial", "guidance", "configs", "experiments")
 EXTRAS = ("demo", "world", "sweep", "cluster")  # those that users install; dev and docs are for this checkout
-WHOLE = {"experiments/page": "demo"}  # folders that are imported only when their extra is there
+WHOLE = {"audiotoken/page": "demo"}  # folders that are imported only when their extra is there
 INSTALLED = packages_distributions()
 
 
@@ -76,8 +76,8 @@ def test_every_import_is_asked_for():
         ("spatial/a.py", "from yaml.nodes import Node", ["yaml"]),  # hydra's, not ours
         ("experiments/a.py", "import gradio", ["gradio"]),
         ("experiments/a.py", "def page():\n    import gradio", []),
-        ("experiments/page/a.py", "import gradio", []),
-        ("experiments/page/a.py", "import submitit", ["submitit"]),
+        ("audiotoken/page/a.py", "import gradio", []),
+        ("audiotoken/page/a.py", "import submitit", ["submitit"]),
         ("experiments/a.py", "def draw():\n    import pytest", ["pytest"]),  # of the tests alone
     ],
 )
