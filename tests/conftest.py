@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
+from paths import SHARED
 from skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  # hooks
 
 # shapes on the line are checked while testing, in the modules that write them
@@ -25,8 +26,6 @@ torch.set_num_threads(1)
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)  # the same examples every time
 settings.load_profile("fixed")
 
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"  # real recordings and more; beside the checkout on some machines only
 # nothing is looked up by a name, and the browser asks for nothing of its own
 OFFLINE = ("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--disable-background-networking")
 OFFLINE += ("--disable-component-update", "--disable-sync", "--disable-quic", "--no-first-run")

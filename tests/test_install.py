@@ -7,9 +7,9 @@ import sys
 import tomllib
 
 import pytest
-from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from paths import ROOT
 
 import install
 

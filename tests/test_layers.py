@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from paths import ROOT
 
 # what a room may import besides itself; the deepest name that fits a module is its room
 CORE = {"audiotoken"}

@@ -17,4 +17,4 @@ def test_a_line_is_a_file_or_a_test_of_it(line):
 
 def test_every_part_that_a_developer_changes_is_in_it():
     for part in ("spatial_listen", "spatial_separate", "guidance_sampling", "prompt", "embedder"):
-        assert any(line.startswith(f"tests/test_{part}.py") for line in LINES), part
+        assert any(f"/test_{part}.py" in line for line in LINES), part

@@ -8,9 +8,9 @@ from functools import cache
 from importlib.metadata import packages_distributions
 
 import pytest
-from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from paths import ROOT
 
 PACKAGES = ("audiotoken", "spatial", "guidance", "configs", "experiments")
 EXTRAS = ("demo", "world", "sweep", "cluster")  # those that users install; dev and docs are for this checkout

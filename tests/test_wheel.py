@@ -15,8 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from packaging.requirements import Requirement
+from paths import ROOT
 from PIL import Image
 
 PACKAGES = ("audiotoken", "spatial", "guidance")

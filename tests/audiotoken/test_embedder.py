@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.errors import CheckpointError
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = Path(__file__).parents[1] / "reference"
 FILE = REFERENCE / "embedder_tiny.bin"
 
 

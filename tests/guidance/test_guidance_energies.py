@@ -10,7 +10,7 @@ from guidance import energies
 from guidance.energies import boxdiff_energy, centroid_energy, excite_energy, layout_energy, leak_energy, own_energy
 from guidance.regions import Region
 
-REFERENCE = Path(__file__).parent / "reference" / "layout_energy_io.safetensors"
+REFERENCE = Path(__file__).parents[1] / "reference" / "layout_energy_io.safetensors"
 REGIONS = (Region((0.05, 0.2, 0.45, 0.9), (2,)), Region((0.55, 0.1, 0.95, 0.8), (5, 6)))
 EVERY = (layout_energy, boxdiff_energy, centroid_energy, excite_energy, leak_energy, own_energy, energies.ours_energy)
 

@@ -11,7 +11,7 @@ from audiotoken.encoders.audioset import audioset
 from audiotoken.encoders.beats import BEATs, distance_bucket, log_mel
 from audiotoken.errors import CheckpointError
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = Path(__file__).parents[2] / "reference"
 FILE = REFERENCE / "beats_tiny.pt"
 
 

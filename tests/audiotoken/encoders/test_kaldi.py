@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import ROOT
+from paths import ROOT
 from safetensors.torch import load_file
 from transformers.audio_utils import mel_filter_bank
 

@@ -18,7 +18,7 @@ from audiotoken.pipeline import AudioTokenPipeline
 from guidance import sample
 from guidance.errors import GuidanceError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [path for top in ("audiotoken", "spatial", "guidance", "experiments") for path in (ROOT / top).rglob("*.py")]
 FORBIDDEN = ("pickle.load", "pickle.loads", "yaml.load", "yaml.unsafe_load", "eval", "exec", "os.system", "joblib.load")
 SUSPECT = re.compile("pickle|yaml|torch.load|trust_remote|eval|exec|system|joblib")  # others need not be parsed

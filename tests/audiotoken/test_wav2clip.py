@@ -57,7 +57,7 @@ def test_a_folder_hears_the_same(model, tmp_path):
     assert torch.allclose(load_wav2clip(tmp_path)(wave), model(wave), atol=1e-5)
 
 
-def test_the_front_end_has_a_column_a_hop():  # its numbers: tests/test_kaldi.py
+def test_the_front_end_has_a_column_a_hop():  # its numbers: tests/audiotoken/encoders/test_kaldi.py
     assert spectrogram(torch.randn(1, 16_000)).shape == (1, 1, 257, 16_000 // HOP + 1)
 
 

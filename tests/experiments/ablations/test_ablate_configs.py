@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from experiments.ablations.run import question_of
 from experiments.ablations.set import NAMES
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 EXPERIMENTS, QUESTIONS, SWEEPS = (
     sorted(path.stem for path in (CONFIGS / kind).glob("*.yaml")) for kind in ("experiment", "question", "sweep")
 )

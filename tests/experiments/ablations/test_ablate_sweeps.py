@@ -15,7 +15,7 @@ import pytest
 from experiments.ablations import ablate
 
 PARENT = multiprocessing.get_context("fork")
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 TINY = """
 import time
 from pathlib import Path

@@ -26,7 +26,7 @@ from audiotoken.encoders.beats import BEATs
 from audiotoken.errors import CheckpointError, OptionError
 from audiotoken.pipeline import AudioTokenPipeline
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = Path(__file__).parents[2] / "reference"
 BEATS, EMBEDDER = REFERENCE / "beats_tiny.pt", REFERENCE / "embedder_tiny.bin"
 RATE = 16_000
 SOUND = (0.3 * np.sin(np.arange(RATE) ** 1.3 / 40)).astype(np.float32)
