@@ -22,7 +22,7 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from audiotoken.ears import EARS
+from audiotoken.audio_mixin import AUDIO_PARTS
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.pipeline import AudioTokenPipeline
@@ -152,7 +152,7 @@ def debug_pipeline(seed: int = 0, kind: str = "mini") -> Any:
 def debug_folder(kind: str, folder: Path, seed: int = 0) -> Path:
     """Write a plain diffusers folder, as such a model is published: without ears. Returns `folder`."""
     pipe = debug_pipeline(seed, kind)
-    parts = {name: part for name, part in pipe.components.items() if name not in EARS}
+    parts = {name: part for name, part in pipe.components.items() if name not in AUDIO_PARTS}
     if kind == "xl":
         plain = StableDiffusionXLPipeline(**parts, add_watermarker=False)
     else:

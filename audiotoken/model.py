@@ -11,18 +11,18 @@ if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
     from audiotoken.pipeline import AudioTokenPipeline
 
 
-def load_parts(model: str, device: str | None = None, dtype: str = "float32") -> "AudioTokenPipeline":
+def load_pipeline(model: str, device: str | None = None, dtype: str = "float32") -> "AudioTokenPipeline":
     """The pipeline on its device, quiet: no progress bars of its own, no advice to developers."""
     import torch
 
     place = find_device(device)
-    hush()
+    silence_library_logs()
     pipe = audiotoken.AudioTokenPipeline.from_pretrained(model, dtype=getattr(torch, dtype))
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(place)
 
 
-def hush() -> None:
+def silence_library_logs() -> None:
     """No progress bars and no advice to developers from the libraries below."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging

@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 import audiotoken
-from audiotoken.ears import EARS, Audio, Ears, check_fit, float32_ears
+from audiotoken.audio_mixin import AUDIO_PARTS, Audio, AudioMixin, check_fit, float32_audio_parts
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.errors import PromptError
@@ -40,7 +40,7 @@ from audiotoken.prompt import (
 Reader = tuple[CLIPTokenizer, CLIPTextModel]  # a text encoder and its tokenizer
 
 
-class SoundToImage(Ears):
+class SoundToImage(AudioMixin):
     """Sounds and text -> pictures; mixed into a diffusers pipeline.
 
     `default_steps` and `default_guidance` are what the checkpoint was tuned for; they stand in its `model_index.json`.
@@ -60,7 +60,7 @@ class SoundToImage(Ears):
         CheckpointError, one sentence, when it cannot be loaded or its parts do not fit together.
         """
         folder = find_model(model)
-        kwargs["dtype"] = float32_ears(kwargs.pop("torch_dtype", None) or kwargs.get("dtype"))
+        kwargs["dtype"] = float32_audio_parts(kwargs.pop("torch_dtype", None) or kwargs.get("dtype"))
         with loading(model):
             kind = _class_for(cls, xl=prepare_index(cls.load_config(folder, **kwargs)))  # type: ignore[attr-defined]
             return super(SoundToImage, kind).from_pretrained(folder, **kwargs)  # type: ignore[misc]
@@ -85,7 +85,8 @@ class SoundToImage(Ears):
 
         The sounds fill the `<audio>` of the prompt in order; a prompt given once is used again until they are used up,
         so that a list of recordings with "a photo of <audio>" gives a picture of each. Arrays need their `rate`.
-        `token` is "learned" or "label", see `sounds`; `prompt` may also be what `read` made of texts and sounds.
+        `token` is "learned" or "label", see `audio_prompts`; `prompt` may also be what `encode_prompts`
+        made of texts and sounds.
         Picture i of a prompt is drawn with `seed + i`, alone or with others; `generator` is used instead when given.
         """
         check_negative(negative_prompt, kwargs.get("negative_prompt_2"))
@@ -115,14 +116,14 @@ class SoundToImage(Ears):
         """What to draw: read now, or before."""
         given: list[Any] = [prompt] if isinstance(prompt, str | Prompt) else list(prompt)
         if not given or not all(isinstance(each, Prompt) for each in given):
-            return self.read(prompt, None if audio is None else self.sounds(audio, rate, token))
+            return self.encode_prompts(prompt, None if audio is None else self.audio_prompts(audio, rate, token))
         if audio is not None:
             raise PromptError("Got a sound beside a prompt that was read before; leave the sound out, or give a text.")
         return given
 
     @torch.no_grad()
-    def read(self, prompt: str | list[str], sounds: Tensor | Sequence[str] | None = None) -> list[Prompt]:
-        """Prompts as the text encoder reads them; what `sounds` gave fills their `<audio>` in order.
+    def encode_prompts(self, prompt: str | list[str], sounds: Tensor | Sequence[str] | None = None) -> list[Prompt]:
+        """Prompts as the text encoder reads them; what `audio_prompts` gave fills their `<audio>` in order.
 
         The text of a prompt with label tokens has the words in it: "a photo of a dog".
         """
@@ -164,8 +165,8 @@ class SoundToImage(Ears):
 class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
     """On Stable Diffusion 1 or 2."""
 
-    _optional_components: ClassVar = [*StableDiffusionPipeline._optional_components, *EARS]
-    _exclude_from_cpu_offload: ClassVar = [*StableDiffusionPipeline._exclude_from_cpu_offload, *EARS]
+    _optional_components: ClassVar = [*StableDiffusionPipeline._optional_components, *AUDIO_PARTS]
+    _exclude_from_cpu_offload: ClassVar = [*StableDiffusionPipeline._exclude_from_cpu_offload, *AUDIO_PARTS]
 
     def __init__(
         self,

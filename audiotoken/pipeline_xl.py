@@ -20,7 +20,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from audiotoken.ears import EARS, check_fit
+from audiotoken.audio_mixin import AUDIO_PARTS, check_fit
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.errors import PromptError
@@ -31,8 +31,8 @@ from audiotoken.prompt import Condition, check_width, read_texts
 class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
     """On Stable Diffusion XL; used as AudioTokenPipeline is, which gives one of these for an XL model."""
 
-    _optional_components: ClassVar = [*StableDiffusionXLPipeline._optional_components, *EARS]
-    _exclude_from_cpu_offload: ClassVar = [*StableDiffusionXLPipeline._exclude_from_cpu_offload, *EARS]
+    _optional_components: ClassVar = [*StableDiffusionXLPipeline._optional_components, *AUDIO_PARTS]
+    _exclude_from_cpu_offload: ClassVar = [*StableDiffusionXLPipeline._exclude_from_cpu_offload, *AUDIO_PARTS]
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ def _whole(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise no_place(path, error) from None
+        raise cannot_write(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -53,7 +53,7 @@ def check_output(output: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) 
         trial.touch()
         trial.unlink()
     except OSError as error:
-        raise no_place(path, error) from None
+        raise cannot_write(path, error) from None
 
 
 def _temporary(path: Path) -> Path:
@@ -61,6 +61,6 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
 
 
-def no_place(path: Path, error: OSError) -> OptionError:
+def cannot_write(path: Path, error: OSError) -> OptionError:
     """The sentence for a file that cannot be made."""
     return OptionError(f"Cannot write {path}: {error.strerror or error}; choose a folder where files can be made.")

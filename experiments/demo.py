@@ -12,7 +12,7 @@ from typing import Any
 from audiotoken.audio import load_audio, to_mono
 from audiotoken.labels import say_heard
 from audiotoken.mini.sounds import synthesise
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.report.figure import spectrogram
 from audiotoken.report.listening_text import say_azimuth
 from audiotoken.report.result_page import write_page
@@ -67,9 +67,9 @@ def _write_pair(path: Path, things: Any, **room: Any) -> Path:
     return path
 
 
-def draw_passing(clip: Path, parts: Any) -> str:
+def draw_passing(clip: Path, pipe: Any) -> str:
     """A film with its sound, and as a GIF; what was found."""
-    result = sound_to_film(*load_audio(clip), parts, seed=FILM_SEED, frames=FRAMES)
+    result = sound_to_film(*load_audio(clip), pipe, seed=FILM_SEED, frames=FRAMES)
     for suffix in (".gif", ".mp4"):
         write_film(result.images, result.recording, result.rate, clip.with_suffix(suffix))
     source = result.scene.sources[0]
@@ -77,13 +77,13 @@ def draw_passing(clip: Path, parts: Any) -> str:
     return f"{result.subjects[0]} {' to '.join(ends)}"
 
 
-def draw_street(clip: Path, parts: Any) -> str:
+def draw_street(clip: Path, pipe: Any) -> str:
     """Place it, and its mirror image with the channels swapped, side by side with the boxes, a page; what was found."""
     import soundfile
     from PIL import Image
 
     mixed, rate = soundfile.read(clip, dtype="float32")
-    found = [sound_to_image(each, rate, parts, keep_maps=True) for each in (mixed.T, mixed.T[::-1])]
+    found = [sound_to_image(each, rate, pipe, keep_maps=True) for each in (mixed.T, mixed.T[::-1])]
     sheet = Image.new("RGB", (1036, 512), "white")
     for i, each in enumerate(found):
         sheet.paste(with_boxes(each), (524 * i, 0))
@@ -121,23 +121,21 @@ def main() -> None:
     print(f"synthesising {len(CLIPS)} clips into {out}/", flush=True)
     clips = write_clips(out)
 
-    parts = load_parts("mini")
+    pipe = load_pipeline("mini")
     results = []
     for clip in clips:
-        result = sound_to_image(*load_audio(clip), parts, seed=SEED, setup="mono")
+        result = sound_to_image(*load_audio(clip), pipe, seed=SEED, setup="mono")
         write(result, clip.with_suffix(".png"), report=True)
         results.append(result)
         print(f"{clip}  heard {say_heard(result.heard[0])}  drew {clip.with_suffix('.png')}", flush=True)
     overview(results, out / "overview.png")
     print(f"all of them at a glance: {out / 'overview.png'}", flush=True)
     street = write_street(out)
-    print(f"{street}  heard {draw_street(street, parts)}  drew {street.with_suffix('.png')}")
+    print(f"{street}  heard {draw_street(street, pipe)}  drew {street.with_suffix('.png')}")
     print(f"the same with the channels swapped, side by side: {out / 'street-both-ways.png'}")
     print(f"how it came about, to open in a browser: {street.with_suffix('.html')}", flush=True)
     passing = write_passing(out)
-    print(
-        f"{passing}  heard {draw_passing(passing, parts)}  drew {passing.with_suffix('.gif')} and .mp4 with the sound"
-    )
+    print(f"{passing}  heard {draw_passing(passing, pipe)}  drew {passing.with_suffix('.gif')} and .mp4 with the sound")
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from audiotoken.cli.terminal import progress
 from spatial.evidence import gather
 from spatial.learned import heatmap, network
-from spatial.localisation import Heat, picked
+from spatial.localisation import SourcePosterior, pick_peaks
 from spatial.maps import maps as maps_of
 from spatial.recognise import features
-from spatial.setups import setup
+from spatial.setups import make_setup
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 NAMES = {"ab50": "spaced"}  # the benchmark's word -> ours
@@ -54,7 +54,7 @@ def maps(scenes: Path, out: Annotated[Path, typer.Option()]) -> None:
             truth = json.loads((scenes / name / "truth.json").read_text())
             mixed, rate = soundfile.read(scenes / name / truth["mix"], dtype="float32")
             kind = NAMES.get(truth["setup"], truth["setup"])
-            stereo = setup(kind, spacing=truth["geometry"]["spacing_m"] if kind == "spaced" else None)
+            stereo = make_setup(kind, spacing=truth["geometry"]["spacing_m"] if kind == "spaced" else None)
             evidence = gather(mixed.T, rate)
             seen.append(features(evidence))
             mapped.append(maps_of(evidence, stereo).astype(np.float16))
@@ -180,7 +180,7 @@ def judge(scenes: Scenes) -> None:
     for seen, truth in zip(scenes.maps.astype(np.float32), scenes.truths, strict=True):
         if truth["moving"]:
             continue
-        found = np.array([place for place, _ in picked(Heat(*heatmap(seen)), 4)])
+        found = np.array([place for place, _ in pick_peaks(SourcePosterior(*heatmap(seen)), 4)])
         azimuths = (found / 45 - 1) * truth["limit"]
         number.append(len(found) == len(truth["azimuths"]))
         near += sum(np.abs(azimuths - each).min(initial=180) <= 10 for each in truth["azimuths"])

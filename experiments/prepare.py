@@ -7,7 +7,7 @@ The keys are those of its configuration, prepare.yaml.
 
 from typing import Any
 
-from audiotoken.cli.composing import make_source
+from audiotoken.cli.composing import instantiate_source
 from audiotoken.errors import OptionError
 from audiotoken.tasks.prepare import prepare, say_progress
 from audiotoken.tasks.sentences import errors_as_sentences
@@ -26,7 +26,7 @@ def main() -> None:
                     "Got no data or no output, want both; say source=pairs source.folder=DATA output=OUT."
                 )
             values: Any = OmegaConf.to_container(config, resolve=True)
-            source = make_source(values.pop("source"))
+            source = instantiate_source(values.pop("source"))
             print(prepare(source, **values, **say_progress()))
 
     run_hydra(run)

@@ -8,7 +8,7 @@ The keys are those of its configuration, train.yaml.
 
 from typing import Any
 
-from audiotoken.cli.composing import make_source
+from audiotoken.cli.composing import instantiate_source
 from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
 from audiotoken.tasks.train import show_progress, train
@@ -39,7 +39,7 @@ def options(config: Any) -> dict[str, Any]:
         raise OptionError(
             "Want either data=FOLDER, made by experiments.prepare, or source=pairs, esc, vggsound or web."
         )
-    return {**values, "data": values["data"] if source is None else make_source(source)}
+    return {**values, "data": values["data"] if source is None else instantiate_source(source)}
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from guidance.control import load_control as load_control
     from guidance.energies import boxdiff_energy as boxdiff_energy
     from guidance.energies import centroid_energy as centroid_energy
+    from guidance.energies import combined_energy as combined_energy
     from guidance.energies import excite_energy as excite_energy
     from guidance.energies import layout_energy as layout_energy
     from guidance.energies import leak_energy as leak_energy
-    from guidance.energies import ours_energy as ours_energy
     from guidance.errors import GuidanceError as GuidanceError
     from guidance.errors import RegionError as RegionError
     from guidance.frames import animate as animate
@@ -36,7 +36,7 @@ _HOME = {
     "centroid_energy": "energies",
     "excite_energy": "energies",
     "leak_energy": "energies",
-    "ours_energy": "energies",
+    "combined_energy": "energies",
     "Schedule": "methods",
     "Guidance": "methods",
     "METHODS": "methods",

@@ -17,7 +17,7 @@ from guidance.attention import cross_attention_layers
 from guidance.errors import GuidanceError
 
 
-class Words(Protocol):
+class PromptEmbeds(Protocol):
     """What a prompt has to have; `pooled` (1, features) may be None except for XL."""
 
     @property
@@ -163,18 +163,18 @@ class Backbone:
             raise GuidanceError(f"Got a picture of {size[0]} x {size[1]}, want multiples of {factor}; change it.")
         return size
 
-    def noise(self, scheduler: Any, latents: Tensor, timestep: Any, condition: Condition) -> Tensor:
+    def predict_noise(self, scheduler: Any, latents: Tensor, timestep: Any, condition: Condition) -> Tensor:
         """What the denoiser says, with classifier-free guidance (Ho & Salimans 2022), as diffusers computes it."""
         if condition.negative is None:
             inputs = scheduler.scale_model_input(latents, timestep)
-            return self.told(inputs, timestep, condition.positive, condition.added)
+            return self.predict_raw(inputs, timestep, condition.positive, condition.added)
         inputs = scheduler.scale_model_input(torch.cat([latents] * 2), timestep)
         both = torch.cat([condition.negative, condition.positive])
         added = {k: torch.cat([condition.negative_added[k], v]) for k, v in condition.added.items()}
-        without, told = self.told(inputs, timestep, both, added).chunk(2)
+        without, told = self.predict_raw(inputs, timestep, both, added).chunk(2)
         return without + condition.scale * (told - without)
 
-    def told(self, inputs: Tensor, timestep: Any, embeddings: Tensor, added: dict[str, Tensor]) -> Tensor:
+    def predict_raw(self, inputs: Tensor, timestep: Any, embeddings: Tensor, added: dict[str, Tensor]) -> Tensor:
         """One forward of the denoiser; `inputs` are scaled already."""
         return self.unet(
             inputs,

@@ -41,7 +41,7 @@ class Controlled(Backbone):
     image: Tensor = field(default_factory=Tensor)  # (1, 3, height, width) in [0, 1]
     strength: float = 1.0
 
-    def told(self, inputs: Tensor, timestep: Any, embeddings: Tensor, added: dict[str, Tensor]) -> Tensor:
+    def predict_raw(self, inputs: Tensor, timestep: Any, embeddings: Tensor, added: dict[str, Tensor]) -> Tensor:
         """As the backbone's, with the ControlNet's residuals in the down and mid blocks."""
         factor = self.pipe.vae_scale_factor
         size = [factor * side for side in inputs.shape[-2:]]

@@ -105,7 +105,7 @@ def leak_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> T
     return _average(of, maps, regions, aspect)
 
 
-def own_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
+def ownership_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
     """Whose a region is: E = 1 - A_i / sum_j A_j inside region i, j over the words of all regions. In [0, 1]."""
     if len(regions) < 2:
         return maps[0].new_zeros(())
@@ -120,8 +120,8 @@ def own_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Te
     return torch.stack(terms).mean(0).sum()
 
 
-def ours_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
-    """Layout energy (Chen et al. 2023) of the share of each cell inside + `own_energy` / 2 + `centroid_energy`.
+def combined_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Tensor:
+    """Layout energy (Chen et al. 2023) of the share of each cell inside + `ownership_energy` / 2 + `centroid_energy`.
 
     With shares instead of whole cells a mirrored box has the mirrored energy, and a box may move by less than a cell.
     Layout alone leaves a thing anywhere in a large box, so that its middle may be on the wrong side: hence centroids.
@@ -131,7 +131,7 @@ def ours_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> T
         inside = (attention * region.cover(h, w).flatten().to(attention)).sum(-1)
         return ((1 - inside / (attention.sum(-1) + FLOOR * attention.shape[-1])) ** 2).mean(1)
 
-    inside, own = _average(of, maps, regions, aspect), own_energy(maps, regions, aspect)
+    inside, own = _average(of, maps, regions, aspect), ownership_energy(maps, regions, aspect)
     return inside + 0.5 * own + centroid_energy(maps, regions, aspect)
 
 

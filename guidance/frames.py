@@ -53,7 +53,7 @@ def animate(
     prompt: Any,
     *,
     regions: Sequence[Sequence[Region]],
-    energy: str | Guidance | Energy = "ours",
+    energy: str | Guidance | Energy = "combined",
     seed: int = 0,
     stillness: float = 0.6,
     at_once: int = 8,

@@ -8,14 +8,14 @@ from guidance.errors import GuidanceError
 
 @dataclass(frozen=True)
 class Level:
-    """One call of the denoiser. Latents are `stretch` times those of unit variance; sigma is noise over signal."""
+    """One call of the denoiser. Latents are `latent_scale` times those of unit variance; sigma is noise over signal."""
 
     step: int
     count: int  # of steps
     timestep: Any
     sigma: float
-    stretch: float
-    free: bool  # latents may be moved here: the scheduler does not remember those it was given before
+    latent_scale: float
+    editable: bool  # latents may be moved here: the scheduler does not remember those it was given before
 
     @property
     def noise(self) -> float:

@@ -11,10 +11,10 @@ class Schedule:
 
     steps: float = 0.5  # that are guided, from the first on: a whole number, or a share of all below 1
     inner: int = 1  # updates before a step, each with a forward of its own
-    on_the_way: bool = False  # one update after a step, from that step's own forward
+    after_step: bool = False  # one update after a step, from that step's own forward
     strength: float = 30.0  # latents -= strength * (1 - alpha_bar) * gradient
-    enough: float = 0.2  # of the energy: no update below
-    longest: float = float("inf")  # root mean square of an update, relative to the latents'
+    stop_below: float = 0.2  # of the energy: no update below
+    max_update_rms: float = float("inf")  # root mean square of an update, relative to the latents'
     bias: float = 0.0  # added to the logits inside, taken off outside: "forward" guidance
     bias_steps: float = 0.5  # as `steps`
 
@@ -31,13 +31,15 @@ class Guidance:
 # As published where a paper says it: Chen et al. move up to five times at each of the first ten steps by 30 times the
 # gradient, BoxDiff once at each of the first half. Ours was tuned on the mini checkpoint (benchmarks/placement.py):
 # the downward half alone knows where a word will be, at a third of a forward, and the bias keeps it there for nothing.
-PUBLISHED = Schedule(steps=10, inner=5, strength=30.0, enough=0.2)
+PUBLISHED = Schedule(steps=10, inner=5, strength=30.0, stop_below=0.2)
 METHODS: dict[str, Guidance] = {
     "forward": Guidance(None, "published", Schedule(steps=0, inner=0, bias=6.0)),
     "layout": Guidance(E.layout_energy, "published", PUBLISHED),
     "boxdiff": Guidance(E.boxdiff_energy, "published", replace(PUBLISHED, steps=0.5, inner=1)),
     "centroid": Guidance(
-        E.centroid_energy, "published", Schedule(steps=0.5, inner=0, on_the_way=True, strength=30.0, enough=0.05)
+        E.centroid_energy, "published", Schedule(steps=0.5, inner=0, after_step=True, strength=30.0, stop_below=0.05)
     ),
-    "ours": Guidance(E.ours_energy, "early", Schedule(steps=0.3, inner=1, strength=60.0, enough=0.1, bias=8.0)),
+    "combined": Guidance(
+        E.combined_energy, "early", Schedule(steps=0.3, inner=1, strength=60.0, stop_below=0.1, bias=8.0)
+    ),
 }

@@ -25,7 +25,7 @@ LOSS_SCALE = 1024.0  # half precision rounds small gradients to nothing
 
 
 @dataclass
-class Note:
+class StepTrace:
     """What happened at a step; tuples have an entry a row, and are empty where nobody looked."""
 
     step: int
@@ -50,7 +50,7 @@ class Steering:
     ):
         self.backbone, self.condition, self.regions = backbone, condition, regions
         self.guidance, self.capture, self.aspect = guidance, capture, aspect
-        self.notes: list[Note] = []
+        self.notes: list[StepTrace] = []
         self.keep_maps = keep_maps
         self.kept: list[list[Tensor]] = []  # [look][row] (regions, h, w): what the words of each region get
         self._gradient: tuple[Tensor, Tensor] | None = None  # (energies, gradient) of the step that is going on
@@ -59,41 +59,41 @@ class Steering:
     def refine(self, latents: Tensor, level: Level, scheduler: Any) -> Tensor:
         """The published way: before a step."""
         schedule = self.guidance.schedule
-        self.notes.append(Note(level.step, level.sigma))
-        if self.guidance.energy is None or not (self._guided(level, schedule.steps) and level.free):
+        self.notes.append(StepTrace(level.step, level.sigma))
+        if self.guidance.energy is None or not (self._guided(level, schedule.steps) and level.editable):
             return latents
         for _ in range(schedule.inner):
             energies, gradient = self._look(latents, level, scheduler)
             self._write(energies)
-            if not (energies > schedule.enough).any():
+            if not (energies > schedule.stop_below).any():
                 break
-            latents = self._move(latents, gradient, energies, level, level.stretch)
+            latents = self._move(latents, gradient, energies, level, level.latent_scale)
         return latents
 
-    def noise(self, latents: Tensor, level: Level, scheduler: Any) -> Tensor:
+    def predict_noise(self, latents: Tensor, level: Level, scheduler: Any) -> Tensor:
         """What the denoiser says; where ours is on, its forward also leaves a gradient."""
         condition, schedule = self.condition, self.guidance.schedule
         biased = schedule.bias > 0 and self._guided(level, schedule.bias_steps)
-        looked = self.guidance.energy is not None and schedule.on_the_way and level.free
+        looked = self.guidance.energy is not None and schedule.after_step and level.editable
         if not (looked and self._guided(level, schedule.steps)):
-            with self._leaning(biased, condition.negative is not None), self._blind():
-                return self.backbone.noise(scheduler, latents, level.timestep, condition)
-        with self._leaning(biased, False):
+            with self._attention_bias(biased, condition.negative is not None), self._no_capture():
+                return self.backbone.predict_noise(scheduler, latents, level.timestep, condition)
+        with self._attention_bias(biased, False):
             told = self._watched(latents, level, scheduler)
         if condition.negative is None:
             return told
-        with self._blind():
+        with self._no_capture():
             inputs = scheduler.scale_model_input(latents, level.timestep)
-            without = self.backbone.told(inputs, level.timestep, condition.negative, condition.negative_added)
+            without = self.backbone.predict_raw(inputs, level.timestep, condition.negative, condition.negative_added)
         return without + condition.scale * (told - without)
 
     def move(self, latents: Tensor, level: Level, after: Level) -> Tensor:
         """After a step, with the gradient of its forward; `after` is where the latents are now."""
-        if self._gradient is None or not after.free:  # in the middle of a step of two calls: when it is whole
+        if self._gradient is None or not after.editable:  # in the middle of a step of two calls: when it is whole
             return latents
         (energies, gradient), self._gradient = self._gradient, None
         self._write(energies)
-        return self._move(latents, gradient, energies, level, after.stretch)
+        return self._move(latents, gradient, energies, level, after.latent_scale)
 
     def _guided(self, level: Level, steps: float) -> bool:
         return level.step < (steps * level.count if 0 < steps < 1 else steps)
@@ -105,7 +105,7 @@ class Steering:
         with recording():
             moved = latents.detach().requires_grad_()
             inputs = scheduler.scale_model_input(moved, level.timestep)
-            told = self.backbone.told(inputs, level.timestep, condition.positive, condition.added)
+            told = self.backbone.predict_raw(inputs, level.timestep, condition.positive, condition.added)
         self._gradient = self._back(moved)
         return told.detach()
 
@@ -116,7 +116,7 @@ class Steering:
         with recording():
             moved = latents.detach().requires_grad_()
             inputs = scheduler.scale_model_input(moved, level.timestep)
-            self.backbone.told(inputs, level.timestep, condition.positive, condition.added)
+            self.backbone.predict_raw(inputs, level.timestep, condition.positive, condition.added)
         return self._back(moved)
 
     def _back(self, moved: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,20 +147,21 @@ class Steering:
             shown.append(torch.cat([F.interpolate(g, finest, mode="bilinear") for g in grids]).mean((0, 1)))
         return torch.stack(shown) if shown else torch.zeros(0, *finest)
 
-    def _move(self, latents: Tensor, gradient: Tensor, energies: Tensor, level: Level, stretch: float) -> Tensor:
+    def _move(self, latents: Tensor, gradient: Tensor, energies: Tensor, level: Level, latent_scale: float) -> Tensor:
         """latents -= strength (1 - alpha_bar) gradient, in latents of unit variance; rows that are good stay.
 
-        The gradient was taken at `level`, by latents `level.stretch` times as large; those to move are `stretch` times.
+        The gradient was taken at `level`, by latents `level.latent_scale` times as large; those to move are
+        `latent_scale` times.
         """
         schedule = self.guidance.schedule
-        step = schedule.strength * level.noise * gradient * level.stretch  # (batch, channels, h, w), unit variance
+        step = schedule.strength * level.noise * gradient * level.latent_scale  # (batch, channels, h, w), unit variance
         length = step.square().mean((1, 2, 3), keepdim=True).sqrt()
-        step = step * (schedule.longest / length.clamp(min=1e-12)).clamp(max=1)
-        wanted = (energies > schedule.enough) & step.isfinite().flatten(1).all(1)
+        step = step * (schedule.max_update_rms / length.clamp(min=1e-12)).clamp(max=1)
+        wanted = (energies > schedule.stop_below) & step.isfinite().flatten(1).all(1)
         step = torch.where(wanted.view(-1, 1, 1, 1), step, 0.0)
         note = self.notes[-1]
         note.updates = tuple(a + int(b) for a, b in zip(note.updates or (0,) * len(step), wanted, strict=True))
-        return (latents.float() - step * stretch).to(latents.dtype)
+        return (latents.float() - step * latent_scale).to(latents.dtype)
 
     def _write(self, energies: Tensor) -> None:
         """`after` is the energy at the next look: after the last update, or at the next step."""
@@ -172,14 +173,14 @@ class Steering:
         note.after = seen
 
     @contextmanager
-    def _blind(self) -> Iterator[None]:
+    def _no_capture(self) -> Iterator[None]:
         """No maps are kept inside."""
         self.capture.on = False
         yield
         self.capture.on = True
 
     @contextmanager
-    def _leaning(self, on: bool, both: bool) -> Iterator[None]:
+    def _attention_bias(self, on: bool, both: bool) -> Iterator[None]:
         """Inside, attention leans towards the regions; `both` halves are in the batch, the first is left alone."""
         if on:
             self.capture.bias = lambda pixels: self._bias(pixels, both)

@@ -13,7 +13,7 @@ from guidance.energies import Energy
 from guidance.errors import GuidanceError
 from guidance.levels import level
 from guidance.methods import METHODS, Guidance
-from guidance.refine import Note, steering
+from guidance.refine import StepTrace, steering
 from guidance.regions import Region
 
 Regions = Sequence[Region] | Sequence[Sequence[Region]]
@@ -24,7 +24,7 @@ class Sample:
     """Pictures, and how they came about."""
 
     images: list[Any]  # PIL, one a prompt
-    trace: list[Note]  # one a step; empty without regions
+    trace: list[StepTrace]  # one a step; empty without regions
     latents: Tensor  # (batch, channels, h, w), those that were decoded
     maps: list[list[Tensor]] = field(default_factory=list)  # if asked: [look][row] (regions, h, w) of attention
 
@@ -40,8 +40,8 @@ def sample(
     prompt: Any,
     *,
     regions: Regions = (),
-    energy: str | Guidance | Energy = "ours",
-    steps: int | None = None,
+    energy: str | Guidance | Energy = "combined",
+    num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
     seed: int | Sequence[int] = 0,
     negative_prompt: str | Sequence[str] | None = None,
@@ -55,15 +55,15 @@ def sample(
     backbone: a diffusers pipeline of Stable Diffusion 1, 2 or XL, or a `Backbone`. prompt: what has `.embeddings`
     (1, tokens, width) and for XL `.pooled`; or a list, one picture each. regions: of the prompt, or a list for each
     prompt; rows do not touch each other. energy: "none", one of `METHODS`, a `Guidance`, or a function
-    (maps, regions, aspect) -> scalar, lowered as ours is. seed: for all or one a prompt. steps, guidance_scale, height
-    and width (pixels): the model's own by default. callback(step, latents) is called after each step and may return
-    other latents to go on with. keep_maps: the Sample holds what the words of each region got of the attention.
-    GuidanceError for what cannot be drawn.
+    (maps, regions, aspect) -> scalar, lowered as `combined_energy` is. seed: for all or one a prompt.
+    num_inference_steps, guidance_scale, height and width (pixels): the model's own by default. callback(step, latents)
+    is called after each step and may return other latents to go on with. keep_maps: the Sample holds what the words of
+    each region got of the attention. GuidanceError for what cannot be drawn.
     """
     backbone = Backbone.of(backbone)
     prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
     rows, guidance = _rows(regions, prompts), _guidance(energy)
-    size, steps, scale = backbone.size(height, width), *_own(backbone, steps, guidance_scale)
+    size, steps, scale = backbone.size(height, width), *_own(backbone, num_inference_steps, guidance_scale)
     condition = backbone.condition(prompts, negative_prompt, scale, size)
     scheduler = backbone.scheduler(steps)
     latents, extra = backbone.start(scheduler, condition, _seeds(seed, len(prompts)), size)
@@ -73,12 +73,12 @@ def sample(
     with steered as steer:
         for i, t in enumerate(scheduler.timesteps):
             if steer is None:
-                noise = backbone.noise(scheduler, latents, t, condition)
+                noise = backbone.predict_noise(scheduler, latents, t, condition)
                 latents = scheduler.step(noise, t, latents, **extra, return_dict=False)[0]
             else:
                 now = level(scheduler, i, t)
                 latents = steer.refine(latents, now, scheduler)
-                noise = steer.noise(latents, now, scheduler)
+                noise = steer.predict_noise(latents, now, scheduler)
                 latents = scheduler.step(noise, t, latents, **extra, return_dict=False)[0]
                 latents = steer.move(latents, now, level(scheduler, i + 1))
             changed = callback(i, latents) if callback is not None else None
@@ -95,7 +95,7 @@ def _guidance(energy: str | Guidance | Energy) -> Guidance | None:
     if isinstance(energy, Guidance):
         return energy
     if not isinstance(energy, str):
-        return replace(METHODS["ours"], energy=energy)
+        return replace(METHODS["combined"], energy=energy)
     if energy != "none" and energy not in METHODS:
         raise GuidanceError(f"Got energy={energy!r}, want one of none, {', '.join(METHODS)}, or a Guidance; change it.")
     return METHODS.get(energy)

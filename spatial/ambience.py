@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from spatial import mixture
-from spatial.evidence import Evidence, diffuse_density, misfit
+from spatial.evidence import Evidence, diffuse_density, steering_distance
 from spatial.maps import COUNT, POLARISED, grid
 from spatial.scene import Direction
 from spatial.setups import Setup
@@ -32,7 +32,7 @@ def spread_out(found: list[Direction], evidence: Evidence, setup: Setup) -> list
 
 def surrounds(evidence: Evidence, setup: Setup) -> tuple[float, float]:
     """(share of the diffuse field, share of all directions that are heard alike: its perplexity), each 0 to 1."""
-    places = mixture.rounded(misfit(evidence, setup, grid(setup, 2 * COUNT - 1)))
+    places = mixture.rounded(steering_distance(evidence, setup, grid(setup, 2 * COUNT - 1)))
     weight = evidence.weight * np.linalg.norm(evidence.stokes, axis=1) ** POLARISED + 1e-12
     diffuse = diffuse_density(evidence, setup)
     found = mixture.fit(places, weight, diffuse, rounds=15)

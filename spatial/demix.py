@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from spatial.gaussian import near
+from spatial.local_gaussian import near
 from spatial.setups import Setup, steering
 
 UNITS = (1.0, 1e-4)  # radians, seconds: errors of a few degrees are a few hundredths of either

@@ -95,7 +95,7 @@ def sphere(setup: Setup, azimuths: Array, frequencies: Array) -> Array:
     return points.transpose(1, 0, 2).astype(np.float32)
 
 
-def misfit(evidence: Evidence, setup: Setup, azimuths: Array) -> Array:
+def steering_distance(evidence: Evidence, setup: Setup, azimuths: Array) -> Array:
     """(bins, azimuths) in [0, 1]: the share of a bin's power that a sound from there alone does not explain."""
     points = sphere(setup, azimuths, evidence.frequencies)
     out = np.empty((len(evidence), len(azimuths)), np.float32)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from spatial import mixture
-from spatial.evidence import Evidence, misfit
+from spatial.evidence import Evidence, steering_distance
 from spatial.maps import COUNT, POLARISED, grid
 from spatial.scene import Array
 from spatial.setups import Setup
@@ -60,7 +60,7 @@ def gathered(evidence: Evidence, setup: Setup, seconds: float, most: int = MOST)
         kept = np.sort(np.argpartition(weight, -most)[-most:])
         evidence, weight = evidence.taken(kept), weight[kept]
     table = (WIDTHS[:, None] * (1 + WIDTHS[:, None]) / (mixture.MISFITS + WIDTHS[:, None]) ** 2).mean(axis=0)
-    density = table.astype(np.float32)[mixture.rounded(misfit(evidence, setup, grid(setup)))]
+    density = table.astype(np.float32)[mixture.rounded(steering_distance(evidence, setup, grid(setup)))]
     density /= density.mean(axis=1, keepdims=True)
     block = (evidence.times / seconds).astype(int)
     total = np.bincount(block, weight, blocks)

@@ -1,10 +1,10 @@
 """Panned, dry sources that overlap nearly everywhere: their azimuths by maximum likelihood.
 
 A bin of K amplitude-panned sources is Gaussian with the covariance sum of p_k a_k a_k^T. Its loudness aside it is an
-angular central Gaussian (Tyler 1987), of density det / (sum of p_k m_k)^2, where m_k is the misfit of source k alone
-and det = sum over pairs of p_i p_j sin^2. Neighbouring bins share their powers, which are one of `powers`, each with a
-share of its own, found with the azimuths: a bin that one source has alone is sharp, one that two share lies on their
-chord, and a hull that is larger than need be is unlikely.
+angular central Gaussian (Tyler 1987), of density det / (sum of p_k m_k)^2, where m_k is the steering distance of
+source k alone and det = sum over pairs of p_i p_j sin^2. Neighbouring bins share their powers, which are one of
+`powers`, each with a share of its own, found with the azimuths: a bin that one source has alone is sharp, one that two
+share lies on their chord, and a hull that is larger than need be is unlikely.
 """
 
 from itertools import product
@@ -20,13 +20,13 @@ from spatial.setups import Setup
 TILE = 3  # moments and frequencies that share their powers
 MOST = 1200  # tiles that are asked
 POWERS = (1, 0.1, 1e-2, 1e-3, 1e-4)  # beside the loudest's
-FLOOR = 1e-6  # of a misfit: samples of 16 bits
+FLOOR = 1e-6  # of a steering_distance: samples of 16 bits
 CLEAR = 2e-3  # of a bin's length on the sphere that it may lack and still be one source's
 ALONE, SHARP = 20, 2.5  # bins within 0.15 degrees of an azimuth, and how much denser than around it, that prove it
 STEP = 2.0  # degrees, with which the search begins
 
 
-def mended(evidence: Evidence, recording: Array, rate: int, setup: Setup, azimuths: list[float]) -> list[float]:
+def refine_panned(evidence: Evidence, recording: Array, rate: int, setup: Setup, azimuths: list[float]) -> list[float]:
     """The azimuths of three panned dry sources, what sharp bins prove kept; of other counts as they came."""
     places = np.array(azimuths, float)
     free = np.flatnonzero([not proven(evidence, setup, azimuth) for azimuth in azimuths])

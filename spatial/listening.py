@@ -16,8 +16,7 @@ from spatial.localisation import by_level, directions, refined
 from spatial.recognise import Recognised, recognise
 from spatial.scene import Array, Direction, Scene, Source
 from spatial.separation import separate, signals
-from spatial.setups import Setup
-from spatial.setups import setup as named
+from spatial.setups import Setup, make_setup
 from spatial.track import Path, follow
 
 SILENT = 1e-4  # of full scale: nothing is louder
@@ -114,7 +113,7 @@ def _heard(mixed: Array, rate: int, setup: str | Setup, spacing: float | None, n
     """The setup, and the recording with a channel turned over where one was upside down."""
     evidence = gather(mixed, rate)
     if setup != "auto":
-        return _Heard(mixed, named(setup, spacing=spacing), 1.0, evidence, notes)
+        return _Heard(mixed, make_setup(setup, spacing=spacing), 1.0, evidence, notes)
     best = recognise(evidence)
     if float(evidence.ringing[:LOW, 1].mean()) < OPPOSED:
         turned = mixed * np.array([[1], [-1]], np.float32)
@@ -150,7 +149,7 @@ def _of_one(signal: Array, rate: int, notes: tuple[str, ...]) -> Scene:
 
 
 def _named(setup: str | Setup) -> str:
-    return "mono" if setup == "auto" else named(setup).name
+    return "mono" if setup == "auto" else make_setup(setup).name
 
 
 def _checked(

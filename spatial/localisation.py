@@ -5,28 +5,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial.alternatives import directions_by
+from spatial.doa_baselines import directions_by
 from spatial.errors import SpatialError
-from spatial.evidence import Evidence, gather, misfit
+from spatial.evidence import Evidence, gather, steering_distance
 from spatial.learned import heatmap
-from spatial.levels import mended
+from spatial.levels import refine_panned
 from spatial.maps import COUNT, POLARISED, grid, maps, vertex
 from spatial.recognise import recognise
 from spatial.scene import Array, Direction
-from spatial.setups import Setup
-from spatial.setups import setup as named
+from spatial.setups import Setup, make_setup
 
 APART = 7  # places of the grid, nearer than which two sources are one: 14 degrees, 7 of a panned recording
 NEAR = 4.0  # degrees within which an azimuth is refined
 FINE = 0.05  # degrees
-BLUNT = 0.03  # misfit of the sharpest bins from which they agree on nothing finer than the network
+BLUNT = 0.03  # steering_distance of the sharpest bins from which they agree on nothing finer than the network
 LEAST = 1e-4  # presence that is asked at all
 CERTAIN = 0.75  # presence of a source that is there for certain, between two places of the grid
 METHODS = ("maps", "srp", "music", "normmusic")
 
 
 @dataclass(frozen=True, eq=False)
-class Heat:
+class SourcePosterior:
     """How likely there is a source at each azimuth, and how many there are."""
 
     presence: NDArray[np.float64]  # (COUNT,) in [0, 1]
@@ -54,7 +53,7 @@ def localise(
     evidence = gather(recording, rate)
     if not len(evidence):
         return []
-    stereo = recognise(evidence).setup if setup == "auto" else named(setup, spacing=spacing)
+    stereo = recognise(evidence).setup if setup == "auto" else make_setup(setup, spacing=spacing)
     if method != "maps":
         return directions_by(method, recording, rate, stereo, max_sources=max_sources, count=count)
     found = directions(evidence, stereo, max_sources=max_sources, count=count)
@@ -65,8 +64,8 @@ def directions(evidence: Evidence, setup: Setup, *, max_sources: int = 4, count:
     """The same of evidence that was gathered."""
     if not len(evidence):
         return []
-    heat = Heat(*heatmap(maps(evidence, setup)))
-    found = picked(heat, max_sources, count)
+    heat = SourcePosterior(*heatmap(maps(evidence, setup)))
+    found = pick_peaks(heat, max_sources, count)
     places = [grid(setup)[0] + place * 2 * setup.limit / (COUNT - 1) for place, _ in found]
     return [
         refined(evidence, setup, float(azimuth), confidence)
@@ -78,11 +77,11 @@ def by_level(found: list[Direction], evidence: Evidence, recording: Array, rate:
     """The same directions, mended where a recording is panned and sources overlap."""
     if setup.name != "panned":
         return found
-    azimuths = mended(evidence, recording, rate, setup, [one.azimuth for one in found])
+    azimuths = refine_panned(evidence, recording, rate, setup, [one.azimuth for one in found])
     return [replace(one, azimuth=azimuth) for one, azimuth in zip(found, azimuths, strict=True)]
 
 
-def picked(heat: Heat, most: int, count: int | None = None) -> list[tuple[float, float]]:
+def pick_peaks(heat: SourcePosterior, most: int, count: int | None = None) -> list[tuple[float, float]]:
     """(place on the grid, confidence) of the peaks, as many as together are the most likely."""
     peaks: list[tuple[float, float]] = []
     free = np.ones(COUNT, bool)
@@ -110,7 +109,7 @@ def refined(evidence: Evidence, setup: Setup, azimuth: float, confidence: float)
     """The azimuth that the sharpest bins nearby agree on, and how far they scatter."""
     low, high = max(-setup.limit, azimuth - NEAR), min(setup.limit, azimuth + NEAR)
     coarse = np.linspace(low - 2 * NEAR, high + 2 * NEAR, 49).clip(-setup.limit, setup.limit).astype(np.float32)
-    found = misfit(evidence, setup, coarse)
+    found = steering_distance(evidence, setup, coarse)
     best = coarse[found.argmin(axis=1)]
     near = (best >= low) & (best <= high) & (found.min(axis=1) < 0.2)
     weight = evidence.weight * np.linalg.norm(evidence.stokes, axis=1) ** POLARISED
@@ -123,7 +122,7 @@ def refined(evidence: Evidence, setup: Setup, azimuth: float, confidence: float)
     width = np.clip(np.median(found[near].min(axis=1)), 1e-5, 0.1)
     if width > BLUNT:
         return Direction(azimuth, spread, confidence)
-    score = share @ (width / (misfit(few, setup, fine) + width))
+    score = share @ (width / (steering_distance(few, setup, fine) + width))
     return Direction(float(fine[score.argmax()]), spread, confidence)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatial import mixture
-from spatial.evidence import Evidence, diffuse_density, misfit
+from spatial.evidence import Evidence, diffuse_density, steering_distance
 from spatial.scene import Array
 from spatial.setups import NAMES, Setup
 
@@ -30,7 +30,7 @@ def grid(setup: Setup, count: int = COUNT) -> Array:
 def maps(evidence: Evidence, setup: Setup) -> Array:
     """(CHANNELS, COUNT): shares of each azimuth, mostly as logarithms, and what is the same for all."""
     azimuths = grid(setup, 2 * COUNT - 1)
-    places = mixture.rounded(misfit(evidence, setup, azimuths))
+    places = mixture.rounded(steering_distance(evidence, setup, azimuths))
     length = np.linalg.norm(evidence.stokes, axis=1)
     weight = evidence.weight * length**POLARISED + 1e-12
     fitted = mixture.fit(places, weight, diffuse_density(evidence, setup), rounds=15)

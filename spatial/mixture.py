@@ -29,10 +29,10 @@ class Mixture:
     likelihood: float  # mean log density of a bin beside uniform ones, weighted
 
 
-def rounded(misfit: Array) -> NDArray[np.uint8]:
+def rounded(steering_distance: Array) -> NDArray[np.uint8]:
     """Misfits in [0, 1] -> places in `MISFITS`: a float's exponent and first bits are a logarithm already."""
     lowest = np.float32(MISFITS[0])
-    bits = np.maximum(misfit, lowest).view(np.int32) - (lowest.view(np.int32) - (1 << 19))
+    bits = np.maximum(steering_distance, lowest).view(np.int32) - (lowest.view(np.int32) - (1 << 19))
     return (bits >> 20).astype(np.uint8)
 
 

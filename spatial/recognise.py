@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatial import mixture
-from spatial.evidence import BANDS, Evidence, diffuse_density, misfit
+from spatial.evidence import BANDS, Evidence, diffuse_density, steering_distance
 from spatial.learned import network
 from spatial.scene import Array
-from spatial.setups import Setup
-from spatial.setups import setup as named
+from spatial.setups import Setup, make_setup
 
 USUAL = 0.5  # metres between spaced microphones
 SPACINGS = (0.2, 0.35, 0.5, 0.7, 1.0)  # metres that are tried
@@ -28,8 +27,8 @@ class Recognised:
 
 def candidates() -> list[Setup]:
     """What is tried."""
-    return [named(n) for n in ("panned", "xy", "ms", "ortf", "nos", "binaural")] + [
-        named("spaced", spacing=s) for s in SPACINGS
+    return [make_setup(n) for n in ("panned", "xy", "ms", "ortf", "nos", "binaural")] + [
+        make_setup("spaced", spacing=s) for s in SPACINGS
     ]
 
 
@@ -38,7 +37,7 @@ def likelihoods(evidence: Evidence) -> Array:
     found = []
     for stereo in candidates():
         azimuths = np.linspace(-stereo.limit, stereo.limit, 61).astype(np.float32)
-        places = mixture.rounded(misfit(evidence, stereo, azimuths))
+        places = mixture.rounded(steering_distance(evidence, stereo, azimuths))
         fitted = mixture.fit(places, evidence.weight, diffuse_density(evidence, stereo), rounds=12)
         found += [fitted.likelihood, fitted.diffuse]
     return np.array(found, np.float32)
@@ -67,12 +66,12 @@ def features(evidence: Evidence) -> Array:
 def recognise(evidence: Evidence) -> Recognised:
     """The most likely kind of stereo; without evidence it is taken to be panned, with no confidence."""
     if not len(evidence):
-        return Recognised(named("panned"), 0.0)
+        return Recognised(make_setup("panned"), 0.0)
     seen = features(evidence)
     net = network("recognise")
     share = net.probabilities(seen)
     best = net.classes[int(np.argmax(share))]
-    stereo = named(best) if best != "spaced" else named("spaced", spacing=spacing(evidence))
+    stereo = make_setup(best) if best != "spaced" else make_setup("spaced", spacing=spacing(evidence))
     return Recognised(stereo, float(share.max()))
 
 
@@ -85,9 +84,9 @@ def spacing(evidence: Evidence) -> float:
     tried = np.geomspace(0.125, 2.0, 17)  # the usual one is among them
     found = []
     for metres in tried:
-        stereo = named("spaced", spacing=float(metres))
+        stereo = make_setup("spaced", spacing=float(metres))
         azimuths = np.rad2deg(np.arcsin(np.linspace(-1, 1, 73))).astype(np.float32)
-        places = mixture.rounded(misfit(few, stereo, azimuths))
+        places = mixture.rounded(steering_distance(few, stereo, azimuths))
         found.append(mixture.fit(places, few.weight, diffuse_density(few, stereo), rounds=7).likelihood)
     likelihood = np.array(found)
     near = np.abs(np.log(tried / USUAL)) < 0.2

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial import blind, demix, gaussian
+from spatial import bss, demix, local_gaussian
 from spatial.errors import SpatialError
 from spatial.scene import Array, Direction
-from spatial.setups import Setup, diffuse, steering
-from spatial.setups import setup as named
+from spatial.setups import Setup, diffuse, make_setup, steering
 from spatial.spectra import length_of, recording_of, spectra
 
 Path = Sequence[tuple[float, float]]  # (seconds, azimuth)
-METHODS = ("auto", "demix", "gaussian", *blind.METHODS)
+METHODS = ("auto", "demix", "local_gaussian", *bss.METHODS)
 
 ENOUGH = 12  # windows from which a mixing can be known
 DRY = -34.0  # dB of `demix.leak` below which two sources are dry
@@ -48,12 +47,12 @@ def separate(
     """(sources, 2, frames): images of the sources of a (2, frames) recording, in the order of `directions`.
 
     `directions` are `Direction`s or degrees, a few of which they may be off; `paths` those of sources that move, None
-    for one that stays. `method`: "demix" undoes a dry mix of two, "gaussian" is for all else, "auto" listens which;
-    "auxiva", "ilrma" (of two) and "fastmnmf2" are pyroomacoustics', started from the directions, of sources that stay.
-    Raises SpatialError for what is no recording or place.
+    for one that stays. `method`: "demix" undoes a dry mix of two, "local_gaussian" is for all else, "auto" listens
+    which; "auxiva", "ilrma" (of two) and "fastmnmf2" are pyroomacoustics', started from the directions, of sources that
+    stay. Raises SpatialError for what is no recording or place.
     """
     mixed, azimuths = _checked(recording, directions, paths, method)
-    stereo = named(setup)
+    stereo = make_setup(setup)
     peak = float(np.abs(mixed).max(initial=0))
     if len(azimuths) < 2 or peak < QUIET:
         return np.repeat(mixed[None] / np.float32(max(len(azimuths), 1)), len(azimuths), axis=0)
@@ -61,7 +60,7 @@ def separate(
     tracks = [np.array(path or [(0.0, azimuth)]) for path, azimuth in zip(known, azimuths, strict=True)]
     moving = any(np.ptp(track[:, 1]) > 0 for track in tracks)
     if moving and method == "auto" and stereo.name != "spaced":  # demixing each piece is slow, and needed by time alone
-        method = "gaussian"
+        method = "local_gaussian"
     pieces = _pieces(mixed.shape[1], round(BLOCK * rate)) if moving else [(0, np.ones(mixed.shape[1], np.float32))]
     out = np.zeros((len(azimuths), *mixed.shape), np.float32)
     for first, fade in pieces:
@@ -100,9 +99,9 @@ def _pieces(frames: int, size: int) -> list[tuple[int, Array]]:
 
 def _unmixed(heard: NDArray, frequencies: NDArray, setup: Setup, azimuths: list[float], method: str) -> NDArray:
     """(sources, 2, times, frequencies) images of spectra (2, times, frequencies)."""
-    if method in blind.METHODS:
-        return blind.images(method, heard, setup, azimuths, frequencies)
-    vectors, mixedness, doubt = steering(setup, azimuths, frequencies), gaussian.mixedness(heard), False
+    if method in bss.METHODS:
+        return bss.images(method, heard, setup, azimuths, frequencies)
+    vectors, mixedness, doubt = steering(setup, azimuths, frequencies), local_gaussian.mixedness(heard), False
     dry = method == "auto" and mixedness < ROOMY and heard.shape[1] >= ENOUGH
     if len(azimuths) == 2 and (method == "demix" or dry):
         mixing = demix.mixing(heard, setup, azimuths, frequencies)
@@ -113,8 +112,10 @@ def _unmixed(heard: NDArray, frequencies: NDArray, setup: Setup, azimuths: list[
             return found
         doubt = mixedness < DRIEST and (lost or leak > NOISY)
         vectors = mended if mixedness < ROOM and leak < NOISY and not lost else vectors
-    places = gaussian.start(vectors, _everywhere(setup, frequencies), float(np.interp(mixedness, *BLUNT)))
-    found = gaussian.images(heard, *gaussian.fit(heard, places, spread=(5, 7) if mixedness > ROOM else (3, 3)))
+    places = local_gaussian.start(vectors, _everywhere(setup, frequencies), float(np.interp(mixedness, *BLUNT)))
+    found = local_gaussian.images(
+        heard, *local_gaussian.fit(heard, places, spread=(5, 7) if mixedness > ROOM else (3, 3))
+    )
     shared = DOUBT if doubt else SHARED.get(setup.name, 0.0) * (mixedness > ROOMY)
     return found + np.float32(shared) * (heard / np.float32(len(found)) - found)
 
@@ -141,10 +142,12 @@ def _checked(
         raise SpatialError(f"Got azimuths {azimuths}, want degrees; leave out what is not a number.")
     if method in ("demix", "auxiva", "ilrma") and len(azimuths) > 2:
         raise SpatialError(
-            f'Got {len(azimuths)} directions, want two at most for "{method}"; say "auto" or "gaussian".'
+            f'Got {len(azimuths)} directions, want two at most for "{method}"; say "auto" or "local_gaussian".'
         )
-    if method in blind.METHODS and any(path is not None and np.ptp([a for _, a in path]) > 0 for path in paths or ()):
-        raise SpatialError(f'Got a path that moves, want sources that stay for "{method}"; say "auto" or "gaussian".')
+    if method in bss.METHODS and any(path is not None and np.ptp([a for _, a in path]) > 0 for path in paths or ()):
+        raise SpatialError(
+            f'Got a path that moves, want sources that stay for "{method}"; say "auto" or "local_gaussian".'
+        )
     if paths is not None and len(paths) != len(azimuths):
         raise SpatialError(f"Got {len(paths)} paths for {len(azimuths)} directions, want one each; say None for some.")
     return mixed, azimuths

@@ -81,7 +81,7 @@ _KINDS = {
 }
 
 
-def setup(name: str | Setup, *, spacing: float | None = None, law: str | None = None) -> Setup:
+def make_setup(name: str | Setup, *, spacing: float | None = None, law: str | None = None) -> Setup:
     """The setup of that name, such as "ortf" or "spaced"; `spacing` in metres, `law` one of `LAWS`.
 
     Panning laws: "power" keeps the sum of the powers (the centre 3 dB lower), "-6dB" the sum of the voltages,

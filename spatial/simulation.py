@@ -60,7 +60,7 @@ def simulation(
 ) -> Simulation:
     """The same with its truth; all is lowered together where the recording would clip."""
     _check(rate, rt60, snr)
-    stereo, random = setups.setup(setup), np.random.default_rng(seed)
+    stereo, random = setups.make_setup(setup), np.random.default_rng(seed)
     placed = [_placed(source, stereo.limit) for source in sources]
     if not placed:
         raise SpatialError("Got no sources, want at least one signal with its azimuth; add one.")

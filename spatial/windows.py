@@ -17,8 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from spatial import listening
 from spatial.errors import SpatialError
 from spatial.scene import Array, Direction, Scene, Source
-from spatial.setups import Setup
-from spatial.setups import setup as named
+from spatial.setups import Setup, make_setup
 
 WINDOW, OVERLAP = 20.0, 5.0  # seconds
 SURVEY = 3  # windows that decide what kind of stereo it is
@@ -141,7 +140,7 @@ def agreed(votes: Sequence[Scene]) -> tuple[Setup, float] | None:
         return None
     name, confidence = told.most_common(1)[0]
     apart = float(np.median([vote.spacing for vote in votes if vote.setup == name]))
-    return named(name, spacing=apart if name == "spaced" else None), confidence / len(votes)
+    return make_setup(name, spacing=apart if name == "spaced" else None), confidence / len(votes)
 
 
 def _silent(piece: Array) -> bool:

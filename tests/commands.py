@@ -35,7 +35,7 @@ STARTS = r"(?:python\s-m\s|audiotoken\s|make\s|accelerate\slaunch\s|pip\sinstall
 LINE = re.compile(rf"^[ #]*(?:\$\(BIN\)/|@\$\(BIN\)/)?({STARTS}.+)$")
 INLINE = re.compile(rf"(?<![`\w])(?:``|`)({STARTS}[^`]+)`")
 GROUPS = {path.name for room in ("configs", "audiotoken/configs") for path in (ROOT / room).iterdir() if path.is_dir()}
-ABLATE = "python -m experiments.ablate +experiment=pooling"  # that stands before "... +sweep=slurm -m"
+ABLATE = "python -m experiments.ablate experiment=pooling"  # that stands before "... sweep=slurm -m"
 # words in the place of options, behind which no parser reads
 WITHOUT_PARSER = {"experiments.bench": [["arithmetic"], ["guidance", "arithmetic"]]}
 

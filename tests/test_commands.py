@@ -45,8 +45,8 @@ BOUND = {
     r"audiotoken (assemble|\w+ .*--model my-(model|sd))": WEIGHTS,
     r"audiotoken --help": NAMED,
 }
-NOT_HERE = {"+sweep=ray": "hydra_plugins.hydra_ray_launcher", "+sweep=joblib": "hydra_plugins.hydra_joblib_launcher"}
-NOT_HERE |= dict.fromkeys(("+sweep=slurm", "+sweep=local"), "hydra_plugins.hydra_submitit_launcher")
+NOT_HERE = {"sweep=ray": "hydra_plugins.hydra_ray_launcher", "sweep=joblib": "hydra_plugins.hydra_joblib_launcher"}
+NOT_HERE |= dict.fromkeys(("sweep=slurm", "sweep=local"), "hydra_plugins.hydra_submitit_launcher")
 
 FOUND = commands()
 TEXTS = {each.text: each for each in reversed(FOUND) if each.fenced} | {
@@ -132,9 +132,9 @@ def test_the_road_of_training_runs(tmp_path, monkeypatch, capsys):
         "make demos",
         "make demo TROCH=cpu",
         "python3 install.py --troch cpu",
-        "python -m experiments.ablate +experiment=pooling question.stepz=3",
-        "python -m experiments.ablate +experiment=poolings -m",
-        "python -m experiments.ablate +experiment=pooling seed=1,2",
+        "python -m experiments.ablate experiment=pooling task.stepz=3",
+        "python -m experiments.ablate experiment=poolings -m",
+        "python -m experiments.ablate experiment=pooling seed=1,2",
         "python -m experiments.bench spatial scenes=SCENES only=^(panned|xy)",
         "python -m experiments.bench placement m=200",
         "python -m experiments.bench arithmetics",

@@ -17,8 +17,8 @@ from audiotoken.assembly.base import Base, load_base, look_at
 from audiotoken.assembly.parts import load_embedder, load_encoder, lora_beside, own_encoder
 from audiotoken.errors import CheckpointError, OptionError, PromptError
 from audiotoken.labels import subject_of
-from audiotoken.model import hush
-from audiotoken.writing import no_place
+from audiotoken.model import silence_library_logs
+from audiotoken.writing import cannot_write
 
 DTYPES = ("float32", "float16")
 SPARE = 16 * 2**20  # bytes, for what is no weight
@@ -70,7 +70,7 @@ def assemble(
         raise OptionError(f"Got dtype={dtype}, want one of {', '.join(DTYPES)}; change it.")
     output = Path(output).expanduser()
     check_place(output)
-    hush()
+    silence_library_logs()
     seen = look_at(base)
     words = None if embedder is None else load_embedder(embedder)
     _check_tokens(seen, words)
@@ -173,7 +173,7 @@ def _write(pipe: Any, output: Path, card: str) -> None:
             target.rename(old)
         unfinished.rename(target)
     except OSError as error:
-        raise no_place(output, error) from None
+        raise cannot_write(output, error) from None
     except SafetensorError as error:  # also of a full disk
         raise OptionError(f"Cannot write {output}: {error}; make room or choose another disk.") from None
     finally:

@@ -6,7 +6,7 @@ from typing import Any
 from audiotoken.errors import OptionError
 
 
-def make_source(node: Mapping[str, Any]) -> Any:
+def instantiate_source(node: Mapping[str, Any]) -> Any:
     """What a file of audiotoken/configs/source describes; what goes wrong says so in its own words, not in Hydra's."""
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate

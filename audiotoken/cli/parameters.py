@@ -21,7 +21,9 @@ Words = Annotated[
     str | None, typer.Option("--prompt", help="Words to draw; those that name what is heard go where it is heard.")
 ]
 Avoid = Annotated[str | None, typer.Option(help="What to avoid.")]
-Energy = Annotated[str, typer.Option(help="How things are moved: ours, layout, boxdiff, centroid, forward or none.")]
+Energy = Annotated[
+    str, typer.Option(help="How things are moved: combined, layout, boxdiff, centroid, forward or none.")
+]
 Fov = Annotated[float, typer.Option(help="Degrees across the picture.")]
 Seed = Annotated[int, typer.Option(help="The same seed draws the same picture.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps. [default: the model's]")]

@@ -100,7 +100,7 @@ def place(
     negative_prompt: Avoid = None,
     unmatched: Unmatched = "add",
     unknown: Unknown = "guess",
-    energy: Energy = "ours",
+    energy: Energy = "combined",
     motion: Annotated[
         str, typer.Option(help="What moves: in the middle of its way, or a trail from start to end.")
     ] = "middle",
@@ -139,7 +139,7 @@ def animate(
     negative_prompt: Avoid = None,
     unmatched: Unmatched = "add",
     unknown: Unknown = "guess",
-    energy: Energy = "ours",
+    energy: Energy = "combined",
     token: Token = None,
     setup: Setup = "auto",
     spacing: Spacing = None,

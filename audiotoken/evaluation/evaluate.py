@@ -30,7 +30,7 @@ from audiotoken.evaluation.unclip import Unclip, open_unclip
 from audiotoken.metrics import per_example
 from audiotoken.mini.things import WORDS
 from audiotoken.options import check_options
-from audiotoken.writing import no_place
+from audiotoken.writing import cannot_write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -194,5 +194,5 @@ def _folder(out: str | os.PathLike) -> Path:
         (folder / ".trial").touch()
         (folder / ".trial").unlink()
     except OSError as error:
-        raise no_place(folder, error) from None
+        raise cannot_write(folder, error) from None
     return folder

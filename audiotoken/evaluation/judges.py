@@ -16,7 +16,7 @@ from audiotoken.errors import OptionError
 from audiotoken.evaluation.clips import Example
 from audiotoken.mini.object_detector import SIDE, detect, load_detector
 from audiotoken.mini.things import WORDS
-from audiotoken.model import find_device, hush
+from audiotoken.model import find_device, silence_library_logs
 from audiotoken.wav2clip import load_wav2clip
 
 Array = NDArray[np.float32]
@@ -36,7 +36,7 @@ class Judges:
     """Loaded when they are asked; each by "mini", a folder or a hub id."""
 
     def __init__(self, clip: str, wav2clip: str, features: str, device: str | None):
-        hush()
+        silence_library_logs()
         self.names = {"clip": clip, "wav2clip": wav2clip, "features": features}
         self.device = find_device(device)
 

@@ -12,7 +12,7 @@ from audiotoken.errors import OptionError
 from audiotoken.evaluation.clips import Example
 from audiotoken.labels import with_articles, with_words
 from audiotoken.manifest import fingerprint
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.writing import write_bytes, write_image
 
@@ -92,7 +92,7 @@ class Drawing:
 
     def _loaded(self) -> Any:
         if self._pipe is None:
-            self._pipe = load_parts(self.model, self.device)
+            self._pipe = load_pipeline(self.model, self.device)
             if self._pipe.audio_encoder is None:
                 raise OptionError(f"The model {self.model} has no ears; `audiotoken assemble` adds some.")
         return self._pipe

@@ -16,27 +16,27 @@ MONO = ("ui-monospace", "monospace")
 KEPT = (600, 7200)  # seconds between looks for old files, and how old they are then
 
 
-def build(parts: Any, folder: Path, model: str = "mini") -> gr.Blocks:
-    """`parts`: an `AudioTokenPipeline`; files go into `folder`."""
+def build(pipe: Any, folder: Path, model: str = "mini") -> gr.Blocks:
+    """`pipe`: an `AudioTokenPipeline`; files go into `folder`."""
     sessions = Sessions(folder)
 
     def leave(request: gr.Request) -> None:
         sessions.end(str(request.session_hash))
 
     with gr.Blocks(title="Pictures from sound", analytics_enabled=False, fill_width=True, delete_cache=KEPT) as page:
-        gr.HTML(_masthead(parts, model), js_on_load=None, elem_classes="masthead")
+        gr.HTML(_masthead(pipe, model), js_on_load=None, elem_classes="masthead")
         with gr.Tabs() as tabs:
             with gr.Tab("A clip", id="clip"):
-                clip = ClipTab(parts, sessions)
+                clip = ClipTab(pipe, sessions)
             with gr.Tab("Panner", id="panner") as tab:
-                PannerTab(parts, sessions, clip, tabs, tab)
+                PannerTab(pipe, sessions, clip, tabs, tab)
         page.unload(leave)
     page.sessions = sessions
     return page
 
 
-def _masthead(parts: Any, model: str) -> str:
-    where = f"Model {Path(model).name or model} on {parts.device}. Nothing leaves this computer."
+def _masthead(pipe: Any, model: str) -> str:
+    where = f"Model {Path(model).name or model} on {pipe.device}. Nothing leaves this computer."
     return joined([element("h1", "Pictures from sound, with everything where it is heard"), element("p", where)])
 
 

@@ -13,16 +13,24 @@ from audiotoken.report.html import element
 from guidance.methods import METHODS
 from spatial.setups import NAMES
 
-ASKED = ("negative_prompt", "seed", "steps", "guidance_scale", "energy", "fov", "token")  # as in `ClipLayout.asked`
+ASKED = (
+    "negative_prompt",
+    "seed",
+    "num_inference_steps",
+    "guidance_scale",
+    "energy",
+    "fov",
+    "token",
+)  # as in `ClipLayout.asked`
 BEST = "the best"  # for `token=None`
 TOKENS = ((BEST, BEST), ("learned: what it sounds like", "learned"), ("label: its name", "label"))
 
 
 class ClipLayout:
-    """Its elements, by name; `parts` is an `AudioTokenPipeline`."""
+    """Its elements, by name; `pipe` is an `AudioTokenPipeline`."""
 
-    def __init__(self, parts: Any):
-        self.parts = parts
+    def __init__(self, pipe: Any):
+        self.pipe = pipe
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=6):
                 self._listen_step()
@@ -89,15 +97,15 @@ class ClipLayout:
             self._options()
 
     def _options(self) -> None:
-        own = self.parts.config
-        tokens = [each for each in TOKENS if each[1] != "learned" or self.parts.audio_embedder is not None]
+        own = self.pipe.config
+        tokens = [each for each in TOKENS if each[1] != "learned" or self.pipe.audio_embedder is not None]
         with gr.Row():
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**32, min_width=90)
             steps = gr.Number(own.get("default_steps", 50), label="Steps", precision=0, minimum=1, min_width=90)
             scale = gr.Number(own.get("default_guidance", 7.5), label="Guidance", minimum=0, maximum=100, min_width=90)
         with gr.Row():
             methods = [("none: nothing is moved", "none"), *((name, name) for name in METHODS)]
-            energy = gr.Dropdown(methods, value="ours", label="How things are moved", min_width=140)
+            energy = gr.Dropdown(methods, value="combined", label="How things are moved", min_width=140)
             token = gr.Dropdown(tokens, value=BEST, label="A sound's word", min_width=140)
         fov = gr.Slider(30, 150, value=90, step=5, label="Degrees across the picture")
         negative = gr.Textbox(label="What to avoid", max_lines=2)

@@ -18,8 +18,8 @@ from audiotoken.page.session import Session, Sessions
 class ClipTab(ClipLayout):
     """Methods are what its elements call; each returns what changes on the page."""
 
-    def __init__(self, parts: Any, sessions: Sessions):
-        super().__init__(parts)
+    def __init__(self, pipe: Any, sessions: Sessions):
+        super().__init__(pipe)
         self.sessions = sessions
         self._wire()
 
@@ -99,7 +99,7 @@ class ClipTab(ClipLayout):
         try:
             if clip is None:
                 return {self.heard_said: ""}
-            heard = jobs.hear(session, self.parts, clip, setup=setup, max_sources=most)
+            heard = jobs.hear(session, self.pipe, clip, setup=setup, max_sources=most)
         except Stopped:
             return {self.prompt: gr.skip()}  # `hush` said so, or the next clip is listened to
         except ValueError as error:
@@ -153,7 +153,7 @@ class ClipTab(ClipLayout):
         if session.plan is None or prompt == session.prompt:
             return {self.paint_said: gr.skip()}
         try:
-            plan = jobs.match_again(session, self.parts, prompt)
+            plan = jobs.match_again(session, self.pipe, prompt)
         except ValueError as error:
             return {self.paint_said: sentence_of(error)}
         return {self.places: view.scene(plan, session.places, fov, view.players(plan)), self.paint_said: ""}
@@ -183,17 +183,17 @@ class ClipTab(ClipLayout):
 
     def paint(self, request: gr.Request, prompt: str, *asked: Any) -> Iterator[dict]:
         session, options = self._session(request), asked_for(asked)
-        work = partial(jobs.paint, session, self.parts, prompt, options)
+        work = partial(jobs.paint, session, self.pipe, prompt, options)
         if (yield from self._shown(session, work, options["fov"])):
             yield self._taken_home(session, options)
 
     def compare(self, request: gr.Request, *asked: Any) -> Iterator[dict]:
         session, options = self._session(request), asked_for(asked)
-        yield from self._shown(session, lambda: jobs.compare(session, self.parts, options), options["fov"])
+        yield from self._shown(session, lambda: jobs.compare(session, self.pipe, options), options["fov"])
 
     def film(self, request: gr.Request, *asked: Any) -> Iterator[dict]:
         session, options = self._session(request), asked_for(asked)
-        yield from self._shown(session, lambda: jobs.animate(session, self.parts, options), options["fov"])
+        yield from self._shown(session, lambda: jobs.animate(session, self.pipe, options), options["fov"])
 
     def _shown(self, session: Session, work: Callable, fov: float) -> Generator[dict, None, bool]:
         """The canvas over the steps of a job, and how it ends; was it done?"""

@@ -12,7 +12,7 @@ import numpy as np
 from audiotoken.errors import OptionError
 from audiotoken.report.listening_text import say_azimuth
 from audiotoken.stereo.planning import WIDE, Plan
-from audiotoken.stereo.words import matched, similarity, subject_words, subjects_of, written
+from audiotoken.stereo.words import compose_prompt, match_words, similarity, subject_words, subjects_of
 from guidance.regions import Region
 from spatial.camera import LEVELS, SIZES, Camera
 from spatial.matching import Match
@@ -72,18 +72,18 @@ def boxes(planned: Plan, places: Sequence[Place], fov: float) -> dict[int, tuple
     return dict(zip(at, Camera(fov).boxes([sources[i] for i in at]), strict=True))
 
 
-def reread(planned: Plan, parts: Any, prompt: str | None) -> Plan:
+def reread(planned: Plan, pipe: Any, prompt: str | None) -> Plan:
     """The same recording, matched with the words of another prompt."""
     prompt = prompt or None
     words = subject_words(prompt, [label for each in planned.heard for label in subjects_of(each)]) if prompt else []
     signals = [source.signal for source in planned.scene.sources]
-    scores = similarity(parts, signals, planned.rate, planned.heard, words)
-    return replace(planned, words=words, similarity=scores, matches=matched(scores) if words else [])
+    scores = similarity(pipe, signals, planned.rate, planned.heard, words)
+    return replace(planned, words=words, similarity=scores, matches=match_words(scores) if words else [])
 
 
 def edited(
     planned: Plan,
-    parts: Any,
+    pipe: Any,
     places: Sequence[Place],
     *,
     prompt: str | None,
@@ -98,7 +98,7 @@ def edited(
     signals = [planned.scene.sources[i].signal for i in kept]
     own = [replace(pair, source=kept.index(pair.source)) for pair in pairs if pair.source in kept]
     heard = [planned.heard[i] for i in kept]
-    read, at = written(parts, signals, planned.rate, heard, prompt or None, planned.words, own, "add", token)
+    read, at = compose_prompt(pipe, signals, planned.rate, heard, prompt or None, planned.words, own, "add", token)
     positions = {kept[i]: where for i, where in at.items()}
     drawn = replace(planned, matches=pairs, prompt=read, scene=replace(planned.scene, sources=_moved(planned, places)))
     seen = {i: box for i, box in boxes(planned, places, fov).items() if positions.get(i)}

@@ -9,7 +9,7 @@ from typing import Any
 
 from audiotoken import page as room
 from audiotoken.errors import OptionError
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.page.ending import INTERRUPTED, end, obey_signals, wait
 from audiotoken.page.uploads import MOST
@@ -54,7 +54,7 @@ def open_page(
     folder, page = Path(mkdtemp(prefix="audiotoken-")), None
     try:
         prepare(folder)
-        page = serve(load_parts(model, device, dtype), folder, model=model, port=port)
+        page = serve(load_pipeline(model, device, dtype), folder, model=model, port=port)
         on_ready(page.local_url)
         wait()
     except KeyboardInterrupt:
@@ -80,11 +80,11 @@ def prepare(folder: Path) -> None:
         ) from None
 
 
-def serve(parts: Any, folder: Path, *, model: str = "mini", port: int | None = None) -> Any:
+def serve(pipe: Any, folder: Path, *, model: str = "mini", port: int | None = None) -> Any:
     """The running page, a `gradio.Blocks` with `.local_url` and `.close()`; `prepare` comes before."""
     from starlette.middleware import Middleware
 
-    page = room.app.build(parts, folder, model)
+    page = room.app.build(pipe, folder, model)
     try:
         page.queue(max_size=32, default_concurrency_limit=4, api_open=False).launch(
             server_name=HOST,

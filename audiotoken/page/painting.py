@@ -29,7 +29,7 @@ class Step:
     preview: Any = None  # a PIL image, of some steps
 
 
-def preview(parts: Any, latents: torch.Tensor) -> Any:
+def preview(pipe: Any, latents: torch.Tensor) -> Any:
     """A small picture of latents (pictures, channels, h, w) that are still noisy, the first of them.
 
     Averaged to at most `SIDE`, so that it costs little with large models too, and no wilder than decoders know.
@@ -37,14 +37,14 @@ def preview(parts: Any, latents: torch.Tensor) -> Any:
     small = latents[:1].detach()
     factor = -(-max(small.shape[2:]) // SIDE)
     small = torch.nn.functional.avg_pool2d(small, factor, ceil_mode=True) if factor > 1 else small
-    return Backbone.of(parts).decode(small / small.std().clamp(min=1.0))[0]
+    return Backbone.of(pipe).decode(small / small.std().clamp(min=1.0))[0]
 
 
 class Watch:
     """Called from within the work; raises `Stopped` there when it should end."""
 
-    def __init__(self, stop: Event, tell: Callable[[Step], Any], parts: Any = None):
-        self.stop, self.tell, self.parts = stop, tell, parts
+    def __init__(self, stop: Event, tell: Callable[[Step], Any], pipe: Any = None):
+        self.stop, self.tell, self.pipe = stop, tell, pipe
         self.start = self.last = perf_counter()
         self.cost, self.shown = 0.0, None
 
@@ -58,7 +58,7 @@ class Watch:
         def told(done: int, latents: Any) -> None:
             now = perf_counter()
             due = done < steps and (now - self.last) * SHARE >= self.cost
-            seen = preview(self.parts, latents) if due else None
+            seen = preview(self.pipe, latents) if due else None
             if due:
                 self.last = perf_counter()
                 self.cost = self.last - now
@@ -73,13 +73,13 @@ class Watch:
         self.tell(Step(done, steps, spent / max(done, 1) * (steps - done), seen))
 
 
-def watched(work: Callable[[Watch], Any], stop: Event, parts: Any = None) -> Iterator[Any]:
+def watched(work: Callable[[Watch], Any], stop: Event, pipe: Any = None) -> Iterator[Any]:
     """Steps of `work(watch)`, then what it returns; raises what it raises. Who leaves early stops it."""
     said: Queue[tuple[str, Any]] = Queue()
 
     def run() -> None:
         try:
-            said.put(("result", work(Watch(stop, lambda step: said.put(("step", step)), parts))))
+            said.put(("result", work(Watch(stop, lambda step: said.put(("step", step)), pipe))))
         except BaseException as error:  # raised again below, in the thread that asked
             said.put(("error", error))
 

@@ -29,8 +29,8 @@ BEGIN = (("frog", -28.0), ("bell", 28.0))
 class PannerTab:
     """Methods are what its elements call."""
 
-    def __init__(self, parts: Any, sessions: Sessions, clip: ClipTab, tabs: gr.Tabs, tab: gr.Tab):
-        self.parts, self.sessions, self.clip, self.tabs = parts, sessions, clip, tabs
+    def __init__(self, pipe: Any, sessions: Sessions, clip: ClipTab, tabs: gr.Tabs, tab: gr.Tab):
+        self.pipe, self.sessions, self.clip, self.tabs = pipe, sessions, clip, tabs
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=6):
                 self._choose_step()
@@ -192,13 +192,13 @@ class PannerTab:
 
     def _painted(self, session: Session) -> Iterator[dict]:
         mixed, shown = session.mixed, None
-        heard = plan(mixed["recording"], RATE, self.parts)
+        heard = plan(mixed["recording"], RATE, self.pipe)
         boxes = view.boxes_of(heard)
 
         def work(watch: Watch) -> Any:
-            return draw(heard, self.parts, on_latents=watch.latents(self.parts.config.get("default_steps", 50)))
+            return draw(heard, self.pipe, on_latents=watch.latents(self.pipe.config.get("default_steps", 50)))
 
-        for each in watched(work, session.stop, self.parts):
+        for each in watched(work, session.stop, self.pipe):
             if isinstance(each, Step):
                 shown = view.encoded(each.preview) if each.preview is not None else shown
                 yield {self.canvas: view.canvas(each, shown, boxes)}

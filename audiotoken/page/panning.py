@@ -13,7 +13,7 @@ from audiotoken.page.examples import RATE, sound
 from audiotoken.page.uploads import read_upload
 from audiotoken.page.view import colour_of
 from audiotoken.stereo.planning import Plan
-from spatial.setups import setup as setup_of
+from spatial.setups import make_setup
 from spatial.simulation import simulate
 
 LONGEST = 15.0  # seconds of a mix
@@ -46,7 +46,7 @@ def known_voice(word: str) -> Voice:
 
 def limit(setup: str) -> float:
     """Degrees to either side, beyond which this kind of recording has nothing."""
-    return setup_of(setup).limit
+    return make_setup(setup).limit
 
 
 def mix(voices: Sequence[Voice], setup: str, rt60: float | None = None) -> NDArray[np.float32]:

@@ -32,7 +32,7 @@ OF_ENERGY = {
     "forward": ("layout",),
     "boxdiff": ("boxdiff",),
     "centroid": ("centroid",),
-    "ours": ("layout", "centroid"),
+    "combined": ("layout", "centroid"),
 }
 
 

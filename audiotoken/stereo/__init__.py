@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from audiotoken.stereo.generation import Result as Result
     from audiotoken.stereo.generation import draw as draw
     from audiotoken.stereo.generation import sound_to_image as sound_to_image
-    from audiotoken.stereo.naming import namer as namer
+    from audiotoken.stereo.naming import make_labeller as make_labeller
     from audiotoken.stereo.planning import Plan as Plan
     from audiotoken.stereo.planning import plan as plan
 
@@ -23,7 +23,7 @@ _HOME = {
     "film": "animation",
     "trail": "films",
     "write_film": "films",
-    "namer": "naming",
+    "make_labeller": "naming",
     "Plan": "planning",
     "Result": "generation",
 }

@@ -17,15 +17,15 @@ from spatial.camera import Camera
 def sound_to_film(
     recording: NDArray,
     rate: int,
-    parts: Any,
+    pipe: Any,
     *,
     frames: int = 12,
     trail: bool = False,
     seed: int = 0,
-    energy: str = "ours",
+    energy: str = "combined",
     fov: float = 90.0,
     on_step: OnStep | None = None,
-    steps: int | None = None,
+    num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
     negative_prompt: str | None = None,
     keep_maps: bool = False,
@@ -37,21 +37,25 @@ def sound_to_film(
     is small enough to stand beside itself in all of them (see `films.trail`).
     """
     check_negative(negative_prompt)
-    planned = plan(recording, rate, parts, fov=fov, **planning)
-    options: dict[str, Any] = {"negative_prompt": negative_prompt, "steps": steps, "guidance_scale": guidance_scale}
+    planned = plan(recording, rate, pipe, fov=fov, **planning)
+    options: dict[str, Any] = {
+        "negative_prompt": negative_prompt,
+        "num_inference_steps": num_inference_steps,
+        "guidance_scale": guidance_scale,
+    }
     options |= {"frames": frames, "trail": trail, "fov": fov, "on_step": on_step, "keep_maps": keep_maps}
-    return film(planned, parts, seed=seed, energy=energy, **options)
+    return film(planned, pipe, seed=seed, energy=energy, **options)
 
 
 def film(
     planned: Plan,
-    parts: Any,
+    pipe: Any,
     *,
     frames: int = 12,
     trail: bool = False,
     fov: float = 90.0,
     seed: int = 0,
-    energy: str = "ours",
+    energy: str = "combined",
     on_step: OnStep | None = None,
     **sampling: Any,
 ) -> Result:
@@ -61,7 +65,7 @@ def film(
     rows = [_at(planned, float(time), fov, 1 / frames if trail else 1.0) for time in share * length]
     seconds = dict(planned.seconds)
     with _stage("sample", seconds):
-        drawn = animate(parts, planned.prompt, regions=rows, energy=energy, seed=seed, callback=on_step, **sampling)
+        drawn = animate(pipe, planned.prompt, regions=rows, energy=energy, seed=seed, callback=on_step, **sampling)
     still = not any(source.moves for source in planned.scene.sources)
     notes = [*planned.notes, *["Nothing was heard to move: all pictures are alike."] * still]
     found = vars(planned) | {"seconds": seconds, "notes": notes}

@@ -9,7 +9,7 @@ from PIL.Image import Image
 
 from audiotoken.prompt import check_negative
 from audiotoken.stereo.planning import Plan, _stage, plan
-from audiotoken.stereo.words import Meaning
+from audiotoken.stereo.words import TextSimilarity
 from guidance.control import controlled
 from guidance.regions import Region
 from guidance.sampling import Sample, sample
@@ -37,14 +37,14 @@ class Result(Plan):
 def sound_to_image(
     recording: NDArray,
     rate: int,
-    parts: Any,
+    pipe: Any,
     *,
     seed: int = 0,
     count: int = 1,
-    energy: str = "ours",
+    energy: str = "combined",
     on_step: OnStep | None = None,
     negative_prompt: str | None = None,
-    steps: int | None = None,
+    num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
     keep_maps: bool = False,
     control: Any = None,
@@ -52,24 +52,28 @@ def sound_to_image(
 ) -> Result:
     """Hear a recording, (frames,) or (channels, frames) at `rate` Hz, and draw what sounds where it sounds.
 
-    parts: an `AudioTokenPipeline`. `planning` as in `plan`; the rest as in `guidance.sample`: `count` pictures with
+    pipe: an `AudioTokenPipeline`. `planning` as in `plan`; the rest as in `guidance.sample`: `count` pictures with
     seed, seed + 1, ...; energy is one of `guidance.METHODS`, or "none"; control as in `draw`. Raises SpatialError,
     PromptError, CheckpointError or GuidanceError for what cannot be drawn.
     """
     check_negative(negative_prompt)
-    planned = plan(recording, rate, parts, **planning)
-    options: dict[str, Any] = {"negative_prompt": negative_prompt, "steps": steps, "guidance_scale": guidance_scale}
+    planned = plan(recording, rate, pipe, **planning)
+    options: dict[str, Any] = {
+        "negative_prompt": negative_prompt,
+        "num_inference_steps": num_inference_steps,
+        "guidance_scale": guidance_scale,
+    }
     options |= {"energy": energy, "on_step": on_step, "keep_maps": keep_maps, "control": control}
-    return draw(planned, parts, seed=seed, count=count, **options)
+    return draw(planned, pipe, seed=seed, count=count, **options)
 
 
 def draw(
     planned: Plan,
-    parts: Any,
+    pipe: Any,
     *,
     seed: int = 0,
     count: int = 1,
-    energy: str = "ours",
+    energy: str = "combined",
     on_step: OnStep | None = None,
     on_latents: OnLatents | None = None,
     control: Any = None,
@@ -80,8 +84,8 @@ def draw(
     control: a ControlNetModel that is shown the regions as a segmentation, see `guidance.control`.
     """
     seconds = dict(planned.seconds)
-    backbone, shown, notes = _shown(planned, parts, control)
-    told = _counted(on_step, on_latents, sampling.get("steps") or parts.config.get("default_steps", 50))
+    backbone, shown, notes = _shown(planned, pipe, control)
+    told = _counted(on_step, on_latents, sampling.get("num_inference_steps") or pipe.config.get("default_steps", 50))
     with _stage("sample", seconds):
         drawn = sample(
             backbone,
@@ -96,17 +100,17 @@ def draw(
     return Result(**found, sample=drawn, seed=seed, energy=energy, control=shown)
 
 
-def _shown(planned: Plan, parts: Any, control: Any) -> tuple[Any, Image | None, list[str]]:
+def _shown(planned: Plan, pipe: Any, control: Any) -> tuple[Any, Image | None, list[str]]:
     """(what to sample from, what a ControlNet is shown, sentences)."""
     if control is None:
-        return parts, None, []
+        return pipe, None, []
     if not planned.regions:
-        return parts, None, ["Nothing has a place: the ControlNet was shown nothing."]
+        return pipe, None, ["Nothing has a place: the ControlNet was shown nothing."]
 
     def nearest(word: str, classes: Sequence[str]) -> str:
-        return classes[int(Meaning(parts, classes).of_words([word])[:, 0].argmax())]
+        return classes[int(TextSimilarity(pipe, classes).of_words([word])[:, 0].argmax())]
 
-    return controlled(parts, control, list(planned.regions.values()), nearest=nearest)
+    return controlled(pipe, control, list(planned.regions.values()), nearest=nearest)
 
 
 def _counted(on_step: OnStep | None, on_latents: OnLatents | None, steps: int) -> Callable[[int, Any], None] | None:

@@ -18,7 +18,7 @@ Namer = Callable[[np.ndarray, int], Label | None]
 SILENT = 1e-6  # a signal that never gets louder is not worth a name
 
 
-def namer(model: str = "mini", among: Sequence[str] | None = None) -> Namer:
+def make_labeller(model: str = "mini", among: Sequence[str] | None = None) -> Namer:
     """The function that names a signal (frames,) at a rate, by one of the encoder's labels or of some of them."""
     import torch
 
@@ -37,13 +37,13 @@ def namer(model: str = "mini", among: Sequence[str] | None = None) -> Namer:
     return name
 
 
-def knows(parts: Any, signal: np.ndarray, rate: int, score: float) -> bool:
+def knows(pipe: Any, signal: np.ndarray, rate: int, score: float) -> bool:
     """Is a signal, whose best label has that score, a sound that the encoder of a pipeline knows?"""
     if np.abs(signal).max(initial=0) < SILENT:
         return False
-    folder = getattr(getattr(parts.audio_encoder, "config", None), "_name_or_path", None)
-    waveform = _waveform(parts.audio_encoder, signal, rate)
-    return _knows(parts.audio_encoder, load_familiarity(folder) if folder else None, waveform, score)
+    folder = getattr(getattr(pipe.audio_encoder, "config", None), "_name_or_path", None)
+    waveform = _waveform(pipe.audio_encoder, signal, rate)
+    return _knows(pipe.audio_encoder, load_familiarity(folder) if folder else None, waveform, score)
 
 
 def _knows(encoder: Any, familiarity: Any, waveform: Any, score: float) -> bool:

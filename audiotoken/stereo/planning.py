@@ -17,7 +17,7 @@ from audiotoken.audio import as_recording, to_mono
 from audiotoken.placeholder import PLACEHOLDER
 from audiotoken.prompt import Prompt, check_count
 from audiotoken.stereo.naming import knows
-from audiotoken.stereo.words import Word, matched, similarity, subject_words, subjects_of, written
+from audiotoken.stereo.words import Word, compose_prompt, match_words, similarity, subject_words, subjects_of
 from guidance.regions import Region
 from spatial.camera import Camera
 from spatial.listening import listen
@@ -57,7 +57,7 @@ class Plan:
 def plan(
     recording: NDArray,
     rate: int,
-    parts: Any,
+    pipe: Any,
     *,
     prompt: str | None = None,
     token: str | None = None,
@@ -73,10 +73,10 @@ def plan(
 
     prompt: words to draw; those that name what is heard are placed, others stay free; a source that no word names fills
     an `<audio>` of it, the loudest first, or is added to it, or with unmatched="drop" left out. token: "learned" or
-    "label", as in `parts.sounds`; None: see `words.written`. unknown: what is none of the sounds the encoder knows is
-    drawn as its nearest "guess" or "unplaced". setup, spacing, max_sources as in `spatial.listen`; "mono" does not
-    listen for places. fov: degrees across the picture. progress: told the share of the listening that is done, 0 to 1,
-    and again before each sound is recognised; what it raises ends it.
+    "label", as in `pipe.audio_prompts`; None: see `words.compose_prompt`. unknown: what is none of the sounds the
+    encoder knows is drawn as its nearest "guess" or "unplaced". setup, spacing, max_sources as in `spatial.listen`;
+    "mono" does not listen for places. fov: degrees across the picture. progress: told the share of the listening that
+    is done, 0 to 1, and again before each sound is recognised; what it raises ends it.
     """
     told = progress or (lambda share: None)
     seconds: dict[str, float] = {}
@@ -88,24 +88,24 @@ def plan(
         heard = []
         for signal in signals:
             told(1.0)
-            heard.append(parts.hear(signal, rate))
-        known = [not each or knows(parts, signals[i], rate, each[0][1]) for i, each in enumerate(heard)]
+            heard.append(pipe.classify(signal, rate))
+        known = [not each or knows(pipe, signals[i], rate, each[0][1]) for i, each in enumerate(heard)]
     with _stage("match", seconds):
         words = subject_words(prompt, [label for each in heard for label in subjects_of(each)]) if prompt else []
         words = [] if setup == "mono" else words
-        scores = similarity(parts, signals, rate, heard, words)
-        matches = matched(scores) if words else []
+        scores = similarity(pipe, signals, rate, heard, words)
+        matches = match_words(scores) if words else []
     with _stage("write", seconds):
         if setup == "mono" and prompt is not None:  # nothing is added to a prompt that keeps no place
             check_count(prompt, prompt.count(PLACEHOLDER), len(signals))
-        read, positions = written(parts, signals, rate, heard, prompt, words, matches, unmatched, token)
+        read, positions = compose_prompt(pipe, signals, rate, heard, prompt, words, matches, unmatched, token)
     draft = Plan(recording, rate, scene, heard, known, words, scores, matches, read, {}, [], seconds)
     with _stage("place", seconds):
-        regions, notes = placed(draft, positions, fov, unknown)
+        regions, notes = place_sources(draft, positions, fov, unknown)
     return replace(draft, regions=regions, notes=[*scene.notes, *notes])
 
 
-def placed(
+def place_sources(
     planned: Plan, positions: dict[int, tuple[int, ...]], fov: float, unknown: str = "guess"
 ) -> tuple[dict[int, Region], list[str]]:
     """Regions of the sources that have a side and a word, by their number, and sentences about the others."""

@@ -23,7 +23,7 @@ from spatial.matching import Match, match
 Heard = Sequence[tuple[str, float]]
 
 THRESHOLD = 0.3  # similarity from which a source is what the word says
-LITTLE = re.compile(  # words that end a noun phrase, or begin one
+STOP_WORDS = re.compile(  # words that end a noun phrase, or begin one
     "a|an|the|some|two|three|four|many|and|or|but|with|without|of|by|on|in|at|near|under|over|behind|beside|before|"
     "above|below|between|from|into|to|through|next|is|are|was|were|while|it|its|as|that|this|there",
     re.I,
@@ -61,7 +61,7 @@ def _heads(prompt: str) -> list[tuple[int, int]]:
     """Where the last word of each run of words without little ones stands."""
     heads, last = [], None
     for hit in WORD.finditer(prompt):
-        ends = hit[0] == "<audio>" or not hit[0][0].isalpha() or LITTLE.fullmatch(hit[0])
+        ends = hit[0] == "<audio>" or not hit[0][0].isalpha() or STOP_WORDS.fullmatch(hit[0])
         if ends and last is not None:
             heads.append(last)
         last = None if ends else hit.span()
@@ -69,7 +69,7 @@ def _heads(prompt: str) -> list[tuple[int, int]]:
 
 
 def similarity(
-    parts: Any, signals: Sequence[NDArray], rate: int, heard: Sequence[Heard], words: Sequence[Word]
+    pipe: Any, signals: Sequence[NDArray], rate: int, heard: Sequence[Heard], words: Sequence[Word]
 ) -> NDArray[np.float64]:
     """(sources, words) in [0, 1]: the best of what the labels, their meaning and the audio tokens say."""
     if not words or not signals:
@@ -79,10 +79,10 @@ def similarity(
     labels = list(dict.fromkeys(subject for each in heard for subject in subjects_of(each)))
     if not labels:
         return best
-    near = Meaning(parts, labels)
+    near = TextSimilarity(pipe, labels)
     scores = np.array([[subjects_of(each).get(label, 0.0) for label in labels] for each in heard])
     best = np.maximum(best, (scores[:, :, None] * near.of_words(names)).max(axis=1))
-    return best if parts.audio_embedder is None else np.maximum(best, near.of_sounds(list(signals), rate, names))
+    return best if pipe.audio_embedder is None else np.maximum(best, near.of_sounds(list(signals), rate, names))
 
 
 def subjects_of(heard: Heard) -> dict[str, float]:
@@ -101,14 +101,14 @@ def _as_written(word: str, heard: Heard) -> float:
     return max((score for name, score in [*heard, *subjects_of(heard).items()] if name.lower() in named), default=0.0)
 
 
-class Meaning:
+class TextSimilarity:
     """Words and sounds as the text encoder reads them, beside labels.
 
     What is as near to a label as another label often is says nothing (0); what is the same says all (1).
     """
 
-    def __init__(self, parts: Any, labels: Sequence[str]):
-        self.parts = parts
+    def __init__(self, pipe: Any, labels: Sequence[str]):
+        self.pipe = pipe
         self.labels = self._read([f"a photo of a {label}" for label in labels])  # (labels, width)
         near = self.labels @ self.labels.T - 2 * np.eye(len(labels))
         self.nothing = float(np.median(near.max(axis=1))) if len(labels) > 1 else 0.5
@@ -119,7 +119,7 @@ class Meaning:
 
     def of_sounds(self, signals: list[NDArray], rate: int, words: Sequence[str]) -> NDArray[np.float64]:
         """(sounds, words) in [0, 1], by the learned tokens of the sounds."""
-        tokens = list(self.parts.audio_tokens(signals, rate))
+        tokens = list(self.pipe.audio_tokens(signals, rate))
         sounds = self._read(["a photo of a <audio>"] * len(tokens), tokens)
         return self._scaled(sounds @ self._read([f"a photo of a {word}" for word in words]).T)
 
@@ -132,8 +132,8 @@ class Meaning:
 
         each = [[sound] for sound in sounds] or [[] for _ in texts]
         with torch.no_grad():
-            read = self.parts.encode(texts, each).embeddings.float()
-        tokenizer = self.parts.tokenizer
+            read = self.pipe.encode(texts, each).embeddings.float()
+        tokenizer = self.pipe.tokenizer
         ends = [
             tokenize_prompt(text, tokenizer, [len(s) for s in said])[0].index(tokenizer.eos_token_id)
             for text, said in zip(texts, each, strict=True)
@@ -142,13 +142,13 @@ class Meaning:
         return rows.cpu().double().numpy()
 
 
-def matched(similarity: NDArray[np.float64]) -> list[Match]:
+def match_words(similarity: NDArray[np.float64]) -> list[Match]:
     """One to one by the Hungarian algorithm; sources and words may stay alone."""
     return match(similarity, threshold=THRESHOLD)
 
 
-def written(
-    parts: Any,
+def compose_prompt(
+    pipe: Any,
     signals: Sequence[NDArray],
     rate: int,
     heard: Sequence[Heard],
@@ -172,11 +172,11 @@ def written(
     audio = " and ".join(["<audio>"] * len(added))
     text = f"{prompt} and {audio}" if prompt and audio else prompt or f"a photo of {audio or 'a landscape'}"
     token = token or ("label" if len(spoken) > 1 and _named([heard[i] for i in spoken]) else None)
-    sounds = parts.sounds([signals[i] for i in spoken], rate, token) if spoken else None
-    read = parts.read(text, sounds)[0]
+    sounds = pipe.audio_prompts([signals[i] for i in spoken], rate, token) if spoken else None
+    read = pipe.encode_prompts(text, sounds)[0]
     positions = dict(zip(spoken, read.positions, strict=True))
     for source, at in named.items():
-        positions[source] = _of_word(parts, read, words[at])
+        positions[source] = _of_word(pipe, read, words[at])
     return read, positions
 
 
@@ -188,8 +188,8 @@ def _named(heard: Sequence[Heard]) -> bool:
         return False
 
 
-def _of_word(parts: Any, read: Any, word: Word) -> tuple[int, ...]:
+def _of_word(pipe: Any, read: Any, word: Word) -> tuple[int, ...]:
     """Tokens of the word that is meant, and not of a sound that is called so."""
     lengths = [len(at) for at in read.positions] if PLACEHOLDER in read.text else None
     taken = [at for sound in read.positions for at in sound]
-    return word_positions(read.text, word.text, parts.tokenizer, lengths, word.nth, taken)
+    return word_positions(read.text, word.text, pipe.tokenizer, lengths, word.nth, taken)

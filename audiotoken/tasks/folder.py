@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from audiotoken.audio import Recording, as_recording, load_audio
 from audiotoken.errors import AudioError, CheckpointError
 from audiotoken.manifest import Line, append, fingerprint, is_made, line_of, picture_names, read_manifest
-from audiotoken.model import find_device, load_parts
+from audiotoken.model import find_device, load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.gallery import gallery, heard_table
-from audiotoken.writing import no_place, write_bytes, write_image
+from audiotoken.writing import cannot_write, write_bytes, write_image
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
     from audiotoken.pipeline import AudioTokenPipeline
@@ -96,7 +96,7 @@ def draw_folder(
 
 
 def _load_ears(model: str, device: str | None, dtype: str) -> "AudioTokenPipeline":
-    pipe = load_parts(model, device, dtype)
+    pipe = load_pipeline(model, device, dtype)
     if pipe.audio_encoder is None:
         raise CheckpointError(
             f"The model {model} has no audio encoder, so it cannot hear; `audiotoken assemble` adds one."
@@ -124,7 +124,7 @@ def _draw_group(
     wanted = pipe.audio_encoder.rate
     recordings = [as_recording(recording, rate, resample_to=wanted)[0] for _, recording, rate in group]
     lines = [line for line, _, _ in group]
-    heard = [pipe.hear(recording, wanted)[:KEPT] for recording in recordings]
+    heard = [pipe.classify(recording, wanted)[:KEPT] for recording in recordings]
     images = iter(_draw(pipe, recordings, lines[0], on_step))
     for line, labels in zip(lines, heard, strict=True):
         for picture in line["pictures"]:
@@ -175,14 +175,14 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise no_place(folder, error) from None
+        raise cannot_write(folder, error) from None
 
 
 def _remember(file: Path, line: Line) -> None:
     try:
         append(file, line)
     except OSError as error:
-        raise no_place(file, error) from None
+        raise cannot_write(file, error) from None
 
 
 def _clips(names: Any) -> str:

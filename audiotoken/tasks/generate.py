@@ -15,7 +15,7 @@ from audiotoken import stereo
 from audiotoken.audio import LONGEST, load_beginning
 from audiotoken.errors import printable
 from audiotoken.labels import say_heard
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import PLACEHOLDER
 from audiotoken.writing import check_output, write_image
@@ -52,11 +52,11 @@ def generate(
     recording, rate, cut = load_beginning(clip, LONGEST)
     check_output(output)  # before the long work
 
-    parts = load_parts(model, device, dtype)
+    pipe = load_pipeline(model, device, dtype)
     result = stereo.sound_to_image(
         recording,
         rate,
-        parts,
+        pipe,
         prompt=prompt,
         negative_prompt=negative_prompt,
         seed=seed,

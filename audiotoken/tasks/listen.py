@@ -115,5 +115,5 @@ def _check(setup: str, spacing: float | None, **numbers: int | None) -> None:
 
 def name_sources(scene: Scene, model: str = "mini") -> tuple[Label | None, ...]:
     """What each source of a scene sounds like to the audio encoder of a model; None where it names no sounds."""
-    name = stereo.namer(model)
+    name = stereo.make_labeller(model)
     return tuple(name(source.signal, scene.rate) for source in scene.sources)

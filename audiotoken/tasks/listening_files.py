@@ -7,7 +7,7 @@ from audiotoken import report
 from audiotoken.errors import OptionError, printable
 from audiotoken.report.listening_text import as_json, say_listening
 from audiotoken.stereo.labelled_scene import Listening
-from audiotoken.writing import check_output, no_place, write_bytes, write_image
+from audiotoken.writing import cannot_write, check_output, write_bytes, write_image
 
 STDOUT = Path("-")
 
@@ -67,7 +67,7 @@ def check_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise no_place(folder, error) from None
+        raise cannot_write(folder, error) from None
     check_output(folder / "source1.png")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from audiotoken.errors import OptionError
-from audiotoken.writing import no_place
+from audiotoken.writing import cannot_write
 from spatial.scene import Scene
 
 
@@ -71,7 +71,7 @@ class LongStems:
         try:
             yield
         except OSError as error:
-            raise no_place(self.folder, error) from None
+            raise cannot_write(self.folder, error) from None
         except (soundfile.LibsndfileError, AssertionError):
             raise OptionError(
                 f"Cannot write into {self.folder}: the disk is full or gone; choose a folder where files can be made."

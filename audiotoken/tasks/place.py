@@ -13,7 +13,7 @@ from audiotoken import report as reports
 from audiotoken import stereo
 from audiotoken.audio import load_beginning
 from audiotoken.errors import OptionError, printable
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.writing import check_output, write_image
 
@@ -54,13 +54,13 @@ def place_file(
     if report is not None:
         check_output(report, PAGES)
 
-    parts, drawing = _parts(options | {"keep_maps": report is not None})
+    pipe, drawing = _pipe_and_options(options | {"keep_maps": report is not None})
     if control_layout is not None:
-        drawing["control"] = guidance.load_control(control_layout, parts)
+        drawing["control"] = guidance.load_control(control_layout, pipe)
     if motion == "trail":
-        result = stereo.sound_to_film(recording, rate, parts, frames=TRAIL, trail=True, on_step=on_step, **drawing)
+        result = stereo.sound_to_film(recording, rate, pipe, frames=TRAIL, trail=True, on_step=on_step, **drawing)
     else:
-        result = stereo.sound_to_image(recording, rate, parts, on_step=on_step, **drawing)
+        result = stereo.sound_to_image(recording, rate, pipe, on_step=on_step, **drawing)
     result = replace(result, notes=[*result.notes, *cut])
     picture = stereo.trail(result.images, result.frames) if motion == "trail" else result.images[0]
     write_image(picture, Path(output))
@@ -96,8 +96,8 @@ def animate_file(
     if report is not None:
         check_output(report, PAGES)
 
-    parts, drawing = _parts(options | {"keep_maps": report is not None})
-    result = stereo.sound_to_film(recording, rate, parts, frames=frames, on_step=on_step, **drawing)
+    pipe, drawing = _pipe_and_options(options | {"keep_maps": report is not None})
+    result = stereo.sound_to_film(recording, rate, pipe, frames=frames, on_step=on_step, **drawing)
     result = replace(result, notes=[*result.notes, *cut])
     stereo.write_film(result.images, recording, rate, Path(output))
     if report is not None:
@@ -115,12 +115,12 @@ def _loaded(clip: str | os.PathLike, options: dict[str, Any]) -> tuple[NDArray, 
     return load_beginning(clip, LONGEST)
 
 
-def _parts(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _pipe_and_options(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The pipeline, and the options that are left for drawing, by the names they have there."""
     left = dict(options)
-    parts = load_parts(left.pop("model", "mini"), left.pop("device", None))
-    scale = left.pop("guidance", None)
-    return parts, {**left, "guidance_scale": scale}
+    pipe = load_pipeline(left.pop("model", "mini"), left.pop("device", None))
+    left |= {"num_inference_steps": left.pop("steps", None), "guidance_scale": left.pop("guidance", None)}
+    return pipe, left
 
 
 def said(result: "Result", output: str | os.PathLike, boxes: bool = False, report: Any = None) -> str:

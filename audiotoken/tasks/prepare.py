@@ -18,7 +18,7 @@ from audiotoken.data.augment import Augment
 from audiotoken.data.manifest import Report
 from audiotoken.data.prepared import Plan
 from audiotoken.errors import OptionError
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 
 
@@ -57,7 +57,7 @@ def prepare(
         change = None if augment is None else Augment(**augment)
     except TypeError as error:
         raise OptionError(f"Cannot use this augmentation: {error}; see audiotoken.data.augment.Augment.") from None
-    pipe = load_parts(model, device, precision)
+    pipe = load_pipeline(model, device, precision)
     return prepared.prepare(
         source,
         pipe,

@@ -70,7 +70,7 @@ def sample(pipe: Any, examples: "Examples", count: int, out: Path, step: int, ac
     count = min(count, len(examples))
     some = examples.encoded([i * len(examples) // count for i in range(count)])
     tokens = pipe.audio_embedder(some.features.to(pipe.unet.device).float())
-    drawn = pipe(prompt=pipe.read([TEMPLATE] * len(tokens), tokens), seed=0).images
+    drawn = pipe(prompt=pipe.encode_prompts([TEMPLATE] * len(tokens), tokens), seed=0).images
     mean = some.moments.chunk(2, dim=1)[0].to(pipe.vae.device, pipe.vae.dtype)
     true = pipe.image_processor.postprocess(pipe.vae.decode(mean).sample, output_type="pil")
     sheet = contact_sheet([*drawn, *true], columns=len(drawn))

@@ -25,7 +25,7 @@ from audiotoken.data.prepared import Prepared
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.errors import OptionError
 from audiotoken.learner import check_schedule, lora_state
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.tasks.run_log import plot_losses, records, sample, say_skipped
 from audiotoken.training import LossWeights, Progress, Settings, train_embedder
@@ -73,7 +73,7 @@ def train(
     accelerator = Accelerator(
         cpu=device == "cpu", mixed_precision=precision, log_with=_tracker(log), project_dir=str(out)
     )
-    pipe = load_parts(model, str(accelerator.device), PRECISIONS[precision])
+    pipe = load_pipeline(model, str(accelerator.device), PRECISIONS[precision])
     examples = _examples(data, pipe, size, seconds, augment, run.seed)
     if not examples.names and run.weights.classification:
         raise OptionError(

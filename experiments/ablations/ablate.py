@@ -1,6 +1,6 @@
 """One question, many runs: every variant with every seed, each in a folder of its own, then gathered into tables.
 
-An experiment is a file of configs/experiment: which function asks (configs/question), what varies, what is shown. A
+An experiment is a file of configs/experiment: which function asks (configs/task), what varies, what is shown. A
 run that is finished is not made again unless resume=false; one that failed is listed, and the rest go on. The default
 set, and docs/results.md from it: `python -m experiments.ablations.set`.
 """
@@ -36,7 +36,7 @@ def ask(config: Any) -> None:
     from omegaconf import OmegaConf
 
     if missing := sorted(OmegaConf.missing_keys(config)):
-        raise OptionError(f"Got no {missing[0]}, want an experiment; say +experiment=pooling, or another.")
+        raise OptionError(f"Got no {missing[0]}, want an experiment; say experiment=pooling, or another.")
     hydra = HydraConfig.get()
     join_tasks()
     values: Any = OmegaConf.to_container(config, resolve=True)

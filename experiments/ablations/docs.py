@@ -79,7 +79,7 @@ def _section(one: Experiment) -> str:
     return "\n".join(
         [
             f"## {one.asks}\n",
-            f"`python -m experiments.ablate +experiment={one.name} -m`{fixed}\n",
+            f"`python -m experiments.ablate experiment={one.name} -m`{fixed}\n",
             markdown(one, names) + "\n",
             f"![{one.name}](results-{one.name}.png)\n",
             *(f"{line}\n" for line in failed),
@@ -90,7 +90,9 @@ def _section(one: Experiment) -> str:
 def _fixed(one: Experiment) -> str:
     """Sizes that tell how much a number is worth."""
     options = one.runs[0].options if one.runs else {}
-    sizes = [key for key in ("n", "things", "steps", "batch", "rt60") if options.get(key) and key not in one.varies]
+    sizes = [
+        key for key in ("n", "num_sources", "steps", "batch", "rt60") if options.get(key) and key not in one.varies
+    ]
     return f" (each run: {', '.join(f'{key}={options[key]}' for key in sizes)})" if sizes else ""
 
 
@@ -140,7 +142,7 @@ def _own(runs: Sequence[Run]) -> list[Run]:
 def _meanings(experiments: Sequence[Experiment]) -> str:
     """What the figures are, as the modules that measure say it."""
     modules = dict.fromkeys(
-        run.record["question"]["_target_"].rpartition(".")[0] for one in experiments for run in one.runs
+        run.record["task"]["_target_"].rpartition(".")[0] for one in experiments for run in one.runs
     )
     told = []
     for name in modules:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.errors import OptionError
-from experiments.ablations.parts import parts
+from experiments.ablations.parts import load_pipeline_once
 from experiments.benchmarks.cases import make_cases, read
 from experiments.benchmarks.placement import TOKENS, run
 from experiments.benchmarks.tables import sheet_of
@@ -25,13 +25,13 @@ FIGURES = ("present", "side", "error", "all_present", "all_side", "clear")
 def place_words(
     *,
     model: str = "mini",
-    energy: str = "ours",
+    energy: str = "combined",
     strength: float | None = None,
     guided_steps: float | None = None,
     inner: int | None = None,
     layers: str | list[str] | None = None,
     bias: float | None = None,
-    things: int = 2,
+    num_sources: int = 2,
     n: int = 6,
     tokens: str = "label",
     sampling_steps: int | None = 10,
@@ -44,7 +44,7 @@ def place_words(
     tokens: "label" words, or "audio" tokens of synthesised unheard sounds.
     """
     check(n, energy=([energy], ("none", *METHODS)), tokens=([tokens], TOKENS))
-    pipe, cases = parts(model), make_cases(n, things, seed, tokens)
+    pipe, cases = load_pipeline_once(model), make_cases(n, num_sources, seed, tokens)
     method = guidance_of(energy, strength, guided_steps, inner, layers, bias)
     line, images = run(pipe, cases, read(pipe, cases, tokens), method, "", sampling_steps)
     sheet_of(images, Path(out) / "pictures" / "drawn.png")

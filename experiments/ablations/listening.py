@@ -31,7 +31,7 @@ AWAY = 70.0  # degrees: the farthest to a side, 40 of a panned recording
 PANNED = 40.0
 APART = 20.0  # degrees between any two
 MIDDLE = 10.0  # degrees either side of ahead that are neither left nor right
-SEPARATIONS = ("none", "ours", "oracle")
+SEPARATIONS = ("none", "estimated", "oracle")
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def listen_scenes(
     told_count: bool = False,
     rt60: float | None = None,
     snr: float | None = None,
-    things: int = 2,
+    num_sources: int = 2,
     directions: str = "estimated",
-    separation: str = "ours",
+    separation: str = "estimated",
     n: int = 3,
     seed: int,
     out: str | os.PathLike,
@@ -65,15 +65,15 @@ def listen_scenes(
     """
     check_choice(directions=(directions, ("estimated", "oracle")), separation=(separation, SEPARATIONS))
     found: dict[str, list[float]] = defaultdict(list)
-    for layout in layouts(n, things, seed, PANNED if setup == "panned" else AWAY):
+    for layout in layouts(n, num_sources, seed, PANNED if setup == "panned" else AWAY):
         simulated = record(layout, setup, rt60, snr)
         start = time.process_time()
-        scene = heard(simulated, setup if told_setup else "auto", things if told_count else None, directions)
+        scene = heard(simulated, setup if told_setup else "auto", num_sources if told_count else None, directions)
         found["cpu_per_scene"].append(time.process_time() - start)
         scene = separated(scene, simulated, separation)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a scene in which nothing was found
-            scores = metrics.evaluate(simulated.scene, scene, simulated.recording if things > 1 else None)
+            scores = metrics.evaluate(simulated.scene, scene, simulated.recording if num_sources > 1 else None)
         scores["count_right"] = float(scores.pop("count_error") == 0)
         scores["setup_right"] = scores.pop("setup")
         for name, value in scores.items():
@@ -82,27 +82,27 @@ def listen_scenes(
     return {name: mean(values) for name, values in found.items()}
 
 
-def layouts(n: int, things: int, seed: int, far: float, *, sides: bool = False) -> list[Layout]:
+def layouts(n: int, num_sources: int, seed: int, far: float, *, sides: bool = False) -> list[Layout]:
     """Scene i depends on the seed and i alone: different words, up to `far` degrees away, `APART` from each other.
 
     sides: none is in the middle, and two or more are not all on one side.
     """
-    if n < 1 or not 1 <= things <= 4:
-        raise OptionError(f"Got n={n} and things={things}, want scenes, of 1 to 4 things; change them.")
+    if n < 1 or not 1 <= num_sources <= 4:
+        raise OptionError(f"Got n={n} and num_sources={num_sources}, want scenes, of 1 to 4 things; change them.")
     made = []
     for i in range(n):
-        rng = random.Random(f"{seed}/{things}/{i}")
-        words, azimuths = tuple(rng.sample(HEARD, things)), _apart(rng, things, far)
+        rng = random.Random(f"{seed}/{num_sources}/{i}")
+        words, azimuths = tuple(rng.sample(HEARD, num_sources)), _apart(rng, num_sources, far)
         while sides and not _sided(azimuths):
-            azimuths = _apart(rng, things, far)
-        made.append(Layout(words, tuple(rng.sample(azimuths, things)), 1000 * seed + i))
+            azimuths = _apart(rng, num_sources, far)
+        made.append(Layout(words, tuple(rng.sample(azimuths, num_sources)), 1000 * seed + i))
     return made
 
 
-def _apart(rng: random.Random, things: int, far: float) -> list[float]:
+def _apart(rng: random.Random, num_sources: int, far: float) -> list[float]:
     """Azimuths, left to right."""
-    room = 2 * far - APART * (things - 1)
-    return [room * share - far + APART * i for i, share in enumerate(sorted(rng.random() for _ in range(things)))]
+    room = 2 * far - APART * (num_sources - 1)
+    return [room * share - far + APART * i for i, share in enumerate(sorted(rng.random() for _ in range(num_sources)))]
 
 
 def _sided(azimuths: Sequence[float]) -> bool:
@@ -135,7 +135,7 @@ def separated(scene: Any, simulated: Any, separation: str) -> Any:
     """The scene with other signals: all hear everything, or each the truth of the nearest."""
     from dataclasses import replace
 
-    if separation == "ours":
+    if separation == "estimated":
         return scene
     images = [simulated.recording] * len(scene.sources)
     for source, true in pairs(scene, simulated.scene) if separation == "oracle" else ():

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiotoken.mini.sounds import synthesise
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 
 RATE = 16_000
 SECONDS = 4.0
@@ -15,9 +15,9 @@ UNHEARD = 800_000  # seed from which the synthesised clips are that trained noth
 
 
 @lru_cache(maxsize=1)
-def parts(model: str) -> Any:
+def load_pipeline_once(model: str) -> Any:
     """A pipeline that nobody changes."""
-    return load_parts(model)
+    return load_pipeline(model)
 
 
 def clip(word: str, seed: int) -> NDArray[np.float32]:

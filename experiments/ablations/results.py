@@ -30,7 +30,7 @@ class Run:
     @property
     def options(self) -> dict[str, Any]:
         """Dotted names of what was asked."""
-        return flat({key: value for key, value in self.record["question"].items()})
+        return flat({key: value for key, value in self.record["task"].items()})
 
     @property
     def finished(self) -> bool:
@@ -160,7 +160,7 @@ def _again(run: Run) -> tuple[Any, ...]:
 
 def _place(key: str, overrides: Sequence[str]) -> int:
     """Where it stands in what was varied."""
-    named = [each.split("=")[0].removeprefix("question.") for each in overrides]
+    named = [each.split("=")[0].removeprefix("task.") for each in overrides]
     return named.index(key) if key in named else len(named)
 
 

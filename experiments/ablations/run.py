@@ -35,7 +35,7 @@ def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool
     A finished run of another experiment that asked the same is taken over. With `alone`, what goes wrong is also
     raised. OptionError for a question that is none.
     """
-    function, options = question_of(config["question"])
+    function, options = task_of(config["task"])
     folder = folder_of(config, overrides)
     if config["resume"] and _finished(folder):
         return f"kept    {folder}"
@@ -71,35 +71,35 @@ def _made(ask: Callable[[], dict[str, float]], record: dict[str, Any], folder: P
     return record
 
 
-def question_of(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float]], dict[str, Any]]:
+def task_of(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float]], dict[str, Any]]:
     """The function `_target_` names, and its options; OptionError for a key that is no parameter of it."""
     options = dict(node)
     module, _, name = str(options.pop("_target_")).rpartition(".")
     try:
         function = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError):
-        raise OptionError(f"There is no question {module}.{name}; say question=training, or another.") from None
+        raise OptionError(f"There is no task {module}.{name}; say task=training, or another.") from None
     known = {each.name for each in signature(function).parameters.values() if each.kind == Parameter.KEYWORD_ONLY}
     if strange := sorted(set(options) - known | {"seed", "out"} & set(options)):
         kinds = ", ".join(sorted(known - {"seed", "out"}))
-        raise OptionError(f"Got question.{strange[0]}, want one of {kinds}; change it.")
+        raise OptionError(f"Got task.{strange[0]}, want one of {kinds}; change it.")
     return function, options
 
 
 def folder_of(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Path:
     """out/name/WHAT VARIES-KEY; the key is of all that decides the figures. The one that is there, where there is."""
     told, place, key = [each.lstrip("+~") for each in overrides], Path(config["out"]) / config["name"], key_of(config)
-    said = [each.removeprefix("question.") for each in told if each.split("=")[0].split("@")[0] not in UNSAID]
+    said = [each.removeprefix("task.") for each in told if each.split("=")[0].split("@")[0] not in UNSAID]
     slug = re.sub(r"[^\w.=,+-]+", "_", ",".join(said))[:100] or "run"
     there = sorted(place.glob(f"*-{key}"), key=lambda folder: (not _finished(folder), folder))
     return there[0] if there else place / f"{slug}-{key}"
 
 
 def key_of(config: Mapping[str, Any]) -> str:
-    """Eight letters: the same for the same question with the same seed, wherever in the code its function lies."""
-    question = dict(config["question"])
-    question["_target_"] = str(question["_target_"]).rpartition(".")[2]
-    facts = json.dumps([question, config["seed"]], sort_keys=True)
+    """Eight letters: the same for the same task with the same seed, wherever in the code its function lies."""
+    task = dict(config["task"])
+    task["_target_"] = str(task["_target_"]).rpartition(".")[2]
+    facts = json.dumps([task, config["seed"]], sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()[:8]
 
 
@@ -114,7 +114,7 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 def described(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """What is known before a run begins."""
-    told = {key: config.get(key) for key in ("name", "asks", "shown", "baseline", "seed", "question")}
+    told = {key: config.get(key) for key in ("name", "asks", "shown", "baseline", "seed", "task")}
     return told | {"overrides": list(overrides), "key": key_of(config), "state": state(config["threads"])}
 
 

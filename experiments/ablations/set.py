@@ -49,7 +49,7 @@ def ablate_set(
         raise OptionError(f"Got only={strange[0]}, want some of {', '.join(NAMES)}; change it.")
     for name in only:
         start = time.perf_counter()
-        told = [f"+experiment={name}", "+sweep=joblib", f"hydra.launcher.n_jobs={jobs}", f"out={out}"]
+        told = [f"experiment={name}", "sweep=joblib", f"hydra.launcher.n_jobs={jobs}", f"out={out}"]
         failed = _swept([*told, f"seed={','.join(map(str, seeds))}", *overrides])
         seconds = time.perf_counter() - start
         _note(folder, {"name": name, "seconds": seconds, "failed": failed})
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=NAMES, choices=NAMES, help="none: only write")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--overrides", nargs="*", default=[], help="such as question.n=100")
+    parser.add_argument("--overrides", nargs="*", default=[], help="such as task.n=100")
     parser.add_argument("--no-stamp", dest="stamp", action="store_false", help="leave configs/experiment alone")
     with errors_as_sentences():
         print(ablate_set(**vars(parser.parse_args()), on_row=lambda text: print(text, file=sys.stderr, flush=True)))

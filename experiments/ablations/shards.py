@@ -17,7 +17,7 @@ from audiotoken.manifest import append, read_manifest
 from audiotoken.mini.things import WORDS
 from audiotoken.stereo.words import subjects_of
 from audiotoken.writing import write_image
-from experiments.ablations.parts import parts
+from experiments.ablations.parts import load_pipeline_once
 from experiments.world.measure import recognised
 from guidance.sampling import sample
 
@@ -48,7 +48,7 @@ def draw_shard(
     (folder / "drawn").mkdir(parents=True, exist_ok=True)
     there = read_manifest(folder / "lines.jsonl")
     todo = [i for i, key in enumerate(names) if key not in there]
-    pipe = parts(model)
+    pipe = load_pipeline_once(model)
     for some in _parts_of(todo, batch):
         _draw(pipe, source, some, folder, {"prompt": prompt, "token": token, "steps": sampling_steps, "seed": seed})
     return figures_of([line for key, line in read_manifest(folder / "lines.jsonl").items() if key in names])
@@ -69,10 +69,12 @@ def _named(heard: list[bool], seen: list[bool]) -> Iterator[tuple[str, list[bool
 def _draw(pipe: Any, source: Any, some: Sequence[int], folder: Path, how: dict[str, Any]) -> None:
     """A batch: the pictures first, then their lines."""
     examples = [source[i] for i in some]
-    heard = [pipe.hear(to_mono(each.recording), each.rate) for each in examples]
-    sounds = [pipe.sounds(to_mono(each.recording), each.rate, how["token"])[0] for each in examples]
-    prompts = [pipe.read(how["prompt"], [sound])[0] for sound in sounds]
-    images = sample(pipe, prompts, energy="none", seed=[how["seed"] + i for i in some], steps=how["steps"]).images
+    heard = [pipe.classify(to_mono(each.recording), each.rate) for each in examples]
+    sounds = [pipe.audio_prompts(to_mono(each.recording), each.rate, how["token"])[0] for each in examples]
+    prompts = [pipe.encode_prompts(how["prompt"], [sound])[0] for sound in sounds]
+    images = sample(
+        pipe, prompts, energy="none", seed=[how["seed"] + i for i in some], num_inference_steps=how["steps"]
+    ).images
     known = [each.label in WORDS for each in examples]
     seen = recognised(images) if any(known) and images[0].size == (128, 128) else [""] * len(images)
     for each, image, told, what, knows in zip(examples, images, heard, seen, known, strict=True):

@@ -17,7 +17,7 @@ from audiotoken.data.prepared import Prepared, prepare
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.errors import OptionError
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.objective import LossWeights, Objective
 from audiotoken.prompt import tokenize_prompt
 from audiotoken.training import Batch, Progress, Settings, draw_noise, train_embedder
@@ -68,7 +68,7 @@ def train_small(
     if (data is None) != (unheard is None):
         raise OptionError("Got one of data and unheard, want both or none; name a folder to learn from and one to ask.")
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
-    pipe = load_parts(model, str(accelerator.device))
+    pipe = load_pipeline(model, str(accelerator.device))
     if layers is not None:
         pipe.register_modules(audio_encoder=with_layers(pipe.audio_encoder, layers))
     learnt, asked = _examples(pipe, data, unheard, layers, each, each_unheard, Path(cache))
@@ -138,10 +138,14 @@ def recognised(pipe: Any, asked: "Prepared", count: int, steps: int, out: Path) 
     some = [i * len(asked) // count for i in range(min(count, len(asked)))]
     encoded, images = asked.encoded(some), []
     with torch.no_grad():
-        prompts = pipe.read("a photo of <audio>", pipe.audio_embedder(encoded.features.float().to(pipe.unet.device)))
+        prompts = pipe.encode_prompts(
+            "a photo of <audio>", pipe.audio_embedder(encoded.features.float().to(pipe.unet.device))
+        )
     for start in range(0, len(some), 8):
         part = prompts[start : start + 8]
-        images += sample(pipe, part, energy="none", seed=[start + i for i in range(len(part))], steps=steps).images
+        images += sample(
+            pipe, part, energy="none", seed=[start + i for i in range(len(part))], num_inference_steps=steps
+        ).images
     sheet(images, out / "pictures" / "unheard.png", columns=8)
     words = [asked.names[label] for label in encoded.labels.tolist()]
     return sum(a == b for a, b in zip(seen_in(images), words, strict=True)) / len(words)

@@ -47,10 +47,12 @@ def read(pipe: Any, cases: Sequence[Case], tokens: str) -> list[tuple[Any, tuple
     for case in cases:
         if tokens == "audio":
             clips = [synthesise(word, rate, 4.0, 700_000 + case.seed) for word in case.words]
-            prompt = pipe.read("a photo of " + " and ".join(["<audio>"] * len(clips)), pipe.sounds(clips, rate))[0]
+            prompt = pipe.encode_prompts(
+                "a photo of " + " and ".join(["<audio>"] * len(clips)), pipe.audio_prompts(clips, rate)
+            )[0]
             found.append((prompt, prompt.positions))
             continue
-        prompt = pipe.read(sentence_of(case))[0]
+        prompt = pipe.encode_prompts(sentence_of(case))[0]
         found.append((prompt, tuple(word_positions(prompt.text, word, pipe.tokenizer) for word in case.words)))
     return found
 

@@ -33,7 +33,7 @@ from guidance.attention import recording
 from guidance.methods import METHODS as KNOWN
 from guidance.refine import frozen
 
-METHODS = ("none", "layout", "boxdiff", "ours")
+METHODS = ("none", "layout", "boxdiff", "combined")
 STEPS = {"sd1": 50, "mini": 20, "debug": 4}
 BOXES = ((0.05, 0.3, 0.45, 0.9), (0.55, 0.2, 0.95, 0.8))
 SHARPER = 4.0
@@ -121,12 +121,12 @@ def measure(setting: Setting, method: str) -> Measured:
     row._settle(setting)  # type: ignore[arg-type]
     device = torch.device(setting.device)
     pipe = build(setting)
-    prompt = pipe.read("a dog and a frog")[0]
+    prompt = pipe.encode_prompts("a dog and a frog")[0]
     regions = [Region(box, at) for box, at in zip(BOXES, ((2,), (5,)), strict=True)]
     energy: Any = method
     if method != "none":  # random weights never attend as they should, trained ones may: as many updates as there are
-        energy = replace(KNOWN[method], schedule=replace(KNOWN[method].schedule, enough=0.0))
-    options = {"regions": regions, "energy": energy, "steps": setting.steps}
+        energy = replace(KNOWN[method], schedule=replace(KNOWN[method].schedule, stop_below=0.0))
+    options = {"regions": regions, "energy": energy, "num_inference_steps": setting.steps}
     before, known = row._resident("VmRSS"), row._reset_peak(device)
     sample(pipe, prompt, **options)
     times, updates = [row.now(device)], 0

@@ -1,7 +1,7 @@
 """The whole road, from stereo sound to a picture: is what is heard on the left painted on the left?
 
     python -m experiments.bench heard n=200 out=runs/heard
-    python -m experiments.bench heard n=24 methods=[ours] setups=[panned] rt60=null
+    python -m experiments.bench heard n=24 methods=[combined] setups=[panned] rt60=null
 
 Scenes of one and two synthesised sounds of unseen seeds, at seeded places, as seeded kinds of stereo; nothing is told.
 Directions, what sounds and how many there are is all found by listening; the picture is judged against the truth by a
@@ -20,7 +20,7 @@ import numpy as np
 
 from audiotoken.errors import OptionError
 from audiotoken.mini.sounds import synthesise
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.stereo.planning import plan
 from experiments.benchmarks.cases import Case, make_cases, regions_of
 from experiments.benchmarks.pictures import draw_all
@@ -35,7 +35,7 @@ from guidance.sampling import sample
 from spatial.simulation import simulate
 
 SETUPS = ("panned", "ortf", "spaced", "binaural")
-METHODS = ("none", "ours")
+METHODS = ("none", "combined")
 CONTROLS = ("swapped", "mono")
 RATE, SECONDS = 22_050, 4.0
 SEED = 800_000  # of the sounds: nothing was trained on these
@@ -95,7 +95,7 @@ def bench_heard(
     torch.set_num_threads(threads)
     folder, tell = Path(out), on_row or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
-    pipe, eyes, lines = load_parts(model, "cpu"), eyes_of(detector), []
+    pipe, eyes, lines = load_pipeline(model, "cpu"), eyes_of(detector), []
     for things, count in ((1, (n + 1) // 2 if singles is None else singles), (2, n)):
         cases = make_cases(count, things, seed, "audio")
         settings = {"setups": list(setups), "rt60": rt60, "token": token, "model": model, "steps": steps}
@@ -144,7 +144,7 @@ def run(
         plans = [plan(scene, RATE, pipe, token=settings["token"]) for scene in scenes]
         prompts, regions = [each.prompt for each in plans], [list(each.regions.values()) for each in plans]
         seeds = [case.seed for case in cases[part]]
-        drawn = sample(pipe, prompts, regions=regions, energy=method, seed=seeds, steps=settings["steps"])
+        drawn = sample(pipe, prompts, regions=regions, energy=method, seed=seeds, num_inference_steps=settings["steps"])
         return drawn.images, [heard(each) for each in plans]
 
     asked = settings | {"method": method, "control": control}

@@ -1,7 +1,7 @@
 """Is everything on its side? Pictures of one and of two things at seeded places, drawn by the mini checkpoint.
 
     python -m experiments.bench placement n=200 out=runs/placement
-    python -m experiments.bench placement n=24 methods=[none,ours] tokens=audio
+    python -m experiments.bench placement n=24 methods=[none,combined] tokens=audio
     python -m experiments.bench placement model=my-sd detector=google/owlv2-base-patch16-ensemble
 
 Directions are the true ones: what is measured is guidance, not listening. Judged by a detector that guidance never
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from experiments.benchmarks.cases import Case, make_cases, read, regions_of
 from experiments.benchmarks.pictures import draw_all
 from experiments.benchmarks.quality import QUALITY, Quality, judge, quality_of
@@ -24,7 +24,7 @@ from experiments.door import check, entry
 from guidance.metrics import place, score
 from guidance.sampling import sample
 
-METHODS = ("none", "forward", "layout", "boxdiff", "centroid", "ours")
+METHODS = ("none", "forward", "layout", "boxdiff", "centroid", "combined")
 CONTROLS = ("swapped", "mono")
 TOKENS = ("label", "audio")
 REACH = 0.15  # of the width: what counts as near
@@ -69,11 +69,11 @@ def bench_placement(
 ) -> str:
     """Draw `n` pictures of two things and `singles` (n / 2) of one with each method -> the Markdown table.
 
-    controls: "swapped" draws what `ours` draws with left and right exchanged, "mono" with both in the middle. tokens:
-    "label" says the word, "audio" the embedder's token of a synthesised sound of unseen seed (of the 16 heard words).
-    detector: "mini" knows what the mini checkpoint paints; for other models a folder or hub id of OWLv2 or Grounding
-    DINO, and no quality is judged. Writes table.md, rows.json, the pictures and a sheet of each row into `out`, and
-    goes on where it was stopped. OptionError for what is out of range.
+    controls: "swapped" draws what `combined` draws with left and right exchanged, "mono" with both in the middle.
+    tokens: "label" says the word, "audio" the embedder's token of a synthesised sound of unseen seed (of the 16 heard
+    words). detector: "mini" knows what the mini checkpoint paints; for other models a folder or hub id of OWLv2 or
+    Grounding DINO, and no quality is judged. Writes table.md, rows.json, the pictures and a sheet of each row into
+    `out`, and goes on where it was stopped. OptionError for what is out of range.
     """
     check(n, methods=(methods, METHODS), controls=(controls, CONTROLS), tokens=([tokens], TOKENS))
     import torch
@@ -81,12 +81,12 @@ def bench_placement(
     torch.set_num_threads(threads)
     folder, tell = Path(out), on_row or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
-    pipe, eyes = load_parts(model, "cpu"), eyes_of(detector)
+    pipe, eyes = load_pipeline(model, "cpu"), eyes_of(detector)
     lines: list[Line] = []
     for things, count in ((1, (n + 1) // 2 if singles is None else singles), (2, n)):
         cases = make_cases(count, things, seed, tokens)
         words = read(pipe, cases, tokens)
-        rows = [(method, "") for method in methods] + [("ours", control) for control in controls]
+        rows = [(method, "") for method in methods] + [("combined", control) for control in controls]
         for method, control in rows if count else ():
             kept = folder / "pictures" / name_of(things, method, control)
             settings = {"model": model, "tokens": tokens}
@@ -119,7 +119,7 @@ def run(
 
     def draw(part: slice) -> tuple[list[Any], list[Any]]:
         prompts, seeds = [prompt for prompt, _ in words[part]], [case.seed for case in cases[part]]
-        drawn = sample(pipe, prompts, regions=regions[part], energy=method, seed=seeds, steps=steps)
+        drawn = sample(pipe, prompts, regions=regions[part], energy=method, seed=seeds, num_inference_steps=steps)
         return drawn.images, [None] * len(drawn.images)
 
     asked = {"method": method, "control": control, "steps": steps} | (settings or {})

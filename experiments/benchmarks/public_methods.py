@@ -6,7 +6,7 @@ the number of sources too. Conventions: those of `spatial.scene`.
 - level histogram: azimuth of each bin by its level difference, weighted by power (as in DUET, Yilmaz and
   Rickard 2004)
 - delay histogram: best azimuth of each frame by GCC-PHAT (Knapp and Carter 1976), weighted by the square of its peak
-- srp, music, normmusic: `spatial.alternatives`
+- srp, music, normmusic: `spatial.doa_baselines`
 - auxiva, ilrma, fastmnmf2: blind separation into at most two signals
 """
 
@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from spatial.alternatives import delays_of, directions_by, highest
+from spatial.doa_baselines import delays_of, directions_by, highest
 from spatial.setups import Setup, steering
 
 Array = NDArray[np.floating]

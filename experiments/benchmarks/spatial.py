@@ -1,9 +1,9 @@
 """Who is where, side by side: our listener and the public methods on a folder of scenes with ground truth.
 
     python -m experiments.bench spatial scenes=SCENES out=runs/bench-spatial
-    python -m experiments.bench spatial scenes=SCENES 'only="^(panned|xy)"' limit=2 systems=[ours,histogram]
+    python -m experiments.bench spatial scenes=SCENES 'only="^(panned|xy)"' limit=2 systems=[listen,histogram]
 
-Ours is told nothing; `ours-setup` the setup and its spacing, as all public methods are. Each is asked twice: how many
+Ours is told nothing; `listen-setup` the setup and its spacing, as all public methods are. Each is asked twice: how many
 there are found out, and told. In `out`: for each system and question a file of predictions (those of earlier runs stay,
 and stand in the table too), the separated signals, table.md, rows.csv and chart.png.
 """
@@ -19,14 +19,13 @@ import numpy as np
 
 from audiotoken.errors import OptionError
 from audiotoken.mini.things import WORD_OF_ESC10
-from audiotoken.stereo.naming import namer
-from audiotoken.writing import no_place, write_bytes
+from audiotoken.stereo.naming import make_labeller
+from audiotoken.writing import cannot_write, write_bytes
 from experiments.benchmarks.public_methods import SEPARATORS, find, separate, track
 from experiments.benchmarks.spatial_report import write_report
 from experiments.benchmarks.spatial_score import OURS, SYSTEMS, THEIRS, TOLD, read
 from spatial.listening import listen
-from spatial.setups import Setup
-from spatial.setups import setup as named
+from spatial.setups import Setup, make_setup
 
 NAMES = {theirs: ours for ours, theirs in THEIRS.items()}
 Answer = tuple[dict[str, Any], list[np.ndarray]]  # an entry of the predictions, and the signal of each source
@@ -55,7 +54,7 @@ def bench_spatial(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise no_place(folder, error) from None
+        raise cannot_write(folder, error) from None
     asked = {name: ask for system in systems for name, ask in questions(system, labels)}
     told: dict[str, dict[str, Any]] = {name: {} for name in asked}
     try:
@@ -78,7 +77,7 @@ def bench_spatial(
 
 def write_predictions(name: str, entries: dict[str, Any], folder: Path) -> None:
     """A file of predictions, with what the system was told."""
-    given = ["setup"] * (not name.startswith("ours") or "setup" in name) + ["count"] * name.endswith(TOLD)
+    given = ["setup"] * (not name.startswith("listen") or "setup" in name) + ["count"] * name.endswith(TOLD)
     said = {"system": name, "given": given, "scenes": entries}
     write_bytes(json.dumps(said, indent=1).encode(), folder / f"{name}.json")
 
@@ -117,7 +116,7 @@ def questions(system: str, labels: bool) -> Iterator[tuple[str, Ask]]:
 
 def asker(system: str, labels: bool, told: bool) -> Ask:
     if system in OURS:
-        return _ours(system == "ours-setup", _names() if labels else None, told)
+        return _ours(system == "listen-setup", _names() if labels else None, told)
     if system in SEPARATORS:
         return lambda recording, rate, truth: _separator(system, recording, rate, truth)
     return lambda recording, rate, truth: _finder(system, recording, rate, truth, told)
@@ -147,7 +146,7 @@ def _ours(setup_told: bool, name: Callable[[np.ndarray, int], str | None] | None
 def _names() -> Callable[[np.ndarray, int], str | None]:
     """What a signal sounds like, of the ten that the scenes are made of: they have no other labels."""
     theirs = {word: label for label, word in WORD_OF_ESC10.items()}
-    name = namer("mini", tuple(theirs))
+    name = make_labeller("mini", tuple(theirs))
 
     def label(signal: np.ndarray, rate: int) -> str | None:
         found = name(signal, rate)
@@ -175,7 +174,7 @@ def setup_of(truth: dict[str, Any]) -> Setup:
     """The one that the scene was recorded with."""
     name = NAMES.get(truth["setup"], truth["setup"])
     spacing = (truth.get("geometry") or {}).get("spacing_m") if name == "spaced" else None
-    return named(name, spacing=spacing)
+    return make_setup(name, spacing=spacing)
 
 
 def write_stems(entry: dict[str, Any], signals: Sequence[np.ndarray], rate: int, folder: Path, place: str) -> None:

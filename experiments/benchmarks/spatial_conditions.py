@@ -18,7 +18,7 @@ COLUMNS: tuple[tuple[str, bool, str | None, Pool, int], ...] = (  # name, number
 )
 
 
-def conditions(scored: Mapping[str, Sequence[Scored]], system: str = "ours") -> str:
+def conditions(scored: Mapping[str, Sequence[Scored]], system: str = "listen") -> str:
     """A Markdown table of one system, a line for each setup dry and in a room; nothing where it did not run."""
     asked, told = scored.get(system, ()), scored.get(system + TOLD, ())
     kinds = sorted({_condition(one) for one in [*asked, *told]})

@@ -12,7 +12,7 @@ from experiments.benchmarks.spatial_goals import GOALS, Goal
 from experiments.benchmarks.spatial_score import SYSTEMS, TOLD, Scored, score
 from experiments.benchmarks.training_report import _processor
 
-COLOURS = {"ours": "#c2410c", "ours-setup": "#e89b72"}
+COLOURS = {"listen": "#c2410c", "listen-setup": "#e89b72"}
 OTHER = "#b9bec7"
 Line = dict[str, Any]
 

@@ -18,7 +18,7 @@ import numpy as np
 from experiments.benchmarks.public_methods import FINDERS, SEPARATORS
 from spatial import metrics
 
-OURS = ("ours", "ours-setup")
+OURS = ("listen", "listen-setup")
 SYSTEMS = (*OURS, *FINDERS, *SEPARATORS)
 
 

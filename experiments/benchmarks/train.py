@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from audiotoken.errors import OptionError
-from audiotoken.writing import no_place, write_bytes
+from audiotoken.writing import cannot_write, write_bytes
 from experiments.benchmarks.models import GEOMETRIES
 from experiments.benchmarks.process import in_process, place
 from experiments.benchmarks.row import WAYS, Measured, Row, Setting, run_prepare, run_row
@@ -58,7 +58,7 @@ def bench_train(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise no_place(folder, error) from None
+        raise cannot_write(folder, error) from None
     with TemporaryDirectory(dir=folder, prefix=".bench-") as scratch:
         setting = Setting(
             geometry,

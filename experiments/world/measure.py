@@ -85,7 +85,7 @@ def from_clips(pipe: Any, clips: dict[str, list[tuple[Any, int | None]]], out: P
         return images
 
     rows = measure(list(clips), draw, out, name)
-    heard = {word: [pipe.hear(clip, rate)[0][0] == word for clip, rate in clips[word]] for word in clips}
+    heard = {word: [pipe.classify(clip, rate)[0][0] == word for clip, rate in clips[word]] for word in clips}
     for word, right in heard.items():
         rows[word]["heard"] = sum(right) / len(right)
     rows["mean"]["heard"] = sum(map(sum, heard.values())) / sum(map(len, heard.values()))

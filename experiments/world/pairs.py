@@ -14,7 +14,7 @@ from typing import Any
 
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import HEARD
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.writing import write_image
 from experiments.world.measure import article
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=8)
     parser.add_argument("--words", nargs="+", default=list(HEARD), choices=HEARD)
     args = parser.parse_args()
-    pipe = load_parts("mini")
+    pipe = load_pipeline("mini")
     for word in args.words:
         write_pairs(pipe, args.out, [word], args.each)
         print(f"{args.out / word}: {args.each} pairs", flush=True)

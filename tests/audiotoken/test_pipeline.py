@@ -106,12 +106,12 @@ def test_audio_tokens_are_words(pipe):
     tokens = pipe.audio_tokens([HIGH, LOW], RATE)
     assert tokens.shape == (2, 1, WIDTH) and tokens.dtype == torch.float32
     torch.testing.assert_close(tokens[1:], pipe.audio_tokens(LOW, RATE), rtol=0, atol=0)
-    prompt = pipe.read("photo <audio>", tokens[:1])[0]
+    prompt = pipe.encode_prompts("photo <audio>", tokens[:1])[0]
     assert prompt.embeddings.shape == (1, 77, WIDTH) and prompt.positions == ((2,),)
 
 
 def test_what_was_heard(pipe):
-    heard = pipe.hear(HIGH, RATE)
+    heard = pipe.classify(HIGH, RATE)
     scores = [score for _, score in heard]
     assert sorted(label for label, _ in heard) == ["bell", "dog", "rain"]
     assert scores == sorted(scores, reverse=True) and 0 <= scores[-1] <= scores[0] <= 1
@@ -172,7 +172,7 @@ def test_other_schedulers(fresh, scheduler):
 def test_offloading_draws_the_same(pipe, fresh):
     fresh.enable_model_cpu_offload(device="cpu")
     assert np.array_equal(draw(fresh), draw(pipe))
-    assert fresh.hear(HIGH, RATE) == pipe.hear(HIGH, RATE)
+    assert fresh.classify(HIGH, RATE) == pipe.classify(HIGH, RATE)
 
 
 def test_slicing_draws_the_same(pipe, fresh):
@@ -263,7 +263,7 @@ def test_what_cannot_be_done_is_said(pipe):
 
 def test_labels_need_an_encoder_with_names(fresh):
     fresh.audio_encoder.register_to_config(labels=())
-    assert fresh.hear(HIGH, RATE) == [] and np.isfinite(draw(fresh)).all()
+    assert fresh.classify(HIGH, RATE) == [] and np.isfinite(draw(fresh)).all()
     with pytest.raises(CheckpointError, match="audio encoder has no class names"):
         draw(fresh, token="label")
 

@@ -109,7 +109,7 @@ def test_several_tokens_per_clip(pipe, folder):
     embedder = debug_embedder(pipe.audio_encoder, width=pipe.token_width, tokens_per_clip=3)
     several = load(folder, audio_encoder=pipe.audio_encoder, audio_embedder=embedder)
     prompt = "photo <audio> or (<audio>:1.4)"
-    (words,) = several.read(prompt, several.audio_tokens([HIGH, LOW], RATE))
+    (words,) = several.encode_prompts(prompt, several.audio_tokens([HIGH, LOW], RATE))
     assert words.positions == ((2, 3, 4), (7, 8, 9))  # o, r
     together = draw(several, [HIGH, LOW, LOW, HIGH], prompt, num_images_per_prompt=2)
     same(together[2:], draw(several, [LOW, HIGH], prompt, num_images_per_prompt=2))
@@ -124,10 +124,10 @@ def test_gradients_reach_every_part_of_every_token(pipe):
 
 
 def test_a_label_token_is_the_word_itself(pipe):
-    label, _ = pipe.hear(HIGH, RATE)[0]
-    assert pipe.sounds(HIGH, RATE, "label") == [label]
-    (heard,) = pipe.read("a photo of <audio> at night", pipe.sounds(HIGH, RATE, "label"))
-    (said,) = pipe.read(heard.text)
+    label, _ = pipe.classify(HIGH, RATE)[0]
+    assert pipe.audio_prompts(HIGH, RATE, "label") == [label]
+    (heard,) = pipe.encode_prompts("a photo of <audio> at night", pipe.audio_prompts(HIGH, RATE, "label"))
+    (said,) = pipe.encode_prompts(heard.text)
     assert heard.text == {"rain": "a photo of rain at night"}.get(label, f"a photo of a {label} at night")
     torch.testing.assert_close(heard.embeddings, said.embeddings, rtol=0, atol=0)
     assert heard.positions == (word_positions(heard.text, label, pipe.tokenizer),)
@@ -138,21 +138,21 @@ def test_a_label_token_is_the_word_itself(pipe):
 def test_without_an_embedder_the_label_is_drawn(folder, pipe):
     public = load(folder, audio_encoder=pipe.audio_encoder)
     assert np.array_equal(draw(public, num_inference_steps=1), draw(public, num_inference_steps=1, token="label"))
-    result = sound_to_image(HIGH, RATE, public, steps=2, guidance_scale=4.0)
+    result = sound_to_image(HIGH, RATE, public, num_inference_steps=2, guidance_scale=4.0)
     assert result.heard[0][0][0] in result.prompt.text
     assert result.images[0].tobytes() == public(HIGH, rate=RATE, **STEPS).images[0].tobytes()
-    assert sound_to_image(HIGH, RATE, pipe, steps=1).prompt.text == "a photo of <audio>"
-    assert sound_to_image(HIGH, RATE, pipe, steps=1, token="label").prompt.text == result.prompt.text
+    assert sound_to_image(HIGH, RATE, pipe, num_inference_steps=1).prompt.text == "a photo of <audio>"
+    assert sound_to_image(HIGH, RATE, pipe, num_inference_steps=1, token="label").prompt.text == result.prompt.text
     with pytest.raises(CheckpointError, match="has no audio_embedder"):
         draw(public, token="learned")
 
 
 def test_a_weight_moves_where_the_sound_stands_and_nothing_else(pipe):
     tokens = pipe.audio_tokens([HIGH, LOW], RATE)
-    (plain,), (empty,) = pipe.read("<audio> photo <audio>", tokens), pipe.read("")
-    (one,) = pipe.read("(<audio>:1) photo ( <audio> : 1.0 )", tokens)
+    (plain,), (empty,) = pipe.encode_prompts("<audio> photo <audio>", tokens), pipe.encode_prompts("")
+    (one,) = pipe.encode_prompts("(<audio>:1) photo ( <audio> : 1.0 )", tokens)
     torch.testing.assert_close(one.embeddings, plain.embeddings, rtol=0, atol=0)
-    (weighed,) = pipe.read("(<audio>:0) photo (<audio>:1.5)", tokens)
+    (weighed,) = pipe.encode_prompts("(<audio>:0) photo (<audio>:1.5)", tokens)
     assert weighed.positions == plain.positions == ((1,), (3,))
     expected = plain.embeddings.clone()
     expected[:, 1] = empty.embeddings[:, 1]

@@ -59,7 +59,7 @@ def test_each_text_encoder_reads_its_part(pipe):
     for part, changed in ((slice(0, FIRST), slice(0, FIRST)), (slice(FIRST, None), slice(FIRST, None))):
         other = token.clone()
         other[..., part] += 1
-        (before,), (after,) = pipe.read("a <audio>", token), pipe.read("a <audio>", other)
+        (before,), (after,) = pipe.encode_prompts("a <audio>", token), pipe.encode_prompts("a <audio>", other)
         difference = (after.embeddings - before.embeddings).abs().amax(dim=(0, 1))  # (features,)
         assert (difference[changed] > 0).all() and difference.count_nonzero() == len(difference[changed])
         assert torch.equal(after.pooled, before.pooled) == (part.start == 0)  # the second encoder's
@@ -70,7 +70,7 @@ def test_no_negative_prompt_is_zeros_where_the_model_says_so(pipe, fresh):
     assert unguided["text_embeds"].count_nonzero() == 0 and guided["text_embeds"].count_nonzero() > 0
     fresh.register_to_config(force_zeros_for_empty_prompt=False)
     unguided, _ = told(fresh)
-    torch.testing.assert_close(unguided["text_embeds"], fresh.read("")[0].pooled[0])
+    torch.testing.assert_close(unguided["text_embeds"], fresh.encode_prompts("")[0].pooled[0])
 
 
 def test_what_training_tells_the_denoiser_is_what_drawing_tells_it(pipe):
@@ -87,10 +87,10 @@ def test_what_training_tells_the_denoiser_is_what_drawing_tells_it(pipe):
 
 def test_a_prompt_read_before_is_drawn_as_it_was(pipe):
     tokens = pipe.audio_tokens(SIGNAL, RATE)
-    (words,) = pipe.read("<audio> at night", tokens)
+    (words,) = pipe.encode_prompts("<audio> at night", tokens)
     expected = draw(pipe, prompt="<audio> at night", seed=2)
     assert np.array_equal(draw(pipe, None, prompt=words, seed=2), expected)
-    both = draw(pipe, None, prompt=[*pipe.read("a dog"), words], seed=2)
+    both = draw(pipe, None, prompt=[*pipe.encode_prompts("a dog"), words], seed=2)
     np.testing.assert_allclose(both[1:], expected, atol=5e-4)
     with pytest.raises(PromptError, match="a sound beside a prompt that was read before"):
         draw(pipe, prompt=words)
@@ -119,7 +119,7 @@ def test_a_lora_acts_at_its_strength_on_both_text_encoders(pipe, fresh, tmp_path
         layers[f"{name}_lora_layers"] = get_peft_model_state_dict(part)
     StableDiffusionXLPipeline.save_lora_weights(tmp_path, **layers)
     fresh.load_lora_weights(tmp_path)
-    (with_lora,), (without,) = fresh.read("a dog"), pipe.read("a dog")
+    (with_lora,), (without,) = fresh.encode_prompts("a dog"), pipe.encode_prompts("a dog")
     change = (with_lora.embeddings - without.embeddings).abs().mean(dim=(0, 1))
     assert change[:FIRST].mean() > 1e-3 and change[FIRST:].mean() > 1e-3
     assert np.abs(draw(fresh) - draw(pipe)).mean() > 1e-4

@@ -86,7 +86,7 @@ def test_a_picture_of_no_numbers_is_refused():
     with torch.no_grad():
         next(iter(pipe.unet.parameters())).fill_(np.nan)
     with pytest.raises(GuidanceError, match="no numbers; draw in float32"):
-        sample(pipe, pipe.read("a photo")[0], steps=1)
+        sample(pipe, pipe.encode_prompts("a photo")[0], num_inference_steps=1)
 
 
 def test_a_pickle_that_is_refused_is_one_sentence():

@@ -242,7 +242,7 @@ def prompt(rng: Rng, folder: Path) -> str:
     with described(f"{text!r} and {sounds} sounds"):
         subject_words(text, ("dog", "cat"))
         given = torch.randn(sounds, 1, pipe.token_width, generator=torch.Generator().manual_seed(0)) if sounds else None
-        for each in pipe.read(text, given):
+        for each in pipe.encode_prompts(text, given):
             hold(bool(each.embeddings.isfinite().all()), "NaN in a prompt")
             hold(all(0 < at < each.embeddings.shape[1] for sound in each.positions for at in sound), "a place outside")
     return repr(text)
@@ -251,9 +251,9 @@ def prompt(rng: Rng, folder: Path) -> str:
 @cache
 def mini() -> Any:
     """The shipped model, loaded once."""
-    from audiotoken.model import load_parts
+    from audiotoken.model import load_pipeline
 
-    return load_parts("mini", "cpu")
+    return load_pipeline("mini", "cpu")
 
 
 def picture(rng: Rng, folder: Path) -> str:

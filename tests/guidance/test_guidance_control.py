@@ -52,8 +52,10 @@ def control(folder, pipe):
 
 def draw(pipe, control, *regions, **options):
     backbone, image, notes = controlled(pipe, control, regions)
-    prompt = pipe.read(TEXT)[0]
-    drawn = sample(backbone, prompt, regions=regions, **{"energy": "none", "steps": 3, "seed": 7, **options})
+    prompt = pipe.encode_prompts(TEXT)[0]
+    drawn = sample(
+        backbone, prompt, regions=regions, **{"energy": "none", "num_inference_steps": 3, "seed": 7, **options}
+    )
     return drawn, image, notes
 
 
@@ -119,13 +121,13 @@ def test_where_things_are_is_in_the_picture_and_a_seed_draws_the_same(pipe, cont
     drawn, _, notes = draw(pipe, control, LEFT, RIGHT)
     moved, _, _ = draw(pipe, control, Region(RIGHT.box, (3,), "dog"), Region(LEFT.box, (5,), "ocean waves"))
     renamed, _, _ = draw(pipe, control, Region(LEFT.box, (3,), "car"), RIGHT)
-    without = sample(pipe, pipe.read(TEXT)[0], steps=3, seed=7)
+    without = sample(pipe, pipe.encode_prompts(TEXT)[0], num_inference_steps=3, seed=7)
     for other in (moved, renamed, without):
         assert not torch.allclose(drawn.latents, other.latents, atol=1e-3)
     assert torch.equal(drawn.latents, draw(pipe, control, LEFT, RIGHT)[0].latents) and notes == []
 
 
-@pytest.mark.parametrize("energy", ["ours", "layout"])
+@pytest.mark.parametrize("energy", ["combined", "layout"])
 def test_an_energy_moves_them_as_well(pipe, control, energy):
     moved, _, _ = draw(pipe, control, LEFT, RIGHT, energy=energy)
     assert not torch.allclose(moved.latents, draw(pipe, control, LEFT, RIGHT)[0].latents, atol=1e-4)
@@ -134,18 +136,20 @@ def test_an_energy_moves_them_as_well(pipe, control, energy):
 
 def test_other_sizes_and_rows_are_drawn_too(pipe, control):
     backbone, _, _ = controlled(pipe, control, [LEFT])
-    prompt = pipe.read(TEXT)[0]
-    wide = sample(backbone, [prompt, prompt], seed=[1, 2], steps=1, width=48)
+    prompt = pipe.encode_prompts(TEXT)[0]
+    wide = sample(backbone, [prompt, prompt], seed=[1, 2], num_inference_steps=1, width=48)
     assert wide.image.size == (48, 32)
-    alone = sample(backbone, prompt, seed=2, steps=1, width=48)
+    alone = sample(backbone, prompt, seed=2, num_inference_steps=1, width=48)
     torch.testing.assert_close(wide.latents[1:], alone.latents, atol=1e-4, rtol=1e-4)
 
 
 def test_xl_goes_the_same_way():
     pipe = debug_pipeline(kind="xl")
     control = control_of(pipe)
-    drawn, _, _ = draw(pipe, control, LEFT, steps=1)
-    assert not torch.allclose(drawn.latents, sample(pipe, pipe.read(TEXT)[0], steps=1, seed=7).latents, atol=1e-4)
+    drawn, _, _ = draw(pipe, control, LEFT, num_inference_steps=1)
+    assert not torch.allclose(
+        drawn.latents, sample(pipe, pipe.encode_prompts(TEXT)[0], num_inference_steps=1, seed=7).latents, atol=1e-4
+    )
 
 
 def test_a_word_without_a_class_is_said(pipe, control):
@@ -204,9 +208,9 @@ def test_the_road_asks_the_text_encoder_for_the_nearest_class(pipe, control, cli
     planned = pipeline.plan(recording.T, rate, pipe, setup="panned")
     (region,) = planned.regions.values()
     guitar = replace(planned, regions={0: Region(region.box, region.positions, "guitar")})
-    drawn = pipeline.draw(guitar, pipe, control=control, steps=1, energy="none")
+    drawn = pipeline.draw(guitar, pipe, control=control, num_inference_steps=1, energy="none")
     assert "knows no class for guitar: it has the colour of" in drawn.notes[-1] and drawn.control.getbbox()
-    free = pipeline.draw(replace(planned, regions={}), pipe, control=control, steps=1)
+    free = pipeline.draw(replace(planned, regions={}), pipe, control=control, num_inference_steps=1)
     assert free.notes[-1] == "Nothing has a place: the ControlNet was shown nothing." and free.control is None
 
 

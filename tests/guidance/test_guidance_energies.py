@@ -7,12 +7,27 @@ import torch
 from safetensors.torch import load_file
 
 from guidance import energies
-from guidance.energies import boxdiff_energy, centroid_energy, excite_energy, layout_energy, leak_energy, own_energy
+from guidance.energies import (
+    boxdiff_energy,
+    centroid_energy,
+    excite_energy,
+    layout_energy,
+    leak_energy,
+    ownership_energy,
+)
 from guidance.regions import Region
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "layout_energy_io.safetensors"
 REGIONS = (Region((0.05, 0.2, 0.45, 0.9), (2,)), Region((0.55, 0.1, 0.95, 0.8), (5, 6)))
-EVERY = (layout_energy, boxdiff_energy, centroid_energy, excite_energy, leak_energy, own_energy, energies.ours_energy)
+EVERY = (
+    layout_energy,
+    boxdiff_energy,
+    centroid_energy,
+    excite_energy,
+    leak_energy,
+    ownership_energy,
+    energies.combined_energy,
+)
 
 
 def blob(x: float, y: float, side: int = 16, tokens: int = 8, words=((2, 1.0),), width: float = 0.1) -> torch.Tensor:
@@ -36,7 +51,7 @@ def test_layout_agrees_with_the_published_one():
 
 
 @pytest.mark.parametrize(
-    "energy", [layout_energy, boxdiff_energy, centroid_energy, excite_energy, energies.ours_energy]
+    "energy", [layout_energy, boxdiff_energy, centroid_energy, excite_energy, energies.combined_energy]
 )
 def test_an_energy_is_lower_in_the_box_and_its_gradient_leads_there(energy):
     region = [Region((0.1, 0.3, 0.4, 0.8), (2,))]

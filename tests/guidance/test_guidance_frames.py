@@ -17,7 +17,7 @@ def pipe():
 
 
 def test_frames_keep_more_of_the_first_than_pictures_do(pipe):
-    prompt = pipe.read("a dog")[0]
+    prompt = pipe.encode_prompts("a dog")[0]
     moving = animate(pipe, prompt, regions=FRAMES, seed=1)
     apart = sample(pipe, [prompt] * 3, regions=FRAMES, seed=1)
     assert len(moving.images) == 3 and moving.latents.shape == apart.latents.shape
@@ -29,12 +29,14 @@ def test_frames_keep_more_of_the_first_than_pictures_do(pipe):
 
 
 def test_how_many_are_drawn_at_once_changes_nothing(pipe):
-    prompt = pipe.read("a dog")[0]
+    prompt = pipe.encode_prompts("a dog")[0]
     steps: list[tuple[int, int]] = []
-    whole = animate(pipe, prompt, regions=FRAMES, steps=2)
-    pairs = animate(pipe, prompt, regions=FRAMES, steps=2, at_once=2, callback=lambda *at: steps.append(at))
+    whole = animate(pipe, prompt, regions=FRAMES, num_inference_steps=2)
+    pairs = animate(
+        pipe, prompt, regions=FRAMES, num_inference_steps=2, at_once=2, callback=lambda *at: steps.append(at)
+    )
     assert torch.allclose(whole.latents, pairs.latents, atol=1e-4) and steps == [(0, 2)] * 2 + [(1, 2)] * 2
-    (alone,) = animate(pipe, prompt, regions=FRAMES[:1], steps=2).latents
+    (alone,) = animate(pipe, prompt, regions=FRAMES[:1], num_inference_steps=2).latents
     assert torch.allclose(alone, whole.latents[0], atol=1e-4)
 
 
@@ -69,4 +71,4 @@ def test_only_what_is_outside_of_both_is_still():
 def test_what_cannot_be_animated_is_a_sentence(pipe):
     for options, words in (({"regions": []}, "one or more"), ({"regions": FRAMES, "stillness": 2}, "0 to 1")):
         with pytest.raises(GuidanceError, match=words):
-            animate(pipe, pipe.read("a dog")[0], **options)
+            animate(pipe, pipe.encode_prompts("a dog")[0], **options)

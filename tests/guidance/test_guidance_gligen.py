@@ -32,7 +32,9 @@ def pipe():
 
 
 def draw(pipe, *regions, **options):
-    return sample_gligen(pipe, "a dog and a frog", regions=regions, **{"steps": 3, "grounded": 1.0, **options})
+    return sample_gligen(
+        pipe, "a dog and a frog", regions=regions, **{"num_inference_steps": 3, "grounded": 1.0, **options}
+    )
 
 
 def test_boxes_and_labels_are_read(pipe):
@@ -46,8 +48,8 @@ def test_boxes_and_labels_are_read(pipe):
 
 
 def test_a_prompt_with_sounds_goes_in_as_it_was_read(pipe):
-    prompt = debug_pipeline(kind="sd1").read("a dog and a frog")[0]
-    drawn = sample_gligen(pipe, prompt, regions=[LEFT], steps=3)
+    prompt = debug_pipeline(kind="sd1").encode_prompts("a dog and a frog")[0]
+    drawn = sample_gligen(pipe, prompt, regions=[LEFT], num_inference_steps=3)
     assert torch.allclose(drawn.latents, draw(pipe, LEFT, grounded=0.3).latents, atol=1e-4)
 
 

@@ -5,7 +5,14 @@ import torch
 
 from audiotoken.debug import debug_pipeline
 from guidance import Backbone, Guidance, Region, Schedule, sample
-from guidance.energies import boxdiff_energy, centroid_energy, layout_energy, leak_energy, ours_energy, own_energy
+from guidance.energies import (
+    boxdiff_energy,
+    centroid_energy,
+    combined_energy,
+    layout_energy,
+    leak_energy,
+    ownership_energy,
+)
 from guidance.refine import steering
 
 LEFT, RIGHT = Region((0.0, 0.0, 0.5, 1.0), (2,)), Region((0.5, 0.0, 1.0, 1.0), (5,))
@@ -50,7 +57,7 @@ def test_what_two_regions_share_is_no_leak():
 def test_own_is_who_has_less_of_its_region():
     """The second word everywhere, the first in its region only, of which it has half."""
     maps = attention(two=[(ALL, slice(0, 2), 1.0)], five=[(ALL, ALL, 1.0)])
-    assert own_energy(maps, [LEFT, RIGHT]).item() == pytest.approx(0.25, abs=1e-4)
+    assert ownership_energy(maps, [LEFT, RIGHT]).item() == pytest.approx(0.25, abs=1e-4)
 
 
 def test_ours_is_layout_half_of_own_and_centroids():
@@ -60,7 +67,9 @@ def test_ours_is_layout_half_of_own_and_centroids():
     own = (0.5 + 0.5) / 2  # each has one of the two columns of its box
     first = 4 * (0.75 * 0.125**2 + 0.25 * 0.375**2 - 0.5**2 / 12)  # in the middle, but too wide
     second = 4 * 0.125**2  # a cell's half too far right
-    assert ours_energy(maps, [LEFT, RIGHT]).item() == pytest.approx(layout + own / 2 + (first + second) / 2, abs=1e-3)
+    assert combined_energy(maps, [LEFT, RIGHT]).item() == pytest.approx(
+        layout + own / 2 + (first + second) / 2, abs=1e-3
+    )
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +78,7 @@ def pipe():
 
 
 def test_attention_leans_into_the_box_and_without_the_prompt_it_does_not(pipe):
-    guidance, (prompt,) = Guidance(None, schedule=Schedule(0.0, bias=3.0, bias_steps=1.0)), pipe.read("a dog")
+    guidance, (prompt,) = Guidance(None, schedule=Schedule(0.0, bias=3.0, bias_steps=1.0)), pipe.encode_prompts("a dog")
     condition = Backbone.of(pipe).condition([prompt], None, 3.0, (32, 32))
     with steering(Backbone.of(pipe), condition, [[Region((0.0, 0.0, 0.25, 0.5), (2,))]], guidance, 1.0) as steer:
         without, told = steer._bias(16, True)  # (pixels, tokens) of either half
@@ -81,9 +90,9 @@ def test_attention_leans_into_the_box_and_without_the_prompt_it_does_not(pipe):
 
 def test_an_energy_without_strength_draws_the_plain_picture(pipe):
     """Its way round the two halves of a step is another one: it must be guided as far, and the same way."""
-    (prompt,) = pipe.read("a dog and a frog")
-    idle = Guidance(layout_energy, "early", Schedule(1.0, inner=0, on_the_way=True, strength=0.0, enough=0.0))
-    options = {"steps": 4, "seed": 3, "guidance_scale": 7.5}
+    (prompt,) = pipe.encode_prompts("a dog and a frog")
+    idle = Guidance(layout_energy, "early", Schedule(1.0, inner=0, after_step=True, strength=0.0, stop_below=0.0))
+    options = {"num_inference_steps": 4, "seed": 3, "guidance_scale": 7.5}
     drawn = sample(pipe, prompt, regions=[LEFT], energy=idle, **options)
     plain = sample(pipe, prompt, **options)
     other = sample(pipe, prompt, **(options | {"guidance_scale": 2.0}))

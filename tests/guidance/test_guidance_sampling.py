@@ -19,7 +19,7 @@ from diffusers import (
 from audiotoken.debug import KINDS, debug_pipeline
 from guidance import METHODS, Backbone, Guidance, Region, Schedule, capture_cross_attention, sample
 from guidance.attention import CaptureProcessor, cross_attention_layers
-from guidance.energies import layout_energy, leak_energy, ours_energy
+from guidance.energies import combined_energy, layout_energy, leak_energy
 from guidance.errors import GuidanceError
 from guidance.levels import level
 
@@ -46,7 +46,7 @@ def mini():
 
 
 def words(pipe, text="a dog and a frog"):
-    return pipe.read(text)[0]
+    return pipe.encode_prompts(text)[0]
 
 
 @pytest.mark.parametrize(
@@ -66,22 +66,24 @@ def test_without_regions_any_scheduler_is_the_pipelines(mini, kind, monkeypatch)
     pipe = mini
     monkeypatch.setattr(pipe, "scheduler", kind.from_config(pipe.scheduler.config))
     before = {k: v for k, v in vars(pipe.scheduler).items() if not isinstance(v, torch.Tensor)}
-    ours = sample(pipe, words(pipe), seed=3, steps=5).image
+    ours = sample(pipe, words(pipe), seed=3, num_inference_steps=5).image
     assert {k: v for k, v in vars(pipe.scheduler).items() if not isinstance(v, torch.Tensor)}.keys() == before.keys()
     assert ours.tobytes() == pipe(prompt=words(pipe), seed=3, num_inference_steps=5).images[0].tobytes()
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_method_draws_another_picture_on_every_backbone(pipe, method):
-    options = {"seed": 1, "steps": 2}
+    options = {"seed": 1, "num_inference_steps": 2}
     plain = sample(pipe, words(pipe), **options).latents
     guided = sample(pipe, words(pipe), regions=REGIONS, energy=method, **options)
     assert guided.latents.isfinite().all() and not torch.allclose(guided.latents, plain, atol=1e-3)
-    assert not guided.latents.requires_grad and (method != "ours" or guided.latents.std() < 3 * plain.std())
+    assert not guided.latents.requires_grad and (method != "combined" or guided.latents.std() < 3 * plain.std())
 
 
 def test_an_energy_may_be_a_function(mini):
-    with_name, with_function = (sample(mini, words(mini), regions=REGIONS, energy=e) for e in ("ours", ours_energy))
+    with_name, with_function = (
+        sample(mini, words(mini), regions=REGIONS, energy=e) for e in ("combined", combined_energy)
+    )
     assert torch.equal(with_name.latents, with_function.latents)
     alone = sample(mini, words(mini), regions=REGIONS[:1], energy=leak_energy)  # which says nothing of one region
     assert alone.latents.isfinite().all() and alone.trace[0].before == (0.0,)
@@ -93,7 +95,7 @@ def test_the_same_seed_draws_the_same(mini):
     assert not torch.allclose(first, sample(mini, words(mini), seed=4, regions=REGIONS).latents)
 
 
-ON_THE_WAY = {"inner": 0, "on_the_way": True}
+ON_THE_WAY = {"inner": 0, "after_step": True}
 
 
 @pytest.mark.parametrize(
@@ -107,8 +109,10 @@ def test_energy_falls_under_any_scheduler(mini, kind, way, monkeypatch):
     monkeypatch.setattr(mini, "scheduler", kind.from_config(mini.scheduler.config))
 
     def last(strength: float) -> float:
-        guidance = Guidance(layout_energy, "early", Schedule(0.9, strength=strength, enough=0.0, longest=0.3, **way))
-        trace = sample(mini, words(mini), energy=guidance, steps=4, seed=2, regions=REGIONS).trace
+        guidance = Guidance(
+            layout_energy, "early", Schedule(0.9, strength=strength, stop_below=0.0, max_update_rms=0.3, **way)
+        )
+        trace = sample(mini, words(mini), energy=guidance, num_inference_steps=4, seed=2, regions=REGIONS).trace
         return [note.before for note in trace if note.before][-1][0]
 
     assert last(300.0) < last(1e-9) - 1e-3
@@ -116,13 +120,13 @@ def test_energy_falls_under_any_scheduler(mini, kind, way, monkeypatch):
 
 def test_published_inner_steps_are_counted_and_end_when_it_is_enough(mini):
     def trace(**changes):
-        schedule = Schedule(**{"steps": 2, "inner": 5, "on_the_way": False, "enough": 0.0, **changes})
+        schedule = Schedule(**{"steps": 2, "inner": 5, "after_step": False, "stop_below": 0.0, **changes})
         return sample(mini, words(mini), regions=REGIONS, energy=Guidance(layout_energy, "published", schedule)).trace
 
     notes = trace()
     assert [note.updates for note in notes] == [(5,), (5,), (), ()]
     assert notes[0].after[0] < notes[0].before[0] and notes[0].sigma > notes[1].sigma
-    assert [note.updates for note in trace(enough=5.0)] == [(), (), (), ()]
+    assert [note.updates for note in trace(stop_below=5.0)] == [(), (), (), ()]
 
 
 def test_a_row_that_is_good_stays_and_rows_are_apart(mini):
@@ -151,7 +155,7 @@ def test_nothing_is_computed_beyond_the_last_map(mini):
         sample(mini, words(mini), regions=REGIONS, energy=Guidance(layout_energy, "first", METHODS["layout"].schedule))
         assert len(runs) == 4  # one a step: inner forwards end early
         runs.clear()
-        ours = Guidance(layout_energy, "first", Schedule(steps=2, inner=0, on_the_way=True))
+        ours = Guidance(layout_energy, "first", Schedule(steps=2, inner=0, after_step=True))
         sample(mini, words(mini), regions=REGIONS, energy=ours)
         assert len(runs) == 6 and not any(runs)  # two at guided steps: the halves apart; none keeps a way back
     finally:
@@ -218,7 +222,7 @@ def test_a_bias_leans_the_conditional_half_only(mini):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("method", ["layout", "boxdiff", "ours"])
+@pytest.mark.parametrize("method", ["layout", "boxdiff", "combined"])
 def test_half_precision_is_finite_and_moves(dtype, method):
     pipe = debug_pipeline(kind="sd1").to(dtype=dtype)
     prompt = words(pipe)
@@ -235,7 +239,7 @@ def test_levels_know_how_latents_are_scaled(mini):
         scheduler.set_timesteps(10)
     stretched, plain = level(euler, 0, euler.timesteps[0]), level(ddim, 0, ddim.timesteps[0])
     assert stretched.sigma == pytest.approx(float(euler.sigmas[0]), rel=1e-3)
-    assert stretched.stretch == pytest.approx((1 + stretched.sigma**2) ** 0.5) and plain.stretch == 1
+    assert stretched.latent_scale == pytest.approx((1 + stretched.sigma**2) ** 0.5) and plain.latent_scale == 1
     assert 0.9 < plain.noise < 1
 
 
@@ -246,7 +250,7 @@ def test_pictures_of_another_shape(mini):
 
 def test_the_callback_is_told_every_step(mini):
     steps = []
-    sample(mini, words(mini), regions=REGIONS, steps=3, callback=lambda step, latents: steps.append(step))
+    sample(mini, words(mini), regions=REGIONS, num_inference_steps=3, callback=lambda step, latents: steps.append(step))
     assert steps == [0, 1, 2]
 
 
@@ -258,7 +262,7 @@ def test_the_callback_is_told_every_step(mini):
         ({"regions": [Region((0, 0, 1, 1), (77,))]}, "holds 77"),
         ({"seed": [1, 2]}, "one seed"),
         ({"height": 33}, "multiples of 8"),
-        ({"steps": 0}, "1 step"),
+        ({"num_inference_steps": 0}, "1 step"),
     ],
 )
 def test_what_cannot_be_drawn_is_a_sentence(mini, change, words_):
@@ -269,15 +273,15 @@ def test_what_cannot_be_drawn_is_a_sentence(mini, change, words_):
 def test_a_scheduler_without_alphas_draws_plain_only():
     pipe = debug_pipeline()
     pipe.scheduler = EDMEulerScheduler()
-    assert sample(pipe, words(pipe), steps=2).latents.shape == (1, 8, 4, 4)
+    assert sample(pipe, words(pipe), num_inference_steps=2).latents.shape == (1, 8, 4, 4)
     with pytest.raises(GuidanceError, match="use DDIM"):
-        sample(pipe, words(pipe), steps=2, regions=REGIONS)
+        sample(pipe, words(pipe), num_inference_steps=2, regions=REGIONS)
 
 
 def test_maps_are_kept_if_asked(mini):
-    kept = sample(mini, words(mini), regions=REGIONS, energy="layout", keep_maps=True, steps=2).maps
+    kept = sample(mini, words(mini), regions=REGIONS, energy="layout", keep_maps=True, num_inference_steps=2).maps
     assert len(kept) == 10 and kept[0][0].shape == (2, 2, 2) and kept[0][0].isfinite().all()
-    assert sample(mini, words(mini), regions=REGIONS, steps=2).maps == []
+    assert sample(mini, words(mini), regions=REGIONS, num_inference_steps=2).maps == []
 
 
 def test_something_else_is_no_backbone():

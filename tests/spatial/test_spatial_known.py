@@ -5,12 +5,12 @@ import pytest
 
 from spatial.maps import vertex
 from spatial.separation import signals
-from spatial.setups import setup, steering
+from spatial.setups import make_setup, steering
 
 
 def arrives(name: str, azimuth: float, frequency: float) -> tuple[float, float]:
     """How many times as loud the right channel is, and by how much it is ahead in radians."""
-    left, right = steering(setup(name), azimuth, frequency)[0, 0]
+    left, right = steering(make_setup(name), azimuth, frequency)[0, 0]
     return abs(right / left), float(np.angle(right / left))
 
 

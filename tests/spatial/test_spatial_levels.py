@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from spatial.evidence import gather
-from spatial.levels import mended
+from spatial.levels import refine_panned
 from spatial.localisation import localise
-from spatial.setups import setup
+from spatial.setups import make_setup
 from spatial.simulation import simulate
 
 RATE = 22_050
@@ -28,7 +28,7 @@ def noises(seconds: float = 4.0) -> list[np.ndarray]:
 
 def test_three_dense_noises_are_found_from_a_few_degrees_off() -> None:
     recording = simulate(list(zip(noises(), PLACES, strict=True)), "panned", rate=RATE)
-    found = mended(gather(recording, RATE), recording, RATE, setup("panned"), [-18.5, 6.0, 30.5])
+    found = refine_panned(gather(recording, RATE), recording, RATE, make_setup("panned"), [-18.5, 6.0, 30.5])
     assert found == pytest.approx(PLACES, abs=0.7)
 
 
@@ -40,7 +40,7 @@ def test_localise_says_the_same() -> None:
 
 def test_what_sharp_bins_prove_is_left_alone() -> None:
     recording = simulate([(noises()[1], 31.0)], "panned", rate=RATE)
-    assert mended(gather(recording, RATE), recording, RATE, setup("panned"), [30.95, 31.0, 31.05]) == [
+    assert refine_panned(gather(recording, RATE), recording, RATE, make_setup("panned"), [30.95, 31.0, 31.05]) == [
         30.95,
         31.0,
         31.05,

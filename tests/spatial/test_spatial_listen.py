@@ -9,7 +9,7 @@ from spatial.listening import listen
 from spatial.localisation import localise
 from spatial.matching import match
 from spatial.recognise import recognise
-from spatial.setups import setup
+from spatial.setups import make_setup
 from spatial.simulation import simulate
 from spatial.track import viterbi
 
@@ -191,7 +191,7 @@ def test_progress_reaches_one() -> None:
 
 def test_a_named_setup_is_not_questioned() -> None:
     recording = simulate([(bursts(1), 31.0)], "ortf", rate=RATE)
-    scene = listen(recording, RATE, setup=setup("spaced", spacing=0.3))
+    scene = listen(recording, RATE, setup=make_setup("spaced", spacing=0.3))
     assert (scene.setup, scene.spacing, scene.confidence) == ("spaced", 0.3, 1.0)
 
 

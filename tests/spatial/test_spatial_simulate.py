@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spatial.activity import active
 from spatial.errors import SpatialError
 from spatial.scene import Direction, Scene, Source
-from spatial.setups import NAMES, SPEED_OF_SOUND, diffuse, setup, steering
+from spatial.setups import NAMES, SPEED_OF_SOUND, diffuse, make_setup, steering
 from spatial.simulation import simulate, simulation
 
 RATE = 16_000
@@ -37,7 +37,7 @@ def lag(recording, rate=RATE):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setup_records_what_its_steering_says(name):
-    stereo = setup(name)
+    stereo = make_setup(name)
     found = ratio(simulate([(NOISE, 31.0)], name, rate=RATE))
     left, right = steering(stereo, 31.0, BANDS)[0].T
     error = found / (right / left)
@@ -50,7 +50,7 @@ def test_every_setup_records_what_its_steering_says(name):
     ("law", "decibel"), [("power", 20 * np.log10(np.tan(np.deg2rad(76)))), ("-6dB", 20 * np.log10(76 / 14))]
 )
 def test_31_degrees_between_the_loudspeakers(law, decibel):
-    recording = simulate([(NOISE, 31.0)], setup("panned", law=law), rate=RATE)
+    recording = simulate([(NOISE, 31.0)], make_setup("panned", law=law), rate=RATE)
     assert decibels(recording) == pytest.approx(decibel, abs=1e-3)
     assert np.corrcoef(recording)[0, 1] == pytest.approx(1)
 
@@ -144,7 +144,7 @@ def test_noise_is_as_far_below_as_said_and_comes_from_everywhere(name):
     left, right = np.fft.rfft(long)
     near = np.abs(np.fft.rfftfreq(long.shape[1], 1 / RATE) - frequencies[:, None]) < 30
     coherence = near @ (left.conj() * right) / np.sqrt((near @ np.abs(left) ** 2) * (near @ np.abs(right) ** 2))
-    wanted = diffuse(setup(name), frequencies)
+    wanted = diffuse(make_setup(name), frequencies)
     wanted = wanted[:, 1, 0] / np.sqrt(wanted[:, 0, 0] * wanted[:, 1, 1]).real
     assert coherence == pytest.approx(wanted, abs=0.12)
 
@@ -195,9 +195,9 @@ def test_silence_stays_silence():
 
 
 def test_microphones_far_apart():
-    delay = lag(simulate([(NOISE, 31.0)], setup("spaced", spacing=0.9), rate=RATE))
+    delay = lag(simulate([(NOISE, 31.0)], make_setup("spaced", spacing=0.9), rate=RATE))
     assert delay == pytest.approx(900_000 / 343 * np.sin(np.deg2rad(31)), rel=0.04)
-    assert np.isfinite(simulate([(NOISE, -60.0)], setup("spaced", spacing=20.0), rate=RATE)).all()
+    assert np.isfinite(simulate([(NOISE, -60.0)], make_setup("spaced", spacing=20.0), rate=RATE)).all()
 
 
 def test_when_it_sounds():

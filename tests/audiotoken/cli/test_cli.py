@@ -240,6 +240,6 @@ def test_a_bug_keeps_its_traceback(clip, model, tmp_path, monkeypatch):
     def bug(*arguments):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(generate_module, "load_parts", bug)
+    monkeypatch.setattr(generate_module, "load_pipeline", bug)
     result = run("generate", clip, "--model", model, "-o", tmp_path / "out.png")
     assert result.exit_code == 1 and str(result.exception) == "a bug"

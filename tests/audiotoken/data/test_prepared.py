@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from tiny_source import TinySource
 
-from audiotoken.cli.composing import make_source
+from audiotoken.cli.composing import instantiate_source
 from audiotoken.data import prepared
 from audiotoken.data.augment import Augment
 from audiotoken.data.batches import TEMPLATES, Batches
@@ -197,7 +197,7 @@ def test_damaged_shards_are_named_together(tmp_path):
 
 def test_others_may_read_the_shards(tmp_path):
     prepare_tiny(tmp_path, TinySource(2))
-    (tmp_path / "ours").touch()
+    (tmp_path / "combined").touch()
     assert len({file.stat().st_mode for file in tmp_path.iterdir()}) == 1
 
 
@@ -353,6 +353,6 @@ def test_from_files_by_the_config(tmp_path):
 def test_a_source_by_its_config_speaks_in_its_own_words(tmp_path):
     node = {"_target_": "audiotoken.data.PairFolder", "folder": str(tmp_path / "nowhere")}
     with pytest.raises(DataError, match=r"There is no folder .*nowhere"):
-        make_source(node)
+        instantiate_source(node)
     with pytest.raises(OptionError, match=r"say source\.folder="):
-        make_source({**node, "folder": "???"})
+        instantiate_source({**node, "folder": "???"})

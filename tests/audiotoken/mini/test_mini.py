@@ -48,7 +48,7 @@ def test_it_draws_what_the_text_says(mini, words):
 def test_it_draws_what_it_hears(mini):
     words = ("frog", "rooster", "clock", "bell", "fire", "dog")
     clips = [synthesise(word, RATE, 4.0, 901_000) for word in words]
-    assert [mini.hear(clip, RATE)[0][0] for clip in clips] == list(words)
+    assert [mini.classify(clip, RATE)[0][0] for clip in clips] == list(words)
     images = mini(clips[:4], rate=RATE, seed=5).images
     assert sum(seen == word for seen, word in zip(recognised(images), words, strict=False)) >= 3
 
@@ -84,5 +84,5 @@ def test_a_negative_prompt_and_several_sounds_run(mini):
 
 def test_the_demo_clips_are_heard(mini, tmp_path):
     for path in write_clips(tmp_path):
-        assert mini.hear(path)[0][0] == path.stem
+        assert mini.classify(path)[0][0] == path.stem
     assert set(HEARD) <= set(WORDS) and SEED >= 0

@@ -1,17 +1,17 @@
-"""The page, served from debug parts, for tests."""
+"""The page, served from debug pipe, for tests."""
 
 from contextlib import contextmanager
 
 
 @contextmanager
-def served(folder, parts=None):
+def served(folder, pipe=None):
     """Yields the running `gradio.Blocks`; its files go into `folder`."""
     from audiotoken.debug import debug_pipeline
     from audiotoken.page.launch import prepare, serve
 
     with environment(GRADIO_TEMP_DIR=str(folder), GRADIO_ANALYTICS_ENABLED="False"):
         prepare(folder)
-        page = serve(parts or debug_pipeline(), folder)
+        page = serve(pipe or debug_pipeline(), folder)
         try:
             yield page
         finally:

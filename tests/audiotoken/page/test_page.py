@@ -19,15 +19,22 @@ from audiotoken.page.painting import SIDE, Step, Stopped, preview, watched
 from audiotoken.page.session import MOST, Session, Sessions
 from audiotoken.stereo.planning import Plan
 from audiotoken.stereo.planning import plan as road
-from audiotoken.stereo.words import Word, matched
+from audiotoken.stereo.words import Word, match_words
 from spatial.scene import Direction, Scene, Source
 
 TONES = {"dog": 700.0, "bell": 2100.0, "frog": 300.0}
-ASKED = {"negative_prompt": None, "seed": 5, "steps": 3, "guidance_scale": 3.0, "energy": "ours", "fov": 90.0}
+ASKED = {
+    "negative_prompt": None,
+    "seed": 5,
+    "num_inference_steps": 3,
+    "guidance_scale": 3.0,
+    "energy": "combined",
+    "fov": 90.0,
+}
 
 
 @pytest.fixture(scope="module")
-def parts():
+def pipe():
     return debug_pipeline()
 
 
@@ -52,7 +59,7 @@ def heard(*azimuths, setup="ortf", words=(), similarity=None, **source):
         known=[True] * len(found),
         words=[Word(word, 0) for word in words],
         similarity=scores,
-        matches=matched(scores) if len(words) else [],
+        matches=match_words(scores) if len(words) else [],
         prompt=None,
         regions={},
         notes=[],
@@ -148,11 +155,11 @@ def test_one_channel_says_nothing_of_places_but_a_person_may():
     assert centre(edits.boxes(planned, [replace(place, mode=PLACED, azimuth=30.0)], 90.0)[0]) > 0.6
 
 
-def test_what_is_left_out_has_no_word_and_no_place(parts):
+def test_what_is_left_out_has_no_word_and_no_place(pipe):
     planned = heard(-31.0, 2.0, 29.0)
     places = edits.places_of(planned)
     places[1] = replace(places[1], mode=OUT)
-    drawn = edits.edited(planned, parts, places, prompt="", token="learned")
+    drawn = edits.edited(planned, pipe, places, prompt="", token="learned")
     assert drawn.prompt.text == "a photo of <audio> and <audio>"
     assert sorted(drawn.regions) == [0, 2]
     assert drawn.regions[0].positions == drawn.prompt.positions[0]
@@ -160,31 +167,31 @@ def test_what_is_left_out_has_no_word_and_no_place(parts):
     assert "By hand: the bell was left out." in drawn.notes
 
 
-def test_nothing_left_to_paint_is_a_sentence(parts):
+def test_nothing_left_to_paint_is_a_sentence(pipe):
     planned = heard(-31.0)
     places = [replace(place, mode=OUT) for place in edits.places_of(planned)]
     with pytest.raises(OptionError, match="Every sound is left out"):
-        edits.edited(planned, parts, places, prompt="")
-    assert edits.edited(planned, parts, places, prompt="a lake").regions == {}
+        edits.edited(planned, pipe, places, prompt="")
+    assert edits.edited(planned, pipe, places, prompt="a lake").regions == {}
 
 
-def test_a_word_chosen_by_hand_wins(parts):
+def test_a_word_chosen_by_hand_wins(pipe):
     planned = heard(-31.0, 17.0, words=("dog", "bell"), similarity=[[0.9, 0.1], [0.1, 0.9]])
     dog, bell = edits.places_of(planned)
     pairs = {pair.source: pair.token for pair in edits.chosen(planned, [replace(dog, word="1"), bell])}
     assert pairs[0] == 1 and pairs[1] is None
     drawn = edits.edited(
-        planned, parts, [replace(dog, word="1"), replace(bell, word="0")], prompt="a photo of a dog and a bell"
+        planned, pipe, [replace(dog, word="1"), replace(bell, word="0")], prompt="a photo of a dog and a bell"
     )
-    asked = edits.edited(planned, parts, [dog, bell], prompt="a photo of a dog and a bell")
+    asked = edits.edited(planned, pipe, [dog, bell], prompt="a photo of a dog and a bell")
     assert drawn.regions[0].positions == asked.regions[1].positions != asked.regions[0].positions
     assert centre(drawn.regions[0].box) < 0.5 < centre(drawn.regions[1].box)
 
 
-def test_its_own_sound_instead_of_the_word(parts):
+def test_its_own_sound_instead_of_the_word(pipe):
     planned = heard(-31.0, words=("dog",), similarity=[[0.9]])
     (dog,) = edits.places_of(planned)
-    drawn = edits.edited(planned, parts, [replace(dog, word=OWN)], prompt="a dog")
+    drawn = edits.edited(planned, pipe, [replace(dog, word=OWN)], prompt="a dog")
     assert drawn.prompt.text == "a dog and <audio>" and drawn.regions[0].positions == drawn.prompt.positions[0]
 
 
@@ -237,7 +244,7 @@ def test_the_waveform_is_as_high_as_its_channels():
 # -- listening
 
 
-def test_listening_that_is_cancelled_leaves_nothing(parts, tmp_path, monkeypatch):
+def test_listening_that_is_cancelled_leaves_nothing(pipe, tmp_path, monkeypatch):
     session = Session(tmp_path)
     path = write_sound(np.stack([tone(440), 0.5 * tone(440)]), RATE, tmp_path / "clip.wav")
     shares = []
@@ -250,24 +257,24 @@ def test_listening_that_is_cancelled_leaves_nothing(parts, tmp_path, monkeypatch
 
     monkeypatch.setattr(jobs, "plan", plan)
     with pytest.raises(Stopped):
-        jobs.hear(session, parts, str(path))
+        jobs.hear(session, pipe, str(path))
     assert shares == [0.4] and session.plan is None and session.places == []
 
 
-def test_the_road_says_how_much_it_has_heard(parts):
+def test_the_road_says_how_much_it_has_heard(pipe):
     shares = []
     recording = panning.mix([replace(panning.known_voice("dog"), azimuth=-30.0)], "panned")[:, :RATE]
-    road(recording, RATE, parts, progress=shares.append)
+    road(recording, RATE, pipe, progress=shares.append)
     assert len(shares) >= 2 and shares == sorted(shares) and shares[-1] == 1.0
 
 
 # -- painting
 
 
-def test_steps_come_with_previews_and_then_the_result(parts, tmp_path):
+def test_steps_come_with_previews_and_then_the_result(pipe, tmp_path):
     session = Session(tmp_path, plan=heard(-31.0, 17.0))
     session.places = edits.places_of(session.plan)
-    said = list(jobs.paint(session, parts, "", ASKED | {"token": None}))
+    said = list(jobs.paint(session, pipe, "", ASKED | {"token": None}))
     steps = [each for each in said if isinstance(each, Step)]
     assert steps[-1].done == steps[-1].steps == 3 and steps[-1].left == 0
     assert [each.done for each in steps] == sorted(each.done for each in steps)
@@ -275,22 +282,22 @@ def test_steps_come_with_previews_and_then_the_result(parts, tmp_path):
     assert session.painting[-1] is session.result.images[0] and any(step.preview for step in steps)
 
 
-def test_the_same_without_places_has_the_same_noise(parts, tmp_path):
+def test_the_same_without_places_has_the_same_noise(pipe, tmp_path):
     session = Session(tmp_path, plan=heard(-31.0, 17.0))
     session.places = edits.places_of(session.plan)
-    list(jobs.paint(session, parts, "", ASKED | {"token": None, "energy": "none"}))
-    list(jobs.compare(session, parts, ASKED))
+    list(jobs.paint(session, pipe, "", ASKED | {"token": None, "energy": "none"}))
+    list(jobs.compare(session, pipe, ASKED))
     assert session.plain.tobytes() == session.result.images[0].tobytes()
 
 
-def test_a_film_of_what_was_painted(parts, tmp_path, monkeypatch):
+def test_a_film_of_what_was_painted(pipe, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "FRAMES", 3)
     session = Session(tmp_path, plan=heard(0.0, path=((0.0, -35.0), (0.5, 35.0))))
     session.places = edits.places_of(session.plan)
     with pytest.raises(OptionError, match="no picture yet"):
-        list(jobs.animate(session, parts, ASKED))
-    list(jobs.paint(session, parts, "", ASKED | {"token": None}))
-    *steps, film = jobs.animate(session, parts, ASKED)
+        list(jobs.animate(session, pipe, ASKED))
+    list(jobs.paint(session, pipe, "", ASKED | {"token": None}))
+    *steps, film = jobs.animate(session, pipe, ASKED)
     middles = [centre(row[0].box) for row in film.frames]
     assert len(film.images) == 3 and middles == sorted(middles) and middles[0] < 0.4 < 0.6 < middles[-1]
     assert steps[-1].done == steps[-1].steps == 3
@@ -298,10 +305,10 @@ def test_a_film_of_what_was_painted(parts, tmp_path, monkeypatch):
     assert Image.open(gif).n_frames == 3 and mp4.stat().st_size > 1000
 
 
-def test_a_stopped_picture_is_none(parts, tmp_path):
+def test_a_stopped_picture_is_none(pipe, tmp_path):
     session = Session(tmp_path, plan=heard(-31.0))
     session.places = edits.places_of(session.plan)
-    painting = jobs.paint(session, parts, "", ASKED | {"token": None, "steps": 500})
+    painting = jobs.paint(session, pipe, "", ASKED | {"token": None, "num_inference_steps": 500})
     next(painting)
     session.stop.set()
     with pytest.raises(Stopped):
@@ -333,10 +340,10 @@ def test_what_goes_wrong_in_the_thread_is_raised_where_it_was_asked_for():
 
 
 @pytest.mark.parametrize("side", [8, 4 * SIDE])
-def test_a_preview_is_small_whatever_the_model(parts, side):
-    channels = parts.unet.config.in_channels
-    seen = preview(parts, 9 * torch.randn(2, channels, side, side))
-    assert seen.width == min(side, SIDE) * parts.vae_scale_factor
+def test_a_preview_is_small_whatever_the_model(pipe, side):
+    channels = pipe.unet.config.in_channels
+    seen = preview(pipe, 9 * torch.randn(2, channels, side, side))
+    assert seen.width == min(side, SIDE) * pipe.vae_scale_factor
     assert np.asarray(seen).std() > 0
 
 
@@ -348,12 +355,12 @@ def test_the_gif_rests_on_the_picture(tmp_path):
     assert gif.info["duration"] == files.REST and abs(gif.convert("RGB").getpixel((9, 9))[0] - 180) < 8
 
 
-def test_options_that_cannot_be(parts, tmp_path):
+def test_options_that_cannot_be(pipe, tmp_path):
     session = Session(tmp_path)
     with pytest.raises(OptionError, match="There is no sound yet"):
-        list(jobs.paint(session, parts, "", ASKED | {"token": None}))
+        list(jobs.paint(session, pipe, "", ASKED | {"token": None}))
     with pytest.raises(OptionError, match="Got steps=0"):
-        list(jobs.paint(session, parts, "", ASKED | {"token": None, "steps": 0}))
+        list(jobs.paint(session, pipe, "", ASKED | {"token": None, "num_inference_steps": 0}))
 
 
 # -- sessions

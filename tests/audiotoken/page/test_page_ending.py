@@ -16,8 +16,8 @@ from audiotoken.page import launch
 session = SimpleNamespace(end=lambda: print("session ended", flush=True))
 page = SimpleNamespace(local_url="ready", sessions=[session], server=SimpleNamespace(should_exit=False))
 launch.mkdtemp = lambda prefix: sys.argv[1]
-launch.prepare = launch.load_parts = lambda *parts: None
-launch.serve = lambda *parts, **options: page
+launch.prepare = launch.load_pipeline = lambda *pipe: None
+launch.serve = lambda *pipe, **options: page
 Thread(target=Event().wait).start()  # never ends, and Python waits for such threads
 try:
     launch.open_page(on_ready=lambda url: print(url, flush=True))

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-CLIPS, SYSTEMS = ("bell", "dog", "frog"), ("mono", "ours")
+CLIPS, SYSTEMS = ("bell", "dog", "frog"), ("mono", "combined")
 OBJECTS = {"frog": ["frog on the left", "bell on the right"]}
 QUESTIONS = 2 * (1 + 1 + 3)  # of one rater
 

@@ -27,7 +27,7 @@ def store(tmp_path):
 def test_the_folder_comes_back(folder):
     study = read_study(folder)
     assert (tuple(study.clips), study.systems) == (CLIPS, SYSTEMS)
-    assert study.pictures["dog", "ours"] == folder / "ours" / "dog.png"
+    assert study.pictures["dog", "combined"] == folder / "combined" / "dog.png"
     assert study.questions("dog") == ("belongs",)
     assert study.questions("frog") == ("belongs", *(f"side: {each}" for each in OBJECTS["frog"]))
     assert choices("belongs") == ("1", "2", "3", "4", "5", "cannot say")
@@ -47,7 +47,7 @@ def spoil(picture):
 
 BAD = {
     "Got no clips": empty_clips,
-    "Got no picture of dog in": lambda folder: (folder / "ours" / "dog.png").unlink(),
+    "Got no picture of dog in": lambda folder: (folder / "combined" / "dog.png").unlink(),
     "Got no picture of bell and of 2 more in": lambda folder: (folder / "notes").mkdir(),
     "dog.wav as sound": lambda folder: (folder / "clips" / "dog.wav").write_text("no sound"),
     "dog.png as a picture": lambda folder: (folder / "mono" / "dog.png").write_text("<svg/>"),
@@ -82,18 +82,18 @@ def test_the_order_is_the_raters_own(folder):
 
 
 def test_a_stored_order_outlives_seed_and_folder(store):
-    first = [("frog", ("ours", "mono")), ("dog", ("mono", "ours"))]
+    first = [("frog", ("combined", "mono")), ("dog", ("mono", "combined"))]
     assert store.order("anna", first) == first
     assert store.order("anna", first[::-1]) == first
     assert store.order("ben", first[::-1]) == first[::-1]
-    grown = [("cat", ("new", "ours", "mono")), ("frog", ("new", "mono", "ours"))]
-    assert store.order("anna", grown) == [("frog", ("ours", "mono", "new")), ("cat", ("new", "ours", "mono"))]
+    grown = [("cat", ("new", "combined", "mono")), ("frog", ("new", "mono", "combined"))]
+    assert store.order("anna", grown) == [("frog", ("combined", "mono", "new")), ("cat", ("new", "combined", "mono"))]
 
 
 def test_an_answer_is_one_row_and_the_last_one_counts(store):
-    store.put(Answer("anna", "dog", "ours", "belongs", "2"))
-    store.put(Answer("anna", "dog", "ours", "belongs", "5"))
-    store.put(Answer("ben", "dog", "ours", "side: dog on the left", "no"))
+    store.put(Answer("anna", "dog", "combined", "belongs", "2"))
+    store.put(Answer("anna", "dog", "combined", "belongs", "5"))
+    store.put(Answer("ben", "dog", "combined", "side: dog on the left", "no"))
     with sqlite3.connect(store.path) as other:  # another process sees it while the store is open
         rows = other.execute(
             "SELECT rater, clip, system, question, answer, time FROM answers ORDER BY rater"
@@ -101,8 +101,8 @@ def test_an_answer_is_one_row_and_the_last_one_counts(store):
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     other.close()
     assert [row[:5] for row in rows] == [
-        ("anna", "dog", "ours", "belongs", "5"),
-        ("ben", "dog", "ours", "side: dog on the left", "no"),
+        ("anna", "dog", "combined", "belongs", "5"),
+        ("ben", "dog", "combined", "side: dog on the left", "no"),
     ]
     assert all(row[5].endswith("+00:00") for row in rows)
     assert [each.answer for each in store.answers("anna")] == ["5"]

@@ -50,20 +50,27 @@ def test_the_interval_is_seeded_and_of_one_answer_there_is_none():
 
 def answers():
     scores = {("anna", "dog"): "4", ("anna", "frog"): "5", ("ben", "dog"): "2", ("ben", "frog"): "cannot say"}
-    given = [Answer(rater, clip, "ours", "belongs", score) for (rater, clip), score in scores.items()]
+    given = [Answer(rater, clip, "combined", "belongs", score) for (rater, clip), score in scores.items()]
     given += [Answer(rater, clip, "mono", "belongs", "1") for rater, clip in scores]
     sides = {("anna", "left"): "yes", ("ben", "left"): "yes", ("anna", "right"): "no", ("ben", "right"): "no"}
-    return given + [Answer(rater, "frog", "ours", f"side: frog {side}", said) for (rater, side), said in sides.items()]
+    return given + [
+        Answer(rater, "frog", "combined", f"side: frog {side}", said) for (rater, side), said in sides.items()
+    ]
 
 
 def test_rows():
     rows = {(row.system, row.question): row for row in rows_of(answers())}
-    assert list(rows) == [("mono", "belongs"), ("ours", "belongs"), ("all systems", "belongs"), ("ours", "side")]
-    ours = rows["ours", "belongs"]
+    assert list(rows) == [
+        ("mono", "belongs"),
+        ("combined", "belongs"),
+        ("all systems", "belongs"),
+        ("combined", "side"),
+    ]
+    ours = rows["combined", "belongs"]
     assert (ours.answers, ours.cannot_say, ours.clips, ours.raters) == (3, 1, 2, 2)
     assert ours.mean == pytest.approx(11 / 3) and ours.low <= ours.mean <= ours.high
     assert ours.alpha == pytest.approx(0)  # one pair, of the only two values there are
-    side = rows["ours", "side"]
+    side = rows["combined", "side"]
     assert (side.mean, side.answers, side.alpha) == (0.5, 4, 1)  # each object is a thing of its own
     assert isnan(rows["mono", "belongs"].alpha)
     # two pairs agree on 1 and one is 2 against 4: ranks by how many lie between, 2011, section D
@@ -108,7 +115,7 @@ def test_the_table_is_written(tmp_path):
 )
 def test_one_sentence_for_what_is_wrong(options, said, tmp_path):
     folder = rate_folder(tmp_path / "study")
-    (folder / "ours" / "dog.png").unlink()
+    (folder / "combined" / "dog.png").unlink()
     result = run(folder, *options)
     assert result.exit_code == 2 and result.stdout == "", result.output
     assert said in result.stderr and result.stderr.count("\n") == 1

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from audiotoken.cli.app import app
 from audiotoken.mini.sounds import synthesise
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.prompt import Prompt
 from audiotoken.report import facts as report_facts
 from audiotoken.report import media as report_media
@@ -70,7 +70,7 @@ def tone(hertz, seconds=1.0, rate=RATE):
 
 
 def made(
-    *, sources=None, count=1, known=True, words=("frog", "river"), energy="ours", regions=None, trace=None, **more
+    *, sources=None, count=1, known=True, words=("frog", "river"), energy="combined", regions=None, trace=None, **more
 ):
     """A result as if these had been heard and drawn, of a frog that passes by and a bell on the right."""
     if sources is None:
@@ -256,7 +256,7 @@ def test_a_film_is_played_and_its_frames_have_their_boxes(tmp_path):
 
 @pytest.mark.parametrize(
     ("energy", "numbers"),
-    [("ours", ["2304.03373", "2512.17851"]), ("boxdiff", ["2307.10816"]), ("layout", ["2304.03373"]), ("none", [])],
+    [("combined", ["2304.03373", "2512.17851"]), ("boxdiff", ["2307.10816"]), ("layout", ["2304.03373"]), ("none", [])],
 )
 def test_only_what_was_used_is_cited(energy, numbers):
     assert [number for _, number in report_facts.works(made(energy=energy))] == ["2305.13050", *numbers]
@@ -306,8 +306,8 @@ def test_what_does_not_fit_has_a_lower_rate_then_an_end():
 
 def test_the_road_ends_in_a_page(tmp_path, monkeypatch):
     """The whole road on the checkpoint that ships: by the command, and from Python for one channel."""
-    parts = load_parts("mini", "cpu")
-    monkeypatch.setattr("audiotoken.tasks.place.load_parts", lambda *_: parts)
+    pipe = load_pipeline("mini", "cpu")
+    monkeypatch.setattr("audiotoken.tasks.place.load_pipeline", lambda *_: pipe)
     frog, bell = (synthesise(word, RATE, 1.5, 9) for word in ("frog", "bell"))
     street = simulate([(frog, -28.0), (bell, 28.0)], "panned", rate=RATE)
     soundfile.write(tmp_path / "street.wav", street.T, RATE)
@@ -319,7 +319,7 @@ def test_the_road_ends_in_a_page(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"street.wav", "a.png", "a.html"}
     wrong = CliRunner().invoke(app, [*asked, "--report", str(tmp_path / "a.pdf")])
     assert wrong.exit_code == 2 and ".html" in wrong.output
-    mono = sound_to_image(frog, RATE, parts, setup="mono", steps=1)
+    mono = sound_to_image(frog, RATE, pipe, setup="mono", num_inference_steps=1)
     assert "a photo of <audio>" in read(mono).text
 
 

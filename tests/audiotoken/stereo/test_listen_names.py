@@ -11,7 +11,7 @@ import audiotoken.mini
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.errors import CheckpointError
 from audiotoken.mini.sounds import synthesise
-from audiotoken.stereo.naming import load_encoder, namer
+from audiotoken.stereo.naming import load_encoder, make_labeller
 from audiotoken.unknown import Familiarity, energy_of, load_familiarity
 
 MINI = Path(audiotoken.mini.__file__).parent
@@ -20,7 +20,7 @@ RATE = 16_000
 
 @pytest.fixture(scope="module")
 def name():
-    return namer("mini")
+    return make_labeller("mini")
 
 
 @pytest.mark.parametrize("word", ["dog", "bell", "frog"])
@@ -45,7 +45,7 @@ def test_unknown_sounds_are_not(name):
 
 
 def test_some_labels_only(name):
-    among = namer("mini", ("rain", "wave"))
+    among = make_labeller("mini", ("rain", "wave"))
     assert among(synthesise("dog", RATE, 2.0, seed=20_013), RATE).name in ("rain", "wave")
 
 

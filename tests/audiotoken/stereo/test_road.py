@@ -7,7 +7,7 @@ import pytest
 
 from audiotoken.debug import debug_pipeline
 from audiotoken.mini.sounds import synthesise
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.report.figure import contact_sheet, draw_report, spectrogram
 from audiotoken.stereo.generation import sound_to_image
 
@@ -16,24 +16,24 @@ SIGNAL = (0.3 * np.sin(2 * np.pi * 1234 * np.arange(RATE) / RATE)).astype(np.flo
 
 
 @pytest.fixture(scope="module")
-def parts():
+def pipe():
     return debug_pipeline()
 
 
-def test_the_road_is_the_pipeline(parts):
-    result = sound_to_image(SIGNAL, RATE, parts, prompt="<audio> at night", seed=3, count=2)
-    direct = parts(SIGNAL, "<audio> at night", rate=RATE, seed=3, num_images_per_prompt=2).images
+def test_the_road_is_the_pipeline(pipe):
+    result = sound_to_image(SIGNAL, RATE, pipe, prompt="<audio> at night", seed=3, count=2)
+    direct = pipe(SIGNAL, "<audio> at night", rate=RATE, seed=3, num_images_per_prompt=2).images
     assert [image.tobytes() for image in result.images] == [image.tobytes() for image in direct]
-    assert result.heard == [parts.hear(SIGNAL, RATE)] and result.rate == RATE
+    assert result.heard == [pipe.classify(SIGNAL, RATE)] and result.rate == RATE
     assert result.recording.shape == (1, len(SIGNAL))
     assert result.prompt.text == "<audio> at night" and result.prompt.positions == ((1,),)
     assert list(result.seconds) == ["listen", "embed", "match", "write", "place", "sample"]
     assert not result.prompt.embeddings.requires_grad
 
 
-def test_both_channels_are_one_sound(parts):
-    mono = sound_to_image(SIGNAL, RATE, parts)
-    stereo = sound_to_image(np.stack([SIGNAL, SIGNAL]), RATE, parts)
+def test_both_channels_are_one_sound(pipe):
+    mono = sound_to_image(SIGNAL, RATE, pipe)
+    stereo = sound_to_image(np.stack([SIGNAL, SIGNAL]), RATE, pipe)
     assert mono.prompt.text == "a photo of <audio>"
     assert mono.images[0].tobytes() == stereo.images[0].tobytes()
 
@@ -52,8 +52,8 @@ def test_the_spectrogram_of_next_to_nothing(frames):
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, (32, 32)), (2, (68, 32)), (3, (68, 68)), (5, (104, 68))])
-def test_a_contact_sheet_holds_them_all(parts, count, size):
-    images = sound_to_image(SIGNAL, RATE, parts, count=count, steps=1).images
+def test_a_contact_sheet_holds_them_all(pipe, count, size):
+    images = sound_to_image(SIGNAL, RATE, pipe, count=count, num_inference_steps=1).images
     sheet = contact_sheet(images)
     assert sheet.size == size
     columns = (size[0] + 4) // 36
@@ -62,8 +62,8 @@ def test_a_contact_sheet_holds_them_all(parts, count, size):
         assert sheet.crop((left, top, left + 32, top + 32)).tobytes() == image.tobytes()
 
 
-def test_the_report_shows_something_for_any_result(parts):
-    result = sound_to_image(SIGNAL, RATE, parts, steps=1)
+def test_the_report_shows_something_for_any_result(pipe):
+    result = sound_to_image(SIGNAL, RATE, pipe, num_inference_steps=1)
     report = np.asarray(draw_report(result))
     assert report.shape[2] == 3 and report.std() > 10
 
@@ -72,11 +72,11 @@ def test_the_report_shows_something_for_any_result(parts):
 def mini():
     if not (files("audiotoken.mini") / "model_index.json").is_file():
         pytest.skip("the mini checkpoint is not in this checkout: make mini")
-    return load_parts("mini")
+    return load_pipeline("mini")
 
 
 def test_the_mini_checkpoint_hears_and_draws(mini):
-    result = sound_to_image(synthesise("frog", RATE, 4.0, seed=3), RATE, mini, seed=1, steps=5)
+    result = sound_to_image(synthesise("frog", RATE, 4.0, seed=3), RATE, mini, seed=1, num_inference_steps=5)
     label, score = result.heard[0][0]
     assert label == "frog" and score >= 0.5
     assert result.images[0].size == (128, 128) and np.asarray(result.images[0]).std() > 10

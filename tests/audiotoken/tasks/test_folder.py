@@ -58,7 +58,7 @@ def loaded():
 @pytest.fixture
 def draw(clips, out, model, loaded, monkeypatch):
     """What was loaded is not loaded again while its files are the same."""
-    load = folder_module.load_parts
+    load = folder_module.load_pipeline
 
     def load_once(name, *options):
         key = (fingerprint(name), *options)
@@ -66,7 +66,7 @@ def draw(clips, out, model, loaded, monkeypatch):
             loaded[key] = load(name, *options)
         return loaded[key]
 
-    monkeypatch.setattr(folder_module, "load_parts", load_once)
+    monkeypatch.setattr(folder_module, "load_pipeline", load_once)
     return lambda **options: draw_folder(clips, out, **{"model": model, "steps": STEPS} | options)
 
 
@@ -95,7 +95,7 @@ def test_same_folders_same_names_same_pictures_as_one_by_one(draw, clips, out, m
 def test_called_again_it_draws_nothing_and_loads_nothing(draw, out, monkeypatch):
     draw()
     before = {name: (out / name).stat().st_mtime_ns for name in PICTURES}
-    monkeypatch.setattr(folder_module, "load_parts", None)
+    monkeypatch.setattr(folder_module, "load_pipeline", None)
     (out / "birds/b.png").write_bytes(b"spoilt")
     os.utime(out / "birds/b.png", ns=(0, before["birds/b.png"]))
     drawn = draw()
@@ -106,7 +106,7 @@ def test_called_again_it_draws_nothing_and_loads_nothing(draw, out, monkeypatch)
 def test_a_clip_that_is_still_broken_loads_no_model(draw, clips, monkeypatch):
     (clips / "empty.wav").touch()
     assert list(draw().broken) == ["empty.wav"]
-    monkeypatch.setattr(folder_module, "load_parts", None)
+    monkeypatch.setattr(folder_module, "load_pipeline", None)
     drawn = draw()
     assert list(drawn.broken) == ["empty.wav"] and len(drawn.kept) == 3
 

@@ -11,11 +11,11 @@ from audiotoken.audio import load_audio
 from audiotoken.cli.app import app
 from audiotoken.errors import PromptError
 from audiotoken.mini.sounds import synthesise
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.stereo import planning as pipeline
 from audiotoken.stereo.films import trail
 from audiotoken.stereo.generation import sound_to_image
-from audiotoken.stereo.planning import Plan, placed, plan
+from audiotoken.stereo.planning import Plan, place_sources, plan
 from audiotoken.stereo.words import subject_words
 from audiotoken.tasks.place import said
 from guidance.regions import Region
@@ -26,8 +26,8 @@ RATE = 22_050
 
 
 @pytest.fixture(scope="module")
-def parts():
-    return load_parts("mini", "cpu")
+def pipe():
+    return load_pipeline("mini", "cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,83 +57,83 @@ def centres(result):
     return {region.label: region.centre[0] for region in result.regions.values()}
 
 
-def test_the_frog_is_left_and_the_bell_is_right(parts, street):
-    result = sound_to_image(street, RATE, parts, steps=2)
+def test_the_frog_is_left_and_the_bell_is_right(pipe, street):
+    result = sound_to_image(street, RATE, pipe, num_inference_steps=2)
     assert set(result.subjects) == {"frog", "bell"}
     assert centres(result)["frog"] < 0.4 < 0.6 < centres(result)["bell"]
     assert result.prompt.text == "a photo of " + " and ".join(f"a {name}" for name in result.subjects)
-    learned = plan(street, RATE, parts, token="learned")
+    learned = plan(street, RATE, pipe, token="learned")
     assert learned.prompt.text == "a photo of <audio> and <audio>" and centres(learned) == centres(result)
 
 
-def test_channels_swapped_the_places_are_swapped(parts, street):
-    result = plan(street[::-1], RATE, parts)
+def test_channels_swapped_the_places_are_swapped(pipe, street):
+    result = plan(street[::-1], RATE, pipe)
     assert centres(result)["bell"] < 0.4 < 0.6 < centres(result)["frog"]
 
 
-def test_words_of_the_prompt_go_where_they_are_heard(parts, street):
-    result = plan(street, RATE, parts, prompt="a bell and a frog by a river")
+def test_words_of_the_prompt_go_where_they_are_heard(pipe, street):
+    result = plan(street, RATE, pipe, prompt="a bell and a frog by a river")
     assert result.prompt.text == "a bell and a frog by a river"
     assert centres(result)["frog"] < 0.4 < 0.6 < centres(result)["bell"]
     bell, frog = (next(r.positions for r in result.regions.values() if r.label == name) for name in ("bell", "frog"))
     assert bell < frog  # each its own word
 
 
-def test_a_sound_that_no_word_names_is_added_or_dropped(parts, street):
-    added = plan(street, RATE, parts, prompt="a frog at night")
-    dropped = plan(street, RATE, parts, prompt="a frog at night", unmatched="drop")
+def test_a_sound_that_no_word_names_is_added_or_dropped(pipe, street):
+    added = plan(street, RATE, pipe, prompt="a frog at night")
+    dropped = plan(street, RATE, pipe, prompt="a frog at night", unmatched="drop")
     assert added.prompt.text == "a frog at night and <audio>" and len(added.regions) == 2
     assert dropped.prompt.text == "a frog at night" and [region.label for region in dropped.regions.values()] == [
         "frog"
     ]
 
 
-def test_a_sound_stands_where_the_prompt_keeps_a_place(parts, street):
-    result = sound_to_image(street, RATE, parts, prompt="a frog and (<audio>:1.2) by a river", steps=1)
+def test_a_sound_stands_where_the_prompt_keeps_a_place(pipe, street):
+    result = sound_to_image(street, RATE, pipe, prompt="a frog and (<audio>:1.2) by a river", num_inference_steps=1)
     assert result.prompt.text == "a frog and (<audio>:1.2) by a river"
     assert centres(result)["frog"] < 0.4 < 0.6 < centres(result)["bell"]
 
 
-def test_one_channel_has_no_place_and_is_still_drawn(parts):
-    result = sound_to_image(synthesise("frog", RATE, 2.0, 9)[None], RATE, parts, steps=1)
+def test_one_channel_has_no_place_and_is_still_drawn(pipe):
+    result = sound_to_image(synthesise("frog", RATE, 2.0, 9)[None], RATE, pipe, num_inference_steps=1)
     assert not result.regions and len(result.images) == 1
     assert any("nothing can be said of directions" in note for note in result.notes)
 
 
-def plan_of(parts, *sources, known=True):
+def plan_of(pipe, *sources, known=True):
     """As if these had been heard: nothing is drawn."""
     heard = [[("rain", 0.9)] for _ in sources]
     scene = Scene(sources, RATE, "binaural")
-    (read,) = parts.read("a photo of rain")
+    (read,) = pipe.encode_prompts("a photo of rain")
     nothing = np.zeros((len(sources), 0))
     return Plan(np.zeros((2, 4)), RATE, scene, heard, [known] * len(sources), [], nothing, [], read, {}, [], {})
 
 
-def test_what_comes_from_everywhere_has_no_place(parts):
+def test_what_comes_from_everywhere_has_no_place(pipe):
     rain = Source(np.zeros(4, np.float32), Direction(0.0, 60.0))
-    regions, notes = placed(plan_of(parts, rain), {0: (4,)}, 90.0)
+    regions, notes = place_sources(plan_of(pipe, rain), {0: (4,)}, 90.0)
     assert not regions and "everywhere" in notes[0]
 
 
 @pytest.mark.parametrize(("unknown", "places"), [("guess", 1), ("unplaced", 0)])
-def test_what_is_not_known_is_said_and_guessed_or_left_free(parts, unknown, places):
+def test_what_is_not_known_is_said_and_guessed_or_left_free(pipe, unknown, places):
     strange = Source(np.zeros(4, np.float32), Direction(-20.0, 1.0))
-    regions, notes = placed(plan_of(parts, strange, known=False), {0: (4,)}, 90.0, unknown)
+    regions, notes = place_sources(plan_of(pipe, strange, known=False), {0: (4,)}, 90.0, unknown)
     assert len(regions) == places and "nearest: rain" in notes[0]
 
 
-def test_a_hum_is_none_of_the_known(parts):
+def test_a_hum_is_none_of_the_known(pipe):
     hum = (0.2 * np.sin(2 * np.pi * 50 * np.arange(2 * RATE) / RATE)).astype(np.float32)
-    planned = plan(simulate([(hum, 25.0)], "panned", rate=RATE), RATE, parts)
+    planned = plan(simulate([(hum, 25.0)], "panned", rate=RATE), RATE, pipe)
     assert planned.known == [False] and any("none that is known" in note for note in planned.notes)
-    frog = plan(simulate([(synthesise("frog", RATE, 2.0, 9), 25.0)], "panned", rate=RATE), RATE, parts)
+    frog = plan(simulate([(synthesise("frog", RATE, 2.0, 9), 25.0)], "panned", rate=RATE), RATE, pipe)
     assert frog.known == [True] and not frog.notes
 
 
-def test_two_of_a_kind_are_two_words_in_two_places(parts):
+def test_two_of_a_kind_are_two_words_in_two_places(pipe):
     left, right = (synthesise("dog", RATE, 3.0, seed) for seed in (4, 11))
     recording = simulate([(left, -30.0), (right, 30.0)], "panned", rate=RATE)
-    result = sound_to_image(recording, RATE, parts, prompt="a dog and a dog", steps=1)
+    result = sound_to_image(recording, RATE, pipe, prompt="a dog and a dog", num_inference_steps=1)
     assert result.subjects == ["dog", "dog"] and len(result.regions) == 2
     assert {region.positions for region in result.regions.values()} == {(2,), (5,)}
     assert sorted(region.centre[0] < 0.5 for region in result.regions.values()) == [False, True]
@@ -141,10 +141,10 @@ def test_two_of_a_kind_are_two_words_in_two_places(parts):
     assert "30° left" in text and "30° right" in text and text.count("box") == 2 and "box 0.0" in text
 
 
-def test_the_same_seed_draws_the_same_picture(parts, street, heard):
-    first = sound_to_image(street, RATE, parts, seed=3, steps=2).images[0]
+def test_the_same_seed_draws_the_same_picture(pipe, street, heard):
+    first = sound_to_image(street, RATE, pipe, seed=3, num_inference_steps=2).images[0]
     heard.clear()
-    second = sound_to_image(street, RATE, parts, seed=3, steps=2).images[0]
+    second = sound_to_image(street, RATE, pipe, seed=3, num_inference_steps=2).images[0]
     assert np.array_equal(np.asarray(first), np.asarray(second))
 
 
@@ -160,8 +160,8 @@ def test_words_are_found_whole_and_as_often_as_they_stand():
 
 
 @pytest.mark.parametrize("token", ["learned", "label"])
-def test_words_that_are_no_labels_stay_free_and_plurals_are_labels(parts, street, token):
-    planned = plan(street, RATE, parts, prompt="frogs by a river", token=token)
+def test_words_that_are_no_labels_stay_free_and_plurals_are_labels(pipe, street, token):
+    planned = plan(street, RATE, pipe, prompt="frogs by a river", token=token)
     assert [word.text for word in planned.words] == ["frogs", "river"]
     (frog,) = [i for i, name in enumerate(planned.subjects) if name == "frogs"]
     pairs = {(pair.source, pair.token) for pair in planned.matches}
@@ -170,25 +170,25 @@ def test_words_that_are_no_labels_stay_free_and_plurals_are_labels(parts, street
     assert planned.regions[frog].centre[0] < 0.4
 
 
-def test_a_word_after_a_sound_of_the_same_name_is_the_word(parts):
+def test_a_word_after_a_sound_of_the_same_name_is_the_word(pipe):
     """ "<audio> and a dog", the sound being a dog too: the word keeps its own place."""
     left, right = (synthesise("dog", RATE, 3.0, seed) for seed in (4, 11))
     recording = simulate([(left, -30.0), (right, 30.0)], "panned", rate=RATE)
-    planned = plan(recording, RATE, parts, prompt="<audio> and a dog", token="label")
+    planned = plan(recording, RATE, pipe, prompt="<audio> and a dog", token="label")
     assert planned.prompt.text == "a dog and a dog"
     assert {region.positions for region in planned.regions.values()} == {(2,), (5,)}
 
 
-def test_more_than_two_channels_are_the_first_two(parts, street):
-    planned = plan(np.concatenate([street, street[:1] * 0]), RATE, parts)
+def test_more_than_two_channels_are_the_first_two(pipe, street):
+    planned = plan(np.concatenate([street, street[:1] * 0]), RATE, pipe)
     assert len(planned.regions) == 2 and "3 channels" in planned.notes[0]
 
 
-def test_mono_is_the_paper_s_road(parts, street):
-    planned = plan(street, RATE, parts, setup="mono")
+def test_mono_is_the_paper_s_road(pipe, street):
+    planned = plan(street, RATE, pipe, setup="mono")
     assert not planned.regions and len(planned.heard) == 1 and planned.prompt.text == "a photo of <audio>"
     with pytest.raises(PromptError, match="write <audio>"):
-        plan(street, RATE, parts, setup="mono", prompt="a frog")
+        plan(street, RATE, pipe, setup="mono", prompt="a frog")
 
 
 def test_the_command_draws_and_says_where(tmp_path, street):

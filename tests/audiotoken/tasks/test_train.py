@@ -227,11 +227,11 @@ def test_the_mini_world_is_learnt(tmp_path):
     from audiotoken.data import PairFolder
     from audiotoken.data.prepared import prepare
     from audiotoken.mini.sounds import synthesise
-    from audiotoken.model import load_parts
+    from audiotoken.model import load_pipeline
     from experiments.world.pairs import write_pairs
 
     words = ("dog", "frog", "bell", "clock")
-    pipe = load_parts("mini", "cpu")
+    pipe = load_pipeline("mini", "cpu")
     write_pairs(pipe, tmp_path / "pairs", words, each=2, steps=4)
     names = pipe.label_embeddings(words)
     unheard = [synthesise(word, 16_000, 4.0, 77) for word in words]

@@ -12,12 +12,12 @@ from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from experiments.ablations.run import question_of
+from experiments.ablations.run import task_of
 from experiments.ablations.set import NAMES
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 EXPERIMENTS, QUESTIONS, SWEEPS = (
-    sorted(path.stem for path in (CONFIGS / kind).glob("*.yaml")) for kind in ("experiment", "question", "sweep")
+    sorted(path.stem for path in (CONFIGS / kind).glob("*.yaml")) for kind in ("experiment", "task", "sweep")
 )
 PLUGINS = {
     "joblib": "hydra_plugins.hydra_joblib_launcher",
@@ -43,7 +43,7 @@ def swept(config) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_has_the_parameters_of_its_function_and_their_defaults(name):
-    node = OmegaConf.to_container(OmegaConf.load(CONFIGS / "question" / f"{name}.yaml"))
+    node = OmegaConf.to_container(OmegaConf.load(CONFIGS / "task" / f"{name}.yaml"))
     module, _, function = node.pop("_target_").rpartition(".")
     parameters = inspect.signature(getattr(import_module(module), function)).parameters
     assert node == {key: each.default for key, each in parameters.items() if key not in ("seed", "out")}
@@ -53,14 +53,14 @@ def test_a_question_has_the_parameters_of_its_function_and_their_defaults(name):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_run_of_an_experiment_is_a_question(name):
     """Composed with each of its variants, which refuses names that there are not, and bound to the function."""
-    runs = swept(composed(f"+experiment={name}"))
+    runs = swept(composed(f"experiment={name}"))
     assert len(runs) == len({tuple(run) for run in runs}) >= 1
-    config = composed(f"+experiment={name}")
+    config = composed(f"experiment={name}")
     for told in runs:
         for line in told:
             key, value = line.split("=", 1)
             OmegaConf.update(config, key, yaml.safe_load(value), force_add=False)
-        function, options = question_of(OmegaConf.to_container(config.question, resolve=True))
+        function, options = task_of(OmegaConf.to_container(config.task, resolve=True))
         inspect.signature(function).bind(**options, seed=config.seed, out=".")
         assert config.name == name and config.asks.endswith("?") and config.shown
 
@@ -69,7 +69,7 @@ def test_every_run_of_an_experiment_is_a_question(name):
 def test_an_experiment_begins_with_its_command(name):
     text = (CONFIGS / "experiment" / f"{name}.yaml").read_text()
     package, command = text.splitlines()[:2]
-    assert package == "# @package _global_" and command.startswith(f"# python -m experiments.ablate +experiment={name}")
+    assert package == "# @package _global_" and command.startswith(f"# python -m experiments.ablate experiment={name}")
 
 
 def test_the_default_set_is_every_experiment_that_needs_no_data():
@@ -80,7 +80,7 @@ def test_the_default_set_is_every_experiment_that_needs_no_data():
 def test_a_sweep_composes_with_an_experiment(name):
     if find_spec(PLUGINS[name].split(".")[0]) is None or find_spec(PLUGINS[name]) is None:
         pytest.skip(f"{PLUGINS[name].split('.')[1]} is not installed")
-    launcher = composed("+experiment=pooling", f"+sweep={name}").hydra.launcher
+    launcher = composed("experiment=pooling", f"sweep={name}").hydra.launcher
     module, _, function = launcher._target_.rpartition(".")
     parameters = inspect.signature(getattr(import_module(module), function)).parameters
     if not any(each.kind == inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
@@ -89,4 +89,4 @@ def test_a_sweep_composes_with_an_experiment(name):
 
 def test_a_misspelt_key_is_refused():
     with pytest.raises(Exception, match="Could not override"):
-        composed("+experiment=pooling", "question.poolin=mean")
+        composed("experiment=pooling", "task.poolin=mean")

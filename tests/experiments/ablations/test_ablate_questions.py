@@ -1,4 +1,4 @@
-"""What the questions do to the road: truth by construction, on scenes and parts that are small."""
+"""What the questions do to the road: truth by construction, on scenes and pipe that are small."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from audiotoken.errors import OptionError
+from experiments.ablations.end_to_end import greedy, matched, scored, truth_of
 from experiments.ablations.guidance import guidance_of
 from experiments.ablations.layers import LAST, LayeredEncoder
 from experiments.ablations.listening import Layout, heard, layouts, listen_scenes, pairs, record, separated
-from experiments.ablations.road import greedy, matched, scored, truth_of
 from spatial.scene import Direction, Scene
 
 SCORES = np.array([[0.9, 0.8], [0.8, 0.1]])  # the best pair first leaves a bad one
@@ -43,7 +43,7 @@ def test_scenes_depend_on_the_seed_and_stand_apart():
         assert len(set(layout.words)) == 3 and min(np.diff(sorted(layout.azimuths))) >= 20 - 1e-9
         assert min(map(abs, layout.azimuths)) > 10 and min(layout.azimuths) < 0 < max(layout.azimuths)
         assert max(map(abs, layout.azimuths)) <= 38
-    with pytest.raises(OptionError, match="things=5"):
+    with pytest.raises(OptionError, match="num_sources=5"):
         layouts(2, 5, 0, 70.0)
 
 
@@ -61,7 +61,7 @@ def test_separations_none_and_oracle(simulated):
     np.testing.assert_array_equal(best.sources[1].image, simulated.images[0])
     none = separated(scene, simulated, "none")
     assert all(np.array_equal(source.image, simulated.recording) for source in none.sources)
-    assert separated(scene, simulated, "ours") is scene
+    assert separated(scene, simulated, "combined") is scene
     nothing = Scene((), scene.rate, "ortf")
     assert separated(nothing, simulated, "oracle") is nothing
 
@@ -106,10 +106,10 @@ def test_guidance_is_changed_only_where_something_is_given():
     from guidance.methods import METHODS
 
     assert guidance_of("layout") == METHODS["layout"] and guidance_of("none") == "none"
-    changed = guidance_of("ours", strength=15.0, guided_steps=2, inner=3, layers=["a", "b"])
-    assert changed.layers == ("a", "b") and changed.energy == METHODS["ours"].energy
+    changed = guidance_of("combined", strength=15.0, guided_steps=2, inner=3, layers=["a", "b"])
+    assert changed.layers == ("a", "b") and changed.energy == METHODS["combined"].energy
     assert (changed.schedule.strength, changed.schedule.steps, changed.schedule.inner) == (15.0, 2, 3)
-    assert changed.schedule.bias == METHODS["ours"].schedule.bias
+    assert changed.schedule.bias == METHODS["combined"].schedule.bias
     with pytest.raises(OptionError, match="Got strength for energy=none"):
         guidance_of("none", strength=15.0)
 

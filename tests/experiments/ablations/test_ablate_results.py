@@ -30,7 +30,7 @@ def write_run(folder: Path, way, seed: int, figures: dict, **more) -> None:
     question = {"_target_": TARGET, "way": way, "deep": {"n": 4}}
     record = {
         "status": "finished", "name": "ways", "asks": "Which <way>?", "shown": ["score"], "seed": seed, "key": "k",
-        "question": question, "overrides": ["question.way=x"], "figures": figures, "state": STATE, "seconds": 6.0,
+        "task": question, "overrides": ["task.way=x"], "figures": figures, "state": STATE, "seconds": 6.0,
         "cpu_seconds": 3.0,
     } | more  # fmt: skip
     place = folder / "ways" / f"way={way},seed={seed}"
@@ -125,7 +125,7 @@ def test_a_plot_has_a_panel_for_each_figure_that_is_shown(runs):
 def test_the_results_page_is_of_the_runs_alone(runs, tmp_path):
     path = write_results(collect(runs), tmp_path / "docs", ("ways", "others"))
     text = path.read_text()
-    assert "## Which <way>?" in text and "+experiment=ways -m" in text and "![ways](results-ways.png)" in text
+    assert "## Which <way>?" in text and "experiment=ways -m" in text and "![ways](results-ways.png)" in text
     assert "- runs: 6, and 0 that" in text and "0.3 minutes of CPU; 0.6 minutes on the clock" in text
     assert "**Not run yet: others.**" in text
     assert "Got <c>, want a; change it." in text and (tmp_path / "docs" / "results-ways.png").is_file()
@@ -134,7 +134,7 @@ def test_the_results_page_is_of_the_runs_alone(runs, tmp_path):
 
 def test_a_stamp_is_replaced_and_nothing_else(runs):
     (one,) = collect(runs)
-    before = "# @package _global_\n# python -m experiments.ablate +experiment=ways -m\n# Larger: more\nname: ways\n"
+    before = "# @package _global_\n# python -m experiments.ablate experiment=ways -m\n# Larger: more\nname: ways\n"
     once = stamped(before, one)
     assert "# Measured 2026-11-25: 6 runs, 0.6 minutes one after the other (0.3 of CPU). score:" in once
     assert "null: 2.000, a_b: 3.000." in once.replace("\n#  ", "")

@@ -7,7 +7,7 @@ import pytest
 
 from audiotoken.errors import OptionError
 from experiments.ablations import run as ablate_run
-from experiments.ablations.run import folder_of, key_of, question_of, read, run
+from experiments.ablations.run import folder_of, key_of, read, run, task_of
 
 CALLS: list[tuple[int, int]] = []
 
@@ -27,16 +27,16 @@ def config(tmp_path):
     CALLS.clear()
     question = {"_target_": f"{__name__}.ask", "way": 3, "broken": False}
     told = {"name": "ways", "asks": "Which way?", "shown": ["score"], "seed": 2, "resume": True, "threads": 1}
-    return {"question": question, "out": str(tmp_path), **told}
+    return {"task": question, "out": str(tmp_path), **told}
 
 
 def test_a_run_writes_all_there_is_to_know(config, tmp_path):
-    run(config, ["+experiment=ways", "question.way=3", "seed=2"])
+    run(config, ["experiment=ways", "task.way=3", "seed=2"])
     (folder,) = (tmp_path / "ways").iterdir()
     assert folder.name == f"way=3,seed=2-{key_of(config)}"
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished" and record["figures"]["score"] == pytest.approx(3.2)
-    assert record["question"]["way"] == 3 and record["seed"] == 2 and record["seconds"] >= 0
+    assert record["task"]["way"] == 3 and record["seed"] == 2 and record["seconds"] >= 0
     assert set(record["state"]) == {"git", "versions", "machine", "threads", "began"}
     assert record["state"]["versions"]["torch"].startswith("2.") and "changed" in record["state"]["git"]
     assert "way: 3" in (folder / "config.yaml").read_text() and (folder / "pictures" / "one.png").is_file()
@@ -46,14 +46,14 @@ def test_what_is_finished_is_kept_and_what_differs_is_made(config):
     run(config)
     assert run(config).startswith("kept")
     run(config | {"seed": 3})
-    run(config | {"question": config["question"] | {"way": 4}})
+    run(config | {"task": config["task"] | {"way": 4}})
     run(config | {"resume": False})
     assert CALLS == [(3, 2), (3, 3), (4, 2), (3, 2)]
 
 
 def test_the_order_of_overrides_makes_no_other_run(config, tmp_path):
-    run(config, ["question.way=3", "seed=2"])
-    assert run(config, ["seed=2", "question.way=3"]).startswith("kept") and len(CALLS) == 1
+    run(config, ["task.way=3", "seed=2"])
+    assert run(config, ["seed=2", "task.way=3"]).startswith("kept") and len(CALLS) == 1
     assert len(list((tmp_path / "ways").iterdir())) == 1
 
 
@@ -66,7 +66,7 @@ def test_a_damaged_record_counts_for_nothing(config):
 
 
 def test_an_error_is_kept_and_told_and_mended_by_the_next_run(config, monkeypatch):
-    broken = config | {"question": config["question"] | {"broken": True}}
+    broken = config | {"task": config["task"] | {"broken": True}}
     assert run(broken, alone=False).startswith("failed") and "Got broken=True" in run(broken, alone=False)
     folder = folder_of(broken)
     assert read(folder)["error"] == "Got broken=True, want False; change it."
@@ -74,7 +74,7 @@ def test_an_error_is_kept_and_told_and_mended_by_the_next_run(config, monkeypatc
     with pytest.raises(ValueError, match="Got broken=True"):
         run(broken, alone=True)
     monkeypatch.setitem(ask.__kwdefaults__, "broken", False)
-    monkeypatch.setattr(ablate_run, "question_of", lambda node: (ask, {"way": 3}))
+    monkeypatch.setattr(ablate_run, "task_of", lambda node: (ask, {"way": 3}))
     assert run(broken).startswith("done")
     assert not (folder / "traceback.txt").exists() and read(folder)["status"] == "finished"
 
@@ -83,7 +83,7 @@ def test_ctrl_c_leaves_no_record(config, monkeypatch):
     def stopped(**options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ablate_run, "question_of", lambda node: (stopped, {}))
+    monkeypatch.setattr(ablate_run, "task_of", lambda node: (stopped, {}))
     with pytest.raises(KeyboardInterrupt):
         run(config, alone=False)
     assert read(folder_of(config)) is None
@@ -103,19 +103,19 @@ def test_another_experiment_takes_over_what_was_asked_before(config, tmp_path):
 
 
 def test_a_failed_run_is_not_taken_over(config):
-    broken = config | {"question": config["question"] | {"broken": True}}
+    broken = config | {"task": config["task"] | {"broken": True}}
     run(broken, alone=False)
     assert run(broken | {"name": "others"}, alone=False).startswith("failed") and len(CALLS) == 2
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"wya": 3}, "Got question.wya, want one of broken, way"), ({"seed": 3}, "Got question.seed"),
-     ({"_target_": "experiments.nothing.ask"}, "There is no question"), ({"_target_": "ask"}, "There is no question")],
+    [({"wya": 3}, "Got task.wya, want one of broken, way"), ({"seed": 3}, "Got task.seed"),
+     ({"_target_": "experiments.nothing.ask"}, "There is no task"), ({"_target_": "ask"}, "There is no task")],
 )  # fmt: skip
 def test_a_question_that_is_none_is_a_sentence(change, words, config):
     with pytest.raises(OptionError, match=words):
-        question_of(config["question"] | change)
+        task_of(config["task"] | change)
 
 
 def test_only_the_first_of_several_processes_writes(config, monkeypatch):

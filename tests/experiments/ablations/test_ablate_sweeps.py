@@ -33,7 +33,7 @@ EXPERIMENT = """# @package _global_
 name: tiny
 asks: Which way?
 shown: [score]
-question:
+task:
   _target_: tiny.ask
   way: a
   log: ???
@@ -41,7 +41,7 @@ question:
 hydra:
   sweeper:
     params:
-      question.way: a,b
+      task.way: a,b
       seed: 0,1
 """
 
@@ -56,8 +56,8 @@ def place(tmp_path):
 
 
 def options(place: Path, *overrides: str) -> list[str]:
-    told = ["+experiment=tiny", f"hydra.searchpath=[file://{place / 'configs'}]", f"out={place / 'runs'}"]
-    return [*told, f"question.log={place / 'log'}", *overrides, "-m"]
+    told = ["experiment=tiny", f"hydra.searchpath=[file://{place / 'configs'}]", f"out={place / 'runs'}"]
+    return [*told, f"task.log={place / 'log'}", *overrides, "-m"]
 
 
 def run(place: Path, *overrides: str) -> None:
@@ -94,7 +94,7 @@ def finished(place: Path) -> list[dict]:
 
 
 def test_a_failed_run_is_listed_and_the_rest_go_on(place):
-    ran = sweep(place, "question.way=c,a")
+    ran = sweep(place, "task.way=c,a")
     told = ended(ran, place)
     assert ran.exitcode == 1, told
     assert asked(place) == ["a0", "a1", "c0", "c1"] and len(finished(place)) == 2
@@ -105,7 +105,7 @@ def test_a_failed_run_is_listed_and_the_rest_go_on(place):
 
 def test_a_killed_sweep_goes_on_where_it_was(place):
     gate = place / "gate"
-    first = sweep(place, f"question.gate={gate}")
+    first = sweep(place, f"task.gate={gate}")
     until = time.monotonic() + 60
     while not ((place / "log").exists() and "b0" in asked(place)) and time.monotonic() < until:
         time.sleep(0.02)
@@ -115,11 +115,11 @@ def test_a_killed_sweep_goes_on_where_it_was(place):
     before = asked(place)
     assert before == ["a0", "a1", "b0"] and len(finished(place)) == 2
     gate.touch()
-    second = sweep(place, f"question.gate={gate}")
+    second = sweep(place, f"task.gate={gate}")
     told = ended(second, place)
     assert second.exitcode == 0, told
     assert asked(place) == ["a0", "a1", "b0", "b0", "b1"] and told.count("kept ") == 2
-    assert {(run["question"]["way"], run["seed"]): run["figures"]["score"] for run in finished(place)} == {
+    assert {(run["task"]["way"], run["seed"]): run["figures"]["score"] for run in finished(place)} == {
         ("a", 0): 1.0, ("a", 1): 2.0, ("b", 0): 2.0, ("b", 1): 3.0
     }  # fmt: skip
 
@@ -131,7 +131,7 @@ def test_a_killed_sweep_goes_on_where_it_was(place):
 def test_processes_and_jobs_do_the_same(name, plugin, more, place):
     if find_spec("hydra_plugins") is None or find_spec(f"hydra_plugins.{plugin}") is None:
         pytest.skip(f"{plugin} is not installed")
-    command = [sys.executable, "-m", "experiments.ablate", *options(place, f"+sweep={name}", *more)]
+    command = [sys.executable, "-m", "experiments.ablate", *options(place, f"sweep={name}", *more)]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{place}"}
     ran = subprocess.run(command, env=environment, cwd=place, text=True, capture_output=True)
     told = ran.stdout + ran.stderr
@@ -141,6 +141,6 @@ def test_processes_and_jobs_do_the_same(name, plugin, more, place):
 
 
 def test_a_misspelt_experiment_ends_with_a_sentence(place):
-    ran = sweep(place, "+experiment=poolin")
+    ran = sweep(place, "experiment=poolin")
     told = ended(ran, place)
     assert ran.exitcode not in (0, None) and "poolin" in told and "Traceback" not in told

@@ -18,9 +18,9 @@ from experiments.benchmarks.spatial_conditions import conditions
 from experiments.benchmarks.spatial_goals import GOALS
 from experiments.benchmarks.spatial_report import table
 from experiments.benchmarks.spatial_score import Scored, fitted, score, score_scene, score_stems
-from spatial.alternatives import METHODS, directions_by
+from spatial.doa_baselines import METHODS, directions_by
 from spatial.errors import SpatialError
-from spatial.setups import setup as named
+from spatial.setups import make_setup
 from spatial.simulation import simulation
 
 RATE = 16_000
@@ -197,28 +197,28 @@ def test_the_keys_of_the_config_are_parameters():
 @pytest.mark.parametrize("setup", ["spaced", "binaural"])
 def test_alternatives_find_one_source(method, setup):
     recording = simulation([(bursts(2, 4), 31.0)], setup, rate=RATE).recording
-    (found,) = directions_by(method, recording, RATE, named(setup), count=1)
+    (found,) = directions_by(method, recording, RATE, make_setup(setup), count=1)
     assert found.azimuth == pytest.approx(31, abs=3 if setup == "spaced" else 12)
-    (mirror,) = directions_by(method, recording[::-1], RATE, named(setup), count=1)
+    (mirror,) = directions_by(method, recording[::-1], RATE, make_setup(setup), count=1)
     assert mirror.azimuth == pytest.approx(-found.azimuth, abs=1)
 
 
 def test_alternatives_need_delays():
     with pytest.raises(SpatialError, match="needs two channels with a delay"):
-        directions_by("srp", np.ones((2, 999)), RATE, named("xy"))
+        directions_by("srp", np.ones((2, 999)), RATE, make_setup("xy"))
     with pytest.raises(SpatialError, match="want one of srp"):
-        directions_by("ears", np.ones((2, 999)), RATE, named("ortf"))
+        directions_by("ears", np.ones((2, 999)), RATE, make_setup("ortf"))
 
 
 @pytest.mark.parametrize("setup", ["panned", "xy", "spaced", "ortf", "ms"])
 def test_histograms_find_two_that_take_turns(setup):
     recording = simulation(TWO, setup, rate=RATE).recording
-    assert sorted(find("histogram", recording, RATE, named(setup), count=2)) == pytest.approx([-22, 33], abs=3)
+    assert sorted(find("histogram", recording, RATE, make_setup(setup), count=2)) == pytest.approx([-22, 33], abs=3)
 
 
 def test_tracks_follow():
     recording = simulation([(bursts(3, 5, 0.1), [(0.0, -50.0), (3.0, 40.0)])], "spaced", rate=RATE).recording
-    (path,) = track(recording, RATE, named("spaced"), 1)
+    (path,) = track(recording, RATE, make_setup("spaced"), 1)
     assert all(azimuth == pytest.approx(-50 + 30 * time, abs=12) for time, azimuth in path)
 
 

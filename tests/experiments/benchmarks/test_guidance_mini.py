@@ -5,7 +5,7 @@ import json
 import pytest
 
 from audiotoken.errors import OptionError
-from audiotoken.model import load_parts
+from audiotoken.model import load_pipeline
 from audiotoken.prompt import word_positions
 from experiments.benchmarks.guidance import arithmetic, bench_guidance
 from experiments.benchmarks.heard import bench_heard
@@ -19,7 +19,7 @@ LEFT, RIGHT = (0.05, 0.25, 0.45, 0.8), (0.55, 0.25, 0.95, 0.8)
 
 @pytest.fixture(scope="module")
 def mini():
-    return load_parts("mini", "cpu")
+    return load_pipeline("mini", "cpu")
 
 
 def positions(pipe, prompt, *words):
@@ -27,10 +27,10 @@ def positions(pipe, prompt, *words):
 
 
 def test_what_is_asked_left_is_left_and_mirrored_it_is_right(mini):
-    prompt = mini.read("a photo of a frog")[0]
+    prompt = mini.encode_prompts("a photo of a frog")[0]
     (at,) = positions(mini, prompt, "frog")
     regions = [[Region(box, at, "frog")] for box in (LEFT, RIGHT) for _ in range(2)]
-    drawn = sample(mini, [prompt] * 4, regions=regions, seed=[0, 1] * 2, steps=8)
+    drawn = sample(mini, [prompt] * 4, regions=regions, seed=[0, 1] * 2, num_inference_steps=8)
     seen, sure = look(drawn.images, [Case(("frog",), (0.0,), (0.0,), 0)] * 4)
     placed = [place(want, see)[0] for want, see in zip(regions, seen, strict=True)]
     assert all(each.present and each.side for each in placed) and sure > 0.7
@@ -39,21 +39,21 @@ def test_what_is_asked_left_is_left_and_mirrored_it_is_right(mini):
 
 
 def test_two_things_each_on_its_side(mini):
-    prompt = mini.read("a photo of a dog and a frog")[0]
+    prompt = mini.encode_prompts("a photo of a dog and a frog")[0]
     dog, frog = positions(mini, prompt, "dog", "frog")
     straight, crossed = ([Region(a, dog, "dog"), Region(b, frog, "frog")] for a, b in ((LEFT, RIGHT), (RIGHT, LEFT)))
     wanted = [straight] * 2 + [crossed] * 2
-    drawn = sample(mini, [prompt] * 4, regions=wanted, seed=[0, 1] * 2, steps=10)
+    drawn = sample(mini, [prompt] * 4, regions=wanted, seed=[0, 1] * 2, num_inference_steps=10)
     seen, _ = look(drawn.images, [Case(("dog", "frog"), (0.0, 0.0), (0.0, 0.0), 0)] * 4)
     right = [all(each.side for each in place(want, see)) for want, see in zip(wanted, seen, strict=True)]
     assert all(right)
 
 
 def test_a_thing_that_moves(mini):
-    prompt = mini.read("a photo of a car")[0]
+    prompt = mini.encode_prompts("a photo of a car")[0]
     (at,) = positions(mini, prompt, "car")
     frames = [[Region((x - 0.2, 0.35, x + 0.2, 0.8), at, "car")] for x in (0.22, 0.5, 0.78)]
-    drawn = animate(mini, prompt, regions=frames, seed=1, steps=8)
+    drawn = animate(mini, prompt, regions=frames, seed=1, num_inference_steps=8)
     seen, _ = look(drawn.images, [Case(("car",), (0.0,), (0.0,), 0)] * 3)
     x = [see[0].centre[0] for see in seen]
     assert x[0] < x[1] - 0.1 < x[2] - 0.2
@@ -72,7 +72,13 @@ def test_cases_are_seeded_and_swapping_mirrors_their_boxes():
 
 def test_the_placement_table_is_written(tmp_path):
     rows: list[str] = []
-    options = {"methods": ["none", "ours"], "controls": ["mono"], "steps": 2, "out": tmp_path, "on_row": rows.append}
+    options = {
+        "methods": ["none", "combined"],
+        "controls": ["mono"],
+        "steps": 2,
+        "out": tmp_path,
+        "on_row": rows.append,
+    }
     text = bench_placement(n=2, singles=1, **options)
     assert text.count("\n") == 7 and len(rows) == 6 and "ours mono" in text
     lines = json.loads((tmp_path / "rows.json").read_text())
@@ -105,7 +111,7 @@ def test_pictures_that_are_there_are_not_drawn_again(tmp_path):
 
 def test_the_whole_road_is_measured(tmp_path):
     """Two sounds are heard where they are; in one channel no side is known; swapped, both are mirrored."""
-    text = bench_heard(n=1, singles=0, methods=["ours"], setups=["panned"], steps=1, out=tmp_path)
+    text = bench_heard(n=1, singles=0, methods=["combined"], setups=["panned"], steps=1, out=tmp_path)
     rows = {line["control"]: line for line in json.loads((tmp_path / "rows.json").read_text())}
     assert text.count("\n") == 4 and list(rows) == ["", "swapped", "mono"]
     assert rows[""]["counted"] == rows[""]["heard_side"] == rows["swapped"]["heard_side"] == 1
@@ -123,10 +129,10 @@ def test_what_cannot_be_measured_is_a_sentence(options, tmp_path):
 
 def test_the_cost_table_is_written(tmp_path, forked):
     options = {"geometry": "debug", "device": "cpu", "pictures": 1, "repeats": 1, "out": tmp_path}
-    text = bench_guidance(methods=["none", "ours"], **options)
+    text = bench_guidance(methods=["none", "combined"], **options)
     lines = {line["method"]: line for line in json.loads((tmp_path / "rows.json").read_text())}
     assert not any(line["why"] for line in lines.values()), text
-    assert (lines["none"]["updates"], lines["ours"]["updates"]) == (0, 2) and "x plain" in text
+    assert (lines["none"]["updates"], lines["combined"]["updates"]) == (0, 2) and "x plain" in text
     assert all(line["seconds"] > 0 and line["cpu_seconds"] > 0 for line in lines.values())
     with pytest.raises(OptionError, match="change it"):
         bench_guidance(methods=["magic"], out=tmp_path)
@@ -135,5 +141,5 @@ def test_the_cost_table_is_written(tmp_path, forked):
 def test_costs_are_counted_without_numbers():
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in arithmetic("debug").splitlines()[2:]]
     ratios, updates = {row[0]: float(row[4]) for row in rows}, {row[0]: row[1] for row in rows}
-    assert ratios["none"] == 1 < ratios["ours"] < ratios["boxdiff"] < ratios["layout"]
-    assert updates == {"none": "0", "layout": "20", "boxdiff": "2", "ours": "2"}  # updates of 4 steps
+    assert ratios["none"] == 1 < ratios["combined"] < ratios["boxdiff"] < ratios["layout"]
+    assert updates == {"none": "0", "layout": "20", "boxdiff": "2", "combined": "2"}  # updates of 4 steps

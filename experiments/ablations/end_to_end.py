@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from audiotoken.stereo.naming import knows
-from audiotoken.stereo.planning import Plan, placed
-from audiotoken.stereo.words import THRESHOLD, similarity, subject_words, subjects_of, written
+from audiotoken.stereo.planning import Plan, place_sources
+from audiotoken.stereo.words import THRESHOLD, compose_prompt, similarity, subject_words, subjects_of
 from experiments.ablations.listening import (
     SEPARATIONS,
     Layout,
@@ -30,7 +30,7 @@ from experiments.ablations.listening import (
     record,
     separated,
 )
-from experiments.ablations.parts import parts
+from experiments.ablations.parts import load_pipeline_once
 from experiments.benchmarks.cases import Case, regions_of
 from experiments.benchmarks.placement import REACH
 from experiments.benchmarks.seeing import look
@@ -61,11 +61,11 @@ def place_sounds(
     setup: str = "ortf",
     rt60: float | None = None,
     snr: float | None = None,
-    things: int = 2,
+    num_sources: int = 2,
     directions: str = "estimated",
-    separation: str = "ours",
+    separation: str = "estimated",
     matching: str = "hungarian",
-    energy: str = "ours",
+    energy: str = "combined",
     n: int = 5,
     drawn: int | None = None,
     sampling_steps: int | None = 10,
@@ -74,7 +74,7 @@ def place_sounds(
 ) -> dict[str, float]:
     """Record `n` scenes of `seed`, plan a picture of each and draw the first `drawn` (null: all), and look.
 
-    directions: "estimated" by listening, or "oracle". separation: "ours", "none" (each source hears everything) or
+    directions: "estimated" by listening, or "oracle". separation: "estimated", "none" (each source hears everything) or
     "oracle" (its true image). matching of sources and words: "hungarian", "greedy" (best pair first), "none" (words in
     the order of the prompt, sources loudest first) or "oracle". The prompt says the words in a random order.
     """
@@ -83,9 +83,9 @@ def place_sounds(
         separation=(separation, SEPARATIONS),
         matching=(matching, MATCHINGS),
     )
-    pipe, way = parts(model), Way(directions, separation, matching)
+    pipe, way = load_pipeline_once(model), Way(directions, separation, matching)
     found: dict[str, list[float]] = defaultdict(list)
-    plans, scenes = [], layouts(n, things, seed, SEEN, sides=True)
+    plans, scenes = [], layouts(n, num_sources, seed, SEEN, sides=True)
     for layout in scenes:
         start = time.process_time()
         simulated = record(layout, setup, rt60, snr)
@@ -103,15 +103,15 @@ def planned(pipe: Any, layout: Layout, simulated: Any, way: Way) -> Any:
     """The road of `audiotoken.stereo.planning.plan`, with the stages as `way` says."""
     scene = separated(heard(simulated, "auto", None, way.directions), simulated, way.separation)
     signals, rate = [source.signal for source in scene.sources], scene.rate
-    told = [pipe.hear(signal, rate) for signal in signals]
+    told = [pipe.classify(signal, rate) for signal in signals]
     known = [not each or knows(pipe, signals[i], rate, each[0][1]) for i, each in enumerate(told)]
     prompt = prompt_of(layout)
     words = subject_words(prompt, [label for each in told for label in subjects_of(each)])
     scores = similarity(pipe, signals, rate, told, words)
     matches = matched(scores, way.matching, truth_of(scene, simulated, layout, words))
-    read, positions = written(pipe, signals, rate, told, prompt, words, matches, "drop", None)
+    read, positions = compose_prompt(pipe, signals, rate, told, prompt, words, matches, "drop", None)
     draft = Plan(simulated.recording, rate, scene, told, known, words, scores, matches, read, {}, [], {})
-    regions, notes = placed(draft, positions, 90.0)
+    regions, notes = place_sources(draft, positions, 90.0)
     return replace(draft, regions=regions, notes=notes)
 
 
@@ -180,7 +180,7 @@ def _drawn(
         regions = [list(plan.regions.values()) for plan in rows]
         seeds = [case.seed for case in cases[i : i + BATCH]]
         prompts = [plan.prompt for plan in rows]
-        images += sample(pipe, prompts, regions=regions, energy=energy, seed=seeds, steps=steps).images
+        images += sample(pipe, prompts, regions=regions, energy=energy, seed=seeds, num_inference_steps=steps).images
     sheet_of(images, out / "pictures" / "drawn.png")
     seen, clear = look(images, cases)
     true = [regions_of(case, [(0,)] * len(case.words)) for case in cases]

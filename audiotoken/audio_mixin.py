@@ -13,12 +13,12 @@ from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.fit import check_model
 from audiotoken.labels import subject_of
 
-EARS = ("audio_encoder", "audio_embedder")
+AUDIO_PARTS = ("audio_encoder", "audio_embedder")
 TOKENS = ("learned", "label")
 Audio = Any  # a path, an array (frames,) or (channels, frames), or a list of them
 
 
-class Ears:
+class AudioMixin:
     """For a diffusers pipeline that has an `audio_encoder`, and an `audio_embedder` unless labels are enough."""
 
     audio_encoder: Any
@@ -26,7 +26,7 @@ class Ears:
     components: dict[str, Any]  # these are the diffusers pipeline's
     unet: Any
 
-    def sounds(self, audio: Audio, rate: int | None = None, token: str | None = None) -> Tensor | list[str]:
+    def audio_prompts(self, audio: Audio, rate: int | None = None, token: str | None = None) -> Tensor | list[str]:
         """What stands for the sounds in a prompt; arrays need their `rate`.
 
         `token` is "learned": the embedder's tokens, as `audio_tokens`; or "label": for each sound the word of the best
@@ -37,23 +37,23 @@ class Ears:
             raise PromptError(f"Got token={token!r}, want one of {', '.join(TOKENS)}; change it.")
         if token == "learned":
             return self.audio_tokens(audio, rate)
-        return [subject_of(heard) for heard in self._heard(audio, rate)]
+        return [subject_of(heard) for heard in self._classify_each(audio, rate)]
 
     @torch.no_grad()
     def audio_tokens(self, audio: Audio, rate: int | None = None) -> Tensor:
         """The words that stand for the sounds: (sounds, tokens_per_clip, token_width), float32."""
-        self._check_ears("audio_embedder")
+        self._check_audio_part("audio_embedder")
         return torch.cat([self.audio_embedder(self.audio_encoder.features(w)) for w in self._waveforms(audio, rate)])
 
-    def hear(self, audio: Audio, rate: int | None = None) -> list[tuple[str, float]]:
+    def classify(self, audio: Audio, rate: int | None = None) -> list[tuple[str, float]]:
         """What one recording sounds like: (label, score in [0, 1]), best first; empty if the encoder has no classes."""
-        (heard,) = self._heard([audio], rate)
+        (heard,) = self._classify_each([audio], rate)
         return heard
 
     @torch.no_grad()
-    def _heard(self, audio: Audio, rate: int | None) -> list[list[tuple[str, float]]]:
+    def _classify_each(self, audio: Audio, rate: int | None) -> list[list[tuple[str, float]]]:
         """The same for each sound of `audio`."""
-        self._check_ears("audio_encoder")
+        self._check_audio_part("audio_encoder")
         waveforms, labels = self._waveforms(audio, rate), self.audio_encoder.labels
         if not labels:
             return [[] for _ in waveforms]
@@ -69,7 +69,7 @@ class Ears:
         signals = [to_mono(as_recording(each, rate, resample_to=wanted)[0]) for each in recordings]
         return [torch.from_numpy(signal)[None].to(self.audio_encoder.device) for signal in signals]
 
-    def _check_ears(self, part: str) -> None:
+    def _check_audio_part(self, part: str) -> None:
         if self.audio_encoder is None or getattr(self, part) is None:
             raise CheckpointError(
                 f"This pipeline has no {part}, so it cannot hear: load a model that has one, "
@@ -81,7 +81,7 @@ class Ears:
         dtype = next((each for each in args if isinstance(each, torch.dtype)), dtype)
         super().to(*(each for each in args if not isinstance(each, torch.dtype)), **kwargs)  # type: ignore[misc]
         for name, part in self.components.items():
-            if dtype is not None and isinstance(part, torch.nn.Module) and name not in EARS:
+            if dtype is not None and isinstance(part, torch.nn.Module) and name not in AUDIO_PARTS:
                 part.to(dtype)
         return self
 
@@ -91,10 +91,10 @@ class Ears:
         return self.unet.dtype
 
 
-def float32_ears(dtype: Any) -> dict[str, torch.dtype]:
+def float32_audio_parts(dtype: Any) -> dict[str, torch.dtype]:
     """One dtype, or one per part, as diffusers takes them at loading; float32 for the audio parts."""
     parts = dtype if isinstance(dtype, dict) else {"default": dtype or torch.float32}
-    return parts | dict.fromkeys(EARS, torch.float32)
+    return parts | dict.fromkeys(AUDIO_PARTS, torch.float32)
 
 
 def check_fit(pipe: Any) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from spatial.gaussian import square
+from spatial.local_gaussian import square
 from spatial.setups import Setup, steering
 
 METHODS = ("auxiva", "ilrma", "fastmnmf2")
