@@ -25,7 +25,7 @@ from audiotoken.report.html import element
 from audiotoken.report.result_page import report_page
 from audiotoken.stereo.generation import Result, sound_to_image
 from audiotoken.stereo.words import Word
-from guidance.refine import Note
+from guidance.refine import StepTrace
 from guidance.regions import Region
 from guidance.sampling import Sample
 from spatial.matching import match
@@ -81,8 +81,10 @@ def made(
     if regions is None:
         regions = {0: Region((0.1, 0.3, 0.4, 0.8), (2,), "frog"), 1: Region((0.6, 0.3, 0.9, 0.8), (5,), "bell")}
     if trace is None:
-        trace = [Note(i, 9.0 - i, (1.2 - 0.3 * i,) * count, (0.9 - 0.3 * i,) * count, (1,) * count) for i in range(3)]
-        trace += [Note(i, 1.0) for i in range(3, 6)]
+        trace = [
+            StepTrace(i, 9.0 - i, (1.2 - 0.3 * i,) * count, (0.9 - 0.3 * i,) * count, (1,) * count) for i in range(3)
+        ]
+        trace += [StepTrace(i, 1.0) for i in range(3, 6)]
     maps = [[torch.rand(len(regions), 4, 6) for _ in range(count)] for note in trace if note.before]
     images = [Image.new("RGB", (32, 24), (40 * i, 90, 160)) for i in range(count)]
     heard = [[("Croak", 0.8), ("Bird", 0.2)], [("Ding", 0.6)]][: len(sources)]
@@ -226,7 +228,7 @@ def test_boxes_stand_where_the_regions_are():
         ({"recording": np.stack([tone(300)] * 4)}, "4 channels"),
         ({"known": False}, "None of the sounds that are known"),
         ({"energy": "none", "trace": []}, "energy none"),
-        ({"energy": "forward", "trace": [Note(0, 9.0)]}, "lean towards the boxes"),
+        ({"energy": "forward", "trace": [StepTrace(0, 9.0)]}, "lean towards the boxes"),
         ({"heard": [[], []]}, "names no sounds"),
         ({"count": 3}, "seeds 7 to 9"),
         ({"words": ()}, "there was nothing to match"),

@@ -182,7 +182,7 @@ def test_capture_changes_no_bit_and_maps_are_shares(pipe):
     inputs = torch.randn(1, unet.config.in_channels, 4, 4, generator=torch.Generator().manual_seed(0))
 
     def run():
-        return Backbone.of(pipe).told(inputs, 500, condition.positive, condition.added)
+        return Backbone.of(pipe).predict_raw(inputs, 500, condition.positive, condition.added)
 
     with torch.no_grad():
         plain = run()
