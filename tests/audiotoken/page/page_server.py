@@ -7,10 +7,11 @@ from contextlib import contextmanager
 def served(folder, pipe=None):
     """Yields the running `gradio.Blocks`; its files go into `folder`."""
     from audiotoken.debug import debug_pipeline
-    from audiotoken.page.launch import prepare, serve
+    from audiotoken.page.launch import serve
+    from audiotoken.serving import prepare_gradio
 
     with environment(GRADIO_TEMP_DIR=str(folder), GRADIO_ANALYTICS_ENABLED="False"):
-        prepare(folder)
+        prepare_gradio(folder)
         page = serve(pipe or debug_pipeline(), folder)
         try:
             yield page

@@ -11,12 +11,13 @@ SERVER = """
 import sys
 from threading import Event, Thread
 from types import SimpleNamespace
+from audiotoken import serving
 from audiotoken.page import launch
 
 session = SimpleNamespace(end=lambda: print("session ended", flush=True))
 page = SimpleNamespace(local_url="ready", sessions=[session], server=SimpleNamespace(should_exit=False))
-launch.mkdtemp = lambda prefix: sys.argv[1]
-launch.prepare = launch.load_pipeline = lambda *pipe: None
+serving.mkdtemp = lambda prefix: sys.argv[1]
+serving.prepare_gradio = launch.load_pipeline = lambda *pipe: None
 launch.serve = lambda *pipe, **options: page
 Thread(target=Event().wait).start()  # never ends, and Python waits for such threads
 try:
@@ -39,7 +40,7 @@ def test_a_signal_ends_it_though_a_thread_goes_on(tmp_path, number, code):
         try:
             assert process.stdout.readline() == "ready\n"
             process.send_signal(number)
-            assert process.wait(60) == code  # a second; without `_insist` never
+            assert process.wait(60) == code  # a second; without `_exit_later` never
         finally:
             process.kill()
         assert process.stdout.read() == "session ended\n"
