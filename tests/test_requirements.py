@@ -14,7 +14,8 @@ from paths import ROOT
 
 PACKAGES = ("audiotoken", "spatial", "guidance", "configs", "experiments")
 EXTRAS = ("demo", "world", "sweep", "cluster")  # those that users install; dev and docs are for this checkout
-WHOLE = {"audiotoken/page": "demo"}  # folders that are imported only when their extra is there
+# folders and files that are imported only when their extra is there
+WHOLE = {"audiotoken/page/": "demo", "audiotoken/rating/app.py": "demo"}
 INSTALLED = packages_distributions()
 
 
@@ -34,7 +35,14 @@ def imports(node: ast.AST, at_once: bool = True) -> Iterator[tuple[str, bool]]:
         yield str(node.module), at_once
     elif not isinstance(node, ast.expr | ast.ImportFrom):
         for child in ast.iter_child_nodes(node):
-            yield from imports(child, at_once and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+            yield from imports(child, at_once and not _is_deferred(node))
+
+
+def _is_deferred(node: ast.AST) -> bool:
+    """A function, or a block for type checkers alone."""
+    if isinstance(node, ast.If):
+        return ast.unparse(node.test) == "TYPE_CHECKING"
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
 
 
 def distributions(module: str) -> set[str]:
@@ -45,7 +53,7 @@ def distributions(module: str) -> set[str]:
 def undeclared(file: str, text: str) -> list[str]:
     """A sentence for each import of `file` (relative to the checkout) that its requirements do not cover."""
     asked = declared()
-    home = next((extra for folder, extra in WHOLE.items() if file.startswith(f"{folder}/")), "core")
+    home = next((extra for folder, extra in WHOLE.items() if file.startswith(folder)), "core")
     said = []
     for module, at_once in imports(ast.parse(text)):
         top = module.partition(".")[0]
@@ -76,6 +84,7 @@ def test_every_import_is_asked_for():
         ("spatial/a.py", "from yaml.nodes import Node", ["yaml"]),  # hydra's, not ours
         ("experiments/a.py", "import gradio", ["gradio"]),
         ("experiments/a.py", "def page():\n    import gradio", []),
+        ("audiotoken/a.py", "if TYPE_CHECKING:\n    import gradio", []),
         ("audiotoken/page/a.py", "import gradio", []),
         ("audiotoken/page/a.py", "import submitit", ["submitit"]),
         ("experiments/a.py", "def draw():\n    import pytest", ["pytest"]),  # of the tests alone
