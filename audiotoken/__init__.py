@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from audiotoken.stereo.generation import Result as Result
     from audiotoken.stereo.generation import draw as draw
     from audiotoken.stereo.generation import sound_to_image as sound_to_image
+    from audiotoken.stereo.options import DrawOptions as DrawOptions
+    from audiotoken.stereo.options import PlanOptions as PlanOptions
     from audiotoken.stereo.planning import Plan as Plan
     from audiotoken.stereo.planning import plan as plan
 
@@ -32,6 +34,8 @@ _HOME = {
     "sound_to_film": "stereo.animation",
     "plan": "stereo.planning",
     "draw": "stereo.generation",
+    "PlanOptions": "stereo.options",
+    "DrawOptions": "stereo.options",
     "Plan": "stereo.planning",
     "Result": "stereo.generation",
     "AudioTokenPipeline": "pipeline",
@@ -51,11 +55,11 @@ __all__ = list(_HOME)
 
 torchaudio_guard.install()
 
-# diffusers imports image processors that we do not use, and they advise everybody to install torchvision
-logging.getLogger("transformers.utils.import_utils").addFilter(lambda said: "torchvision" not in said.getMessage())
+# diffusers imports image processors that are not used here, and each advises everyone to install torchvision
+logging.getLogger("transformers.utils.import_utils").addFilter(lambda record: "torchvision" not in record.getMessage())
 
 
-def __getattr__(name: str) -> Any:  # imported on first use: what needs no torch must not wait for it
+def __getattr__(name: str) -> Any:  # lazy, so that commands without torch start fast
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     if name == "__version__":

@@ -27,15 +27,8 @@ from audiotoken.errors import PromptError
 from audiotoken.labels import with_articles, with_words
 from audiotoken.loading import find_model, loading, prepare_index
 from audiotoken.losses import label_embeddings
-from audiotoken.placeholder import PLACEHOLDER, TEMPLATE
-from audiotoken.prompt import (
-    Condition,
-    Prompt,
-    check_count,
-    check_negative,
-    check_text,
-    encode_prompts,
-)
+from audiotoken.placeholder import PLACEHOLDER, TEMPLATE, check_count, check_negative, check_text
+from audiotoken.prompt import Condition, Prompt, encode_prompts
 
 Reader = tuple[CLIPTokenizer, CLIPTextModel]  # a text encoder and its tokenizer
 

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from audiotoken.errors import PromptError
-from audiotoken.placeholder import PLACEHOLDER, SOUND
+from audiotoken.placeholder import PLACEHOLDER, SOUND, check_count
 
 HEAVIEST = 10.0  # weights go from 0 (as if nothing were said there) to this
 Positions = tuple[tuple[int, ...], ...]  # [i] = where sound i stands in the padded prompt
@@ -212,35 +212,6 @@ def _ordinary_id(tokenizer: Any) -> int:
     """Any id that is not special: the pooled output looks for the end token among the ids."""
     special = set(tokenizer.all_special_ids)
     return next(i for i in range(len(tokenizer)) if i not in special)
-
-
-def check_count(text: str, placeholders: int, sounds: int) -> None:
-    """PromptError unless there is one place for each sound."""
-    if placeholders != sounds:
-        came = f"{sounds} sound{'' if sounds == 1 else 's'} came"
-        raise PromptError(
-            f"The prompt {text!r} has {placeholders or 'no'} {PLACEHOLDER} but {came}: "
-            f"write {PLACEHOLDER} once where each sound should go."
-        )
-
-
-def check_text(text: str) -> None:
-    """PromptError for what is no text, such as bytes of another encoding on a command line."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise PromptError(
-            f"The prompt {text!a} has a half character at {error.start}, want text in UTF-8; type it anew."
-        ) from None
-
-
-def check_negative(*prompts: str | Sequence[str] | None) -> None:
-    """PromptError where what to avoid has a sound in it, or is no text."""
-    for each in prompts:
-        for text in [each] if isinstance(each, str) else each or ():
-            check_text(text)
-    if PLACEHOLDER in str(prompts):
-        raise PromptError(f"The negative prompt has {PLACEHOLDER} in it, but it takes words only: name what to avoid.")
 
 
 def check_width(vectors: Sequence[Tensor], width: int) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from audiotoken.stereo.generation import draw as draw
     from audiotoken.stereo.generation import sound_to_image as sound_to_image
     from audiotoken.stereo.naming import make_labeller as make_labeller
+    from audiotoken.stereo.options import DrawOptions as DrawOptions
+    from audiotoken.stereo.options import PlanOptions as PlanOptions
     from audiotoken.stereo.planning import Plan as Plan
     from audiotoken.stereo.planning import plan as plan
 
@@ -24,13 +26,15 @@ _HOME = {
     "trail": "films",
     "write_film": "films",
     "make_labeller": "naming",
+    "PlanOptions": "options",
+    "DrawOptions": "options",
     "Plan": "planning",
     "Result": "generation",
 }
 __all__ = list(_HOME)
 
 
-def __getattr__(name: str) -> Any:  # imported on first use: what needs no torch must not wait for it
+def __getattr__(name: str) -> Any:  # lazy, so that commands without torch start fast
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,17 +1,23 @@
-"""A plan, or a recording -> a film: what is heard to move moves, the rest stays."""
+"""From a recording or a plan to a film: moving sources move, everything else stays where it is."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Generator
 
-from audiotoken.prompt import check_negative
-from audiotoken.stereo.generation import OnStep, Result
-from audiotoken.stereo.planning import Plan, _stage, plan
-from guidance import animate
+from audiotoken.stereo.generation import OnStep, Result, make_result
+from audiotoken.stereo.options import DrawOptions, PlanOptions
+from audiotoken.stereo.planning import Plan, make_plan, timed_stage
+from guidance.frames import animate
 from guidance.regions import Region
 from spatial.camera import Camera
+
+if TYPE_CHECKING:
+    from guidance.energies import Energy
+    from guidance.methods import Guidance
 
 
 def sound_to_film(
@@ -21,30 +27,46 @@ def sound_to_film(
     *,
     frames: int = 12,
     trail: bool = False,
-    seed: int = 0,
-    energy: str = "combined",
-    fov: float = 90.0,
-    on_step: OnStep | None = None,
+    prompt: str | None = None,
+    negative_prompt: str | None = None,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
-    negative_prompt: str | None = None,
+    height: int | None = None,
+    width: int | None = None,
+    seed: int = 0,
+    generator: Generator | None = None,
+    energy: "str | Guidance | Energy" = "combined",
+    token: str | None = None,
+    unmatched: str = "add",
+    unknown: str = "guess",
+    setup: str = "auto",
+    spacing: float | None = None,
+    max_sources: int = 4,
+    fov: float = 90.0,
     keep_maps: bool = False,
-    **planning: Any,
+    output_type: str = "pil",
+    progress: Callable[[float], Any] | None = None,
+    on_step: OnStep | None = None,
 ) -> Result:
-    """As `sound_to_image`, one picture a frame: what moves moves; the noise, the words and so the world stay.
+    """Like `sound_to_image`, with one picture per frame: the noise and the words stay the same, the boxes move.
 
-    `frames` pictures are spread evenly over the recording; of a trail they go from its start to its end, and what moves
-    is small enough to stand beside itself in all of them (see `films.trail`).
+    The pictures of the `frames` are spread evenly over the recording. Those of a trail go from its start to its end,
+    and a moving source is small enough to stand beside itself in all of them (see `films.trail`).
     """
-    check_negative(negative_prompt)
-    planned = plan(recording, rate, pipe, fov=fov, **planning)
-    options: dict[str, Any] = {
-        "negative_prompt": negative_prompt,
-        "num_inference_steps": num_inference_steps,
-        "guidance_scale": guidance_scale,
-    }
-    options |= {"frames": frames, "trail": trail, "fov": fov, "on_step": on_step, "keep_maps": keep_maps}
-    return film(planned, pipe, seed=seed, energy=energy, **options)
+    planning = PlanOptions(prompt, token, unmatched, unknown, setup, spacing, max_sources, fov)
+    drawing = DrawOptions(
+        energy=energy,
+        seed=seed if generator is None else generator.initial_seed(),
+        negative_prompt=negative_prompt,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        height=height,
+        width=width,
+        keep_maps=keep_maps,
+        output_type=output_type,
+    )
+    made = make_plan(recording, rate, pipe, planning, progress=progress)
+    return film_plan(made, pipe, drawing, frames=frames, trail=trail, fov=fov, on_step=on_step)
 
 
 def film(
@@ -54,26 +76,58 @@ def film(
     frames: int = 12,
     trail: bool = False,
     fov: float = 90.0,
+    negative_prompt: str | None = None,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+    height: int | None = None,
+    width: int | None = None,
     seed: int = 0,
-    energy: str = "combined",
+    generator: Generator | None = None,
+    energy: "str | Guidance | Energy" = "combined",
+    keep_maps: bool = False,
+    output_type: str = "pil",
     on_step: OnStep | None = None,
-    **sampling: Any,
 ) -> Result:
-    """Draw a plan as a film, as `sound_to_film` does; `sampling` is that of `guidance.sample`."""
+    """Draw a plan as a film, as `sound_to_film` does; the options are those of `draw`."""
+    options = DrawOptions(
+        energy=energy,
+        seed=seed if generator is None else generator.initial_seed(),
+        negative_prompt=negative_prompt,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        height=height,
+        width=width,
+        keep_maps=keep_maps,
+        output_type=output_type,
+    )
+    return film_plan(planned, pipe, options, frames=frames, trail=trail, fov=fov, on_step=on_step)
+
+
+def film_plan(
+    planned: Plan,
+    pipe: Any,
+    options: DrawOptions,
+    *,
+    frames: int = 12,
+    trail: bool = False,
+    fov: float = 90.0,
+    on_step: OnStep | None = None,
+) -> Result:
+    """Draw a plan as a film with the given options, as `film` does; `options.count` is not used."""
     length = planned.recording.shape[1] / planned.rate
     share = np.linspace(0, 1, frames) if trail else (np.arange(frames) + 0.5) / frames
-    rows = [_at(planned, float(time), fov, 1 / frames if trail else 1.0) for time in share * length]
+    widest = 1 / frames if trail else 1.0
+    rows = [_regions_at(planned, float(time), fov, widest) for time in share * length]
     seconds = dict(planned.seconds)
-    with _stage("sample", seconds):
-        drawn = animate(pipe, planned.prompt, regions=rows, energy=energy, seed=seed, callback=on_step, **sampling)
-    still = not any(source.moves for source in planned.scene.sources)
-    notes = [*planned.notes, *["Nothing was heard to move: all pictures are alike."] * still]
-    found = vars(planned) | {"seconds": seconds, "notes": notes}
-    return Result(**found, sample=drawn, seed=seed, energy=energy, frames=rows)
+    with timed_stage("sample", seconds):
+        drawn = animate(pipe, planned.prompt, regions=rows, seed=options.seed, callback=on_step, **options.sampling)
+    moving = any(source.moves for source in planned.scene.sources)
+    notes = [] if moving else ["Nothing was heard to move: all pictures are alike."]
+    return make_result(planned, drawn, options, seconds, notes, frames=rows)
 
 
-def _at(planned: Plan, time: float, fov: float, widest: float = 1.0) -> list[Region]:
-    """The regions at that time, in seconds; what moves is at most so wide, and stays on its foot."""
+def _regions_at(planned: Plan, time: float, fov: float, widest: float = 1.0) -> list[Region]:
+    """The regions at a time, in seconds; the box of a moving source is at most `widest` wide and keeps its foot."""
     sources = [planned.scene.sources[i] for i in planned.regions]
     boxes = list(Camera(fov).boxes(sources, time))
     for i, (source, (x0, y0, x1, y1)) in enumerate(zip(sources, boxes, strict=True)):

@@ -1,35 +1,44 @@
-"""A plan, or a recording -> pictures with everything where it is heard."""
+"""From a recording or a plan to pictures with each sound source where it is heard."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from dataclasses import fields as dataclass_fields
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
+from torch import Generator, Tensor
 
-from audiotoken.prompt import check_negative
-from audiotoken.stereo.planning import Plan, _stage, plan
+from audiotoken.stereo.options import DrawOptions, PlanOptions
+from audiotoken.stereo.planning import Plan, make_plan, timed_stage
 from audiotoken.stereo.words import TextSimilarity
+from guidance.backbones import Backbone
 from guidance.control import controlled
 from guidance.regions import Region
 from guidance.sampling import Sample, sample
 
-OnStep = Callable[[int, int], Any]  # (steps done, all)
-OnLatents = Callable[[int, Any], Any]  # (steps done, latents (pictures, channels, h, w))
+if TYPE_CHECKING:
+    from guidance.energies import Energy
+    from guidance.methods import Guidance
+
+OnStep = Callable[[int, int], Any]  # (steps done, all steps)
+OnLatents = Callable[[int, Tensor], Any]  # (steps done, latents (pictures, channels, h, w))
+OnStepEnd = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]  # (pipe, step, timestep, {"latents": ...})
 
 
 @dataclass(frozen=True, eq=False)
 class Result(Plan):
-    """Everything a reader of one run will ask for."""
+    """A plan, its pictures, and how they were drawn."""
 
     sample: Sample
     seed: int
-    energy: str  # how things were moved
-    frames: list[list[Region]] = field(default_factory=list)  # of a film: where the regions are in each
-    control: Image | None = None  # what a ControlNet was shown
+    energy: "str | Guidance | Energy"
+    frames: list[list[Region]] = field(default_factory=list)  # of a film: the regions of each frame
+    control: Image | None = None  # the control image that a ControlNet was given
 
     @property
-    def images(self) -> list[Image]:
+    def images(self) -> list[Any]:
         """Picture i was drawn with seed + i; of a film, the frames."""
         return self.sample.images
 
@@ -39,89 +48,175 @@ def sound_to_image(
     rate: int,
     pipe: Any,
     *,
-    seed: int = 0,
-    count: int = 1,
-    energy: str = "combined",
-    on_step: OnStep | None = None,
+    prompt: str | None = None,
     negative_prompt: str | None = None,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
-    keep_maps: bool = False,
+    height: int | None = None,
+    width: int | None = None,
+    seed: int = 0,
+    generator: Generator | None = None,
+    count: int = 1,
+    energy: "str | Guidance | Energy" = "combined",
+    token: str | None = None,
+    unmatched: str = "add",
+    unknown: str = "guess",
+    setup: str = "auto",
+    spacing: float | None = None,
+    max_sources: int = 4,
+    fov: float = 90.0,
     control: Any = None,
-    **planning: Any,
+    keep_maps: bool = False,
+    output_type: str = "pil",
+    progress: Callable[[float], Any] | None = None,
+    on_step: OnStep | None = None,
+    callback_on_step_end: OnStepEnd | None = None,
 ) -> Result:
-    """Hear a recording, (frames,) or (channels, frames) at `rate` Hz, and draw what sounds where it sounds.
+    """Listen to a recording, (frames,) or (channels, frames) at `rate` Hz, and draw each source where it is heard.
 
-    pipe: an `AudioTokenPipeline`. `planning` as in `plan`; the rest as in `guidance.sample`: `count` pictures with
-    seed, seed + 1, ...; energy is one of `guidance.METHODS`, or "none"; control as in `draw`. Raises SpatialError,
-    PromptError, CheckpointError or GuidanceError for what cannot be drawn.
+    pipe: an `AudioTokenPipeline`. prompt, token, unmatched, unknown, setup, spacing, max_sources, fov and progress are
+    those of `plan`, all others those of `draw`. All options are checked before the recording is listened to. Raises
+    OptionError, PromptError, SpatialError or GuidanceError for a value that is not valid, AudioError or CheckpointError
+    for a recording or model that cannot be used.
     """
-    check_negative(negative_prompt)
-    planned = plan(recording, rate, pipe, **planning)
-    options: dict[str, Any] = {
-        "negative_prompt": negative_prompt,
-        "num_inference_steps": num_inference_steps,
-        "guidance_scale": guidance_scale,
-    }
-    options |= {"energy": energy, "on_step": on_step, "keep_maps": keep_maps, "control": control}
-    return draw(planned, pipe, seed=seed, count=count, **options)
+    planning = PlanOptions(prompt, token, unmatched, unknown, setup, spacing, max_sources, fov)
+    drawing = DrawOptions(
+        energy=energy,
+        seed=seed if generator is None else generator.initial_seed(),
+        count=count,
+        negative_prompt=negative_prompt,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        height=height,
+        width=width,
+        keep_maps=keep_maps,
+        output_type=output_type,
+    )
+    made = make_plan(recording, rate, pipe, planning, progress=progress)
+    return draw_plan(made, pipe, drawing, control=control, on_step=on_step, callback_on_step_end=callback_on_step_end)
 
 
 def draw(
     planned: Plan,
     pipe: Any,
     *,
+    negative_prompt: str | None = None,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+    height: int | None = None,
+    width: int | None = None,
     seed: int = 0,
+    generator: Generator | None = None,
     count: int = 1,
-    energy: str = "combined",
+    energy: "str | Guidance | Energy" = "combined",
+    control: Any = None,
+    keep_maps: bool = False,
+    output_type: str = "pil",
     on_step: OnStep | None = None,
     on_latents: OnLatents | None = None,
-    control: Any = None,
-    **sampling: Any,
+    callback_on_step_end: OnStepEnd | None = None,
 ) -> Result:
-    """Draw a plan; `sampling` is that of `guidance.sample`. What `on_step` or `on_latents` raises ends it.
+    """Draw a plan.
 
-    control: a ControlNetModel that is shown the regions as a segmentation, see `guidance.control`.
+    num_inference_steps, guidance_scale, height and width (pixels): the model's own by default. `count` pictures are
+    drawn with seed, seed + 1, ... generator: its initial seed is used instead of `seed`; its state is neither read nor
+    changed. energy: "none", one of `guidance.METHODS`, a `Guidance` or an energy function. control: a ControlNetModel
+    that is given the regions as a segmentation, see `guidance.control`. keep_maps: keep the attention maps of each
+    region. output_type: "pil", or "np" for arrays (height, width, 3) in [0, 1].
+
+    After each step on_step(steps done, all steps), on_latents(steps done, latents) and, as in diffusers,
+    callback_on_step_end(pipe, step, timestep, {"latents": latents}) are called; the last may return
+    {"latents": other latents} to continue with. An exception in one of them ends the drawing.
     """
+    options = DrawOptions(
+        energy=energy,
+        seed=seed if generator is None else generator.initial_seed(),
+        count=count,
+        negative_prompt=negative_prompt,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        height=height,
+        width=width,
+        keep_maps=keep_maps,
+        output_type=output_type,
+    )
+    return draw_plan(
+        planned,
+        pipe,
+        options,
+        control=control,
+        on_step=on_step,
+        on_latents=on_latents,
+        callback_on_step_end=callback_on_step_end,
+    )
+
+
+def draw_plan(
+    planned: Plan,
+    pipe: Any,
+    options: DrawOptions,
+    *,
+    control: Any = None,
+    on_step: OnStep | None = None,
+    on_latents: OnLatents | None = None,
+    callback_on_step_end: OnStepEnd | None = None,
+) -> Result:
+    """Draw a plan with the given options, as `draw` does."""
     seconds = dict(planned.seconds)
-    backbone, shown, notes = _shown(planned, pipe, control)
-    told = _counted(on_step, on_latents, sampling.get("num_inference_steps") or pipe.config.get("default_steps", 50))
-    with _stage("sample", seconds):
+    backbone, image, notes = _prepare_control(planned, pipe, control)
+    steps = options.num_inference_steps or pipe.config.get("default_steps", 50)
+    with timed_stage("sample", seconds):
         drawn = sample(
             backbone,
-            [planned.prompt] * count,
+            [planned.prompt] * options.count,
             regions=list(planned.regions.values()),
-            energy=energy,
-            seed=[seed + i for i in range(count)],
-            callback=told,
-            **sampling,
+            seed=[options.seed + i for i in range(options.count)],
+            callback=_combine_callbacks(pipe, steps, on_step, on_latents, callback_on_step_end),
+            **options.sampling,
         )
-    found = vars(planned) | {"seconds": seconds, "notes": [*planned.notes, *notes]}
-    return Result(**found, sample=drawn, seed=seed, energy=energy, control=shown)
+    return make_result(planned, drawn, options, seconds, notes, control=image)
 
 
-def _shown(planned: Plan, pipe: Any, control: Any) -> tuple[Any, Image | None, list[str]]:
-    """(what to sample from, what a ControlNet is shown, sentences)."""
+def make_result(
+    planned: Plan, drawn: Sample, options: DrawOptions, seconds: dict[str, float], notes: Sequence[str], **fields: Any
+) -> Result:
+    """The plan and its pictures, in the output type that the options name."""
+    if options.output_type == "np":
+        drawn = replace(drawn, images=[np.asarray(image, np.float32) / 255 for image in drawn.images])
+    known = {each.name: getattr(planned, each.name) for each in dataclass_fields(Plan)}
+    known |= {"seconds": seconds, "notes": [*planned.notes, *notes]}
+    return Result(**known, sample=drawn, seed=options.seed, energy=options.energy, **fields)
+
+
+def _prepare_control(planned: Plan, pipe: Any, control: Any) -> tuple[Any, Image | None, list[str]]:
+    """(what to sample from, the control image, notes)."""
     if control is None:
         return pipe, None, []
     if not planned.regions:
         return pipe, None, ["Nothing has a place: the ControlNet was shown nothing."]
 
-    def nearest(word: str, classes: Sequence[str]) -> str:
+    def find_nearest(word: str, classes: Sequence[str]) -> str:
         return classes[int(TextSimilarity(pipe, classes).of_words([word])[:, 0].argmax())]
 
-    return controlled(pipe, control, list(planned.regions.values()), nearest=nearest)
+    return controlled(pipe, control, list(planned.regions.values()), nearest=find_nearest)
 
 
-def _counted(on_step: OnStep | None, on_latents: OnLatents | None, steps: int) -> Callable[[int, Any], None] | None:
-    """As `guidance.sample` calls it; some schedulers take more steps than were asked for."""
-    if on_step is None and on_latents is None:
+def _combine_callbacks(
+    pipe: Any, steps: int, on_step: OnStep | None, on_latents: OnLatents | None, on_step_end: OnStepEnd | None
+) -> Callable[[int, Tensor], Tensor | None] | None:
+    """The callback for `guidance.sample` that calls all of these; some schedulers take more steps than asked for."""
+    if on_step is None and on_latents is None and on_step_end is None:
         return None
+    timesteps = None if on_step_end is None else Backbone.of(pipe).scheduler(steps).timesteps
 
-    def told(step: int, latents: Any) -> None:
+    def call_all(step: int, latents: Tensor) -> Tensor | None:
         if on_step is not None:
             on_step(min(step + 1, steps), steps)
         if on_latents is not None:
             on_latents(min(step + 1, steps), latents)
+        if on_step_end is None or timesteps is None:
+            return None
+        changed: Tensor | None = (on_step_end(pipe, step, timesteps[step], {"latents": latents}) or {}).get("latents")
+        return changed
 
-    return told
+    return call_all

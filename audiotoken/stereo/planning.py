@@ -1,10 +1,10 @@
-"""The road from a recording to a picture with everything where it is heard, read aloud.
+"""From a recording to a plan: listen -> embed -> match -> write -> place.
 
-listen -> embed -> match -> write -> place: a `Plan`, which nothing was drawn of yet; sample: a `Result`.
-With setup="mono", or of a recording with one channel, it is the paper's: one sound, no region, plain sampling.
+A `Plan` says what will be drawn; `generation` and `animation` draw it. With setup="mono", or for a recording with one
+channel, the road is that of the AudioToken paper: one sound, no region, plain sampling.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -14,19 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiotoken.audio import as_recording, to_mono
-from audiotoken.placeholder import PLACEHOLDER
-from audiotoken.prompt import Prompt, check_count
+from audiotoken.placeholder import PLACEHOLDER, check_count
+from audiotoken.prompt import Prompt
 from audiotoken.stereo.naming import knows
-from audiotoken.stereo.words import Word, compose_prompt, match_words, similarity, subject_words, subjects_of
+from audiotoken.stereo.options import UNKNOWN, PlanOptions, check_choice
+from audiotoken.stereo.words import Heard, Word, compose_prompt, match_words, similarity, subject_words, subjects_of
 from guidance.regions import Region
 from spatial.camera import Camera
 from spatial.listening import listen
 from spatial.matching import Match
 from spatial.scene import Array, Direction, Scene, Source
 
-UNMATCHED = ("add", "drop")
-UNKNOWN = ("guess", "unplaced")
-WIDE = 20.0  # degrees of spread from which a sound is everywhere; what has a place stays below 9
+WIDE = 20.0  # degrees of spread from which a sound is everywhere; a localised source stays below 9
+
+Progress = Callable[[float], Any]  # (share done, 0 to 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,21 +38,22 @@ class Plan:
     rate: int  # Hz
     scene: Scene
     heard: list[list[tuple[str, float]]]  # of each source: (label, score in [0, 1]), best first
-    known: list[bool]  # of each source: is it a sound that the encoder knows
+    known: list[bool]  # of each source: whether the encoder knows such sounds
     words: list[Word]  # of the prompt, that could be a source
     similarity: NDArray[np.float64]  # (sources, words) in [0, 1]
     matches: list[Match]
     prompt: Prompt
-    regions: dict[int, Region]  # by the number of the source; none for what has no place
-    notes: list[str]  # sentences: what has no place and why, and what else should be known
+    regions: dict[int, Region]  # by the number of the source; sources without a place are missing
+    notes: list[str]  # sentences: which sources have no place and why, and what else a reader should know
     seconds: dict[str, float]  # per stage
 
     @property
     def subjects(self) -> list[str]:
-        """Of each source: the nearest word, for titles."""
-        best = [max(named, key=lambda name: named[name], default="sound") for named in map(subjects_of, self.heard)]
-        spoken = {pair.source: self.words[pair.token].text for pair in self.matches if pair.token is not None}
-        return [spoken.get(i, name) for i, name in enumerate(best)]
+        """The nearest word for each source, for titles."""
+        scores = map(subjects_of, self.heard)
+        best = [max(each, key=lambda name: each[name], default="sound") for each in scores]
+        matched = {pair.source: self.words[pair.token].text for pair in self.matches if pair.token is not None}
+        return [matched.get(i, name) for i, name in enumerate(best)]
 
 
 def plan(
@@ -67,49 +69,66 @@ def plan(
     spacing: float | None = None,
     max_sources: int = 4,
     fov: float = 90.0,
-    progress: Callable[[float], Any] | None = None,
+    progress: Progress | None = None,
 ) -> Plan:
-    """Everything but the drawing.
+    """Plan a picture of a recording, (frames,) or (channels, frames) at `rate` Hz; nothing is drawn.
 
-    prompt: words to draw; those that name what is heard are placed, others stay free; a source that no word names fills
-    an `<audio>` of it, the loudest first, or is added to it, or with unmatched="drop" left out. token: "learned" or
-    "label", as in `pipe.audio_prompts`; None: see `words.compose_prompt`. unknown: what is none of the sounds the
-    encoder knows is drawn as its nearest "guess" or "unplaced". setup, spacing, max_sources as in `spatial.listen`;
-    "mono" does not listen for places. fov: degrees across the picture. progress: told the share of the listening that
-    is done, 0 to 1, and again before each sound is recognised; what it raises ends it.
+    prompt: the text to draw; words that name a source are placed where it is heard, all others stay free. Sources that
+    no word names fill the `<audio>` of the prompt, the loudest first; without one they are added to the prompt, or left
+    out with unmatched="drop". token: "learned" or "label", as in `pipe.audio_prompts`; None: see
+    `words.compose_prompt`. unknown: draw sounds that the encoder does not know as the nearest label and in their place
+    ("guess"), or without a place ("unplaced"). setup, spacing, max_sources: as in `spatial.listen`; "mono" ignores
+    directions. fov: degrees across the picture. progress: called with the share of the listening that is done, 0 to 1,
+    and again before each sound is classified; an exception in it ends the planning.
     """
-    told = progress or (lambda share: None)
-    seconds: dict[str, float] = {}
-    recording, rate = as_recording(recording, rate)
-    with _stage("listen", seconds):
-        scene = _listened(recording, rate, setup, spacing, max_sources, told)
-    signals = [source.signal for source in scene.sources]
-    with _stage("embed", seconds):
-        heard = []
-        for signal in signals:
-            told(1.0)
-            heard.append(pipe.classify(signal, rate))
-        known = [not each or knows(pipe, signals[i], rate, each[0][1]) for i, each in enumerate(heard)]
-    with _stage("match", seconds):
-        words = subject_words(prompt, [label for each in heard for label in subjects_of(each)]) if prompt else []
-        words = [] if setup == "mono" else words
-        scores = similarity(pipe, signals, rate, heard, words)
-        matches = match_words(scores) if words else []
-    with _stage("write", seconds):
-        if setup == "mono" and prompt is not None:  # nothing is added to a prompt that keeps no place
-            check_count(prompt, prompt.count(PLACEHOLDER), len(signals))
-        read, positions = compose_prompt(pipe, signals, rate, heard, prompt, words, matches, unmatched, token)
-    draft = Plan(recording, rate, scene, heard, known, words, scores, matches, read, {}, [], seconds)
-    with _stage("place", seconds):
-        regions, notes = place_sources(draft, positions, fov, unknown)
-    return replace(draft, regions=regions, notes=[*scene.notes, *notes])
+    options = PlanOptions(prompt, token, unmatched, unknown, setup, spacing, max_sources, fov)
+    return make_plan(recording, rate, pipe, options, progress=progress)
+
+
+def find_sources(recording: Array, rate: int, options: PlanOptions, report_progress: Progress) -> Scene:
+    """Listen for the sources and their directions; of more than two channels the first two are left and right."""
+    if options.setup == "mono":
+        return Scene((Source(to_mono(recording), Direction(0.0, 45.0, 0.0)),), rate, "mono")
+    scene = listen(
+        recording[:2],
+        rate,
+        setup=options.setup,
+        spacing=options.spacing,
+        max_sources=options.max_sources,
+        progress=report_progress,
+    )
+    if len(recording) <= 2:
+        return scene
+    note = f"The recording has {len(recording)} channels: the first two were taken for left and right."
+    return replace(scene, notes=(note, *scene.notes))
+
+
+def classify_sources(
+    pipe: Any, scene: Scene, report_progress: Progress
+) -> tuple[list[list[tuple[str, float]]], list[bool]]:
+    """(labels and scores of each source, whether the encoder knows such sounds)."""
+    heard = []
+    for source in scene.sources:
+        report_progress(1.0)
+        heard.append(pipe.classify(source.signal, scene.rate))
+    known = [
+        not labels or knows(pipe, source.signal, scene.rate, labels[0][1])
+        for source, labels in zip(scene.sources, heard, strict=True)
+    ]
+    return heard, known
+
+
+def match_by_similarity(scores: NDArray[np.float64], scene: Scene, words: Sequence[Word]) -> list[Match]:
+    """Match sources and words, (sources, words) scores in [0, 1]; without words nothing is matched."""
+    return match_words(scores) if words else []
 
 
 def place_sources(
     planned: Plan, positions: dict[int, tuple[int, ...]], fov: float, unknown: str = "guess"
 ) -> tuple[dict[int, Region], list[str]]:
-    """Regions of the sources that have a side and a word, by their number, and sentences about the others."""
-    scene, subjects, notes, sided = planned.scene, planned.subjects, [], []
+    """(regions of the sources that have a direction and a word, by their number; notes about the others)."""
+    check_choice("unknown", unknown, UNKNOWN)
+    scene, subjects, notes, placed = planned.scene, planned.subjects, [], []
     for i, source in enumerate(scene.sources):
         if not positions.get(i):
             continue
@@ -121,26 +140,66 @@ def place_sources(
         if source.direction.spread > WIDE:
             notes.append(f"The {subjects[i]} comes from everywhere: it is drawn without a place.")
         elif planned.known[i] or unknown == "guess":
-            sided.append(i)
-    boxes = Camera(fov).boxes([scene.sources[i] for i in sided])
-    return {i: Region(box, positions[i], subjects[i]) for i, box in zip(sided, boxes, strict=True)}, notes
+            placed.append(i)
+    boxes = Camera(fov).boxes([scene.sources[i] for i in placed])
+    return {i: Region(box, positions[i], subjects[i]) for i, box in zip(placed, boxes, strict=True)}, notes
 
 
-def _listened(
-    recording: Array, rate: int, setup: str, spacing: float | None, max_sources: int, told: Callable[[float], Any]
-) -> Scene:
-    """Who is where; of more than two channels the first two are left and right."""
-    if setup == "mono":
-        return Scene((Source(to_mono(recording), Direction(0.0, 45.0, 0.0)),), rate, "mono")
-    scene = listen(recording[:2], rate, setup=setup, spacing=spacing, max_sources=max_sources, progress=told)
-    if len(recording) <= 2:
-        return scene
-    said = f"The recording has {len(recording)} channels: the first two were taken for left and right."
-    return replace(scene, notes=(said, *scene.notes))
+@dataclass(frozen=True)
+class Stages:
+    """The stages of `make_plan` that an experiment may replace."""
+
+    find_sources: Callable[[Array, int, PlanOptions, Progress], Scene] = find_sources
+    classify_sources: Callable[[Any, Scene, Progress], tuple[list[list[tuple[str, float]]], list[bool]]] = (
+        classify_sources
+    )
+    match: Callable[[NDArray[np.float64], Scene, Sequence[Word]], list[Match]] = match_by_similarity
+
+
+def make_plan(
+    recording: NDArray,
+    rate: int,
+    pipe: Any,
+    options: PlanOptions,
+    *,
+    stages: Stages | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """Plan a picture with the given options, as `plan` does; `stages` replaces some of the stages."""
+    stages, report_progress = stages or Stages(), progress or (lambda share: None)
+    prompt, seconds = options.prompt, dict[str, float]()
+    recording, rate = as_recording(recording, rate)
+    with timed_stage("listen", seconds):
+        scene = stages.find_sources(recording, rate, options, report_progress)
+    signals = [source.signal for source in scene.sources]
+    with timed_stage("embed", seconds):
+        heard, known = stages.classify_sources(pipe, scene, report_progress)
+    with timed_stage("match", seconds):
+        words = _words_to_match(options, heard)
+        scores = similarity(pipe, signals, scene.rate, heard, words)
+        matches = stages.match(scores, scene, words)
+    with timed_stage("write", seconds):
+        if options.setup == "mono" and prompt is not None:  # such a prompt has one <audio>; nothing is added to it
+            check_count(prompt, prompt.count(PLACEHOLDER), len(signals))
+        encoded, positions = compose_prompt(
+            pipe, signals, scene.rate, heard, prompt, words, matches, options.unmatched, options.token
+        )
+    draft = Plan(recording, rate, scene, heard, known, words, scores, matches, encoded, {}, [], seconds)
+    with timed_stage("place", seconds):
+        regions, notes = place_sources(draft, positions, options.fov, options.unknown)
+    return replace(draft, regions=regions, notes=[*scene.notes, *notes])
+
+
+def _words_to_match(options: PlanOptions, heard: Sequence[Heard]) -> list[Word]:
+    """The words of the prompt that could be a source; none for a prompt that keeps one `<audio>` (mono)."""
+    if not options.prompt or options.setup == "mono":
+        return []
+    return subject_words(options.prompt, [label for each in heard for label in subjects_of(each)])
 
 
 @contextmanager
-def _stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
+def timed_stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Write the time that the block takes to `seconds[name]`."""
     start = perf_counter()
     yield
     seconds[name] = perf_counter() - start

@@ -18,6 +18,7 @@ from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.labels import subject_of
 from audiotoken.placeholder import PLACEHOLDER
 from audiotoken.prompt import tokenize_prompt, word_positions
+from audiotoken.stereo.options import UNMATCHED, check_choice
 from spatial.matching import Match, match
 
 Heard = Sequence[tuple[str, float]]
@@ -164,6 +165,7 @@ def compose_prompt(
     added to it, or dropped. token None is a learned token for one sound, and names for several: cut out of a recording
     they are drawn more surely by their names (python -m experiments.bench heard).
     """
+    check_choice("unmatched", unmatched, UNMATCHED)
     named = {pair.source: pair.token for pair in matches if pair.source is not None and pair.token is not None}
     alone = [i for i in range(len(signals)) if i not in named]
     kept = (prompt or "").count("<audio>")

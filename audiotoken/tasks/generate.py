@@ -61,7 +61,7 @@ def generate(
         negative_prompt=negative_prompt,
         seed=seed,
         count=count,
-        steps=steps,
+        num_inference_steps=steps,
         guidance_scale=guidance,
         on_step=on_step,
         token=token,
