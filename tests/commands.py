@@ -301,7 +301,7 @@ def _typer(app: typer.Typer, rest: list[str], whole: bool) -> None:
     if name not in group.commands:
         raise UnknownCommand(f"There is no command {name}, only {', '.join(group.commands)}.")
     command = group.commands[name]
-    original, composed = command.callback, models.composed
+    original, composed = command.callback, models.compose_config
 
     def stopped(*args: Any, **kwargs: Any) -> Any:
         composed(*args, **kwargs)
@@ -309,7 +309,7 @@ def _typer(app: typer.Typer, rest: list[str], whole: bool) -> None:
 
     def probe(**values: Any) -> None:
         if app is audiotoken and "values" in values:
-            models.composed = stopped  # type: ignore[assignment]
+            models.compose_config = stopped  # type: ignore[assignment]
             original(**values)
 
     command.callback = probe
@@ -324,4 +324,4 @@ def _typer(app: typer.Typer, rest: list[str], whole: bool) -> None:
         if whole or type(error).__name__ not in ("MissingParameter", "BadOptionUsage"):  # what is said of an option
             raise
     finally:
-        models.composed = composed  # type: ignore[assignment]
+        models.compose_config = composed  # type: ignore[assignment]

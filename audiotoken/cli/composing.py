@@ -1,30 +1,41 @@
 """The configurations of a command, without Hydra's own command line."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from audiotoken.cli.schemas import convert_options
 from audiotoken.errors import OptionError
 
+FUNCTIONS = {  # a file of audiotoken/configs -> the function whose parameters are its keys
+    "evaluate": "audiotoken.evaluation.evaluate.evaluate",
+    "prepare": "audiotoken.tasks.prepare.prepare",
+    "train": "audiotoken.tasks.train.train",
+}
+NESTED = {  # keys with keys of their own -> what these are parameters of
+    "prepare": {"augment": "audiotoken.data.augment.Augment"},
+    "train": {
+        "settings": "audiotoken.training.Settings",
+        "weights": "audiotoken.training.LossWeights",
+        "embedder": "audiotoken.embedder.AudioEmbedder",
+        "augment": "audiotoken.data.augment.Augment",
+    },
+}
 
-def instantiate_source(node: Mapping[str, Any]) -> Any:
-    """What a file of audiotoken/configs/source describes; what goes wrong says so in its own words, not in Hydra's."""
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
 
-    if missing := [key for key, value in node.items() if value == "???"]:
-        raise OptionError(f"Got no {missing[0]} for the source, want one; say source.{missing[0]}=....")
-    try:
-        return instantiate(node)
-    except InstantiationException as error:
-        raise (error.__cause__ if isinstance(error.__cause__, ValueError) else error) from None
+@dataclass
+class TrainingData:
+    """On the command line the data is always a folder, even one called 1."""
+
+    data: str | None
 
 
-def composed(
+def compose_config(
     name: str, choices: Sequence[str], values: Sequence[str] | None, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`name`.yaml of audiotoken/configs, with files chosen for its groups, then KEY=VALUE, then the options given.
+    """`name`.yaml of audiotoken/configs, with files chosen for its groups, then KEY=VALUE, then the given options.
 
-    OptionError for a key that is not there.
+    OptionError for an unknown key or a value of the wrong type.
     """
     from hydra import compose, initialize_config_module
     from hydra.errors import HydraException
@@ -37,32 +48,44 @@ def composed(
         for key, value in options.items():
             if value is not None:
                 OmegaConf.update(config, key, value if isinstance(value, int | float) else str(value))
-        return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+        return convert_config(name, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     except (HydraException, OmegaConfBaseException) as error:
-        said = " ".join(str(error).split())
+        message = " ".join(str(error).split())
         raise OptionError(
-            f"Cannot use these options: {said.rstrip('.')}; see audiotoken/configs/{name}.yaml."
+            f"Cannot use these options: {message.rstrip('.')}; see audiotoken/configs/{name}.yaml."
         ) from None
 
 
+def convert_config(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `name`.yaml with the types of the parameters that they are for."""
+    from hydra.utils import get_object
+
+    nested = {key: get_object(path) for key, path in NESTED.get(name, {}).items()}
+    if name == "train":
+        values = convert_options(TrainingData, values)
+    return convert_options(get_object(FUNCTIONS[name]), values, nested=nested)
+
+
 def require(config: Mapping[str, Any], *keys: str) -> None:
-    """OptionError unless each was given."""
+    """OptionError unless each key has a value."""
     for key in keys:
         if config.get(key) in (None, "???"):
-            raise OptionError(f"Got no {key}, want one; say --{key} ....")
+            raise OptionError(f"Got no {key}; pass --{key} ....")
 
 
-def made(config: Mapping[str, Any]) -> Any:
-    """The object that a `_target_` of audiotoken/configs/ describes; OptionError when something is left open.
+def instantiate_source(config: Mapping[str, Any]) -> Any:
+    """The data set that a file of audiotoken/configs/source describes.
 
-    What it says of its arguments passes as it is, without Hydra's words around it.
+    OptionError for a missing value or one of the wrong type. Errors of the data set itself pass unchanged, without
+    Hydra's words around them.
     """
     from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
+    from hydra.utils import get_object, instantiate
 
     if missing := [key for key, value in config.items() if value == "???"]:
-        raise OptionError(f"Got no source.{missing[0]}, want one; say source.{missing[0]}=....")
+        raise OptionError(f"Got no source.{missing[0]}; pass source.{missing[0]}=....")
+    values = convert_options(get_object(config["_target_"]), config, "source.")
     try:
-        return instantiate(dict(config))
+        return instantiate(values)
     except InstantiationException as error:
         raise (error.__cause__ if isinstance(error.__cause__, ValueError | RuntimeError) else error) from None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from audiotoken import assembly, evaluation, tasks
-from audiotoken.cli.composing import composed, made, require
+from audiotoken.cli.composing import compose_config, instantiate_source, require
 from audiotoken.cli.parameters import KEYS
 from audiotoken.cli.terminal import progress
 from audiotoken.errors import OptionError
@@ -94,9 +94,11 @@ def prepare(
     with errors_as_sentences():
         if source is not None and Path(source).is_dir():
             options, source = options | {"source.folder": source}, "pairs"
-        config = composed("prepare", _chosen(source=source), values, options | {"device": device})
+        config = compose_config("prepare", _chosen(source=source), values, options | {"device": device})
         require(config, "source", "output")
-        typer.echo(tasks.prepare.prepare(made(config.pop("source")), **config, **tasks.prepare.say_progress()))
+        typer.echo(
+            tasks.prepare.prepare(instantiate_source(config.pop("source")), **config, **tasks.prepare.say_progress())
+        )
 
 
 def train(
@@ -118,13 +120,17 @@ def train(
     """
     options = {"data": data, "out": out, "model": model, "settings.steps": steps, "batch": batch}
     with errors_as_sentences():
-        config = composed("train", _chosen(recipe=recipe), values, options | {"precision": precision, "device": device})
+        config = compose_config(
+            "train", _chosen(recipe=recipe), values, options | {"precision": precision, "device": device}
+        )
         require(config, "out")
         source = config.pop("source", None)
         if (config["data"] is None) == (source is None):
             raise OptionError("Want either --data, made by `audiotoken prepare`, or source=...; give one.")
         with tasks.train.show_progress() as on_progress:
-            folder = tasks.train.train(**config | ({"data": made(source)} if source else {}), on_progress=on_progress)
+            folder = tasks.train.train(
+                **config | ({"data": instantiate_source(source)} if source else {}), on_progress=on_progress
+            )
     typer.echo(f"made   {folder}\nnext   audiotoken assemble --base {config['model']} --embedder {out} -o trained")
 
 
@@ -145,7 +151,7 @@ def evaluate(
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     options = {"clips": clips, "pictures": pictures, "real": real, "n": n, "out": out}
     with errors_as_sentences(), progress("judging") as bar:
-        config = composed("evaluate", [], values, options)
+        config = compose_config("evaluate", [], values, options)
         table = evaluation.evaluate.evaluate(**config, on_row=bar.say)
     typer.echo(table)
 
