@@ -10,15 +10,15 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from audiotoken.stereo.naming import knows
-from audiotoken.stereo.planning import Plan, place_sources
-from audiotoken.stereo.words import THRESHOLD, compose_prompt, similarity, subject_words, subjects_of
+from audiotoken.stereo.options import PlanOptions
+from audiotoken.stereo.planning import Stages, make_plan
+from audiotoken.stereo.words import THRESHOLD
 from experiments.ablations.listening import (
     SEPARATIONS,
     Layout,
@@ -89,7 +89,9 @@ def place_sounds(
     for layout in scenes:
         start = time.process_time()
         simulated = record(layout, setup, rt60, snr)
-        plan = planned(pipe, layout, simulated, way)
+        options = PlanOptions(prompt=prompt_of(layout), unmatched="drop")
+        stages = make_stages(layout, simulated, way)
+        plan = make_plan(simulated.recording, simulated.scene.rate, pipe, options, stages=stages)
         plans.append(plan)
         for name, value in scored(plan, layout, simulated).items():
             found[name].append(value)
@@ -99,20 +101,16 @@ def place_sounds(
     return figures | (_drawn(pipe, plans[:shown], scenes[:shown], energy, sampling_steps, Path(out)) if shown else {})
 
 
-def planned(pipe: Any, layout: Layout, simulated: Any, way: Way) -> Any:
-    """The road of `audiotoken.stereo.planning.plan`, with the stages as `way` says."""
-    scene = separated(heard(simulated, "auto", None, way.directions), simulated, way.separation)
-    signals, rate = [source.signal for source in scene.sources], scene.rate
-    told = [pipe.classify(signal, rate) for signal in signals]
-    known = [not each or knows(pipe, signals[i], rate, each[0][1]) for i, each in enumerate(told)]
-    prompt = prompt_of(layout)
-    words = subject_words(prompt, [label for each in told for label in subjects_of(each)])
-    scores = similarity(pipe, signals, rate, told, words)
-    matches = matched(scores, way.matching, truth_of(scene, simulated, layout, words))
-    read, positions = compose_prompt(pipe, signals, rate, told, prompt, words, matches, "drop", None)
-    draft = Plan(simulated.recording, rate, scene, told, known, words, scores, matches, read, {}, [], {})
-    regions, notes = place_sources(draft, positions, 90.0)
-    return replace(draft, regions=regions, notes=notes)
+def make_stages(layout: Layout, simulated: Any, way: Way) -> Stages:
+    """The stages of `audiotoken.stereo.planning.make_plan`, done as `way` says."""
+
+    def find_sources(recording: Any, rate: int, options: PlanOptions, report_progress: Any) -> Any:
+        return separated(heard(simulated, "auto", None, way.directions), simulated, way.separation)
+
+    def match_words(scores: np.ndarray, scene: Any, words: Sequence[Any]) -> list[Any]:
+        return matched(scores, way.matching, truth_of(scene, simulated, layout, words))
+
+    return Stages(find_sources=find_sources, match=match_words)
 
 
 def prompt_of(layout: Layout) -> str:
