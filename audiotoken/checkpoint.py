@@ -34,7 +34,7 @@ def read_checkpoint(file: str | os.PathLike, wanted: str) -> Any:
         raise CheckpointError(f"Cannot load {file}: it is damaged, cut off or no torch file; give {wanted}.") from None
 
 
-def fill(module: nn.Module, weights: dict[str, Tensor], file: str | os.PathLike, wanted: str) -> None:
+def load_weights(module: nn.Module, weights: dict[str, Tensor], file: str | os.PathLike, wanted: str) -> None:
     """Put `weights` into `module`, every one of them and nothing else, or say which ones do not fit."""
     have = module.state_dict()
     missing = sorted(have.keys() - weights.keys())

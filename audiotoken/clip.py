@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from audiotoken.encoders.hub import BROKEN, load_whole, refusal, source_of
+from audiotoken.encoders.hub import LOAD_ERRORS, load_complete, make_load_error, resolve_source
 from audiotoken.errors import CheckpointError
 from audiotoken.labels import article
 
@@ -72,13 +72,13 @@ def load_clip(model: str | os.PathLike = "mini", device: str | torch.device = "c
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     where = Path(str(files("audiotoken.mini"))) / "clip" if str(model) == "mini" else model
-    clip = load_whole(CLIPModel.from_pretrained, where, ("clip",), WANTED, dtype=torch.float32)
+    clip = load_complete(CLIPModel.from_pretrained, where, ("clip",), WANTED, dtype=torch.float32)
     try:
         tokenizer, processor = (each.from_pretrained(where) for each in (CLIPTokenizer, CLIPImageProcessorPil))
     except CheckpointError:
         raise
-    except BROKEN as error:
-        raise refusal(model, error, WANTED) from error
+    except LOAD_ERRORS as error:
+        raise make_load_error(model, error, WANTED) from error
     return Clip(clip.to(device), tokenizer, processor, str(model))
 
 
@@ -111,12 +111,12 @@ def load_features(model: str | os.PathLike, device: str | torch.device = "cpu") 
     from transformers import AutoImageProcessor, AutoModel
 
     wanted = 'an image model of transformers, a folder or a hub id, such as "facebook/dinov2-small"'
-    source = source_of(model, wanted)
+    source = resolve_source(model, wanted)
     try:
         eye = AutoModel.from_pretrained(source, dtype=torch.float32)
         processor = AutoImageProcessor.from_pretrained(source, backend="pil")
-    except BROKEN as error:
-        raise refusal(model, error, wanted) from error
+    except LOAD_ERRORS as error:
+        raise make_load_error(model, error, wanted) from error
     if getattr(eye.config, "model_type", "") == "clip":
         eye = eye.vision_model
     return Features(eye.to(device), processor)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiotoken.checkpoint import fill, read_checkpoint
+from audiotoken.checkpoint import load_weights, read_checkpoint
 from audiotoken.errors import CheckpointError
 
 WANTED = "an AudioToken embedder, a state dict with fc1, fc2 and fga"
@@ -121,7 +121,7 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
             raise CheckpointError(f"Cannot load {file}: it has no layer fc2; give {WANTED}.")
         output_size, input_size = weights["output.weight"].shape
         embedder = cls(input_size, output_size)
-        fill(embedder, weights, file, WANTED)
+        load_weights(embedder, weights, file, WANTED)
         return embedder.eval()
 
 

@@ -8,7 +8,7 @@ right one; after any other word none is added: "two <audio>", "a wooden <audio>"
 import re
 from collections.abc import Sequence
 
-from audiotoken.encoders.audioset import best_subject
+from audiotoken.encoders.audioset import find_best_subject
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.placeholder import SOUND
 
@@ -37,7 +37,7 @@ def subject_of(heard: Sequence[tuple[str, float]]) -> str:
             "The audio encoder has no class names, so no label can stand for the sound; "
             "use a fine-tuned encoder with names, or token=learned with a trained embedder."
         )
-    best = best_subject(heard)
+    best = find_best_subject(heard)
     if best is None:
         raise PromptError(
             f"Heard {heard[0][0]} {heard[0][1]:.2f}, but none of the encoder's {len(heard)} labels names something "

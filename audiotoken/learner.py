@@ -11,7 +11,7 @@ import torch
 from diffusers.training_utils import EMAModel, cast_training_params
 from torch import Tensor, nn
 
-from audiotoken.checkpoint import fill, read_checkpoint, write_checkpoint
+from audiotoken.checkpoint import load_weights, read_checkpoint, write_checkpoint
 from audiotoken.errors import CheckpointError
 
 WANTED = "a checkpoint of this trainer"
@@ -99,7 +99,7 @@ class Learner:
                 f"Cannot resume from {file}: it was made with {changed[0]}={theirs.get(changed[0])}, now it is "
                 f"{ours.get(changed[0])}; keep the settings, or give another file name."
             )
-        fill(self.pipe.audio_embedder, state["embedder"], file, WANTED)
+        load_weights(self.pipe.audio_embedder, state["embedder"], file, WANTED)
         if state["lora"]:
             from peft import set_peft_model_state_dict
 

@@ -34,13 +34,13 @@ def picture_names(clips: Path, count: int = 1, reserved: tuple[str, ...] = ()) -
     return {name: [f"{stem}{end}.png" for end in ends] for name, stem in stems.items()}
 
 
-def line_of(clips: Path, clip: str, pictures: list[str], asked: Mapping[str, Any]) -> Line:
+def make_line(clips: Path, clip: str, pictures: list[str], asked: Mapping[str, Any]) -> Line:
     """What the manifest will say of a clip, but for what was heard."""
     state = (clips / clip).stat()
     return {"clip": clip, "bytes": state.st_size, "changed": int(state.st_mtime), "pictures": pictures, **asked}
 
 
-def is_made(line: Line | None, wanted: Line, output: Path) -> bool:
+def is_up_to_date(line: Line | None, wanted: Line, output: Path) -> bool:
     """Whether the pictures are there, drawn from the same clip by the same model with the same options."""
     same = line is not None and all(line.get(key) == value for key, value in wanted.items())
     return same and all((output / picture).is_file() for picture in wanted["pictures"])
@@ -58,7 +58,7 @@ def read_manifest(file: Path) -> dict[str, Line]:
     return lines
 
 
-def append(file: Path, line: Line) -> None:
+def append_line(file: Path, line: Line) -> None:
     """One line more, in one write; the rest of one that was cut off stays alone on its own."""
     with file.open("ab+") as out:
         end = out.seek(0, os.SEEK_END)

@@ -20,7 +20,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from audiotoken.data.examples import seed_of
+from audiotoken.data.examples import derive_seed
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.learner import Learner
 from audiotoken.objective import Batch, LossWeights, Objective, check_batch
@@ -64,7 +64,7 @@ def train_embedder(
     settings: Settings,
     *,
     checkpoint: str | os.PathLike | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     evaluate: Callable[[int], None] | None = None,
     evaluate_every: int = 0,
     accelerator: Accelerator | None = None,
@@ -100,9 +100,9 @@ def train_embedder(
                     and accelerator.is_main_process
                 ):
                     learner.save(checkpoint, done)
-                if progress is not None and accelerator.is_main_process:
+                if on_progress is not None and accelerator.is_main_process:
                     speed = seen / (time.monotonic() - began)
-                    progress(Progress(done, losses, speed, learner.rate(step)))
+                    on_progress(Progress(done, losses, speed, learner.rate(step)))
                 if evaluate is not None and evaluate_every and done % evaluate_every == 0:
                     if accelerator.is_main_process:
                         with learner.as_generator(), torch.random.fork_rng(), torch.no_grad():
@@ -118,7 +118,7 @@ def train_embedder(
 
 def draw_noise(seed: int, step: int, place: int, shape: Sequence[int], levels: int) -> tuple[Tensor, int]:
     """Noise of `shape` and a noise level below `levels` for one place of one step's batch, the same on every device."""
-    generator = torch.Generator().manual_seed(seed_of("noise level", seed, step, place))
+    generator = torch.Generator().manual_seed(derive_seed("noise level", seed, step, place))
     return torch.randn(tuple(shape), generator=generator), int(torch.randint(levels, (), generator=generator))
 
 
@@ -135,7 +135,7 @@ def _step(
     noise, timesteps = torch.stack([each for each, _ in draws]), torch.tensor([level for _, level in draws])
     size = -(-len(batch) // settings.accumulate)
     values: Any = 0.0
-    with _random_state_of(seed_of("dropout", settings.seed, step, accelerator.process_index), inner.unet.device):
+    with _random_state_of(derive_seed("dropout", settings.seed, step, accelerator.process_index), inner.unet.device):
         for start in range(0, len(batch), size):
             rows = slice(start, min(start + size, len(batch)))
             last = rows.stop == len(batch)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiotoken.checkpoint import fill, read_checkpoint
+from audiotoken.checkpoint import load_weights, read_checkpoint
 from audiotoken.encoders import check_waveform
 from audiotoken.errors import CheckpointError
 from audiotoken.loading import loading
@@ -155,5 +155,5 @@ def _published(file: Path) -> Wav2CLIP:
     if len(first) != 4 or any(len(layer) != 2 for layer in layers) or layers[0][1] != 8 * first[0]:
         raise CheckpointError(f"Cannot load {file}: it holds no ResNet-18 with an MLP behind it; give {WANTED}.")
     model = Wav2CLIP(first[0], (layers[0][1], layers[0][0], layers[1][0]))
-    fill(model, used, file, WANTED)
+    load_weights(model, used, file, WANTED)
     return model.eval()

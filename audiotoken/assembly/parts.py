@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from audiotoken.checkpoint import fill, read_checkpoint
+from audiotoken.checkpoint import load_weights, read_checkpoint
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.ast import AST
 from audiotoken.encoders.beats import BEATs
@@ -131,7 +131,7 @@ def _of_a_run(content: dict[str, Any], file: Path) -> "AudioEmbedder":
         )
     (outputs, inputs), width = weights["output.weight"].shape, len(weights["pool.query.weight"])
     embedder = AudioEmbedder(inputs, width, tokens_per_clip=outputs // width)
-    fill(embedder, weights, file, EMBEDDER)
+    load_weights(embedder, weights, file, EMBEDDER)
     means = (content.get("ema") or {}).get("shadow_params")
     for weight, mean in zip(embedder.parameters(), means or (), strict=False):
         weight.data.copy_(mean)

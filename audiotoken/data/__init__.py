@@ -7,7 +7,7 @@ prepared, shards, manifest       the same, kept on the disk
 batches                          the order in which a run sees them
 """
 
-from audiotoken.data.folders import EscFolder, Example, PairFolder, Source, esc_rows, fit_image, fit_signal
+from audiotoken.data.folders import EscFolder, Example, PairFolder, Source, fit_image, fit_signal, read_esc_rows
 from audiotoken.errors import DataError
 
-__all__ = ["DataError", "EscFolder", "Example", "PairFolder", "Source", "esc_rows", "fit_image", "fit_signal"]
+__all__ = ["DataError", "EscFolder", "Example", "PairFolder", "Source", "fit_image", "fit_signal", "read_esc_rows"]

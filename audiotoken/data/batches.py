@@ -11,7 +11,7 @@ from threading import Event, Thread
 import torch
 from torch import Tensor
 
-from audiotoken.data.examples import Examples, seed_of
+from audiotoken.data.examples import Examples, derive_seed
 from audiotoken.errors import DataError, PromptError
 from audiotoken.objective import Batch
 from audiotoken.placeholder import PLACEHOLDER, TEMPLATE
@@ -64,7 +64,7 @@ class Batches:
 
     def __call__(self, start: int = 0) -> Iterator[Batch]:
         made = self._made(start)
-        return prefetched(made, self.prefetch) if self.prefetch else made
+        return prefetch_items(made, self.prefetch) if self.prefetch else made
 
     @property
     def steps_per_epoch(self) -> int:
@@ -72,7 +72,7 @@ class Batches:
 
     def order(self, epoch: int) -> Tensor:
         """Indices in the order of this epoch; several times through when they are fewer than a batch."""
-        generator = torch.Generator().manual_seed(seed_of("order", self.seed, epoch))
+        generator = torch.Generator().manual_seed(derive_seed("order", self.seed, epoch))
         rounds = -(-self.size // len(self.examples))
         return torch.cat([torch.randperm(len(self.examples), generator=generator) for _ in range(rounds)])
 
@@ -89,16 +89,16 @@ class Batches:
         """This process's part of the batch of `step`, of which `indices` are all."""
         part = self.size // self.processes
         places = range(self.rank * part, (self.rank + 1) * part)
-        encoded = self.examples.encoded([indices[place] for place in places], epoch)
+        encoded = self.examples.load([indices[place] for place in places], epoch)
         mean, log_variance = encoded.moments.float().chunk(2, dim=1)
         deviation = torch.exp(0.5 * log_variance.clamp(-30, 20))  # the VAE's own limits
         noise = torch.stack([_noise(mean.shape[1:], self.seed, step, place) for place in places])
         latents = (mean + deviation * noise.to(mean.device)) * self.examples.scaling_factor
-        picks = [seed_of("template", self.seed, step, place) % len(self.templates) for place in places]
+        picks = [derive_seed("template", self.seed, step, place) % len(self.templates) for place in places]
         return Batch(latents, encoded.features, encoded.labels, [self.templates[pick] for pick in picks])
 
 
-def prefetched(items: Iterator, ahead: int) -> Iterator:
+def prefetch_items(items: Iterator, ahead: int) -> Iterator:
     """The same, made in a thread by up to `ahead` before they are asked for.
 
     What `items` raises is raised here in its turn. The thread ends with `items`, or when this iterator is closed.
@@ -138,4 +138,4 @@ def prefetched(items: Iterator, ahead: int) -> Iterator:
 
 
 def _noise(shape: Sequence[int], *parts: int) -> Tensor:
-    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed_of("noise", *parts)))
+    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(derive_seed("noise", *parts)))

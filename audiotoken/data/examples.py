@@ -51,7 +51,7 @@ class Examples(Protocol):
     def __len__(self) -> int:
         """All there are; a broken one is counted, as another stands in for it."""
 
-    def encoded(self, indices: Sequence[int], variant: int = 0) -> Encoded:
+    def load(self, indices: Sequence[int], variant: int = 0) -> Encoded:
         """These examples, as the augmentation `variant` changes them."""
 
 
@@ -101,7 +101,7 @@ class RawExamples:
     def __len__(self) -> int:
         return len(self.source)
 
-    def encoded(self, indices: Sequence[int], variant: int = 0) -> Encoded:
+    def load(self, indices: Sequence[int], variant: int = 0) -> Encoded:
         """Encode these, on the devices of the models; DataError, naming one, when no example at all is good."""
         rows: dict[int, tuple[Tensor, Tensor]] = {}
         places = [self._stand_in(index) for index in indices]
@@ -150,7 +150,7 @@ class RawExamples:
         whole = to_mono(as_recording(example.recording, example.rate, resample_to=rate)[0])
         inputs = []
         for variant in variants:
-            rng = np.random.default_rng(seed_of(self.seed, example.key, variant))
+            rng = np.random.default_rng(derive_seed(self.seed, example.key, variant))
             signal = fit_signal(whole, round(self.seconds * rate), rng if augment.crop else None)
             signal = augment(signal, rate, rng)
             picture = fit_image(example.image, self.size, rng if augment.picture_crop else None)
@@ -187,6 +187,6 @@ class RawExamples:
         self.skipped[self.source.key(index)] = why
 
 
-def seed_of(*parts: Any) -> int:
+def derive_seed(*parts: Any) -> int:
     """A seed of 64 bits from numbers and words: nearby parts give unrelated seeds, in every process the same."""
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest())

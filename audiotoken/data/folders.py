@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-__all__ = ["DataError", "EscFolder", "Example", "PairFolder", "Source", "esc_rows", "fit_image", "fit_signal"]
+__all__ = ["DataError", "EscFolder", "Example", "PairFolder", "Source", "fit_image", "fit_signal", "read_esc_rows"]
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -91,7 +91,7 @@ def fit_signal(signal: NDArray[np.float32], frames: int, rng: np.random.Generato
     return np.ascontiguousarray(signal[start : start + frames])
 
 
-def safe_keys(names: Iterable[str]) -> list[str]:
+def make_safe_keys(names: Iterable[str]) -> list[str]:
     """Names of any kind -> as many different ones that every file system takes: letters, digits, `.`, `-`, `_`.
 
     What is changed, too long or already there (capitals do not count) gets eight letters made of the name itself.
@@ -135,7 +135,7 @@ class PairFolder:
             )
         self.missing = tuple(path.relative_to(self.folder).as_posix() for path in alone)
         self._pairs = [(sounds[name], pictures[name]) for name in names]
-        self._keys = safe_keys(names)
+        self._keys = make_safe_keys(names)
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -154,7 +154,7 @@ class PairFolder:
 def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     """Path below `folder` without its suffix -> the file."""
     found: dict[str, Path] = {}
-    for path in files_of(folder, suffixes):
+    for path in list_files(folder, suffixes):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise DataError(f"Got both {found[name]} and {path.name}, want one of each name; take one away.")
@@ -162,7 +162,7 @@ def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def files_of(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+def list_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """All files with these suffixes, at any depth, sorted, none of them hidden; DataError when there is no folder."""
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}; check the spelling.")
@@ -174,12 +174,12 @@ def files_of(folder: Path, suffixes: Sequence[str]) -> list[Path]:
 
 
 class EscFolder:
-    """ESC-50 or ESC-10 recordings, with pictures of each class from a folder of its name.
+    """ESC-50 or ESC-10 recordings, paired with pictures from a folder per class.
 
-    audio: the folder of `esc_rows`. pictures: one sub-folder a class; `clock_tick`, `clock tick` and `Clock-Tick` are
-    the same name. ESC has no pictures of its own, so which goes with which clip is ours to say: the pictures of a class
+    audio: the folder that `read_esc_rows` reads. pictures: one sub-folder per class; `clock_tick`, `clock tick` and
+    `Clock-Tick` are the same name. ESC has no pictures of its own, so this class pairs them: the pictures of a class
     are shuffled with (seed, name of the class), and clip n of the class in the whole table, in the order of the paths,
-    gets picture n, the first again after the last. The choice of folds does not change the pairs.
+    gets picture n, starting over after the last. The choice of folds does not change the pairs.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class EscFolder:
         seed: int = 0,
     ):
         self.audio, wanted = Path(audio), None if folds is None else set(folds)
-        rows = sorted(row for row in esc_rows(audio) if not esc10_only or row[1] in ESC10)
+        rows = sorted(row for row in read_esc_rows(audio) if not esc10_only or row[1] in ESC10)
         self._rows = [row for row in rows if wanted is None or row[2] in wanted]
         if not self._rows:
             raise DataError(
@@ -200,7 +200,7 @@ class EscFolder:
             )
         picture = _shared_out(rows, _pictures_of(Path(pictures), {label for _, label, _ in self._rows}), seed)
         self._pictures = [picture[path] for path, _, _ in self._rows]
-        self._keys = safe_keys(f"{label}/{path.stem}" for path, label, _ in self._rows)
+        self._keys = make_safe_keys(f"{label}/{path.stem}" for path, label, _ in self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -215,7 +215,7 @@ class EscFolder:
         return read_pair(self.key(i), self.label(i), self._rows[i][0], self._pictures[i])
 
 
-def esc_rows(folder: str | os.PathLike, folds: Iterable[int] | None = None) -> list[tuple[Path, str, int]]:
+def read_esc_rows(folder: str | os.PathLike, folds: Iterable[int] | None = None) -> list[tuple[Path, str, int]]:
     """(file, class, fold) of the clips of `folds` (all by default), in the order of the table.
 
     The folder is ESC-50 as published (`meta/esc50.csv` and `audio/`), or holds a `metadata.csv` with the columns path,
@@ -257,7 +257,7 @@ def _pictures_of(folder: Path, labels: Iterable[str]) -> dict[str, list[Path]]:
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}; make one, with a folder of pictures for each class in it.")
     folders = {_plain(path.name): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    found = {label: files_of(folders[_plain(label)], PICTURES) for label in labels if _plain(label) in folders}
+    found = {label: list_files(folders[_plain(label)], PICTURES) for label in labels if _plain(label) in folders}
     if lacking := sorted(label for label in labels if not found.get(label)):
         raise DataError(f"Found no picture of {', '.join(lacking)} in {folder}, want a folder of some for each class.")
     return found

@@ -43,7 +43,7 @@ OPEN = 256  # shards at a time; a process may often have no more than 1024 files
 
 
 @dataclass(frozen=True)
-class Plan:
+class SizeEstimate:
     """What preparing takes, in bytes; known before the work begins."""
 
     examples: int
@@ -52,10 +52,10 @@ class Plan:
     free: int  # on the disk
 
     def __str__(self) -> str:
-        total = say_size(self.each * self.examples)
+        total = format_size(self.each * self.examples)
         return (
-            f"{self.examples} examples of {say_size(self.each)} each: {total}, "
-            f"{say_size(self.left)} of it to be written now, {say_size(self.free)} free"
+            f"{self.examples} examples of {format_size(self.each)} each: {total}, "
+            f"{format_size(self.left)} of it to be written now, {format_size(self.free)} free"
         )
 
 
@@ -76,7 +76,7 @@ def prepare(
     part: int = 0,
     parts: int = 1,
     templates: Sequence[str] = TEMPLATES,
-    on_plan: Callable[[Plan], None] | None = None,
+    on_estimate: Callable[[SizeEstimate], None] | None = None,
     on_item: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Encode all of `source` into `folder`, or go on with it; `Prepared(folder)` then gives what `RawExamples` would.
@@ -85,7 +85,7 @@ def prepare(
     each example are kept, `copies` of them. Shards that are there are not made again: killed at any moment, no more
     than the work on one shard is lost, and no file is left half. This process makes every `parts`-th shard from `part`
     on; others, on other machines if they share the folder, make the rest. Broken examples are left out and listed in
-    `skipped.csv` (key, why), among them those without a label. `on_plan(plan)` is called before the work,
+    `skipped.csv` (key, why), among them those without a label. `on_estimate(plan)` is called before the work,
     `on_item(done, all)` after each example of this process.
 
     A clip for Stable Diffusion 1.x at 512 pixels with 10 s of BEATs (moments 8 x 64 x 64, features 496 x 2304) takes
@@ -103,7 +103,7 @@ def prepare(
     mine = range(part, manifest.shards, parts)
     todo = [shard for shard in mine if notes_if_whole(folder, shard, manifest) is None]
     if todo:
-        _check_room(raw, folder, manifest, todo, on_plan)
+        _check_room(raw, folder, manifest, todo, on_estimate)
     done, count = (sum(len(manifest.rows(shard)) for shard in shards) for shards in (set(mine) - set(todo), mine))
     for shard in todo:
         for index in _write(raw, folder, shard, manifest):
@@ -148,7 +148,7 @@ class Prepared:
     def __len__(self) -> int:
         return len(self.manifest.keys)
 
-    def encoded(self, indices: Sequence[int], variant: int = 0) -> Encoded:
+    def load(self, indices: Sequence[int], variant: int = 0) -> Encoded:
         """Read these, on the CPU."""
         places = [self._good[bisect_left(self._good, index) % len(self._good)] for index in indices]
         copy = variant % self.manifest.settings["copies"]
@@ -159,7 +159,7 @@ class Prepared:
 
     def check_fits(self, pipe: Any) -> None:
         """DataError unless a pipeline has the kind of VAE and audio encoder that the examples were prepared with."""
-        settings, rows = self.manifest.settings, self.encoded([0])
+        settings, rows = self.manifest.settings, self.load([0])
         for name, part in (("vae", pipe.vae), ("audio_encoder", pipe.audio_encoder)):
             if part is not None and settings[name].split()[0] != type(part).__name__:
                 raise self._unfit(f"with {name}={settings[name]}", f"a {type(part).__name__}")
@@ -199,16 +199,20 @@ def _manifest(raw: RawExamples, settings: dict[str, Any], templates: Sequence[st
 
 
 def _check_room(
-    raw: RawExamples, folder: Path, manifest: Manifest, todo: Sequence[int], on_plan: Callable[[Plan], None] | None
+    raw: RawExamples,
+    folder: Path,
+    manifest: Manifest,
+    todo: Sequence[int],
+    on_estimate: Callable[[SizeEstimate], None] | None,
 ) -> None:
     """Encode one example to see how big all will be; DataError when the disk is smaller."""
-    sample, settings = raw.encoded([0]), manifest.settings
+    sample, settings = raw.load([0]), manifest.settings
     numbers = (sample.moments.numel() + sample.features.numel()) * settings["copies"]
     each = numbers * getattr(torch, settings["dtype"]).itemsize
     left = each * sum(len(manifest.rows(shard)) for shard in todo)
-    plan = Plan(len(raw), each, left, shutil.disk_usage(folder).free)
-    if on_plan is not None:
-        on_plan(plan)
+    plan = SizeEstimate(len(raw), each, left, shutil.disk_usage(folder).free)
+    if on_estimate is not None:
+        on_estimate(plan)
     if plan.left > plan.free:
         raise DataError(f"Cannot prepare in {folder}: {plan}; make room, or choose another folder or smaller examples.")
 
@@ -252,7 +256,7 @@ def _check_options(dtype: str, shard_size: int, copies: int, augment: Augment | 
         raise DataError(f"Got part={part} of parts={parts}, want a part from 0 to {parts - 1}; change it.")
 
 
-def say_size(size: float) -> str:
+def format_size(size: float) -> str:
     """In powers of 1000, as disks are sold: "2.35 MB"."""
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if size < 1000 or unit == "TB":

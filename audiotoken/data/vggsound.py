@@ -25,8 +25,8 @@ import numpy as np
 
 from audiotoken.audio import MAX_SECONDS, finished
 from audiotoken.audio_file import open_plain
-from audiotoken.data.folders import Example, files_of
-from audiotoken.data.video_file import KINDS, Moment, read_frame, read_sound, seconds_of
+from audiotoken.data.folders import Example, list_files
+from audiotoken.data.video_file import KINDS, Moment, read_duration, read_frame, read_sound
 from audiotoken.errors import AudioError, DataError
 
 SECONDS = 10  # of a clip
@@ -86,7 +86,7 @@ class VGGSound:
         self._best = {} if best_frames is None else read_best_frames(best_frames)
         rows = [row for row in read_rows(csv) if split is None or row.split == split]
         rows = [row for row in rows if (kept is None or _listed(row, kept)) and not (dropped and _listed(row, dropped))]
-        found = {path.stem: path for path in reversed(files_of(Path(videos), VIDEOS))}  # the first of each name
+        found = {path.stem: path for path in reversed(list_files(Path(videos), VIDEOS))}  # the first of each name
         clips = [(row, *_file_of(row, found)) for row in rows]
         self._clips = [(row, path, whole) for row, path, whole in clips if path is not None]
         self.missing = tuple(row.key for row, path, _ in clips if path is None)
@@ -109,7 +109,7 @@ class VGGSound:
         row, path, whole = self._clips[i]
         try:
             with open_plain(path, KINDS) as file:
-                start = row.start if whole and not 0 < seconds_of(file) <= SECONDS + 0.5 else None
+                start = row.start if whole and not 0 < read_duration(file) <= SECONDS + 0.5 else None
                 samples, rate = read_sound(file, start, SECONDS, MAX_SECONDS)
                 image = read_frame(file, self._moment(row, path), start, SECONDS)
         except OSError as error:

@@ -29,7 +29,7 @@ def middle(length: float, rate: float) -> float:
     return length / 2
 
 
-def seconds_of(file: BinaryIO) -> float:
+def read_duration(file: BinaryIO) -> float:
     """How long the file says it lasts; 0 if it does not say."""
     file.seek(0)
     with open_media(file, KINDS, DataError, "a video") as container:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from audiotoken.audio import MAX_SECONDS, finished
 from audiotoken.audio_file import read_stream
-from audiotoken.data.folders import PICTURES, SOUNDS, Example, files_of, safe_keys
+from audiotoken.data.folders import PICTURES, SOUNDS, Example, list_files, make_safe_keys
 from audiotoken.data.image_file import decode_image
 from audiotoken.data.remote import Fetched, is_url
 from audiotoken.data.tar_index import BLOCK, Members, ShardIndex, index_of, is_header_of, printable
@@ -53,7 +53,7 @@ class WebShards:
         temporary: str | os.PathLike | None = None,
     ):
         self._fetched = Fetched(temporary)
-        self._places = expand(shards)
+        self._places = expand_shards(shards)
         found = [index_of(place, self._fetched, None if index is None else Path(index)) for place in self._places]
         self._shards = found
         broken = [entry for shard in found for entry in shard.broken]
@@ -70,7 +70,7 @@ class WebShards:
             raise DataError(f"Found no sample in {len(found)} shards, want key.wav and key.jpg in them{first}")
         self._labels = [_named(found[number], name, names) for number, name in self._samples]
         count = Counter(name for _, name in self._samples)
-        self._keys = safe_keys(
+        self._keys = make_safe_keys(
             name if count[name] == 1 else f"{Path(found[number].place).stem}/{name}" for number, name in self._samples
         )
 
@@ -118,7 +118,7 @@ class WebShards:
         return BytesIO(content)
 
 
-def expand(shards: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str]:
+def expand_shards(shards: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str]:
     """Files, folders, patterns and addresses -> files and addresses, each list sorted where the order is not given."""
     places = [shards] if isinstance(shards, str | os.PathLike) else list(shards)
     found = [one for place in places for name in _braces(os.fspath(place)) for one in _files(name)]
@@ -133,7 +133,7 @@ def _files(name: str) -> list[str]:
     if name.startswith("pipe:") or "://" in name:
         raise DataError(f"Got the shard {name}, want a file or an http(s):// address; no command is run for one.")
     if Path(name).is_dir():
-        return [str(path) for path in files_of(Path(name), (".tar",))]
+        return [str(path) for path in list_files(Path(name), (".tar",))]
     if re.search(r"[*?\[]", name):
         return sorted(glob.glob(name))
     return [name]  # not there: told by its name

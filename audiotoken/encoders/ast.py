@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from audiotoken.encoders import check_waveform
-from audiotoken.encoders.hub import LayeredASTConfig, in_pieces, load_whole
+from audiotoken.encoders.hub import LayeredASTConfig, load_complete, split_evenly
 from audiotoken.encoders.kaldi import fbank
 from audiotoken.errors import CheckpointError
 
@@ -74,7 +74,7 @@ class AST(ASTForAudioClassification):
 
     def _pieces(self, waveform: Tensor) -> tuple[Tensor, ...]:
         check_waveform(waveform, "AST", RATE)
-        return in_pieces(waveform, WINDOW + (self.config.max_length - 1) * HOP)
+        return split_evenly(waveform, WINDOW + (self.config.max_length - 1) * HOP)
 
     def _filled(self, mel: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch max_length mels"]:
         """As published: zeros after the sound, before normalising."""
@@ -95,7 +95,7 @@ class AST(ASTForAudioClassification):
         """
         if layers is not None:
             kwargs["layers"] = tuple(layers)
-        return load_whole(super().from_pretrained, model, (LayeredASTConfig.model_type,), WANTED, **kwargs)
+        return load_complete(super().from_pretrained, model, (LayeredASTConfig.model_type,), WANTED, **kwargs)
 
 
 def log_mel(waveform: Float[Tensor, "batch samples"], mels: int = 128) -> Float[Tensor, "batch frames {mels}"]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
-UMBRELLAS = frozenset(  # subjects that say less than the classes under them; a tagger scores both highly
+GENERIC_SUBJECTS = frozenset(  # subjects that say less than the classes under them; a tagger scores both highly
     (
         "aircraft",
         "alarm bell",
@@ -63,20 +63,20 @@ OTHER = {  # names of ESC-50 (Piczak 2015) and the like that neither AudioSet no
 
 
 @cache
-def audioset() -> tuple[tuple[str, str, str | None], ...]:
+def load_classes() -> tuple[tuple[str, str, str | None], ...]:
     """(mid, name, subject) of each class, in the order of the class heads trained on AudioSet."""
     text = files("audiotoken.encoders").joinpath("audioset.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return tuple((row["mid"], row["name"], row["subject"] or None) for row in rows)
 
 
-def names_of(labels: Iterable[str]) -> tuple[str, ...]:
+def resolve_mids(labels: Iterable[str]) -> tuple[str, ...]:
     """AudioSet's MIDs -> their names; what is no MID of AudioSet stays."""
-    names = {mid: name for mid, name, _ in audioset()}
+    names = {mid: name for mid, name, _ in load_classes()}
     return tuple(names.get(label, label) for label in labels)
 
 
-def subject(label: str) -> str | None:
+def find_subject(label: str) -> str | None:
     """The word to draw for a label: "Bark" -> "dog"; None when it names nothing that can be drawn ("Echo").
 
     A name that is not AudioSet's is read as ESC-50 writes them: "crying_baby" -> "crying baby".
@@ -86,29 +86,29 @@ def subject(label: str) -> str | None:
     return known[label.lower()] if label.lower() in known else _plain(label)
 
 
-def subjects() -> tuple[str, ...]:
-    """Every word `subject` has for AudioSet, once each, in the order of the classes."""
-    return tuple(dict.fromkeys(word for *_, word in audioset() if word))
+def list_subjects() -> tuple[str, ...]:
+    """Every word `find_subject` has for AudioSet, once each, in the order of the classes."""
+    return tuple(dict.fromkeys(word for *_, word in load_classes() if word))
 
 
-def best_subject(heard: Iterable[tuple[str, float]]) -> tuple[str, float] | None:
+def find_best_subject(heard: Iterable[tuple[str, float]]) -> tuple[str, float] | None:
     """(subject, score) of the best of `heard`, (label, score) in any order; None when none of them can be drawn.
 
     Scores of several labels for one subject do not add up; the best counts. "Animal" 0.9, "Dog" 0.8 is a dog.
     """
-    drawable = [(word, score) for label, score in heard if (word := subject(label))]
+    drawable = [(word, score) for label, score in heard if (word := find_subject(label))]
     best = max(drawable, key=lambda each: each[1], default=None)
-    if best is None or best[0] not in UMBRELLAS:
+    if best is None or best[0] not in GENERIC_SUBJECTS:
         return best
-    precise = [each for each in drawable if each[0] not in UMBRELLAS and each[1] >= MARGIN * best[1]]
+    precise = [each for each in drawable if each[0] not in GENERIC_SUBJECTS and each[1] >= MARGIN * best[1]]
     return max(precise, key=lambda each: each[1], default=best)
 
 
 @cache
 def _subjects() -> dict[str, str | None]:
     """Lower-case MID, name or subject -> subject; a name wins over a subject that is spelt like it."""
-    words = OTHER | {word.lower(): word for word in subjects()}
-    return words | {key.lower(): word for mid, name, word in audioset() for key in (mid, name)}
+    words = OTHER | {word.lower(): word for word in list_subjects()}
+    return words | {key.lower(): word for mid, name, word in load_classes() for key in (mid, name)}
 
 
 def _plain(label: str) -> str | None:

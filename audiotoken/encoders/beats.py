@@ -16,9 +16,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiotoken.checkpoint import fill
+from audiotoken.checkpoint import load_weights
 from audiotoken.encoders import check_waveform
-from audiotoken.encoders.audioset import names_of
+from audiotoken.encoders.audioset import resolve_mids
 from audiotoken.encoders.beats_file import WANTED, read_beats
 from audiotoken.encoders.kaldi import fbank, povey, window_width
 
@@ -74,7 +74,7 @@ class BEATs(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name thei
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return names_of(self.config["labels"]) or tuple(f"class {i}" for i in range(self.config["classes"]))
+        return resolve_mids(self.config["labels"]) or tuple(f"class {i}" for i in range(self.config["classes"]))
 
     def features(self, waveform: Tensor) -> Float[Tensor, "batch time width"]:
         """(batch, frames) -> (batch, time, width): the outputs of the chosen layers side by side."""
@@ -119,7 +119,7 @@ class BEATs(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name thei
         """The encoder in a published file; its sizes come from the file. Ready for inference."""
         config, weights = read_beats(file)
         beats = cls(layers=tuple(layers), **config)
-        fill(beats, weights, file, WANTED)
+        load_weights(beats, weights, file, WANTED)
         return beats.eval()
 
 

@@ -22,8 +22,8 @@ from transformers import (
 from transformers.audio_utils import mel_filter_bank
 
 from audiotoken.encoders import check_waveform
-from audiotoken.encoders.audioset import subjects
-from audiotoken.encoders.hub import BROKEN, NamedClapConfig, in_pieces, load_whole, refusal
+from audiotoken.encoders.audioset import list_subjects
+from audiotoken.encoders.hub import LOAD_ERRORS, NamedClapConfig, load_complete, make_load_error, split_evenly
 from audiotoken.errors import CheckpointError
 
 RATE = 48_000
@@ -106,7 +106,7 @@ class CLAP(ClapAudioModelWithProjection):
 
     def _pieces(self, waveform: Tensor) -> tuple[Tensor, ...]:
         check_waveform(waveform, "CLAP", RATE)
-        return in_pieces(waveform, LENGTH)
+        return split_evenly(waveform, LENGTH)
 
     def _hear(self, waveform: Float[Tensor, "batch samples"]) -> Any:
         """Up to 10 s through the audio tower: `last_hidden_state` (batch, width, 2, 32), `pooler_output`."""
@@ -121,19 +121,19 @@ class CLAP(ClapAudioModelWithProjection):
         It can tell the saved names; one as published has none and gets `names`, or the subjects of AudioSet.
         CheckpointError, one sentence, when it cannot be loaded, or has no text tower and new names are wanted.
         """
-        clap = load_whole(super().from_pretrained, model, ("clap", NamedClapConfig.model_type), WANTED, **kwargs)
+        clap = load_complete(super().from_pretrained, model, ("clap", NamedClapConfig.model_type), WANTED, **kwargs)
         if clap.config.names and names is not None:
             raise CheckpointError(f"Cannot give {model} other names: it keeps no text tower; give {PUBLISHED}.")
         if clap.config.names:
             return clap
         options = {key: kwargs[key] for key in HUB_OPTIONS if key in kwargs}
         wanted = f"{PUBLISHED}, with its text tower"
-        text_tower = load_whole(ClapTextModelWithProjection.from_pretrained, model, ("clap",), wanted, **options)
+        text_tower = load_complete(ClapTextModelWithProjection.from_pretrained, model, ("clap",), wanted, **options)
         try:
             tokenizer = AutoTokenizer.from_pretrained(model, **options)
-        except BROKEN as error:
-            raise refusal(model, error, f"{PUBLISHED}, with its tokenizer") from error
-        return clap.name(subjects() if names is None else names, text_tower, tokenizer)
+        except LOAD_ERRORS as error:
+            raise make_load_error(model, error, f"{PUBLISHED}, with its tokenizer") from error
+        return clap.name(list_subjects() if names is None else names, text_tower, tokenizer)
 
 
 def log_mel(waveform: Float[Tensor, "batch samples"], *, fused: bool) -> Float[Tensor, "batch 1001 64"]:

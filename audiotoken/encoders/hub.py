@@ -20,8 +20,8 @@ from transformers import ASTConfig, ClapAudioConfig, PreTrainedConfig
 
 from audiotoken.errors import CheckpointError
 
-BROKEN: tuple[type[Exception], ...] = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
-BROKEN += (SafetensorError, StrictDataclassError, UnpicklingError)
+LOAD_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
+LOAD_ERRORS += (SafetensorError, StrictDataclassError, UnpicklingError)
 
 
 class LayeredASTConfig(ASTConfig):
@@ -36,14 +36,14 @@ class NamedClapConfig(ClapAudioConfig):
     names: list[str] | tuple[str, ...] = ()
 
 
-def load_whole(load: Callable, model: str | os.PathLike, kinds: Sequence[str], wanted: str, **kwargs: Any) -> Any:
+def load_complete(load: Callable, model: str | os.PathLike, kinds: Sequence[str], wanted: str, **kwargs: Any) -> Any:
     """`load(model, ...)`, a `from_pretrained` of transformers, with every weight that the class has.
 
     Transformers fills what a file lacks with random numbers and logs it; here that is a `CheckpointError`, as is a
     `model_type` that is none of `kinds`, and everything else that keeps a model from loading. `wanted` says in words
     what to give instead.
     """
-    source = source_of(model, wanted)
+    source = resolve_source(model, wanted)
     try:
         kind = PreTrainedConfig.get_config_dict(source, **kwargs)[0].get("model_type", "model of no known type")
         if kind not in kinds:
@@ -52,8 +52,8 @@ def load_whole(load: Callable, model: str | os.PathLike, kinds: Sequence[str], w
             loaded, report = load(source, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs)
     except CheckpointError:
         raise
-    except BROKEN as error:
-        raise refusal(model, error, wanted) from error
+    except LOAD_ERRORS as error:
+        raise make_load_error(model, error, wanted) from error
     for keys, why in ((report["missing_keys"], "lacks"), (report["mismatched_keys"], "has other shapes for")):
         names = sorted(key if isinstance(key, str) else key[0] for key in keys)
         if names:
@@ -62,7 +62,7 @@ def load_whole(load: Callable, model: str | os.PathLike, kinds: Sequence[str], w
     return loaded
 
 
-def source_of(model: str | os.PathLike, wanted: str) -> str:
+def resolve_source(model: str | os.PathLike, wanted: str) -> str:
     """The folder that `model` is, else the hub id; CheckpointError where it can be neither, and nothing is asked."""
     folder = Path(model).expanduser()
     if folder.is_dir():
@@ -72,13 +72,13 @@ def source_of(model: str | os.PathLike, wanted: str) -> str:
     return str(model)
 
 
-def refusal(model: str | os.PathLike, error: BaseException, wanted: str) -> CheckpointError:
+def make_load_error(model: str | os.PathLike, error: BaseException, wanted: str) -> CheckpointError:
     """What went wrong as one sentence: transformers' messages go on for paragraphs, the first sentence says it."""
     reason = re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".:") or type(error).__name__
     return CheckpointError(f"Cannot load {model}: {reason}; give {wanted}.")
 
 
-def in_pieces(waveform: Tensor, longest: int) -> tuple[Tensor, ...]:
+def split_evenly(waveform: Tensor, longest: int) -> tuple[Tensor, ...]:
     """(batch, frames) -> pieces of equal length, at most `longest`: no sliver is left to be heard as mostly padding."""
     return waveform.tensor_split(math.ceil(waveform.shape[1] / longest), dim=1)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.audio import as_recording, to_mono
-from audiotoken.data import esc_rows
+from audiotoken.data import read_esc_rows
 from audiotoken.errors import OptionError
 from audiotoken.manifest import picture_names
 from audiotoken.mini.sounds import synthesise
-from audiotoken.mini.things import HEARD, WORD_OF_ESC10
+from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 MADE = "made"  # instead of a folder: synthesised sounds of the painted world
@@ -73,9 +73,11 @@ def picture_of(folder: Path, name: str) -> Path:
 def _made(n: int | None) -> list[tuple[str, Any, str]]:
     """`n` sounds (by default 2 of each), the words taking turns."""
     found = []
-    for i in range(n or 2 * len(HEARD)):
-        word = HEARD[i % len(HEARD)]
-        found.append((f"{word}-{i // len(HEARD)}", (synthesise(word, MADE_RATE, 4.0, MADE_SEED + i), MADE_RATE), word))
+    for i in range(n or 2 * len(AUDIBLE_WORDS)):
+        word = AUDIBLE_WORDS[i % len(AUDIBLE_WORDS)]
+        found.append(
+            (f"{word}-{i // len(AUDIBLE_WORDS)}", (synthesise(word, MADE_RATE, 4.0, MADE_SEED + i), MADE_RATE), word)
+        )
     return found
 
 
@@ -83,7 +85,7 @@ def _labelled(folder: Path, folds: Sequence[int] | None) -> list[tuple[str, Any,
     if not folder.is_dir():
         raise OptionError(f"There is no folder {folder}; give a folder of sounds, or clips={MADE}.")
     if (folder / "metadata.csv").is_file() or (folder / "meta" / "esc50.csv").is_file():
-        rows = esc_rows(folder, folds)
+        rows = read_esc_rows(folder, folds)
         return [(path.relative_to(folder).as_posix(), path, label) for path, label, _ in rows]
     if folds is not None:
         raise OptionError(f"Got folds={list(folds)}, but {folder} has no table that knows them; leave it out.")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiotoken.encoders.hub import BROKEN, refusal, source_of
+from audiotoken.encoders.hub import LOAD_ERRORS, make_load_error, resolve_source
 from audiotoken.errors import OptionError, printable
 from audiotoken.evaluation.clips import Example
 from audiotoken.evaluation.judges import Judges
@@ -72,7 +72,7 @@ def embedding_width(model: str) -> int:
     from diffusers import StableUnCLIPImg2ImgPipeline, UNet2DConditionModel
     from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
 
-    source = source_of(model, WANTED)
+    source = resolve_source(model, WANTED)
     try:
         index = StableUnCLIPImg2ImgPipeline.load_config(source)
         if (kind := index.get("_class_name")) != KIND:
@@ -84,8 +84,8 @@ def embedding_width(model: str) -> int:
         takes, kind = unet.get("projection_class_embeddings_input_dim"), unet.get("class_embed_type")
         if (kind, takes) != ("projection", 2 * width):  # the vector, and as much of the noise level
             raise ValueError(f"its UNet is told {takes} numbers by {kind}, want {2 * width} by projection")
-    except BROKEN as error:
-        raise refusal(model, error, WANTED) from error
+    except LOAD_ERRORS as error:
+        raise make_load_error(model, error, WANTED) from error
     return width
 
 
@@ -151,8 +151,8 @@ def load_unclip(model: str, device: str | None) -> Any:
 
     try:
         pipe = StableUnCLIPImg2ImgPipeline.from_pretrained(os.path.expanduser(model), dtype=torch.float32)
-    except BROKEN as error:
-        raise refusal(model, error, WANTED) from error
+    except LOAD_ERRORS as error:
+        raise make_load_error(model, error, WANTED) from error
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(find_device(device))
 

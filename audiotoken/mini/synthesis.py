@@ -14,7 +14,7 @@ Signal = NDArray[np.float64]
 Random = np.random.Generator
 
 
-def frames_of(seconds: float, rate: int) -> int:
+def to_frames(seconds: float, rate: int) -> int:
     """Number of frames in `seconds`, at least one."""
     return max(1, round(seconds * rate))
 
@@ -28,7 +28,7 @@ def coloured_noise(rng: Random, frames: int, slope: float = 0.0) -> Signal:
     return noise / (np.sqrt(np.mean(noise**2)) + 1e-12)
 
 
-def band(signal: Signal, rate: int, low: float | None, high: float | None, order: int = 2) -> Signal:
+def bandpass(signal: Signal, rate: int, low: float | None, high: float | None, order: int = 2) -> Signal:
     """Butterworth filter that keeps `low` to `high` Hz; None leaves that side open; edges stay below Nyquist."""
     top = 0.48 * rate
     edges = [None if e is None else min(e, top) for e in (low, high)]
@@ -67,7 +67,7 @@ def harmonics(pitch: Signal, rate: int, tilt: float = 1.0, most: int = 40, odd_o
     return out
 
 
-def pulses(pitch: Signal, rate: int, rng: Random, jitter: float = 0.0) -> Signal:
+def pulse_train(pitch: Signal, rate: int, rng: Random, jitter: float = 0.0) -> Signal:
     """One impulse per period of a moving `pitch` (frames,) Hz; `jitter` is the relative spread of strength."""
     wraps = np.diff(np.floor(np.cumsum(pitch) / rate), prepend=0.0) > 0
     return wraps * (1 + jitter * rng.standard_normal(len(pitch)))
@@ -113,13 +113,13 @@ def modes(frames: int, rate: int, parts: Sequence[tuple[float, float, float]], r
     out = np.zeros(frames)
     for hertz, decay, amplitude in parts:
         if hertz < 0.47 * rate:
-            length = min(frames, frames_of(7 * decay, rate))
+            length = min(frames, to_frames(7 * decay, rate))
             s = t[:length]
             out[:length] += amplitude * np.exp(-s / decay) * np.sin(2 * np.pi * hertz * s + rng.uniform(0, 6.28))
     return out
 
 
-def place(out: Signal, grain: Signal, at: float, rate: int, gain: float = 1.0) -> None:
+def mix_at(out: Signal, grain: Signal, at: float, rate: int, gain: float = 1.0) -> None:
     """Add `grain` into `out` at `at` seconds (may be negative); what reaches beyond either end is cut."""
     start = round(at * rate)
     if start < 0:
@@ -139,23 +139,23 @@ def onsets(rng: Random, seconds: float, low: float, high: float, spread: float =
     return out
 
 
-def loudness(signal: Signal) -> Signal:
+def normalise(signal: Signal) -> Signal:
     """The signal scaled to a peak of one (silence stays silence)."""
     return signal / (np.max(np.abs(signal)) + 1e-12)
 
 
-def record(signal: Signal, rate: int, rng: Random) -> NDArray[np.float32]:
+def simulate_recorder(signal: Signal, rate: int, rng: Random) -> NDArray[np.float32]:
     """What a recorder at some distance would have kept: a room, a colour, a noise floor, a level. (frames,) float32."""
-    signal = loudness(signal)
+    signal = normalise(signal)
     if rng.random() < 0.7:  # exponentially decaying noise as the room's late response (Moorer 1979)
         decay = rng.uniform(0.03, 0.25)
-        tail = coloured_noise(rng, frames_of(5 * decay, rate), 0.5) * strike(frames_of(5 * decay, rate), rate, 0, decay)
+        tail = coloured_noise(rng, to_frames(5 * decay, rate), 0.5) * strike(to_frames(5 * decay, rate), rate, 0, decay)
         wet = dsp.fftconvolve(signal, tail / np.sqrt(np.sum(tail**2)))[: len(signal)]
         signal = signal + rng.uniform(0.05, 0.6) * wet
     spectrum = np.fft.rfft(signal)
     octaves = np.log2(np.maximum(np.fft.rfftfreq(len(signal), 1 / rate), 20) / 1000)
     spectrum *= 10 ** (rng.normal(0, 1.2) * np.clip(octaves, -4, 3) / 20)  # a tilt of a decibel or so per octave
-    signal = loudness(np.fft.irfft(spectrum, len(signal)))
+    signal = normalise(np.fft.irfft(spectrum, len(signal)))
     floor = 10 ** (rng.uniform(-75, -38) / 20)
     signal = signal + floor * coloured_noise(rng, len(signal), rng.uniform(0, 1.5))
-    return (loudness(signal) * rng.uniform(0.25, 0.95)).astype(np.float32)
+    return (normalise(signal) * rng.uniform(0.25, 0.95)).astype(np.float32)

@@ -44,6 +44,6 @@ THINGS: tuple[Thing, ...] = (
 )
 
 WORDS: tuple[str, ...] = tuple(t.word for t in THINGS)
-HEARD: tuple[str, ...] = tuple(t.word for t in THINGS if t.heard)
+AUDIBLE_WORDS: tuple[str, ...] = tuple(t.word for t in THINGS if t.heard)
 WORD_OF_ESC10: dict[str, str] = {t.esc10: t.word for t in THINGS if t.esc10}
 BACKDROPS: tuple[str, ...] = ("meadow", "sky", "beach", "night", "room", "forest", "street", "plain")

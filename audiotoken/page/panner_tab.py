@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from audiotoken.errors import OptionError
-from audiotoken.mini.things import HEARD
+from audiotoken.mini.things import AUDIBLE_WORDS
 from audiotoken.page import panning, view
 from audiotoken.page.clip_tab import ClipTab
 from audiotoken.page.components import AGAIN, SOON, drawn, sentence_of, sentences, step
@@ -45,7 +45,9 @@ class PannerTab:
         with gr.Row():
             for number, (word, _) in enumerate(BEGIN, 1):
                 with gr.Column(min_width=200):
-                    chosen = gr.Dropdown([*HEARD, OWN], value=word, label=f"Sound {number}", elem_id=f"voice-{number}")
+                    chosen = gr.Dropdown(
+                        [*AUDIBLE_WORDS, OWN], value=word, label=f"Sound {number}", elem_id=f"voice-{number}"
+                    )
                     file = gr.Audio(
                         type="filepath",
                         label="Its channels are mixed down",

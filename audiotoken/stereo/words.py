@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiotoken.encoders.audioset import subject
+from audiotoken.encoders.audioset import find_subject
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.labels import subject_of
 from audiotoken.placeholder import PLACEHOLDER
@@ -90,7 +90,7 @@ def subjects_of(heard: Heard) -> dict[str, float]:
     """What can be drawn of the labels, each with its best score: "Bark" and "Dog" are both a dog."""
     found: dict[str, float] = {}
     for label, score in heard:
-        name = subject(label)
+        name = find_subject(label)
         if name is not None:
             found[name] = max(score, found.get(name, 0.0))
     return found

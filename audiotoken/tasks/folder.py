@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiotoken.audio import Recording, as_recording, load_audio
 from audiotoken.errors import AudioError, CheckpointError
-from audiotoken.manifest import Line, append, fingerprint, is_made, line_of, picture_names, read_manifest
+from audiotoken.manifest import Line, append_line, fingerprint, is_up_to_date, make_line, picture_names, read_manifest
 from audiotoken.model import find_device, load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import TEMPLATE
@@ -79,9 +79,9 @@ def draw_folder(
     asked: Line = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count, "steps": steps}
     asked |= {"guidance": guidance, "token": token, "dtype": dtype, "model": fingerprint(model)}
     names = picture_names(clips, count, reserved=(Path(GALLERY).stem,))
-    wanted = {clip: line_of(clips, clip, pictures, asked) for clip, pictures in names.items()}
+    wanted = {clip: make_line(clips, clip, pictures, asked) for clip, pictures in names.items()}
     there = {} if overwrite else read_manifest(output / MANIFEST)
-    drawn = Drawn(output, kept=[clip for clip, line in wanted.items() if is_made(there.get(clip), line, output)])
+    drawn = Drawn(output, kept=[clip for clip, line in wanted.items() if is_up_to_date(there.get(clip), line, output)])
     lines = [line for clip, line in wanted.items() if clip not in set(drawn.kept)]
     _make_folder(output)
     if lines:
@@ -180,7 +180,7 @@ def _make_folder(folder: Path) -> None:
 
 def _remember(file: Path, line: Line) -> None:
     try:
-        append(file, line)
+        append_line(file, line)
     except OSError as error:
         raise cannot_write(file, error) from None
 

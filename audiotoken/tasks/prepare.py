@@ -16,7 +16,7 @@ from typing import Any
 from audiotoken.data import PairFolder, prepared
 from audiotoken.data.augment import Augment
 from audiotoken.data.manifest import Report
-from audiotoken.data.prepared import Plan
+from audiotoken.data.prepared import SizeEstimate
 from audiotoken.errors import OptionError
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
@@ -39,7 +39,7 @@ def prepare(
     workers: int | None = None,
     device: str | None = None,
     precision: str = "float32",
-    on_plan: "Callable[[Plan], None] | None" = None,
+    on_estimate: "Callable[[SizeEstimate], None] | None" = None,
     on_item: Callable[[int, int], None] | None = None,
 ) -> "Report":
     """Encode `source` into the folder `output`; see `audiotoken.data.prepared.prepare`, whose options these are.
@@ -72,7 +72,7 @@ def prepare(
         part=part,
         parts=parts,
         workers=workers or os.cpu_count() or 1,
-        on_plan=on_plan,
+        on_estimate=on_estimate,
         on_item=on_item,
     )
 
@@ -87,7 +87,7 @@ def _check_numbers(size: int | None, seconds: float, workers: int | None) -> Non
 
 
 def say_progress() -> dict[str, Any]:
-    """`on_plan` and `on_item` that say on stderr how big it will be, and each 10 s how far it is."""
+    """`on_estimate` and `on_item` that say on stderr how big it will be, and each 10 s how far it is."""
     said: list[tuple[float, int]] = []  # when, and how many were done
 
     def on_item(done: int, count: int) -> None:
@@ -99,4 +99,4 @@ def say_progress() -> dict[str, Any]:
             said.append((now, done))
             print(f"{done} of {count}, {speed:.1f} a second", file=sys.stderr, flush=True)
 
-    return {"on_plan": lambda plan: print(plan, file=sys.stderr, flush=True), "on_item": on_item}
+    return {"on_estimate": lambda plan: print(plan, file=sys.stderr, flush=True), "on_item": on_item}

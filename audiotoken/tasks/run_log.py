@@ -68,7 +68,7 @@ def sample(pipe: Any, examples: "Examples", count: int, out: Path, step: int, ac
     import torch
 
     count = min(count, len(examples))
-    some = examples.encoded([i * len(examples) // count for i in range(count)])
+    some = examples.load([i * len(examples) // count for i in range(count)])
     tokens = pipe.audio_embedder(some.features.to(pipe.unet.device).float())
     drawn = pipe(prompt=pipe.encode_prompts([TEMPLATE] * len(tokens), tokens), seed=0).images
     mean = some.moments.chunk(2, dim=1)[0].to(pipe.vae.device, pipe.vae.dtype)

@@ -96,7 +96,7 @@ def train(
                 on_progress(progress)
 
         train_embedder(
-            pipe, batches, examples.names, run, checkpoint=out / "checkpoint.pt", progress=report,
+            pipe, batches, examples.names, run, checkpoint=out / "checkpoint.pt", on_progress=report,
             evaluate=lambda step: sample(pipe, examples, sample_count, out, step, accelerator),
             evaluate_every=sample_every, accelerator=accelerator, about=about,
         )  # fmt: skip
@@ -132,7 +132,7 @@ def _embedder(pipe: Any, examples: "Examples", wanted: Mapping[str, Any] | None,
     """The model's own, or a new one that fits the features and the text encoder."""
     import torch
 
-    width = examples.encoded([0]).features.shape[-1]
+    width = examples.load([0]).features.shape[-1]
     own = pipe.audio_embedder
     if wanted is None and own is not None:
         if own.config["input_size"] != width:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from audiotoken.errors import OptionError
-from audiotoken.mini.things import HEARD
+from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.ablations.parts import RATE, clip
 from spatial import metrics
 from spatial.listening import listen
@@ -92,7 +92,7 @@ def layouts(n: int, num_sources: int, seed: int, far: float, *, sides: bool = Fa
     made = []
     for i in range(n):
         rng = random.Random(f"{seed}/{num_sources}/{i}")
-        words, azimuths = tuple(rng.sample(HEARD, num_sources)), _apart(rng, num_sources, far)
+        words, azimuths = tuple(rng.sample(AUDIBLE_WORDS, num_sources)), _apart(rng, num_sources, far)
         while sides and not _sided(azimuths):
             azimuths = _apart(rng, num_sources, far)
         made.append(Layout(words, tuple(rng.sample(azimuths, num_sources)), 1000 * seed + i))

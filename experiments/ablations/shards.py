@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.audio import to_mono
-from audiotoken.data.web_shards import WebShards, expand
+from audiotoken.data.web_shards import WebShards, expand_shards
 from audiotoken.errors import OptionError
-from audiotoken.manifest import append, read_manifest
+from audiotoken.manifest import append_line, read_manifest
 from audiotoken.mini.things import WORDS
 from audiotoken.stereo.words import subjects_of
 from audiotoken.writing import write_image
@@ -40,7 +40,7 @@ def draw_shard(
     token: "learned" or "label", null: learned where the model has an embedder. limit: so many of the shard, null: all.
     Picture i of a shard is drawn with `seed + i`.
     """
-    places = expand(shards) if shards else []
+    places = expand_shards(shards) if shards else []
     if not 0 <= shard < len(places):
         raise OptionError(f"Got shard={shard} of {len(places)} in {shards!r}, want one of these; change it.")
     source, folder = WebShards(places[shard]), Path(out)
@@ -81,7 +81,7 @@ def _draw(pipe: Any, source: Any, some: Sequence[int], folder: Path, how: dict[s
         write_image(image, folder / "drawn" / f"{Path(each.key).name}.png")
         best = subjects_of(told)
         said = max(best, key=lambda name: best[name], default="")
-        append(
+        append_line(
             folder / "lines.jsonl",
             {"clip": each.key, "label": each.label, "heard": said, "seen": what if knows else ""},
         )

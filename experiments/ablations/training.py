@@ -74,7 +74,7 @@ def train_small(
     learnt, asked = _examples(pipe, data, unheard, layers, each, each_unheard, Path(cache))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        width = learnt.encoded([0]).features.shape[-1]
+        width = learnt.load([0]).features.shape[-1]
         embedder = AudioEmbedder(width, pipe.token_width, dropout, pooling, tokens_per_clip)
     pipe.register_modules(audio_embedder=embedder.to(pipe.unet.device))
     weights = LossWeights(diffusion, classification, token_l1)
@@ -88,7 +88,7 @@ def train_small(
 
     batches = Batches(learnt, batch, seed=seed, rank=accelerator.process_index, processes=accelerator.num_processes)
     train_embedder(
-        pipe, batches, learnt.names, settings, progress=note, accelerator=accelerator,
+        pipe, batches, learnt.names, settings, on_progress=note, accelerator=accelerator,
         checkpoint=Path(out) / "checkpoint.pt", about={"seed": seed},
     )  # fmt: skip
     last = losses[-max(1, steps // 10) :]
@@ -116,7 +116,7 @@ def asked_of(pipe: Any, asked: "Prepared", names: tuple[str, ...]) -> dict[str, 
     """retrieval, meaning and loss of unheard examples."""
     import torch
 
-    encoded = asked.encoded(range(len(asked)))
+    encoded = asked.load(range(len(asked)))
     labels = torch.tensor([names.index(asked.names[label]) for label in encoded.labels.tolist()])
     with torch.no_grad():
         tokens = pipe.audio_embedder(encoded.features.float().to(pipe.unet.device)).float()
@@ -136,7 +136,7 @@ def recognised(pipe: Any, asked: "Prepared", count: int, steps: int, out: Path) 
     import torch
 
     some = [i * len(asked) // count for i in range(min(count, len(asked)))]
-    encoded, images = asked.encoded(some), []
+    encoded, images = asked.load(some), []
     with torch.no_grad():
         prompts = pipe.encode_prompts(
             "a photo of <audio>", pipe.audio_embedder(encoded.features.float().to(pipe.unet.device))

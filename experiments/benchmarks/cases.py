@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from audiotoken.mini.sounds import synthesise
-from audiotoken.mini.things import HEARD, WORDS
+from audiotoken.mini.things import AUDIBLE_WORDS, WORDS
 from audiotoken.prompt import word_positions
 from guidance.regions import Region
 from spatial.camera import Camera
@@ -34,7 +34,7 @@ def make_cases(count: int, things: int, seed: int, tokens: str = "label") -> lis
     cases = []
     for i in range(count):
         rng = random.Random(f"{seed}/{things}/{i}")
-        words = rng.sample(WORDS if tokens == "label" else HEARD, things)
+        words = rng.sample(WORDS if tokens == "label" else AUDIBLE_WORDS, things)
         sides = rng.sample((-1, 1), 2)[:things]
         azimuths = tuple(side * rng.uniform(*AZIMUTHS) for side in sides)
         cases.append(Case(tuple(words), azimuths, tuple(rng.uniform(*LEVELS[things]) for _ in words), i))

@@ -148,7 +148,7 @@ def _ours(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) -> No
             examples.names,
             settings,
             accelerator=accelerator,
-            progress=lambda progress: tick(),
+            on_progress=lambda progress: tick(),
         )
 
 

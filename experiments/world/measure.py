@@ -18,10 +18,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from audiotoken.data import esc_rows
+from audiotoken.data import read_esc_rows
 from audiotoken.mini.object_detector import detect, load_detector
 from audiotoken.mini.sounds import synthesise
-from audiotoken.mini.things import HEARD, WORD_OF_ESC10, WORDS
+from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10, WORDS
 from audiotoken.pipeline import AudioTokenPipeline
 
 PICTURES = 20  # of each class
@@ -94,7 +94,7 @@ def from_clips(pipe: Any, clips: dict[str, list[tuple[Any, int | None]]], out: P
 
 def real_clips(esc10: Path, fold: int) -> dict[str, list[tuple[Any, int | None]]]:
     clips: dict[str, list[tuple[Any, int | None]]] = {word: [] for word in WORD_OF_ESC10.values()}
-    for path, label, _ in esc_rows(esc10, [fold]):
+    for path, label, _ in read_esc_rows(esc10, [fold]):
         clips[WORD_OF_ESC10[label]].append((str(path), None))
     return clips
 
@@ -102,7 +102,7 @@ def real_clips(esc10: Path, fold: int) -> dict[str, list[tuple[Any, int | None]]
 def made_clips(count: int = 10) -> dict[str, list[tuple[Any, int | None]]]:
     """Synthesised clips of seeds that trained nothing."""
     rate = 22050
-    return {w: [(synthesise(w, rate, 4.0, 900_000 + i), rate) for i in range(count)] for w in HEARD}
+    return {w: [(synthesise(w, rate, 4.0, 900_000 + i), rate) for i in range(count)] for w in AUDIBLE_WORDS}
 
 
 def speed(model: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.mini.sounds import synthesise
-from audiotoken.mini.things import HEARD
+from audiotoken.mini.things import AUDIBLE_WORDS
 from audiotoken.model import load_pipeline
 from audiotoken.writing import write_image
 from experiments.world.measure import article
@@ -23,7 +23,12 @@ SECONDS = 4.0
 
 
 def write_pairs(
-    pipe: Any, folder: Path, words: Sequence[str] = HEARD, each: int = 8, steps: int | None = None, seed: int = 0
+    pipe: Any,
+    folder: Path,
+    words: Sequence[str] = AUDIBLE_WORDS,
+    each: int = 8,
+    steps: int | None = None,
+    seed: int = 0,
 ) -> None:
     """`folder/word/word-0.wav` and `.png`, and so on; what is there already is kept."""
     import soundfile
@@ -45,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("pairs"))
     parser.add_argument("--each", type=int, default=8)
-    parser.add_argument("--words", nargs="+", default=list(HEARD), choices=HEARD)
+    parser.add_argument("--words", nargs="+", default=list(AUDIBLE_WORDS), choices=AUDIBLE_WORDS)
     args = parser.parse_args()
     pipe = load_pipeline("mini")
     for word in args.words:

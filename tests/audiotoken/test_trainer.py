@@ -35,7 +35,7 @@ def still_pipeline(seed: int = 0, **embedder):
 def trained(settings: Settings, pipe=None, cut=lambda batch: batch, **kwargs):
     """The embedder's weights and what was reported."""
     pipe, reports = pipe or still_pipeline(), []
-    train_embedder(pipe, lambda start: map(cut, batches(start)), LABELS, settings, progress=reports.append, **kwargs)
+    train_embedder(pipe, lambda start: map(cut, batches(start)), LABELS, settings, on_progress=reports.append, **kwargs)
     return {name: weight.detach().clone() for name, weight in pipe.audio_embedder.state_dict().items()}, reports
 
 
@@ -164,7 +164,7 @@ KILLED = Settings(steps=8, learning_rate=1e-2, ema=0.9, lora=2, save_every=3)
 def never_killed():
     """Weights, and what was reported, of the whole run."""
     pipe, reports = debug_pipeline(), []
-    train_embedder(pipe, batches, LABELS, KILLED, progress=reports.append)
+    train_embedder(pipe, batches, LABELS, KILLED, on_progress=reports.append)
     return weights_of(pipe), reports
 
 
@@ -178,7 +178,7 @@ def run_until_killed(number, file, told) -> None:
         if progress.step == 5:
             os.kill(os.getpid(), number)
 
-    train_embedder(debug_pipeline(), batches, LABELS, KILLED, checkpoint=file, progress=report)
+    train_embedder(debug_pipeline(), batches, LABELS, KILLED, checkpoint=file, on_progress=report)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -193,7 +193,7 @@ def test_killed_and_started_again_it_is_the_run_that_was_not(number, never_kille
     assert (steps, kept) == ((5, 3) if number == signal.SIGKILL else (6, 6))  # asked nicely, it loses nothing
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     again = debug_pipeline()
-    train_embedder(again, batches, LABELS, KILLED, checkpoint=file, progress=resumed.append)
+    train_embedder(again, batches, LABELS, KILLED, checkpoint=file, on_progress=resumed.append)
     assert [report.step for report in resumed] == list(range(kept + 1, 9))
     before = dict(line.split() for line in told.read_text().splitlines())
     for report in reports:  # before the signal: the same numbers, to the last bit

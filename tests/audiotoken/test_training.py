@@ -105,7 +105,7 @@ def test_training_lowers_the_losses_and_changes_only_the_embedder():
     pipe, reports = debug_pipeline(), []
     before = weights_of(pipe)
     settings = Settings(steps=40, learning_rate=3e-3, weights=LossWeights(classification=1.0))
-    embedder = train_embedder(pipe, batches, LABELS, settings, progress=reports.append)
+    embedder = train_embedder(pipe, batches, LABELS, settings, on_progress=reports.append)
     changed = {name for name, weight in weights_of(pipe).items() if not torch.equal(weight, before[name])}
     assert changed
     assert all(name.startswith("audio_embedder.") for name in changed)
@@ -138,7 +138,7 @@ def test_resumed_equals_uninterrupted(tmp_path, ema):
     settings = Settings(steps=7, learning_rate=1e-2, ema=ema, save_every=2)
     whole, parted = debug_pipeline(), debug_pipeline()
     reports = {"whole": [], "parted": []}
-    train_embedder(whole, batches, LABELS, settings, progress=reports["whole"].append)
+    train_embedder(whole, batches, LABELS, settings, on_progress=reports["whole"].append)
 
     class Killed(Exception):
         pass
@@ -148,12 +148,14 @@ def test_resumed_equals_uninterrupted(tmp_path, ema):
             raise Killed
 
     with pytest.raises(Killed):
-        train_embedder(parted, batches, LABELS, settings, checkpoint=tmp_path / "run.pt", progress=kill)
+        train_embedder(parted, batches, LABELS, settings, checkpoint=tmp_path / "run.pt", on_progress=kill)
     torch.manual_seed(123)  # another process has another random state
     parted = debug_pipeline(seed=1)  # and other weights, were they not in the checkpoint
     for name in ("unet", "text_encoder"):
         getattr(parted, name).load_state_dict(getattr(whole, name).state_dict())
-    train_embedder(parted, batches, LABELS, settings, checkpoint=tmp_path / "run.pt", progress=reports["parted"].append)
+    train_embedder(
+        parted, batches, LABELS, settings, checkpoint=tmp_path / "run.pt", on_progress=reports["parted"].append
+    )
     assert [report.step for report in reports["parted"]] == [5, 6, 7]
     assert [report.losses for report in reports["parted"]] == [report.losses for report in reports["whole"][4:]]
     for name, weight in whole.audio_embedder.state_dict().items():
@@ -184,7 +186,7 @@ def test_seeds_matter_and_repeat():
     runs = []
     for seed in (0, 0, 1):
         pipe, losses = debug_pipeline(), []
-        train_embedder(pipe, batches, LABELS, Settings(steps=2, seed=seed), progress=losses.append)
+        train_embedder(pipe, batches, LABELS, Settings(steps=2, seed=seed), on_progress=losses.append)
         runs.append([report.losses for report in losses])
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiotoken.audio import load_audio
-from audiotoken.data import esc_rows
+from audiotoken.data import read_esc_rows
 from audiotoken.encoders.mini import FLOOR, MelSpectrogram, normalise
 from audiotoken.mini.sounds import synthesise
-from audiotoken.mini.things import HEARD, WORD_OF_ESC10
+from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10
 from experiments.world.distractors import KINDS, distractor
 
 SPEEDS = (0.8, 0.9, 1.0, 1.12, 1.25)
@@ -48,7 +48,7 @@ def read_wave(path: Path, rate: int = RATE) -> NDArray[np.float32]:
 
 def real_clips(folder: Path, folds: Iterable[int]) -> list[tuple[Path, str]]:
     """(file, word) of the ESC-10 clips in `folds`, in the order of its table."""
-    return [(path, WORD_OF_ESC10[label]) for path, label, _ in esc_rows(folder, folds)]
+    return [(path, WORD_OF_ESC10[label]) for path, label, _ in read_esc_rows(folder, folds)]
 
 
 def mels_of(signal: NDArray[np.float32], spectrogram: MelSpectrogram) -> NDArray[np.float16]:
@@ -67,14 +67,14 @@ def load_real(folder: Path, folds: Iterable[int]) -> Clips:
             mels.append(
                 mels_of(resample_poly(wave, ratio.numerator, ratio.denominator).astype(np.float32), spectrogram)
             )
-        clips.add(mels, HEARD.index(word))
+        clips.add(mels, AUDIBLE_WORDS.index(word))
     return clips
 
 
 def load_made(per_word: int, per_kind: int) -> tuple[Clips, Clips]:
     """Synthesised sounds of every word, and distractors; training seeds are even, odd ones are left for measuring."""
     spectrogram, words, others = MelSpectrogram(RATE, MELS), Clips(), Clips()
-    for index, word in enumerate(HEARD):
+    for index, word in enumerate(AUDIBLE_WORDS):
         for seed in range(per_word):
             words.add([mels_of(synthesise(word, RATE, 5.0, 2 * seed), spectrogram)], index)
     for kind in KINDS:
@@ -111,7 +111,7 @@ def crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator) -> N
 
 def draw(clips: Clips, count: int, columns: int, rng: np.random.Generator, choose: list[int]) -> tuple[Tensor, Tensor]:
     """`count` crops of the clips listed in `choose` -> dB (count, columns, mels) and targets (count, classes)."""
-    batch, targets = np.empty((count, columns, MELS), np.float32), np.zeros((count, len(HEARD)), np.float32)
+    batch, targets = np.empty((count, columns, MELS), np.float32), np.zeros((count, len(AUDIBLE_WORDS)), np.float32)
     for i in range(count):
         k = int(rng.choice(choose))
         speeds = clips.mels[k]
@@ -252,9 +252,9 @@ class Supply:
         parts.append(draw(self.words, few, columns, rng, plain))
         parts.append(draw(self.words, quarter - few, columns, rng, only))
         parts.append(draw(self.others, self.size - half - quarter - strange, columns, rng, nothing))
-        tonal = [i for i, c in enumerate(self.real.classes) if HEARD[c] in TONAL]
+        tonal = [i for i, c in enumerate(self.real.classes) if AUDIBLE_WORDS[c] in TONAL]
         odd, _ = draw(self.real, strange, columns, rng, tonal)
-        parts.append((estrange(odd, rng), torch.zeros(strange, len(HEARD))))
+        parts.append((estrange(odd, rng), torch.zeros(strange, len(AUDIBLE_WORDS))))
         decibels, targets = (torch.cat(x) for x in zip(*parts, strict=True))
         power = 10 ** (colour(decibels, rng) / 10)
         power, targets, shares = mix(room(power, rng), targets, rng)

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.mini.sounds import synthesise
-from audiotoken.mini.things import HEARD
+from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import KINDS, distractor
 from experiments.world.training.audio_mels import RATE, read_wave, real_clips
 from experiments.world.training.measure_audio import Scores, Waves, calibration_error, loudest, one_hot
@@ -48,7 +48,7 @@ def window_features(model: MiniEncoder, waves: Waves) -> Tensor:
 def fit_familiarity(model: MiniEncoder, esc10: Path, folds: Iterable[int], strictness: float = STRICTNESS) -> None:
     """Store centres and whitening from the training sounds."""
     clips, centres, spreads = real_clips(esc10, folds), [], []
-    for word in HEARD:
+    for word in AUDIBLE_WORDS:
         real = [read_wave(path) for path, name in clips if name == word]
         made = [synthesise(word, RATE, 5.0, 2 * seed) for seed in range(SYNTHESISED)]
         pair = [window_features(model, waves) for waves in (real or made, made)]
@@ -66,7 +66,7 @@ def fit_calibration(logits: Scores, truth: Scores, weight: Scores, pull: float =
     """One temperature and per-class offsets by weighted logistic regression, offsets pulled towards their mean."""
     x, y, w = (torch.tensor(a) for a in (logits, truth, weight))
     log_scale = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    offset = torch.zeros(len(HEARD), dtype=torch.float64, requires_grad=True)
+    offset = torch.zeros(len(AUDIBLE_WORDS), dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([log_scale, offset], max_iter=200)
 
     def step() -> float:
@@ -77,7 +77,7 @@ def fit_calibration(logits: Scores, truth: Scores, weight: Scores, pull: float =
         return float(total.detach())
 
     optimiser.step(step)
-    return log_scale.exp().expand(len(HEARD)).detach().numpy().copy(), offset.detach().numpy()
+    return log_scale.exp().expand(len(AUDIBLE_WORDS)).detach().numpy().copy(), offset.detach().numpy()
 
 
 @torch.no_grad()
@@ -94,7 +94,7 @@ def calibration_set(esc10: Path, fold: int) -> tuple[Waves, Scores, Scores]:
     """Waves, truth, weights: real clips weigh half, synthesised ones and known kinds of distractors a quarter each."""
     clips = real_clips(esc10, [fold])
     waves, words = [read_wave(p) for p, _ in clips], [w for _, w in clips]
-    made = [(word, seed) for word in HEARD for seed in range(3)]
+    made = [(word, seed) for word in AUDIBLE_WORDS for seed in range(3)]
     none = [(kind, seed) for kind in KINDS for seed in range(3)]
     waves += [synthesise(word, RATE, 5.0, 2 * seed + 1) for word, seed in made]
     waves += [distractor(RATE, 5.0, 2 * seed + 1, kind=kind) for kind, seed in none]

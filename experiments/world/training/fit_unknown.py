@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiotoken.encoders.mini import MiniEncoder
-from audiotoken.mini.things import HEARD
+from audiotoken.mini.things import AUDIBLE_WORDS
 from audiotoken.unknown import Familiarity, energy_of
 from experiments.world.distractors import HELD_OUT, KINDS, distractor
 from experiments.world.training.audio_mels import RATE, read_wave, real_clips
@@ -40,7 +40,7 @@ def knowns(esc10: Path) -> Iterator[tuple[Signal, int]]:
         other = np.resize(waves[(number * 37 + 101) % len(waves)], len(wave))
         leak = LEAK * other * np.sqrt(np.mean(wave**2) / (np.mean(other**2) + 1e-12))
         for each in (wave, loudest(wave, 1.0), wave + leak):
-            yield each.astype(np.float32), HEARD.index(word)
+            yield each.astype(np.float32), AUDIBLE_WORDS.index(word)
 
 
 def strangers(kinds: tuple[str, ...], seeds: range) -> list[Signal]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.mini.sounds import synthesise
-from audiotoken.mini.things import HEARD
+from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import HELD_OUT, KINDS, distractor
 from experiments.world.training.audio_mels import RATE, read_wave, real_clips
 
@@ -36,7 +36,7 @@ def top1(model: MiniEncoder, esc10: Path, fold: int) -> float:
     """Share of the real clips of `fold` whose highest score is their own class."""
     clips = real_clips(esc10, [fold])
     scores = hear(model.eval(), [read_wave(p) for p, _ in clips])
-    return float(np.mean([HEARD[s.argmax()] == word for s, (_, word) in zip(scores, clips, strict=True)]))
+    return float(np.mean([AUDIBLE_WORDS[s.argmax()] == word for s, (_, word) in zip(scores, clips, strict=True)]))
 
 
 def loudest(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
@@ -64,7 +64,7 @@ def calibration_error(scores: Scores, truth: Scores, bins: int = 10) -> float:
 
 def one_hot(words: list[str | None]) -> Scores:
     """(clips, classes): 1 at the word's class, no 1 for None."""
-    return np.array([[float(word == name) for name in HEARD] for word in words])
+    return np.array([[float(word == name) for name in AUDIBLE_WORDS] for word in words])
 
 
 def measure_real(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, Any]:
@@ -72,12 +72,12 @@ def measure_real(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, Any]:
     clips = real_clips(esc10, [fold])
     waves, words = [read_wave(p) for p, _ in clips], [w for _, w in clips]
     scores = hear(model, waves)
-    best = [HEARD[k] for k in scores.argmax(1)]
+    best = [AUDIBLE_WORDS[k] for k in scores.argmax(1)]
     out: dict[str, Any] = {
         "clips": len(clips),
         "top1": float(np.mean([a == b for a, b in zip(best, words, strict=True)])),
     }
-    own = scores[np.arange(len(words)), [HEARD.index(w) for w in words]]
+    own = scores[np.arange(len(words)), [AUDIBLE_WORDS.index(w) for w in words]]
     out["own_class_above_half"] = float(np.mean(own > 0.5))
     out["accepted_at_half"] = float(np.mean(scores.max(1) > 0.5))
     out["per_class"] = {
@@ -90,7 +90,7 @@ def measure_real(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, Any]:
     for seconds in (1, 2, 5, 10):
         s = hear(model, [loudest(w, seconds) for w in waves])
         out["top1_by_seconds"][str(seconds)] = float(
-            np.mean([HEARD[k] == t for k, t in zip(s.argmax(1), words, strict=True)])
+            np.mean([AUDIBLE_WORDS[k] == t for k, t in zip(s.argmax(1), words, strict=True)])
         )
     return out
 
@@ -98,9 +98,9 @@ def measure_real(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, Any]:
 def measure_made(model: MiniEncoder, per_word: int) -> dict[str, Any]:
     """Per word: top-1, and own score above 0.5, on synthesised sounds of new seeds."""
     out = {}
-    for word in HEARD:
+    for word in AUDIBLE_WORDS:
         scores = hear(model, [synthesise(word, RATE, 5.0, 20001 + s) for s in range(per_word)])
-        own = HEARD.index(word)
+        own = AUDIBLE_WORDS.index(word)
         out[word] = {
             "top1": float(np.mean(scores.argmax(1) == own)),
             "above_half": float(np.mean(scores[:, own] > 0.5)),
@@ -117,7 +117,7 @@ def measure_rejection(model: MiniEncoder, per_kind: int) -> dict[str, Any]:
             scores = hear(model, [distractor(RATE, 5.0, 20001 + s, kind=kind) for s in range(per_kind)])
             by_kind[kind] = float(np.mean(scores.max(1) > 0.5))
             if by_kind[kind]:
-                taken_for[kind] = HEARD[scores.max(0).argmax()]
+                taken_for[kind] = AUDIBLE_WORDS[scores.max(0).argmax()]
         out[name] = {
             "accepted": float(np.mean(list(by_kind.values()))),
             "by_kind": by_kind,
@@ -137,11 +137,11 @@ def measure_mixtures(model: MiniEncoder, esc10: Path, fold: int, pairs: int = 10
         waves = [loudest(read_wave(clips[k][0]), 4.0) for k in (a, b)]
         mixed = np.stack([0.05 * w / (float(np.sqrt(np.mean(w**2))) + 1e-9) for w in waves]).sum(0)
         scores, pair = hear(model, [mixed])[0], {clips[a][1], clips[b][1]}
-        order = [HEARD[k] for k in np.argsort(-scores)]
+        order = [AUDIBLE_WORDS[k] for k in np.argsort(-scores)]
         first += order[0] in pair
         both += set(order[:2]) == pair
-        second += len(pair & {w for w, s in zip(HEARD, scores, strict=True) if s > 0.5})
-        above += len({w for w, s in zip(HEARD, scores, strict=True) if s > 0.5} - pair)
+        second += len(pair & {w for w, s in zip(AUDIBLE_WORDS, scores, strict=True) if s > 0.5})
+        above += len({w for w, s in zip(AUDIBLE_WORDS, scores, strict=True) if s > 0.5} - pair)
     return {
         "pairs": pairs,
         "top1_in_pair": first / pairs,
@@ -155,7 +155,11 @@ def measure_strangers(model: MiniEncoder, folder: Path) -> dict[str, Any]:
     """Share of recordings of other things, one file each, that some class accepts at 0.5, and which."""
     waves = {p.stem: read_wave(p)[: 10 * RATE] for p in sorted(folder.iterdir())}
     scores = hear(model, list(waves.values()))
-    taken = {name: f"{HEARD[s.argmax()]} {s.max():.2f}" for name, s in zip(waves, scores, strict=True) if s.max() > 0.5}
+    taken = {
+        name: f"{AUDIBLE_WORDS[s.argmax()]} {s.max():.2f}"
+        for name, s in zip(waves, scores, strict=True)
+        if s.max() > 0.5
+    }
     return {"recordings": len(waves), "accepted": len(taken) / len(waves), "taken_for": taken}
 
 

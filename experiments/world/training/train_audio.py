@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiotoken.encoders.mini import MiniEncoder
-from audiotoken.mini.things import HEARD
+from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.training.audio_mels import Clips, Supply, load_made, load_others, load_real
 from experiments.world.training.measure_audio import top1
 
@@ -55,7 +55,7 @@ def follow(average: MiniEncoder, model: MiniEncoder, decay: float) -> None:
 def build_model(seed: int) -> MiniEncoder:
     """A fresh encoder for every word that can be heard."""
     torch.manual_seed(seed)
-    return MiniEncoder(labels=HEARD)
+    return MiniEncoder(labels=AUDIBLE_WORDS)
 
 
 def train(

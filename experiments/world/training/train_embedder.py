@@ -17,11 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from audiotoken.audio import load_audio, to_mono
-from audiotoken.data import esc_rows
+from audiotoken.data import read_esc_rows
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.mini.sounds import synthesise
-from audiotoken.mini.things import HEARD, WORD_OF_ESC10, WORDS
+from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10, WORDS
 from audiotoken.training import Batch, LossWeights, Progress, Settings, train_embedder
 from experiments.world.captions import caption
 from experiments.world.training.assemble import pipeline_of
@@ -36,12 +36,12 @@ CROPS = 4  # of each real clip
 def signals(esc10: Path, folds: list[int], rate: int) -> Iterator[tuple[str, np.ndarray]]:
     """(word, signal) of every training clip: crops of real ones at several levels, and synthesised ones."""
     rng, frames = np.random.default_rng(0), round(SECONDS * rate)
-    for path, label, _ in esc_rows(esc10, folds):
+    for path, label, _ in read_esc_rows(esc10, folds):
         signal = to_mono(load_audio(path, rate)[0])
         signal = np.pad(signal, (0, max(0, frames - len(signal))))
         for _ in range(CROPS):
             yield WORD_OF_ESC10[label], sounding_crop(signal, frames, rng) * 10 ** rng.uniform(-0.5, 0.2)
-    for word in HEARD:
+    for word in AUDIBLE_WORDS:
         for seed in range(MADE):
             yield word, synthesise(word, rate, SECONDS, 700_000 + seed)
 
@@ -65,7 +65,7 @@ def sounding_crop(signal: np.ndarray, frames: int, rng: np.random.Generator) -> 
 
 @torch.no_grad()
 def features_of(encoder: MiniEncoder, esc10: Path, folds: list[int], cache: Path) -> tuple[Tensor, Tensor]:
-    """(clips, time, width) in half precision and the index of each in HEARD; kept in `cache`."""
+    """(clips, time, width) in half precision and the index of each in AUDIBLE_WORDS; kept in `cache`."""
     if cache.exists():
         kept = load_file(cache)
         return kept["features"], kept["labels"]
@@ -73,7 +73,7 @@ def features_of(encoder: MiniEncoder, esc10: Path, folds: list[int], cache: Path
     for word, signal in signals(esc10, folds, encoder.rate):
         waveform = torch.from_numpy(np.ascontiguousarray(signal, np.float32)).clamp(-1, 1)[None]
         features.append(encoder.features(waveform)[0].half())
-        labels.append(HEARD.index(word))
+        labels.append(AUDIBLE_WORDS.index(word))
     kept = {"features": torch.stack(features), "labels": torch.tensor(labels)}
     save_file(kept, cache)
     return kept["features"], kept["labels"]
@@ -84,8 +84,8 @@ class Batches:
 
     def __init__(self, scenes: Latents, scale: float, features: Tensor, labels: Tensor, size: int):
         self.scenes, self.scale, self.features, self.size = scenes, scale, features, size
-        self.clips = [(labels == i).nonzero().flatten() for i in range(len(HEARD))]
-        heard = [(scenes.kinds == WORDS.index(w)) for w in HEARD]
+        self.clips = [(labels == i).nonzero().flatten() for i in range(len(AUDIBLE_WORDS))]
+        heard = [(scenes.kinds == WORDS.index(w)) for w in AUDIBLE_WORDS]
         self.places = [h.nonzero() for h in heard]  # (places, 2): scene, slot
 
     def __call__(self, start: int) -> Iterator[Batch]:
@@ -95,7 +95,7 @@ class Batches:
             step += 1
 
     def batch(self, rng: random.Random) -> Batch:
-        labels = [rng.randrange(len(HEARD)) for _ in range(self.size)]
+        labels = [rng.randrange(len(AUDIBLE_WORDS)) for _ in range(self.size)]
         clips = torch.tensor([int(rng.choice(self.clips[label])) for label in labels])
         places = torch.stack([rng.choice(self.places[label]) for label in labels])
         scenes = self.scenes[places[:, 0]]
@@ -146,7 +146,7 @@ def main() -> None:
             )
 
     embedder = train_embedder(
-        pipe, batches, HEARD, settings, checkpoint=args.run / f"{args.name}-{key}.pt", progress=show
+        pipe, batches, AUDIBLE_WORDS, settings, checkpoint=args.run / f"{args.name}-{key}.pt", progress=show
     )
     embedder.save_pretrained(args.run / args.name)
 

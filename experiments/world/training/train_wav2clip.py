@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from audiotoken.clip import Clip, load_clip
 from audiotoken.mini.sounds import synthesise
-from audiotoken.mini.things import HEARD, WORDS
+from audiotoken.mini.things import AUDIBLE_WORDS, WORDS
 from audiotoken.wav2clip import RATE, Wav2CLIP, load_wav2clip, spectrogram
 from experiments.world.scenes import Painter
 from experiments.world.training import workers
@@ -82,7 +82,7 @@ def blank(levels: Tensor, rng: np.random.Generator) -> Tensor:
 
 def batch_of(real: Signals, made: Signals, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Waveforms (batch, frames) and indices of their words (batch,)."""
-    sources = [(real, list(real))] * (size // 2) + [(made, list(HEARD))] * (size - size // 2)
+    sources = [(real, list(real))] * (size // 2) + [(made, list(AUDIBLE_WORDS))] * (size - size // 2)
     waves, kinds = [], []
     for signals, words in sources:
         word = words[int(rng.integers(len(words)))]
@@ -177,7 +177,8 @@ def one_way(heard: Tensor, pictures: Tensor, fits: Tensor, scale: Tensor) -> Ten
 def gather(esc10: Path, folds: list[int]) -> tuple[Signals, Signals]:
     """Real recordings and synthesised ones of even seeds, by word."""
     made: Signals = {
-        word: [np.asarray(synthesise(word, RATE, SECONDS, 2 * i), np.float32) for i in range(MADE)] for word in HEARD
+        word: [np.asarray(synthesise(word, RATE, SECONDS, 2 * i), np.float32) for i in range(MADE)]
+        for word in AUDIBLE_WORDS
     }
     return real_signals(esc10, folds), made
 
@@ -192,7 +193,7 @@ def real_signals(esc10: Path, folds: list[int]) -> Signals:
 def report(model: Wav2CLIP, clip: Clip, painter: Painter, real: Signals) -> dict[str, float]:
     """Of clips that trained nothing: how often the nearest of 24 is right, pictures (one a word) or captions."""
     bank = picture_bank(clip, painter, 20, FIRST_SEED - 1_000).numpy()
-    made = {word: [synthesise(word, RATE, 4.0, 20_001 + 2 * i) for i in range(5)] for word in HEARD}
+    made = {word: [synthesise(word, RATE, 4.0, 20_001 + 2 * i) for i in range(5)] for word in AUDIBLE_WORDS}
     figures: dict[str, Any] = {}
     for name, signals in (("real", real), ("synthesised", made)):
         heard = model.embed([signal for clips in signals.values() for signal in clips])

@@ -21,7 +21,7 @@ from audiotoken.assembly.parts import load_embedder, load_encoder, lora_beside
 from audiotoken.cli.app import app
 from audiotoken.debug import WIDTHS, debug_embedder, debug_encoder, debug_folder, debug_pipeline
 from audiotoken.embedder import AudioEmbedder
-from audiotoken.encoders.audioset import audioset
+from audiotoken.encoders.audioset import load_classes
 from audiotoken.encoders.beats import BEATs
 from audiotoken.errors import CheckpointError, OptionError
 from audiotoken.pipeline import AudioTokenPipeline
@@ -42,7 +42,7 @@ def bases(tmp_path_factory) -> dict[str, Path]:
 def names(tmp_path_factory) -> Path:
     """The tiny BEATs has classes without names."""
     file = tmp_path_factory.mktemp("names") / "names.txt"
-    file.write_text("\n".join(name for _, name, _ in audioset()) + "\n\n")
+    file.write_text("\n".join(name for _, name, _ in load_classes()) + "\n\n")
     return file
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 import torch
 
-from audiotoken.data.batches import TEMPLATES, Batches, prefetched
+from audiotoken.data.batches import TEMPLATES, Batches, prefetch_items
 from audiotoken.data.examples import Encoded
 from audiotoken.errors import DataError, PromptError
 
@@ -22,7 +22,7 @@ class Numbers:
     def __len__(self) -> int:
         return self.count
 
-    def encoded(self, indices, variant=0):
+    def load(self, indices, variant=0):
         values = torch.tensor(indices, dtype=torch.float32)
         mean = values[:, None, None, None].expand(-1, 3, 2, 2)
         log_variance = torch.full_like(mean, 2 * torch.tensor(self.spread).log().item())
@@ -112,11 +112,11 @@ def test_an_error_while_making_a_batch_comes_through_in_its_turn():
         yield from (1, 2)
         raise DataError("None of the 3 examples can be used.")
 
-    made = prefetched(items(), 5)
+    made = prefetch_items(items(), 5)
     assert [next(made), next(made)] == [1, 2]
     with pytest.raises(DataError, match="None of the 3"):
         next(made)
-    assert list(prefetched(iter([4, 5, 6]), 1)) == [4, 5, 6]
+    assert list(prefetch_items(iter([4, 5, 6]), 1)) == [4, 5, 6]
 
 
 def test_the_thread_ends_when_the_iterator_is_closed():

@@ -9,7 +9,7 @@ import soundfile
 from data_files import picture_bytes, sound_bytes, write_pair
 from PIL import Image
 
-from audiotoken.data.folders import EscFolder, PairFolder, esc_rows, fit_image, fit_signal, safe_keys
+from audiotoken.data.folders import EscFolder, PairFolder, fit_image, fit_signal, make_safe_keys, read_esc_rows
 from audiotoken.data.image_file import as_rgb, decode_image, read_image
 from audiotoken.errors import AudioError, DataError
 
@@ -225,11 +225,11 @@ def test_keys_are_unique_and_safe():
         "z" * 300,
         "\udcff",
     ]
-    keys = safe_keys(names)
+    keys = make_safe_keys(names)
     assert keys[0] == "a"
     assert len({key.casefold() for key in keys}) == len(names)
     assert all(key and "/" not in key and not key.startswith(".") and len(key.encode()) < 120 for key in keys)
-    assert keys == safe_keys(names)
+    assert keys == make_safe_keys(names)
 
 
 def esc(folder, clips_per_class=3, published=True):
@@ -269,12 +269,12 @@ def test_esc(tmp_path, published):
     assert example.recording.shape == (2, 2000)
     assert example.image.height == 9  # a picture of its class
     assert len(EscFolder(audio, pictures, esc10_only=True)) == 3
-    assert {r[2] for r in esc_rows(audio, [2, 3])} == {2, 3}
+    assert {r[2] for r in read_esc_rows(audio, [2, 3])} == {2, 3}
 
 
 def test_esc_in_published_order(tmp_path):
     audio, _ = esc(tmp_path)
-    rows = esc_rows(audio)
+    rows = read_esc_rows(audio)
     assert [row[1] for row in rows] == ["dog"] * 3 + ["engine_idling"] * 3
     assert rows[1] == (audio / "audio" / "2-101-A-0.wav", "dog", 2)
 
@@ -309,7 +309,7 @@ def test_tables_that_cannot_be_read(tmp_path, table, match):
     if table is not None:
         (tmp_path / "metadata.csv").write_bytes(table if isinstance(table, bytes) else table.encode())
     with pytest.raises(DataError, match=match):
-        esc_rows(tmp_path)
+        read_esc_rows(tmp_path)
 
 
 def test_esc_without_what_it_needs(tmp_path):
@@ -326,10 +326,10 @@ def test_esc_without_what_it_needs(tmp_path):
 
 
 def test_the_real_esc10(esc10):
-    rows = esc_rows(esc10)
+    rows = read_esc_rows(esc10)
     assert len(rows) == 318
     assert {fold for _, _, fold in rows} == {1, 2, 3, 4}
-    assert sum(map(len, (esc_rows(esc10, [fold]) for fold in range(1, 5)))) == 318
+    assert sum(map(len, (read_esc_rows(esc10, [fold]) for fold in range(1, 5)))) == 318
     assert rows[0][0].is_file()
 
 

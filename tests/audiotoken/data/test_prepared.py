@@ -19,7 +19,7 @@ from audiotoken.data import prepared
 from audiotoken.data.augment import Augment
 from audiotoken.data.batches import TEMPLATES, Batches
 from audiotoken.data.examples import RawExamples
-from audiotoken.data.prepared import Prepared, prepare, say_size
+from audiotoken.data.prepared import Prepared, format_size, prepare
 from audiotoken.debug import debug_pipeline
 from audiotoken.errors import DataError, OptionError
 from audiotoken.prompt import tokenize_prompt
@@ -52,15 +52,15 @@ def test_prepared_is_raw_to_the_bit_in_float32(tmp_path):
     assert (report.examples, report.prepared, report.missing) == (8, 5, 0)
     ours, theirs = Prepared(tmp_path), raw(source)
     assert len(ours) == len(theirs) and ours.names == theirs.names and ours.scaling_factor == theirs.scaling_factor
-    assert equal(ours.encoded(range(8)), theirs.encoded(range(8)))  # another stands in for the broken ones
-    assert equal(ours.encoded([6, 2, 6], 5), theirs.encoded([6, 2, 6], 5))
+    assert equal(ours.load(range(8)), theirs.load(range(8)))  # another stands in for the broken ones
+    assert equal(ours.load([6, 2, 6], 5), theirs.load([6, 2, 6], 5))
     assert ours.skipped == theirs.skipped == report.skipped and len(ours.skipped) == 3
 
 
 @pytest.mark.parametrize(("dtype", "within"), [("float16", 1e-3), ("bfloat16", 1e-2)])
 def test_half_precision_is_near(dtype, within, tmp_path):
     prepare_tiny(tmp_path, TinySource(3), dtype=dtype)
-    ours, theirs = (examples.encoded([0, 1, 2]) for examples in (Prepared(tmp_path), raw(TinySource(3))))
+    ours, theirs = (examples.load([0, 1, 2]) for examples in (Prepared(tmp_path), raw(TinySource(3))))
     assert ours.features.dtype == getattr(torch, dtype) and ours.moments.dtype == torch.float32
     for name in ("moments", "features"):
         assert torch.allclose(getattr(ours, name).float(), getattr(theirs, name), rtol=within, atol=1e-6)
@@ -70,9 +70,9 @@ def test_copies_are_the_variants_of_the_augmentation(tmp_path):
     prepare_tiny(tmp_path, TinySource(4), copies=2, augment=AUGMENT, seed=3)
     ours, theirs = Prepared(tmp_path), raw(TinySource(4), augment=AUGMENT, seed=3)
     for variant in range(2):
-        assert equal(ours.encoded([3, 1], variant), theirs.encoded([3, 1], variant))
-    assert equal(ours.encoded([3, 1], 5), theirs.encoded([3, 1], 1))
-    assert not torch.equal(ours.encoded([3], 0).features, ours.encoded([3], 1).features)
+        assert equal(ours.load([3, 1], variant), theirs.load([3, 1], variant))
+    assert equal(ours.load([3, 1], 5), theirs.load([3, 1], 1))
+    assert not torch.equal(ours.load([3], 0).features, ours.load([3], 1).features)
 
 
 def test_batches_of_prepared_and_raw_examples_are_the_same(tmp_path):
@@ -162,7 +162,7 @@ def test_broken_examples_and_missing_labels_are_in_one_file(tmp_path):
     assert set(rows) == {f"clip-{i:03}" for i in (0, 3, 4, 5, 6)}
     assert "cut off" in rows["clip-000"] and "silent" in rows["clip-003"] and "no label" in rows["clip-006"]
     assert str(report) == "prepared 2 of 7 examples; skipped 5, see skipped.csv"
-    assert equal(Prepared(tmp_path).encoded([3, 0]), raw(TinySource(7)).encoded([1, 1]))
+    assert equal(Prepared(tmp_path).load([3, 0]), raw(TinySource(7)).load([1, 1]))
 
 
 def test_nothing_good_is_an_error(tmp_path):
@@ -191,7 +191,7 @@ def test_damaged_shards_are_named_together(tmp_path):
     with pytest.raises(DataError, match=r"shard-00000.* cut off.*shard-00002.*shard-00003.* is not a shard"):
         Prepared(tmp_path)
     prepare_tiny(tmp_path, TinySource(14))
-    assert equal(Prepared(tmp_path).encoded(range(14)), raw(TinySource(14)).encoded(range(14)))
+    assert equal(Prepared(tmp_path).load(range(14)), raw(TinySource(14)).load(range(14)))
     assert Prepared(tmp_path).check() == {}
 
 
@@ -232,14 +232,14 @@ def test_a_shard_of_another_preparation_is_named(tmp_path):
 
 def test_it_says_beforehand_how_big_it_will_be(tmp_path):
     plans = []
-    prepare_tiny(tmp_path, TinySource(8), on_plan=plans.append, dtype="float16")
-    sample = raw(TinySource(1)).encoded([0])
+    prepare_tiny(tmp_path, TinySource(8), on_estimate=plans.append, dtype="float16")
+    sample = raw(TinySource(1)).load([0])
     assert plans[0].each == 2 * (sample.moments.numel() + sample.features.numel())
     assert plans[0].left == 8 * plans[0].each
     size = sum(file.stat().st_size for file in tmp_path.glob("shard-*"))
     assert plans[0].left < size < plans[0].left + 3 * 2000  # headers
     (tmp_path / "shard-00000.safetensors").unlink()
-    prepare_tiny(tmp_path, TinySource(8), on_plan=plans.append, dtype="float16")
+    prepare_tiny(tmp_path, TinySource(8), on_estimate=plans.append, dtype="float16")
     assert plans[1].left == 3 * plans[0].each and "8 examples of" in str(plans[1])
 
 
@@ -324,7 +324,7 @@ def test_a_folder_without_a_readable_manifest_is_refused(tmp_path):
 
 
 def test_sizes_in_words():
-    assert [say_size(size) for size in (0, 999, 2_351_104, 4.7e11)] == ["0 bytes", "999 bytes", "2.35 MB", "470 GB"]
+    assert [format_size(size) for size in (0, 999, 2_351_104, 4.7e11)] == ["0 bytes", "999 bytes", "2.35 MB", "470 GB"]
 
 
 def test_from_files_by_the_config(tmp_path):
@@ -339,12 +339,12 @@ def test_from_files_by_the_config(tmp_path):
     source[0].image.save(tmp_path / "clips" / "dog" / "broken.png")
     with initialize_config_module("audiotoken.configs", version_base=None):
         config = OmegaConf.to_container(compose("prepare", ["seconds=0.5", "workers=1"]))
-    assert set(config) == set(inspect.signature(from_files).parameters) - {"source", "on_plan", "on_item"}
+    assert set(config) == set(inspect.signature(from_files).parameters) - {"source", "on_estimate", "on_item"}
     config |= {"source": tmp_path / "clips", "output": tmp_path / "out", "model": tmp_path / "model", "device": "cpu"}
     report = from_files(**config)
     assert str(report) == "prepared 4 of 5 examples; skipped 1, see skipped.csv" and "dog--broken" in report.skipped
     ours = Prepared(tmp_path / "out")
-    assert ours.names == ("bell", "dog", "rain") and ours.encoded([0]).moments.shape == (1, 16, 4, 4)
+    assert ours.names == ("bell", "dog", "rain") and ours.load([0]).moments.shape == (1, 16, 4, 4)
     for wrong in ({"augment": {"loud": 1}}, {"size": 31}, {"seconds": 0}, {"workers": 0}, {"precision": "int8"}):
         with pytest.raises(OptionError):
             from_files(**(config | wrong))

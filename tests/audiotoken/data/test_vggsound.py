@@ -8,7 +8,7 @@ import pytest
 from data_files import pitch, second_of, tone_of, write_video
 
 from audiotoken.data.vggsound import NAMES, VGGSound, read_ids, read_rows
-from audiotoken.data.video_file import read_frame, read_sound, seconds_of
+from audiotoken.data.video_file import read_duration, read_frame, read_sound
 from audiotoken.errors import AudioError, DataError
 
 IDS = ("---g-f_I2yQ", "AbC_dEf-123", "abcdefghijk", "00000000000")
@@ -257,7 +257,7 @@ def test_a_turned_video_is_upright(tmp_path, turn, corner):
 def test_lengths_and_sounds_of_other_containers(videos):
     for name, rate in (("webm", 48_000), ("mkv", 16_000)):
         with videos[name].open("rb") as file:
-            assert abs(seconds_of(file) - 3) < 0.15
+            assert abs(read_duration(file) - 3) < 0.15
             samples, got = read_sound(file, 1, 1)
             assert (got, samples.shape) == (rate, (2, rate))
             for part in np.array_split(samples[0, rate // 20 : -rate // 20], 3):

@@ -13,7 +13,7 @@ import pytest
 from data_files import picture_bytes, second_of, sound_bytes, write_tar, write_video
 
 from audiotoken.data.tar_index import split_name
-from audiotoken.data.web_shards import WebShards, expand
+from audiotoken.data.web_shards import WebShards, expand_shards
 from audiotoken.errors import AudioError, DataError
 
 COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
@@ -187,12 +187,12 @@ def test_tar_files_of_any_maker(tmp_path, form, stem):
 
 
 def test_patterns(tmp_path):
-    assert expand("s-{008..011}.tar") == ["s-008.tar", "s-009.tar", "s-010.tar", "s-011.tar"]
-    assert expand("http://h/{train,test}-{0..1}.tar") == [
+    assert expand_shards("s-{008..011}.tar") == ["s-008.tar", "s-009.tar", "s-010.tar", "s-011.tar"]
+    assert expand_shards("http://h/{train,test}-{0..1}.tar") == [
         f"http://h/{s}-{n}.tar" for s in ("train", "test") for n in "01"
     ]
     (tmp_path / "a{1..2}[x].tar").write_bytes(b"")
-    assert expand(tmp_path / "a{1..2}[x].tar") == [str(tmp_path / "a{1..2}[x].tar")]  # it is its name
+    assert expand_shards(tmp_path / "a{1..2}[x].tar") == [str(tmp_path / "a{1..2}[x].tar")]  # it is its name
     for wrong, match in (
         ("s-{3..1}.tar", "range"),
         ("s-{0..999999999}.tar", "range"),
@@ -201,7 +201,7 @@ def test_patterns(tmp_path):
         (str(tmp_path / "*.nothing"), "0 shards"),
     ):
         with pytest.raises(DataError, match=match):
-            expand(wrong)
+            expand_shards(wrong)
 
 
 def test_names_are_split_at_the_first_dot():

@@ -12,7 +12,7 @@ from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, RobertaTok
 from audiotoken.debug import WIDTH, debug_pipeline
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
-from audiotoken.encoders.audioset import subjects
+from audiotoken.encoders.audioset import list_subjects
 from audiotoken.encoders.clap import CLAP, NEUTRAL, SENTENCE, log_mel
 from audiotoken.encoders.hub import NamedClapConfig
 from audiotoken.errors import CheckpointError
@@ -157,7 +157,7 @@ def test_gradients_reach_the_first_layer(folder):
 
 
 def test_without_a_list_it_tells_the_subjects_of_audioset(folder):
-    assert CLAP.from_pretrained(folder).labels == subjects()
+    assert CLAP.from_pretrained(folder).labels == list_subjects()
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from audiotoken.clip import load_clip, load_features
 from audiotoken.errors import CheckpointError
 from audiotoken.evaluation.clips import gather
 from audiotoken.evaluation.judges import painted
-from audiotoken.mini.things import HEARD, WORDS
+from audiotoken.mini.things import AUDIBLE_WORDS, WORDS
 from audiotoken.wav2clip import load_wav2clip
 
 
@@ -44,8 +44,8 @@ def test_sounds_find_their_words(clip):
     """Synthesised clips of seeds that trained nothing, among 16 words; chance is 6 %."""
     examples = gather("made", 32)
     heard = load_wav2clip("mini").embed([each.signal(16_000) for each in examples])
-    nearest = (heard @ clip.classes(HEARD).T).argmax(1)
-    assert (nearest == [HEARD.index(each.word) for each in examples]).mean() > 0.8
+    nearest = (heard @ clip.classes(AUDIBLE_WORDS).T).argmax(1)
+    assert (nearest == [AUDIBLE_WORDS.index(each.word) for each in examples]).mean() > 0.8
 
 
 def test_both_towers_are_those_of_transformers(clip):

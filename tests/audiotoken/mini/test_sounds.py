@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from audiotoken.mini.sounds import synthesise
-from audiotoken.mini.things import HEARD
+from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import HELD_OUT, KINDS, distractor
 
 
-@pytest.mark.parametrize("word", HEARD)
+@pytest.mark.parametrize("word", AUDIBLE_WORDS)
 def test_every_word_has_a_sound_that_its_seed_decides(word):
     first, again, other = (synthesise(word, 16000, 1.5, seed) for seed in (3, 3, 4))
     assert first.shape == (24000,) and first.dtype == np.float32

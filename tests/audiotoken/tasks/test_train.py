@@ -260,7 +260,7 @@ def test_the_mini_world_is_learnt(tmp_path):
 
 def test_refuses_a_model_of_other_features(places, tmp_path):
     class Examples:
-        def encoded(self, indices):
+        def load(self, indices):
             from audiotoken.data.examples import Encoded
 
             return Encoded(torch.zeros(1, 16, 4, 4), torch.zeros(1, 3, 7), torch.zeros(1, dtype=torch.int64))

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from audiotoken.mini.object_detector import NOTHING, SIDE, detect
-from audiotoken.mini.things import BACKDROPS, HEARD, WORDS
+from audiotoken.mini.things import AUDIBLE_WORDS, BACKDROPS, WORDS
 from experiments.world.captions import build_tokenizer, caption, noun_positions
 from experiments.world.scenes import Painter, place
 from experiments.world.training import workers
@@ -92,7 +92,7 @@ def test_every_word_is_one_token_and_others_fall_apart(tokenizer):
         assert len(tokenizer(word).input_ids) == 3, word
     assert len(tokenizer("zeppelin").input_ids) > 3
     assert tokenizer("Dog").input_ids == tokenizer("dog").input_ids
-    assert tokenizer.model_max_length == 77 and set(HEARD) <= set(WORDS)
+    assert tokenizer.model_max_length == 77 and set(AUDIBLE_WORDS) <= set(WORDS)
 
 
 def test_a_tokenizer_is_the_same_in_every_process(tokenizer):
