@@ -42,7 +42,7 @@ ENERGIES, REFINE, BACKBONES = "guidance/energies.py", "guidance/refine.py", "gui
 PREPARED, BATCHES = "audiotoken/data/prepared.py", "audiotoken/data/batches.py"
 LOSSES, TRAINING, PROMPT = "audiotoken/losses.py", "audiotoken/training.py", "audiotoken/prompt.py"
 METRICS, AUDIO, EMBEDDER = "audiotoken/metrics.py", "audiotoken/audio.py", "audiotoken/embedder.py"
-RECORDS = "spatial/test_spatial_simulate.py::test_31_degrees_between_two_microphones"
+RECORDS = "spatial/test_simulation.py::test_31_degrees_between_two_microphones"
 NOTICED = "audiotoken/data/test_prepared.py -k noticed"
 MASK, ROAD = "guidance/test_regions.py", "guidance/test_sampling.py"
 SCORES, STEPS = "audiotoken/test_metrics_scores.py", "audiotoken/test_trainer_known.py"
@@ -50,41 +50,41 @@ SCORES, STEPS = "audiotoken/test_metrics_scores.py", "audiotoken/test_trainer_kn
 MUTANTS = (
     # spatial: left and right, which channel, which source
     M("panned to the other side", SETUPS, "np.clip(azimuth, -np.pi", "np.clip(-azimuth, -np.pi",
-      "spatial/test_spatial_simulate.py::test_31_degrees_between_the_loudspeakers"),
+      "spatial/test_simulation.py::test_31_degrees_between_the_loudspeakers"),
     M("the farther microphone is ahead", SETUPS, "delay = setup.spacing * right", "delay = -setup.spacing * right",
-      "spatial/test_spatial_known.py"),
+      "spatial/test_setups.py"),
     M("the simulator's right is left", "spatial/rooms.py", "np.array([np.sin(angle), np.cos(angle), 0.0])",
       "np.array([-np.sin(angle), np.cos(angle), 0.0])", RECORDS),
     M("the farther microphone is louder", SETUPS, "for sign in (-1, 1))", "for sign in (1, -1))",
-      "spatial/test_spatial_known.py"),
+      "spatial/test_setups.py"),
     M("microphones aim inwards", SETUPS, "zip(gains, (-1, 1), strict=True)", "zip(gains, (1, -1), strict=True)",
-      "spatial/test_spatial_known.py"),
+      "spatial/test_setups.py"),
     M("side is right of middle", SETUPS, "-right + 0j", "right + 0j",
-      "spatial/test_spatial_known.py"),
+      "spatial/test_setups.py"),
     M("the far ear is louder", SETUPS, "10 ** (decibels / 40)", "10 ** (-decibels / 40)",
-      "spatial/test_spatial_known.py"),
-    M("the far ear is ahead", SETUPS, "strict=True)) * 1e-6", "strict=True)) * -1e-6", "spatial/test_spatial_known.py"),
+      "spatial/test_setups.py"),
+    M("the far ear is ahead", SETUPS, "strict=True)) * 1e-6", "strict=True)) * -1e-6", "spatial/test_setups.py"),
     M("a finder's microphones change places", "spatial/doa_baselines.py", "[half, -half]", "[-half, half]",
-      "spatial/test_spatial_listen.py -k srp"),
+      "spatial/test_listening.py -k srp"),
     M("the other channel is dead", LISTEN, '("left", "right")[', '("right", "left")[',
-      "spatial/test_spatial_listen.py -k two_sides"),
-    M("the peak's parabola is mirrored", "spatial/localisation.py", "0.5 * (before - after)", "0.5 * (after - before)",
-      "spatial/test_spatial_known.py"),
+      "spatial/test_listening.py -k two_sides"),
+    M("the peak's parabola is mirrored", "spatial/maps.py", "0.5 * (before - after)", "0.5 * (after - before)",
+      "spatial/test_setups.py"),
     M("the quieter channel is the signal", "spatial/separation.py", "sum(axis=2).argmax(", "sum(axis=2).argmin(",
-      "spatial/test_spatial_known.py"),
-    M("images in no order", "spatial/bss.py", "apart[order]", "apart", "spatial/test_spatial_blind.py"),
+      "spatial/test_setups.py"),
+    M("images in no order", "spatial/bss.py", "apart[order]", "apart", "spatial/test_bss.py"),
     M("what is no number is kept", "spatial/bss.py", ".max() < wild else None", ".max() < wild else apart",
-      "spatial/test_spatial_blind.py"),
+      "spatial/test_bss.py"),
     M("the camera sees a mirror", CAMERA, "return 0.5 + 0.5 * math.tan", "return 0.5 - 0.5 * math.tan",
-      "spatial/test_spatial_camera.py"),
-    M("what flies sinks", CAMERA, "* (1 - lift)", "* (1 + lift)", "spatial/test_spatial_camera.py"),
-    M("loud is small", CAMERA, "SIZES = (0.25, 0.55)", "SIZES = (0.55, 0.25)", "spatial/test_spatial_camera.py"),
+      "spatial/test_camera.py"),
+    M("what flies sinks", CAMERA, "* (1 - lift)", "* (1 + lift)", "spatial/test_camera.py"),
+    M("loud is small", CAMERA, "SIZES = (0.25, 0.55)", "SIZES = (0.55, 0.25)", "spatial/test_camera.py"),
     M("boxes in the order of the sources", CAMERA, "for i, (left, right) in zip(order,",
-      "for i, (left, right) in zip(range(len(order)),", "spatial/test_spatial_camera.py"),
+      "for i, (left, right) in zip(range(len(order)),", "spatial/test_camera.py"),
     M("the worst match", "spatial/matching.py", "linear_sum_assignment(worth, maximize=True)\n    return {",
-      "linear_sum_assignment(worth)\n    return {", "spatial/test_spatial_match.py"),
+      "linear_sum_assignment(worth)\n    return {", "spatial/test_matching.py"),
     M("below the threshold is a match", "spatial/matching.py", "above = scores - threshold", "above = scores",
-      "spatial/test_spatial_match.py"),
+      "spatial/test_matching.py"),
     M("left is right", "spatial/metrics.py", "else int(np.sign(azimuth))", "else -int(np.sign(azimuth))",
       "spatial/test_spatial_metrics.py"),
     # guidance: axes, terms, the order of the halves
@@ -241,7 +241,7 @@ def main(words: list[str]) -> int:
         folder, survived, began = Path(place), [], time.monotonic()
         copied(folder)
         for package, tests in zip(
-            PACKAGES, ("audiotoken/test_embedder.py", MASK, "spatial/test_spatial_camera.py"), strict=True
+            PACKAGES, ("audiotoken/test_embedder.py", MASK, "spatial/test_camera.py"), strict=True
         ):
             if with_text(folder / package / "__init__.py", "raise RuntimeError\n", folder, tests):
                 sys.exit(f"{tests} passed without {package}: the copy is not what is tested.")

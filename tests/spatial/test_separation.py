@@ -79,7 +79,7 @@ def test_a_source_that_moves():
     assert np.mean(gains(moving, truth)) > np.mean(gains(still, truth)) + 2
 
 
-@pytest.mark.parametrize("method", ["auto", "demix", "gaussian"])
+@pytest.mark.parametrize("method", ["auto", "demix", "local_gaussian"])
 def test_images_sum_to_the_recording(method):
     truth = scene("nos", rt60=0.3)
     images = separate(truth.recording, RATE, [-31, 23], setup="nos", method=method)
