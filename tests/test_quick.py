@@ -16,5 +16,5 @@ def test_a_line_is_a_file_or_a_test_of_it(line):
 
 
 def test_every_part_that_a_developer_changes_is_in_it():
-    for part in ("listening", "separation", "guidance_sampling", "prompt", "embedder"):
+    for part in ("listening", "separation", "sampling", "prompt", "embedder"):
         assert any(f"/test_{part}.py" in line for line in LINES), part
