@@ -18,6 +18,7 @@ from audiotoken.assembly.parts import load_embedder, load_encoder, lora_beside, 
 from audiotoken.errors import CheckpointError, OptionError, PromptError
 from audiotoken.labels import subject_of
 from audiotoken.model import silence_library_logs
+from audiotoken.tables import markdown_table
 from audiotoken.writing import cannot_write
 
 DTYPES = ("float32", "float16")
@@ -202,7 +203,7 @@ def _prediction(pipe: Any) -> str:
 def _card(pipe: Any, base: Base, sources: dict[str, str], lora: Any) -> str:
     """README.md of the folder: what it is made of, and whose it is."""
     named = {part: _public(where) for part, where in sources.items()} | ({"lora": _public(str(lora))} if lora else {})
-    lines = [f"| {part} | {where or 'none: label tokens only'} |" for part, where in named.items()]
+    rows = [[part, where or "none: label tokens only"] for part, where in named.items()]
     call = "" if pipe.audio_embedder is not None else ', token="label"'
     steps = f"{pipe.config.default_steps} steps, guidance {pipe.config.default_guidance:g}"
     return "\n".join(
@@ -210,8 +211,7 @@ def _card(pipe: Any, base: Base, sources: dict[str, str], lora: Any) -> str:
             "---\nlibrary_name: diffusers\ntags: [audio-to-image, audiotoken]\n---",
             "# A model that hears and draws\n",
             f"Assembled by `audiotoken assemble` from {base.family} and audio parts (AudioToken, arXiv 2305.13050).\n",
-            "| part | from |\n| --- | --- |",
-            *lines,
+            markdown_table(["part", "from"], rows),
             "\n```python\nfrom audiotoken import AudioTokenPipeline\n",
             'pipe = AudioTokenPipeline.from_pretrained("this folder")',
             f'pipe("clip.wav"{call}).images[0].save("clip.png")\n```\n',

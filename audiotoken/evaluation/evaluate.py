@@ -100,7 +100,7 @@ def evaluate(
         for images, values in zip(shown, scores, strict=True):
             values |= judges.named(images, [example.word for example in examples])
         report.add(system, scores, None if system == "random" else seen, reference)
-        tell(report.row(system))
+        tell("  ".join(report.row(system)))
     report.write(folder)
     return report.table()
 

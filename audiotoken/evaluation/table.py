@@ -12,6 +12,7 @@ import numpy as np
 
 from audiotoken.evaluation.clips import Example
 from audiotoken.metrics import HIGHER_IS_BETTER, bootstrap, bootstrap_distance, frechet_distance
+from audiotoken.tables import markdown_table
 from audiotoken.writing import write_bytes
 
 SAYS = {
@@ -77,15 +78,14 @@ class Report:
         there = {name for scores in self.scores.values() for name in scores}
         return [name for name in ("named", *HIGHER_IS_BETTER) if name in there]
 
-    def row(self, system: str) -> str:
-        cells = [_cell(name, self.scores[system].get(name)) for name in self.names]
-        return "| " + " | ".join([self.says[system], *cells]) + " |"
+    def row(self, system: str) -> list[str]:
+        """The cells of a system: what it is called, then its scores."""
+        return [self.says[system], *(_cell(name, self.scores[system].get(name)) for name in self.names)]
 
     def table(self) -> str:
         """Markdown; shares in percent; intervals are 95 %, over clips and seeds."""
         head = ["system", *(f"{name} %" if name in PERCENT else name for name in self.names)]
-        lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-        return "\n".join([*lines, *map(self.row, self.scores), "", self._said()])
+        return "\n".join([markdown_table(head, map(self.row, self.scores)), "", self._said()])
 
     def _said(self) -> str:
         clip, wav2clip, features, rate = (self.facts[name] for name in ("clip", "wav2clip", "features", "rate"))

@@ -11,6 +11,7 @@ import numpy as np
 from audiotoken.rating.agreement import krippendorff_alpha
 from audiotoken.rating.store import Answer
 from audiotoken.rating.study import BELONGS, CANNOT_SAY
+from audiotoken.tables import markdown_table
 
 QUESTIONS = {BELONGS: "belongs to the sound, 1 to 5", "side": "on its side, share of yes"}
 DRAWS = 2000  # enough that the ends of a 95 % interval move by about a fiftieth of its width
@@ -98,16 +99,15 @@ def as_markdown(rows: Sequence[Row]) -> str:
     lines = ["# Ratings", ""]
     for question, title in QUESTIONS.items():
         if asked := [row for row in rows if row.question == question]:
-            lines += [f"| {title} | mean | 95 % | answers | cannot say | clips | raters | alpha |"]
-            lines += ["| --- |" + " ---: |" * 7, *(_line(row) for row in asked), ""]
+            columns = [title, "mean", "95 %", "answers", "cannot say", "clips", "raters", "alpha"]
+            lines += [markdown_table(columns, map(_cells, asked), "lr"), ""]
     return "\n".join([*lines, NOTE, ""])
 
 
-def _line(row: Row) -> str:
-    name = row.system.replace("|", "\\|")
+def _cells(row: Row) -> list[object]:
     within = "" if isnan(row.low) else f"{row.low:.2f} to {row.high:.2f}"
     mean, alpha = ("" if isnan(each) else f"{each:.2f}" for each in (row.mean, row.alpha))
-    return f"| {name} | {mean} | {within} | {row.answers} | {row.cannot_say} | {row.clips} | {row.raters} | {alpha} |"
+    return [row.system, mean, within, row.answers, row.cannot_say, row.clips, row.raters, alpha]
 
 
 def _none(cell: object) -> bool:

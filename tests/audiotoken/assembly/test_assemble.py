@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -120,6 +121,7 @@ def test_from_the_shell_to_a_picture(bases, names, tmp_path, monkeypatch):
 def test_the_card_names_the_parts_and_no_place(bases, embedders, tmp_path):
     assemble(bases["sd1"], f"beats:{BEATS}", embedders["sd1"], tmp_path / "model")
     card = (tmp_path / "model/README.md").read_text()
+    card = re.sub(" +", " ", card)
     assert "| audio_encoder | beats:beats_tiny.pt |" in card and "| base | sd1 |" in card and "licence" in card
     for file in (tmp_path / "model").rglob("*.json"):
         assert str(tmp_path) not in card + file.read_text(), file

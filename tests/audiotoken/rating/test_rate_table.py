@@ -1,6 +1,7 @@
 """Answers -> means, intervals over clips and raters, agreement; and the files of --table."""
 
 import csv
+import re
 from math import isnan, sqrt
 
 import numpy as np
@@ -82,10 +83,11 @@ def test_texts():
     rows = rows_of(answers())
     read = list(csv.DictReader(as_csv(rows).splitlines()))
     assert read[1]["mean"] == "3.6667" and read[0]["alpha"] == "" and read[3]["question"] == "side"
-    text = as_markdown(rows)
-    assert "| mono | 1.00 | 1.00 to 1.00 | 4 | 0 | 2 | 2 |  |" in text
+    text = re.sub(" +", " ", as_markdown(rows))
+    assert "| mono | 1.00 | 1.00 to 1.00 | 4 | 0 | 2 | 2 | |" in text
     assert text.index("belongs to the sound") < text.index("on its side")
-    assert as_markdown(rows_of([Answer("anna", "a", "x|y", "belongs", "3")])).count("| x\\|y | 3.00 |  | 1 |") == 1
+    text = re.sub(" +", " ", as_markdown(rows_of([Answer("anna", "a", "x|y", "belongs", "3")])))
+    assert text.count("| x\\|y | 3.00 | | 1 |") == 1
 
 
 def run(*arguments):
