@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
+from audiotoken.tables import markdown_table
 from audiotoken.writing import write_bytes
 from experiments.ablations.git import git_state
 from experiments.ablations.plots import write_plot
@@ -127,12 +128,12 @@ def _made(experiments: Sequence[Experiment]) -> str:
 
 def _times(experiments: Sequence[Experiment]) -> str:
     """What each costs."""
-    lines = ["| question | runs of its own | CPU minutes | minutes on the clock |", "|---|---|---|---|"]
+    rows = []
     for one in experiments:
         own = _own(one.runs)
         spent, clock = (sum(run.record[key] for run in own) / 60 for key in ("cpu_seconds", "seconds"))
-        lines.append(f"| {one.asks} | {len(own)} | {spent:.1f} | {clock:.1f} |")
-    return "\n".join(lines) + "\n"
+        rows.append([one.asks, str(len(own)), f"{spent:.1f}", f"{clock:.1f}"])
+    return markdown_table(["question", "runs of its own", "CPU minutes", "minutes on the clock"], rows) + "\n"
 
 
 def _own(runs: Sequence[Run]) -> list[Run]:

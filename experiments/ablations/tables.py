@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+from audiotoken.tables import markdown_table
 from audiotoken.writing import write_bytes
 from experiments.ablations.results import Experiment, Row, difference, label, shown
 
@@ -20,13 +21,13 @@ def markdown(one: Experiment, figures: list[str] | None = None) -> str:
     names = figures or one.figures
     minus = [f"{names[0]} minus {label(one.baseline)}"] if one.baseline and names else []
     head = [*_columns(one), "seeds", *names[:1], *minus, *names[1:]]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    rows = []
     for row in one.rows:
         values = [_cell(row, name) for name in names]
         values[1:1] = [_minus(one, row, names[0])] if minus else []
         cells = [*map(shown, row.variant.values()), str(len(row.runs)), *values]
-        lines.append("| " + " | ".join(([] if row.variant else ["as it is"]) + cells) + " |")
-    return "\n".join(lines)
+        rows.append(([] if row.variant else ["as it is"]) + cells)
+    return markdown_table(head, rows)
 
 
 def as_csv(one: Experiment) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.errors import OptionError
+from audiotoken.tables import markdown_table
 from audiotoken.writing import write_bytes
 from experiments.benchmarks import row
 from experiments.benchmarks.models import build as build_geometry
@@ -164,14 +165,14 @@ def arithmetic(geometry: str = "sd1") -> str:
     pipe, steps = build_geometry(geometry, "meta", torch.float32), STEPS[geometry]
     plain = steps * count_step(pipe)
     heads = ["method", "updates", "TFLOP of an update", "TFLOP a picture", "x plain", "kept by an update, MiB"]
-    rows = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", f"| none | 0 | | {plain / 1e12:.3g} | 1.00 | |"]
+    rows = [["none", "0", "", f"{plain / 1e12:.3g}", "1.00", ""]]
     for method in METHODS[1:]:
         schedule = KNOWN[method].schedule
         guided = math.ceil(schedule.steps * steps) if schedule.steps < 1 else min(int(schedule.steps), steps)
         updates, (each, kept) = guided * schedule.inner, count_update(pipe, KNOWN[method])
         cells = [f"{each / 1e12:.3g}", f"{(plain + updates * each) / 1e12:.3g}", f"{1 + updates * each / plain:.2f}"]
-        rows.append(f"| {method} | {updates} | " + " | ".join([*cells, f"{kept / 2 / 2**20:.0f}"]) + " |")
-    return "\n".join(rows)
+        rows.append([method, str(updates), *cells, f"{kept / 2 / 2**20:.0f}"])
+    return markdown_table(heads, rows)
 
 
 def count_step(pipe: Any) -> int:
@@ -242,14 +243,15 @@ def table(lines: Sequence[Measured], setting: Setting) -> str:
     clock = setting.device.startswith("cuda")
     plain = next((line for line in lines if line.method == "none"), None)
     heads = ["method", "updates", "s a picture", "CPU s", "x plain", "peak memory, MiB", "x plain's memory"]
-    rows = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    failed = any(line.why for line in lines)
+    rows = []
     for line in lines:
         spent, base = [(each.seconds if clock else each.cpu_seconds) if each else 0 for each in (line, plain)]
         memory = "" if line.memory is None else f"{line.memory / 2**20:.0f}"
         share = f"{line.memory / plain.memory:.2f}" if line.memory and plain and plain.memory else ""
         cells = [line.method, str(line.updates), f"{line.seconds:.3g}", f"{line.cpu_seconds:.3g}"]
-        rows.append("| " + " | ".join([*cells, f"{spent / base:.2f}" if base else "", memory, share]) + f" |{line.why}")
-    return "\n".join(rows)
+        rows.append([*cells, f"{spent / base:.2f}" if base else "", memory, share, *[line.why] * failed])
+    return markdown_table([*heads, *["failed"] * failed], rows)
 
 
 def _write(lines: Sequence[Measured], setting: Setting, folder: Path) -> str:

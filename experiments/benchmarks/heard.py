@@ -22,13 +22,14 @@ from audiotoken.errors import OptionError
 from audiotoken.mini.sounds import synthesise
 from audiotoken.model import load_pipeline
 from audiotoken.stereo.planning import plan
+from audiotoken.tables import markdown_table
 from experiments.benchmarks.cases import Case, make_cases, regions_of
 from experiments.benchmarks.pictures import draw_all
 from experiments.benchmarks.placement import METHODS as KNOWN
 from experiments.benchmarks.placement import REACH
 from experiments.benchmarks.quality import QUALITY, Quality, judge, quality_of
 from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, look, pairs_of, shares_of
-from experiments.benchmarks.tables import markdown, name_of, row_of, sheet_of, write_lines
+from experiments.benchmarks.tables import name_of, row_of, sheet_of, write_lines
 from experiments.door import check, entry
 from guidance.metrics import place, score
 from guidance.sampling import sample
@@ -194,10 +195,10 @@ def table(lines: Sequence[Line]) -> str:
         "things, method, pictures, count heard right %, heard on its side %, present %, on its side %, within 0.15 %, "
         "all present %, all on their sides %, flipped with the channels %, detector sure %"
     )
-    return markdown([*head.split(", "), *PAIRS, *QUALITY, "CPU s"], map(_row, lines))
+    return markdown_table([*head.split(", "), *PAIRS, *QUALITY, "CPU s"], map(_row, lines))
 
 
-def _row(line: Line) -> str:
+def _row(line: Line) -> list[str]:
     shares = [line.counted, line.heard_side, line.present, line.side, line.near, line.all_present, line.all_side]
     shares += [line.flipped, line.clear, *shares_of(line.pairs)]
     return row_of(line, shares, [*quality_of(line.quality), f"{line.seconds:.2f}"])

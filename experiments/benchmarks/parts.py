@@ -15,6 +15,7 @@ from audiotoken.data import fit_image
 from audiotoken.errors import OptionError
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.prompt import tokenize_prompt
+from audiotoken.tables import markdown_table
 from audiotoken.training import draw_noise
 from experiments.benchmarks.models import GEOMETRIES, InMemory, build, made_in
 from experiments.benchmarks.process import place
@@ -48,14 +49,9 @@ def bench_parts(
         raise OptionError(f"Got {geometry=}, {precision=}, {batch=}, {repeats=}; see configs/bench_parts.yaml.")
     found = timed_parts(geometry, device, precision, batch, seconds or GEOMETRIES[geometry].seconds, repeats, threads)
     step = sum(found[name] for name in found if name not in ("UNet, forward", "of it tokenizing"))
-    lines = [
-        f"{geometry} on {device}, {precision}, batch {batch}",
-        "",
-        "| part | ms | of the sum |",
-        "| --- | ---: | ---: |",
-    ]
-    lines += [f"| {name} | {1000 * value:.1f} | {value / step:.1%} |" for name, value in found.items()]
-    return "\n".join([*lines, ""])
+    rows = [[name, f"{1000 * value:.1f}", f"{value / step:.1%}"] for name, value in found.items()]
+    table = markdown_table(["part", "ms", "of the sum"], rows, "lr")
+    return f"{geometry} on {device}, {precision}, batch {batch}\n\n{table}\n"
 
 
 def timed_parts(
@@ -102,13 +98,14 @@ def timed_parts(
 def arithmetic() -> str:
     """What Stable Diffusion 1.4 with BEATs-base costs by counting -> Markdown."""
     counted, kept = count_sd1(), {name: kept_bytes(*options) for name, options in KEPT.items()}
-    lines = ["| part | weights, M | TFLOP per sample |", "| --- | ---: | ---: |"]
-    lines += [f"| {name} | {part.weights / 1e6:.1f} | {part.flops / TERA:.3f} |" for name, part in counted.items()]
+    rows = [[name, f"{part.weights / 1e6:.1f}", f"{part.flops / TERA:.3f}"] for name, part in counted.items()]
+    operations = markdown_table(["part", "weights, M", "TFLOP per sample"], rows, "lr")
     whole, cached = flops_of(counted)
-    lines += ["", f"A step with everything: {whole / TERA:.2f} TFLOP per sample; on prepared examples: "]
-    lines[-1] += f"{cached / TERA:.2f}, {whole / cached:.2f} times less."
-    lines += ["", "| the UNet keeps for going back | GiB per sample |", "| --- | ---: |"]
-    return "\n".join([*lines, *(f"| {name} | {size / GIB:.2f} |" for name, size in kept.items()), ""])
+    steps = f"A step with everything: {whole / TERA:.2f} TFLOP per sample; on prepared examples: {cached / TERA:.2f}, "
+    steps += f"{whole / cached:.2f} times less."
+    sizes = [[name, f"{size / GIB:.2f}"] for name, size in kept.items()]
+    memory = markdown_table(["the UNet keeps for going back", "GiB per sample"], sizes, "lr")
+    return f"{operations}\n\n{steps}\n\n{memory}\n"
 
 
 def flops_of(counted: Mapping[str, Counted]) -> tuple[float, float]:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.model import load_pipeline
+from audiotoken.tables import markdown_table
 from experiments.benchmarks.cases import Case, make_cases, read, regions_of
 from experiments.benchmarks.pictures import draw_all
 from experiments.benchmarks.quality import QUALITY, Quality, judge, quality_of
 from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, look, pairs_of, shares_of
-from experiments.benchmarks.tables import markdown, name_of, row_of, sheet_of, write_lines
+from experiments.benchmarks.tables import name_of, row_of, sheet_of, write_lines
 from experiments.door import check, entry
 from guidance.metrics import place, score
 from guidance.sampling import sample
@@ -139,10 +140,10 @@ def table(lines: Sequence[Line]) -> str:
     """Markdown; percent of things, and of pictures where it says all."""
     head = "things, method, pictures, present %, on its side %, within 0.15 %, all present %, all on their sides %"
     columns = [*head.split(", "), "detector sure %", *PAIRS, "centre error", "IoU", *QUALITY, "CPU s", "x plain"]
-    return markdown(columns, map(_row, lines))
+    return markdown_table(columns, map(_row, lines))
 
 
-def _row(line: Line) -> str:
+def _row(line: Line) -> list[str]:
     shares = [line.present, line.side, line.near, line.all_present, line.all_side, line.clear, *shares_of(line.pairs)]
     rest = [f"{line.error:.2f}", f"{line.iou:.2f}", *quality_of(line.quality)]
     return row_of(line, shares, [*rest, f"{line.seconds:.2f}", f"{line.ratio:.2f}"])

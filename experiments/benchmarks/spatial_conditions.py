@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from audiotoken.tables import markdown_table
 from experiments.benchmarks.spatial_goals import Pool, f_score, mean
 from experiments.benchmarks.spatial_score import TOLD, Scored
 
@@ -24,8 +25,7 @@ def conditions(scored: Mapping[str, Sequence[Scored]], system: str = "listen") -
     kinds = sorted({_condition(one) for one in [*asked, *told]})
     if not kinds:
         return ""
-    head = ["setup", "room", "scenes", *(name for name, *_ in COLUMNS)]
-    rows = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
+    rows = []
     for kind in kinds:
         cells = [kind[0], "reverberant" if kind[1] else "dry", str(sum(_condition(one) == kind for one in asked))]
         for _, with_count, which, pool, digits in COLUMNS:
@@ -35,7 +35,7 @@ def conditions(scored: Mapping[str, Sequence[Scored]], system: str = "listen") -
             value = pool(some)
             cells.append("" if value is None else f"{value:.{digits}f}")
         rows.append(cells)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + "\n"
+    return markdown_table(["setup", "room", "scenes", *(name for name, *_ in COLUMNS)], rows, "llr") + "\n"
 
 
 def _condition(one: Scored) -> tuple[str, bool]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from audiotoken.tables import markdown_table
 from audiotoken.writing import write_bytes
 from experiments.benchmarks.spatial_conditions import conditions
 from experiments.benchmarks.spatial_goals import GOALS, Goal
@@ -62,13 +63,12 @@ def facts(scenes: Path, scored: Mapping[str, Sequence[Scored]]) -> list[str]:
 
 
 def to_markdown(lines: Sequence[Line], systems: Sequence[str], known: Sequence[str]) -> str:
-    head = ["", *systems, "must", "stretch"]
-    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    rows = []
     for line in lines:
         goal: Goal = line["goal"]
         cells = [_said(line[system], goal) for system in systems]
         rows.append([_name(goal), *cells, f"{goal.must:g}", f"{goal.stretch:g}"])
-    return "\n".join([*known, "", *(f"| {' | '.join(cells)} |" for cells in rows), ""])
+    return "\n".join([*known, "", markdown_table(["", *systems, "must", "stretch"], rows, "lr"), ""])
 
 
 def to_csv(lines: Sequence[Line], systems: Sequence[str]) -> str:

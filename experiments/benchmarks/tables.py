@@ -1,7 +1,7 @@
 """The rows of a benchmark of pictures: in Markdown, in JSON, and as a sheet of what was drawn."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,11 @@ def name_of(things: int, method: str, control: str) -> str:
     return "-".join([str(things), method, *[control] * bool(control)])
 
 
-def row_of(line: Any, shares: Sequence[float], rest: Sequence[str]) -> str:
-    """A row of Markdown: what was drawn and how, shares in percent (nothing where there is no number), and the rest."""
+def row_of(line: Any, shares: Sequence[float], rest: Sequence[str]) -> list[str]:
+    """The cells of a row: what was drawn and how, shares in percent (empty where there is no number), and the rest."""
     cells = [str(line.things), f"{line.method} {line.control}".strip(), str(line.pictures)]
     cells += ["" if math.isnan(share) else f"{100 * share:.1f}" for share in shares]
-    return "| " + " | ".join([*cells, *rest]) + " |"
-
-
-def markdown(columns: Sequence[str], rows: Iterable[str]) -> str:
-    return "\n".join(["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|", *rows])
+    return [*cells, *rest]
 
 
 def write_lines(lines: Sequence[Any], text: str, folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from audiotoken.tables import markdown_table
 from experiments.benchmarks.models import GEOMETRIES
 from experiments.benchmarks.row import Measured, Row, Setting
 
@@ -79,18 +80,18 @@ def to_markdown(lines: Sequence[dict[str, Any]], known: dict[str, str]) -> str:
     head = ["precision", "batch", "way", "samples/s (least to most)", "x published", "peak memory, GiB", "of published"]
     told = any(line["compile"] for line in lines)
     head += ["compile, s"] * told
-    table = [head, ["---", "---:", "---", *["---:"] * (len(head) - 3)]]
+    rows = []
     for line in sorted(lines, key=lambda line: (line["precision"] != "float32", line["batch"])):
         start = [line["precision"], str(line["batch"]), _name(line)]
         if not line["runs"]:
-            table.append([*start, line["why"], *[""] * (len(head) - 4)])
+            rows.append([*start, line["why"], *[""] * (len(head) - 4)])
             continue
         spread = f"{line['samples_per_second']:.3g} ({line['least']:.3g} to {line['most']:.3g})"
         ratios = [_number(line["faster"], "{:.2f}"), _number(line["memory_gib"], "{:.3g}")]
         ratios += [_number(line["memory_ratio"], "{:.0%}")]
-        table.append([*start, spread, *ratios, *[_number(line["compile_seconds"], "{:.0f}")] * told])
+        rows.append([*start, spread, *ratios, *[_number(line["compile_seconds"], "{:.0f}")] * told])
     items = [f"- {key}: {value}" for key, value in known.items()]
-    return "\n".join([*items, "", *(f"| {' | '.join(cells)} |" for cells in table), ""])
+    return "\n".join([*items, "", markdown_table(head, rows, "lrlr"), ""])
 
 
 def chart(lines: Sequence[dict[str, Any]], known: dict[str, str], path: Path) -> None:

@@ -23,6 +23,7 @@ from audiotoken.mini.object_detector import detect, load_detector
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10, WORDS
 from audiotoken.pipeline import AudioTokenPipeline
+from audiotoken.tables import markdown_table
 
 PICTURES = 20  # of each class
 BATCH = 10
@@ -138,15 +139,15 @@ def table(figures: dict[str, Any]) -> str:
     kinds = [k for k in ("text", "real", "made") if k in figures]
     names = {"text": "text prompt", "real": "real clip, fold 4", "made": "synthesised clip"}
     head = ["word"] + [h for k in kinds for h in ([names[k]] if k == "text" else [names[k], "heard"])]
-    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
+    rows = []
     for word in (*WORDS, "mean"):
         cells = [word]
         for kind in kinds:
             row = figures[kind].get(word, {})
             wanted = ("right",) if kind == "text" else ("right", "heard")
             cells += [f"{100 * row[w]:.0f} %" if w in row else "" for w in wanted]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append(cells)
+    return markdown_table(head, rows) + "\n"
 
 
 def speed_line(figures: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -69,7 +70,8 @@ def test_variants_are_compared_seed_by_seed(tmp_path):
     high = next(row for row in one.rows if row.variant["way"] == "high")
     mean, low, high_end = difference(high, one.baseline, "score")
     assert mean == pytest.approx(0.6) and 0.5 <= low < mean < high_end <= 0.7001
-    assert "| score | score minus low |" in markdown(one) and "+0.600 (+0.500 to +0.700) |" in markdown(one)
+    table = re.sub(" +", " ", markdown(one))
+    assert "| score | score minus low |" in table and "+0.600 (+0.500 to +0.700) |" in table
     told = {row["way"]: row for row in csv.DictReader(io.StringIO(as_csv(one)))}
     assert float(told["high"]["minus baseline"]) == pytest.approx(0.6) and told["low"]["minus baseline"] == "0"
 
@@ -97,8 +99,9 @@ def test_shards_are_repetitions_as_seeds_are(tmp_path):
 
 def test_the_tables_say_the_same_three_times(runs):
     (one,) = collect(runs)
-    assert "| a_b | 3 | 3.000 (1.000 to 6.000) | 5.000 |" in markdown(one)
-    assert "| null | 3 | 2.000 | nan |" in markdown(one)
+    table = re.sub(" +", " ", markdown(one))
+    assert "| a_b | 3 | 3.000 (1.000 to 6.000) | 5.000 |" in table
+    assert "| null | 3 | 2.000 | nan |" in table
     rows = list(csv.DictReader(io.StringIO(as_csv(one))))
     (row,) = [row for row in rows if row["way"] == "a_b" and row["figure"] == "score"]
     assert (row["mean"], row["low"], row["high"], row["of each seed"]) == ("3", "1", "6", "1 2 6")
@@ -166,7 +169,7 @@ def test_the_report_command(runs, monkeypatch, capsys):
 
     monkeypatch.setattr("sys.argv", ["report", str(runs)])
     main()
-    assert "| a_b | 3 |" in capsys.readouterr().out
+    assert "| a_b | 3 |" in re.sub(" +", " ", capsys.readouterr().out)
 
 
 def test_names_of_nested_options():
