@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from audiotoken.errors import OptionError
+from audiotoken.tables import markdown_table
 from experiments.door import entry
 
 SHIFT = 2500  # inputs that a process lives: what leaks shows, and dies
@@ -200,13 +201,13 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     counts = Counter((row["case"], row["verdict"]) for row in rows)
     names = sorted({row["case"] for row in rows}, key=lambda name: -sum(counts[name, each] for each in VERDICTS))
     seconds = {name: max(row["seconds"] for row in rows if row["case"] == name) for name in names}
-    lines = ["| family | inputs | fine | refused | bugs | longest, s |", "| --- | --: | --: | --: | --: | --: |"]
+    lines = []
     for name in names:
         each = [counts[name, verdict] for verdict in VERDICTS]
-        lines.append(f"| {name} | {sum(each)} | {' | '.join(map(str, each))} | {seconds[name]:.1f} |")
+        lines.append([name, sum(each), *each, f"{seconds[name]:.1f}"])
     total = [sum(counts[name, verdict] for name in names) for verdict in VERDICTS]
-    lines.append(f"| all | {sum(total)} | {' | '.join(map(str, total))} | {max(seconds.values(), default=0):.1f} |")
-    return "\n".join(lines)
+    lines.append(["all", sum(total), *total, f"{max(seconds.values(), default=0):.1f}"])
+    return markdown_table(["family", "inputs", "fine", "refused", "bugs", "longest, s"], lines, "lr")
 
 
 def main() -> None:

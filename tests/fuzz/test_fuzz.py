@@ -1,5 +1,7 @@
 """The fuzz finds what is broken, and what it found stays mended."""
 
+import re
+
 import numpy as np
 import pytest
 import soundfile
@@ -188,7 +190,8 @@ def test_a_warning_and_a_file_left_behind_are_bugs(tmp_path, monkeypatch):
 def test_the_table_adds_up():
     rows = [{"case": "read", "verdict": verdict, "seconds": 1.0} for verdict in ("fine", "fine", "bug")]
     rows += [{"case": "match", "verdict": "refused", "seconds": 2.5}]
-    assert "| read | 3 | 2 | 0 | 1 | 1.0 |" in fuzz.table(rows) and "| all | 4 | 2 | 1 | 1 | 2.5 |" in fuzz.table(rows)
+    table = re.sub(" +", " ", fuzz.table(rows))
+    assert "| read | 3 | 2 | 0 | 1 | 1.0 |" in table and "| all | 4 | 2 | 1 | 1 | 2.5 |" in table
 
 
 @pytest.mark.parametrize("i", [8175, 8300])
