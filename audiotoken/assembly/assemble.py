@@ -14,7 +14,9 @@ from shlex import quote
 from typing import Any
 
 from audiotoken.assembly.base import Base, load_base, look_at
-from audiotoken.assembly.parts import load_embedder, load_encoder, lora_beside, own_encoder
+from audiotoken.assembly.parts import load_embedder, lora_beside
+from audiotoken.encoders import AudioEncoder
+from audiotoken.encoders.load import ENCODERS, has_encoder, load_encoder
 from audiotoken.errors import CheckpointError, OptionError, PromptError
 from audiotoken.labels import subject_of
 from audiotoken.model import silence_library_logs
@@ -60,7 +62,7 @@ def assemble(
 
     base: a folder in the diffusers layout, a hub id, or one file, for which `base_config` (a folder or hub id; the json
         and txt files are enough) says how it is built; without it diffusers asks the hub.
-    encoder, layers, labels: see `parts.load_encoder`; without an encoder the base's own, if it is a model that hears.
+    encoder, layers, labels: see `encoders.load.load_encoder`; without an encoder the base's own, if it has one.
     embedder: see `parts.load_embedder`; None for label tokens only.
     lora: a folder of LoRA layers of the UNet, melted into it; a training run's own by default.
     dtype: of what draws, as it is written; the audio parts stay in float32.
@@ -75,7 +77,9 @@ def assemble(
     seen = look_at(base)
     words = None if embedder is None else load_embedder(embedder)
     _check_tokens(seen, words)
-    ears = own_encoder(seen.where, layers, labels) if encoder is None else load_encoder(encoder, layers, labels)
+    if encoder is None and not has_encoder(seen.where):
+        raise OptionError(f"There is no audio encoder in {seen.where}; give --encoder, one of {ENCODERS}.")
+    ears = load_encoder(encoder or seen.where, layers, labels)
     _check_features(encoder or f"the encoder of {base}", ears, words)
 
     import torch
@@ -114,7 +118,7 @@ def _check_tokens(base: Base, embedder: Any) -> None:
         )
 
 
-def _check_features(spec: str, encoder: Any, embedder: Any) -> None:
+def _check_features(spec: str, encoder: AudioEncoder, embedder: Any) -> None:
     if embedder is None:
         _check_names(spec, encoder.labels)
     elif embedder.config["input_size"] != encoder.width:

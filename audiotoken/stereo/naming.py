@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from audiotoken.audio import resample
+from audiotoken.encoders import AudioEncoder
+from audiotoken.encoders.load import has_encoder, load_encoder
 from audiotoken.errors import CheckpointError
 from audiotoken.labels import HEARD
-from audiotoken.loading import OWN_ENCODERS, find_model, loading
+from audiotoken.loading import find_model, loading
 from audiotoken.stereo.labelled_scene import Label
-from audiotoken.unknown import energy_of, load_familiarity
+from audiotoken.unknown import Familiarity, energy_of, load_familiarity
 
 Namer = Callable[[np.ndarray, int], Label | None]
 
@@ -22,7 +24,7 @@ def make_labeller(model: str = "mini", among: Sequence[str] | None = None) -> Na
     """The function that names a signal (frames,) at a rate, by one of the encoder's labels or of some of them."""
     import torch
 
-    encoder, familiarity = load_encoder(model)
+    encoder, familiarity = _load_encoder_of(model)
 
     @torch.no_grad()
     def name(signal: np.ndarray, rate: int) -> Label | None:
@@ -61,21 +63,16 @@ def _waveform(encoder: Any, signal: np.ndarray, rate: int) -> Any:
     return torch.from_numpy(resample(loud[None], rate, encoder.rate)).to(encoder.device)
 
 
-def load_encoder(model: str) -> tuple[Any, Any]:
+def _load_encoder_of(model: str) -> tuple[AudioEncoder, Familiarity | None]:
     """The audio encoder of a model and nothing else of it, and what its energy means, if that was fitted.
 
     CheckpointError when there is none.
     """
-    import json
-    from importlib import import_module
-
     folder = find_model(model)
     with loading(model):
         if not Path(folder).is_dir():
             raise CheckpointError("it is not a folder here; give mini or a folder made by `audiotoken assemble`")
-        index = json.loads((Path(folder) / "model_index.json").read_text())
-        library, kind = index.get("audio_encoder") or (None, None)
-        if library not in OWN_ENCODERS:
+        if not has_encoder(folder):
             raise CheckpointError("it has no audio encoder; give --model mini, or --no-labels.")
-        encoder = getattr(import_module(library), str(kind)).from_pretrained(folder, subfolder="audio_encoder")
-    return encoder.eval(), load_familiarity(Path(folder) / "audio_encoder")
+        encoder = load_encoder(folder)
+    return encoder, load_familiarity(Path(folder) / "audio_encoder")

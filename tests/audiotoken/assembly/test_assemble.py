@@ -18,12 +18,13 @@ from typer.testing import CliRunner
 from audiotoken.assembly import assemble as assemble_module
 from audiotoken.assembly.assemble import assemble
 from audiotoken.assembly.base import look_at
-from audiotoken.assembly.parts import load_embedder, load_encoder, lora_beside
+from audiotoken.assembly.parts import load_embedder, lora_beside
 from audiotoken.cli.app import app
 from audiotoken.debug import WIDTHS, debug_embedder, debug_encoder, debug_folder, debug_pipeline
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.audioset import load_classes
 from audiotoken.encoders.beats import BEATs
+from audiotoken.encoders.load import load_encoder
 from audiotoken.errors import CheckpointError, OptionError
 from audiotoken.pipeline import AudioTokenPipeline
 

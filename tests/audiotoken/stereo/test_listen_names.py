@@ -11,7 +11,7 @@ import audiotoken.mini
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.errors import CheckpointError
 from audiotoken.mini.sounds import synthesise
-from audiotoken.stereo.naming import load_encoder, make_labeller
+from audiotoken.stereo.naming import make_labeller
 from audiotoken.unknown import Familiarity, energy_of, load_familiarity
 
 MINI = Path(audiotoken.mini.__file__).parent
@@ -69,7 +69,7 @@ def test_familiarity_is_kept(tmp_path):
 
 def test_no_encoder_is_one_sentence(tmp_path):
     with pytest.raises(CheckpointError, match="no such folder"):
-        load_encoder(str(tmp_path / "nothing"))
+        make_labeller(str(tmp_path / "nothing"))
     (tmp_path / "model_index.json").write_text('{"unet": [null, null]}')
     with pytest.raises(CheckpointError, match=r"has no audio encoder.*--no-labels"):
-        load_encoder(str(tmp_path))
+        make_labeller(str(tmp_path))

@@ -1,0 +1,76 @@
+"""One function loads every encoder: the published forms, and the encoder of a model's folder."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from audiotoken.debug import debug_encoder, debug_folder, debug_pipeline
+from audiotoken.encoders import AudioEncoder
+from audiotoken.encoders.load import CLASSES, has_encoder, load_encoder, read_names
+from audiotoken.errors import CheckpointError, OptionError
+from audiotoken.loading import OWN_ENCODERS
+
+BEATS = Path(__file__).parents[2] / "reference" / "beats_tiny.pt"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    debug_pipeline().save_pretrained(folder)
+    return folder
+
+
+def test_each_kind_is_an_audio_encoder_that_is_ready(model):
+    for spec in (f"beats:{BEATS}", "mini", str(model), str(files("audiotoken.mini"))):
+        encoder = load_encoder(spec)
+        assert isinstance(encoder, AudioEncoder) and not encoder.training
+
+
+def test_the_encoder_of_a_folder_is_the_one_that_was_saved(model):
+    loaded, saved = load_encoder(str(model)).state_dict(), debug_encoder().state_dict()
+    assert all(loaded[name].equal(weight) for name, weight in saved.items())
+
+
+def test_a_model_may_name_every_kind():
+    assert {f"audiotoken.encoders.{kind}" for kind in CLASSES} == set(OWN_ENCODERS)
+
+
+def test_has_encoder(model, tmp_path):
+    assert has_encoder(model) and not has_encoder(tmp_path) and not has_encoder(tmp_path / "nothing")
+    assert not has_encoder(debug_folder("sd1", tmp_path / "base"))
+    (tmp_path / "model_index.json").write_text('{"audio_encoder": ["antigravity", "fly"]}')
+    assert not has_encoder(tmp_path)
+    (tmp_path / "model_index.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"Cannot read .*model_index\.json"):
+        has_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["wav2vec:x", "beats:", "mini:x", "beats", "nowhere"])
+def test_refuses_what_names_no_encoder(spec):
+    with pytest.raises(OptionError, match="want beats:FILE"):
+        load_encoder(spec)
+
+
+def test_a_model_s_encoder_keeps_its_layers_and_labels(model, tmp_path):
+    with pytest.raises(OptionError, match="has its own layers and labels"):
+        load_encoder(str(model), layers=(1,))
+    with pytest.raises(OptionError, match="has its own layers and labels"):
+        load_encoder(str(model), labels=tmp_path / "names.txt")
+
+
+def test_a_damaged_encoder_is_named(model, tmp_path):
+    (tmp_path / "model_index.json").write_text((model / "model_index.json").read_text())
+    with pytest.raises(CheckpointError, match="Cannot load the audio encoder of "):
+        load_encoder(str(tmp_path))
+
+
+def test_names_are_the_lines_of_a_file(tmp_path):
+    file = tmp_path / "names.txt"
+    file.write_text("dog\n\n church bell \n")
+    assert read_names(file) == ("dog", "church bell")
+    file.write_text("\n")
+    with pytest.raises(OptionError, match="it is empty"):
+        read_names(file)
+    with pytest.raises(OptionError, match="Cannot read"):
+        read_names(tmp_path / "nothing.txt")
