@@ -61,7 +61,7 @@ def test_separations_none_and_oracle(simulated):
     np.testing.assert_array_equal(best.sources[1].image, simulated.images[0])
     none = separated(scene, simulated, "none")
     assert all(np.array_equal(source.image, simulated.recording) for source in none.sources)
-    assert separated(scene, simulated, "combined") is scene
+    assert separated(scene, simulated, "estimated") is scene
     nothing = Scene((), scene.rate, "ortf")
     assert separated(nothing, simulated, "oracle") is nothing
 
@@ -98,7 +98,7 @@ def test_listening_with_all_that_is_true_is_right(tmp_path):
     figures = listen_scenes(directions="oracle", separation="oracle", n=2, seed=4, out=tmp_path)
     assert figures["error"] == pytest.approx(0, abs=1e-6) and figures["f"] == figures["count_right"] == 1.0
     assert figures["si_sdr"] > 35 and (tmp_path / "pictures" / "last.png").is_file()
-    with pytest.raises(OptionError, match="Got separation=our, want one of none, ours, oracle"):
+    with pytest.raises(OptionError, match="Got separation=our, want one of none, estimated, oracle"):
         listen_scenes(separation="our", seed=0, out=tmp_path)
 
 
