@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 from threading import Event, Thread
@@ -28,6 +29,7 @@ POLICY = (  # a browser may load from this server only
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' blob: data:; "
     "frame-ancestors 'self'; form-action 'self'; base-uri 'self'"
 )
+SANS, MONO = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 PATIENCE = 1.0  # seconds that jobs, open connections and threads of the server have to end by themselves
 INTERRUPTED = 130  # exit code after Ctrl-C, as in shells: 128 plus the number of the signal
 POLL = 0.5  # seconds: some systems deliver Ctrl-C to a waiting thread only when it wakes up
@@ -85,22 +87,28 @@ def prepare_gradio(folder: Path) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    try:
-        import gradio  # noqa: F401
-    except ImportError:
-        raise OptionError('The page needs Gradio; run `pip install "spatial-audiotoken[demo]"` first.') from None
+    require_gradio()
 
 
-def launch_blocks(page: "gr.Blocks", *, port: int | None = None, max_upload: int, **looks: Any) -> "gr.Blocks":
+def require_gradio() -> None:
+    """OptionError if Gradio is missing."""
+    if find_spec("gradio") is None:
+        raise OptionError('The page needs Gradio; run `pip install "spatial-audiotoken[demo]"` first.')
+
+
+def launch_blocks(page: "gr.Blocks", *, port: int | None = None, max_upload: int, **files: Any) -> "gr.Blocks":
     """Launch and return `page`, which then has `.local_url` and `.close()`; call `prepare_gradio` before building it.
 
-    `port`: None or 0 for the first free one from 7860. `max_upload`: largest upload, bytes. `looks`: theme, css_paths
-    and js for `Blocks.launch`. Raises OptionError if the port is taken.
+    `port`: None or 0 for the first free one from 7860. `max_upload`: largest upload, bytes. `files`: css_paths and js
+    for `Blocks.launch`. Raises OptionError if the port is taken.
     """
+    import gradio as gr
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     local = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])  # refuses DNS rebinding
+    # fonts of the system, so that none are fetched
+    theme = gr.themes.Base(primary_hue="orange", neutral_hue="stone", font=SANS, font_mono=MONO, radius_size="md")
     try:
         page.queue(max_size=32, default_concurrency_limit=4, api_open=False).launch(
             server_name=HOST,
@@ -116,7 +124,8 @@ def launch_blocks(page: "gr.Blocks", *, port: int | None = None, max_upload: int
             max_file_size=max_upload,
             prevent_thread_lock=True,
             app_kwargs={"middleware": [Middleware(SecurityHeaders), local], "docs_url": None, "redoc_url": None},
-            **looks,
+            theme=theme,
+            **files,
         )
     except OSError:  # raised by Gradio if it finds no free port
         ports = f"port {port}" if port else "a port from 7860 to 7959"

@@ -1,4 +1,4 @@
-"""The page: its tabs and its looks."""
+"""The page and its tabs."""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +6,10 @@ from typing import Any
 import gradio as gr
 
 from audiotoken.page.clip_tab import ClipTab
-from audiotoken.page.components import HERE
 from audiotoken.page.panner_tab import PannerTab
 from audiotoken.page.session import Sessions
 from audiotoken.report.html import element, joined
 
-SYSTEM = ("system-ui", "sans-serif")
-MONO = ("ui-monospace", "monospace")
 KEPT = (600, 7200)  # seconds between looks for old files, and how old they are then
 
 
@@ -38,9 +35,3 @@ def build(pipe: Any, folder: Path, model: str = "mini") -> gr.Blocks:
 def _masthead(pipe: Any, model: str) -> str:
     where = f"Model {Path(model).name or model} on {pipe.device}. Nothing leaves this computer."
     return joined([element("h1", "Pictures from sound, with everything where it is heard"), element("p", where)])
-
-
-def looks() -> dict[str, Any]:
-    """What `launch` is told; letters are those of the system, so that none are fetched."""
-    theme = gr.themes.Base(primary_hue="orange", neutral_hue="stone", font=SYSTEM, font_mono=MONO, radius_size="md")
-    return {"theme": theme, "css_paths": [HERE / "style.css"]}

@@ -13,6 +13,8 @@ from audiotoken.serving import launch_blocks, run_page
 if TYPE_CHECKING:
     import gradio as gr
 
+HERE = Path(__file__).parent
+
 
 def open_page(
     model: str = "mini",
@@ -37,7 +39,7 @@ def open_page(
 def serve(pipe: Any, folder: Path, *, model: str = "mini", port: int | None = None) -> "gr.Blocks":
     """Build and launch the page; its files go into `folder`. `serving.prepare_gradio` comes before."""
     page = room.app.build(pipe, folder, model)
-    return launch_blocks(page, port=port, max_upload=MOST * 2**20, **room.app.looks())
+    return launch_blocks(page, port=port, max_upload=MOST * 2**20, css_paths=[HERE / "style.css"])
 
 
 def _end_sessions(page: "gr.Blocks") -> None:
