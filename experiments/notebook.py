@@ -24,7 +24,7 @@ def read_page(page: Path) -> nbformat.NotebookNode:
 
 
 def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook with its outputs: what is printed, and each picture once, as JPEG. Files go to a temporary folder."""
+    """The notebook with its outputs, each picture once, as JPEG. Files that it writes go to a temporary folder."""
     with TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
         NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False, resources=resources).execute()

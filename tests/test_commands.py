@@ -38,7 +38,7 @@ BOUND = {
     r"python -m experiments\.(ablate|ablations\.set|bench|evaluate|demo)\b": HOURS,
     r"python -m tests\.fuzz\.run\b": HOURS,
     r"python -m experiments\.(train|prepare|assemble|folder|generate|report|listening_demo)\b": SCENES,
-    r"python -m experiments\.notebook ": "run by test_notebook.py, cell by cell",
+    r"python -m experiments\.notebook": "run by test_notebook.py",
     r"audiotoken demo": SERVER,
     r"audiotoken rate ": SERVER,
     r"audiotoken (evaluate|train|prepare) ": HOURS,
