@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Generator
 
+from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.generation import OnStep, Result, make_result
 from audiotoken.stereo.options import DrawOptions, PlanOptions
 from audiotoken.stereo.planning import Plan, make_plan, timed_stage
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def sound_to_film(
     recording: NDArray,
     rate: int,
-    pipe: Any,
+    pipe: SoundPipeline,
     *,
     frames: int = 12,
     trail: bool = False,
@@ -71,7 +72,7 @@ def sound_to_film(
 
 def film(
     planned: Plan,
-    pipe: Any,
+    pipe: SoundPipeline,
     *,
     frames: int = 12,
     trail: bool = False,
@@ -105,7 +106,7 @@ def film(
 
 def film_plan(
     planned: Plan,
-    pipe: Any,
+    pipe: SoundPipeline,
     options: DrawOptions,
     *,
     frames: int = 12,

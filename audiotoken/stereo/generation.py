@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Generator, Tensor
 
+from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.options import DrawOptions, PlanOptions
 from audiotoken.stereo.planning import Plan, make_plan, timed_stage
 from audiotoken.stereo.words import TextSimilarity
@@ -46,7 +47,7 @@ class Result(Plan):
 def sound_to_image(
     recording: NDArray,
     rate: int,
-    pipe: Any,
+    pipe: SoundPipeline,
     *,
     prompt: str | None = None,
     negative_prompt: str | None = None,
@@ -98,7 +99,7 @@ def sound_to_image(
 
 def draw(
     planned: Plan,
-    pipe: Any,
+    pipe: SoundPipeline,
     *,
     negative_prompt: str | None = None,
     num_inference_steps: int | None = None,
@@ -153,7 +154,7 @@ def draw(
 
 def draw_plan(
     planned: Plan,
-    pipe: Any,
+    pipe: SoundPipeline,
     options: DrawOptions,
     *,
     control: Any = None,
@@ -188,7 +189,7 @@ def make_result(
     return Result(**known, sample=drawn, seed=options.seed, energy=options.energy, **fields)
 
 
-def _prepare_control(planned: Plan, pipe: Any, control: Any) -> tuple[Any, Image | None, list[str]]:
+def _prepare_control(planned: Plan, pipe: SoundPipeline, control: Any) -> tuple[Any, Image | None, list[str]]:
     """(what to sample from, the control image, notes)."""
     if control is None:
         return pipe, None, []
@@ -202,7 +203,7 @@ def _prepare_control(planned: Plan, pipe: Any, control: Any) -> tuple[Any, Image
 
 
 def _combine_callbacks(
-    pipe: Any, steps: int, on_step: OnStep | None, on_latents: OnLatents | None, on_step_end: OnStepEnd | None
+    pipe: SoundPipeline, steps: int, on_step: OnStep | None, on_latents: OnLatents | None, on_step_end: OnStepEnd | None
 ) -> Callable[[int, Tensor], Tensor | None] | None:
     """The callback for `guidance.sample` that calls all of these; some schedulers take more steps than asked for."""
     if on_step is None and on_latents is None and on_step_end is None:

@@ -12,6 +12,7 @@ from audiotoken.encoders.load import has_encoder, load_encoder
 from audiotoken.errors import CheckpointError
 from audiotoken.labels import HEARD
 from audiotoken.loading import find_model, loading
+from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.labelled_scene import Label
 from audiotoken.unknown import Familiarity, energy_of, load_familiarity
 
@@ -39,7 +40,7 @@ def make_labeller(model: str = "mini", among: Sequence[str] | None = None) -> Na
     return name
 
 
-def knows(pipe: Any, signal: np.ndarray, rate: int, score: float) -> bool:
+def knows(pipe: SoundPipeline, signal: np.ndarray, rate: int, score: float) -> bool:
     """Is a signal, whose best label has that score, a sound that the encoder of a pipeline knows?"""
     if np.abs(signal).max(initial=0) < SILENT:
         return False

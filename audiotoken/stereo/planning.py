@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from audiotoken.audio import as_recording, to_mono
 from audiotoken.placeholder import PLACEHOLDER, check_count
 from audiotoken.prompt import Prompt
+from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.naming import knows
 from audiotoken.stereo.options import UNKNOWN, PlanOptions, check_choice
 from audiotoken.stereo.words import Heard, Word, compose_prompt, match_words, similarity, subject_words, subjects_of
@@ -59,7 +60,7 @@ class Plan:
 def plan(
     recording: NDArray,
     rate: int,
-    pipe: Any,
+    pipe: SoundPipeline,
     *,
     prompt: str | None = None,
     token: str | None = None,
@@ -104,7 +105,7 @@ def find_sources(recording: Array, rate: int, options: PlanOptions, report_progr
 
 
 def classify_sources(
-    pipe: Any, scene: Scene, report_progress: Progress
+    pipe: SoundPipeline, scene: Scene, report_progress: Progress
 ) -> tuple[list[list[tuple[str, float]]], list[bool]]:
     """(labels and scores of each source, whether the encoder knows such sounds)."""
     heard = []
@@ -159,7 +160,7 @@ class Stages:
 def make_plan(
     recording: NDArray,
     rate: int,
-    pipe: Any,
+    pipe: SoundPipeline,
     options: PlanOptions,
     *,
     stages: Stages | None = None,

@@ -18,6 +18,7 @@ from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.labels import subject_of
 from audiotoken.placeholder import PLACEHOLDER
 from audiotoken.prompt import tokenize_prompt, word_positions
+from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.options import UNMATCHED, check_choice
 from spatial.matching import Match, match
 
@@ -70,7 +71,7 @@ def _heads(prompt: str) -> list[tuple[int, int]]:
 
 
 def similarity(
-    pipe: Any, signals: Sequence[NDArray], rate: int, heard: Sequence[Heard], words: Sequence[Word]
+    pipe: SoundPipeline, signals: Sequence[NDArray], rate: int, heard: Sequence[Heard], words: Sequence[Word]
 ) -> NDArray[np.float64]:
     """(sources, words) in [0, 1]: the best of what the labels, their meaning and the audio tokens say."""
     if not words or not signals:
@@ -108,7 +109,7 @@ class TextSimilarity:
     What is as near to a label as another label often is says nothing (0); what is the same says all (1).
     """
 
-    def __init__(self, pipe: Any, labels: Sequence[str]):
+    def __init__(self, pipe: SoundPipeline, labels: Sequence[str]):
         self.pipe = pipe
         self.labels = self._read([f"a photo of a {label}" for label in labels])  # (labels, width)
         near = self.labels @ self.labels.T - 2 * np.eye(len(labels))
@@ -149,7 +150,7 @@ def match_words(similarity: NDArray[np.float64]) -> list[Match]:
 
 
 def compose_prompt(
-    pipe: Any,
+    pipe: SoundPipeline,
     signals: Sequence[NDArray],
     rate: int,
     heard: Sequence[Heard],
@@ -190,7 +191,7 @@ def _named(heard: Sequence[Heard]) -> bool:
         return False
 
 
-def _of_word(pipe: Any, read: Any, word: Word) -> tuple[int, ...]:
+def _of_word(pipe: SoundPipeline, read: Any, word: Word) -> tuple[int, ...]:
     """Tokens of the word that is meant, and not of a sound that is called so."""
     lengths = [len(at) for at in read.positions] if PLACEHOLDER in read.text else None
     taken = [at for sound in read.positions for at in sound]
