@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
 LONGEST = 600.0  # seconds of a file that are heard
 
 
-__all__ = ["AudioError", "Recording", "as_recording", "finished", "load_audio", "resample", "to_mono"]
+__all__ = ["AudioError", "Recording", "as_recording", "load_audio", "prepare_recording", "resample", "to_mono"]
 
 SILENCE = 1e-4  # -80 dB below full scale: quieter than the dither of a 16-bit file, so nobody made this sound
 RATES = (100, 1_000_000)  # Hz; outside, the number is a broken header, not a recorder
@@ -54,7 +54,7 @@ def load_audio(
         samples, own_rate = read_file(path, max_seconds, first)
     except AudioError as error:
         raise AudioError(f"Cannot hear {path}: {error}") from None
-    return finished(samples, own_rate, rate, str(path))
+    return prepare_recording(samples, own_rate, rate, str(path))
 
 
 def as_recording(audio: Any, rate: int | None = None, *, resample_to: int | None = None) -> tuple[Recording, int]:
@@ -68,7 +68,7 @@ def as_recording(audio: Any, rate: int | None = None, *, resample_to: int | None
         return load_audio(audio, resample_to)
     if rate is None:
         raise AudioError("Got an array without its rate; pass rate= in Hz, such as rate=16000.")
-    return finished(_shaped(_to_float(audio)), rate, resample_to, "the recording")
+    return prepare_recording(_shaped(_to_float(audio)), rate, resample_to, "the recording")
 
 
 def to_mono(recording: Recording) -> Recording:
@@ -93,7 +93,7 @@ def resample(recording: Recording, rate: int, wanted: int) -> Recording:
     return np.clip(out, -1.0, 1.0).astype(np.float32)  # ringing may pass full scale by a little
 
 
-def finished(samples: Recording, rate: int, resample_to: int | None, name: str) -> tuple[Recording, int]:
+def prepare_recording(samples: Recording, rate: int, resample_to: int | None, name: str) -> tuple[Recording, int]:
     """(channels, frames) at any level -> (recording, rate), checked and resampled."""
     _check_rate(rate, name)
     recording = _normalised(samples, name)

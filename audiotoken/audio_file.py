@@ -85,7 +85,7 @@ def read_stream(file: BinaryIO, max_seconds: float, first: float | None = None) 
         return np.concatenate(blocks).T, sound.samplerate
 
 
-def length_of(path: Path) -> tuple[int, int] | None:
+def read_length(path: Path) -> tuple[int, int] | None:
     """(frames, rate) by the header of what libsndfile reads; None for other files and for a length that is unknown."""
     import soundfile
 
@@ -96,10 +96,10 @@ def length_of(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def blocks_of(path: Path, frames: int) -> Iterator[NDArray]:
-    """(channels, up to `frames`) float32 until the end of a file that `length_of` knows; AudioError as in `read_file`.
+def read_blocks(path: Path, frames: int) -> Iterator[NDArray]:
+    """Yield (channels, up to `frames`) float32 until the end of a file whose length `read_length` knows.
 
-    Memory does not grow with the length of the file.
+    Memory does not grow with the length of the file. Raises AudioError as `read_file` does.
     """
     import soundfile
 
@@ -151,7 +151,7 @@ def open_media(
         raise refusal(f"it is damaged, truncated or not {what}; give {wanted}.") from None
 
 
-def audio_track(container: Any) -> Any:
+def find_audio_track(container: Any) -> Any:
     if not container.streams.audio:
         raise AudioError(f"there is no audio track in it; give {KINDS}.")
     track = container.streams.best("audio") or container.streams.audio[0]
@@ -164,7 +164,7 @@ def decode_sound(container: Any, max_seconds: float, first: float | None = None)
     """The audio track of an open container, with its own rate and channels; `first` as in `read_file`."""
     import av
 
-    track, resampler = audio_track(container), None
+    track, resampler = find_audio_track(container), None
     blocks, read, end = [], 0, 0.0
     for packet in container.demux():
         if packet.pts is not None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from audiotoken.audio import as_recording, to_mono
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.fit import check_model
-from audiotoken.labels import subject_of
+from audiotoken.labels import choose_subject
 
 AUDIO_PARTS = ("audio_encoder", "audio_embedder")
 TOKENS = ("learned", "label")
@@ -37,7 +37,7 @@ class AudioMixin:
             raise PromptError(f"Got token={token!r}, want one of {', '.join(TOKENS)}; change it.")
         if token == "learned":
             return self.audio_tokens(audio, rate)
-        return [subject_of(heard) for heard in self._classify_each(audio, rate)]
+        return [choose_subject(heard) for heard in self._classify_each(audio, rate)]
 
     @torch.no_grad()
     def audio_tokens(self, audio: Audio, rate: int | None = None) -> Tensor:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from audiotoken.encoders.hub import LOAD_ERRORS, load_complete, make_load_error, resolve_source
 from audiotoken.errors import CheckpointError
-from audiotoken.labels import article
+from audiotoken.labels import choose_article
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,7 +63,7 @@ class Clip:
     def classes(self, labels: Sequence[str]) -> Embeddings:
         """Labels -> (labels, width) of "a photo of a LABEL", as zero-shot classification has it."""
         words = [label.replace("_", " ") for label in labels]
-        return self.texts([SENTENCE.format(f"{article(word)} {word}".strip()) for word in words])
+        return self.texts([SENTENCE.format(f"{choose_article(word)} {word}".strip()) for word in words])
 
 
 def load_clip(model: str | os.PathLike = "mini", device: str | torch.device = "cpu") -> Clip:

@@ -7,7 +7,7 @@ from audiotoken.errors import CheckpointError
 
 def check_model(pipe: Any) -> None:
     """CheckpointError that names the two parts that do not fit; parts that are not there fit."""
-    readers = [(tokenizer, encoder) for tokenizer, encoder in pipe._readers if tokenizer and encoder]
+    readers = [(tokenizer, encoder) for tokenizer, encoder in pipe._text_encoders if tokenizer and encoder]
     for tokenizer, encoder in readers:
         _check_reader(tokenizer, encoder)
     if pipe.unet is None:
@@ -15,7 +15,7 @@ def check_model(pipe: Any) -> None:
     width = getattr(pipe.unet.config, "cross_attention_dim", None)
     widths = set(width) if isinstance(width, list | tuple) else {width}
     gives = sum(encoder.config.hidden_size for _, encoder in readers)
-    if len(readers) == len(pipe._readers) and widths != {None}:
+    if len(readers) == len(pipe._text_encoders) and widths != {None}:
         _same("takes words", widths, "text encoder", "wide", gives)
     if pipe.vae is not None:
         latents = pipe.vae.config.latent_channels

@@ -12,7 +12,7 @@ from audiotoken.encoders.audioset import find_best_subject
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.placeholder import SOUND
 
-HEARD = 0.5  # a calibrated score below it means "rather not"
+LIKELY = 0.5  # a calibrated score below it means "rather not"
 
 
 LEADS = re.compile(
@@ -27,7 +27,7 @@ PLACE = re.compile(rf"(?P<word>\S*?)(?P<space>\s*)(?P<sound>{SOUND.pattern})")
 SPOKEN_VOWEL = re.compile(r"(?i:[aeio]|u(?!k|ni|s))|[FHLMNRSX][A-Z]")  # "an owl", "an SLR camera", "a ukulele"
 
 
-def subject_of(heard: Sequence[tuple[str, float]]) -> str:
+def choose_subject(heard: Sequence[tuple[str, float]]) -> str:
     """(label, score), best first -> the word of the best label that can be drawn, however low its score.
 
     CheckpointError when the encoder names no sounds, PromptError when none of its names can be drawn.
@@ -46,7 +46,7 @@ def subject_of(heard: Sequence[tuple[str, float]]) -> str:
     return best[0]
 
 
-def article(subject: str) -> str:
+def choose_article(subject: str) -> str:
     """ "a", "an", or "" where none fits: "a dog", "an owl", "rain", "keys"."""
     words = re.split(r" (?:in|on|with) ", subject)[0].lower().split()
     many = words[0] in ("people", "children") or BARE.fullmatch(words[-1])
@@ -55,9 +55,9 @@ def article(subject: str) -> str:
     return "an" if SPOKEN_VOWEL.match(subject) else "a"
 
 
-def with_articles(text: str, subjects: Sequence[str]) -> str:
+def insert_articles(text: str, subjects: Sequence[str]) -> str:
     """`text` with the article of `subjects[i]` before its i-th `<audio>`, where one fits; see above."""
-    articles = (article(subject) for subject in subjects)
+    articles = (choose_article(subject) for subject in subjects)
 
     def place(match: re.Match) -> str:
         own, word, space, sound = next(articles), match["word"], match["space"], match["sound"]
@@ -69,15 +69,15 @@ def with_articles(text: str, subjects: Sequence[str]) -> str:
     return PLACE.sub(place, text)
 
 
-def with_words(text: str, subjects: Sequence[str]) -> str:
+def insert_words(text: str, subjects: Sequence[str]) -> str:
     """`text` with `subjects[i]` in the place of its i-th `<audio>` and of the weight that one may have."""
     words = iter(subjects)
     return SOUND.sub(lambda place: next(words), text)
 
 
-def say_heard(heard: Sequence[tuple[str, float]], most: int = 3) -> str:
+def format_labels(heard: Sequence[tuple[str, float]], most: int = 3) -> str:
     """In words: "dog 0.98, bird 0.61", or that it is none of the sounds the encoder knows."""
     if not heard:
         return "the audio encoder names no sounds"
-    known = [f"{label} {score:.2f}" for label, score in heard[:most] if score >= HEARD]
+    known = [f"{label} {score:.2f}" for label, score in heard[:most] if score >= LIKELY]
     return ", ".join(known) or f"none of the sounds I know (nearest: {heard[0][0]} {heard[0][1]:.2f})"

@@ -49,7 +49,7 @@ def prepare_index(index: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def loading(model: str | os.PathLike) -> Iterator[None]:
+def explain_load_errors(model: str | os.PathLike) -> Iterator[None]:
     """Whatever goes wrong while `model` is loaded is a CheckpointError of one sentence that names it."""
     try:
         yield

@@ -24,13 +24,13 @@ from audiotoken.audio_mixin import AUDIO_PARTS, Audio, AudioMixin, check_fit, fl
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.errors import PromptError
-from audiotoken.labels import with_articles, with_words
-from audiotoken.loading import find_model, loading, prepare_index
+from audiotoken.labels import insert_articles, insert_words
+from audiotoken.loading import explain_load_errors, find_model, prepare_index
 from audiotoken.losses import label_embeddings
 from audiotoken.placeholder import PLACEHOLDER, TEMPLATE, check_count, check_negative, check_text
-from audiotoken.prompt import Condition, Prompt, encode_prompts
+from audiotoken.prompt import EncodedPrompts, Prompt, encode_prompts
 
-Reader = tuple[CLIPTokenizer, CLIPTextModel]  # a text encoder and its tokenizer
+TextEncoder = tuple[CLIPTokenizer, CLIPTextModel]  # a text encoder and its tokenizer
 
 
 class SoundToImage(AudioMixin):
@@ -41,8 +41,8 @@ class SoundToImage(AudioMixin):
 
     config: Any
     maybe_convert_prompt: Callable[..., Any]
-    encode: Callable[..., Condition]  # these two are of the classes below
-    _readers: Any  # each a `Reader`
+    encode: Callable[..., EncodedPrompts]  # these two are of the classes below
+    _text_encoders: Any  # each a `TextEncoder`
 
     @classmethod
     def from_pretrained(cls, model: str | os.PathLike = "mini", **kwargs: Any) -> Any:
@@ -54,7 +54,7 @@ class SoundToImage(AudioMixin):
         """
         folder = find_model(model)
         kwargs["dtype"] = float32_audio_parts(kwargs.pop("torch_dtype", None) or kwargs.get("dtype"))
-        with loading(model):
+        with explain_load_errors(model):
             kind = _class_for(cls, xl=prepare_index(cls.load_config(folder, **kwargs)))  # type: ignore[attr-defined]
             return super(SoundToImage, kind).from_pretrained(folder, **kwargs)  # type: ignore[misc]
 
@@ -86,7 +86,7 @@ class SoundToImage(AudioMixin):
         if kwargs.get("clip_skip") is not None:
             raise ValueError("clip_skip is not supported: audio tokens are trained for the last layer; leave it out.")
         if prompt_embeds is None:
-            with _scaled_lora(self._readers, kwargs.get("cross_attention_kwargs")):
+            with _scaled_lora(self._text_encoders, kwargs.get("cross_attention_kwargs")):
                 prompts = self._prompts(audio, prompt, rate, token)
             prompt_embeds = torch.cat([each.embeddings for each in prompts])  # (prompts, tokens, features)
             if pooled := [each.pooled for each in prompts if each.pooled is not None]:
@@ -121,10 +121,10 @@ class SoundToImage(AudioMixin):
         The text of a prompt with label tokens has the words in it: "a photo of a dog".
         """
         texts, dealt = _deal(prompt, [] if sounds is None else list(sounds))  # [text][sound] vectors or a word
-        texts = self.maybe_convert_prompt(texts, self._readers[0][0])  # textual inversion
+        texts = self.maybe_convert_prompt(texts, self._text_encoders[0][0])  # textual inversion
         if any(isinstance(sound, str) for each in dealt for sound in each):
-            texts = [with_articles(text, words) for text, words in zip(texts, dealt, strict=True)]
-            said = [with_words(text, words) for text, words in zip(texts, dealt, strict=True)]
+            texts = [insert_articles(text, words) for text, words in zip(texts, dealt, strict=True)]
+            said = [insert_words(text, words) for text, words in zip(texts, dealt, strict=True)]
             dealt = [[self.word_vectors(word) for word in words] for words in dealt]
         else:
             said = texts
@@ -138,17 +138,17 @@ class SoundToImage(AudioMixin):
     @property
     def token_width(self) -> int:
         """Of an audio token: the widths of the text encoders' input embeddings, added up."""
-        return sum(_table(text_encoder).embedding_dim for _, text_encoder in self._readers)
+        return sum(_table(text_encoder).embedding_dim for _, text_encoder in self._text_encoders)
 
     def label_embeddings(self, names: Sequence[str]) -> Tensor:
         """Names of classes -> (classes, token_width) float32: the mean of the input embeddings of each name's words."""
-        return torch.cat([label_embeddings(names, *reader) for reader in self._readers], dim=-1)
+        return torch.cat([label_embeddings(names, *reader) for reader in self._text_encoders], dim=-1)
 
     @torch.no_grad()
     def word_vectors(self, words: str) -> Tensor:
         """The input embeddings of words, (vectors, token_width): what a sound of this name is in a prompt."""
         rows = []
-        for tokenizer, text_encoder in self._readers:
+        for tokenizer, text_encoder in self._text_encoders:
             table = _table(text_encoder)  # called, not indexed: an offloaded one is elsewhere until it runs
             ids = torch.tensor(tokenizer(words, add_special_tokens=False).input_ids)
             rows.append(table(ids if table.weight.is_meta else ids.to(table.weight.device)))
@@ -193,17 +193,17 @@ class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
         check_fit(self)
 
     @property
-    def _readers(self) -> tuple[Reader, ...]:
+    def _text_encoders(self) -> tuple[TextEncoder, ...]:
         return ((self.tokenizer, self.text_encoder),)
 
     def encode(
         self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]], size: tuple[int, int] | None = None
-    ) -> Condition:
+    ) -> EncodedPrompts:
         """Texts and their sounds, `sounds[text][i]` (vectors, token_width), as the denoiser wants them; differentiable.
 
         `size` is (height, width) of the picture in pixels, which these models need not know.
         """
-        return Condition(*encode_prompts(texts, sounds, self.tokenizer, self.text_encoder, self._execution_device))
+        return EncodedPrompts(*encode_prompts(texts, sounds, self.tokenizer, self.text_encoder, self._execution_device))
 
 
 def _class_for(cls: type, xl: bool) -> type:
@@ -230,7 +230,7 @@ def _deal(prompt: str | list[str], sounds: list[Any]) -> tuple[list[str], list[l
 
 
 @contextmanager
-def _scaled_lora(readers: Sequence[Reader], attention_kwargs: dict[str, Any] | None) -> Iterator[None]:
+def _scaled_lora(readers: Sequence[TextEncoder], attention_kwargs: dict[str, Any] | None) -> Iterator[None]:
     """LoRA layers at the strength of `cross_attention_kwargs={"scale": ...}`, as diffusers encodes a prompt."""
     scale = (attention_kwargs or {}).get("scale")
     with ExitStack() as put_back:

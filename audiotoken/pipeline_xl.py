@@ -24,8 +24,8 @@ from audiotoken.audio_mixin import AUDIO_PARTS, check_fit
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.errors import PromptError
-from audiotoken.pipeline import Reader, SoundToImage
-from audiotoken.prompt import Condition, check_width, read_texts
+from audiotoken.pipeline import SoundToImage, TextEncoder
+from audiotoken.prompt import EncodedPrompts, check_width, encode_texts
 
 
 class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
@@ -70,22 +70,22 @@ class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
         check_fit(self)
 
     @property
-    def _readers(self) -> tuple[Reader, ...]:
+    def _text_encoders(self) -> tuple[TextEncoder, ...]:
         return (self.tokenizer, self.text_encoder), (self.tokenizer_2, self.text_encoder_2)
 
     def encode(
         self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]], size: tuple[int, int] | None = None
-    ) -> Condition:
+    ) -> EncodedPrompts:
         """Texts and their sounds, `sounds[text][i]` (vectors, token_width), as the denoiser wants them; differentiable.
 
         `size` is (height, width) of the picture in pixels, by default the model's own; it is told as uncropped.
         """
         check_width([sound for each in sounds for sound in each], self.token_width)
         start, embeddings, positions = 0, [], []
-        for tokenizer, text_encoder in self._readers:
+        for tokenizer, text_encoder in self._text_encoders:
             end = start + text_encoder.get_input_embeddings().embedding_dim
             own = [[sound[..., start:end] for sound in each] for each in sounds]
-            read = read_texts(texts, own, tokenizer, text_encoder, self._execution_device, penultimate=True)
+            read = encode_texts(texts, own, tokenizer, text_encoder, self._execution_device, penultimate=True)
             embeddings.append(read[0])
             positions.append(read[1])
             pooled, start = read[2], end  # of the second, in the end
@@ -97,4 +97,4 @@ class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
         side = self.default_sample_size * self.vae_scale_factor
         height, width = size or (side, side)
         times = torch.tensor([[height, width, 0, 0, height, width]]).to(pooled).expand(len(pooled), -1)
-        return Condition(torch.cat(embeddings, dim=-1), positions[0], {"text_embeds": pooled, "time_ids": times})
+        return EncodedPrompts(torch.cat(embeddings, dim=-1), positions[0], {"text_embeds": pooled, "time_ids": times})

@@ -36,7 +36,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, eq=False)
-class Condition:
+class EncodedPrompts:
     """What the denoiser is told for a batch: `unet(latents, t, embeddings, added_cond_kwargs=added)`."""
 
     embeddings: Float[Tensor, "batch tokens features"]
@@ -64,11 +64,11 @@ def encode_prompts(
 
     `device` is where the ids go, by default where the text encoder is: an offloaded one is elsewhere until it runs.
     """
-    embeddings, positions, _ = read_texts(texts, tokens, tokenizer, text_encoder, device)
+    embeddings, positions, _ = encode_texts(texts, tokens, tokenizer, text_encoder, device)
     return embeddings, positions
 
 
-def read_texts(
+def encode_texts(
     texts: Sequence[str],
     tokens: Sequence[Tensor | Sequence[Tensor]],
     tokenizer: Any,
@@ -106,7 +106,7 @@ def read_texts(
 
 def _weights(texts: Sequence[str], positions: Sequence[Positions], embeddings: Tensor) -> Tensor | None:
     """(batch, tokens, 1), 1 where nothing is weighed; None where nothing is at all."""
-    said = [sound_weights(text) for text in texts]
+    said = [parse_sound_weights(text) for text in texts]
     if all(weight == 1 for each in said for weight in each):
         return None
     weights = torch.ones(*embeddings.shape[:2], 1)
@@ -116,7 +116,7 @@ def _weights(texts: Sequence[str], positions: Sequence[Positions], embeddings: T
     return weights.to(embeddings)
 
 
-def sound_weights(text: str) -> list[float]:
+def parse_sound_weights(text: str) -> list[float]:
     """Of each `<audio>` in order, 1 where none is written; PromptError for what is no weight."""
     weights = []
     for sound in SOUND.finditer(text):
@@ -183,7 +183,7 @@ def inject(text_encoder: Any, positions: Sequence[Positions], vectors: Sequence[
         hook.remove()
 
 
-def word_positions(
+def find_word_positions(
     text: str, word: str, tokenizer: Any, lengths: Sequence[int] | None = None, nth: int = 0, taken: Sequence[int] = ()
 ) -> tuple[int, ...]:
     """Where the `nth` (from 0) `word`, or words in a row, of `text` stands in the prompt; PromptError when none does.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # for annotations only: light modules import this one
 
     from audiotoken.embedder import AudioEmbedder
     from audiotoken.encoders import AudioEncoder
-    from audiotoken.prompt import Condition, Prompt
+    from audiotoken.prompt import EncodedPrompts, Prompt
 
 
 class SoundPipeline(Protocol):
@@ -90,7 +90,7 @@ class SoundPipeline(Protocol):
 
     def encode(
         self, texts: Sequence[str], sounds: "Sequence[Sequence[Tensor]]", size: tuple[int, int] | None = None
-    ) -> "Condition":
+    ) -> "EncodedPrompts":
         """The same for a batch, differentiable."""
 
     def label_embeddings(self, names: Sequence[str]) -> "Tensor":

@@ -49,7 +49,7 @@ def load_familiarity(folder: str | os.PathLike) -> Familiarity | None:
 
 
 @torch.no_grad()
-def energy_of(encoder: MiniEncoder, waveform: Tensor, without: int | None = None) -> float:
+def compute_energy(encoder: MiniEncoder, waveform: Tensor, without: int | None = None) -> float:
     """(1, frames) at the encoder's rate -> its energy; `without` one class, as if the encoder did not know that."""
     scores, means, weight, _ = encoder.windows(waveform)  # (1, windows, classes), (1, windows, width), (1, windows)
     pooled = ((scores - encoder.strangeness(means)) * weight[..., None]).sum(1)[0]  # (classes,)

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from audiotoken.checkpoint import load_weights, read_checkpoint
 from audiotoken.encoders import check_waveform
 from audiotoken.errors import CheckpointError
-from audiotoken.loading import loading
+from audiotoken.loading import explain_load_errors
 
 RATE = 16_000
 WINDOW, HOP = 512, 353  # samples: a column each 22 ms, 227 of them in the 5 s that it was made for
@@ -141,7 +141,7 @@ def load_wav2clip(model: str | os.PathLike = "mini", device: str | torch.device 
     folder = Path(str(files("audiotoken.mini"))) / "wav2clip" if str(model) == "mini" else Path(model).expanduser()
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"Cannot load {model}: there is no Wav2CLIP in {folder}; give {WANTED}.")
-    with loading(model):
+    with explain_load_errors(model):
         return Wav2CLIP.from_pretrained(folder, torch_dtype=torch.float32).eval().to(device)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.audio import load_audio, to_mono
-from audiotoken.labels import say_heard
+from audiotoken.labels import format_labels
 from audiotoken.mini.sounds import synthesise
 from audiotoken.model import load_pipeline
 from audiotoken.report.figure import spectrogram
@@ -106,7 +106,7 @@ def overview(results: list, path: Path) -> None:
     for (above, below), result in zip(axes.T, results, strict=True):
         _, _, decibels = spectrogram(to_mono(result.recording), result.rate)
         above.imshow(decibels, origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0)
-        above.set_title(say_heard(result.heard[0], most=1), fontsize=9)
+        above.set_title(format_labels(result.heard[0], most=1), fontsize=9)
         below.imshow(result.images[0])
         for each in (above, below):
             each.set_axis_off()
@@ -127,7 +127,7 @@ def main() -> None:
         result = sound_to_image(*load_audio(clip), pipe, seed=SEED, setup="mono")
         write(result, clip.with_suffix(".png"), report=True)
         results.append(result)
-        print(f"{clip}  heard {say_heard(result.heard[0])}  drew {clip.with_suffix('.png')}", flush=True)
+        print(f"{clip}  heard {format_labels(result.heard[0])}  drew {clip.with_suffix('.png')}", flush=True)
     overview(results, out / "overview.png")
     print(f"all of them at a glance: {out / 'overview.png'}", flush=True)
     street = write_street(out)

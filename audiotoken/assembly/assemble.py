@@ -18,7 +18,7 @@ from audiotoken.assembly.parts import load_embedder, lora_beside
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.load import ENCODERS, has_encoder, load_encoder
 from audiotoken.errors import CheckpointError, OptionError, PromptError
-from audiotoken.labels import subject_of
+from audiotoken.labels import choose_subject
 from audiotoken.model import silence_library_logs
 from audiotoken.tables import markdown_table
 from audiotoken.writing import cannot_write
@@ -131,7 +131,7 @@ def _check_features(spec: str, encoder: AudioEncoder, embedder: Any) -> None:
 def _check_names(spec: str, labels: Sequence[str]) -> None:
     """Without an embedder at least one label must be a thing to draw."""
     try:
-        subject_of([(label, 0.0) for label in labels])
+        choose_subject([(label, 0.0) for label in labels])
     except (CheckpointError, PromptError):
         raise OptionError(
             f"There is no embedder, and {spec} names no sound that can be drawn; give --embedder, or names by --labels."

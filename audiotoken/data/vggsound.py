@@ -23,7 +23,7 @@ from zlib import crc32
 
 import numpy as np
 
-from audiotoken.audio import MAX_SECONDS, finished
+from audiotoken.audio import MAX_SECONDS, prepare_recording
 from audiotoken.audio_file import open_plain
 from audiotoken.data.folders import Example, list_files
 from audiotoken.data.video_file import KINDS, Moment, read_duration, read_frame, read_sound
@@ -116,7 +116,7 @@ class VGGSound:
             raise DataError(f"Cannot use {path}: {error.strerror or error}; check the file and the disk.") from None
         except (AudioError, DataError) as error:
             raise type(error)(f"Cannot use {path}: {error}") from None
-        recording, rate = finished(samples, rate, None, str(path))
+        recording, rate = prepare_recording(samples, rate, None, str(path))
         return Example(row.key, row.label, recording, rate, image)
 
     def _moment(self, row: Row, path: Path) -> Moment:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from audiotoken.audio_file import audio_track, decode_sound, open_media
+from audiotoken.audio_file import decode_sound, find_audio_track, open_media
 from audiotoken.data.image_file import MAX_PIXELS, check_size
 from audiotoken.errors import AudioError, DataError
 
@@ -47,7 +47,7 @@ def read_sound(
     with open_media(file, KINDS) as container:
         if start is None:
             return decode_sound(container, max_seconds)
-        return _decode_cut(container, audio_track(container), start, seconds)
+        return _decode_cut(container, find_audio_track(container), start, seconds)
 
 
 def _decode_cut(container: Any, track: Any, start: float, seconds: float) -> tuple[NDArray, int]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
-from audiotoken.audio import MAX_SECONDS, finished
+from audiotoken.audio import MAX_SECONDS, prepare_recording
 from audiotoken.audio_file import read_stream
 from audiotoken.data.folders import PICTURES, SOUNDS, Example, list_files, make_safe_keys
 from audiotoken.data.image_file import decode_image
@@ -97,7 +97,7 @@ class WebShards:
             image = decode_image(files[picture]) if picture else read_frame(files[video], middle)
         except (AudioError, DataError) as error:
             raise type(error)(f"Cannot use {shown}: {error}") from None
-        recording, rate = finished(samples, rate, None, shown)
+        recording, rate = prepare_recording(samples, rate, None, shown)
         return Example(self.key(i), self.label(i), recording, rate, image)
 
     def _member(self, number: int, name: str, suffix: str) -> BytesIO:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from audiotoken.errors import OptionError
 from audiotoken.evaluation.clips import Example
-from audiotoken.labels import with_articles, with_words
+from audiotoken.labels import insert_articles, insert_words
 from audiotoken.manifest import fingerprint
 from audiotoken.model import load_pipeline
 from audiotoken.placeholder import TEMPLATE
@@ -84,7 +84,7 @@ class Drawing:
     def _draw(self, system: str, chosen: Sequence[int], seed: int) -> list[Any]:
         pipe, some, noise = self._loaded(), [self.examples[i] for i in chosen], self._noise(chosen, seed)
         if system == "text":
-            texts = [with_words(with_articles(TEMPLATE, [each.word]), [each.word]) for each in some]
+            texts = [insert_words(insert_articles(TEMPLATE, [each.word]), [each.word]) for each in some]
             return pipe(prompt=texts, generator=noise, **self.options).images
         rate, token = pipe.audio_encoder.rate, {"audio": "learned", "label": "label"}[system]
         signals = [each.signal(rate) for each in some]

@@ -12,7 +12,7 @@ import numpy as np
 from audiotoken.errors import OptionError
 from audiotoken.report.listening_text import say_azimuth
 from audiotoken.stereo.planning import WIDE, Plan
-from audiotoken.stereo.words import compose_prompt, match_words, similarity, subject_words, subjects_of
+from audiotoken.stereo.words import compose_prompt, compute_similarity, find_source_words, match_words
 from guidance.regions import Region
 from spatial.camera import LEVELS, SIZES, Camera
 from spatial.matching import Match
@@ -75,9 +75,9 @@ def boxes(planned: Plan, places: Sequence[Place], fov: float) -> dict[int, tuple
 def reread(planned: Plan, pipe: Any, prompt: str | None) -> Plan:
     """The same recording, matched with the words of another prompt."""
     prompt = prompt or None
-    words = subject_words(prompt, [label for each in planned.heard for label in subjects_of(each)]) if prompt else []
+    words = find_source_words(prompt, planned.heard)
     signals = [source.signal for source in planned.scene.sources]
-    scores = similarity(pipe, signals, planned.rate, planned.heard, words)
+    scores = compute_similarity(pipe, signals, planned.rate, planned.heard, words)
     return replace(planned, words=words, similarity=scores, matches=match_words(scores) if words else [])
 
 

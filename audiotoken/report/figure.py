@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from PIL import Image
 
 from audiotoken.audio import to_mono
-from audiotoken.labels import HEARD, say_heard
+from audiotoken.labels import LIKELY, format_labels
 from audiotoken.stereo.generation import Result
 
 INK, FAINT, ACCENT = "#22252b", "#8a8f98", "#c2410c"
@@ -30,7 +30,10 @@ def draw_report(result: "Result") -> Image.Image:
     figure = Figure(figsize=(12, 6.2), dpi=120, facecolor="white")
     halves = figure.add_gridspec(1, 2, width_ratios=(6.2, 5), left=LEFT, right=0.98, top=0.82, bottom=0.09)
     sound = halves[0].subgridspec(2, 1, height_ratios=(3, 2), hspace=0.45)
-    said, heard = f"“{shorten(result.prompt.text, 90)}”", f"heard: {say_heard(result.heard[0])}   ·   {_seeds(result)}"
+    said, heard = (
+        f"“{shorten(result.prompt.text, 90)}”",
+        f"heard: {format_labels(result.heard[0])}   ·   {_seeds(result)}",
+    )
     figure.text(LEFT, 0.93, said, fontsize=17, color=INK, weight="bold", parse_math=False)  # "$" is a dollar
     figure.text(LEFT, 0.88, heard, fontsize=11, color=FAINT, parse_math=False)
     _spectrogram(figure.add_subplot(sound[0]), result.recording, result.rate)
@@ -88,13 +91,13 @@ def _bars(axes: Axes, heard: list[tuple[str, float]]) -> None:
     """The best labels with their scores; those at or above one half count as heard."""
     top = heard[:SHOWN]
     places = range(len(top))
-    axes.barh(places, [score for _, score in top], color=[ACCENT if s >= HEARD else "#d5d8dd" for _, s in top])
+    axes.barh(places, [score for _, score in top], color=[ACCENT if s >= LIKELY else "#d5d8dd" for _, s in top])
     for place, (_, score) in zip(places, top, strict=True):
         axes.text(score + 0.012, place, f"{score:.2f}", va="center", fontsize=10, color=INK, bbox=ON_WHITE)
-    axes.axvline(HEARD, color=FAINT, linewidth=1, linestyle=(0, (2, 3)))
-    none = bool(top) and top[0][1] < HEARD
+    axes.axvline(LIKELY, color=FAINT, linewidth=1, linestyle=(0, (2, 3)))
+    none = bool(top) and top[0][1] < LIKELY
     axes.set_title("none of these" if none else "what was heard", loc="left", fontsize=11, color=INK)
-    axes.set(xlim=(0, 1.08), ylim=(max(len(top), 1) - 0.4, -0.6), xlabel="score", xticks=(0, HEARD, 1))
+    axes.set(xlim=(0, 1.08), ylim=(max(len(top), 1) - 0.4, -0.6), xlabel="score", xticks=(0, LIKELY, 1))
     axes.set_yticks(places, [shorten(label, 16, placeholder="…") for label, _ in top])
     _plain(axes)
 

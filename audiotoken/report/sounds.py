@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from audiotoken.labels import HEARD
+from audiotoken.labels import LIKELY
 from audiotoken.report import facts, media, plots
 from audiotoken.report.html import Html, element, joined, section, table
 from audiotoken.report.listening_text import say_azimuth, say_kind, say_path, say_spans
@@ -116,7 +116,7 @@ def _card(result: "Result", i: int, uri: str) -> Html:
         element("h3", named(result, i)),
         element("audio", controls=True, preload="metadata", src=uri, aria_label=f"sound {i + 1} alone"),
         element("p", _facts(result, i)),
-        bars([(label, score, f"{score:.2f}") for label, score in heard[:LABELS]], HEARD, colour),
+        bars([(label, score, f"{score:.2f}") for label, score in heard[:LABELS]], LIKELY, colour),
         element("p", known if heard else "The audio encoder names no sounds."),
         element("p", f"{facts.stands_as(result, i)}."),
         class_="card",

@@ -10,18 +10,18 @@ from audiotoken.audio import resample
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.load import has_encoder, load_encoder
 from audiotoken.errors import CheckpointError
-from audiotoken.labels import HEARD
-from audiotoken.loading import find_model, loading
+from audiotoken.labels import LIKELY
+from audiotoken.loading import explain_load_errors, find_model
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.labelled_scene import Label
-from audiotoken.unknown import Familiarity, energy_of, load_familiarity
+from audiotoken.unknown import Familiarity, compute_energy, load_familiarity
 
-Namer = Callable[[np.ndarray, int], Label | None]
+Labeller = Callable[[np.ndarray, int], Label | None]
 
 SILENT = 1e-6  # a signal that never gets louder is not worth a name
 
 
-def make_labeller(model: str = "mini", among: Sequence[str] | None = None) -> Namer:
+def make_labeller(model: str = "mini", among: Sequence[str] | None = None) -> Labeller:
     """The function that names a signal (frames,) at a rate, by one of the encoder's labels or of some of them."""
     import torch
 
@@ -52,8 +52,8 @@ def knows(pipe: SoundPipeline, signal: np.ndarray, rate: int, score: float) -> b
 def _knows(encoder: Any, familiarity: Any, waveform: Any, score: float) -> bool:
     """By what was fitted to the encoder's energy, else by its best score."""
     if familiarity is None:
-        return bool(score >= HEARD)
-    return familiarity.knows(energy_of(encoder, waveform))
+        return bool(score >= LIKELY)
+    return familiarity.knows(compute_energy(encoder, waveform))
 
 
 def _waveform(encoder: Any, signal: np.ndarray, rate: int) -> Any:
@@ -70,7 +70,7 @@ def _load_encoder_of(model: str) -> tuple[AudioEncoder, Familiarity | None]:
     CheckpointError when there is none.
     """
     folder = find_model(model)
-    with loading(model):
+    with explain_load_errors(model):
         if not Path(folder).is_dir():
             raise CheckpointError("it is not a folder here; give mini or a folder made by `audiotoken assemble`")
         if not has_encoder(folder):

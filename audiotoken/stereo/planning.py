@@ -19,7 +19,14 @@ from audiotoken.prompt import Prompt
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.naming import knows
 from audiotoken.stereo.options import UNKNOWN, PlanOptions, check_choice
-from audiotoken.stereo.words import Heard, Word, compose_prompt, match_words, similarity, subject_words, subjects_of
+from audiotoken.stereo.words import (
+    Word,
+    compose_prompt,
+    compute_similarity,
+    find_source_words,
+    match_words,
+    score_subjects,
+)
 from guidance.regions import Region
 from spatial.camera import Camera
 from spatial.listening import listen
@@ -51,7 +58,7 @@ class Plan:
     @property
     def subjects(self) -> list[str]:
         """The nearest word for each source, for titles."""
-        scores = map(subjects_of, self.heard)
+        scores = map(score_subjects, self.heard)
         best = [max(each, key=lambda name: each[name], default="sound") for each in scores]
         matched = {pair.source: self.words[pair.token].text for pair in self.matches if pair.token is not None}
         return [matched.get(i, name) for i, name in enumerate(best)]
@@ -176,8 +183,8 @@ def make_plan(
     with timed_stage("embed", seconds):
         heard, known = stages.classify_sources(pipe, scene, report_progress)
     with timed_stage("match", seconds):
-        words = _words_to_match(options, heard)
-        scores = similarity(pipe, signals, scene.rate, heard, words)
+        words = [] if options.setup == "mono" else find_source_words(prompt, heard)
+        scores = compute_similarity(pipe, signals, scene.rate, heard, words)
         matches = stages.match(scores, scene, words)
     with timed_stage("write", seconds):
         if options.setup == "mono" and prompt is not None:  # such a prompt has one <audio>; nothing is added to it
@@ -189,13 +196,6 @@ def make_plan(
     with timed_stage("place", seconds):
         regions, notes = place_sources(draft, positions, options.fov, options.unknown)
     return replace(draft, regions=regions, notes=[*scene.notes, *notes])
-
-
-def _words_to_match(options: PlanOptions, heard: Sequence[Heard]) -> list[Word]:
-    """The words of the prompt that could be a source; none for a prompt that keeps one `<audio>` (mono)."""
-    if not options.prompt or options.setup == "mono":
-        return []
-    return subject_words(options.prompt, [label for each in heard for label in subjects_of(each)])
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from audiotoken.encoders.audioset import find_subject
 from audiotoken.errors import CheckpointError, PromptError
-from audiotoken.labels import subject_of
+from audiotoken.labels import choose_subject
 from audiotoken.placeholder import PLACEHOLDER
-from audiotoken.prompt import tokenize_prompt, word_positions
+from audiotoken.prompt import find_word_positions, tokenize_prompt
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.options import UNMATCHED, check_choice
 from spatial.matching import Match, match
@@ -42,7 +42,12 @@ class Word:
     nth: int  # of those that are written so, from 0
 
 
-def subject_words(prompt: str, labels: Sequence[str] = ()) -> list[Word]:
+def find_source_words(prompt: str | None, heard: Sequence[Heard]) -> list[Word]:
+    """The words of a prompt that could be a source, given the labels of all sources; none without a prompt."""
+    return find_subject_words(prompt, [label for each in heard for label in score_subjects(each)]) if prompt else []
+
+
+def find_subject_words(prompt: str, labels: Sequence[str] = ()) -> list[Word]:
     """The labels that the prompt names, and the last word of each other noun phrase, in its order.
 
     "two dogs and a vacuum cleaner by a river" -> dogs, vacuum cleaner, river. A word that nothing sounds like does no
@@ -70,7 +75,7 @@ def _heads(prompt: str) -> list[tuple[int, int]]:
     return heads + [last] * (last is not None)  # type: ignore[list-item]
 
 
-def similarity(
+def compute_similarity(
     pipe: SoundPipeline, signals: Sequence[NDArray], rate: int, heard: Sequence[Heard], words: Sequence[Word]
 ) -> NDArray[np.float64]:
     """(sources, words) in [0, 1]: the best of what the labels, their meaning and the audio tokens say."""
@@ -78,16 +83,16 @@ def similarity(
         return np.zeros((len(signals), len(words)))
     names = [word.text.lower() for word in words]
     best = np.array([[_as_written(name, each) for name in names] for each in heard])
-    labels = list(dict.fromkeys(subject for each in heard for subject in subjects_of(each)))
+    labels = list(dict.fromkeys(subject for each in heard for subject in score_subjects(each)))
     if not labels:
         return best
     near = TextSimilarity(pipe, labels)
-    scores = np.array([[subjects_of(each).get(label, 0.0) for label in labels] for each in heard])
+    scores = np.array([[score_subjects(each).get(label, 0.0) for label in labels] for each in heard])
     best = np.maximum(best, (scores[:, :, None] * near.of_words(names)).max(axis=1))
     return best if pipe.audio_embedder is None else np.maximum(best, near.of_sounds(list(signals), rate, names))
 
 
-def subjects_of(heard: Heard) -> dict[str, float]:
+def score_subjects(heard: Heard) -> dict[str, float]:
     """What can be drawn of the labels, each with its best score: "Bark" and "Dog" are both a dog."""
     found: dict[str, float] = {}
     for label, score in heard:
@@ -100,7 +105,9 @@ def subjects_of(heard: Heard) -> dict[str, float]:
 def _as_written(word: str, heard: Heard) -> float:
     """The score of the label that the word names: as it is, as one of several, or as the drawing's word for it."""
     named = {word, word.removesuffix("s"), word.removesuffix("es")}
-    return max((score for name, score in [*heard, *subjects_of(heard).items()] if name.lower() in named), default=0.0)
+    return max(
+        (score for name, score in [*heard, *score_subjects(heard).items()] if name.lower() in named), default=0.0
+    )
 
 
 class TextSimilarity:
@@ -186,7 +193,7 @@ def compose_prompt(
 def _named(heard: Sequence[Heard]) -> bool:
     """Has each a label that can be drawn."""
     try:
-        return all(subject_of(each) for each in heard)
+        return all(choose_subject(each) for each in heard)
     except (CheckpointError, PromptError):
         return False
 
@@ -195,4 +202,4 @@ def _of_word(pipe: SoundPipeline, read: Any, word: Word) -> tuple[int, ...]:
     """Tokens of the word that is meant, and not of a sound that is called so."""
     lengths = [len(at) for at in read.positions] if PLACEHOLDER in read.text else None
     taken = [at for sound in read.positions for at in sound]
-    return word_positions(read.text, word.text, pipe.tokenizer, lengths, word.nth, taken)
+    return find_word_positions(read.text, word.text, pipe.tokenizer, lengths, word.nth, taken)

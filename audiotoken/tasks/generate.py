@@ -14,7 +14,7 @@ from audiotoken import report as reports
 from audiotoken import stereo
 from audiotoken.audio import LONGEST, load_beginning
 from audiotoken.errors import printable
-from audiotoken.labels import say_heard
+from audiotoken.labels import format_labels
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import PLACEHOLDER
@@ -75,7 +75,7 @@ def generate(
 def say_written(result: "Result", output: str | os.PathLike, report: bool) -> str:
     """What a command says when it is done: what was heard, and where the files are."""
     files = files_of(output, len(result.images), report)
-    lines = [f"heard  {say_heard(result.heard[0])}"]
+    lines = [f"heard  {format_labels(result.heard[0])}"]
     lines += [] if PLACEHOLDER in result.prompt.text else [f"as     {result.prompt.text}"]  # a label token
     lines += [f"note   {note}" for note in result.notes]
     lines += [f"drew   {path}" for path in files["sheet"] or files["pictures"]]

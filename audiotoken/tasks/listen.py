@@ -13,7 +13,7 @@ import numpy as np
 
 from audiotoken import stereo
 from audiotoken.audio import LONGEST, load_beginning
-from audiotoken.audio_file import blocks_of, length_of
+from audiotoken.audio_file import read_blocks, read_length
 from audiotoken.errors import AudioError, OptionError
 from audiotoken.stereo.labelled_scene import COLUMNS, Label, Listening, outline
 from audiotoken.tasks.long_stems import LongStems
@@ -58,9 +58,9 @@ Tell = Callable[[float, int], None]
 
 def _heard(clip: Path, options: dict[str, Any], stems: Path | None, tell: Tell) -> Found:
     """Of a file of any length."""
-    length = length_of(clip)
+    length = read_length(clip)
     if length and length[0] > LONG * length[1]:
-        return _heard_in_windows(clip, blocks_of(clip, -(-length[0] // COLUMNS)), *length, options, stems, tell)
+        return _heard_in_windows(clip, read_blocks(clip, -(-length[0] // COLUMNS)), *length, options, stems, tell)
     recording, rate, cut = load_beginning(clip, LONGEST)
     frames = recording.shape[1]
     if frames > LONG * rate:  # the sound of a video

@@ -15,7 +15,7 @@ from audiotoken.data.web_shards import WebShards, expand_shards
 from audiotoken.errors import OptionError
 from audiotoken.manifest import append_line, read_manifest
 from audiotoken.mini.things import WORDS
-from audiotoken.stereo.words import subjects_of
+from audiotoken.stereo.words import score_subjects
 from audiotoken.writing import write_image
 from experiments.ablations.parts import load_pipeline_once
 from experiments.world.measure import recognised
@@ -79,7 +79,7 @@ def _draw(pipe: Any, source: Any, some: Sequence[int], folder: Path, how: dict[s
     seen = recognised(images) if any(known) and images[0].size == (128, 128) else [""] * len(images)
     for each, image, told, what, knows in zip(examples, images, heard, seen, known, strict=True):
         write_image(image, folder / "drawn" / f"{Path(each.key).name}.png")
-        best = subjects_of(told)
+        best = score_subjects(told)
         said = max(best, key=lambda name: best[name], default="")
         append_line(
             folder / "lines.jsonl",

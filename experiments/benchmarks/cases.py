@@ -7,7 +7,7 @@ from typing import Any
 
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORDS
-from audiotoken.prompt import word_positions
+from audiotoken.prompt import find_word_positions
 from guidance.regions import Region
 from spatial.camera import Camera
 from spatial.scene import Direction, Source
@@ -53,7 +53,7 @@ def read(pipe: Any, cases: Sequence[Case], tokens: str) -> list[tuple[Any, tuple
             found.append((prompt, prompt.positions))
             continue
         prompt = pipe.encode_prompts(sentence_of(case))[0]
-        found.append((prompt, tuple(word_positions(prompt.text, word, pipe.tokenizer) for word in case.words)))
+        found.append((prompt, tuple(find_word_positions(prompt.text, word, pipe.tokenizer) for word in case.words)))
     return found
 
 

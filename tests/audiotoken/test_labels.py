@@ -3,23 +3,24 @@
 import pytest
 
 from audiotoken.errors import CheckpointError, PromptError
-from audiotoken.labels import article, subject_of, with_articles, with_words
+from audiotoken.labels import choose_article, choose_subject, insert_articles, insert_words
 
 
 def test_the_best_label_that_can_be_drawn():
-    assert subject_of([("Echo", 0.9), ("Meow", 0.3), ("Dog", 0.2)]) == "cat"
-    assert subject_of([("church_bells", 0.04), ("frog", 0.01)]) == "church bells"  # however low, the nearest is drawn
+    assert choose_subject([("Echo", 0.9), ("Meow", 0.3), ("Dog", 0.2)]) == "cat"
+    nearest = [("church_bells", 0.04), ("frog", 0.01)]
+    assert choose_subject(nearest) == "church bells"  # however low its score
 
 
 @pytest.mark.parametrize("heard", [[], [("class 0", 0.9), ("class 11", 0.1)]])
 def test_an_encoder_without_names_says_so(heard):
     with pytest.raises(CheckpointError, match=r"has no class names.*token=learned"):
-        subject_of(heard)
+        choose_subject(heard)
 
 
 def test_what_cannot_be_drawn_is_said():
     with pytest.raises(PromptError, match=r"Heard Echo 0.90, but none of the encoder's 2 labels"):
-        subject_of([("Echo", 0.9), ("Silence", 0.1)])
+        choose_subject([("Echo", 0.9), ("Silence", 0.1)])
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_what_cannot_be_drawn_is_said():
     ],
 )
 def test_articles(subject, expected):
-    assert article(subject) == expected
+    assert choose_article(subject) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,4 +63,4 @@ def test_articles(subject, expected):
     ],
 )
 def test_an_article_where_one_fits(text, subjects, said):
-    assert with_words(with_articles(text, subjects), subjects) == said
+    assert insert_words(insert_articles(text, subjects), subjects) == said

@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model_state_dict
 
 from audiotoken.debug import WIDTH, debug_pipeline
 from audiotoken.errors import AudioError, CheckpointError, PromptError
-from audiotoken.labels import say_heard
+from audiotoken.labels import format_labels
 from audiotoken.pipeline import AudioTokenPipeline
 
 RATE = 16_000
@@ -118,9 +118,9 @@ def test_what_was_heard(pipe):
 
 
 def test_heard_in_words():
-    assert say_heard([("dog", 0.9), ("bell", 0.5), ("rain", 0.2)]) == "dog 0.90, bell 0.50"
-    assert say_heard([("dog", 0.49), ("bell", 0.2)]) == "none of the sounds I know (nearest: dog 0.49)"
-    assert "no sounds" in say_heard([])
+    assert format_labels([("dog", 0.9), ("bell", 0.5), ("rain", 0.2)]) == "dog 0.90, bell 0.50"
+    assert format_labels([("dog", 0.49), ("bell", 0.2)]) == "none of the sounds I know (nearest: dog 0.49)"
+    assert "no sounds" in format_labels([])
 
 
 def test_saved_and_loaded_it_draws_the_same(pipe, folder):

@@ -12,7 +12,7 @@ from audiotoken.debug import WIDTHS, debug_embedder, debug_encoder, debug_folder
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.pipeline_xl import AudioTokenXLPipeline
-from audiotoken.prompt import word_positions
+from audiotoken.prompt import find_word_positions
 from audiotoken.stereo.generation import sound_to_image
 
 RATE = 16_000
@@ -130,7 +130,7 @@ def test_a_label_token_is_the_word_itself(pipe):
     (said,) = pipe.encode_prompts(heard.text)
     assert heard.text == {"rain": "a photo of rain at night"}.get(label, f"a photo of a {label} at night")
     torch.testing.assert_close(heard.embeddings, said.embeddings, rtol=0, atol=0)
-    assert heard.positions == (word_positions(heard.text, label, pipe.tokenizer),)
+    assert heard.positions == (find_word_positions(heard.text, label, pipe.tokenizer),)
     together = draw(pipe, [LOW, HIGH], "a photo of <audio> at night", token="label")
     same(together[1:], draw(pipe, None, heard.text))
 

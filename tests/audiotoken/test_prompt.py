@@ -6,7 +6,14 @@ import torch
 from audiotoken.debug import WIDTH, debug_text_encoder, debug_tokenizer
 from audiotoken.errors import PromptError
 from audiotoken.placeholder import PLACEHOLDER
-from audiotoken.prompt import encode_prompt, encode_prompts, inject, sound_weights, tokenize_prompt, word_positions
+from audiotoken.prompt import (
+    encode_prompt,
+    encode_prompts,
+    find_word_positions,
+    inject,
+    parse_sound_weights,
+    tokenize_prompt,
+)
 
 TEXTS = ("", "a photo of a dog", "Two  dogs,\tand 1 cat!", "x" * 200)
 
@@ -41,7 +48,10 @@ def test_an_embedding_of_the_table_injected_is_the_word_itself(tokenizer, text_e
     z, k = (tokenizer(letter, add_special_tokens=False).input_ids[0] for letter in "zk")
     heard = encode_prompt("a photo of <audio> and <audio>", table[[z, k]], tokenizer, text_encoder)
     torch.testing.assert_close(heard.embeddings, plain.embeddings)
-    assert heard.positions == (word_positions(plain.text, "z", tokenizer), word_positions(plain.text, "k", tokenizer))
+    assert heard.positions == (
+        find_word_positions(plain.text, "z", tokenizer),
+        find_word_positions(plain.text, "k", tokenizer),
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +70,7 @@ def test_a_sound_of_several_vectors_moves_what_follows(tokenizer, text_encoder, 
     text = "<audio> photo <audio>"
     prompt = encode_prompt(text, [sounds[:2], sounds[2]], tokenizer, text_encoder)
     assert prompt.positions == ((1, 2), (4,))
-    assert word_positions(text, "photo", tokenizer, lengths=[2, 1]) == (3,)
+    assert find_word_positions(text, "photo", tokenizer, lengths=[2, 1]) == (3,)
     one_each = encode_prompt("<audio><audio> photo <audio>", sounds, tokenizer, text_encoder)
     torch.testing.assert_close(prompt.embeddings, one_each.embeddings)
 
@@ -116,23 +126,23 @@ def test_a_sound_is_never_cut_off(tokenizer, text_encoder, sounds):
 
 
 def test_words_have_positions(tokenizer):
-    assert word_positions("a photo of dog", "dog", tokenizer) == (5, 6, 7)  # a, photo, o, f, then d o g
-    assert word_positions("photo <audio> photo", "photo", tokenizer) == (1,)
-    assert word_positions("a z", "z", tokenizer) == (2,)  # the last word before the end
+    assert find_word_positions("a photo of dog", "dog", tokenizer) == (5, 6, 7)  # a, photo, o, f, then d o g
+    assert find_word_positions("photo <audio> photo", "photo", tokenizer) == (1,)
+    assert find_word_positions("a z", "z", tokenizer) == (2,)  # the last word before the end
     with pytest.raises(PromptError, match="does not say 'cat'"):
-        word_positions("a dog", "cat", tokenizer)
+        find_word_positions("a dog", "cat", tokenizer)
 
 
 def test_neither_a_sound_nor_the_padding_is_a_word(tokenizer):
     first = tokenizer.convert_ids_to_tokens(tokenize_prompt("<audio>", tokenizer)[0][1])  # the id in the sound's place
     for word in (f"{first}b", "!"):  # "!" is what SD 2 pads with
         with pytest.raises(PromptError, match="does not say"):
-            word_positions("<audio>b", word, tokenizer)
+            find_word_positions("<audio>b", word, tokenizer)
 
 
 def test_weights_are_read_where_they_are_written():
-    assert sound_weights("a (<audio>:1.3), <audio> (loud:2) and ( <audio> : .5 ) (<audio>)") == [1.3, 1, 0.5, 1]
-    assert sound_weights("a (dog:1.3)") == []
+    assert parse_sound_weights("a (<audio>:1.3), <audio> (loud:2) and ( <audio> : .5 ) (<audio>)") == [1.3, 1, 0.5, 1]
+    assert parse_sound_weights("a (dog:1.3)") == []
 
 
 @pytest.mark.parametrize("weight", ["", "loud", "-1", "10.5", "nan", "inf", "1,3", "1.3x", "1:2"])
@@ -149,7 +159,7 @@ def test_a_weight_without_its_end_is_refused(tokenizer, text_encoder, sounds):
 def test_a_weight_is_no_word_of_the_prompt(tokenizer, text_encoder, sounds):
     weighed, plain = "photo (<audio>:2) photo k", "photo <audio> photo k"
     assert tokenize_prompt(weighed, tokenizer) == tokenize_prompt(plain, tokenizer)
-    assert word_positions(weighed, "k", tokenizer) == (4,)
+    assert find_word_positions(weighed, "k", tokenizer) == (4,)
     heavy, light = (encode_prompt(text, sounds[:1], tokenizer, text_encoder) for text in (weighed, plain))
     empty = encode_prompt("", [], tokenizer, text_encoder).embeddings
     expected = light.embeddings.clone()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from audiotoken.audio import as_recording, load_audio, resample, to_mono
-from audiotoken.audio_file import blocks_of, length_of
+from audiotoken.audio_file import read_blocks, read_length
 from audiotoken.errors import AudioError
 from spatial.errors import SpatialError
 from spatial.listening import listen
@@ -73,9 +73,9 @@ def test_a_file_is_what_was_written_at_once_and_in_blocks(tmp_path, recording, s
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, recording.T, RATE, subtype=subtype)
     read, rate = load_audio(path)
-    assert rate == RATE and length_of(path) == (recording.shape[1], RATE)
+    assert rate == RATE and read_length(path) == (recording.shape[1], RATE)
     np.testing.assert_allclose(read, recording, atol=1e-6 if subtype == "FLOAT" else 2**-15)
-    np.testing.assert_array_equal(np.concatenate(list(blocks_of(path, 7)), axis=1), read)
+    np.testing.assert_array_equal(np.concatenate(list(read_blocks(path, 7)), axis=1), read)
 
 
 @some

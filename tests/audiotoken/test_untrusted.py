@@ -13,7 +13,7 @@ from audiotoken.assembly.parts import load_embedder
 from audiotoken.checkpoint import read_checkpoint
 from audiotoken.debug import debug_folder, debug_pipeline
 from audiotoken.errors import CheckpointError
-from audiotoken.loading import loading
+from audiotoken.loading import explain_load_errors
 from audiotoken.pipeline import AudioTokenPipeline
 from guidance import sample
 from guidance.errors import GuidanceError
@@ -91,5 +91,5 @@ def test_a_picture_of_no_numbers_is_refused():
 
 def test_a_pickle_that_is_refused_is_one_sentence():
     words = "model m: a file in it is damaged, or holds more than weights"
-    with pytest.raises(CheckpointError, match=words), loading("m"):
+    with pytest.raises(CheckpointError, match=words), explain_load_errors("m"):
         raise pickle.UnpicklingError("Weights only load failed.")

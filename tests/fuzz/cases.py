@@ -44,7 +44,7 @@ def described(what: str) -> Iterator[None]:
 def read(rng: Rng, folder: Path) -> str:
     """A file, read at once and in blocks."""
     from audiotoken.audio import load_audio, to_mono
-    from audiotoken.audio_file import blocks_of, length_of
+    from audiotoken.audio_file import read_blocks, read_length
 
     path, what = any_file(rng, folder)
     wanted = pick(rng, (None, None, 16_000, 8000, 44_100, 192_000, 12_345))
@@ -53,9 +53,9 @@ def read(rng: Rng, folder: Path) -> str:
         _check_recording(recording)
         hold(wanted in (None, rate), f"rate {rate}, not {wanted}")
         hold(np.isfinite(to_mono(recording)).all(), "NaN in mono")
-        length = length_of(path)
+        length = read_length(path)
         if length and wanted is None:
-            frames = sum(block.shape[1] for block in blocks_of(path, max(1, length[0] // 7)))
+            frames = sum(block.shape[1] for block in read_blocks(path, max(1, length[0] // 7)))
             hold((frames, length[1]) == (recording.shape[1], rate), f"{frames} frames in blocks, {recording.shape}")
     return what
 
@@ -233,14 +233,14 @@ def prompt(rng: Rng, folder: Path) -> str:
     """Any words, with sounds in them."""
     import torch
 
-    from audiotoken.stereo.words import subject_words
+    from audiotoken.stereo.words import find_subject_words
 
     pieces = [pick(rng, WORDS if rng.random() < 0.7 else MORE_WORDS) for _ in range(int(rng.integers(0, 7)))]
     text = pick(rng, (" ", "", ", ")).join(pieces)
     sounds = text.count("<audio>") if rng.random() < 0.8 else int(rng.integers(0, 4))
     pipe = mini()
     with described(f"{text!r} and {sounds} sounds"):
-        subject_words(text, ("dog", "cat"))
+        find_subject_words(text, ("dog", "cat"))
         given = torch.randn(sounds, 1, pipe.token_width, generator=torch.Generator().manual_seed(0)) if sounds else None
         for each in pipe.encode_prompts(text, given):
             hold(bool(each.embeddings.isfinite().all()), "NaN in a prompt")

@@ -11,7 +11,7 @@ from audiotoken.audio import load_audio, load_beginning
 from audiotoken.audio_file import decode_sound, open_media
 from audiotoken.debug import debug_pipeline, debug_unet
 from audiotoken.errors import AudioError, CheckpointError, PromptError, printable
-from audiotoken.loading import loading
+from audiotoken.loading import explain_load_errors
 from tests.fuzz import cases as fuzz_cases
 from tests.fuzz import run as fuzz
 
@@ -114,7 +114,7 @@ def longer(tokenizer):
 def test_a_damaged_configuration_is_one_sentence(error):
     with (
         pytest.raises(CheckpointError, match=r"the model m: one of its configurations is damaged .*; give"),
-        loading("m"),
+        explain_load_errors("m"),
     ):
         raise error
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.mini.things import AUDIBLE_WORDS
-from audiotoken.unknown import Familiarity, energy_of
+from audiotoken.unknown import Familiarity, compute_energy
 from experiments.world.distractors import HELD_OUT, KINDS, distractor
 from experiments.world.training.audio_mels import RATE, read_wave, real_clips
 from experiments.world.training.measure_audio import loudest
@@ -59,7 +59,7 @@ def artificial() -> list[Signal]:
 
 
 def energies(model: MiniEncoder, waves: list[Signal]) -> NDArray:
-    return np.array([energy_of(model, torch.from_numpy(np.ascontiguousarray(wave))[None]) for wave in waves])
+    return np.array([compute_energy(model, torch.from_numpy(np.ascontiguousarray(wave))[None]) for wave in waves])
 
 
 def fit(known: NDArray, unknown: NDArray) -> Familiarity:
@@ -101,7 +101,7 @@ def main() -> None:
     model = MiniEncoder.from_pretrained(options.model).eval()
     pairs = list(knowns(options.esc10))
     known = energies(model, [wave for wave, _ in pairs])
-    taken = np.array([energy_of(model, torch.from_numpy(wave)[None], without=index) for wave, index in pairs])
+    taken = np.array([compute_energy(model, torch.from_numpy(wave)[None], without=index) for wave, index in pairs])
     made = energies(model, strangers(KINDS, range(6)))
     found = fit(known, np.concatenate([taken, made]))
     unknown = {"real clips without their class": taken, "distractors of known kinds": made}

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from audiotoken import start
 from audiotoken.cli.app import app
 from audiotoken.errors import CheckpointError, OptionError
-from audiotoken.loading import loading
+from audiotoken.loading import explain_load_errors
 from audiotoken.stereo.films import write_film
 from audiotoken.stereo.labelled_scene import Listening
 from audiotoken.tasks.listening_files import Places
@@ -98,9 +98,9 @@ def test_stopped_while_it_is_imported(monkeypatch, capsys):
 
 
 def test_a_full_memory_is_no_fault_of_the_model():
-    with pytest.raises(torch.OutOfMemoryError), loading("m"):
+    with pytest.raises(torch.OutOfMemoryError), explain_load_errors("m"):
         raise torch.OutOfMemoryError("CUDA out of memory.")
-    with pytest.raises(CheckpointError), loading("m"):
+    with pytest.raises(CheckpointError), explain_load_errors("m"):
         raise RuntimeError("size mismatch")
 
 

@@ -12,7 +12,7 @@ from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.errors import CheckpointError
 from audiotoken.mini.sounds import synthesise
 from audiotoken.stereo.naming import make_labeller
-from audiotoken.unknown import Familiarity, energy_of, load_familiarity
+from audiotoken.unknown import Familiarity, compute_energy, load_familiarity
 
 MINI = Path(audiotoken.mini.__file__).parent
 RATE = 16_000
@@ -53,8 +53,8 @@ def test_without_its_class_a_sound_is_strange():
     encoder = MiniEncoder.from_pretrained(MINI / "audio_encoder").eval()
     familiarity = load_familiarity(MINI / "audio_encoder")
     waveform = torch.from_numpy(synthesise("bell", RATE, 3.0, seed=20_014))[None]
-    whole = energy_of(encoder, waveform)
-    without = energy_of(encoder, waveform, without=encoder.labels.index("bell"))
+    whole = compute_energy(encoder, waveform)
+    without = compute_energy(encoder, waveform, without=encoder.labels.index("bell"))
     assert familiarity.knows(whole) and not familiarity.knows(without)
     assert familiarity.probability(whole) > 0.9 > 0.5 > familiarity.probability(without)
 

@@ -16,7 +16,7 @@ from audiotoken.stereo import planning as pipeline
 from audiotoken.stereo.films import trail
 from audiotoken.stereo.generation import sound_to_image
 from audiotoken.stereo.planning import Plan, place_sources, plan
-from audiotoken.stereo.words import subject_words
+from audiotoken.stereo.words import find_subject_words
 from audiotoken.tasks.place import said
 from guidance.regions import Region
 from spatial.scene import Direction, Scene, Source
@@ -150,7 +150,7 @@ def test_the_same_seed_draws_the_same_picture(pipe, street, heard):
 
 def test_words_are_found_whole_and_as_often_as_they_stand():
     def found(prompt):
-        return [(word.text, word.nth) for word in subject_words(prompt, ["dog", "cat", "vacuum cleaner"])]
+        return [(word.text, word.nth) for word in find_subject_words(prompt, ["dog", "cat", "vacuum cleaner"])]
 
     assert found("a Dog, a cat and a dogma of dogs") == [("Dog", 0), ("cat", 0), ("dogma", 0), ("dogs", 0)]
     assert found("a dog and a Dog") == [("dog", 0), ("Dog", 1)]

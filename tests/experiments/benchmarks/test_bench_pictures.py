@@ -6,7 +6,7 @@ import pytest
 
 from audiotoken.errors import OptionError
 from audiotoken.model import load_pipeline
-from audiotoken.prompt import word_positions
+from audiotoken.prompt import find_word_positions
 from experiments.benchmarks.guidance import arithmetic, bench_guidance
 from experiments.benchmarks.heard import bench_heard
 from experiments.benchmarks.pictures import draw_all
@@ -23,7 +23,7 @@ def mini():
 
 
 def positions(pipe, prompt, *words):
-    return [word_positions(prompt.text, word, pipe.tokenizer) for word in words]
+    return [find_word_positions(prompt.text, word, pipe.tokenizer) for word in words]
 
 
 def test_what_is_asked_left_is_left_and_mirrored_it_is_right(mini):
