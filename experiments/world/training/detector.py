@@ -46,7 +46,7 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int) -> Non
     weight = torch.ones(NOTHING + 1, device=worker.device)
     weight[NOTHING] = 0.3
     for step in range(steps):
-        workers.set_rate([optimiser], 2e-3 * min(1, (step + 1) / 50, (steps - step) / (0.7 * steps)))
+        workers.set_learning_rate([optimiser], 2e-3 * min(1, (step + 1) / 50, (steps - step) / (0.7 * steps)))
         seed = FIRST_SEED + step * worker.count + worker.rank
         scenes = painter.paint(batch, seed)
         images = disturb(scenes.images, torch.Generator().manual_seed(seed))

@@ -131,7 +131,7 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
     pool = Pool(painter)
     ema, log = Ema(model, 0.99), Log(steps, 25, not worker.first)
     for step in range(steps):
-        workers.set_rate(optimisers, lr * min(1, (step + 1) / 30, (steps - step) / (0.7 * steps)))
+        workers.set_learning_rate(optimisers, lr * min(1, (step + 1) / 30, (steps - step) / (0.7 * steps)))
         seed = FIRST_SEED + 1_000_000 * (start is not None) + step * worker.count + worker.rank
         scenes = pool.draw(batch, seed)
         texts, fits = captions_of(scenes, random.Random(seed))

@@ -242,7 +242,7 @@ def train(
     scale = state["scale"] if state is not None else scale
     write, log = Writer(tokenizer, scale, worker.device), Log(steps, 50, not worker.first)
     for step, scenes in zip(range(start, stop or steps), stream, strict=False):
-        workers.set_rate(optimisers, lr * min(1, (step + 1) / 100, max(0.02, (steps - step) / (0.5 * steps))))
+        workers.set_learning_rate(optimisers, lr * min(1, (step + 1) / 100, max(0.02, (steps - step) / (0.5 * steps))))
         seed = step * worker.count + worker.rank
         with worker.autocast():
             written = write(scenes, random.Random(seed))

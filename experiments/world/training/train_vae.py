@@ -88,7 +88,7 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, decoder: bool, bat
             optimiser.load_state_dict(saved)
     log = Log(steps, 50, not worker.first)
     for step in range(start, steps):
-        workers.set_rate(optimisers, lr * min(1, (step + 1) / 50, (steps - step) / (0.4 * steps)))
+        workers.set_learning_rate(optimisers, lr * min(1, (step + 1) / 50, (steps - step) / (0.4 * steps)))
         seed = (step * worker.count + worker.rank) * 2 + int(decoder) + 1_000_000
         scenes = painter.paint(batch // 4, seed)
         generator = torch.Generator().manual_seed(seed)

@@ -77,6 +77,7 @@ class Muon(torch.optim.Optimizer):
     """Momentum orthogonalised by Newton-Schulz (Jordan et al. 2024), for weights of two and more dimensions.
 
     The update has the size of AdamW's: scaled by 0.2 * sqrt(max(rows, columns)) (Liu et al., arXiv 2502.16982).
+    `torch.optim.Muon` refuses convolutions, and does not divide its iteration among workers.
     """
 
     def __init__(
@@ -151,7 +152,7 @@ def optimisers(
     ]
 
 
-def set_rate(optimisers: list[torch.optim.Optimizer], lr: float) -> None:
+def set_learning_rate(optimisers: list[torch.optim.Optimizer], lr: float) -> None:
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["lr"] = lr
@@ -170,7 +171,11 @@ def load(path: Path) -> dict[str, Any] | None:
 
 
 class Ema:
-    """Exponential moving average of a model's weights, with a warm-up so that early averages forget the start."""
+    """Exponential moving average of a model's weights, with a warm-up so that early averages forget the start.
+
+    The decay is that of diffusers' `EMAModel`, which keeps parameters without their names and leaves out buffers, so
+    that its average cannot be written as a state dict.
+    """
 
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
