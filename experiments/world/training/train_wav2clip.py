@@ -103,7 +103,8 @@ def train(worker: Worker, args: argparse.Namespace) -> None:
     optimiser = torch.optim.AdamW(parameters, args.lr, weight_decay=0.05)
     ema, log = Ema(model, 0.99), Log(args.steps, 25, not worker.first)
     for step in range(args.steps):
-        workers.set_learning_rate([optimiser], args.lr * min(1, (step + 1) / 50, (args.steps - step) / (0.7 * args.steps)))
+        warm_up, decay = (step + 1) / 50, (args.steps - step) / (0.7 * args.steps)
+        workers.set_learning_rate([optimiser], args.lr * min(1, warm_up, decay))
         rng = np.random.default_rng([4, step, worker.rank])
         waves, kinds = batch_of(real, made, args.batch, rng)
         shown = torch.cat([kinds, torch.arange(len(WORDS))])  # a picture for each clip, and one of every word
