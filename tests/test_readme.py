@@ -46,7 +46,9 @@ def workplace(tmp_path, monkeypatch):
     """A folder with the clips that are named, and tiny parts instead of any checkpoint."""
     for i, (name, channels) in enumerate(CLIPS.items()):
         tones = [np.sin(np.arange(16_000) / (3 + i + channel)) for channel in range(channels)]
-        soundfile.write(tmp_path / f"{name}.wav", 0.3 * np.stack(tones, axis=1), 16_000)
+        for folder in (tmp_path, tmp_path / "demo"):
+            folder.mkdir(exist_ok=True)
+            soundfile.write(folder / f"{name}.wav", 0.3 * np.stack(tones, axis=1), 16_000)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(AudioTokenPipeline, "from_pretrained", lambda model, **kwargs: debug_pipeline())
     return tmp_path
