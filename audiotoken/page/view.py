@@ -14,7 +14,7 @@ from audiotoken.report.listening_text import say_azimuth, say_kind, say_path, sa
 from audiotoken.report.media import film as embedded
 from audiotoken.report.media import pictures, sounds
 from audiotoken.stereo.generation import Result
-from audiotoken.stereo.labelled_scene import outline
+from audiotoken.stereo.labelled_scene import compute_outline
 from audiotoken.stereo.planning import Plan
 from spatial.camera import SIZES
 
@@ -26,7 +26,7 @@ NOTHING = {"kind": "empty"}
 def waveform(planned: Plan) -> dict[str, Any]:
     """Both channels as SVG paths, heights in [-1, 1] of the loudest; when each source sounds."""
     recording = planned.recording[:2]
-    shape = outline(recording, COLUMNS)
+    shape = compute_outline(recording, COLUMNS)
     peak = max(float(np.abs(shape).max(initial=0)), 1e-9)
     spans = [
         {"colour": colour_of(i), "spans": [list(span) for span in source.active]}

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from audiotoken.report.figure import ACCENT, FAINT, INK, _plain, _spectrogram
 from audiotoken.report.html import Html, inlined
 from audiotoken.report.listening_figure import COLOURS, GRID, _half_circle, _timeline, _waveform
-from audiotoken.stereo.labelled_scene import Listening, outline
+from audiotoken.stereo.labelled_scene import Listening, compute_outline
 from audiotoken.stereo.planning import Plan
 
 LEFT = 0.12  # of the figures' width: what is left of the axes
@@ -94,7 +94,7 @@ def _as_heard(planned: "Plan") -> Listening:
     """As `audiotoken.report.listening_figure` reads it; of more than two channels the first two."""
     recording = planned.recording[:2]
     seconds = recording.shape[1] / planned.rate
-    return Listening("", seconds, planned.scene, (None,) * len(planned.scene.sources), outline(recording))
+    return Listening("", seconds, planned.scene, (None,) * len(planned.scene.sources), compute_outline(recording))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The roof: recording -> Plan -> Result. It alone knows `audiotoken`, `spatial` and `guidance` together."""
+"""From a stereo recording to a plan and its pictures; the one package that combines `spatial` and `guidance`."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from audiotoken.stereo.animation import film as film
     from audiotoken.stereo.animation import sound_to_film as sound_to_film
-    from audiotoken.stereo.films import trail as trail
+    from audiotoken.stereo.films import draw_trail as draw_trail
     from audiotoken.stereo.films import write_film as write_film
     from audiotoken.stereo.generation import Result as Result
     from audiotoken.stereo.generation import draw as draw
@@ -23,7 +23,7 @@ _HOME = {
     "plan": "planning",
     "draw": "generation",
     "film": "animation",
-    "trail": "films",
+    "draw_trail": "films",
     "write_film": "films",
     "make_labeller": "naming",
     "PlanOptions": "options",

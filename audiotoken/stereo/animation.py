@@ -52,7 +52,7 @@ def sound_to_film(
     """Like `sound_to_image`, with one picture per frame: the noise and the words stay the same, the boxes move.
 
     The pictures of the `frames` are spread evenly over the recording. Those of a trail go from its start to its end,
-    and a moving source is small enough to stand beside itself in all of them (see `films.trail`).
+    and a moving source is small enough to stand beside itself in all of them (see `films.draw_trail`).
     """
     planning = PlanOptions(prompt, token, unmatched, unknown, setup, spacing, max_sources, fov)
     drawing = DrawOptions(
@@ -123,7 +123,7 @@ def film_plan(
     with timed_stage("sample", seconds):
         drawn = animate(pipe, planned.prompt, regions=rows, seed=options.seed, callback=on_step, **options.sampling)
     moving = any(source.moves for source in planned.scene.sources)
-    notes = [] if moving else ["Nothing was heard to move: all pictures are alike."]
+    notes = [] if moving else ["No source moves, so all pictures are alike."]
     return make_result(planned, drawn, options, seconds, notes, frames=rows)
 
 

@@ -194,10 +194,10 @@ def _prepare_control(planned: Plan, pipe: SoundPipeline, control: Any) -> tuple[
     if control is None:
         return pipe, None, []
     if not planned.regions:
-        return pipe, None, ["Nothing has a place: the ControlNet was shown nothing."]
+        return pipe, None, ["No source has a place, so the ControlNet was not used."]
 
     def find_nearest(word: str, classes: Sequence[str]) -> str:
-        return classes[int(TextSimilarity(pipe, classes).of_words([word])[:, 0].argmax())]
+        return classes[int(TextSimilarity(pipe, classes).compare_words([word])[:, 0].argmax())]
 
     return controlled(pipe, control, list(planned.regions.values()), nearest=find_nearest)
 

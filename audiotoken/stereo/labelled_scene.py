@@ -1,13 +1,14 @@
-"""Who is where and what it is: a scene with its labels, and the outline of the recording."""
+"""A scene with labels, and the outline of its recording for a plot."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spatial.scene import Scene
 
-COLUMNS = 1200  # of the waveform that is kept for a plot
+COLUMNS = 1200  # of an outline
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Label:
 
     name: str
     score: float  # 0..1, calibrated
-    sure: bool  # False: none of the sounds the encoder knows; `name` is the nearest
+    sure: bool  # False: the encoder does not know such sounds; `name` is the nearest label
 
     def __str__(self) -> str:
         return f"{self.name} {self.score:.2f}" if self.sure else f"not sure (nearest: {self.name})"
@@ -24,17 +25,17 @@ class Label:
 
 @dataclass(frozen=True, eq=False)
 class Listening:
-    """A scene with its labels, and the outline of the recording."""
+    """A scene with labels, and the outline of its recording."""
 
     file: str
     seconds: float
     scene: Scene
-    labels: tuple[Label | None, ...]  # of the scene's sources; None: nobody was asked
-    outline: np.ndarray  # (channels, columns, 2): lowest and highest sample of each column
-    stems: tuple[Path, ...] = ()  # of a long file, which were written while it was heard
+    labels: tuple[Label | None, ...]  # one for each source of the scene; None: not labelled
+    outline: NDArray[np.float32]  # (channels, columns, 2): lowest and highest sample of each column
+    stems: tuple[Path, ...] = ()  # written while a long file was read
 
 
-def outline(recording: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
+def compute_outline(recording: NDArray[np.float32], columns: int = COLUMNS) -> NDArray[np.float32]:
     """(channels, frames) -> (channels, columns, 2), lowest and highest sample."""
     edges = np.linspace(0, recording.shape[1], min(columns, recording.shape[1]) + 1).astype(int)[:-1]
     ends = [np.minimum.reduceat(recording, edges, axis=1), np.maximum.reduceat(recording, edges, axis=1)]

@@ -107,7 +107,7 @@ def find_sources(recording: Array, rate: int, options: PlanOptions, report_progr
     )
     if len(recording) <= 2:
         return scene
-    note = f"The recording has {len(recording)} channels: the first two were taken for left and right."
+    note = f"The recording has {len(recording)} channels: the first two were used as left and right."
     return replace(scene, notes=(note, *scene.notes))
 
 
@@ -142,11 +142,11 @@ def place_sources(
             continue
         if not planned.known[i]:
             free = "; it is drawn without a place" if unknown == "unplaced" else ""
-            notes.append(f"Sound {i + 1} is none that is known (nearest: {subjects[i]}){free}.")
+            notes.append(f"Sound {i + 1} is not one that the encoder knows (nearest: {subjects[i]}){free}.")
         if scene.setup == "mono":
             continue
         if source.direction.spread > WIDE:
-            notes.append(f"The {subjects[i]} comes from everywhere: it is drawn without a place.")
+            notes.append(f"The {subjects[i]} comes from everywhere, so it is drawn without a place.")
         elif planned.known[i] or unknown == "guess":
             placed.append(i)
     boxes = Camera(fov).boxes([scene.sources[i] for i in placed])

@@ -1,31 +1,32 @@
-"""Which words of a prompt could be heard, how alike each is to each source, and what stands in the text for the rest.
+"""Matches the words of a prompt with the sources of a scene, and composes the text that is drawn.
 
-Conventions: *heard* is what a source sounds like, (label, score in [0, 1]) best first; *similarity* is (sources, words)
-in [0, 1], 1 = the source is what the word says. A word is compared in three ways, and the best counts: with the labels
-as they are written, with their meaning to the text encoder, and with the source's own audio token.
+Conventions: labels are (label, score in [0, 1]), best first; similarity is (sources, words) in [0, 1], 1 = the source
+is what the word says. A word is compared with a source in three ways, and the best counts: with the labels as they are
+written, with their meaning to the text encoder, and with the source's own audio token.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from audiotoken.encoders.audioset import find_subject
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.labels import choose_subject
 from audiotoken.placeholder import PLACEHOLDER
-from audiotoken.prompt import find_word_positions, tokenize_prompt
+from audiotoken.prompt import Prompt, find_word_positions, tokenize_prompt
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.options import UNMATCHED, check_choice
 from spatial.matching import Match, match
 
 Heard = Sequence[tuple[str, float]]
 
-THRESHOLD = 0.3  # similarity from which a source is what the word says
-STOP_WORDS = re.compile(  # words that end a noun phrase, or begin one
+THRESHOLD = 0.3  # similarity from which a word and a source may be matched
+STOP_WORDS = re.compile(  # words that begin or end a noun phrase
     "a|an|the|some|two|three|four|many|and|or|but|with|without|of|by|on|in|at|near|under|over|behind|beside|before|"
     "above|below|between|from|into|to|through|next|is|are|was|were|while|it|its|as|that|this|there",
     re.I,
@@ -36,10 +37,10 @@ WORD = re.compile(r"<audio>|[^\W\d_]+(?:['-][^\W\d_]+)*|[.,;:!?()]")
 
 @dataclass(frozen=True)
 class Word:
-    """A word of the prompt, or a few in a row, that could be a source."""
+    """A word, or several consecutive words, of the prompt that could be a source."""
 
-    text: str  # as it is written
-    nth: int  # of those that are written so, from 0
+    text: str  # as in the prompt
+    nth: int  # occurrence of this text, from 0
 
 
 def find_source_words(prompt: str | None, heard: Sequence[Heard]) -> list[Word]:
@@ -48,111 +49,111 @@ def find_source_words(prompt: str | None, heard: Sequence[Heard]) -> list[Word]:
 
 
 def find_subject_words(prompt: str, labels: Sequence[str] = ()) -> list[Word]:
-    """The labels that the prompt names, and the last word of each other noun phrase, in its order.
+    """Find the labels that the prompt names, and the last word of each other noun phrase, in their order.
 
-    "two dogs and a vacuum cleaner by a river" -> dogs, vacuum cleaner, river. A word that nothing sounds like does no
-    harm: it is matched with nothing.
+    "two dogs and a vacuum cleaner by a river" -> dogs, vacuum cleaner, river. Words that name no sound do no harm: they
+    match no source.
     """
     spans = [hit.span() for name in labels for hit in re.finditer(rf"\b{re.escape(name)}\b", prompt, re.I)]
-    spans += [span for span in _heads(prompt) if not FRAMES.fullmatch(prompt[slice(*span)])]
-    kept: list[tuple[int, int]] = []
+    spans += [span for span in _find_heads(prompt) if not FRAMES.fullmatch(prompt[slice(*span)])]
+    chosen: list[tuple[int, int]] = []
     for start, end in sorted(spans, key=lambda span: span[0] - span[1]):  # the longest first
-        if all(end <= a or b <= start for a, b in kept):
-            kept.append((start, end))
-    texts = [prompt[start:end] for start, end in sorted(kept)]
+        if all(end <= a or b <= start for a, b in chosen):
+            chosen.append((start, end))
+    texts = [prompt[start:end] for start, end in sorted(chosen)]
     lower = [text.lower() for text in texts]
     return [Word(text, lower[:i].count(lower[i])) for i, text in enumerate(texts)]
 
 
-def _heads(prompt: str) -> list[tuple[int, int]]:
-    """Where the last word of each run of words without little ones stands."""
-    heads, last = [], None
+def _find_heads(prompt: str) -> list[tuple[int, int]]:
+    """Find the (start, end) of the last word of each run of words without stop words."""
+    heads: list[tuple[int, int]] = []
+    last: tuple[int, int] | None = None
     for hit in WORD.finditer(prompt):
-        ends = hit[0] == "<audio>" or not hit[0][0].isalpha() or STOP_WORDS.fullmatch(hit[0])
+        ends = hit[0] == PLACEHOLDER or not hit[0][0].isalpha() or STOP_WORDS.fullmatch(hit[0])
         if ends and last is not None:
             heads.append(last)
         last = None if ends else hit.span()
-    return heads + [last] * (last is not None)  # type: ignore[list-item]
+    return heads if last is None else [*heads, last]
 
 
 def compute_similarity(
     pipe: SoundPipeline, signals: Sequence[NDArray], rate: int, heard: Sequence[Heard], words: Sequence[Word]
 ) -> NDArray[np.float64]:
-    """(sources, words) in [0, 1]: the best of what the labels, their meaning and the audio tokens say."""
+    """(sources, words) in [0, 1]: the best of the labels as written, their meaning, and the audio tokens."""
     if not words or not signals:
         return np.zeros((len(signals), len(words)))
     names = [word.text.lower() for word in words]
-    best = np.array([[_as_written(name, each) for name in names] for each in heard])
+    best = np.array([[_score_as_written(name, each) for name in names] for each in heard])
     labels = list(dict.fromkeys(subject for each in heard for subject in score_subjects(each)))
     if not labels:
         return best
-    near = TextSimilarity(pipe, labels)
+    text_similarity = TextSimilarity(pipe, labels)
     scores = np.array([[score_subjects(each).get(label, 0.0) for label in labels] for each in heard])
-    best = np.maximum(best, (scores[:, :, None] * near.of_words(names)).max(axis=1))
-    return best if pipe.audio_embedder is None else np.maximum(best, near.of_sounds(list(signals), rate, names))
+    best = np.maximum(best, (scores[:, :, None] * text_similarity.compare_words(names)).max(axis=1))
+    if pipe.audio_embedder is None:
+        return best
+    return np.maximum(best, text_similarity.compare_sounds(list(signals), rate, names))
 
 
 def score_subjects(heard: Heard) -> dict[str, float]:
-    """What can be drawn of the labels, each with its best score: "Bark" and "Dog" are both a dog."""
-    found: dict[str, float] = {}
+    """Subjects that can be drawn, each with the best score of its labels: "Bark" and "Dog" are both a dog."""
+    scores: dict[str, float] = {}
     for label, score in heard:
         name = find_subject(label)
         if name is not None:
-            found[name] = max(score, found.get(name, 0.0))
-    return found
+            scores[name] = max(score, scores.get(name, 0.0))
+    return scores
 
 
-def _as_written(word: str, heard: Heard) -> float:
-    """The score of the label that the word names: as it is, as one of several, or as the drawing's word for it."""
-    named = {word, word.removesuffix("s"), word.removesuffix("es")}
-    return max(
-        (score for name, score in [*heard, *score_subjects(heard).items()] if name.lower() in named), default=0.0
-    )
+def _score_as_written(word: str, heard: Heard) -> float:
+    """The score of the label or subject that the word names, in the singular or plural; 0 if it names none."""
+    forms = {word, word.removesuffix("s"), word.removesuffix("es")}
+    names = [*heard, *score_subjects(heard).items()]
+    return max((score for name, score in names if name.lower() in forms), default=0.0)
 
 
 class TextSimilarity:
-    """Words and sounds as the text encoder reads them, beside labels.
+    """Compares words and sounds with labels, by the text encoder's output.
 
-    What is as near to a label as another label often is says nothing (0); what is the same says all (1).
+    A similarity of 0 is that of two unrelated labels (the median over the nearest other label), 1 that of equal texts.
     """
 
     def __init__(self, pipe: SoundPipeline, labels: Sequence[str]):
         self.pipe = pipe
-        self.labels = self._read([f"a photo of a {label}" for label in labels])  # (labels, width)
-        near = self.labels @ self.labels.T - 2 * np.eye(len(labels))
-        self.nothing = float(np.median(near.max(axis=1))) if len(labels) > 1 else 0.5
+        self.labels = self._encode_texts([f"a photo of a {label}" for label in labels])  # (labels, width)
+        cosines = self.labels @ self.labels.T - 2 * np.eye(len(labels))
+        self.unrelated = float(np.median(cosines.max(axis=1))) if len(labels) > 1 else 0.5
 
-    def of_words(self, words: Sequence[str]) -> NDArray[np.float64]:
+    def compare_words(self, words: Sequence[str]) -> NDArray[np.float64]:
         """(labels, words) in [0, 1]."""
-        return self._scaled(self.labels @ self._read([f"a photo of a {word}" for word in words]).T)
+        return self._rescale(self.labels @ self._encode_texts([f"a photo of a {word}" for word in words]).T)
 
-    def of_sounds(self, signals: list[NDArray], rate: int, words: Sequence[str]) -> NDArray[np.float64]:
+    def compare_sounds(self, signals: list[NDArray], rate: int, words: Sequence[str]) -> NDArray[np.float64]:
         """(sounds, words) in [0, 1], by the learned tokens of the sounds."""
         tokens = list(self.pipe.audio_tokens(signals, rate))
-        sounds = self._read(["a photo of a <audio>"] * len(tokens), tokens)
-        return self._scaled(sounds @ self._read([f"a photo of a {word}" for word in words]).T)
+        sounds = self._encode_texts([f"a photo of a {PLACEHOLDER}"] * len(tokens), tokens)
+        return self._rescale(sounds @ self._encode_texts([f"a photo of a {word}" for word in words]).T)
 
-    def _scaled(self, cosines: NDArray) -> NDArray[np.float64]:
-        return np.clip((cosines - self.nothing) / max(1 - self.nothing, 1e-6), 0, 1)
+    def _rescale(self, cosines: NDArray) -> NDArray[np.float64]:
+        return np.clip((cosines - self.unrelated) / max(1 - self.unrelated, 1e-6), 0, 1)
 
-    def _read(self, texts: list[str], sounds: Sequence[Any] = ()) -> NDArray[np.float64]:
-        """(texts, width) of unit length: where each text ends, which has seen all of it."""
-        import torch
-
-        each = [[sound] for sound in sounds] or [[] for _ in texts]
-        with torch.no_grad():
-            read = self.pipe.encode(texts, each).embeddings.float()
+    @torch.no_grad()
+    def _encode_texts(self, texts: list[str], sounds: Sequence[Tensor] = ()) -> NDArray[np.float64]:
+        """(texts, width) of unit length: the output at the end token, which has seen the whole text."""
+        dealt = [[sound] for sound in sounds] or [[] for _ in texts]
+        embeddings = self.pipe.encode(texts, dealt).embeddings.float()
         tokenizer = self.pipe.tokenizer
         ends = [
-            tokenize_prompt(text, tokenizer, [len(s) for s in said])[0].index(tokenizer.eos_token_id)
-            for text, said in zip(texts, each, strict=True)
+            tokenize_prompt(text, tokenizer, [len(sound) for sound in each])[0].index(tokenizer.eos_token_id)
+            for text, each in zip(texts, dealt, strict=True)
         ]
-        rows = torch.nn.functional.normalize(read[torch.arange(len(texts)), torch.tensor(ends)], dim=-1)
+        rows = torch.nn.functional.normalize(embeddings[torch.arange(len(texts)), torch.tensor(ends)], dim=-1)
         return rows.cpu().double().numpy()
 
 
 def match_words(similarity: NDArray[np.float64]) -> list[Match]:
-    """One to one by the Hungarian algorithm; sources and words may stay alone."""
+    """Match one to one by the Hungarian algorithm; sources and words may stay without a partner."""
     return match(similarity, threshold=THRESHOLD)
 
 
@@ -166,40 +167,46 @@ def compose_prompt(
     matches: Sequence[Match],
     unmatched: str,
     token: str | None,
-) -> tuple[Any, dict[int, tuple[int, ...]]]:
-    """(what the pipeline reads, positions in it of each source that has any).
+) -> tuple[Prompt, dict[int, tuple[int, ...]]]:
+    """(encoded prompt, positions in it of each source that has any).
 
-    Sources that no word names fill the places that the prompt keeps, the loudest first; where it keeps none they are
-    added to it, or dropped. token None is a learned token for one sound, and names for several: cut out of a recording
-    they are drawn more surely by their names (python -m experiments.bench heard).
+    Sources that no word names fill the `<audio>` of the prompt, the loudest first; without any they are added to it, or
+    dropped. With token None one such source becomes a learned token, but several become their labels: when separated
+    from a mixture they are drawn more reliably that way (python -m experiments.bench heard).
     """
     check_choice("unmatched", unmatched, UNMATCHED)
     named = {pair.source: pair.token for pair in matches if pair.source is not None and pair.token is not None}
-    alone = [i for i in range(len(signals)) if i not in named]
-    kept = (prompt or "").count("<audio>")
-    added = [] if kept or (prompt and unmatched == "drop") else alone
-    spoken = alone[:kept] if kept else added
-    audio = " and ".join(["<audio>"] * len(added))
-    text = f"{prompt} and {audio}" if prompt and audio else prompt or f"a photo of {audio or 'a landscape'}"
-    token = token or ("label" if len(spoken) > 1 and _named([heard[i] for i in spoken]) else None)
+    unnamed = [i for i in range(len(signals)) if i not in named]
+    placeholders = (prompt or "").count(PLACEHOLDER)
+    added = [] if placeholders or (prompt and unmatched == "drop") else unnamed
+    spoken = unnamed[:placeholders] if placeholders else added
+    token = token or ("label" if len(spoken) > 1 and _all_drawable([heard[i] for i in spoken]) else None)
     sounds = pipe.audio_prompts([signals[i] for i in spoken], rate, token) if spoken else None
-    read = pipe.encode_prompts(text, sounds)[0]
-    positions = dict(zip(spoken, read.positions, strict=True))
-    for source, at in named.items():
-        positions[source] = _of_word(pipe, read, words[at])
-    return read, positions
+    encoded = pipe.encode_prompts(_compose_text(prompt, len(added)), sounds)[0]
+    positions = dict(zip(spoken, encoded.positions, strict=True))
+    for source, word in named.items():
+        positions[source] = _find_positions(pipe, encoded, words[word])
+    return encoded, positions
 
 
-def _named(heard: Sequence[Heard]) -> bool:
-    """Has each a label that can be drawn."""
+def _compose_text(prompt: str | None, added: int) -> str:
+    """The prompt with that many placeholders added."""
+    audio = " and ".join([PLACEHOLDER] * added)
+    if prompt:
+        return f"{prompt} and {audio}" if audio else prompt
+    return f"a photo of {audio or 'a landscape'}"
+
+
+def _all_drawable(heard: Sequence[Heard]) -> bool:
+    """Whether each source has a label that can be drawn."""
     try:
         return all(choose_subject(each) for each in heard)
     except (CheckpointError, PromptError):
         return False
 
 
-def _of_word(pipe: SoundPipeline, read: Any, word: Word) -> tuple[int, ...]:
-    """Tokens of the word that is meant, and not of a sound that is called so."""
-    lengths = [len(at) for at in read.positions] if PLACEHOLDER in read.text else None
-    taken = [at for sound in read.positions for at in sound]
-    return find_word_positions(read.text, word.text, pipe.tokenizer, lengths, word.nth, taken)
+def _find_positions(pipe: SoundPipeline, prompt: Prompt, word: Word) -> tuple[int, ...]:
+    """Tokens of the word itself, not of a sound whose label is the same word."""
+    lengths = [len(at) for at in prompt.positions] if PLACEHOLDER in prompt.text else None
+    taken = [at for sound in prompt.positions for at in sound]
+    return find_word_positions(prompt.text, word.text, pipe.tokenizer, lengths, word.nth, taken)

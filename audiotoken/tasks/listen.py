@@ -15,7 +15,7 @@ from audiotoken import stereo
 from audiotoken.audio import LONGEST, load_beginning
 from audiotoken.audio_file import read_blocks, read_length
 from audiotoken.errors import AudioError, OptionError
-from audiotoken.stereo.labelled_scene import COLUMNS, Label, Listening, outline
+from audiotoken.stereo.labelled_scene import COLUMNS, Label, Listening, compute_outline
 from audiotoken.tasks.long_stems import LongStems
 from spatial.listening import listen
 from spatial.scene import Scene
@@ -68,7 +68,7 @@ def _heard(clip: Path, options: dict[str, Any], stems: Path | None, tell: Tell) 
         seconds, scene, shape, files = _heard_in_windows(clip, pieces, frames, rate, options, stems, tell)
         return seconds, replace(scene, notes=(*cut, *scene.notes)), shape, files
     scene = listen(recording, rate, **options, progress=lambda share: tell(round(100 * share), 100))
-    return frames / rate, scene, outline(recording), ()
+    return frames / rate, scene, compute_outline(recording), ()
 
 
 def _heard_in_windows(

@@ -62,7 +62,7 @@ def place_file(
     else:
         result = stereo.sound_to_image(recording, rate, pipe, on_step=on_step, **drawing)
     result = replace(result, notes=[*result.notes, *cut])
-    picture = stereo.trail(result.images, result.frames) if motion == "trail" else result.images[0]
+    picture = stereo.draw_trail(result.images, result.frames) if motion == "trail" else result.images[0]
     write_image(picture, Path(output))
     if boxes:
         write_image(with_boxes(result, picture), boxes_path(output))

@@ -211,7 +211,7 @@ def test_the_road_asks_the_text_encoder_for_the_nearest_class(pipe, control, cli
     drawn = pipeline.draw(guitar, pipe, control=control, num_inference_steps=1, energy="none")
     assert "knows no class for guitar: it has the colour of" in drawn.notes[-1] and drawn.control.getbbox()
     free = pipeline.draw(replace(planned, regions={}), pipe, control=control, num_inference_steps=1)
-    assert free.notes[-1] == "Nothing has a place: the ControlNet was shown nothing." and free.control is None
+    assert free.notes[-1] == "No source has a place, so the ControlNet was not used." and free.control is None
 
 
 def run(*arguments):

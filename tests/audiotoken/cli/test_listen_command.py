@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from audiotoken.cli.app import app
 from audiotoken.report.listening_figure import draw_listening
 from audiotoken.report.listening_text import as_json, say_listening
-from audiotoken.stereo.labelled_scene import Label, Listening, outline
+from audiotoken.stereo.labelled_scene import Label, Listening, compute_outline
 from audiotoken.tasks import listen as listening
 from audiotoken.tasks.long_stems import LongStems
 from spatial.scene import Direction, Scene, Source
@@ -200,7 +200,7 @@ def test_stopped_it_leaves_nothing_half_written(clip, tmp_path, monkeypatch):
 
 def listened(*sources, setup="xy", labels=None, notes=()):
     scene = Scene(sources, RATE, setup, 0.0, 0.9, notes)
-    shape = outline(np.stack([bursts(2, 7), bursts(2, 8)]))
+    shape = compute_outline(np.stack([bursts(2, 7), bursts(2, 8)]))
     return Listening("a/clip.wav", 2.0, scene, labels or (None,) * len(sources), shape)
 
 
@@ -248,5 +248,5 @@ def test_the_picture_has_every_source_in_its_colour():
 def test_the_outline_keeps_the_peaks():
     recording = np.zeros((2, 10_000))
     recording[1, 7_777] = -0.7
-    shape = outline(recording, 100)
+    shape = compute_outline(recording, 100)
     assert shape.shape == (2, 100, 2) and shape[1, 77, 0] == -0.7 and shape.max() == 0 and shape[0].min() == 0

@@ -13,7 +13,7 @@ from audiotoken.errors import PromptError
 from audiotoken.mini.sounds import synthesise
 from audiotoken.model import load_pipeline
 from audiotoken.stereo import planning as pipeline
-from audiotoken.stereo.films import trail
+from audiotoken.stereo.films import draw_trail
 from audiotoken.stereo.generation import sound_to_image
 from audiotoken.stereo.planning import Plan, place_sources, plan
 from audiotoken.stereo.words import find_subject_words
@@ -125,7 +125,7 @@ def test_what_is_not_known_is_said_and_guessed_or_left_free(pipe, unknown, place
 def test_a_hum_is_none_of_the_known(pipe):
     hum = (0.2 * np.sin(2 * np.pi * 50 * np.arange(2 * RATE) / RATE)).astype(np.float32)
     planned = plan(simulate([(hum, 25.0)], "panned", rate=RATE), RATE, pipe)
-    assert planned.known == [False] and any("none that is known" in note for note in planned.notes)
+    assert planned.known == [False] and any("not one that the encoder knows" in note for note in planned.notes)
     frog = plan(simulate([(synthesise("frog", RATE, 2.0, 9), 25.0)], "panned", rate=RATE), RATE, pipe)
     assert frog.known == [True] and not frog.notes
 
@@ -263,7 +263,7 @@ def test_a_trail_is_the_world_and_all_that_moves():
     regions = [[Region((i / 3, 0.3, (i + 1) / 3, 0.7), (1,))] for i in range(3)]
     for i, frame in enumerate(frames):
         frame[20:44, 22 * i + 4 : 22 * i + 16] = 200
-    shown = np.asarray(trail([Image.fromarray(frame) for frame in frames], regions), float)[..., 0]
+    shown = np.asarray(draw_trail([Image.fromarray(frame) for frame in frames], regions), float)[..., 0]
     seen = [shown[26:38, 22 * i + 8 : 22 * i + 12].mean() for i in range(3)]
     assert seen == sorted(seen) and 100 < seen[0] < 150 and seen[-1] > 190
     assert np.abs(shown[:8] - 40).max() < 2
