@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from audiotoken.cli.terminal import progress
 from spatial.evidence import gather
-from spatial.learned import heatmap, network
+from spatial.learned import load_network, predict_heatmap
 from spatial.localisation import SourcePosterior, pick_peaks
-from spatial.maps import maps as maps_of
-from spatial.recognise import features
+from spatial.maps import compute_maps
+from spatial.recognise import compute_features
 from spatial.setups import make_setup
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -56,8 +56,8 @@ def maps(scenes: Path, out: Annotated[Path, typer.Option()]) -> None:
             kind = NAMES.get(truth["setup"], truth["setup"])
             stereo = make_setup(kind, spacing=truth["geometry"]["spacing_m"] if kind == "spaced" else None)
             evidence = gather(mixed.T, rate)
-            seen.append(features(evidence))
-            mapped.append(maps_of(evidence, stereo).astype(np.float16))
+            seen.append(compute_features(evidence))
+            mapped.append(compute_maps(evidence, stereo).astype(np.float16))
             truths.append(_kept(truth, kind, stereo.limit))
             bar.update(done + 1, len(names))
     np.savez_compressed(out, features=np.array(seen), maps=np.array(mapped), truths=json.dumps(truths))
@@ -145,7 +145,7 @@ def fit_heat(scenes: Scenes, seed: int) -> dict[str, NDArray]:
 
 
 def _net(channels: int) -> Any:
-    """The network of `spatial.learned.heatmap`, with names as there."""
+    """The network of `spatial.learned.predict_heatmap`, with names as there."""
     import torch
     from torch import nn
 
@@ -170,9 +170,9 @@ def _net(channels: int) -> Any:
 
 def judge(scenes: Scenes) -> None:
     """Print how often the kind, the number and the azimuths are right; true kinds given to the second network."""
-    net = network("recognise")
+    net = load_network("recognise")
     right = [
-        net.classes[int(net.probabilities(x).argmax())] == t["setup"]
+        net.classes[int(net.predict_probabilities(x).argmax())] == t["setup"]
         for x, t in zip(scenes.features, scenes.truths, strict=True)
     ]
     typer.echo(f"kind of stereo right: {100 * np.mean(right):.1f} % of {len(right)}")
@@ -180,7 +180,7 @@ def judge(scenes: Scenes) -> None:
     for seen, truth in zip(scenes.maps.astype(np.float32), scenes.truths, strict=True):
         if truth["moving"]:
             continue
-        found = np.array([place for place, _ in pick_peaks(SourcePosterior(*heatmap(seen)), 4)])
+        found = np.array([place for place, _ in pick_peaks(SourcePosterior(*predict_heatmap(seen)), 4)])
         azimuths = (found / 45 - 1) * truth["limit"]
         number.append(len(found) == len(truth["azimuths"]))
         near += sum(np.abs(azimuths - each).min(initial=180) <= 10 for each in truth["azimuths"])

@@ -1,6 +1,22 @@
-"""A stereo recording -> who is where. No torch in this package.
+"""Locate and separate the sources of a stereo recording. No torch in this package.
 
-Conventions: an azimuth is in degrees, 0 ahead, positive right; a recording is (channels, frames), a signal (frames,).
+Conventions: an azimuth is in degrees, 0 straight ahead, positive to the right; a recording is (channels, frames) with
+the left channel first, a signal is (frames,). `spatial.scene` has the others.
+
+Shapes are written in annotations, as in `Float[np.ndarray, "channels frames"]`, and checked in tests. The axes:
+
+| axis | what it counts |
+| --- | --- |
+| channels | channels of a recording: left, right |
+| frames | audio samples |
+| times, frequencies | windows and frequencies of a short-time Fourier transform |
+| bins | time-frequency bins picked from one |
+| azimuths | directions: those of a grid, or those that were asked for |
+| sources | sources, or the directions given for them |
+| blocks | blocks of time, such as the points of a trajectory |
+| widths, levels, features, maps, hidden, classes | of the mixture model and of the networks |
+| tiles, patterns | of the maximum-likelihood method for panned sources |
+| taps | samples of an impulse response, or of a convolution |
 """
 
 from importlib import import_module
@@ -33,7 +49,7 @@ _HOME = {
 __all__ = list(_HOME)
 
 
-def __getattr__(name: str) -> Any:  # imported on first use: what needs no torch must not wait for it
+def __getattr__(name: str) -> Any:  # imported on first use, so that `listen` does not load the room simulator
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,8 @@
-"""Where in the picture a sound is seen.
+"""Sources -> boxes in the picture.
 
 Conventions: a *box* is (x0, y0, x1, y1) in [0, 1], origin top left, always inside the picture and never empty. The
 camera stands where the microphones stood and looks ahead: 0 degrees is the middle, positive is right, and `fov` degrees
-span the width. What is panned hard left and right, -45 and 45, reaches the edges of a picture of 90 degrees.
+span the width. Sources panned hard left and right, at -45 and 45 degrees, reach the edges of a picture of 90 degrees.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float
 from scipy.optimize import isotonic_regression
 
 from spatial.errors import SpatialError
@@ -19,11 +19,11 @@ from spatial.scene import Source
 Box = tuple[float, float, float, float]
 
 HORIZON = 0.5  # from the top: a camera that looks straight ahead
-FOOT = 0.6  # how much of a thing is below the horizon: a camera a little over half as high as the thing
-LEVELS = (-50.0, -10.0)  # dB of full scale: heard as far, as near; a quiet and a loud recording's usual range
-SIZES = (0.25, 0.55)  # height of what is far and near: four cells of a 16 x 16 map, and no more than one thing fills
-WIDEST = 0.9  # of a diffuse thing such as rain: some ground is left beside it
-LEAST = 3 / 16  # three cells of a 16 x 16 attention map, where boxes are narrowed: less can hardly be aimed at
+FOOT = 0.6  # share of a box below the horizon: a camera a little over half as high as the object
+LEVELS = (-50.0, -10.0)  # dB of full scale, drawn as far and as near: the usual range of quiet and loud recordings
+SIZES = (0.25, 0.55)  # height of a far and of a near box: from four cells of a 16 x 16 map to what one object fills
+WIDEST = 0.9  # width of a box for a diffuse source such as rain: some ground is left beside it
+LEAST = 3 / 16  # least width: three cells of a 16 x 16 attention map; guidance can hardly aim at a narrower box
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,22 @@ class Camera:
 
     def __post_init__(self) -> None:
         if not 1 <= self.fov <= 170:
-            raise SpatialError(f"Got fov={self.fov:g}, want 1 to 170 degrees; 90 shows all that can be panned.")
+            raise SpatialError(f"Got fov={self.fov:g}, expected 1 to 170 degrees; 90 shows all that can be panned.")
 
-    def across(self, azimuth: float) -> float:
-        """Perspective projection, x of an azimuth; what is outside the view is seen at the edge."""
+    def project(self, azimuth: float) -> float:
+        """Horizontal position of an azimuth, 0 to 1, by perspective; azimuths out of view lie on the edge."""
         half = self.fov / 2
         return 0.5 + 0.5 * math.tan(math.radians(min(max(azimuth, -half), half))) / math.tan(math.radians(half))
 
     def box(self, source: Source, time: float | None = None, *, lift: float = 0.0) -> Box:
-        """Where the source is seen at that time, in seconds; None: all of its path.
+        """Box of the source at `time` in seconds; None: a box as wide as its whole path.
 
-        The louder, the nearer: larger, and its foot lower. `lift` raises what flies: 0 stands on the ground, 1 touches
-        the upper edge.
+        A louder source is nearer: its box is larger and reaches lower. `lift` raises sources that fly: 0 stands on the
+        ground, 1 touches the upper edge.
         """
-        _check(source, lift)
+        _check_source(source, lift)
         size = self._size(source)
-        middle, width = self._aim(source, time)
+        middle, width = self._extent(source, time)
         left = min(max(middle - width / 2, 0.0), 1.0 - width)
         top = (HORIZON - (1 - FOOT) * size) * (1 - lift)
         return left, top, left + width, min(1.0, top + size)
@@ -57,58 +57,62 @@ class Camera:
     def _size(self, source: Source) -> float:
         return float(np.interp(source.level, LEVELS, SIZES))
 
-    def _aim(self, source: Source, time: float | None) -> tuple[float, float]:
-        """(middle, width) of the box, as wide as the source sounds or its size asks for; it may reach over the edge."""
-        whole = [azimuth for _, azimuth in source.path] if time is None else []
-        whole = whole or [source.azimuth_at(time or 0.0)]
-        left, right = self.across(min(whole)), self.across(max(whole))
-        spread = self.across(source.direction.spread) - self.across(-source.direction.spread)
+    def _extent(self, source: Source, time: float | None) -> tuple[float, float]:
+        """(middle, width) of the box, by the source's spread or size, the larger; it may reach over the edge."""
+        azimuths = [azimuth for _, azimuth in source.path] if time is None else []
+        azimuths = azimuths or [source.azimuth_at(time or 0.0)]
+        left, right = self.project(min(azimuths)), self.project(max(azimuths))
+        spread = self.project(source.direction.spread) - self.project(-source.direction.spread)
         return (left + right) / 2, min(right - left + max(self._size(source), min(spread, WIDEST)), 1.0)
 
     def boxes(
         self, sources: Sequence[Source], time: float | None = None, *, lifts: Sequence[float] | None = None
     ) -> list[Box]:
-        """One box a source, in their order, that share no column: from left to right as they are heard."""
+        """One box a source, in the order of the sources; boxes do not overlap and stand in order of azimuth."""
         if lifts is not None and len(lifts) != len(sources):
-            raise SpatialError(f"Got {len(lifts)} lifts for {len(sources)} sources; give one each.")
+            raise SpatialError(f"Got {len(lifts)} lifts for {len(sources)} sources, expected one each; add or drop.")
         lifts = lifts or [0.0] * len(sources)
-        seen = [self.box(source, time, lift=lift) for source, lift in zip(sources, lifts, strict=True)]
-        order = np.argsort([_heading(source, time) for source in sources], kind="stable")
-        aims = np.array([self._aim(sources[i], time) for i in order]).reshape(-1, 2)
-        for i, (left, right) in zip(order, separated(*aims.T), strict=True):
-            seen[i] = float(left), seen[i][1], float(right), seen[i][3]
-        return seen
+        boxes = [self.box(source, time, lift=lift) for source, lift in zip(sources, lifts, strict=True)]
+        order = np.argsort([_sort_azimuth(source, time) for source in sources], kind="stable")
+        extents = np.array([self._extent(sources[i], time) for i in order]).reshape(-1, 2)
+        for i, (left, right) in zip(order, resolve_overlaps(*extents.T), strict=True):
+            boxes[i] = float(left), boxes[i][1], float(right), boxes[i][3]
+        return boxes
 
 
-def separated(middle: NDArray[np.float64], width: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(things, 2) left and right ends in [0, 1], in order: narrowed where they meet, then moved as little as will do.
+def resolve_overlaps(
+    middles: Float[np.ndarray, " boxes"], widths: Float[np.ndarray, " boxes"]
+) -> Float[np.ndarray, "boxes 2"]:
+    """Left and right ends in [0, 1] of boxes in order: narrowed where they overlap, then moved as little as possible.
 
-    The move is a least-squares projection on what is in order: isotonic regression, Barlow et al. (1972).
+    The move is a least-squares projection onto ordered positions: isotonic regression, Barlow et al. (1972).
     """
-    if len(middle) == 0:
+    if len(middles) == 0:
         return np.zeros((0, 2))
-    share = np.maximum(np.diff(middle), 0) / (width[:-1] + width[1:])  # of both widths, that fits between the middles
-    fits = 2 * width * np.minimum(np.append(share, np.inf), np.insert(share, 0, np.inf))
-    width = np.minimum(width, np.maximum(fits, LEAST))
-    width = width * min(1.0, 1.0 / width.sum())
-    before = np.cumsum(width) - width  # taken by those further left
-    free = isotonic_regression(middle - width / 2 - before).x  # what is left free left of each: never falls
-    left = np.clip(free, 0.0, max(0.0, 1.0 - width.sum())) + before
-    right = np.minimum(left + width, np.append(left[1:], 1.0))  # to the last digit
+    share = np.maximum(np.diff(middles), 0) / (widths[:-1] + widths[1:])  # of both widths, that fits between middles
+    fits = 2 * widths * np.minimum(np.append(share, np.inf), np.insert(share, 0, np.inf))
+    widths = np.minimum(widths, np.maximum(fits, LEAST))
+    widths = widths * min(1.0, 1.0 / widths.sum())
+    before = np.cumsum(widths) - widths  # taken by the boxes further left
+    free = isotonic_regression(middles - widths / 2 - before).x  # free space left of each: never falls
+    left = np.clip(free, 0.0, max(0.0, 1.0 - widths.sum())) + before
+    right = np.minimum(left + widths, np.append(left[1:], 1.0))  # exact to the last digit
     return np.stack([left, right], axis=1)
 
 
-def _heading(source: Source, time: float | None) -> float:
-    """The azimuth a source is sorted by: halfway between the ends of its path where all of it is shown."""
+def _sort_azimuth(source: Source, time: float | None) -> float:
+    """The azimuth a source is sorted by; where its whole path is shown, the middle between the path's extremes."""
     if time is not None or not source.path:
         return source.azimuth_at(time or 0.0)
     azimuths = [azimuth for _, azimuth in source.path]
     return (min(azimuths) + max(azimuths)) / 2
 
 
-def _check(source: Source, lift: float) -> None:
+def _check_source(source: Source, lift: float) -> None:
     if not 0 <= lift <= 1:
-        raise SpatialError(f"Got lift={lift:g}, want 0 (on the ground) to 1 (at the upper edge); change it.")
+        raise SpatialError(f"Got lift={lift:g}, expected 0 (on the ground) to 1 (at the upper edge); change it.")
     azimuths = [source.direction.azimuth, source.direction.spread, *(azimuth for _, azimuth in source.path)]
     if not np.isfinite(azimuths).all() or np.isnan(source.level):
-        raise SpatialError("Got a source without a number for azimuth, spread or level; make it anew with all three.")
+        raise SpatialError(
+            "Got a source without a number for azimuth, spread or level, expected all three; create it with them."
+        )

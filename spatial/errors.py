@@ -1,5 +1,5 @@
-"""The root of what can go wrong in this package and a user can mend."""
+"""The base class of this package's errors."""
 
 
 class SpatialError(ValueError):
-    """What cannot be listened to; the message is one sentence: what came, what is wanted, what to do."""
+    """Invalid input; the message is one sentence: what came, what was expected, what to do."""

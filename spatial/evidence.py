@@ -1,25 +1,27 @@
-"""A recording -> what each moment and frequency says about directions.
+"""A recording -> what each time-frequency bin says about directions.
 
-The evidence of a time-frequency bin is its covariance between the channels, averaged over its neighbours: one direct
-sound alone makes it rank one, and then it is the steering vector of that sound's direction. What reverberation or two
-sounds at once make of it lies further from every steering vector, so such bins speak softly without being thrown out.
+The evidence of a bin is its spatial covariance, averaged over its neighbours. One direct sound alone makes it rank one:
+then it is the outer product of that direction's steering vector. Reverberation and overlapping sounds move it away from
+every steering vector, so that such bins count little without being discarded.
+
+Conventions: a 2x2 covariance of trace one is written as a *Stokes vector*, (LL - RR, 2 Re LR*, 2 Im LR*): a point in
+the unit sphere, on its surface where the rank is one.
 """
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Bool, Complex, Float, Int
 from scipy.fft import rfft
 from scipy.ndimage import uniform_filter1d
 
-from spatial.scene import Array
-from spatial.setups import Setup, diffuse, steering
+from spatial.setups import Setup, diffuse_covariance, steering_vectors
 
-WINDOW = 0.046  # seconds: long beside the widest delay, short beside a syllable
+WINDOW = 0.046  # seconds: long beside the largest delay, short beside a syllable
 LOWEST, HIGHEST = 80.0, 9000.0  # Hz
-FORGET = 90.0  # dB per second by which an echo may be thought to have died away at the least
-MOST = 12_000  # bins that are asked
+DECAY = 90.0  # dB per second: the slowest decay that an echo is assumed to have
+MOST = 12_000  # bins that are kept
 BANDS = (80, 200, 400, 800, 1600, 3200, 6400, 9000)  # Hz
 
 
@@ -27,30 +29,34 @@ BANDS = (80, 200, 400, 800, 1600, 3200, 6400, 9000)  # Hz
 class Evidence:
     """Bins of a recording, sorted by frequency."""
 
-    times: Array  # (bins,) seconds
-    index: NDArray[np.int64]  # (bins,) into `frequencies`
-    frequencies: Array  # (frequencies,) Hz
-    stokes: Array  # (bins, 3): (LL - RR, 2 Re LR*, 2 Im LR*) of the covariance over its trace: on or in the unit sphere
-    weight: Array  # (bins,) how much a bin counts
-    ringing: Array  # (bands, 5): mean Stokes vector, its squared length, and share of level, of what rings or hums on
+    times: Float[np.ndarray, " bins"]  # seconds
+    index: Int[np.ndarray, " bins"]  # into `frequencies`
+    frequencies: Float[np.ndarray, " frequencies"]  # Hz
+    stokes: Float[np.ndarray, "bins 3"]  # Stokes vectors of the covariances over their traces
+    weight: Float[np.ndarray, " bins"]  # how much a bin counts
+    ringing: Float[np.ndarray, "bands 5"]  # mean Stokes vector, its squared length, and share of level between onsets
 
     def __len__(self) -> int:
         return len(self.times)
 
-    def heaviest(self, most: int) -> "Evidence":
-        """The `most` bins that count the most."""
+    def keep_heaviest(self, most: int) -> "Evidence":
+        """The `most` bins with the largest weights."""
         if len(self) <= most:
             return self
-        return self.taken(np.sort(np.argpartition(self.weight, -most)[-most:]))
+        return self.select(np.sort(np.argpartition(self.weight, -most)[-most:]))
 
-    def taken(self, kept: NDArray[np.int64]) -> "Evidence":
-        """Those bins alone, in that order: rising."""
-        each = {name: getattr(self, name)[kept] for name in ("times", "index", "stokes", "weight")}
+    def select(self, chosen: Int[np.ndarray, " chosen"]) -> "Evidence":
+        """The bins of those indices, which rise."""
+        each = {name: getattr(self, name)[chosen] for name in ("times", "index", "stokes", "weight")}
         return replace(self, **each)
 
 
-def stft(recording: Array, rate: int, window: float = WINDOW, overlap: int = 4) -> tuple[NDArray, Array, Array]:
-    """(channels, frames) -> spectra (channels, times, frequencies), seconds, Hz; Hann windows."""
+def stft(
+    recording: Float[np.ndarray, "channels frames"], rate: int, window: float = WINDOW, overlap: int = 4
+) -> tuple[
+    Complex[np.ndarray, "channels times frequencies"], Float[np.ndarray, " times"], Float[np.ndarray, " frequencies"]
+]:
+    """(spectra, seconds, Hz) with Hann windows of about `window` seconds, `overlap` hops long."""
     length = 1 << max(5, round(np.log2(window * rate)))
     hop = length // overlap
     padded = np.pad(recording, ((0, 0), (0, max(0, length - recording.shape[1]))))
@@ -61,43 +67,47 @@ def stft(recording: Array, rate: int, window: float = WINDOW, overlap: int = 4) 
     return spectra, times.astype(np.float32), np.fft.rfftfreq(length, 1 / rate).astype(np.float32)
 
 
-def gather(recording: Array, rate: int, most: int = MOST) -> Evidence:
-    """The bins worth asking: loud for their moment and frequency, rising rather than ringing."""
+def gather(recording: Float[np.ndarray, "2 frames"], rate: int, most: int = MOST) -> Evidence:
+    """The most telling bins: loud for their time and frequency, and at an onset rather than ringing."""
     spectra, times, frequencies = stft(recording, rate)
-    kept = _thinned(frequencies)
+    selected = _select_frequencies(frequencies)
     left, right = spectra[0], spectra[1]
     power = np.abs(left) ** 2, np.abs(right) ** 2
     cross = left * np.conj(right)
     parts = np.stack([power[0] - power[1], 2 * cross.real, 2 * cross.imag, power[0] + power[1]])
-    parts = uniform_filter1d(uniform_filter1d(parts, 3, axis=1), 3, axis=2)[:, :, kept]
+    parts = uniform_filter1d(uniform_filter1d(parts, 3, axis=1), 3, axis=2)[:, :, selected]
     trace = parts[3]
-    rising, loudness = onset(trace, times), _loudness(trace)
-    weight = rising * loudness
-    chosen = _top(weight, most)
+    onsets, loudness = onset_weights(trace, times), _loudness_weights(trace)
+    weight = onsets * loudness
+    chosen = _select_heaviest(weight, most)
     order = np.nonzero(chosen.T)  # sorted by frequency
     stokes = np.stack([(parts[i] / (trace + 1e-20)).T[order] for i in range(3)], axis=-1)
     return Evidence(
         times[order[1]],
         order[0],
-        frequencies[kept],
+        frequencies[selected],
         stokes.astype(np.float32),
         weight.T[order].astype(np.float32),
-        _ringing(parts, (1 - rising) * loudness, frequencies[kept]),
+        _summarise_ringing(parts, (1 - onsets) * loudness, frequencies[selected]),
     )
 
 
-def sphere(setup: Setup, azimuths: Array, frequencies: Array) -> Array:
-    """Steering vectors as points on the same sphere: (frequencies, azimuths, 3)."""
-    vectors = steering(setup, azimuths, frequencies)
+def steering_stokes(
+    setup: Setup, azimuths: Float[np.ndarray, " azimuths"], frequencies: Float[np.ndarray, " frequencies"]
+) -> Float[np.ndarray, "frequencies azimuths 3"]:
+    """Stokes vectors of the steering vectors."""
+    vectors = steering_vectors(setup, azimuths, frequencies)
     left, right = vectors[..., 0], vectors[..., 1]
     cross = left * np.conj(right)
-    points = np.stack([np.abs(left) ** 2 - np.abs(right) ** 2, 2 * cross.real, 2 * cross.imag], axis=-1)
-    return points.transpose(1, 0, 2).astype(np.float32)
+    stokes = np.stack([np.abs(left) ** 2 - np.abs(right) ** 2, 2 * cross.real, 2 * cross.imag], axis=-1)
+    return stokes.transpose(1, 0, 2).astype(np.float32)
 
 
-def steering_distance(evidence: Evidence, setup: Setup, azimuths: Array) -> Array:
-    """(bins, azimuths) in [0, 1]: the share of a bin's power that a sound from there alone does not explain."""
-    points = sphere(setup, azimuths, evidence.frequencies)
+def steering_distance(
+    evidence: Evidence, setup: Setup, azimuths: Float[np.ndarray, " azimuths"]
+) -> Float[np.ndarray, "bins azimuths"]:
+    """The share of a bin's power, in [0, 1], that a sound from each azimuth alone does not explain."""
+    points = steering_stokes(setup, azimuths, evidence.frequencies)
     out = np.empty((len(evidence), len(azimuths)), np.float32)
     edges = np.searchsorted(evidence.index, np.arange(len(evidence.frequencies) + 1))
     for i, (a, b) in enumerate(pairwise(edges)):
@@ -106,9 +116,9 @@ def steering_distance(evidence: Evidence, setup: Setup, azimuths: Array) -> Arra
     return np.clip((1 - out) / 2, 0, 1, out=out)
 
 
-def diffuse_density(evidence: Evidence, setup: Setup) -> Array:
-    """(bins,) how likely a bin is in sound from everywhere, beside a uniform one: angular central Gaussian."""
-    covariance = 2 * diffuse(setup, evidence.frequencies)
+def diffuse_density(evidence: Evidence, setup: Setup) -> Float[np.ndarray, " bins"]:
+    """The density of each bin in diffuse sound, relative to a uniform density: angular central Gaussian."""
+    covariance = 2 * diffuse_covariance(setup, evidence.frequencies)
     inverse = np.linalg.inv(covariance)
     determinant = np.linalg.det(covariance).real
     p, q, r = inverse[:, 0, 0].real, inverse[:, 1, 1].real, inverse[:, 0, 1]
@@ -117,8 +127,12 @@ def diffuse_density(evidence: Evidence, setup: Setup) -> Array:
     return (1 / (determinant[evidence.index] * value**2)).astype(np.float32)
 
 
-def _ringing(parts: NDArray, weight: NDArray, frequencies: Array) -> Array:
-    """What each band of `BANDS` is like between the onsets, (bands, 5)."""
+def _summarise_ringing(
+    parts: Float[np.ndarray, "4 times frequencies"],
+    weight: Float[np.ndarray, "times frequencies"],
+    frequencies: Float[np.ndarray, " frequencies"],
+) -> Float[np.ndarray, "bands 5"]:
+    """The sound between the onsets, in each of `BANDS`."""
     points = parts[:3] / (parts[3] + 1e-20)
     values = np.concatenate([points, (points**2).sum(axis=0)[None], np.abs(points[:1])])
     edges = np.searchsorted(frequencies, BANDS)
@@ -129,32 +143,36 @@ def _ringing(parts: NDArray, weight: NDArray, frequencies: Array) -> Array:
     return out
 
 
-def _thinned(frequencies: Array) -> NDArray[np.int64]:
-    """All bins below 1.5 kHz, fewer and fewer above."""
+def _select_frequencies(frequencies: Float[np.ndarray, " frequencies"]) -> Int[np.ndarray, " selected"]:
+    """Indices of all frequencies below 1.5 kHz and of fewer and fewer above."""
     step = 1.0 + np.maximum(0, frequencies - 1500) / 1500
     ticks = np.floor(np.cumsum(1 / step))
     usable = (frequencies >= LOWEST) & (frequencies <= HIGHEST)
     return np.flatnonzero(usable & (np.diff(ticks, prepend=-1) > 0))
 
 
-def onset(trace: NDArray, times: Array) -> NDArray:
-    """(times, frequencies) in [0, 1]: how far a bin stands above what may still ring from before it."""
-    fall = 10 ** (-FORGET / 10 * float(times[1] - times[0] if len(times) > 1 else 1))
+def onset_weights(
+    trace: Float[np.ndarray, "times frequencies"], times: Float[np.ndarray, " times"]
+) -> Float[np.ndarray, "times frequencies"]:
+    """How far a bin's power, in [0, 1], stands above what may still ring from before it."""
+    decay = 10 ** (-DECAY / 10 * float(times[1] - times[0] if len(times) > 1 else 1))
     ringing, out = np.zeros_like(trace[0]), np.empty_like(trace)
     for t, now in enumerate(trace):
         out[t] = now / (now + ringing + 1e-20)
-        ringing = np.maximum(ringing, now) * fall
+        ringing = np.maximum(ringing, now) * decay
     return out
 
 
-def _loudness(trace: NDArray) -> NDArray:
-    """(times, frequencies): louder bins count more, but a little only, and nothing below -60 dB counts."""
+def _loudness_weights(trace: Float[np.ndarray, "times frequencies"]) -> Float[np.ndarray, "times frequencies"]:
+    """Louder bins count slightly more; bins below -60 dB do not count."""
     level = np.maximum(trace, 0) / (trace.max() + 1e-20)
     return np.where(level > 1e-6, level**0.15, 0)
 
 
-def _top(weight: NDArray, most: int) -> NDArray[np.bool_]:
-    """The heaviest bins; each moment and frequency gives its best, so that nothing loud and long hides the rest."""
+def _select_heaviest(
+    weight: Float[np.ndarray, "times frequencies"], most: int
+) -> Bool[np.ndarray, "times frequencies"]:
+    """The heaviest bins, relative to others of their time, so that a loud and long sound does not hide the others."""
     if np.count_nonzero(weight) <= most:
         return weight > 0
     score = weight / (np.sort(weight, axis=1)[:, -len(weight[0]) // 8][:, None] + 1e-6) ** 0.5

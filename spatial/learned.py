@@ -1,6 +1,6 @@
-"""Small networks whose weights ship with the package, fitted in the steps of `experiments.fit_listening`.
+"""Small networks whose weights ship with the package; `experiments.fit_listening` fits them.
 
-Everything that could be derived is derived elsewhere; these only weigh clues against each other.
+They only weigh cues against each other; everything that can be derived is derived elsewhere.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float
 from scipy.special import expit
 
 from spatial.scene import Array
@@ -18,65 +18,77 @@ from spatial.scene import Array
 class Network:
     """softmax(relu((x - mean) / scale @ first + bias) @ second + offset)."""
 
-    mean: Array  # (features,)
-    scale: Array  # (features,)
-    first: Array  # (features, hidden)
-    bias: Array  # (hidden,)
-    second: Array  # (hidden, classes)
-    offset: Array  # (classes,)
+    mean: Float[np.ndarray, " features"]
+    scale: Float[np.ndarray, " features"]
+    first: Float[np.ndarray, "features hidden"]
+    bias: Float[np.ndarray, " hidden"]
+    second: Float[np.ndarray, "hidden classes"]
+    offset: Float[np.ndarray, " classes"]
     classes: tuple[str, ...]
 
-    def probabilities(self, features: Array) -> NDArray[np.float64]:
-        """(..., features) -> (..., classes), sums to one; what lies far from all that was seen is brought nearer."""
-        near = np.clip((features - self.mean) / self.scale, -6, 6)
-        score = np.maximum(near @ self.first + self.bias, 0) @ self.second + self.offset
+    def predict_probabilities(
+        self, features: Float[np.ndarray, "*lead features"]
+    ) -> Float[np.ndarray, "*lead classes"]:
+        """Probabilities that sum to one; features far from those of the training set are clipped."""
+        scaled = np.clip((features - self.mean) / self.scale, -6, 6)
+        score = np.maximum(scaled @ self.first + self.bias, 0) @ self.second + self.offset
         share = np.exp(score - score.max(axis=-1, keepdims=True))
         return share / share.sum(axis=-1, keepdims=True)
 
 
 @lru_cache(maxsize=8)
-def network(name: str) -> Network:
-    """The one that ships under that name."""
+def load_network(name: str) -> Network:
+    """The network that ships under that name."""
     with (files("spatial") / f"{name}.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        parts = {key: stored[key] for key in stored.files}
-    return Network(**{**parts, "classes": tuple(str(each) for each in parts["classes"])})
+        arrays = {key: stored[key] for key in stored.files}
+    return Network(**{**arrays, "classes": tuple(str(each) for each in arrays["classes"])})
 
 
 @lru_cache(maxsize=1)
-def _heat() -> dict[str, Array]:
+def _load_heatmap_weights() -> dict[str, Array]:
     with (files("spatial") / "heatmap.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
         return {key: stored[key].astype(np.float32) for key in stored.files}
 
 
-def heatmap(maps: Array) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(channels, places) -> presence (places,) in [0, 1], its logits, and (4,) how likely one to four sources are.
+def predict_heatmap(
+    maps: Float[np.ndarray, "maps azimuths"],
+) -> tuple[Float[np.ndarray, " azimuths"], Float[np.ndarray, " azimuths"], Float[np.ndarray, " counts"]]:
+    """(presence of a source in [0, 1], its logits, probabilities of one to four sources).
 
-    Three convolutions over the azimuth; the mean of the scene and of its mirror image: left is as good as right.
+    Three convolutions over the azimuth, averaged over the scene and its mirror image: the answer is symmetric.
     """
-    parts = _heat()
-    seen = (maps - parts["mean"]) / parts["scale"]
-    logits, counts = _forward(parts, seen)
-    mirrored, counted = _forward(parts, seen[:, ::-1])
-    both = (logits + mirrored[::-1]).astype(float) / 2
-    score = (counts + counted).astype(float) / 2
+    weights = _load_heatmap_weights()
+    scaled = (maps - weights["mean"]) / weights["scale"]
+    logits, counts = _forward(weights, scaled)
+    mirrored, mirrored_counts = _forward(weights, scaled[:, ::-1])
+    mean = (logits + mirrored[::-1]).astype(float) / 2
+    score = (counts + mirrored_counts).astype(float) / 2
     share = np.exp(score - score.max())
-    return expit(both), both, share / share.sum()
+    return expit(mean), mean, share / share.sum()
 
 
-def _forward(parts: dict[str, Array], seen: Array) -> tuple[Array, Array]:
-    hidden = np.maximum(_convolved(seen, parts["a.weight"], parts["a.bias"], 1), 0)
-    hidden = np.maximum(_convolved(hidden, parts["b.weight"], parts["b.bias"], 1), 0) + hidden
-    hidden = np.maximum(_convolved(hidden, parts["c.weight"], parts["c.bias"], 2), 0) + hidden
-    heat = _convolved(hidden, parts["heat.weight"], parts["heat.bias"], 1)[0]
+def _forward(
+    weights: dict[str, Array], maps: Float[np.ndarray, "maps azimuths"]
+) -> tuple[Float[np.ndarray, " azimuths"], Float[np.ndarray, " counts"]]:
+    """Logits of presence and of the number of sources."""
+    hidden = np.maximum(_convolve(maps, weights["a.weight"], weights["a.bias"], 1), 0)
+    hidden = np.maximum(_convolve(hidden, weights["b.weight"], weights["b.bias"], 1), 0) + hidden
+    hidden = np.maximum(_convolve(hidden, weights["c.weight"], weights["c.bias"], 2), 0) + hidden
+    heat = _convolve(hidden, weights["heat.weight"], weights["heat.bias"], 1)[0]
     pooled = np.concatenate([hidden.mean(axis=1), hidden.max(axis=1)])
-    return heat, parts["count.weight"] @ pooled + parts["count.bias"]
+    return heat, weights["count.weight"] @ pooled + weights["count.bias"]
 
 
-def _convolved(seen: Array, weight: Array, bias: Array, dilation: int) -> Array:
-    """(channels, places) by (outputs, channels, taps), as wide as before, zeros outside."""
+def _convolve(
+    maps: Float[np.ndarray, "maps azimuths"],
+    weight: Float[np.ndarray, "hidden maps taps"],
+    bias: Float[np.ndarray, " hidden"],
+    dilation: int,
+) -> Float[np.ndarray, "hidden azimuths"]:
+    """One-dimensional convolution, padded with zeros to the same width."""
     taps = weight.shape[2]
     reach = dilation * (taps // 2)
-    padded = np.pad(seen, ((0, 0), (reach, reach)))
-    places = seen.shape[1]
-    windows = np.stack([padded[:, dilation * t : dilation * t + places] for t in range(taps)], axis=1)
+    padded = np.pad(maps, ((0, 0), (reach, reach)))
+    width = maps.shape[1]
+    windows = np.stack([padded[:, dilation * t : dilation * t + width] for t in range(taps)], axis=1)
     return np.tensordot(weight, windows, axes=((1, 2), (0, 1))) + bias[:, None]

@@ -1,40 +1,41 @@
-"""A recording -> the directions of its sources, and how sure each one is."""
+"""A recording -> the directions of its sources, and the confidence of each."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float
 
-from spatial.doa_baselines import directions_by
+from spatial.doa_baselines import localise_by
 from spatial.errors import SpatialError
 from spatial.evidence import Evidence, gather, steering_distance
-from spatial.learned import heatmap
+from spatial.learned import predict_heatmap
 from spatial.levels import refine_panned
-from spatial.maps import COUNT, POLARISED, grid, maps, vertex
+from spatial.maps import COHERENCE_POWER, COUNT, azimuth_grid, compute_maps
+from spatial.peaks import find_local_maxima, interpolate_peak
 from spatial.recognise import recognise
-from spatial.scene import Array, Direction
+from spatial.scene import Direction
 from spatial.setups import Setup, make_setup
 
-APART = 7  # places of the grid, nearer than which two sources are one: 14 degrees, 7 of a panned recording
+APART = 7  # grid steps below which two sources count as one: 14 degrees, 7 in a panned recording
 NEAR = 4.0  # degrees within which an azimuth is refined
-FINE = 0.05  # degrees
-BLUNT = 0.03  # steering_distance of the sharpest bins from which they agree on nothing finer than the network
-LEAST = 1e-4  # presence that is asked at all
-CERTAIN = 0.75  # presence of a source that is there for certain, between two places of the grid
+FINE = 0.05  # degrees: step of the refinement
+BLUNT = 0.03  # steering distance of the sharpest bins above which they are no more precise than the network
+LEAST = 1e-4  # least presence of a peak
+CERTAIN = 0.75  # presence of a source between two grid points that is certainly there
 METHODS = ("maps", "srp", "music", "normmusic")
 
 
 @dataclass(frozen=True, eq=False)
 class SourcePosterior:
-    """How likely there is a source at each azimuth, and how many there are."""
+    """Probability of a source at each azimuth, and of each number of sources."""
 
-    presence: NDArray[np.float64]  # (COUNT,) in [0, 1]
-    logits: NDArray[np.float64]  # (COUNT,)
-    counts: NDArray[np.float64]  # (4,) of one to four or more
+    presence: Float[np.ndarray, " azimuths"]  # (COUNT,) in [0, 1]
+    logits: Float[np.ndarray, " azimuths"]
+    counts: Float[np.ndarray, "4"]  # one to four or more
 
 
 def localise(
-    recording: Array,
+    recording: Float[np.ndarray, "2 frames"],
     rate: int,
     *,
     setup: str | Setup = "auto",
@@ -43,90 +44,94 @@ def localise(
     count: int | None = None,
     method: str = "maps",
 ) -> list[Direction]:
-    """Directions of the sources in a (2, frames) recording, surest first.
+    """Directions of the sources in a (2, frames) recording, most confident first.
 
-    `count`: how many there are, where it is known; `method`: "maps" is ours, the others are pyroomacoustics' of the
-    same name, which need microphones apart. Raises SpatialError for what is none.
+    `count`: the number of sources, where it is known; `method`: "maps" is this package's own, the others are those of
+    pyroomacoustics, which need microphones that stand apart. Raises SpatialError for an unknown method or setup.
     """
     if method not in METHODS:
-        raise SpatialError(f'Got method="{method}", want one of {", ".join(METHODS)}; change it.')
+        raise SpatialError(f'Got method="{method}", expected one of {", ".join(METHODS)}; change it.')
     evidence = gather(recording, rate)
     if not len(evidence):
         return []
     stereo = recognise(evidence).setup if setup == "auto" else make_setup(setup, spacing=spacing)
     if method != "maps":
-        return directions_by(method, recording, rate, stereo, max_sources=max_sources, count=count)
-    found = directions(evidence, stereo, max_sources=max_sources, count=count)
-    return by_level(found, evidence, recording, rate, stereo)
+        return localise_by(method, recording, rate, stereo, max_sources=max_sources, count=count)
+    directions = estimate_directions(evidence, stereo, max_sources=max_sources, count=count)
+    return refine_by_level(directions, evidence, recording, rate, stereo)
 
 
-def directions(evidence: Evidence, setup: Setup, *, max_sources: int = 4, count: int | None = None) -> list[Direction]:
-    """The same of evidence that was gathered."""
+def estimate_directions(
+    evidence: Evidence, setup: Setup, *, max_sources: int = 4, count: int | None = None
+) -> list[Direction]:
+    """Directions of fixed sources by the network, most confident first."""
     if not len(evidence):
         return []
-    heat = SourcePosterior(*heatmap(maps(evidence, setup)))
-    found = pick_peaks(heat, max_sources, count)
-    places = [grid(setup)[0] + place * 2 * setup.limit / (COUNT - 1) for place, _ in found]
+    posterior = SourcePosterior(*predict_heatmap(compute_maps(evidence, setup)))
+    peaks = pick_peaks(posterior, max_sources, count)
+    azimuths = [azimuth_grid(setup)[0] + position * 2 * setup.limit / (COUNT - 1) for position, _ in peaks]
     return [
-        refined(evidence, setup, float(azimuth), confidence)
-        for azimuth, (_, confidence) in zip(places, found, strict=True)
+        refine_direction(evidence, setup, float(azimuth), confidence)
+        for azimuth, (_, confidence) in zip(azimuths, peaks, strict=True)
     ]
 
 
-def by_level(found: list[Direction], evidence: Evidence, recording: Array, rate: int, setup: Setup) -> list[Direction]:
-    """The same directions, mended where a recording is panned and sources overlap."""
+def refine_by_level(
+    directions: list[Direction],
+    evidence: Evidence,
+    recording: Float[np.ndarray, "2 frames"],
+    rate: int,
+    setup: Setup,
+) -> list[Direction]:
+    """The same directions; in a panned recording with azimuths refined for sources that overlap."""
     if setup.name != "panned":
-        return found
-    azimuths = refine_panned(evidence, recording, rate, setup, [one.azimuth for one in found])
-    return [replace(one, azimuth=azimuth) for one, azimuth in zip(found, azimuths, strict=True)]
+        return directions
+    azimuths = refine_panned(evidence, recording, rate, setup, [one.azimuth for one in directions])
+    return [replace(one, azimuth=azimuth) for one, azimuth in zip(directions, azimuths, strict=True)]
 
 
-def pick_peaks(heat: SourcePosterior, most: int, count: int | None = None) -> list[tuple[float, float]]:
-    """(place on the grid, confidence) of the peaks, as many as together are the most likely."""
+def pick_peaks(posterior: SourcePosterior, most: int, count: int | None = None) -> list[tuple[float, float]]:
+    """(position on the grid, confidence) of the peaks; as many as are most probable together, or `count`."""
     peaks: list[tuple[float, float]] = []
     free = np.ones(COUNT, bool)
-    for left in (np.where(_summits(heat.logits), heat.presence, 0), heat.presence):  # flanks where all else is used
+    summits = np.where(find_local_maxima(posterior.logits), posterior.presence, 0)
+    for left in (summits, posterior.presence):  # flanks once no summit is left
         while len(peaks) < max(most, count or 0) and (left * free).max() > LEAST:
             top = int((left * free).argmax())
-            peaks.append((top + vertex(heat.logits, top), float(heat.presence[top])))
+            peaks.append((top + interpolate_peak(posterior.logits, top), float(posterior.presence[top])))
             free[max(0, top - APART) : top + APART + 1] = False
     if count is not None:
         return peaks[:count]
     chance = np.clip([confidence / CERTAIN for _, confidence in peaks] + [1e-4] * 4, 1e-4, 1 - 1e-3)[:4]
     scores = [
-        np.log(heat.counts[n - 1] + 1e-9) + np.log(chance[:n]).sum() + np.log1p(-chance[n:]).sum() for n in range(1, 5)
+        np.log(posterior.counts[n - 1] + 1e-9) + np.log(chance[:n]).sum() + np.log1p(-chance[n:]).sum()
+        for n in range(1, 5)
     ]
     return peaks[: min(most, int(np.argmax(scores)) + 1)]
 
 
-def _summits(values: NDArray) -> NDArray[np.bool_]:
-    """Where no neighbour is higher."""
-    padded = np.pad(values, 1, constant_values=-np.inf)
-    return (values >= padded[:-2]) & (values >= padded[2:])
-
-
-def refined(evidence: Evidence, setup: Setup, azimuth: float, confidence: float) -> Direction:
-    """The azimuth that the sharpest bins nearby agree on, and how far they scatter."""
+def refine_direction(evidence: Evidence, setup: Setup, azimuth: float, confidence: float) -> Direction:
+    """The azimuth on which the sharpest bins nearby agree, and their spread."""
     low, high = max(-setup.limit, azimuth - NEAR), min(setup.limit, azimuth + NEAR)
     coarse = np.linspace(low - 2 * NEAR, high + 2 * NEAR, 49).clip(-setup.limit, setup.limit).astype(np.float32)
-    found = steering_distance(evidence, setup, coarse)
-    best = coarse[found.argmin(axis=1)]
-    near = (best >= low) & (best <= high) & (found.min(axis=1) < 0.2)
-    weight = evidence.weight * np.linalg.norm(evidence.stokes, axis=1) ** POLARISED
+    distances = steering_distance(evidence, setup, coarse)
+    best = coarse[distances.argmin(axis=1)]
+    near = (best >= low) & (best <= high) & (distances.min(axis=1) < 0.2)
+    weight = evidence.weight * np.linalg.norm(evidence.stokes, axis=1) ** COHERENCE_POWER
     if near.sum() < 20:
         return Direction(azimuth, 2 * NEAR, confidence)
     share = weight[near] / weight[near].sum()
-    spread = _half(np.abs(best[near] - azimuth), share)
-    few = evidence.taken(np.flatnonzero(near))
+    spread = _weighted_median(np.abs(best[near] - azimuth), share)
+    few = evidence.select(np.flatnonzero(near))
     fine = np.arange(low, high + FINE / 2, FINE).clip(low, high).astype(np.float32)
-    width = np.clip(np.median(found[near].min(axis=1)), 1e-5, 0.1)
+    width = np.clip(np.median(distances[near].min(axis=1)), 1e-5, 0.1)
     if width > BLUNT:
         return Direction(azimuth, spread, confidence)
     score = share @ (width / (steering_distance(few, setup, fine) + width))
     return Direction(float(fine[score.argmax()]), spread, confidence)
 
 
-def _half(distances: Array, share: Array) -> float:
+def _weighted_median(distances: Float[np.ndarray, " bins"], share: Float[np.ndarray, " bins"]) -> float:
     """The distance within which half of the shares lie."""
     order = np.argsort(distances)
     return float(distances[order][np.searchsorted(np.cumsum(share[order]), 0.5).clip(0, len(order) - 1)])

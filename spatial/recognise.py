@@ -1,52 +1,52 @@
-"""Which kind of stereo a recording is, from the recording alone."""
+"""Recognise the stereo setup from the recording alone."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from spatial import mixture
 from spatial.evidence import BANDS, Evidence, diffuse_density, steering_distance
-from spatial.learned import network
-from spatial.scene import Array
+from spatial.learned import load_network
 from spatial.setups import Setup, make_setup
 
 USUAL = 0.5  # metres between spaced microphones
 SPACINGS = (0.2, 0.35, 0.5, 0.7, 1.0)  # metres that are tried
-MOST = 8000  # bins that are asked
-FEW = 4000  # of them, for the spacing
+MOST = 8000  # bins that are used
+FEW = 4000  # bins that are used for the spacing
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
-class Recognised:
-    """A setup and how sure it is."""
+class Recognition:
+    """A setup and its confidence."""
 
     setup: Setup
     confidence: float  # 0..1
 
 
-def candidates() -> list[Setup]:
-    """What is tried."""
+def candidate_setups() -> list[Setup]:
+    """The setups that are tried."""
     return [make_setup(n) for n in ("panned", "xy", "ms", "ortf", "nos", "binaural")] + [
         make_setup("spaced", spacing=s) for s in SPACINGS
     ]
 
 
-def likelihoods(evidence: Evidence) -> Array:
-    """(2 candidates,) in turns: mean log density under each with its best directions, and the share that has none."""
-    found = []
-    for stereo in candidates():
-        azimuths = np.linspace(-stereo.limit, stereo.limit, 61).astype(np.float32)
-        places = mixture.rounded(steering_distance(evidence, stereo, azimuths))
-        fitted = mixture.fit(places, evidence.weight, diffuse_density(evidence, stereo), rounds=12)
-        found += [fitted.likelihood, fitted.diffuse]
-    return np.array(found, np.float32)
+def compute_likelihoods(evidence: Evidence) -> Float[np.ndarray, " likelihoods"]:
+    """For each candidate in turn: mean log density of the fitted mixture, and its share of diffuse sound."""
+    values = []
+    for setup in candidate_setups():
+        azimuths = np.linspace(-setup.limit, setup.limit, 61).astype(np.float32)
+        levels = mixture.quantise(steering_distance(evidence, setup, azimuths))
+        fitted = mixture.fit(levels, evidence.weight, diffuse_density(evidence, setup), rounds=12)
+        values += [fitted.likelihood, fitted.diffuse]
+    return np.array(values, np.float32)
 
 
-def features(evidence: Evidence) -> Array:
-    """(features,) what the kind of stereo is told from."""
-    few = evidence.heaviest(MOST)
-    found = likelihoods(few)
+def compute_features(evidence: Evidence) -> Float[np.ndarray, " features"]:
+    """The input of the network that recognises the setup."""
+    few = evidence.keep_heaviest(MOST)
+    values = compute_likelihoods(few)
     share = few.weight / few.weight.sum()
     order = np.argsort(few.stokes[:, 0])
     levels = np.interp(QUANTILES, np.cumsum(share[order]), few.stokes[order, 0])
@@ -58,38 +58,38 @@ def features(evidence: Evidence) -> Array:
         points = few.stokes[here]
         mean = part @ points
         cues += [*mean, *np.sqrt(np.maximum(part @ points**2 - mean**2, 0)), part @ (points**2).sum(axis=1)]
-    likely = found[::2] - found[::2].max()
-    parts = [found, likely, levels, np.abs(levels), cues, evidence.ringing.ravel()]
+    relative = values[::2] - values[::2].max()
+    parts = [values, relative, levels, np.abs(levels), cues, evidence.ringing.ravel()]
     return np.concatenate(parts).astype(np.float32)
 
 
-def recognise(evidence: Evidence) -> Recognised:
-    """The most likely kind of stereo; without evidence it is taken to be panned, with no confidence."""
+def recognise(evidence: Evidence) -> Recognition:
+    """The most likely setup; without evidence "panned", with confidence 0."""
     if not len(evidence):
-        return Recognised(make_setup("panned"), 0.0)
-    seen = features(evidence)
-    net = network("recognise")
-    share = net.probabilities(seen)
-    best = net.classes[int(np.argmax(share))]
-    stereo = make_setup(best) if best != "spaced" else make_setup("spaced", spacing=spacing(evidence))
-    return Recognised(stereo, float(share.max()))
+        return Recognition(make_setup("panned"), 0.0)
+    features = compute_features(evidence)
+    network = load_network("recognise")
+    probabilities = network.predict_probabilities(features)
+    best = network.classes[int(np.argmax(probabilities))]
+    setup = make_setup(best, spacing=estimate_spacing(evidence) if best == "spaced" else None)
+    return Recognition(setup, float(probabilities.max()))
 
 
-def spacing(evidence: Evidence) -> float:
-    """Metres between omnidirectional microphones; the usual half a metre unless the evidence objects.
+def estimate_spacing(evidence: Evidence) -> float:
+    """Metres between omnidirectional microphones: half a metre, unless the evidence contradicts it.
 
-    One dry sound alone says nothing of it: a wider pair and a smaller angle delay it as much.
+    One dry source alone does not tell: a wider pair and a smaller angle delay it as much.
     """
-    few = evidence.heaviest(FEW)
-    tried = np.geomspace(0.125, 2.0, 17)  # the usual one is among them
-    found = []
-    for metres in tried:
-        stereo = make_setup("spaced", spacing=float(metres))
+    few = evidence.keep_heaviest(FEW)
+    spacings = np.geomspace(0.125, 2.0, 17)  # the usual one is among them
+    values = []
+    for metres in spacings:
+        setup = make_setup("spaced", spacing=float(metres))
         azimuths = np.rad2deg(np.arcsin(np.linspace(-1, 1, 73))).astype(np.float32)
-        places = mixture.rounded(steering_distance(few, stereo, azimuths))
-        found.append(mixture.fit(places, few.weight, diffuse_density(few, stereo), rounds=7).likelihood)
-    likelihood = np.array(found)
-    near = np.abs(np.log(tried / USUAL)) < 0.2
+        levels = mixture.quantise(steering_distance(few, setup, azimuths))
+        values.append(mixture.fit(levels, few.weight, diffuse_density(few, setup), rounds=7).likelihood)
+    likelihood = np.array(values)
+    near = np.abs(np.log(spacings / USUAL)) < 0.2
     if likelihood[near].max() > likelihood.max() - 0.03 - 0.15 * max(likelihood.max(), 0):
         return USUAL
-    return float(tried[np.argmax(likelihood - 0.02 * np.log(tried / USUAL) ** 2)])
+    return float(spacings[np.argmax(likelihood - 0.02 * np.log(spacings / USUAL) ** 2)])

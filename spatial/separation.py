@@ -1,4 +1,4 @@
-"""A stereo recording and where its sources are -> each source as it stands in the recording.
+"""A stereo recording and the directions of its sources -> each source as it is in the recording.
 
 Conventions: as in `spatial.scene`. An *image* is (2, frames): what the recording would be with that source alone.
 Images sum to the recording.
@@ -7,87 +7,93 @@ Images sum to the recording.
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Complex, Float, Real
 
 from spatial import bss, demix, local_gaussian
 from spatial.errors import SpatialError
-from spatial.scene import Array, Direction
-from spatial.setups import Setup, diffuse, make_setup, steering
-from spatial.spectra import length_of, recording_of, spectra
+from spatial.scene import Direction
+from spatial.setups import Setup, diffuse_covariance, make_setup, steering_vectors
+from spatial.spectra import istft, stft, window_length
 
 Path = Sequence[tuple[float, float]]  # (seconds, azimuth)
 METHODS = ("auto", "demix", "local_gaussian", *bss.METHODS)
 
-ENOUGH = 12  # windows from which a mixing can be known
-DRY = -34.0  # dB of `demix.leak` below which two sources are dry
-NOISY = -25.0  # dB of the same below which their mended steering vectors are the better start
-KEPT = 0.87  # of the better source's steering vectors: with less, neither is where it was said to be
-APART = 5.0  # degrees, nearer than which two directions tell nothing apart by time
-SHARED = {"spaced": 0.3, "binaural": 0.1}  # of the recording in a room that goes to all alike: cues are weak there
-DOUBT = 0.75  # the same, of two dry sources that are not where they were said to be
-DRIEST = -45.0  # dB of mixedness below which two sources that won't come apart are elsewhere
-BLUNT = (-45.0, -36.0, -30.0, -22.0), (0.03, 0.25, 0.4, 0.6)  # dB of mixedness; share that comes from everywhere
+ENOUGH = 12  # windows from which a mixing can be estimated
+DRY = -34.0  # dB of `demix.measure_leakage` below which two sources are dry
+NOISY = -25.0  # dB of the same below which their estimated steering vectors are the better start
+SIMILAR = 0.87  # similarity of the estimated steering vectors to the expected ones below which the directions are wrong
+APART = 5.0  # degrees between two directions below which delays do not tell them apart
+SHARED = {"spaced": 0.3, "binaural": 0.1}  # share of a reverberant recording that all sources get: cues are weak there
+DOUBT = 0.75  # the same for two dry sources that are not where they were said to be
+DRIEST = -45.0  # dB of mixedness below which two sources that cannot be separated have other directions
+DIFFUSENESS = (-45.0, -36.0, -30.0, -22.0), (0.03, 0.25, 0.4, 0.6)  # dB of mixedness; share of diffuse sound
 ROOM = -38.0  # dB of mixedness above which powers are smooth across frequencies
-ROOMY = -32.0  # dB of mixedness above which nothing is dry
+REVERBERANT = -32.0  # dB of mixedness above which no source is dry
 QUIET = 1e-9  # of full scale, below which there is nothing to separate
-BLOCK = 1.0  # seconds of what moves that are taken to stay
+BLOCK = 1.0  # seconds during which a moving source is treated as fixed
 WINDOW = 0.093  # seconds: much of a room's reverberation falls inside
-WINDOWS = {"auxiva": 0.046, "ilrma": 0.046}  # of what needs many windows more
+WINDOWS = {"auxiva": 0.046, "ilrma": 0.046}  # of methods that need many more windows
+
+Image = Float[np.ndarray, "2 frames"]
+Images = Float[np.ndarray, "sources 2 frames"]
 
 
 def separate(
-    recording: Array,
+    recording: Float[np.ndarray, "*channels frames"],
     rate: int,
-    directions: Sequence[float | Direction],
+    directions: Sequence[float | Direction] | Real[np.ndarray, " sources"],
     *,
     setup: str | Setup,
     paths: Sequence[Path | None] | None = None,
     method: str = "auto",
-) -> Array:
-    """(sources, 2, frames): images of the sources of a (2, frames) recording, in the order of `directions`.
+) -> Images:
+    """Images of the sources of a (2, frames) recording, in the order of `directions`.
 
-    `directions` are `Direction`s or degrees, a few of which they may be off; `paths` those of sources that move, None
-    for one that stays. `method`: "demix" undoes a dry mix of two, "local_gaussian" is for all else, "auto" listens
-    which; "auxiva", "ilrma" (of two) and "fastmnmf2" are pyroomacoustics', started from the directions, of sources that
-    stay. Raises SpatialError for what is no recording or place.
+    `directions` are `Direction`s or degrees, which may be off by a few; `paths` are those of moving sources, None for a
+    fixed one. `method`: "demix" inverts a dry mix of two, "local_gaussian" is for all others, "auto" chooses by the
+    recording; "auxiva", "ilrma" (two sources) and "fastmnmf2" are those of pyroomacoustics, started from the
+    directions, for fixed sources. Raises SpatialError for invalid input.
     """
-    mixed, azimuths = _checked(recording, directions, paths, method)
+    mixture, azimuths = _validate(recording, directions, paths, method)
     stereo = make_setup(setup)
-    peak = float(np.abs(mixed).max(initial=0))
+    peak = float(np.abs(mixture).max(initial=0))
     if len(azimuths) < 2 or peak < QUIET:
-        return np.repeat(mixed[None] / np.float32(max(len(azimuths), 1)), len(azimuths), axis=0)
+        return np.repeat(mixture[None] / np.float32(max(len(azimuths), 1)), len(azimuths), axis=0)
     known = paths or [None] * len(azimuths)
     tracks = [np.array(path or [(0.0, azimuth)]) for path, azimuth in zip(known, azimuths, strict=True)]
     moving = any(np.ptp(track[:, 1]) > 0 for track in tracks)
-    if moving and method == "auto" and stereo.name != "spaced":  # demixing each piece is slow, and needed by time alone
+    if moving and method == "auto" and stereo.name != "spaced":  # demixing each block is slow; delays alone need it
         method = "local_gaussian"
-    pieces = _pieces(mixed.shape[1], round(BLOCK * rate)) if moving else [(0, np.ones(mixed.shape[1], np.float32))]
-    out = np.zeros((len(azimuths), *mixed.shape), np.float32)
-    for first, fade in pieces:
+    frames = mixture.shape[1]
+    blocks = _make_blocks(frames, round(BLOCK * rate)) if moving else [(0, np.ones(frames, np.float32))]
+    out = np.zeros((len(azimuths), *mixture.shape), np.float32)
+    for first, fade in blocks:
         last = first + len(fade)
-        there = [float(np.interp((first + last) / 2 / rate, *track.T)) for track in tracks]
-        out[..., first:last] += fade * _still(mixed[:, first:last], rate, there, stereo, method)
+        current = [float(np.interp((first + last) / 2 / rate, *track.T)) for track in tracks]
+        out[..., first:last] += fade * _separate_fixed(mixture[:, first:last], rate, current, stereo, method)
     return out
 
 
-def signals(images: Array) -> Array:
-    """(sources, 2, frames) images -> (sources, frames): the louder channel, where it stands out most."""
+def pick_louder_channels(
+    images: Float[np.ndarray, "sources channels frames"],
+) -> Float[np.ndarray, "sources frames"]:
+    """The signal of each image: its louder channel, in which it stands out most."""
     louder = np.square(images, dtype=float).sum(axis=2).argmax(axis=1)
     return images[np.arange(len(images)), louder]
 
 
-def _still(recording: Array, rate: int, azimuths: list[float], setup: Setup, method: str) -> Array:
-    """Images of sources that stay."""
+def _separate_fixed(recording: Image, rate: int, azimuths: list[float], setup: Setup, method: str) -> Images:
     peak = np.float32(np.abs(recording).max())
     if peak < QUIET:
         return np.repeat(recording[None] / np.float32(len(azimuths)), len(azimuths), axis=0)
-    length = length_of(WINDOWS.get(method, WINDOW), rate)
-    heard, frequencies = spectra(recording / peak, length), np.fft.rfftfreq(length, 1 / rate)
-    return peak * recording_of(_unmixed(heard, frequencies, setup, azimuths, method), length, recording.shape[1])
+    length = window_length(WINDOWS.get(method, WINDOW), rate)
+    spectra, frequencies = stft(recording / peak, length), np.fft.rfftfreq(length, 1 / rate)
+    images = _estimate_images(spectra, frequencies, setup, azimuths, method)
+    return peak * istft(images, length, recording.shape[1])
 
 
-def _pieces(frames: int, size: int) -> list[tuple[int, Array]]:
-    """(first frame, fade) of pieces that overlap by half; fades sum to one."""
+def _make_blocks(frames: int, size: int) -> list[tuple[int, Float[np.ndarray, " _"]]]:
+    """(first frame, fade) of blocks that overlap by half; fades sum to one."""
     centres = np.linspace(0, frames, 1 + max(1, 2 * frames // size))
     at, out = np.arange(frames) + 0.5, []
     for k in range(len(centres)):
@@ -97,57 +103,72 @@ def _pieces(frames: int, size: int) -> list[tuple[int, Array]]:
     return out
 
 
-def _unmixed(heard: NDArray, frequencies: NDArray, setup: Setup, azimuths: list[float], method: str) -> NDArray:
-    """(sources, 2, times, frequencies) images of spectra (2, times, frequencies)."""
+def _estimate_images(
+    spectra: Complex[np.ndarray, "2 times frequencies"],
+    frequencies: Float[np.ndarray, " frequencies"],
+    setup: Setup,
+    azimuths: list[float],
+    method: str,
+) -> Complex[np.ndarray, "sources 2 times frequencies"]:
     if method in bss.METHODS:
-        return bss.images(method, heard, setup, azimuths, frequencies)
-    vectors, mixedness, doubt = steering(setup, azimuths, frequencies), local_gaussian.mixedness(heard), False
-    dry = method == "auto" and mixedness < ROOMY and heard.shape[1] >= ENOUGH
+        return bss.estimate_images(method, spectra, setup, azimuths, frequencies)
+    vectors, doubt = steering_vectors(setup, azimuths, frequencies), False
+    mixedness = local_gaussian.measure_mixedness(spectra)
+    dry = method == "auto" and mixedness < REVERBERANT and spectra.shape[1] >= ENOUGH
     if len(azimuths) == 2 and (method == "demix" or dry):
-        mixing = demix.mixing(heard, setup, azimuths, frequencies)
-        found, mended = demix.images(heard, mixing), demix.vectors(mixing)
-        leak, kept = demix.leak(found), demix.kept(vectors, mended, frequencies)
-        lost = "time" in setup.cues and (kept < KEPT or abs(azimuths[0] - azimuths[1]) < APART)
-        if method == "demix" or (leak < DRY and not lost):
-            return found
-        doubt = mixedness < DRIEST and (lost or leak > NOISY)
-        vectors = mended if mixedness < ROOM and leak < NOISY and not lost else vectors
-    places = local_gaussian.start(vectors, _everywhere(setup, frequencies), float(np.interp(mixedness, *BLUNT)))
-    found = local_gaussian.images(
-        heard, *local_gaussian.fit(heard, places, spread=(5, 7) if mixedness > ROOM else (3, 3))
-    )
-    shared = DOUBT if doubt else SHARED.get(setup.name, 0.0) * (mixedness > ROOMY)
-    return found + np.float32(shared) * (heard / np.float32(len(found)) - found)
+        mixing = demix.estimate_mixing(spectra, setup, azimuths, frequencies)
+        images, estimated = demix.invert_mixing(spectra, mixing), demix.to_steering_vectors(mixing)
+        leakage = demix.measure_leakage(images)
+        similarity = demix.measure_similarity(vectors, estimated, frequencies)
+        wrong = "time" in setup.cues and (similarity < SIMILAR or abs(azimuths[0] - azimuths[1]) < APART)
+        if method == "demix" or (leakage < DRY and not wrong):
+            return images
+        doubt = mixedness < DRIEST and (wrong or leakage > NOISY)
+        vectors = estimated if mixedness < ROOM and leakage < NOISY and not wrong else vectors
+    diffuse, diffuseness = _interpolate_diffuse(setup, frequencies), float(np.interp(mixedness, *DIFFUSENESS))
+    start = local_gaussian.initial_covariances(vectors, diffuse, diffuseness)
+    fitted = local_gaussian.fit(spectra, start, spread=(5, 7) if mixedness > ROOM else (3, 3))
+    images = local_gaussian.apply_wiener_filter(spectra, *fitted)
+    shared = DOUBT if doubt else SHARED.get(setup.name, 0.0) * (mixedness > REVERBERANT)
+    return images + np.float32(shared) * (spectra / np.float32(len(images)) - images)
 
 
-def _everywhere(setup: Setup, frequencies: NDArray, step: int = 8) -> NDArray[np.complex64]:
-    """(frequencies, 2, 2): `diffuse`, which is smooth, at every few frequencies and straight between them."""
+def _interpolate_diffuse(
+    setup: Setup, frequencies: Float[np.ndarray, " frequencies"], step: int = 8
+) -> Complex[np.ndarray, "frequencies 2 2"]:
+    """`diffuse_covariance`, which is smooth, at every few frequencies, and linearly interpolated between them."""
     few = np.append(frequencies[:-1:step], frequencies[-1])
-    known = diffuse(setup, few).reshape(-1, 4)
+    known = diffuse_covariance(setup, few).reshape(-1, 4)
     return np.stack([np.interp(frequencies, few, one) for one in known.T], axis=-1).reshape(-1, 2, 2)
 
 
-def _checked(
-    recording: Array, directions: Sequence[float | Direction], paths: Sequence[Path | None] | None, method: str
-) -> tuple[Array, list[float]]:
-    mixed = np.asarray(recording, np.float32)
-    if mixed.ndim != 2 or mixed.shape[0] != 2:
-        raise SpatialError(f"Got a recording of shape {mixed.shape}, want (2, frames); give both channels.")
-    if not np.isfinite(mixed).all():
-        raise SpatialError("Got a recording with samples that are not numbers, want finite ones; repair it.")
+def _validate(
+    recording: Float[np.ndarray, "*channels frames"],
+    directions: Sequence[float | Direction] | Real[np.ndarray, " sources"],
+    paths: Sequence[Path | None] | None,
+    method: str,
+) -> tuple[Image, list[float]]:
+    """(recording as float32, azimuths in degrees); SpatialError for invalid input."""
+    mixture = np.asarray(recording, np.float32)
+    if mixture.ndim != 2 or mixture.shape[0] != 2:
+        raise SpatialError(f"Got a recording of shape {mixture.shape}, expected (2, frames); give both channels.")
+    if not np.isfinite(mixture).all():
+        raise SpatialError("Got a recording with samples that are not finite, expected numbers; repair it.")
     if method not in METHODS:
-        raise SpatialError(f'Got method="{method}", want one of {", ".join(METHODS)}; change it.')
+        raise SpatialError(f'Got method="{method}", expected one of {", ".join(METHODS)}; change it.')
     azimuths = [float(one.azimuth if isinstance(one, Direction) else one) for one in directions]
     if not np.isfinite(azimuths).all():
-        raise SpatialError(f"Got azimuths {azimuths}, want degrees; leave out what is not a number.")
+        raise SpatialError(f"Got azimuths {azimuths}, expected degrees; leave out those that are not numbers.")
     if method in ("demix", "auxiva", "ilrma") and len(azimuths) > 2:
         raise SpatialError(
-            f'Got {len(azimuths)} directions, want two at most for "{method}"; say "auto" or "local_gaussian".'
+            f'Got {len(azimuths)} directions, expected two at most for "{method}"; pass "auto" or "local_gaussian".'
         )
     if method in bss.METHODS and any(path is not None and np.ptp([a for _, a in path]) > 0 for path in paths or ()):
         raise SpatialError(
-            f'Got a path that moves, want sources that stay for "{method}"; say "auto" or "local_gaussian".'
+            f'Got a path that moves, expected fixed sources for "{method}"; pass "auto" or "local_gaussian".'
         )
     if paths is not None and len(paths) != len(azimuths):
-        raise SpatialError(f"Got {len(paths)} paths for {len(azimuths)} directions, want one each; say None for some.")
-    return mixed, azimuths
+        raise SpatialError(
+            f"Got {len(paths)} paths for {len(azimuths)} directions, expected one each; pass None for fixed sources."
+        )
+    return mixture, azimuths

@@ -1,14 +1,15 @@
-"""Kinds of stereo: what each does to a sound from a direction.
+"""Stereo setups: how each one records a sound from a direction.
 
-A setup is a pair of microphones (spacing, aim), a mixing desk or a head. `steering` is all that the rest of the package
-knows of it: how a sound from an azimuth arrives in the two channels, at each frequency.
+A setup is a pair of microphones (spacing, aim), a mixing desk or a head. The rest of the package knows it by its
+steering vectors: how a sound from an azimuth arrives in the two channels, at each frequency.
 """
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Complex, Float, Inexact
+from numpy.typing import ArrayLike
 
 from spatial.errors import SpatialError
 
@@ -17,10 +18,10 @@ DISTANCE = 2.0  # metres to a source; only the level difference of widely spaced
 NAMES = ("panned", "spaced", "ortf", "nos", "xy", "ms", "binaural")
 LAWS = ("power", "-4.5dB", "-6dB")
 
-# Interaural differences of MIT KEMAR (Gardner and Martin 1995), fitted here at third octaves as a sum of
-# sin(a), sin(2a), sin(3a) of the azimuth: Hz, three weights in dB (louder right), three in microseconds (earlier
-# right).
-# Above 5 kHz the delay is that of 5 kHz. Left out: what is different at either ear of one head.
+# Interaural level and time differences of MIT KEMAR (Gardner and Martin 1995), fitted here at third octaves as a sum of
+# sin(a), sin(2a), sin(3a) of the azimuth: Hz, three weights in dB (positive: right louder), three in microseconds
+# (positive: right earlier).
+# Above 5 kHz the delay is that of 5 kHz. Differences between the two ears of one head are left out.
 HEAD = np.array(
     [
         (125, 2.1, -0.2, 0.1, 831, 29, -16),
@@ -45,32 +46,32 @@ HEAD = np.array(
 
 @dataclass(frozen=True)
 class Setup:
-    """One kind of stereo; `setup` makes it from its name."""
+    """A stereo setup; `make_setup` creates it from its name."""
 
     name: str
     spacing: float = 0.0  # metres between the microphones
     aim: float | None = None  # degrees from the front, outwards, of two cardioids; None: omnidirectional
-    law: str = "power"  # of a mixing desk: the sum of the powers, or what the centre is lowered by
+    law: str = "power"  # panning law of a mixing desk, one of `LAWS`
 
     @property
     def limit(self) -> float:
-        """The widest azimuth, degrees: a mixing desk's are those of the loudspeakers."""
+        """The widest azimuth in degrees; for a mixing desk that of the loudspeakers."""
         return 45.0 if self.name == "panned" else 90.0
 
     @property
     def cues(self) -> tuple[str, ...]:
-        """What tells directions apart: "level", "time" or both."""
+        """The cues that tell directions apart: "level", "time" or both."""
         if self.name == "spaced":
             return ("time",)
         return ("level",) if self.name in ("panned", "xy", "ms") else ("level", "time")
 
     @property
-    def longest(self) -> float:
-        """The largest delay between the channels, seconds."""
+    def max_delay(self) -> float:
+        """The largest delay between the channels in seconds."""
         return 0.00083 if self.name == "binaural" else self.spacing / SPEED_OF_SOUND
 
 
-_KINDS = {
+_SETUPS = {
     "panned": Setup("panned"),
     "spaced": Setup("spaced", spacing=0.5),
     "ortf": Setup("ortf", spacing=0.17, aim=55.0),
@@ -84,60 +85,75 @@ _KINDS = {
 def make_setup(name: str | Setup, *, spacing: float | None = None, law: str | None = None) -> Setup:
     """The setup of that name, such as "ortf" or "spaced"; `spacing` in metres, `law` one of `LAWS`.
 
-    Panning laws: "power" keeps the sum of the powers (the centre 3 dB lower), "-6dB" the sum of the voltages,
-    "-4.5dB" is halfway. Raises SpatialError for what is none.
+    Panning laws: "power" keeps the sum of the powers (the centre is 3 dB lower), "-6dB" the sum of the voltages,
+    "-4.5dB" is halfway. Raises SpatialError for an unknown name, spacing or law.
     """
     if isinstance(name, Setup):
         return name
-    if name not in _KINDS:
-        raise SpatialError(f'Got setup="{name}", want "auto" or one of {", ".join(NAMES)}; change it.')
-    found = _KINDS[name]
+    if name not in _SETUPS:
+        raise SpatialError(f'Got setup="{name}", expected "auto" or one of {", ".join(NAMES)}; change it.')
+    setup = _SETUPS[name]
     if spacing is not None:
         if name != "spaced":
-            raise SpatialError(f'Got a spacing for setup="{name}", which has its own; leave it out or say "spaced".')
+            raise SpatialError(
+                f'Got spacing={spacing:g} for setup="{name}", expected it for "spaced" only; leave it out or change '
+                "the setup."
+            )
         if not 0.01 <= spacing <= 20:
-            raise SpatialError(f"Got spacing={spacing:g}, want metres between 0.01 and 20; change it.")
-        found = replace(found, spacing=float(spacing))
+            raise SpatialError(f"Got spacing={spacing:g}, expected 0.01 to 20 metres; change it.")
+        setup = replace(setup, spacing=float(spacing))
     if law is not None:
         if name != "panned" or law not in LAWS:
-            raise SpatialError(f'Got law="{law}" for "{name}", want one of {", ".join(LAWS)} for "panned"; change it.')
-        found = replace(found, law=law)
-    return found
+            raise SpatialError(
+                f'Got law="{law}" for "{name}", expected one of {", ".join(LAWS)} for "panned"; change it.'
+            )
+        setup = replace(setup, law=law)
+    return setup
 
 
-def steering(setup: Setup, azimuths: ArrayLike, frequencies: ArrayLike) -> NDArray[np.complex64]:
-    """(azimuths, frequencies, 2): a sound from there in the left and right channel, unit length, left is real."""
+def steering_vectors(
+    setup: Setup, azimuths: ArrayLike, frequencies: ArrayLike
+) -> Complex[np.ndarray, "azimuths frequencies 2"]:
+    """The left and right channel of a sound from each azimuth (degrees) at each frequency (Hz), unit length, left real.
+
+    complex64.
+    """
     azimuth = np.deg2rad(np.atleast_1d(np.asarray(azimuths, float)))[:, None]
     frequency = np.atleast_1d(np.asarray(frequencies, float))[None]
     if setup.name == "panned":
-        left, right = _panned(setup.law, azimuth)
-        return _unit(left + 0 * frequency, right + 0 * frequency)
-    return _unit(*_received(setup, np.sin(azimuth), np.cos(azimuth), frequency))
+        left, right = _pan(setup.law, azimuth)
+        return _normalise(left + 0 * frequency, right + 0 * frequency)
+    return _normalise(*_record(setup, np.sin(azimuth), np.cos(azimuth), frequency))
 
 
 @lru_cache(maxsize=32)
-def _everywhere(count: int = 400) -> tuple[NDArray, NDArray]:
-    """Sines to the right and to the front of directions evenly spread over the sphere (Fibonacci lattice)."""
+def _sphere_directions(count: int = 400) -> tuple[Float[np.ndarray, " {count} 1"], Float[np.ndarray, " {count} 1"]]:
+    """Components to the right and to the front of directions evenly spread over the sphere (Fibonacci lattice)."""
     index = np.arange(count) + 0.5
     up, turn = 1 - 2 * index / count, np.pi * (1 + 5**0.5) * index
     level = np.sqrt(1 - up**2)
     return (level * np.sin(turn))[:, None], (level * np.cos(turn))[:, None]
 
 
-def diffuse(setup: Setup, frequencies: ArrayLike) -> NDArray[np.complex64]:
-    """(frequencies, 2, 2): the covariance of sound from everywhere at once, trace 1; of a mixing desk: unrelated."""
+def diffuse_covariance(setup: Setup, frequencies: ArrayLike) -> Complex[np.ndarray, "frequencies 2 2"]:
+    """Spatial covariance of a diffuse field, trace 1, complex64; for a mixing desk the channels are uncorrelated."""
     frequency = np.atleast_1d(np.asarray(frequencies, float))[None]
     if setup.name == "panned":
         return np.broadcast_to(np.eye(2, dtype=np.complex64) / 2, (frequency.size, 2, 2)).copy()
-    received = np.stack(_received(setup, *_everywhere(), frequency), axis=-1)  # (directions, frequencies, 2)
-    covariance = np.einsum("dfi,dfj->fij", received, received.conj())
+    vectors = np.stack(_record(setup, *_sphere_directions(), frequency), axis=-1)  # (directions, frequencies, 2)
+    covariance = np.einsum("dfi,dfj->fij", vectors, vectors.conj())
     return (covariance / np.trace(covariance, axis1=1, axis2=2)[:, None, None]).astype(np.complex64)
 
 
-def _received(setup: Setup, right: NDArray, front: NDArray, frequency: NDArray) -> tuple[NDArray, NDArray]:
-    """(left, right) channel, (directions, frequencies) complex, of sound from those sines to the right and front."""
+def _record(
+    setup: Setup,
+    right: Float[np.ndarray, "azimuths 1"],
+    front: Float[np.ndarray, "azimuths 1"],
+    frequency: Float[np.ndarray, "1 frequencies"],
+) -> tuple[Inexact[np.ndarray, "azimuths frequencies"], Inexact[np.ndarray, "azimuths frequencies"]]:
+    """The left and right channel of a sound from directions with those components to the right and to the front."""
     if setup.name == "binaural":
-        return _head(right, frequency)
+        return _head_response(right, frequency)
     if setup.name == "ms":  # not decoded: a cardioid ahead, and a figure of eight whose positive side is left
         return 0.5 + 0.5 * front + 0j * frequency, -right + 0j * frequency
     half = setup.spacing / 2
@@ -153,7 +169,10 @@ def _received(setup: Setup, right: NDArray, front: NDArray, frequency: NDArray) 
     return gains[0] + 0j * frequency, gains[1] * np.exp(2j * np.pi * frequency * delay)
 
 
-def _panned(law: str, azimuth: NDArray) -> tuple[NDArray, NDArray]:
+def _pan(
+    law: str, azimuth: Float[np.ndarray, "azimuths 1"]
+) -> tuple[Float[np.ndarray, "azimuths 1"], Float[np.ndarray, "azimuths 1"]]:
+    """(left, right) gains of a panning law."""
     angle = np.clip(azimuth, -np.pi / 4, np.pi / 4) + np.pi / 4  # 0 left, 90 degrees right
     power = np.cos(angle), np.sin(angle)
     across = angle * 2 / np.pi
@@ -163,8 +182,10 @@ def _panned(law: str, azimuth: NDArray) -> tuple[NDArray, NDArray]:
     return voltage if law == "-6dB" else (np.sqrt(power[0] * voltage[0]), np.sqrt(power[1] * voltage[1]))
 
 
-def _head(right: NDArray, frequency: NDArray) -> tuple[NDArray, NDArray]:
-    """A head hears the same from all directions with the same angle to its ears (the cone of confusion)."""
+def _head_response(
+    right: Float[np.ndarray, "azimuths 1"], frequency: Float[np.ndarray, "1 frequencies"]
+) -> tuple[Complex[np.ndarray, "azimuths frequencies"], Complex[np.ndarray, "azimuths frequencies"]]:
+    """(left, right) ear; directions at the same angle to the ear axis are alike (the cone of confusion)."""
     azimuth = np.arcsin(np.clip(right, -1, 1))
     octaves = np.log2(np.maximum(frequency[0], 20.0))
     weights = [np.interp(octaves, np.log2(HEAD[:, 0]), HEAD[:, column]) for column in range(1, 7)]
@@ -175,6 +196,8 @@ def _head(right: NDArray, frequency: NDArray) -> tuple[NDArray, NDArray]:
     return 1 / ratio + 0j, ratio * np.exp(2j * np.pi * frequency * delay)
 
 
-def _unit(left: NDArray, right: NDArray) -> NDArray[np.complex64]:
+def _normalise(
+    left: Inexact[np.ndarray, "azimuths frequencies"], right: Inexact[np.ndarray, "azimuths frequencies"]
+) -> Complex[np.ndarray, "azimuths frequencies 2"]:
     length = np.sqrt(np.abs(left) ** 2 + np.abs(right) ** 2)
     return np.stack([left / length, right / length], axis=-1).astype(np.complex64)

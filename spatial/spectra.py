@@ -1,21 +1,21 @@
-"""A recording <-> its spectra, and back without loss: what is done to nothing comes out as it went in."""
+"""The short-time Fourier transform of a recording and its inverse; both together change nothing."""
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Complex, Float
 from scipy.fft import irfft, rfft
-
-from spatial.scene import Array
 
 OVERLAP = 2  # hops in a window
 
 
-def length_of(seconds: float, rate: int) -> int:
-    """Frames of a window of about so many seconds, a power of two."""
+def window_length(seconds: float, rate: int) -> int:
+    """Frames of a window of about that many seconds: a power of two."""
     return 1 << max(5, round(np.log2(seconds * rate)))
 
 
-def spectra(recording: Array, length: int) -> NDArray[np.complex64]:
-    """(channels, frames) -> (channels, times, frequencies); windows are roots of Hann's, the ends are padded."""
+def stft(
+    recording: Float[np.ndarray, "channels frames"], length: int
+) -> Complex[np.ndarray, "channels times frequencies"]:
+    """Spectra with square-root Hann windows of `length` frames; the ends are padded."""
     hop = length // OVERLAP
     frames = recording.shape[-1]
     padded = np.pad(np.asarray(recording, np.float32), ((0, 0), (length - hop, length - hop + -frames % hop)))
@@ -23,8 +23,10 @@ def spectra(recording: Array, length: int) -> NDArray[np.complex64]:
     return rfft(windows * _taper(length), axis=2)
 
 
-def recording_of(spectra: NDArray[np.complex64], length: int, frames: int) -> Array:
-    """(..., times, frequencies) -> (..., frames): the inverse of `spectra`, Griffin and Lim (1984), eq. 6."""
+def istft(
+    spectra: Complex[np.ndarray, "*lead times frequencies"], length: int, frames: int
+) -> Float[np.ndarray, "*lead {frames}"]:
+    """The inverse of `stft`, Griffin and Lim (1984), eq. 6."""
     hop = length // OVERLAP
     windows = irfft(spectra, n=length, axis=-1) * _taper(length)
     lead, times = windows.shape[:-2], windows.shape[-2]
@@ -34,5 +36,5 @@ def recording_of(spectra: NDArray[np.complex64], length: int, frames: int) -> Ar
     return out[..., length - hop : length - hop + frames]
 
 
-def _taper(length: int) -> Array:
+def _taper(length: int) -> Float[np.ndarray, " {length}"]:
     return np.sqrt(np.hanning(length + 1)[:-1] * 2 / OVERLAP).astype(np.float32)

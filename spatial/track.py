@@ -1,37 +1,36 @@
-"""Evidence over time -> paths of what moves.
+"""Evidence over time -> trajectories of moving sources.
 
-What moves and what stays compete for the evidence (`spatial.joint`): so many that stay, or as many of which one moves,
-or two. A path is believed only where it explains clearly more than a place in its stead, and than one place more,
-for two that take turns look like one that moves.
+Moving and fixed sources compete for the evidence (`spatial.joint`): all fixed, or as many of which one moves, or two,
+and so on. A trajectory is accepted only where it explains the evidence clearly better than a fixed source in its place,
+and than one fixed source more, because two sources that take turns look like one that moves.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from spatial import joint
 from spatial.evidence import Evidence
-from spatial.maps import COUNT, grid
-from spatial.scene import Array
+from spatial.maps import COUNT, azimuth_grid
 from spatial.setups import Setup
 
 BLOCK = 0.1  # seconds
-FASTEST = 3  # places of the grid per block
-FEWEST = 50, 8  # bins, blocks: with fewer nothing is followed
-GAIN, BLUNT = 0.03, 0.3  # likelihood that a path must add to one of 1, more where all is blunt; a likelihood that is so
-EXTENT = 0.3  # of the setup's limit, less than which nothing moves
+FASTEST = 3  # grid steps per block
+FEWEST = 50, 8  # bins, blocks: fewer are not tracked
+GAIN, BLUNT = 0.03, 0.3  # likelihood that a path must add to one of 1, more to a lower one; the lowest that counts
+EXTENT = 0.3  # of the setup's limit: least extent of a trajectory
 MOVERS = 3  # at most
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
-    """One thing's way, and what speaks for its moving."""
+class Trajectory:
+    """The path of a moving source, and the support for it."""
 
-    times: Array  # (blocks,) seconds
-    azimuths: Array  # (blocks,) degrees
-    share: float  # of all there is
-    gain: float  # likelihood beside the best that stays
+    times: Float[np.ndarray, " blocks"]  # seconds
+    azimuths: Float[np.ndarray, " blocks"]  # degrees
+    share: float  # of all components
+    gain: float  # likelihood beyond that of fixed sources
 
     @property
     def extent(self) -> float:
@@ -39,81 +38,82 @@ class Path:
         return float(np.ptp(self.azimuths))
 
 
-def follow(
+def track_sources(
     evidence: Evidence, setup: Setup, count: int, *, certain: bool
-) -> tuple[list[Path], list[tuple[float, float]]]:
-    """What moves, and (azimuth, share) of what stays beside it, heaviest first; nothing at all where nothing moves.
+) -> tuple[list[Trajectory], list[tuple[float, float]]]:
+    """Moving sources, and (azimuth, share) of the fixed ones beside them, heaviest first; both empty if none moves.
 
-    `count` there are together, of which some may be spurious unless `certain`.
+    `count` is the number of both together; unless `certain`, some of them may be spurious.
     """
     if len(evidence) < FEWEST[0] or count < 1:
         return [], []
-    bins = joint.gathered(evidence, setup, BLOCK)
+    bins = joint.select_bins(evidence, setup, BLOCK)
     if bins.blocks < FEWEST[1]:
         return [], []
     still = joint.fit(bins, count, 0)
     best, before = still, max(still.likelihood, joint.fit(bins, count + 1, 0).likelihood)
-    moving, more = 0, [_wandering(bins)]
+    moving, more = 0, [_find_free_path(bins)]
     while moving < min(count, MOVERS):
-        tried = joint.fit(bins, count - moving - 1, moving + 1, more)
-        wide = [float(np.ptp(one)) > EXTENT * (COUNT - 1) / 2 for one in tried.components[count - moving - 1 :]]
-        if not all(wide) or not _clearly(tried.likelihood, before):
+        trial = joint.fit(bins, count - moving - 1, moving + 1, more)
+        wide = [float(np.ptp(one)) > EXTENT * (COUNT - 1) / 2 for one in trial.components[count - moving - 1 :]]
+        if not all(wide) or not _is_clear_gain(trial.likelihood, before):
             break
-        best, before, moving = tried, tried.likelihood, moving + 1
+        best, before, moving = trial, trial.likelihood, moving + 1
     if not moving:
         return [], []
-    fitted = best if certain else pruned(bins, best, count - moving)
-    return _said(
-        joint.polished(joint.gathered(evidence, setup, BLOCK, most=len(evidence)), fitted), setup, moving, still
-    )
+    fitted = best if certain else prune_fixed(bins, best, count - moving)
+    polished = joint.polish_paths(joint.select_bins(evidence, setup, BLOCK, most=len(evidence)), fitted)
+    return _to_sources(polished, setup, moving, still)
 
 
-def _clearly(after: float, before: float) -> bool:
+def _is_clear_gain(after: float, before: float) -> bool:
     return (after - before) * max(before, BLUNT) > GAIN
 
 
-def pruned(bins: joint.Bins, fitted: joint.Fit, still: int) -> joint.Fit:
-    """Without those that stay but hardly add to the likelihood."""
+def prune_fixed(bins: joint.Bins, fitted: joint.Fit, still: int) -> joint.Fit:
+    """The fit without fixed components that hardly add to its likelihood."""
     while still:
         moving = len(fitted.components) - still
         fewer = joint.fit(bins, still - 1, moving, [np.asarray(one) for one in fitted.components[still:]])
-        if _clearly(fitted.likelihood, fewer.likelihood):
+        if _is_clear_gain(fitted.likelihood, fewer.likelihood):
             break
         fitted, still = fewer, still - 1
     return fitted
 
 
-def _said(
+def _to_sources(
     fitted: joint.Fit, setup: Setup, moving: int, still: joint.Fit
-) -> tuple[list[Path], list[tuple[float, float]]]:
+) -> tuple[list[Trajectory], list[tuple[float, float]]]:
     times = ((np.arange(len(np.asarray(fitted.components[-1]))) + 0.5) * BLOCK).astype(np.float32)
-    said = list(zip(fitted.components, fitted.shares.tolist(), strict=True))
-    split = len(said) - moving
+    components = list(zip(fitted.components, fitted.shares.tolist(), strict=True))
+    split = len(components) - moving
     gain = fitted.likelihood - still.likelihood
-    paths = [Path(times, degrees(np.asarray(place), setup), share, gain) for place, share in said[split:]]
-    fixed = [(float(degrees(np.asarray(place), setup)), share) for place, share in said[:split]]
-    return sorted(paths, key=lambda one: -one.share), sorted(fixed, key=lambda one: -one[1])
+    trajectories = [
+        Trajectory(times, to_degrees(np.asarray(path), setup), share, gain) for path, share in components[split:]
+    ]
+    fixed = [(float(to_degrees(np.asarray(position), setup)), share) for position, share in components[:split]]
+    return sorted(trajectories, key=lambda one: -one.share), sorted(fixed, key=lambda one: -one[1])
 
 
-def degrees(places: Array, setup: Setup) -> Array:
-    """Places of the grid as azimuths."""
-    return (grid(setup)[0] + places * 2 * setup.limit / (COUNT - 1)).astype(np.float32)
+def to_degrees(positions: Float[np.ndarray, "*blocks"], setup: Setup) -> Float[np.ndarray, "*blocks"]:
+    """Positions on the grid as azimuths."""
+    return np.asarray(azimuth_grid(setup)[0] + positions * 2 * setup.limit / (COUNT - 1), np.float32)
 
 
-def _wandering(bins: joint.Bins) -> Array:
-    """(blocks,) the way through the votes of short moments that collects the most, be it straight or not; a cubic."""
+def _find_free_path(bins: joint.Bins) -> joint.Path:
+    """A path of any shape that collects the most votes of short blocks, smoothed by a cubic."""
     votes = bins.density / (bins.density.sum(axis=1, keepdims=True) + 0.5 * COUNT)
-    seen = np.zeros((bins.blocks, COUNT))
-    np.add.at(seen, bins.block, bins.weight[:, None] * votes)
-    near = seen + np.pad(seen, ((0, 0), (1, 0)))[:, :-1] + np.pad(seen, ((0, 0), (0, 1)))[:, 1:]
-    way = viterbi(near, FASTEST, 0.02 * float(near.max()))
+    score = np.zeros((bins.blocks, COUNT))
+    np.add.at(score, bins.block, bins.weight[:, None] * votes)
+    near = score + np.pad(score, ((0, 0), (1, 0)))[:, :-1] + np.pad(score, ((0, 0), (0, 1)))[:, 1:]
+    path = viterbi(near, FASTEST, 0.02 * float(near.max()))
     rows = np.arange(bins.blocks)
-    smooth = np.polynomial.Polynomial.fit(rows, way, 3, w=near[rows, way] + 1e-9)
-    return np.clip(smooth(rows), 0, COUNT - 1).astype(np.float32)
+    cubic = np.polynomial.Polynomial.fit(rows, path, 3, w=near[rows, path] + 1e-9)
+    return np.clip(cubic(rows), 0, COUNT - 1).astype(np.float32)
 
 
-def viterbi(score: NDArray[np.float64], fastest: int, cost: float) -> NDArray[np.int64]:
-    """(blocks,) places with the largest sum of scores, no more than `fastest` places from one to the next."""
+def viterbi(score: Float[np.ndarray, "blocks azimuths"], fastest: int, cost: float) -> Int[np.ndarray, " blocks"]:
+    """Positions with the largest sum of scores, at most `fastest` grid steps from one block to the next."""
     steps = np.arange(-fastest, fastest + 1)
     total = score[0].copy()
     back = np.zeros(score.shape, np.int64)

@@ -22,6 +22,7 @@ SHAPED = [
     "audiotoken.prompt",
 ]
 install_import_hook(SHAPED, "beartype.beartype")
+install_import_hook("spatial", "type_checks.check_types")
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)  # the same examples every time
 settings.load_profile("fixed")

@@ -133,6 +133,6 @@ def _regions_at(planned: Plan, time: float, fov: float, widest: float = 1.0) -> 
     boxes = list(Camera(fov).boxes(sources, time))
     for i, (source, (x0, y0, x1, y1)) in enumerate(zip(sources, boxes, strict=True)):
         if source.moves and x1 - x0 > widest:
-            left = min(max(Camera(fov).across(source.azimuth_at(time)) - widest / 2, 0.0), 1.0 - widest)
+            left = min(max(Camera(fov).project(source.azimuth_at(time)) - widest / 2, 0.0), 1.0 - widest)
             boxes[i] = left, y1 - widest / (x1 - x0) * (y1 - y0), left + widest, y1
     return [replace(region, box=box) for region, box in zip(planned.regions.values(), boxes, strict=True)]

@@ -24,7 +24,7 @@ from spatial import metrics
 from spatial.listening import listen
 from spatial.metrics import pair
 from spatial.scene import Scene
-from spatial.separation import separate, signals
+from spatial.separation import pick_louder_channels, separate
 from spatial.simulation import simulation
 
 AWAY = 70.0  # degrees: the farthest to a side, 40 of a panned recording
@@ -126,7 +126,7 @@ def heard(simulated: Any, setup: str, count: int | None, directions: str) -> Any
     images = separate(simulated.recording, truth.rate, truth.azimuths, setup=truth.setup)
     sources = [
         _changed(source, image, signal)
-        for source, image, signal in zip(truth.sources, images, signals(images), strict=True)
+        for source, image, signal in zip(truth.sources, images, pick_louder_channels(images), strict=True)
     ]
     return Scene(tuple(sources), truth.rate, truth.setup, truth.spacing)
 
@@ -142,7 +142,7 @@ def separated(scene: Any, simulated: Any, separation: str) -> Any:
         images[source] = simulated.images[true]
     if not images:
         return scene
-    heard = signals(np.stack(images))
+    heard = pick_louder_channels(np.stack(images))
     sources = [
         _changed(source, image, signal) for source, image, signal in zip(scene.sources, images, heard, strict=True)
     ]

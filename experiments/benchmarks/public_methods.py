@@ -19,8 +19,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from spatial.doa_baselines import delays_of, directions_by, highest
-from spatial.setups import Setup, steering
+from spatial.doa_baselines import compute_delays, localise_by, pick_highest
+from spatial.setups import Setup, steering_vectors
 
 Array = NDArray[np.floating]
 
@@ -39,12 +39,12 @@ def find(
 ) -> list[float]:
     """Azimuths of the sources in a (2, frames) recording; by `histogram` where the method has nothing to go by."""
     if method != "histogram" and "time" in setup.cues:
-        found = directions_by(method, recording, rate, setup, max_sources=max_sources, count=count)
+        found = localise_by(method, recording, rate, setup, max_sources=max_sources, count=count)
         return [one.azimuth for one in found]
     azimuths = np.arange(-setup.limit, setup.limit + 0.25, 0.5)
     heard = delays if "time" in setup.cues else levels
     counted = heard(recording, rate, setup, azimuths)
-    return [azimuth for azimuth, _ in highest(azimuths, counted, max_sources, count, apart=12.0, least=LEAST)]
+    return [azimuth for azimuth, _ in pick_highest(azimuths, counted, max_sources, count, apart=12.0, least=LEAST)]
 
 
 def levels(recording: Array, rate: int, setup: Setup, azimuths: Array) -> Array:
@@ -53,7 +53,7 @@ def levels(recording: Array, rate: int, setup: Setup, azimuths: Array) -> Array:
     direction = np.arctan2(np.real(right * left.conj()) / np.maximum(np.abs(left), 1e-12), np.abs(left))
     if setup.name != "ms":
         direction = np.arctan2(np.abs(right), np.abs(left))
-    one = steering(setup, azimuths, 1000.0)[:, 0]
+    one = steering_vectors(setup, azimuths, 1000.0)[:, 0]
     known = np.arctan2(one[:, 1].real, one[:, 0].real)
     order = np.argsort(known)
     heard = np.interp(direction, known[order], np.asarray(azimuths)[order])
@@ -74,7 +74,7 @@ def _phat(recording: Array, rate: int, setup: Setup, azimuths: Array) -> Array:
     cross = (right * left.conj())[kept]  # (frequencies, frames)
     power = np.abs(cross).sum(axis=0)
     cross = (cross / np.maximum(np.abs(cross), 1e-12))[:, power > 1e-6 * power.max(initial=0)]
-    turns = np.exp(-2j * np.pi * frequencies[kept, None] * delays_of(setup, azimuths))
+    turns = np.exp(-2j * np.pi * frequencies[kept, None] * compute_delays(setup, azimuths))
     return np.real(cross.T @ turns) / kept.sum()
 
 

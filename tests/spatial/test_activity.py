@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spatial.activity import active, shares
+from spatial.activity import compute_power_shares, find_active_spans
 from spatial.listening import listen
 from spatial.scene import Scene
 from spatial.simulation import simulate
@@ -39,17 +39,17 @@ def test_each_of_two_in_turn_sounds_just_then(kind, rt60, late):
 def test_a_soft_one_beside_a_loud_one_is_still_heard():
     images = np.stack([[noise(1, 0, 4.5, 300, 2500)] * 2, [0.3 * noise(2, 1, 3, 600, 4000)] * 2])
     images[0, :, round(1.9 * RATE) : round(2.1 * RATE)] = 0  # a pause, in which it stands alone
-    ((start, stop),) = active(images[1, 0], RATE, shares(images, RATE)[1])
+    ((start, stop),) = find_active_spans(images[1, 0], RATE, compute_power_shares(images, RATE)[1])
     assert start == pytest.approx(1, abs=0.1) and stop == pytest.approx(3, abs=0.1)
 
 
 def test_what_is_but_leakage_has_its_best_span():
     images = np.stack([[noise(1, 0, 4.5, 300, 2500)] * 2, [0.3 * noise(2, 1, 2, 300, 2500)] * 2])
-    assert len(active(images[1, 0], RATE, shares(images, RATE)[1])) == 1
-    assert active(np.zeros(0), RATE) == () and active(np.zeros(500), RATE) == ()
+    assert len(find_active_spans(images[1, 0], RATE, compute_power_shares(images, RATE)[1])) == 1
+    assert find_active_spans(np.zeros(0), RATE) == () and find_active_spans(np.zeros(500), RATE) == ()
 
 
 def test_shares_are_of_all_there_is():
     images = np.random.default_rng(4).standard_normal((3, 2, 5001))
-    found = shares(images, RATE)
+    found = compute_power_shares(images, RATE)
     assert found.shape == (3, 16) and np.allclose(found.sum(axis=0), 1)

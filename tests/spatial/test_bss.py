@@ -142,7 +142,7 @@ def test_images_that_cancel_are_no_sources(monkeypatch, method):
     def loud(heard):  # (times, frequencies, 2)
         return np.full((2, *heard.shape[:2]), 1e6)
 
-    monkeypatch.setattr("spatial.bss._apart", lambda _, heard, *rest: np.stack([loud(heard), -loud(heard)]))
+    monkeypatch.setattr("spatial.bss._separate_blindly", lambda _, heard, *rest: np.stack([loud(heard), -loud(heard)]))
     recording = scene("ortf").recording[:, :8000]
     images = separate(recording, RATE, [31, -48], setup="ortf", method=method)
     assert np.allclose(images, recording / 2, atol=1e-6)

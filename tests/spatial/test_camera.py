@@ -24,10 +24,12 @@ def middle(box):
 
 def test_an_azimuth_is_projected_like_by_a_pinhole():
     camera = Camera(fov=90)
-    assert camera.across(0) == 0.5 and camera.across(45) == pytest.approx(1) and camera.across(-45) == pytest.approx(0)
-    assert camera.across(31) == pytest.approx(0.5 + 0.5 * math.tan(math.radians(31)))
+    assert (
+        camera.project(0) == 0.5 and camera.project(45) == pytest.approx(1) and camera.project(-45) == pytest.approx(0)
+    )
+    assert camera.project(31) == pytest.approx(0.5 + 0.5 * math.tan(math.radians(31)))
     assert middle(camera.box(source(-17))) == pytest.approx(0.5 - 0.5 * math.tan(math.radians(17)))
-    assert Camera(fov=120).across(31) == pytest.approx(
+    assert Camera(fov=120).project(31) == pytest.approx(
         0.5 + 0.5 * math.tan(math.radians(31)) / math.tan(math.radians(60))
     )
 
@@ -65,7 +67,7 @@ def test_a_wide_sound_is_a_wide_box():
 
 def test_a_moving_source_is_where_it_is_at_that_time():
     moving = source(-3, path=[(0.0, -38.0), (2.0, 2.0), (4.0, 12.0)])
-    assert middle(Camera().box(moving, 2.0)) == pytest.approx(Camera().across(2.0))
+    assert middle(Camera().box(moving, 2.0)) == pytest.approx(Camera().project(2.0))
     assert Camera().box(moving, 1.0) == Camera().box(source(-18.0))
     assert Camera().box(moving, 99.0) == Camera().box(source(12.0))
 
@@ -74,7 +76,7 @@ def test_without_a_time_the_box_is_as_wide_as_the_path():
     path = Camera().box(source(-3, path=[(0.0, -28.0), (3.0, 11.0)], level=-50))
     ends = Camera().box(source(-28.0, level=-50)), Camera().box(source(11.0, level=-50))
     assert (path[0], path[2]) == pytest.approx((ends[0][0], ends[1][2]))
-    assert middle(path) == pytest.approx((Camera().across(-28) + Camera().across(11)) / 2)
+    assert middle(path) == pytest.approx((Camera().project(-28) + Camera().project(11)) / 2)
 
 
 def test_boxes_that_do_not_meet_are_left_alone():
@@ -86,13 +88,13 @@ def test_boxes_that_do_not_meet_are_left_alone():
 def test_boxes_that_meet_are_narrowed_about_where_they_are_heard():
     right, left = Camera().boxes([source(21, level=-15), source(-7, level=-15)])
     assert left[2] <= right[0] and right[0] - left[2] < 0.01
-    assert middle(left) == pytest.approx(Camera().across(-7)) and middle(right) == pytest.approx(Camera().across(21))
+    assert middle(left) == pytest.approx(Camera().project(-7)) and middle(right) == pytest.approx(Camera().project(21))
 
 
 def test_sources_from_one_direction_stand_side_by_side():
     boxes = Camera().boxes([source(11)] * 3)
     assert [box[2] - box[0] for box in boxes] == pytest.approx([LEAST] * 3)
-    assert middle(boxes[1]) == pytest.approx(Camera().across(11))
+    assert middle(boxes[1]) == pytest.approx(Camera().project(11))
     assert boxes[0][2] == pytest.approx(boxes[1][0]) and boxes[1][2] == pytest.approx(boxes[2][0])
 
 
@@ -141,10 +143,10 @@ def test_the_mirrored_scene_has_the_mirrored_boxes(azimuths, level):
 @pytest.mark.parametrize(
     ("act", "words"),
     [
-        (lambda: Camera(fov=180), "fov=180, want 1 to 170 degrees"),
+        (lambda: Camera(fov=180), "fov=180, expected 1 to 170 degrees"),
         (lambda: Camera().box(source(math.nan)), "without a number for azimuth"),
         (lambda: Camera().box(source(path=[(0.0, math.inf)])), "without a number for azimuth"),
-        (lambda: Camera().box(source(), lift=1.5), r"lift=1.5, want 0"),
+        (lambda: Camera().box(source(), lift=1.5), r"lift=1.5, expected 0"),
         (lambda: Camera().boxes([source()], lifts=[0, 1]), "2 lifts for 1 sources"),
     ],
 )

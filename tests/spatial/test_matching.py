@@ -65,7 +65,7 @@ def test_ties_are_stated_of_all_that_are_in_them():
         ([[0.3]], np.nan, "threshold that is not finite"),
         ([[1e308, -1e308]], 0.5, "similarity that is not finite"),
         ([[0.3]], -1.7e308, "threshold that is not finite"),
-        ([0.3, 0.4], 0.5, r"shape \(2,\), want \(sources, tokens\)"),
+        ([0.3, 0.4], 0.5, r"shape \(2,\), expected \(sources, tokens\)"),
     ],
 )
 def test_what_cannot_be_matched_is_refused(similarity, threshold, words):

@@ -6,9 +6,9 @@ import pytest
 from spatial.errors import SpatialError
 from spatial.metrics import si_sdr_improvement
 from spatial.scene import Direction
-from spatial.separation import separate, signals
+from spatial.separation import pick_louder_channels, separate
 from spatial.simulation import simulation
-from spatial.spectra import recording_of, spectra
+from spatial.spectra import istft, stft
 
 RATE = 16_000
 FRAMES = 2 * RATE
@@ -127,7 +127,7 @@ def test_one_source_is_the_recording_and_none_is_nothing():
     recording = scene("xy").recording
     assert np.array_equal(separate(recording, RATE, [12], setup="xy"), recording[None])
     assert separate(recording, RATE, [], setup="xy").shape == (0, 2, FRAMES)
-    assert signals(separate(recording, RATE, [], setup="xy")).shape == (0, FRAMES)
+    assert pick_louder_channels(separate(recording, RATE, [], setup="xy")).shape == (0, FRAMES)
 
 
 ODD = {
@@ -155,14 +155,14 @@ def test_odd_recordings(what, azimuths):
 
 def test_signals_are_the_louder_channel():
     truth = scene("panned")
-    left, right = signals(separate(truth.recording, RATE, [-31, 23], setup="panned"))
+    left, right = pick_louder_channels(separate(truth.recording, RATE, [-31, 23], setup="panned"))
     assert np.corrcoef(left, VOICE)[0, 1] > 0.99 and np.corrcoef(right, KNOCKS)[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("length", [32, 512])
 def test_spectra_and_back(length):
     recording = np.random.default_rng(6).standard_normal((2, 1237)).astype(np.float32)
-    assert np.allclose(recording_of(spectra(recording, length), length, 1237), recording, atol=1e-5)
+    assert np.allclose(istft(stft(recording, length), length, 1237), recording, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_spectra_and_back(length):
     [
         (np.zeros(9), [1], {}, "both channels"),
         (np.full((2, 9), np.nan), [1], {}, "repair it"),
-        (np.zeros((2, 9)), [1, np.inf], {}, "want degrees"),
-        (np.zeros((2, 9)), [1], {"method": "magic"}, "want one of"),
+        (np.zeros((2, 9)), [1, np.inf], {}, "expected degrees"),
+        (np.zeros((2, 9)), [1], {"method": "magic"}, "expected one of"),
         (np.zeros((2, 9)), [1, 2, 3], {"method": "demix"}, "two at most"),
         (np.zeros((2, 9)), [1, 2], {"paths": [None]}, "one each"),
     ],

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from spatial.maps import vertex
-from spatial.separation import signals
-from spatial.setups import make_setup, steering
+from spatial.peaks import interpolate_peak
+from spatial.separation import pick_louder_channels
+from spatial.setups import make_setup, steering_vectors
 
 
 def arrives(name: str, azimuth: float, frequency: float) -> tuple[float, float]:
     """How many times as loud the right channel is, and by how much it is ahead in radians."""
-    left, right = steering(make_setup(name), azimuth, frequency)[0, 0]
+    left, right = steering_vectors(make_setup(name), azimuth, frequency)[0, 0]
     return abs(right / left), float(np.angle(right / left))
 
 
@@ -42,10 +42,10 @@ def test_the_side_channel_is_the_left():
 
 
 def test_a_peak_leans_to_its_higher_neighbour():
-    assert vertex(np.array([0.0, 1.0, 0.5]), 1) == pytest.approx(1 / 6)
-    assert vertex(np.array([0.5, 1.0, 0.0]), 1) == pytest.approx(-1 / 6)
+    assert interpolate_peak(np.array([0.0, 1.0, 0.5]), 1) == pytest.approx(1 / 6)
+    assert interpolate_peak(np.array([0.5, 1.0, 0.0]), 1) == pytest.approx(-1 / 6)
 
 
 def test_the_signal_of_an_image_is_its_louder_channel():
     images = np.array([[[0.1, 0.2], [0.5, -0.5]], [[0.9, 0.0], [0.3, 0.4]]])
-    assert signals(images).tolist() == [[0.5, -0.5], [0.9, 0.0]]
+    assert pick_louder_channels(images).tolist() == [[0.5, -0.5], [0.9, 0.0]]

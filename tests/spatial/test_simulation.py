@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatial.activity import active
+from spatial.activity import find_active_spans
 from spatial.errors import SpatialError
 from spatial.scene import Direction, Scene, Source
-from spatial.setups import NAMES, SPEED_OF_SOUND, diffuse, make_setup, steering
+from spatial.setups import NAMES, SPEED_OF_SOUND, diffuse_covariance, make_setup, steering_vectors
 from spatial.simulation import simulate, simulation
 
 RATE = 16_000
@@ -39,7 +39,7 @@ def lag(recording, rate=RATE):
 def test_every_setup_records_what_its_steering_says(name):
     stereo = make_setup(name)
     found = ratio(simulate([(NOISE, 31.0)], name, rate=RATE))
-    left, right = steering(stereo, 31.0, BANDS)[0].T
+    left, right = steering_vectors(stereo, 31.0, BANDS)[0].T
     error = found / (right / left)
     delay = 0.02 * stereo.spacing / SPEED_OF_SOUND  # the source is near, the steering's far: it grows with the spacing
     assert np.abs(20 * np.log10(np.abs(error))).max() < 0.02 + 2.5 * stereo.spacing
@@ -144,7 +144,7 @@ def test_noise_is_as_far_below_as_said_and_comes_from_everywhere(name):
     left, right = np.fft.rfft(long)
     near = np.abs(np.fft.rfftfreq(long.shape[1], 1 / RATE) - frequencies[:, None]) < 30
     coherence = near @ (left.conj() * right) / np.sqrt((near @ np.abs(left) ** 2) * (near @ np.abs(right) ** 2))
-    wanted = diffuse(make_setup(name), frequencies)
+    wanted = diffuse_covariance(make_setup(name), frequencies)
     wanted = wanted[:, 1, 0] / np.sqrt(wanted[:, 0, 0] * wanted[:, 1, 1]).real
     assert coherence == pytest.approx(wanted, abs=0.12)
 
@@ -204,23 +204,23 @@ def test_when_it_sounds():
     signal = np.zeros(10_000)
     signal[1000:2000] = signal[2500:3000] = 0.1  # a pause of 0.06 seconds, and one of 0.3
     signal[6000:10_000] = 0.02
-    assert active(signal, 8000) == (pytest.approx((0.12, 0.38)), pytest.approx((0.74, 1.25)))
+    assert find_active_spans(signal, 8000) == (pytest.approx((0.12, 0.38)), pytest.approx((0.74, 1.25)))
 
 
 @pytest.mark.parametrize(
     ("sources", "settings", "words"),
     [
-        ([], {}, "no sources, want at least one"),
-        ([(NOISE, 46.0)], {}, "azimuth of 46, want -45 to 45 degrees"),
-        ([(NOISE, np.nan)], {}, "azimuth of nan, want -45 to 45"),
-        ([(NOISE[None], 3.0)], {}, r"signal of shape \(1, 16000\), want \(frames,\)"),
+        ([], {}, "no sources, expected at least one"),
+        ([(NOISE, 46.0)], {}, "azimuth of 46, expected -45 to 45 degrees"),
+        ([(NOISE, np.nan)], {}, "azimuth of nan, expected -45 to 45"),
+        ([(NOISE[None], 3.0)], {}, r"signal of shape \(1, 16000\), expected \(frames,\)"),
         ([(NOISE[:0], 3.0)], {}, r"signal of shape \(0,\)"),
         ([(NOISE * np.inf, 3.0)], {}, "of finite numbers"),
         ([(NOISE, [])], {}, "path that is empty"),
         ([(NOISE, [(1.0, 3.0), (0.0, 4.0)])], {}, "times do not rise"),
-        ([(NOISE, 3.0)], {"rate": 0}, "rate=0, want samples per second"),
-        ([(NOISE, 3.0)], {"rt60": -1}, "rt60=-1, want seconds"),
-        ([(NOISE, 3.0)], {"snr": np.nan}, "snr=nan, want dB"),
+        ([(NOISE, 3.0)], {"rate": 0}, "rate=0, expected 1000 to 400000 Hz"),
+        ([(NOISE, 3.0)], {"rt60": -1}, "rt60=-1, expected 0 \(dry\) to 3 seconds"),
+        ([(NOISE, 3.0)], {"snr": np.nan}, "snr=nan, expected dB"),
         ([(NOISE, 3.0)], {"setup": "xy", "rt60": 0.02}, "rt60=0.02, too short for a room of"),
         ([(NOISE, 3.0)], {"setup": "quad"}, 'setup="quad"'),
     ],

@@ -9,7 +9,7 @@ from spatial.listening import listen
 from spatial.scene import Scene
 from spatial.setups import make_setup
 from spatial.simulation import simulate
-from spatial.track import follow
+from spatial.track import track_sources
 
 RATE = 16_000
 
@@ -76,12 +76,12 @@ def test_two_in_turn_do_not_move(kind):
 
 def test_what_stays_stays():
     evidence = gather(simulate([(LOW, -38.0), (HIGH, 24.0)], "ortf", rate=RATE, rt60=0.4, seed=2), RATE)
-    assert follow(evidence, make_setup("ortf"), 2, certain=False) == ([], [])
+    assert track_sources(evidence, make_setup("ortf"), 2, certain=False) == ([], [])
 
 
 def test_components_share_what_there_is():
     evidence = gather(simulate([(LOW, -38.0), (HIGH, 24.0)], "panned", rate=RATE), RATE)
-    bins = joint.gathered(evidence, make_setup("panned"), 0.1)
+    bins = joint.select_bins(evidence, make_setup("panned"), 0.1)
     one, two = (joint.fit(bins, count, 0) for count in (1, 2))
     assert bins.weight.sum() == pytest.approx(1, abs=1e-3)
     assert two.likelihood > one.likelihood + 0.1

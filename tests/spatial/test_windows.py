@@ -7,7 +7,7 @@ from spatial import listening, windows
 from spatial.errors import SpatialError
 from spatial.scene import Direction, Scene, Source
 from spatial.simulation import simulate
-from spatial.windows import agreed, listen_long
+from spatial.windows import listen_long, vote_setup
 
 RATE = 16_000
 
@@ -26,7 +26,7 @@ def bursts(seconds, every, at, seed):
 @pytest.mark.parametrize("size", [777, 16_000, 200_000])
 def test_windows_cover_everything_once_and_overlap(size):
     ramp = np.arange(100_000, dtype=np.float32)[None].repeat(2, axis=0)
-    found = list(windows.windows(blocks_of(ramp, size), 10_000, window=3.0, overlap=1.0))
+    found = list(windows.split_windows(blocks_of(ramp, size), 10_000, window=3.0, overlap=1.0))
     starts = [start for start, _, _ in found]
     assert starts == [0, 20_000, 40_000, 60_000, 80_000]
     assert [more for *_, more in found] == [True] * 4 + [False]
@@ -35,7 +35,7 @@ def test_windows_cover_everything_once_and_overlap(size):
 
 
 def test_a_window_that_fits_exactly_is_the_only_one():
-    ((start, piece, more),) = windows.windows([np.ones((2, 300))], 100, window=3.0, overlap=1.0)
+    ((start, piece, more),) = windows.split_windows([np.ones((2, 300))], 100, window=3.0, overlap=1.0)
     assert (start, piece.shape, more) == (0, (2, 300), False)
 
 
@@ -113,9 +113,9 @@ def test_the_first_windows_decide_the_kind_of_stereo(monkeypatch):
 
 def test_votes():
     votes = [Scene((), RATE, "spaced", 0.4, 0.9), Scene((), RATE, "mono"), Scene((), RATE, "spaced", 0.5, 0.9)]
-    setup, sure = agreed(votes)
+    setup, sure = vote_setup(votes)
     assert (setup.name, setup.spacing, sure) == ("spaced", pytest.approx(0.45), pytest.approx(0.6))
-    assert agreed([Scene((), RATE, "mono")]) is None and agreed([]) is None
+    assert vote_setup([Scene((), RATE, "mono")]) is None and vote_setup([]) is None
 
 
 def test_silence_in_the_middle_and_nothing_else(monkeypatch):

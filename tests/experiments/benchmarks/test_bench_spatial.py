@@ -18,7 +18,7 @@ from experiments.benchmarks.spatial_conditions import conditions
 from experiments.benchmarks.spatial_goals import GOALS
 from experiments.benchmarks.spatial_report import table
 from experiments.benchmarks.spatial_score import Scored, fitted, score, score_scene, score_stems
-from spatial.doa_baselines import METHODS, directions_by
+from spatial.doa_baselines import METHODS, localise_by
 from spatial.errors import SpatialError
 from spatial.setups import make_setup
 from spatial.simulation import simulation
@@ -197,17 +197,17 @@ def test_the_keys_of_the_config_are_parameters():
 @pytest.mark.parametrize("setup", ["spaced", "binaural"])
 def test_alternatives_find_one_source(method, setup):
     recording = simulation([(bursts(2, 4), 31.0)], setup, rate=RATE).recording
-    (found,) = directions_by(method, recording, RATE, make_setup(setup), count=1)
+    (found,) = localise_by(method, recording, RATE, make_setup(setup), count=1)
     assert found.azimuth == pytest.approx(31, abs=3 if setup == "spaced" else 12)
-    (mirror,) = directions_by(method, recording[::-1], RATE, make_setup(setup), count=1)
+    (mirror,) = localise_by(method, recording[::-1], RATE, make_setup(setup), count=1)
     assert mirror.azimuth == pytest.approx(-found.azimuth, abs=1)
 
 
 def test_alternatives_need_delays():
     with pytest.raises(SpatialError, match="needs two channels with a delay"):
-        directions_by("srp", np.ones((2, 999)), RATE, make_setup("xy"))
-    with pytest.raises(SpatialError, match="want one of srp"):
-        directions_by("ears", np.ones((2, 999)), RATE, make_setup("ortf"))
+        localise_by("srp", np.ones((2, 999)), RATE, make_setup("xy"))
+    with pytest.raises(SpatialError, match="expected one of srp"):
+        localise_by("ears", np.ones((2, 999)), RATE, make_setup("ortf"))
 
 
 @pytest.mark.parametrize("setup", ["panned", "xy", "spaced", "ortf", "ms"])
