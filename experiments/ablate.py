@@ -1,10 +1,8 @@
-"""One question, many runs; what an experiment is, and what becomes of its runs: `experiments.ablations.ablate`.
+"""One experiment, many runs: `experiments.ablations.ablate` with the keys of configs/ablate.yaml.
 
-    python -m experiments.ablate experiment=pooling -m                 # all of it
-    python -m experiments.ablate experiment=pooling sweep=joblib -m   # two at a time
-    python -m experiments.ablate experiment=pooling seed=3             # one run
-
-The keys are those of configs/ablate.yaml.
+python -m experiments.ablate experiment=pooling -m                # every variant with every seed
+python -m experiments.ablate experiment=pooling sweep=joblib -m   # two runs at a time
+python -m experiments.ablate experiment=pooling seed=3            # one run
 """
 
 from experiments.ablations.ablate import main

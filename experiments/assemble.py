@@ -1,16 +1,14 @@
-"""Parts from here and there -> one folder: `audiotoken assemble` with the keys of configs/assemble.yaml.
+"""Put published parts into one model folder: `audiotoken assemble` with the keys of configs/assemble.yaml.
 
-    python -m experiments.assemble base=sd-folder encoder=beats:BEATs.pt embedder=embedder.bin output=model
-
-The keys are those of its configuration, assemble.yaml.
+python -m experiments.assemble base=sd-folder encoder=beats:BEATs.pt embedder=embedder.bin output=model
 """
 
 from audiotoken.assembly.assemble import assemble
-from experiments.door import hydra_entry
+from experiments.door import run_from_config
 
 
 def main() -> None:
-    hydra_entry("assemble", assemble)
+    run_from_config("assemble", assemble)
 
 
 if __name__ == "__main__":

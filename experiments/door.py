@@ -1,46 +1,58 @@
-"""A function as a command line: its keyword parameters are the keys."""
+"""A function as a command line of Hydra's: its keyword parameters are the keys, and their types hold."""
 
+import difflib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
+from audiotoken.cli.composing import FUNCTIONS, convert_config
+from audiotoken.cli.schemas import convert_options
 from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
 
 
-def check(n: int, **chosen: tuple[Sequence[str], Sequence[str]]) -> None:
-    """OptionError for no pictures, and for a name=(values, known) of which some is not known."""
+def check(n: int, **choices: tuple[Sequence[str], Sequence[str]]) -> None:
+    """OptionError unless there is at least one picture and, for each name=(values, known), every value is known."""
     if n < 1:
-        raise OptionError(f"Got n={n}, want at least 1 picture; 200 are good to 3 points.")
-    for name, (values, known) in chosen.items():
-        if not set(values) <= set(known):
-            raise OptionError(f"Got {name}={','.join(values)}, want some of {', '.join(known)}; change it.")
+        raise OptionError(f"Got n={n}, expected at least 1 picture; 200 pictures are good to 3 points.")
+    check_choices(**choices)
 
 
-def entry(function: Callable[..., str]) -> None:
-    """The command line of `function`: its keyword parameters are the keys, `on_row` goes to stderr."""
+def check_choices(**choices: tuple[Sequence[str], Sequence[str]]) -> None:
+    """OptionError unless, for each name=(values, known), there are values and every one is known."""
+    for name, (values, known) in choices.items():
+        if not values or not set(values) <= set(known):
+            raise OptionError(f"Got {name}={','.join(values)}, expected some of {', '.join(known)}; change {name}.")
 
-    import hydra
+
+def run_from_signature(function: Callable[..., str]) -> None:
+    """The command line of `function`, whose keys and defaults are its keyword parameters."""
     from hydra.core.config_store import ConfigStore
 
-    given = inspect.signature(function).parameters
-    keys: dict[str, Any] = {name: each.default for name, each in given.items() if not name.startswith("on_")}
-    silent = {"run": {"dir": "."}, "output_subdir": None}  # no folders: nothing but the results
-    node = keys | {"hydra": silent, "defaults": [{"override hydra/job_logging": "stdout"}, "_self_"]}
-    ConfigStore.instance().store(function.__name__, node)
-
-    @hydra.main(version_base=None, config_name=function.__name__)
-    def run_it(config: Any) -> None:
-        with errors_as_sentences():
-            print(function(**config, on_row=lambda text: print(text, file=sys.stderr, flush=True)))
-
-    run_hydra(run_it)
+    parameters = inspect.signature(function).parameters
+    keys: dict[str, Any] = {name: each.default for name, each in parameters.items() if not name.startswith("on_")}
+    header = (inspect.getdoc(function) or "").split("\n")[0]
+    silent = {"run": {"dir": "."}, "output_subdir": None, "help": {"header": header}}  # no folders but the results
+    overrides = [{"override hydra/help": "keys"}, {"override hydra/job_logging": "stdout"}]
+    ConfigStore.instance().store(function.__name__, keys | {"hydra": silent, "defaults": [*overrides, "_self_"]})
+    run_from_config(function.__name__, function)
 
 
-def hydra_entry(config_name: str, run: Callable[..., Any], configs: str = "configs") -> None:
-    """The command line of `run`, whose parameters are the keys of `config_name`.yaml in the package `configs`."""
+def run_from_config(
+    config_name: str,
+    function: Callable[..., Any],
+    *,
+    configs: str = "configs",
+    call: Callable[[dict[str, Any]], Any] | None = None,
+) -> None:
+    """The command line of `function`, whose parameters are the keys of `config_name`.yaml in the package `configs`.
+
+    Prints what the function returns; its `on_row`, where it has one, prints to stderr. call: what is called with the
+    composed values instead.
+    """
     import hydra
     from omegaconf import OmegaConf
 
@@ -48,14 +60,23 @@ def hydra_entry(config_name: str, run: Callable[..., Any], configs: str = "confi
     def entry(config: Any) -> None:
         with errors_as_sentences():
             if missing := sorted(OmegaConf.missing_keys(config)):
-                raise OptionError(f"Got no {missing[0]}, want one; say {missing[0]}=....")
-            print(run(**config))
+                raise OptionError(f"Got no {missing[0]}; pass {missing[0]}=....")
+            values = convert(OmegaConf.to_container(config, resolve=True))
+            print(call(values) if call else function(**values, **rows))
 
-    run_hydra(entry)
+    convert = partial(convert_config, config_name) if config_name in FUNCTIONS else partial(convert_options, function)
+    parameters = inspect.signature(function).parameters
+    rows: dict[str, Any] = (
+        {"on_row": lambda text: print(text, file=sys.stderr, flush=True)} if "on_row" in parameters else {}
+    )
+    run_hydra(entry, parameters)
 
 
-def run_hydra(entry: Callable[[], Any]) -> None:
-    """What Hydra cannot read is one sentence and exit code 2, as all else that a user can mend."""
+def run_hydra(entry: Callable[[], Any], keys: Collection[str] = ()) -> None:
+    """Run a function of `hydra.main`; what Hydra cannot read is one sentence and exit code 2.
+
+    keys: the known ones, among which a misspelt one is looked up.
+    """
     from hydra.errors import HydraException
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print in several lines
@@ -63,14 +84,32 @@ def run_hydra(entry: Callable[[], Any]) -> None:
         entry()
     except HydraException as error:
         with errors_as_sentences():
-            raise OptionError(_unread(str(error))) from None
+            raise OptionError(explain_error(error, keys)) from None
 
 
-def _unread(said: str) -> str:
-    first, quoted = said.split("\n")[0].rstrip("."), said.split("'")
+def explain_error(error: Exception, keys: Collection[str] = ()) -> str:
+    """Hydra's error as a sentence, with its hints: what there is to choose from, what is close."""
+    from hydra.errors import MissingConfigException
+
+    text = str(error)
+    first, quoted = text.split("\n")[0].rstrip("."), text.split("'")
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        known = ", ".join(error.options)
+        return f"There is no {group}={name}{_suggest(name, error.options, f'{group}=')}; choose one of {known}."
     if first.startswith("Could not override") and len(quoted) > 2:
-        return f"Got {quoted[1]}=..., which is no key of this command; --help lists them."
-    if "ViableAlt" in first or "mismatched" in said or "extraneous" in said or "token recognition" in said:
+        key = quoted[1]
+        return f"Got {key}=..., which is no key of this command{_suggest(key, keys)}; --help lists them."
+    if first.startswith("Ambiguous value") and len(quoted) > 2:
+        key, _, value = quoted[1].partition("=")
+        return f"Got {key}={value}; add -m to sweep over it, or pass a list: '{key}=[{value}]'."
+    if "ViableAlt" in first or "mismatched" in text or "extraneous" in text or "token recognition" in text:
         what = first.split(": ", 1)[-1]
         return f"""Cannot read {what}; put a value with spaces or signs in two kinds of quotes: 'key="a value"'."""
     return f"Cannot read the command line: {first}; --help lists the keys."
+
+
+def _suggest(name: str, known: Collection[str], prefix: str = "") -> str:
+    """ ", did you mean ...?" where a known name is close."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f" (did you mean {prefix}{close[0]}?)" if close else ""

@@ -1,16 +1,14 @@
-"""A folder of clips -> a folder of pictures: `audiotoken generate CLIPS` with the keys of configs/folder.yaml.
+"""Draw a folder of clips: `audiotoken generate CLIPS` with the keys of configs/folder.yaml.
 
-    python -m experiments.folder clips=clips output=pictures count=2
-
-The keys are those of its configuration, folder.yaml.
+python -m experiments.folder clips=clips output=pictures count=2
 """
 
 from audiotoken.tasks.folder import draw_folder
-from experiments.door import hydra_entry
+from experiments.door import run_from_config
 
 
 def main() -> None:
-    hydra_entry("folder", draw_folder)
+    run_from_config("folder", draw_folder)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,14 @@
-"""A clip -> pictures on the disk: `audiotoken generate` with the keys of configs/generate.yaml.
+"""Draw a clip: `audiotoken generate` with the keys of configs/generate.yaml.
 
-    python -m experiments.generate clip=dog.wav output=dog.png seed=3
-
-The keys are those of its configuration, generate.yaml.
+python -m experiments.generate clip=dog.wav output=dog.png seed=3
 """
 
 from audiotoken.tasks.generate import generate, say_written
-from experiments.door import hydra_entry
+from experiments.door import run_from_config
 
 
 def main() -> None:
-    hydra_entry("generate", lambda **config: say_written(generate(**config), config["output"], config["report"]))
+    run_from_config("generate", generate, call=lambda c: say_written(generate(**c), c["output"], c["report"]))
 
 
 if __name__ == "__main__":

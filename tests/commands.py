@@ -25,6 +25,7 @@ import typer
 import install
 from audiotoken.cli import models
 from audiotoken.cli.app import app as audiotoken
+from experiments.benchmarks.command import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "audiotoken/mini/README.md")
@@ -208,8 +209,8 @@ def _python(rest: list[str]) -> None:
         raise UnknownCommand(f"python {' '.join(rest)} is none of experiments/ or tests/fuzz/.")
     module = import_module(rest[1])
     if rest[2:] in WITHOUT_PARSER.get(rest[1], []):
-        if rest[2] not in module.COMMANDS:
-            raise UnknownCommand(f"{rest[1]} has no {rest[2]}, only {', '.join(module.COMMANDS)}.")
+        if rest[2] not in COMMANDS:
+            raise UnknownCommand(f"{rest[1]} has no {rest[2]}, only {', '.join(COMMANDS)}.")
         return
     if isinstance(getattr(module, "app", None), typer.Typer):
         return _typer(module.app, rest[2:], True)

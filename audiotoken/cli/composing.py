@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from audiotoken import tasks
 from audiotoken.cli.schemas import convert_options
 from audiotoken.errors import OptionError
 
@@ -89,3 +91,33 @@ def instantiate_source(config: Mapping[str, Any]) -> Any:
         return instantiate(values)
     except InstantiationException as error:
         raise (error.__cause__ if isinstance(error.__cause__, ValueError | RuntimeError) else error) from None
+
+
+def choose_data(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of train.yaml as parameters of `train`: the data is a prepared folder, or the source if there is one.
+
+    OptionError unless exactly one of them was given.
+    """
+    values = dict(config)
+    source = values.pop("source", None)
+    if (values["data"] is None) == (source is None):
+        given = "neither data nor source" if source is None else "both data and source"
+        raise OptionError(
+            f"Got {given}, expected one; pass data=FOLDER made by `audiotoken prepare`, or source=pairs, esc, vggsound "
+            "or web."
+        )
+    return values if source is None else {**values, "data": instantiate_source(source)}
+
+
+def train_from_config(config: Mapping[str, Any]) -> Path:
+    """Train as the values of train.yaml say, with progress on stderr -> the folder of the embedder."""
+    with tasks.train.show_progress(config["settings"]["steps"]) as on_progress:
+        return tasks.train.train(**choose_data(config), on_progress=on_progress)
+
+
+def prepare_from_config(config: Mapping[str, Any]) -> Any:
+    """Prepare a data set as the values of prepare.yaml say, with progress on stderr -> the report."""
+    values = dict(config)
+    if (source := values.pop("source", None)) is None:
+        raise OptionError("Got no source; pass source=pairs source.folder=FOLDER, or source=esc, vggsound or web.")
+    return tasks.prepare.prepare(instantiate_source(source), **values, **tasks.prepare.say_progress())

@@ -1,8 +1,10 @@
-"""Any set of runs -> tables, plots and a gallery, written into their folder."""
+"""Any set of runs -> tables, plots and a gallery, written into their folder: `python -m experiments.report DIR`."""
 
+import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from audiotoken.tasks.sentences import errors_as_sentences
 from experiments.ablations.pages import write_gallery
 from experiments.ablations.plots import write_plot
 from experiments.ablations.results import collect
@@ -28,3 +30,12 @@ def gather(folder: Path) -> Report:
     listed = [f"failed  {sentence}" for sentence in failed]
     tables = [f"{one.name}: {one.asks}\n\n{markdown(one)}" for one in experiments]
     return Report("\n\n".join([*tables, *listed, f"gallery {folder / 'gallery.html'}"]), failed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.report", description="Write tables, plots and a gallery of any set of runs."
+    )
+    parser.add_argument("folder", type=Path, help="the folder of one sweep, or of several")
+    with errors_as_sentences():
+        print(gather(parser.parse_args().folder).text)

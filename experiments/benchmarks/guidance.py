@@ -28,7 +28,7 @@ from experiments.benchmarks.models import build as build_geometry
 from experiments.benchmarks.process import in_process, place
 from experiments.benchmarks.row import _reason
 from experiments.benchmarks.training_report import _device, _processor
-from experiments.door import entry
+from experiments.door import run_from_signature
 from guidance import Backbone, Region, capture_cross_attention, sample
 from guidance.attention import recording
 from guidance.methods import METHODS as KNOWN
@@ -270,7 +270,7 @@ def main() -> None:
     if sys.argv[1:] == ["arithmetic"]:
         print(arithmetic())
     else:
-        entry(bench_guidance)
+        run_from_signature(bench_guidance)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from experiments.benchmarks.placement import REACH
 from experiments.benchmarks.quality import QUALITY, Quality, judge, quality_of
 from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, look, pairs_of, shares_of
 from experiments.benchmarks.tables import name_of, row_of, sheet_of, write_lines
-from experiments.door import check, entry
+from experiments.door import check, run_from_signature
 from guidance.metrics import place, score
 from guidance.sampling import sample
 from spatial.simulation import simulate
@@ -205,7 +205,7 @@ def _row(line: Line) -> list[str]:
 
 
 def main() -> None:
-    entry(bench_heard)
+    run_from_signature(bench_heard)
 
 
 if __name__ == "__main__":

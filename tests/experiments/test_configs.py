@@ -8,11 +8,18 @@ import sys
 import pytest
 import soundfile
 from hydra import compose, initialize_config_module
+from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
+from paths import ROOT
 
 from audiotoken.assembly.assemble import assemble
+from audiotoken.evaluation.evaluate import evaluate
 from audiotoken.tasks.folder import draw_folder
 from audiotoken.tasks.generate import generate
+from experiments.benchmarks.parts import bench_parts
+from experiments.benchmarks.spatial import bench_spatial
+from experiments.benchmarks.train import bench_train
+from experiments.door import explain_error, run_from_config
 
 
 def composed(name: str, *overrides: str) -> dict:
@@ -74,20 +81,102 @@ def test_from_any_folder_a_bad_input_is_one_sentence(overrides, words, tmp_path)
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        (["out=\u00fc bench"], "Cannot read out=\u00fc bench; put a value with spaces"),
-        (["clipss=3"], "Got clipss=..., which is no key of this command"),
-        (["n=[1"], "Cannot read the command line"),
-    ],
-)
-def test_what_hydra_cannot_read_is_one_sentence(typed, said, monkeypatch, capsys):
-    from experiments.door import hydra_entry
-
-    monkeypatch.setattr("sys.argv", ["evaluate", *typed])
+def run_door(
+    monkeypatch, capsys, name: str, function, *words: str, configs: str = "configs"
+) -> tuple[object, str, str]:
+    """(exit code, stdout, stderr) of a command line."""
+    monkeypatch.setattr("sys.argv", [name, *words])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     with pytest.raises(SystemExit) as end:
-        hydra_entry("evaluate", lambda **config: pytest.fail("it ran"), "audiotoken.configs")
-    told = capsys.readouterr().err
-    assert end.value.code == 2 and said in told and told.count("\n") == 1
+        run_from_config(name, function, configs=configs, call=lambda values: pytest.fail("it ran"))
+    return (end.value.code, *capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["out=\u00fc bench"], "Cannot read out=\u00fc bench; put a value with spaces"),
+        (["clipss=3"], "Got clipss=..., which is no key of this command (did you mean clips?); --help lists them."),
+        (["recipe.deep=3"], "Got recipe.deep=..., which is no key of this command; --help"),
+        (["n=[1"], "Cannot read the command line"),
+        (["seeds=1,2"], "Got seeds=1,2; add -m to sweep over it, or pass a list: 'seeds=[1,2]'."),
+        (["batch=abc"], "Got batch=abc, expected a whole number; change batch."),
+        (["steps=1.5"], "Got steps=1.5, expected a whole number or null; change steps."),
+    ],
+)
+def test_what_hydra_cannot_read_is_one_sentence(words, message, monkeypatch, capsys):
+    code, _, error = run_door(monkeypatch, capsys, "evaluate", evaluate, *words, configs="audiotoken.configs")
+    assert code == 2 and message in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "words", "message"),
+    [
+        ("generate", generate, ["clip=a.wav", "count=[1]"], "Got count=[1], expected a whole number"),
+        ("generate", generate, ["clip=a.wav", "guidance=much"], "Got guidance=much, expected a number or null"),
+        ("folder", draw_folder, ["clips=1", "overwrite=7.5"], "Got overwrite=7.5, expected true or false"),
+        ("assemble", assemble, ["base=sd", "layers=4"], "Got layers=4, expected a list of whole numbers or null"),
+        ("bench", bench_train, ["batch_sizes=4"], "Got batch_sizes=4, expected a list of whole numbers"),
+        ("bench_parts", bench_parts, ["repeats=often"], "Got repeats=often, expected a whole number"),
+        ("bench_spatial", bench_spatial, ["scenes=1", "limit=all"], "Got limit=all, expected a whole number or null"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_one_sentence(name, function, words, message, monkeypatch, capsys):
+    code, output, error = run_door(monkeypatch, capsys, name, function, *words)
+    assert code == 2 and message in error and error.count("\n") == 1 and output == ""
+
+
+def test_a_wrong_choice_lists_what_there_is():
+    with pytest.raises(MissingConfigException) as raised:
+        composed("ablate", "experiment=poolin")
+    sentence = explain_error(raised.value)
+    assert sentence.startswith("There is no experiment=poolin (did you mean experiment=pooling?); choose one of attent")
+    assert "\n" not in sentence and "separation, setups" in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "configs", "keys", "absent"),
+    [
+        ("generate", "configs", ["Hear a clip and draw it.", "clip: ???", "steps: null"], ["experiment", "Powered"]),
+        ("bench", "configs", ["repeats: 3", "batch_sizes:"], ["experiment"]),
+        ("ablate", "configs", ["experiment: attention, classification", "sweep: joblib", "resume: true"], ["clip:"]),
+        ("train", "audiotoken.configs", ["recipe: mini, paper", "source: esc, pairs", "learning_rate: 8"], ["task:"]),
+        ("prepare", "audiotoken.configs", ["source=esc, pairs", "shard_size: 128"], ["recipe"]),
+        ("evaluate", "audiotoken.configs", ["resamples: 1000"], ["recipe"]),
+    ],
+)
+def test_help_shows_the_commands_own_groups_and_keys(name, configs, keys, absent, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [name, "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        run_from_config(name, generate, configs=configs, call=lambda values: pytest.fail("it ran"))
+    text = capsys.readouterr().out
+    assert all(key in text for key in keys) and not any(word in text for word in absent), text
+
+
+def test_help_of_a_command_without_a_file(monkeypatch, capsys):
+    from experiments.benchmarks import placement
+
+    monkeypatch.setattr("sys.argv", ["placement", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        placement.main()
+    assert "detector:" in (text := capsys.readouterr().out) and "experiment" not in text
+    monkeypatch.setattr("sys.argv", ["placement", "n=many"])
+    with pytest.raises(SystemExit, match="2"):
+        placement.main()
+    assert capsys.readouterr().err == "Got n=many, expected a whole number; change n.\n"
+
+
+NO_DOORS = (
+    "__init__",
+    "door",
+    "notebook",
+    "fit_listening",
+    "listening_demo",
+)  # shared, or work that has not moved down
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "experiments").glob("*.py")))
+def test_doors_are_short_and_say_their_command(name):
+    text = (ROOT / "experiments" / f"{name}.py").read_text()
+    short = len(text.splitlines()) <= 20 and f"python -m experiments.{name} " in text.split('"""')[1]
+    assert short or name in NO_DOORS

@@ -27,7 +27,7 @@ import numpy as np
 
 from audiotoken.errors import OptionError
 from audiotoken.tables import markdown_table
-from experiments.door import entry
+from experiments.door import run_from_signature
 
 SHIFT = 2500  # inputs that a process lives: what leaks shows, and dies
 LOADING = 900.0  # seconds until its libraries and the model are there: minutes on a busy machine
@@ -211,7 +211,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    entry(fuzz)
+    run_from_signature(fuzz)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORDS
 from audiotoken.pipeline import AudioTokenPipeline
-from experiments.demo import RATE, SEED, write_clips
+from audiotoken.tasks.showcase import RATE, SEED, write_clips
 from experiments.world.measure import recognised
 
 MINI = Path(str(files("audiotoken.mini")))

@@ -1,4 +1,4 @@
-"""experiments.train from its config to its files, on tiny parts; and on the mini world, where it means something."""
+"""`experiments.train` from its config to its files, on tiny parts; and on the mini world, where it means something."""
 
 import csv
 import json
@@ -13,16 +13,18 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import load_file
 
 import experiments.train
+from audiotoken.cli.composing import choose_data, convert_config
 from audiotoken.debug import debug_pipeline
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.errors import OptionError
 from audiotoken.pipeline import AudioTokenPipeline
+from audiotoken.tasks import train as train_module
 from audiotoken.tasks.train import train
-from experiments.train import options
 
 SETTINGS = {"steps": 4, "learning_rate": 1e-3, "save_every": 2}
 
@@ -46,7 +48,7 @@ def places(tmp_path_factory):
 def no_plot(request, monkeypatch):
     """Drawing the losses takes longer than the steps; one test looks at the picture."""
     if request.function is not test_from_the_config_to_the_files:
-        monkeypatch.setattr(experiments.train, "plot_losses", lambda out: None)
+        monkeypatch.setattr(train_module, "plot_losses", lambda out: None)
 
 
 def composed(*overrides: str):
@@ -54,6 +56,10 @@ def composed(*overrides: str):
 
     with initialize_config_module("audiotoken.configs", version_base=None):
         return compose("train", list(overrides))
+
+
+def options(config) -> dict:
+    return choose_data(convert_config("train", OmegaConf.to_container(config, resolve=True)))
 
 
 def run(places, out: Path, *overrides: str, data: str = "") -> Path:
@@ -115,8 +121,8 @@ def test_every_setting_of_the_recipe_is_one(places):
         (["log=nothing"], "no tracker nothing"),
         (["+settings.stepz=3"], "stepz"),
         (["settings.schedule=never"], "want one of constant"),
-        (["data=somewhere"], "either data=FOLDER"),
-        (["source=esc"], "no source.audio, source.pictures"),
+        (["data=somewhere"], "both data and source"),
+        (["source=esc"], "no source.audio"),
         (["embedder.pooling=sum"], "want one of attentive"),
     ],
 )
@@ -162,7 +168,7 @@ def killed_at(step: int, argv: list[str]) -> None:
     """In a child: the command, until SIGKILL comes as soon as it has said that this step is done."""
     from audiotoken.training import Progress
 
-    show = experiments.train.show_progress
+    show = train_module.show_progress
 
     @contextmanager
     def until(steps: int | None = None):
@@ -173,7 +179,7 @@ def killed_at(step: int, argv: list[str]) -> None:
         with show(steps):
             yield say
 
-    experiments.train.show_progress, sys.argv = until, argv
+    train_module.show_progress, sys.argv = until, argv
     experiments.train.main()
 
 

@@ -165,7 +165,7 @@ def test_a_folder_without_runs_is_a_sentence(tmp_path):
 
 
 def test_the_report_command(runs, monkeypatch, capsys):
-    from experiments.report import main
+    from experiments.ablations.summary import main
 
     monkeypatch.setattr("sys.argv", ["report", str(runs)])
     main()

@@ -18,8 +18,7 @@ from omegaconf import OmegaConf
 from audiotoken.debug import debug_pipeline
 from audiotoken.errors import OptionError
 from audiotoken.objective import Batch, Objective
-from experiments import bench as bench_door
-from experiments.benchmarks import process
+from experiments.benchmarks import command, process
 from experiments.benchmarks import row as bench_row
 from experiments.benchmarks import train as bench
 from experiments.benchmarks.models import InMemory, build
@@ -73,8 +72,8 @@ def test_processes_are_told_whole_paths(monkeypatch, tmp_path):
 def test_an_unknown_command_is_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bench", "trian"])
     with pytest.raises(SystemExit, match="2"):
-        bench_door.main()
-    assert "'trian', want one of train, parts" in capsys.readouterr().err
+        command.main()
+    assert "'trian', expected one of train, parts" in capsys.readouterr().err
 
 
 def test_what_is_published_neither_compiles_nor_checkpoints():

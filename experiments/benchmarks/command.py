@@ -1,0 +1,34 @@
+"""`python -m experiments.bench COMMAND KEY=VALUE ...`: the benchmark of that name with Hydra's command line."""
+
+import sys
+
+from audiotoken.errors import OptionError
+from audiotoken.tasks.sentences import errors_as_sentences
+from experiments.benchmarks import guidance, heard, placement
+from experiments.benchmarks.parts import arithmetic, bench_parts
+from experiments.benchmarks.spatial import bench_spatial
+from experiments.benchmarks.train import bench_train
+from experiments.door import run_from_config
+
+COMMANDS = {
+    "train": lambda: run_from_config("bench", bench_train),
+    "parts": lambda: run_from_config("bench_parts", bench_parts),
+    "arithmetic": lambda: print(arithmetic()),
+    "spatial": lambda: run_from_config("bench_spatial", bench_spatial),
+    "guidance": guidance.main,
+    "placement": placement.main,
+    "heard": heard.main,
+}
+
+
+def main(usage: str | None = None) -> None:
+    command = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    if command in ("-h", "--help"):
+        print(usage or __doc__)
+        return
+    with errors_as_sentences():
+        if command not in COMMANDS:
+            raise OptionError(
+                f"Got the command {command!r}, expected one of {', '.join(COMMANDS)}; see experiments/bench.py."
+            )
+    COMMANDS[command]()
