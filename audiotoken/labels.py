@@ -1,8 +1,8 @@
-"""Label tokens: the name of what was heard takes the place of `<audio>`, so that nothing needs to be trained.
+"""Label tokens: the label of a sound replaces `<audio>` in the text, which needs no training.
 
-The article: where the text lets one follow (at its start, after a comma, after such a word as "of") a
-countable subject brings its own, "a photo of <audio>" -> "a photo of a dog"; an "a" or "an" already there becomes the
-right one; after any other word none is added: "two <audio>", "a wooden <audio>", "the <audio>".
+Articles: a countable subject gets one at the start of the text, after a comma, and after words such as "of": "a photo
+of <audio>" -> "a photo of a dog". An "a" or "an" in the text is corrected. After any other word none is added:
+"two <audio>", "a wooden <audio>", "the <audio>".
 """
 
 import re
@@ -12,30 +12,30 @@ from audiotoken.encoders.audioset import find_best_subject
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.placeholder import SOUND
 
-LIKELY = 0.5  # a calibrated score below it means "rather not"
+LIKELY = 0.5  # calibrated scores from here on count as recognised
 
 
-LEADS = re.compile(
+BEFORE_ARTICLE = re.compile(
     "of|with|and|or|beside|by|near|like|under|over|behind|above|below|in|on|at|from|into|to|versus|without|.*,", re.I
 )
-BARE = re.compile(  # what is not counted, and plurals without an s
+NO_ARTICLE = re.compile(  # mass nouns, and plurals
     "people|children|feet|hands|teeth|water|rain|hail|snow|wind|thunder|lightning|traffic|machinery|wood|glass|paper|"
     "sandpaper|cutlery|steam|smoke|liquid|poultry|artillery|timpani|music|.*([^su]s)"
 )
-COUNTED = ("person ", "glass of ", "cup of ")  # subjects that begin so are counted, whatever their last word is
+COUNTABLE = ("person ", "glass of ", "cup of ")  # subjects with this start are countable, whatever their last word
 PLACE = re.compile(rf"(?P<word>\S*?)(?P<space>\s*)(?P<sound>{SOUND.pattern})")
 SPOKEN_VOWEL = re.compile(r"(?i:[aeio]|u(?!k|ni|s))|[FHLMNRSX][A-Z]")  # "an owl", "an SLR camera", "a ukulele"
 
 
 def choose_subject(heard: Sequence[tuple[str, float]]) -> str:
-    """(label, score), best first -> the word of the best label that can be drawn, however low its score.
+    """Choose the word for the best label that can be drawn, however low its score; `heard` is sorted, best first.
 
-    CheckpointError when the encoder names no sounds, PromptError when none of its names can be drawn.
+    Raises CheckpointError if the encoder has no class names, PromptError if no label can be drawn.
     """
     if not heard or all(re.fullmatch(r"class \d+", label) for label, _ in heard):
         raise CheckpointError(
             "The audio encoder has no class names, so no label can stand for the sound; "
-            "use a fine-tuned encoder with names, or token=learned with a trained embedder."
+            "use a fine-tuned encoder with class names, or token=learned with a trained embedder."
         )
     best = find_best_subject(heard)
     if best is None:
@@ -47,37 +47,37 @@ def choose_subject(heard: Sequence[tuple[str, float]]) -> str:
 
 
 def choose_article(subject: str) -> str:
-    """ "a", "an", or "" where none fits: "a dog", "an owl", "rain", "keys"."""
+    """Choose "a", "an" or "": "a dog", "an owl", "rain", "keys"."""
     words = re.split(r" (?:in|on|with) ", subject)[0].lower().split()
-    many = words[0] in ("people", "children") or BARE.fullmatch(words[-1])
-    if many and not subject.startswith(COUNTED):
+    uncountable = words[0] in ("people", "children") or NO_ARTICLE.fullmatch(words[-1])
+    if uncountable and not subject.startswith(COUNTABLE):
         return ""
     return "an" if SPOKEN_VOWEL.match(subject) else "a"
 
 
 def insert_articles(text: str, subjects: Sequence[str]) -> str:
-    """`text` with the article of `subjects[i]` before its i-th `<audio>`, where one fits; see above."""
+    """Insert the article of `subjects[i]` before the i-th `<audio>`, by the rules of this module."""
     articles = (choose_article(subject) for subject in subjects)
 
-    def place(match: re.Match) -> str:
+    def insert_article(match: re.Match) -> str:
         own, word, space, sound = next(articles), match["word"], match["space"], match["sound"]
         if word.lower() in ("a", "an") and space:
             return f"{own.capitalize() if word.istitle() else own}{space}{sound}" if own else sound
-        leads = match.start() == 0 if not word else space and LEADS.fullmatch(word)
+        leads = match.start() == 0 if not word else space and BEFORE_ARTICLE.fullmatch(word)
         return f"{word}{space}{own} {sound}" if leads and own else match.group()
 
-    return PLACE.sub(place, text)
+    return PLACE.sub(insert_article, text)
 
 
 def insert_words(text: str, subjects: Sequence[str]) -> str:
-    """`text` with `subjects[i]` in the place of its i-th `<audio>` and of the weight that one may have."""
+    """Replace the i-th `<audio>`, with its weight if it has one, by `subjects[i]`."""
     words = iter(subjects)
     return SOUND.sub(lambda place: next(words), text)
 
 
 def format_labels(heard: Sequence[tuple[str, float]], most: int = 3) -> str:
-    """In words: "dog 0.98, bird 0.61", or that it is none of the sounds the encoder knows."""
+    """Format recognised labels, "dog 0.98, bird 0.61", or say that no sound was recognised."""
     if not heard:
-        return "the audio encoder names no sounds"
+        return "the audio encoder has no labels"
     known = [f"{label} {score:.2f}" for label, score in heard[:most] if score >= LIKELY]
-    return ", ".join(known) or f"none of the sounds I know (nearest: {heard[0][0]} {heard[0][1]:.2f})"
+    return ", ".join(known) or f"no known sound (nearest: {heard[0][0]} {heard[0][1]:.2f})"

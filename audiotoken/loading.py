@@ -1,4 +1,4 @@
-"""From a name to a model: where it lies, what kind it is, and what is said when it cannot be loaded."""
+"""Finds a model by its name, checks its kind, and explains why it cannot be loaded."""
 
 import os
 import re
@@ -16,32 +16,32 @@ from safetensors import SafetensorError
 from audiotoken.errors import CheckpointError, out_of_memory
 
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
-OWN_ENCODERS = tuple(
-    f"audiotoken.encoders.{name}" for name in ("mini", "beats", "ast", "clap")
-)  # a model may name these
+OWN_ENCODERS = tuple(f"audiotoken.encoders.{name}" for name in ("mini", "beats", "ast", "clap"))
 
 
 def find_model(model: str | os.PathLike) -> str:
-    """The folder of `model`, or the hub id it is."""
+    """The folder of `model`, or its hub id. Raises CheckpointError if it is neither."""
     folder = Path(str(files("audiotoken.mini"))) if str(model) == "mini" else Path(model).expanduser()
     if (folder / "model_index.json").is_file():
         return str(folder)
     if str(model) == "mini":
-        raise CheckpointError("The mini checkpoint is not in this installation; get it whole, or train it: make mini.")
+        raise CheckpointError(
+            "The mini checkpoint is missing from this installation; install it again, or train it with `make mini`."
+        )
     if folder.exists() or str(model).count("/") != 1 or str(model)[0] in "./~":
-        what = "it holds no model_index.json" if folder.exists() else "there is no such folder"
-        raise CheckpointError(f"Cannot load the model {model}: {what}; give {MODELS}.")
+        reason = "it holds no model_index.json" if folder.exists() else "there is no such folder"
+        raise CheckpointError(f"Cannot load the model {model}: {reason}; give {MODELS}.")
     return str(model)
 
 
 def prepare_index(index: Mapping[str, Any]) -> bool:
-    """Make ready what a `model_index.json` names -> whether it is an SDXL model; ValueError when it is of another kind.
+    """Import the audio encoder's module that a `model_index.json` names; return whether it is an SDXL model.
 
-    diffusers loads classes of modules that are imported, and imports none itself.
+    diffusers finds classes only in modules that are imported already. Raises ValueError for another kind of model.
     """
-    if lacking := [part for part in ("unet", "text_encoder") if not any(index.get(part) or ())]:
+    if missing := [part for part in ("unet", "text_encoder") if not any(index.get(part) or ())]:
         name = index.get("_class_name", "model")
-        raise ValueError(f"it is a {name} without a {lacking[0]}, but Stable Diffusion 1, 2 or XL is wanted")
+        raise ValueError(f"it is a {name} without a {missing[0]}, but Stable Diffusion 1, 2 or XL is needed")
     library, _ = index.get("audio_encoder") or (None, None)
     if library in OWN_ENCODERS:
         import_module(library)
@@ -50,23 +50,23 @@ def prepare_index(index: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def explain_load_errors(model: str | os.PathLike) -> Iterator[None]:
-    """Whatever goes wrong while `model` is loaded is a CheckpointError of one sentence that names it."""
+    """Turn any error of loading `model` into a CheckpointError, one sentence that names the model."""
     try:
         yield
-    except CheckpointError as error:  # of our own parts: a sentence already
+    except CheckpointError as error:  # from our own parts: already one sentence
         raise CheckpointError(f"Cannot load the model {model}: {str(error)[0].lower()}{str(error)[1:]}") from error
     except UnpicklingError as error:
-        what = "a file in it is damaged, or holds more than weights and plain values"
-        raise CheckpointError(f"Cannot load the model {model}: {what}; give {MODELS}.") from error
+        reason = "a file in it is damaged, or holds more than weights and plain values"
+        raise CheckpointError(f"Cannot load the model {model}: {reason}; give {MODELS}.") from error
     except (KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError, OverflowError) as error:
-        what = f"one of its configurations is damaged ({type(error).__name__}: {_first_line(error)})"
-        raise CheckpointError(f"Cannot load the model {model}: {what}; give {MODELS}.") from error
+        reason = f"one of its configurations is damaged ({type(error).__name__}: {_first_sentence(error)})"
+        raise CheckpointError(f"Cannot load the model {model}: {reason}; give {MODELS}.") from error
     except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError) as error:
         if out_of_memory(error):
             raise
-        raise CheckpointError(f"Cannot load the model {model}: {_first_line(error)}; give {MODELS}.") from error
+        raise CheckpointError(f"Cannot load the model {model}: {_first_sentence(error)}; give {MODELS}.") from error
 
 
-def _first_line(error: Exception) -> str:
+def _first_sentence(error: Exception) -> str:
     """The first sentence of an error."""
     return re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".:")

@@ -1,8 +1,8 @@
-"""The generator: Stable Diffusion with ears (AudioToken, arXiv 2305.13050).
+"""Stable Diffusion that reads sounds in its prompt (AudioToken, arXiv 2305.13050).
 
-Everything diffusers can do to its own pipelines (schedulers, dtypes, offloading, LoRA, slicing) it can do here: sounds
-only replace input embeddings of the prompt. `SoundToImage` is the road, the same for every model; the classes under it
-say what a model is made of: here Stable Diffusion 1 and 2, in `pipeline_xl` Stable Diffusion XL.
+Everything diffusers does for its own pipelines (schedulers, dtypes, offloading, LoRA, slicing) works here too: sounds
+only replace input embeddings of the prompt. `SoundToImage` has the steps that all models share; its subclasses have the
+parts of a model: `AudioTokenPipeline` those of Stable Diffusion 1 and 2, `pipeline_xl` those of Stable Diffusion XL.
 """
 
 import os
@@ -30,27 +30,28 @@ from audiotoken.losses import label_embeddings
 from audiotoken.placeholder import PLACEHOLDER, TEMPLATE, check_count, check_negative, check_text
 from audiotoken.prompt import EncodedPrompts, Prompt, encode_prompts
 
-TextEncoder = tuple[CLIPTokenizer, CLIPTextModel]  # a text encoder and its tokenizer
+TextEncoder = tuple[CLIPTokenizer, CLIPTextModel]
 
 
 class SoundToImage(AudioMixin):
-    """Sounds and text -> pictures; mixed into a diffusers pipeline.
+    """Draws pictures from sounds and text; mixed into a diffusers pipeline.
 
-    `default_steps` and `default_guidance` are what the checkpoint was tuned for; they stand in its `model_index.json`.
+    `default_steps` and `default_guidance` are the values that the checkpoint was tuned for, read from its
+    `model_index.json`.
     """
 
     config: Any
     maybe_convert_prompt: Callable[..., Any]
-    encode: Callable[..., EncodedPrompts]  # these two are of the classes below
+    encode: Callable[..., EncodedPrompts]  # this and the next are defined by subclasses
     _text_encoders: Any  # each a `TextEncoder`
 
     @classmethod
     def from_pretrained(cls, model: str | os.PathLike = "mini", **kwargs: Any) -> Any:
-        """`model` is "mini" (ships with this package), a folder or a hub id; `kwargs` as in diffusers.
+        """Load "mini" (part of this package), a folder or a hub id; `kwargs` as in diffusers.
 
-        Gives an AudioTokenPipeline, or an AudioTokenXLPipeline where the model is one. A model without audio parts
-        takes them as `audio_encoder=` and `audio_embedder=`. Computes in float32 unless `dtype` says otherwise.
-        CheckpointError, one sentence, when it cannot be loaded or its parts do not fit together.
+        Returns an AudioTokenPipeline, or an AudioTokenXLPipeline for an SDXL model. Pass the audio parts as
+        `audio_encoder=` and `audio_embedder=` if the model has none. Computes in float32 unless `dtype` is given.
+        Raises CheckpointError if the model cannot be loaded or its parts do not fit together.
         """
         folder = find_model(model)
         kwargs["dtype"] = float32_audio_parts(kwargs.pop("torch_dtype", None) or kwargs.get("dtype"))
@@ -74,25 +75,24 @@ class SoundToImage(AudioMixin):
         prompt_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Draw: `pipe("dog.wav").images[0]`. What is not listed here is the diffusers pipeline's and goes there.
+        """Draw pictures: `pipe("dog.wav").images[0]`. Other keyword arguments go to the diffusers pipeline.
 
-        The sounds fill the `<audio>` of the prompt in order; a prompt given once is used again until they are used up,
-        so that a list of recordings with "a photo of <audio>" gives a picture of each. Arrays need their `rate`.
-        `token` is "learned" or "label", see `audio_prompts`; `prompt` may also be what `encode_prompts`
-        made of texts and sounds.
-        Picture i of a prompt is drawn with `seed + i`, alone or with others; `generator` is used instead when given.
+        The sounds fill the `<audio>` of the prompt in order. A single prompt is repeated until all sounds are used, so
+        that a list of recordings with "a photo of <audio>" gives a picture of each. Arrays need their `rate` in Hz.
+        `token` is "learned" or "label", see `audio_prompts`. `prompt` may also be the result of `encode_prompts`.
+        Picture i of a prompt is drawn with `seed + i`, alone or in a batch; `generator` takes precedence over `seed`.
         """
         check_negative(negative_prompt, kwargs.get("negative_prompt_2"))
         if kwargs.get("clip_skip") is not None:
             raise ValueError("clip_skip is not supported: audio tokens are trained for the last layer; leave it out.")
         if prompt_embeds is None:
-            with _scaled_lora(self._text_encoders, kwargs.get("cross_attention_kwargs")):
-                prompts = self._prompts(audio, prompt, rate, token)
+            with _scale_lora(self._text_encoders, kwargs.get("cross_attention_kwargs")):
+                prompts = self._encode_or_check(audio, prompt, rate, token)
             prompt_embeds = torch.cat([each.embeddings for each in prompts])  # (prompts, tokens, features)
             if pooled := [each.pooled for each in prompts if each.pooled is not None]:
                 kwargs["pooled_prompt_embeds"] = torch.cat(pooled)
         count = len(prompt_embeds)
-        if generator is None:  # on the CPU, so that every device draws the same picture
+        if generator is None:  # on the CPU, so that all devices draw the same picture
             seeds = [seed + i for _ in range(count) for i in range(num_images_per_prompt)]
             generator = [torch.Generator().manual_seed(each) for each in seeds]
         return super().__call__(  # type: ignore[misc]
@@ -105,58 +105,58 @@ class SoundToImage(AudioMixin):
             **kwargs,
         )
 
-    def _prompts(self, audio: Audio, prompt: Any, rate: int | None, token: str | None) -> list[Prompt]:
-        """What to draw: read now, or before."""
+    def _encode_or_check(self, audio: Audio, prompt: Any, rate: int | None, token: str | None) -> list[Prompt]:
+        """Encode texts and sounds; prompts that are encoded already pass, if there are no sounds."""
         given: list[Any] = [prompt] if isinstance(prompt, str | Prompt) else list(prompt)
         if not given or not all(isinstance(each, Prompt) for each in given):
             return self.encode_prompts(prompt, None if audio is None else self.audio_prompts(audio, rate, token))
         if audio is not None:
-            raise PromptError("Got a sound beside a prompt that was read before; leave the sound out, or give a text.")
+            raise PromptError("Got a sound with a prompt that is encoded already; leave the sound out, or give a text.")
         return given
 
     @torch.no_grad()
     def encode_prompts(self, prompt: str | list[str], sounds: Tensor | Sequence[str] | None = None) -> list[Prompt]:
-        """Prompts as the text encoder reads them; what `audio_prompts` gave fills their `<audio>` in order.
+        """Encode texts whose `<audio>` are filled with `sounds`, the result of `audio_prompts`, in order.
 
-        The text of a prompt with label tokens has the words in it: "a photo of a dog".
+        The text of a prompt with label tokens contains the labels: "a photo of a dog".
         """
         texts, dealt = _deal(prompt, [] if sounds is None else list(sounds))  # [text][sound] vectors or a word
         texts = self.maybe_convert_prompt(texts, self._text_encoders[0][0])  # textual inversion
         if any(isinstance(sound, str) for each in dealt for sound in each):
             texts = [insert_articles(text, words) for text, words in zip(texts, dealt, strict=True)]
-            said = [insert_words(text, words) for text, words in zip(texts, dealt, strict=True)]
+            shown = [insert_words(text, words) for text, words in zip(texts, dealt, strict=True)]
             dealt = [[self.word_vectors(word) for word in words] for words in dealt]
         else:
-            said = texts
-        condition = self.encode(texts, dealt)
-        pooled = condition.added.get("text_embeds")  # (prompts, features)
+            shown = texts
+        encoded = self.encode(texts, dealt)
+        pooled = encoded.added.get("text_embeds")  # (prompts, features)
         return [
-            Prompt(condition.embeddings[i : i + 1], at, text, None if pooled is None else pooled[i : i + 1])
-            for i, (text, at) in enumerate(zip(said, condition.positions, strict=True))
+            Prompt(encoded.embeddings[i : i + 1], at, text, None if pooled is None else pooled[i : i + 1])
+            for i, (text, at) in enumerate(zip(shown, encoded.positions, strict=True))
         ]
 
     @property
     def token_width(self) -> int:
-        """Of an audio token: the widths of the text encoders' input embeddings, added up."""
+        """Width of an audio token: the sum of the widths of all text encoders' input embeddings."""
         return sum(_table(text_encoder).embedding_dim for _, text_encoder in self._text_encoders)
 
     def label_embeddings(self, names: Sequence[str]) -> Tensor:
-        """Names of classes -> (classes, token_width) float32: the mean of the input embeddings of each name's words."""
-        return torch.cat([label_embeddings(names, *reader) for reader in self._text_encoders], dim=-1)
+        """Class names -> (classes, token_width) float32: the mean input embedding of each name's tokens."""
+        return torch.cat([label_embeddings(names, *pair) for pair in self._text_encoders], dim=-1)
 
     @torch.no_grad()
     def word_vectors(self, words: str) -> Tensor:
-        """The input embeddings of words, (vectors, token_width): what a sound of this name is in a prompt."""
+        """The input embeddings of words, (vectors, token_width), to stand for a sound with this label in a prompt."""
         rows = []
         for tokenizer, text_encoder in self._text_encoders:
-            table = _table(text_encoder)  # called, not indexed: an offloaded one is elsewhere until it runs
+            table = _table(text_encoder)  # called, not indexed: an offloaded table moves to its device when it runs
             ids = torch.tensor(tokenizer(words, add_special_tokens=False).input_ids)
             rows.append(table(ids if table.weight.is_meta else ids.to(table.weight.device)))
         return torch.cat(rows, dim=-1)
 
 
 class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
-    """On Stable Diffusion 1 or 2."""
+    """Draws sounds with Stable Diffusion 1 or 2."""
 
     _optional_components: ClassVar = [*StableDiffusionPipeline._optional_components, *AUDIO_PARTS]
     _exclude_from_cpu_offload: ClassVar = [*StableDiffusionPipeline._exclude_from_cpu_offload, *AUDIO_PARTS]
@@ -199,15 +199,15 @@ class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
     def encode(
         self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]], size: tuple[int, int] | None = None
     ) -> EncodedPrompts:
-        """Texts and their sounds, `sounds[text][i]` (vectors, token_width), as the denoiser wants them; differentiable.
+        """Encode texts and their sounds, `sounds[text][i]` (vectors, token_width), for the denoiser; differentiable.
 
-        `size` is (height, width) of the picture in pixels, which these models need not know.
+        `size`, (height, width) of the picture in pixels, is not used by these models.
         """
         return EncodedPrompts(*encode_prompts(texts, sounds, self.tokenizer, self.text_encoder, self._execution_device))
 
 
 def _class_for(cls: type, xl: bool) -> type:
-    """`cls`, unless the model is of the other kind."""
+    """`cls` if it fits the kind of the model, otherwise the class that does."""
     fitting: type = audiotoken.AudioTokenXLPipeline if xl else AudioTokenPipeline
     return cls if issubclass(cls, fitting) else fitting
 
@@ -217,7 +217,7 @@ def _table(text_encoder: Any) -> torch.nn.Embedding:
 
 
 def _deal(prompt: str | list[str], sounds: list[Any]) -> tuple[list[str], list[list[Any]]]:
-    """Texts, and the sounds that go into each; a single text is repeated until the sounds are used up."""
+    """(texts, the sounds of each); a single text is repeated until all sounds are used."""
     texts = [prompt] if isinstance(prompt, str) else list(prompt)
     for text in texts:
         check_text(text)
@@ -230,11 +230,11 @@ def _deal(prompt: str | list[str], sounds: list[Any]) -> tuple[list[str], list[l
 
 
 @contextmanager
-def _scaled_lora(readers: Sequence[TextEncoder], attention_kwargs: dict[str, Any] | None) -> Iterator[None]:
-    """LoRA layers at the strength of `cross_attention_kwargs={"scale": ...}`, as diffusers encodes a prompt."""
+def _scale_lora(text_encoders: Sequence[TextEncoder], attention_kwargs: dict[str, Any] | None) -> Iterator[None]:
+    """Scale LoRA layers by `cross_attention_kwargs={"scale": ...}`, as diffusers does when it encodes a prompt."""
     scale = (attention_kwargs or {}).get("scale")
     with ExitStack() as put_back:
-        for _, text_encoder in readers if scale is not None else ():
+        for _, text_encoder in text_encoders if scale is not None else ():
             scale_lora_layers(text_encoder, scale)
             put_back.callback(unscale_lora_layers, text_encoder, scale)
         yield

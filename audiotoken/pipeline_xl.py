@@ -1,8 +1,8 @@
-"""The generator on Stable Diffusion XL (Podell et al. 2023, arXiv 2307.01952), which reads a prompt twice.
+"""Stable Diffusion XL that reads sounds in its prompt (Podell et al. 2023, arXiv 2307.01952).
 
-Both text encoders read the sound: an audio token is as wide as their input embeddings side by side (768 + 1280), and
-each gets its part. The denoiser attends to the last layer but one of both, side by side, and is told the pooled output
-of the second and the size of the picture besides. A weight, `(<audio>:1.3)`, acts on what is attended to alone.
+Both text encoders read the sound: an audio token is as wide as their input embeddings together (768 + 1280), and each
+encoder gets its part. The denoiser attends to the concatenated penultimate layers of both, and is also given the pooled
+output of the second encoder and the size of the picture. A weight, `(<audio>:1.3)`, changes only the attended layers.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from audiotoken.prompt import EncodedPrompts, check_width, encode_texts
 
 
 class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
-    """On Stable Diffusion XL; used as AudioTokenPipeline is, which gives one of these for an XL model."""
+    """Draws sounds with Stable Diffusion XL; `AudioTokenPipeline.from_pretrained` returns one for an XL model."""
 
     _optional_components: ClassVar = [*StableDiffusionXLPipeline._optional_components, *AUDIO_PARTS]
     _exclude_from_cpu_offload: ClassVar = [*StableDiffusionXLPipeline._exclude_from_cpu_offload, *AUDIO_PARTS]
@@ -76,22 +76,23 @@ class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
     def encode(
         self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]], size: tuple[int, int] | None = None
     ) -> EncodedPrompts:
-        """Texts and their sounds, `sounds[text][i]` (vectors, token_width), as the denoiser wants them; differentiable.
+        """Encode texts and their sounds, `sounds[text][i]` (vectors, token_width), for the denoiser; differentiable.
 
-        `size` is (height, width) of the picture in pixels, by default the model's own; it is told as uncropped.
+        `size` is (height, width) of the picture in pixels, by default the model's own; the denoiser is given it as the
+        original size and the target size, without cropping.
         """
         check_width([sound for each in sounds for sound in each], self.token_width)
         start, embeddings, positions = 0, [], []
         for tokenizer, text_encoder in self._text_encoders:
             end = start + text_encoder.get_input_embeddings().embedding_dim
             own = [[sound[..., start:end] for sound in each] for each in sounds]
-            read = encode_texts(texts, own, tokenizer, text_encoder, self._execution_device, penultimate=True)
-            embeddings.append(read[0])
-            positions.append(read[1])
-            pooled, start = read[2], end  # of the second, in the end
+            encoded = encode_texts(texts, own, tokenizer, text_encoder, self._execution_device, penultimate=True)
+            embeddings.append(encoded[0])
+            positions.append(encoded[1])
+            pooled, start = encoded[2], end  # the last one remains, that of the second encoder
         if positions[0] != positions[1]:
             raise PromptError(
-                "The two tokenizers make different numbers of tokens of the words before a sound; "
+                "The two tokenizers split the words before a sound into different numbers of tokens; "
                 "load a textual inversion into both of them, or leave it out."
             )
         side = self.default_sample_size * self.vae_scale_factor

@@ -1,4 +1,4 @@
-"""Where a sound stands in a text, and what a text may be."""
+"""The placeholder for a sound in a text, and checks of texts; nothing heavy is imported here."""
 
 import re
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ SOUND = re.compile(rf"\(\s*{PLACEHOLDER}\s*:(?P<weight>[^()]*)(?P<closed>\)?)|{P
 
 
 def check_count(text: str, placeholders: int, sounds: int) -> None:
-    """PromptError unless there is one place for each sound."""
+    """Raise PromptError unless the text has one placeholder for each sound."""
     if placeholders != sounds:
-        came = f"{sounds} sound{'' if sounds == 1 else 's'} came"
+        came = f"got {sounds} sound{'' if sounds == 1 else 's'}"
         raise PromptError(
             f"The prompt {text!r} has {placeholders or 'no'} {PLACEHOLDER} but {came}: "
             f"write {PLACEHOLDER} once where each sound should go."
@@ -21,19 +21,21 @@ def check_count(text: str, placeholders: int, sounds: int) -> None:
 
 
 def check_text(text: str) -> None:
-    """PromptError for what is no text, such as bytes of another encoding on a command line."""
+    """Raise PromptError for invalid text, such as bytes in another encoding on a command line."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise PromptError(
-            f"The prompt {text!a} has a half character at {error.start}, want text in UTF-8; type it anew."
+            f"The prompt {text!a} has half a character at {error.start}, expected text in UTF-8; type it again."
         ) from None
 
 
 def check_negative(*prompts: str | Sequence[str] | None) -> None:
-    """PromptError where what to avoid has a sound in it, or is no text."""
+    """Raise PromptError if a negative prompt contains a sound or invalid text."""
     for each in prompts:
         for text in [each] if isinstance(each, str) else each or ():
             check_text(text)
     if PLACEHOLDER in str(prompts):
-        raise PromptError(f"The negative prompt has {PLACEHOLDER} in it, but it takes words only: name what to avoid.")
+        raise PromptError(
+            f"The negative prompt contains {PLACEHOLDER}, but it takes words only; describe what to avoid."
+        )

@@ -1,11 +1,11 @@
-"""A text with sounds in it, as the text encoder reads it (AudioToken, arXiv 2305.13050, sec. 3.2).
+"""Encodes texts that contain sounds (AudioToken, arXiv 2305.13050, sec. 3.2).
 
-Conventions: `<audio>` in a text stands for one sound; a sound is a vector, or a few in a row, of the width of the text
-encoder's input embeddings. Positions count tokens of the padded prompt, the start token is 0. The vectors take the
-place of input embeddings by a hook on the embedding layer: neither the tokenizer nor the embedding table is touched.
+Conventions: `<audio>` in a text stands for one sound; a sound is one vector, or several consecutive ones, of the width
+of the text encoder's input embeddings. Positions count the tokens of the padded prompt; the start token is 0. A hook on
+the embedding layer replaces input embeddings by the vectors: the tokenizer and the embedding table stay unchanged.
 
-`(<audio>:1.3)` weighs a sound: where it stands, the text encoder's output z becomes z0 + 1.3 (z - z0), z0 being the
-output for the empty prompt there, as ComfyUI weighs words. Only sounds have weights; other brackets are text.
+`(<audio>:1.3)` weights a sound: at its positions the text encoder's output z becomes z0 + 1.3 (z - z0), where z0 is the
+output for the empty prompt, as ComfyUI weights words. Only sounds have weights; other brackets are text.
 """
 
 import math
@@ -21,23 +21,23 @@ from torch import Tensor
 from audiotoken.errors import PromptError
 from audiotoken.placeholder import PLACEHOLDER, SOUND, check_count
 
-HEAVIEST = 10.0  # weights go from 0 (as if nothing were said there) to this
-Positions = tuple[tuple[int, ...], ...]  # [i] = where sound i stands in the padded prompt
+MAX_WEIGHT = 10.0  # weights go from 0 (like the empty prompt) to this
+Positions = tuple[tuple[int, ...], ...]  # [i] = tokens of sound i in the padded prompt
 
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What the denoiser attends to; `positions[i]` are the tokens of sound i, in the order of the text."""
+    """An encoded prompt; `positions[i]` are the tokens of sound i, in the order of the text."""
 
     embeddings: Float[Tensor, "1 tokens width"]
     positions: Positions
     text: str
-    pooled: Float[Tensor, "1 features"] | None = None  # what SDXL's denoiser reads besides
+    pooled: Float[Tensor, "1 features"] | None = None  # for SDXL's denoiser
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedPrompts:
-    """What the denoiser is told for a batch: `unet(latents, t, embeddings, added_cond_kwargs=added)`."""
+    """A batch for the denoiser: `unet(latents, t, embeddings, added_cond_kwargs=added)`."""
 
     embeddings: Float[Tensor, "batch tokens features"]
     positions: list[Positions]  # of each text
@@ -45,9 +45,9 @@ class EncodedPrompts:
 
 
 def encode_prompt(text: str, tokens: Tensor | Sequence[Tensor], tokenizer: Any, text_encoder: Any) -> Prompt:
-    """Text plus one entry of `tokens` per `<audio>`, (sounds, width) or (sounds, vectors, width) -> Prompt.
+    """Encode a text with one entry of `tokens` per `<audio>`, (sounds, width) or (sounds, vectors, width).
 
-    PromptError when the number or the width of the sounds does not fit, or when the prompt is too long to hold them.
+    Raises PromptError if the number or the width of the sounds does not fit, or if the prompt is too long for them.
     """
     embeddings, positions = encode_prompts([text], [tokens], tokenizer, text_encoder)
     return Prompt(embeddings, positions[0], text)
@@ -60,9 +60,9 @@ def encode_prompts(
     text_encoder: Any,
     device: torch.device | None = None,
 ) -> tuple[Float[Tensor, "batch tokens width"], list[Positions]]:
-    """The same for a batch: one text and its sounds each -> embeddings, and the positions of each text.
+    """Encode a batch of texts and their sounds: (embeddings, positions of each text).
 
-    `device` is where the ids go, by default where the text encoder is: an offloaded one is elsewhere until it runs.
+    `device` is the device of the ids, by default that of the text encoder; an offloaded one moves when it runs.
     """
     embeddings, positions, _ = encode_texts(texts, tokens, tokenizer, text_encoder, device)
     return embeddings, positions
@@ -76,12 +76,12 @@ def encode_texts(
     device: torch.device | None = None,
     penultimate: bool = False,
 ) -> tuple[Float[Tensor, "batch tokens width"], list[Positions], Tensor]:
-    """As `encode_prompts`, and the first output of the text encoder, which is the pooled one where it projects.
+    """Like `encode_prompts`, with the first output of the text encoder: the pooled one, if the encoder projects.
 
-    `penultimate` takes the embeddings from the last layer but one, without the final norm, as SDXL does.
+    `penultimate` takes the embeddings from the penultimate layer, without the final norm, as SDXL does.
     """
     if not texts:
-        raise PromptError("Got an empty list of texts, want one or more to draw from.")
+        raise PromptError("Got an empty list of texts, expected one or more; pass a text to draw.")
     sounds = [[_as_rows(sound) for sound in each] for each in tokens]  # [text][sound] (vectors, width)
     rows = [
         tokenize_prompt(text, tokenizer, [len(sound) for sound in each])
@@ -90,43 +90,43 @@ def encode_texts(
     positions = [at for _, at in rows]
     vectors = [vector for each in sounds for sound in each for vector in sound]
 
-    def read(ids: list[list[int]]) -> tuple[Tensor, Tensor]:
+    def run_encoder(ids: list[list[int]]) -> tuple[Tensor, Tensor]:
         options = {"output_hidden_states": True} if penultimate else {}
         output = text_encoder(torch.tensor(ids, device=device or text_encoder.device), **options)
         return output.hidden_states[-2] if penultimate else output[0], output[0]
 
     with inject(text_encoder, positions, vectors):
-        embeddings, first = read([ids for ids, _ in rows])
-    weights = _weights(texts, positions, embeddings)
+        embeddings, first = run_encoder([ids for ids, _ in rows])
+    weights = _weights_of(texts, positions, embeddings)
     if weights is not None:
-        blank, _ = read([tokenize_prompt("", tokenizer)[0]])
+        blank, _ = run_encoder([tokenize_prompt("", tokenizer)[0]])
         embeddings = torch.where(weights == 1, embeddings, blank + weights * (embeddings - blank))
     return embeddings, positions, first
 
 
-def _weights(texts: Sequence[str], positions: Sequence[Positions], embeddings: Tensor) -> Tensor | None:
-    """(batch, tokens, 1), 1 where nothing is weighed; None where nothing is at all."""
-    said = [parse_sound_weights(text) for text in texts]
-    if all(weight == 1 for each in said for weight in each):
+def _weights_of(texts: Sequence[str], positions: Sequence[Positions], embeddings: Tensor) -> Tensor | None:
+    """(batch, tokens, 1), 1 where there is no weight; None if no text has a weight."""
+    parsed = [parse_sound_weights(text) for text in texts]
+    if all(weight == 1 for each in parsed for weight in each):
         return None
     weights = torch.ones(*embeddings.shape[:2], 1)
-    for row, (sounds, each) in enumerate(zip(positions, said, strict=True)):
+    for row, (sounds, each) in enumerate(zip(positions, parsed, strict=True)):
         for at, weight in zip(sounds, each, strict=True):
             weights[row, list(at)] = weight
     return weights.to(embeddings)
 
 
 def parse_sound_weights(text: str) -> list[float]:
-    """Of each `<audio>` in order, 1 where none is written; PromptError for what is no weight."""
+    """The weight of each `<audio>` in order, 1 by default. Raises PromptError for an invalid weight."""
     weights = []
     for sound in SOUND.finditer(text):
         try:
             weight = 1.0 if sound["weight"] is None else float(sound["weight"])
         except ValueError:
             weight = math.nan
-        if not 0 <= weight <= HEAVIEST or sound["closed"] == "":
+        if not 0 <= weight <= MAX_WEIGHT or sound["closed"] == "":
             raise PromptError(
-                f"Got {sound.group()!r} in the prompt, want a weight from 0 to {HEAVIEST:g} in it, "
+                f"Got {sound.group()!r} in the prompt, expected a weight from 0 to {MAX_WEIGHT:g}, "
                 f"as in ({PLACEHOLDER}:1.3); change it."
             )
         weights.append(weight)
@@ -134,10 +134,10 @@ def parse_sound_weights(text: str) -> list[float]:
 
 
 def tokenize_prompt(text: str, tokenizer: Any, lengths: Sequence[int] | None = None) -> tuple[list[int], Positions]:
-    """Ids of the padded prompt, `model_max_length` long, and the places it keeps for the sounds.
+    """(ids of the padded prompt, `model_max_length` long; positions of the sounds).
 
-    `lengths[i]` is the number of vectors of sound i, 1 each by default. Words beyond the limit are cut as the
-    tokenizer cuts them; a sound is never cut: PromptError.
+    `lengths[i]` is the number of vectors of sound i, by default 1. Words beyond the limit are cut, as the tokenizer
+    does. Raises PromptError for a sound beyond the limit.
     """
     pieces = SOUND.sub(PLACEHOLDER, text).split(PLACEHOLDER)
     lengths = [1] * (len(pieces) - 1) if lengths is None else lengths
@@ -151,7 +151,7 @@ def tokenize_prompt(text: str, tokenizer: Any, lengths: Sequence[int] | None = N
     limit = tokenizer.model_max_length
     if positions and positions[-1][-1] > limit - 2:
         raise PromptError(
-            f"A sound would stand at token {positions[-1][-1]}, but a prompt holds {limit} with its end: "
+            f"A sound would be at token {positions[-1][-1]}, but a prompt has only {limit} tokens including its end: "
             f"move {PLACEHOLDER} towards the start, or shorten the text {text!r}."
         )
     ids = [*ids[: limit - 1], tokenizer.eos_token_id]
@@ -160,14 +160,14 @@ def tokenize_prompt(text: str, tokenizer: Any, lengths: Sequence[int] | None = N
 
 @contextmanager
 def inject(text_encoder: Any, positions: Sequence[Positions], vectors: Sequence[Tensor]) -> Iterator[None]:
-    """While open, `text_encoder(ids)` reads `vectors` at `positions[row]`, in order; gradients flow through them."""
+    """Make `text_encoder(ids)` read `vectors` at `positions[row]`, in order; gradients flow through them."""
     places = [(row, at) for row, sounds in enumerate(positions) for sound in sounds for at in sound]
     if not places:
         yield
         return
     rows, columns = (list(index) for index in zip(*places, strict=True))
 
-    def replace(
+    def replace_embeddings(
         module: Any, args: Any, embeddings: Float[Tensor, "batch tokens width"]
     ) -> Float[Tensor, "batch tokens width"]:
         check_width(vectors, embeddings.shape[-1])
@@ -176,7 +176,7 @@ def inject(text_encoder: Any, positions: Sequence[Positions], vectors: Sequence[
             torch.stack(list(vectors)).to(embeddings),
         )
 
-    hook = text_encoder.get_input_embeddings().register_forward_hook(replace)
+    hook = text_encoder.get_input_embeddings().register_forward_hook(replace_embeddings)
     try:
         yield
     finally:
@@ -186,36 +186,38 @@ def inject(text_encoder: Any, positions: Sequence[Positions], vectors: Sequence[
 def find_word_positions(
     text: str, word: str, tokenizer: Any, lengths: Sequence[int] | None = None, nth: int = 0, taken: Sequence[int] = ()
 ) -> tuple[int, ...]:
-    """Where the `nth` (from 0) `word`, or words in a row, of `text` stands in the prompt; PromptError when none does.
+    """The tokens of the `nth` (from 0) occurrence of `word`, or several consecutive words, in the padded prompt.
 
-    `lengths` as in `tokenize_prompt`: sounds of several vectors move the words behind them. `taken`: positions that are
-    a sound's, though a word stands there.
+    `lengths` as in `tokenize_prompt`: sounds of several vectors shift the words after them. `taken`: positions of
+    sounds that look like words (label tokens). Raises PromptError if the text does not contain the word.
     """
     wanted = tokenizer(word, add_special_tokens=False).input_ids
     ids, sounds = tokenize_prompt(text, tokenizer, lengths)
-    heard = {at for sound in sounds for at in sound}.union(taken)  # the ids there, and in the padding, may be words'
-    words = [None if at in heard else ids[at] for at in range(ids.index(tokenizer.eos_token_id))]
+    skipped = {at for sound in sounds for at in sound}.union(
+        taken
+    )  # their ids may be those of words, like the padding's
+    words = [None if at in skipped else ids[at] for at in range(ids.index(tokenizer.eos_token_id))]
     for start in range(1, len(words) - len(wanted) + 1):
         if wanted and words[start : start + len(wanted)] == wanted:
             if nth == 0:
                 return tuple(range(start, start + len(wanted)))
             nth -= 1
-    raise PromptError(f"The prompt {text!r} does not say {word!r}: use a word that stands in it.")
+    raise PromptError(f"The prompt {text!r} does not contain {word!r}; use a word of the prompt.")
 
 
 def _as_rows(sound: Float[Tensor, " width"] | Float[Tensor, "vectors width"]) -> Float[Tensor, "rows width"]:
-    """One vector or a few in a row -> always rows."""
+    """Add the dimension of rows to a single vector."""
     return sound[None] if sound.ndim == 1 else sound
 
 
 def _ordinary_id(tokenizer: Any) -> int:
-    """Any id that is not special: the pooled output looks for the end token among the ids."""
+    """Any id that is not special: the pooled output is found by the id of the end token."""
     special = set(tokenizer.all_special_ids)
     return next(i for i in range(len(tokenizer)) if i not in special)
 
 
 def check_width(vectors: Sequence[Tensor], width: int) -> None:
-    """PromptError unless all are as wide as what they replace."""
+    """Raise PromptError unless all vectors have the width of the embeddings that they replace."""
     if wrong := [vector.shape[-1] for vector in vectors if vector.shape[-1] != width]:
         raise PromptError(
             f"The audio token is {wrong[0]} wide, the text encoder reads {width}: "

@@ -1,10 +1,10 @@
-"""Is a sound one of those that an encoder knows? Its energy says so: all class scores at once (Liu et al. 2020).
+"""Detects sounds that an encoder does not know, by its energy: the logsumexp of all class scores (Liu et al. 2020).
 
-A classifier's own confidence says little of what it never heard. The scores here already have the distance to what was
-heard in training taken off (Lee et al. 2018, see `audiotoken.encoders.mini`). A logistic curve makes the energy a
-probability; below the threshold, which keeps 95 % of known sounds, a sound is called unknown. The second best score and
-the distances by themselves were tried as further clues and told real strangers no better.
-`experiments.world.training.fit_unknown` fits it, on classes taken away from the encoder, and measures it.
+The confidence of a classifier says little about classes that it was not trained on. The scores used here are already
+reduced by the distance to the training features (Lee et al. 2018, see `audiotoken.encoders.mini`). A logistic curve
+turns the energy into a probability; sounds below the threshold, which keeps 95 % of known sounds, count as unknown. The
+second best score and the distances alone were tried as further features and detected real unknown sounds no better.
+`experiments.world.training.fit_unknown` fits the curve on classes removed from the encoder, and evaluates it.
 """
 
 import json
@@ -24,33 +24,34 @@ NAME = "unknown.json"  # beside the weights of the encoder
 
 @dataclass(frozen=True)
 class Familiarity:
-    """What an encoder's energy means."""
+    """How to read the energy of an encoder."""
 
     slope: float
     offset: float
-    threshold: float  # of the energy; below it a sound is called unknown
+    threshold: float  # of the energy; sounds below it count as unknown
 
     def probability(self, energy: ArrayLike) -> NDArray[np.float64]:
-        """(...) -> (...), 0 strange to 1 familiar, where as many sounds are known as unknown."""
+        """(...) -> (...), the probability that a sound is known, if half of all sounds are."""
         return 1 / (1 + np.exp(-(self.slope * np.asarray(energy, float) + self.offset)))
 
     def knows(self, energy: float) -> bool:
+        """Whether sounds of this energy count as known."""
         return bool(energy >= self.threshold)
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Into `folder`, as JSON."""
+        """Write to `folder`, as JSON."""
         (Path(folder) / NAME).write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
 def load_familiarity(folder: str | os.PathLike) -> Familiarity | None:
-    """Of the encoder in that folder; None when there is none for it."""
+    """Load the familiarity of the encoder in a folder; None if it has none."""
     path = Path(folder) / NAME
     return Familiarity(**json.loads(path.read_text())) if path.is_file() else None
 
 
 @torch.no_grad()
 def compute_energy(encoder: MiniEncoder, waveform: Tensor, without: int | None = None) -> float:
-    """(1, frames) at the encoder's rate -> its energy; `without` one class, as if the encoder did not know that."""
+    """Energy of a waveform (1, frames) at the encoder's rate; `without` leaves out a class, as if it were unknown."""
     scores, means, weight, _ = encoder.windows(waveform)  # (1, windows, classes), (1, windows, width), (1, windows)
     pooled = ((scores - encoder.strangeness(means)) * weight[..., None]).sum(1)[0]  # (classes,)
     if without is not None:

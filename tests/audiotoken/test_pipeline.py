@@ -119,8 +119,8 @@ def test_what_was_heard(pipe):
 
 def test_heard_in_words():
     assert format_labels([("dog", 0.9), ("bell", 0.5), ("rain", 0.2)]) == "dog 0.90, bell 0.50"
-    assert format_labels([("dog", 0.49), ("bell", 0.2)]) == "none of the sounds I know (nearest: dog 0.49)"
-    assert "no sounds" in format_labels([])
+    assert format_labels([("dog", 0.49), ("bell", 0.2)]) == "no known sound (nearest: dog 0.49)"
+    assert "no labels" in format_labels([])
 
 
 def test_saved_and_loaded_it_draws_the_same(pipe, folder):
@@ -233,10 +233,10 @@ def test_without_ears_it_reads_only(pipe, tmp_path):
 @pytest.mark.parametrize(
     ("audio", "prompt", "message"),
     [
-        (HIGH, "a dog", "has no <audio> but 1 sound came"),
-        (None, "a photo of <audio>", "has 1 <audio> but 0 sounds came"),
-        ([HIGH, LOW, LOW], "<audio> and <audio>", "has 2 <audio> but 3 sounds came"),
-        ([HIGH], ["<audio>", "<audio>"], "has 2 <audio> but 1 sound came"),
+        (HIGH, "a dog", "has no <audio> but got 1 sound"),
+        (None, "a photo of <audio>", "has 1 <audio> but got 0 sounds"),
+        ([HIGH, LOW, LOW], "<audio> and <audio>", "has 2 <audio> but got 3 sounds"),
+        ([HIGH], ["<audio>", "<audio>"], "has 2 <audio> but got 1 sound"),
     ],
 )
 def test_as_many_sounds_as_places(pipe, audio, prompt, message):
@@ -245,7 +245,7 @@ def test_as_many_sounds_as_places(pipe, audio, prompt, message):
 
 
 def test_what_cannot_be_done_is_said(pipe):
-    with pytest.raises(PromptError, match="negative prompt has <audio>"):
+    with pytest.raises(PromptError, match="negative prompt contains <audio>"):
         draw(pipe, negative_prompt="no <audio>")
     with pytest.raises(ValueError, match="clip_skip is not supported"):
         draw(pipe, clip_skip=1)
@@ -255,7 +255,7 @@ def test_what_cannot_be_done_is_said(pipe):
         pipe([], rate=RATE)
     with pytest.raises(PromptError, match="empty list of texts"):
         pipe(prompt=[])
-    with pytest.raises(PromptError, match="Got token='spoken', want one of learned, label"):
+    with pytest.raises(PromptError, match="Got token='spoken', expected one of learned, label"):
         draw(pipe, token="spoken")
     with pytest.raises(PromptError, match=r"Got '\(<audio>:loud\)' in the prompt"):
         draw(pipe, prompt="a (<audio>:loud)", token="label")

@@ -92,7 +92,7 @@ def test_a_prompt_read_before_is_drawn_as_it_was(pipe):
     assert np.array_equal(draw(pipe, None, prompt=words, seed=2), expected)
     both = draw(pipe, None, prompt=[*pipe.encode_prompts("a dog"), words], seed=2)
     np.testing.assert_allclose(both[1:], expected, atol=5e-4)
-    with pytest.raises(PromptError, match="a sound beside a prompt that was read before"):
+    with pytest.raises(PromptError, match="a sound with a prompt that is encoded already"):
         draw(pipe, prompt=words)
 
 
@@ -129,10 +129,12 @@ def test_a_lora_acts_at_its_strength_on_both_text_encoders(pipe, fresh, tmp_path
 def test_tokenizers_that_disagree_are_refused(fresh):
     fresh.tokenizer.add_tokens("dog")  # as a textual inversion loaded into one of them does
     fresh.text_encoder.resize_token_embeddings(len(fresh.tokenizer))
-    with pytest.raises(PromptError, match="two tokenizers make different numbers of tokens"):
+    with pytest.raises(
+        PromptError, match="two tokenizers split the words before a sound into different numbers of tokens"
+    ):
         fresh.encode(["dog <audio>"], [[torch.zeros(1, FIRST + SECOND)]])
 
 
 def test_a_sound_is_nothing_to_avoid(pipe):
-    with pytest.raises(PromptError, match="negative prompt has <audio>"):
+    with pytest.raises(PromptError, match="negative prompt contains <audio>"):
         draw(pipe, negative_prompt="dull", negative_prompt_2="no <audio>")

@@ -113,7 +113,7 @@ def test_the_hook_is_gone_after_an_error(tokenizer, text_encoder, sounds):
 
 @pytest.mark.parametrize(("text", "count"), [("a dog", 1), ("<audio>", 0), ("<audio> <audio>", 3), ("<audio>", 2)])
 def test_as_many_sounds_as_places(text, count, tokenizer, text_encoder, sounds):
-    with pytest.raises(PromptError, match=rf"has {text.count(PLACEHOLDER) or 'no'} <audio> but {count} sounds? came"):
+    with pytest.raises(PromptError, match=rf"has {text.count(PLACEHOLDER) or 'no'} <audio> but got {count} sounds?"):
         encode_prompt(text, sounds[:count], tokenizer, text_encoder)
 
 
@@ -121,7 +121,7 @@ def test_a_sound_is_never_cut_off(tokenizer, text_encoder, sounds):
     last = "photo " * 74 + "<audio>"
     assert encode_prompt(last, sounds[:1], tokenizer, text_encoder).positions == ((75,),)
     assert encode_prompt(last + " photo" * 9, sounds[:1], tokenizer, text_encoder).positions == ((75,),)
-    with pytest.raises(PromptError, match="stand at token 76, but a prompt holds 77 with its end"):
+    with pytest.raises(PromptError, match="be at token 76, but a prompt has only 77 tokens including its end"):
         encode_prompt("photo " + last, sounds[:1], tokenizer, text_encoder)
 
 
@@ -129,14 +129,14 @@ def test_words_have_positions(tokenizer):
     assert find_word_positions("a photo of dog", "dog", tokenizer) == (5, 6, 7)  # a, photo, o, f, then d o g
     assert find_word_positions("photo <audio> photo", "photo", tokenizer) == (1,)
     assert find_word_positions("a z", "z", tokenizer) == (2,)  # the last word before the end
-    with pytest.raises(PromptError, match="does not say 'cat'"):
+    with pytest.raises(PromptError, match="does not contain 'cat'"):
         find_word_positions("a dog", "cat", tokenizer)
 
 
 def test_neither_a_sound_nor_the_padding_is_a_word(tokenizer):
     first = tokenizer.convert_ids_to_tokens(tokenize_prompt("<audio>", tokenizer)[0][1])  # the id in the sound's place
     for word in (f"{first}b", "!"):  # "!" is what SD 2 pads with
-        with pytest.raises(PromptError, match="does not say"):
+        with pytest.raises(PromptError, match="does not contain"):
             find_word_positions("<audio>b", word, tokenizer)
 
 
@@ -147,7 +147,7 @@ def test_weights_are_read_where_they_are_written():
 
 @pytest.mark.parametrize("weight", ["", "loud", "-1", "10.5", "nan", "inf", "1,3", "1.3x", "1:2"])
 def test_what_is_no_weight_is_refused(weight, tokenizer, text_encoder, sounds):
-    with pytest.raises(PromptError, match=r"^Got '\(<audio>:.*' in the prompt, want a weight from 0 to 10 in it"):
+    with pytest.raises(PromptError, match=r"^Got '\(<audio>:.*' in the prompt, expected a weight from 0 to 10"):
         encode_prompt(f"a (<audio>:{weight}) here", sounds[:1], tokenizer, text_encoder)
 
 

@@ -73,9 +73,9 @@ def test_a_file_of_few_bytes_cannot_fill_the_memory(tmp_path, name, monkeypatch)
 
 def test_half_characters_of_a_command_line_are_no_prompt():
     pipe = debug_pipeline()
-    with pytest.raises(PromptError, match="half character at 2"):
+    with pytest.raises(PromptError, match="half a character at 2"):
         pipe.encode_prompts("a \udcff")
-    with pytest.raises(PromptError, match="half character"):
+    with pytest.raises(PromptError, match="half a character"):
         pipe(prompt="a", negative_prompt="\udcff")
 
 

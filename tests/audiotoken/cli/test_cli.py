@@ -183,10 +183,10 @@ def test_a_bad_output_is_one_sentence(output, words, clip, tmp_path):
     ("options", "words"),
     [
         (("--model", "/no/such/model"), "no such folder"),
-        (("--prompt", "a dog"), "has no <audio> but 1 sound came"),
-        (("--prompt", "<audio> and <audio>"), "has 2 <audio> but 1 sound came"),
+        (("--prompt", "a dog"), "has no <audio> but got 1 sound"),
+        (("--prompt", "<audio> and <audio>"), "has 2 <audio> but got 1 sound"),
         (("--prompt", "x " * 90 + "<audio>"), "a prompt holds 77"),
-        (("--negative-prompt", "<audio>"), "negative prompt has <audio>"),
+        (("--negative-prompt", "<audio>"), "negative prompt contains <audio>"),
         (("--device", "toaster"), "no device toaster"),
         (("--device", "cuda:77"), "no device cuda:77"),
         (("--dtype", "int8"), "want one of float32, bfloat16, float16"),
