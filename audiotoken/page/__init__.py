@@ -1,6 +1,7 @@
-"""`audiotoken demo`: a page of this computer on which a recording is heard, corrected by hand and painted.
+"""`audiotoken demo`: a local web page to listen to a recording, correct what was heard and generate a picture.
 
-launch opens it; app is what it shows; hear, paint and panner are what its buttons do; edits and view know no Gradio.
+`launch` opens it, `app` builds it from `clip_tab` and `panner_tab`. `jobs` is what the buttons start, `edits` what a
+person changed, `view` the values that the scripts draw; these three are free of Gradio.
 """
 
 from importlib import import_module

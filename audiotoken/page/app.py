@@ -1,37 +1,42 @@
 """The page and its tabs."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from audiotoken.page.clip_tab import ClipTab
 from audiotoken.page.panner_tab import PannerTab
 from audiotoken.page.session import Sessions
-from audiotoken.report.html import element, joined
+from audiotoken.report.html import element, join_html
 
-KEPT = (600, 7200)  # seconds between looks for old files, and how old they are then
+if TYPE_CHECKING:
+    from audiotoken.pipeline import AudioTokenPipeline
+
+DELETE_CACHE = (600, 7200)  # seconds between searches for old files, and their age then
 
 
-def build(pipe: Any, folder: Path, model: str = "mini") -> gr.Blocks:
-    """`pipe`: an `AudioTokenPipeline`; files go into `folder`."""
+def build(pipe: "AudioTokenPipeline", folder: Path, model: str = "mini") -> gr.Blocks:
+    """The page of a pipeline; its files go into `folder`."""
     sessions = Sessions(folder)
 
-    def leave(request: gr.Request) -> None:
-        sessions.end(str(request.session_hash))
+    def close_session(request: gr.Request) -> None:
+        sessions.close(str(request.session_hash))
 
-    with gr.Blocks(title="Pictures from sound", analytics_enabled=False, fill_width=True, delete_cache=KEPT) as page:
-        gr.HTML(_masthead(pipe, model), js_on_load=None, elem_classes="masthead")
+    with gr.Blocks(
+        title="Pictures from sound", analytics_enabled=False, fill_width=True, delete_cache=DELETE_CACHE
+    ) as page:
+        gr.HTML(_build_header(pipe, model), js_on_load=None, elem_classes="masthead")
         with gr.Tabs() as tabs:
-            with gr.Tab("A clip", id="clip"):
+            with gr.Tab("Recording", id="clip"):
                 clip = ClipTab(pipe, sessions)
             with gr.Tab("Panner", id="panner") as tab:
                 PannerTab(pipe, sessions, clip, tabs, tab)
-        page.unload(leave)
+        page.unload(close_session)
     page.sessions = sessions
     return page
 
 
-def _masthead(pipe: Any, model: str) -> str:
-    where = f"Model {Path(model).name or model} on {pipe.device}. Nothing leaves this computer."
-    return joined([element("h1", "Pictures from sound, with everything where it is heard"), element("p", where)])
+def _build_header(pipe: "AudioTokenPipeline", model: str) -> str:
+    where = f"Model {Path(model).name or model} on {pipe.device}. No data leaves this computer."
+    return join_html([element("h1", "Pictures from sound, with each source where it is heard"), element("p", where)])

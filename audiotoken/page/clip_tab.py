@@ -1,264 +1,270 @@
-"""What the first tab does: listen, check, paint."""
+"""The events of the first tab: listen, check, generate."""
 
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from audiotoken.page import files, jobs, view
-from audiotoken.page.clip_layout import ClipLayout, asked_for
-from audiotoken.page.components import AGAIN, JOB, SOON, sentence_of, sentences
-from audiotoken.page.examples import EXAMPLES, RATE, example, write_sound
-from audiotoken.page.painting import Step, Stopped
+from audiotoken.page.background import Cancelled, Progress
+from audiotoken.page.clip_layout import ClipLayout, read_options
+from audiotoken.page.components import IMMEDIATE, JOB, QUEUED_JOB, format_error, format_notes
+from audiotoken.page.examples import EXAMPLES, RATE, load_example, write_sound
 from audiotoken.page.session import Session, Sessions
+from audiotoken.stereo.generation import Result
+
+if TYPE_CHECKING:
+    from audiotoken.pipeline import AudioTokenPipeline
+
+Updates = dict[Any, Any]  # element -> its new value or properties
 
 
 class ClipTab(ClipLayout):
-    """Methods are what its elements call; each returns what changes on the page."""
+    """Each public method handles an event and returns the updates of the page."""
 
-    def __init__(self, pipe: Any, sessions: Sessions):
+    def __init__(self, pipe: "AudioTokenPipeline", sessions: Sessions):
         super().__init__(pipe)
         self.sessions = sessions
-        self._wire()
+        self._connect_listening()
+        self._connect_editing()
+        self._connect_generating()
 
-    def _wire(self) -> None:
+    def _connect_listening(self) -> None:
         for button, name in zip(self.examples, EXAMPLES, strict=True):
-            button.click(self._chooser(name), outputs=self.clip, concurrency_limit=1, show_progress="hidden")
-        hearing = [self.clip, self.setup, self.most, self.fov]
-        found = [self.wave, self.places, self.canvas, self.heard_said, self.hush_button, self.prompt, *self._after()]
-        gr.on(
-            [self.clip.change, self.setup.input, self.most.release],
-            self.begin_hearing,
-            [self.clip],
-            found,
-            **SOON,
-        ).then(self.hear, hearing, found, **AGAIN)
-        self.hush_button.click(self.hush, None, [self.heard_said, self.hush_button], **SOON)
-        self.places.edit(
-            self.edit, [self.places, self.fov], [self.canvas, *self._after()], trigger_mode="always_last", **SOON
-        )
-        self.fov.release(self.look, [self.fov], [self.places, self.canvas, *self._after()], **SOON)
-        gr.on(
-            [self.prompt.submit, self.prompt.blur],
-            self.match,
-            [self.prompt, self.fov],
-            [self.places, self.paint_said],
-            **JOB,
-        )
-        again = self.again_button.click(lambda seed: (seed or 0) + 1, self.seed, self.seed, **SOON)
-        again = again.then(self.begin_painting, None, [self.canvas, *self._after()], **SOON)
-        again.then(self.paint, [self.prompt, *self.asked], [self.canvas, *self._after()], **AGAIN)
-        for button, work, inputs in (
-            (self.paint_button, self.paint, [self.prompt, *self.asked]),
-            (self.compare_button, self.compare, self.asked),
-            (self.film_button, self.film, self.asked),
+            button.click(self._make_chooser(name), outputs=self.clip, concurrency_limit=1, show_progress="hidden")
+        inputs = [self.clip, self.setup, self.max_sources, self.fov]
+        status = [self.listen_status, self.cancel_listening_button]
+        outputs = [self.wave, self.places, *status, self.prompt, *self._list_result_elements()]
+        events = [self.clip.change, self.setup.input, self.max_sources.release]
+        started = gr.on(events, self.begin_listening, [self.clip], outputs, **IMMEDIATE)
+        started.then(self.listen, inputs, outputs, **QUEUED_JOB)
+        self.cancel_listening_button.click(self.cancel_listening, None, status, **IMMEDIATE)
+
+    def _connect_editing(self) -> None:
+        outputs = self._list_result_elements()
+        self.places.edit(self.edit, [self.places, self.fov], outputs, trigger_mode="always_last", **IMMEDIATE)
+        self.fov.release(self.change_fov, [self.fov], [self.places, *outputs], **IMMEDIATE)
+        events, inputs = [self.prompt.submit, self.prompt.blur], [self.prompt, self.fov]
+        gr.on(events, self.match, inputs, [self.places, self.generate_status], **JOB)
+
+    def _connect_generating(self) -> None:
+        outputs = self._list_result_elements()
+        next_seed = self.next_seed_button.click(lambda seed: (seed or 0) + 1, self.seed, self.seed, **IMMEDIATE)
+        for started, begin, work, inputs in (
+            (next_seed.then, self.begin_generating, self.generate, [self.prompt, *self.options]),
+            (self.generate_button.click, self.begin_generating, self.generate, [self.prompt, *self.options]),
+            (self.compare_button.click, self.begin_job, self.compare, self.options),
+            (self.film_button.click, self.begin_job, self.film, self.options),
         ):
-            begin = self.begin_painting if work == self.paint else self.begin_more
-            begun = button.click(begin, None, [self.canvas, *self._after()], **SOON)
-            begun.then(work, inputs, [self.canvas, *self._after()], **AGAIN)
-        self.stop_button.click(self.stop, None, [self.canvas, *self._after()], **SOON)
+            started(begin, None, outputs, **IMMEDIATE).then(work, inputs, outputs, **QUEUED_JOB)
+        self.cancel_button.click(self.cancel, None, outputs, **IMMEDIATE)
 
-    def _after(self) -> list[Any]:
-        """What changes when something is painted, or no longer what was painted."""
-        buttons = [self.paint_button, self.stop_button, self.more, self.film_button]
-        return [self.paint_said, *buttons, *self.downloads.values()]
+    def _list_result_elements(self) -> list[Any]:
+        """The elements that change when a picture is generated, or when it is no longer valid."""
+        buttons = [self.generate_button, self.cancel_button, self.result_buttons, self.film_button]
+        return [self.canvas, self.generate_status, *buttons, *self.downloads.values()]
 
-    def _chooser(self, name: str) -> Callable:
-        def choose(request: gr.Request) -> str:
+    def _make_chooser(self, name: str) -> Callable:
+        def choose_example(request: gr.Request) -> str:
             folder = self._session(request).folder
-            return str(write_sound(example(name), RATE, folder / f"{name.replace(', ', '-').replace(' ', '-')}.wav"))
+            path = folder / f"{name.replace(', ', '-').replace(' ', '-')}.wav"
+            return str(write_sound(load_example(name), RATE, path))
 
-        return choose
+        return choose_example
 
     def _session(self, request: gr.Request) -> Session:
-        return self.sessions.of(str(request.session_hash))
+        return self.sessions.get(str(request.session_hash))
 
-    def begin_hearing(self, clip: str | None, request: gr.Request) -> dict:
-        """At once: what runs is stopped, what was heard before is gone."""
+    def begin_listening(self, clip: str | None, request: gr.Request) -> Updates:
+        """At once: stop what runs and clear what belongs to the last recording."""
         session = self._session(request)
-        session.end()
-        session.forget()
-        session.take("clip", Path(clip) if clip else None)
+        session.cancel_jobs()
+        session.clear()
+        session.replace_upload("clip", Path(clip) if clip else None)
         session.waiting += 1
-        said = sentences("Listening.") if clip else ""
         return {
-            self.hush_button: gr.update(visible=bool(clip)),
+            self.cancel_listening_button: gr.update(visible=bool(clip)),
             self.wave: None,
             self.places: None,
-            self.canvas: view.NOTHING,
-            self.heard_said: said,
-            **self._idle(session),
+            self.canvas: view.EMPTY,
+            self.listen_status: format_notes("Listening ...") if clip else "",
+            **self._idle_controls(session),
         }
 
-    def hear(self, clip: str | None, setup: str, most: int, fov: float, request: gr.Request) -> dict:
+    def listen(self, clip: str | None, setup: str, max_sources: int, fov: float, request: gr.Request) -> Updates:
         session = self._session(request)
-        if not session.begins():
+        if not session.try_begin():
             return {self.prompt: gr.skip()}
         try:
             if clip is None:
-                return {self.heard_said: ""}
-            heard = jobs.hear(session, self.pipe, clip, setup=setup, max_sources=most)
-        except Stopped:
-            return {self.prompt: gr.skip()}  # `hush` said so, or the next clip is listened to
+                return {self.listen_status: ""}
+            planned = jobs.listen_to_file(session, self.pipe, clip, setup=setup, max_sources=max_sources)
+        except Cancelled:
+            return {self.prompt: gr.skip()}  # `cancel_listening` or the next recording updates the page
         except ValueError as error:
-            return {self.heard_said: sentence_of(error), self.hush_button: gr.update(visible=False)}
+            return {self.listen_status: format_error(error), self.cancel_listening_button: gr.update(visible=False)}
         finally:
             session.running = False
         return {
-            self.hush_button: gr.update(visible=False),
-            self.wave: view.waveform(heard),
-            self.places: view.scene(heard, session.places, fov, view.players(heard)),
-            self.canvas: view.sketch(heard, session.places, fov),
-            self.heard_said: "",
+            self.cancel_listening_button: gr.update(visible=False),
+            self.wave: view.waveform_state(planned),
+            self.places: view.scene_state(planned, session.placements, fov, view.encode_players(planned)),
+            self.canvas: view.sketch_state(planned, session.placements, fov),
+            self.listen_status: "",
             self.prompt: "",
-            **self._idle(session),
+            **self._idle_controls(session),
         }
 
-    def hush(self, request: gr.Request) -> dict:
-        """Heard no further; the work ends at its next stage, the page is free at once."""
-        self._session(request).end()
-        said = sentences("Stopped. Drop another clip, or choose an example.")
-        return {self.heard_said: said, self.hush_button: gr.update(visible=False)}
+    def cancel_listening(self, request: gr.Request) -> Updates:
+        """Free the page at once; the work ends at its next stage."""
+        self._session(request).cancel_jobs()
+        status = format_notes("Cancelled. Drop another recording, or choose an example.")
+        return {self.listen_status: status, self.cancel_listening_button: gr.update(visible=False)}
 
-    def edit(self, value: Any, fov: float, request: gr.Request) -> dict:
-        """A dot was dragged: where it will be is shown at once."""
+    def edit(self, value: Any, fov: float, request: gr.Request) -> Updates:
+        """A person changed a placement: show its box at once."""
         session = self._session(request)
         if session.plan is None:
-            return {self.paint_said: ""}
+            return {self.generate_status: ""}
         try:
-            session.places = view.read_places(value, session.plan, session.places)
+            session.placements = view.read_placements(value, session.plan, session.placements)
         except ValueError as error:
-            return {self.paint_said: sentence_of(error)}
+            return {self.generate_status: format_error(error)}
         if session.busy:
-            return {self.paint_said: sentences("This is for the next picture; the one that is painted stays as it is.")}
+            return {self.generate_status: format_notes("This change applies to the next picture.")}
         session.clear_result()
-        return {self.canvas: view.sketch(session.plan, session.places, fov), **self._idle(session)}
+        sketch = view.sketch_state(session.plan, session.placements, fov)
+        return {self.canvas: sketch, **self._idle_controls(session)}
 
-    def look(self, fov: float, request: gr.Request) -> dict:
-        """Another angle of view."""
+    def change_fov(self, fov: float, request: gr.Request) -> Updates:
         session = self._session(request)
         if session.plan is None or session.busy:
-            return {self.paint_said: ""}
+            return {self.generate_status: ""}
         session.clear_result()
+        players = view.encode_players(session.plan)
         return {
-            self.places: view.scene(session.plan, session.places, fov, view.players(session.plan)),
-            self.canvas: view.sketch(session.plan, session.places, fov),
-            **self._idle(session),
+            self.places: view.scene_state(session.plan, session.placements, fov, players),
+            self.canvas: view.sketch_state(session.plan, session.placements, fov),
+            **self._idle_controls(session),
         }
 
-    def match(self, prompt: str, fov: float, request: gr.Request) -> dict:
+    def match(self, prompt: str, fov: float, request: gr.Request) -> Updates:
+        """Another prompt: show which word each sound is matched with."""
         session = self._session(request)
         if session.plan is None or prompt == session.prompt:
-            return {self.paint_said: gr.skip()}
+            return {self.generate_status: gr.skip()}
         try:
-            plan = jobs.match_again(session, self.pipe, prompt)
+            planned = jobs.rematch(session, self.pipe, prompt)
         except ValueError as error:
-            return {self.paint_said: sentence_of(error)}
-        return {self.places: view.scene(plan, session.places, fov, view.players(plan)), self.paint_said: ""}
+            return {self.generate_status: format_error(error)}
+        scene = view.scene_state(planned, session.placements, fov, view.encode_players(planned))
+        return {self.places: scene, self.generate_status: ""}
 
-    def begin_painting(self, request: gr.Request) -> dict:
-        """Another picture: the files of the last one are no longer offered."""
+    def begin_generating(self, request: gr.Request) -> Updates:
+        """A new picture: hide the downloads of the last one."""
         hidden = {button: gr.update(visible=False) for button in self.downloads.values()}
-        return {**self.begin_more(request), **hidden}
+        return {**self.begin_job(request), **hidden}
 
-    def begin_more(self, request: gr.Request) -> dict:
+    def begin_job(self, request: gr.Request) -> Updates:
         session = self._session(request)
         session.waiting += 1
-        waiting = {"kind": "painting", "boxes": [], "waiting": "Waiting for its turn"}
         return {
-            self.canvas: waiting,
-            self.paint_said: "",
-            self.paint_button: gr.update(interactive=False),
-            self.stop_button: gr.update(visible=True),
-            self.more: gr.update(visible=False),
+            self.canvas: {"kind": "running", "boxes": [], "waiting": "Waiting in the queue"},
+            self.generate_status: "",
+            self.generate_button: gr.update(interactive=False),
+            self.cancel_button: gr.update(visible=True),
+            self.result_buttons: gr.update(visible=False),
         }
 
-    def stop(self, request: gr.Request) -> dict:
+    def cancel(self, request: gr.Request) -> Updates:
         session = self._session(request)
-        if not session.end():
-            return {self.paint_said: sentences("Stopping.")}
-        return {**self._idle(session), **self._finished(session), self.paint_said: sentences("Stopped.")}
+        if not session.cancel_jobs():
+            return {self.generate_status: format_notes("Cancelling ...")}
+        updates = {**self._idle_controls(session), **self._final_canvas(session)}
+        return {**updates, self.generate_status: format_notes("Cancelled.")}
 
-    def paint(self, request: gr.Request, prompt: str, *asked: Any) -> Iterator[dict]:
-        session, options = self._session(request), asked_for(asked)
-        work = partial(jobs.paint, session, self.pipe, prompt, options)
-        if (yield from self._shown(session, work, options["fov"])):
-            yield self._taken_home(session, options)
+    def generate(self, request: gr.Request, prompt: str, *values: Any) -> Iterator[Updates]:
+        session, options = self._session(request), read_options(values)
+        work = partial(jobs.generate_picture, session, self.pipe, prompt, options)
+        if (yield from self._run_job(session, work, options["fov"])):
+            yield self._write_downloads(session, options)
 
-    def compare(self, request: gr.Request, *asked: Any) -> Iterator[dict]:
-        session, options = self._session(request), asked_for(asked)
-        yield from self._shown(session, lambda: jobs.compare(session, self.pipe, options), options["fov"])
+    def compare(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
+        session, options = self._session(request), read_options(values)
+        work = partial(jobs.generate_comparison, session, self.pipe, options)
+        yield from self._run_job(session, work, options["fov"])
 
-    def film(self, request: gr.Request, *asked: Any) -> Iterator[dict]:
-        session, options = self._session(request), asked_for(asked)
-        yield from self._shown(session, lambda: jobs.animate(session, self.pipe, options), options["fov"])
+    def film(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
+        session, options = self._session(request), read_options(values)
+        yield from self._run_job(session, partial(jobs.generate_film, session, self.pipe, options), options["fov"])
 
-    def _shown(self, session: Session, work: Callable, fov: float) -> Generator[dict, None, bool]:
-        """The canvas over the steps of a job, and how it ends; was it done?"""
-        said, shown, film = "", None, None
-        if not session.begins():
+    def _run_job(
+        self, session: Session, work: Callable[[], Iterator[Progress | Result]], fov: float
+    ) -> Generator[Updates, None, bool]:
+        """Show the progress of a job and its end; returns True if it was completed."""
+        message, preview, film = "", None, None
+        if not session.try_begin():
             return False
         try:
             session.fov = fov
-            boxes = view.sketch(session.plan, session.places, fov)["boxes"] if session.plan else []
-            for each in work():
-                if isinstance(each, Step):
-                    shown = view.encoded(each.preview) if each.preview is not None else shown
-                    yield {self.canvas: view.canvas(each, shown, boxes)}
-                elif each.frames:
-                    film = each
-        except Stopped:
-            said = sentences("Stopped.")
+            boxes = view.sketch_state(session.plan, session.placements, fov)["boxes"] if session.plan else []
+            for event in work():
+                if isinstance(event, Progress):
+                    preview = view.encode_image(event.preview) if event.preview is not None else preview
+                    yield {self.canvas: view.progress_state(event, preview, boxes)}
+                elif event.frames:
+                    film = event
+        except Cancelled:
+            message = format_notes("Cancelled.")
         except ValueError as error:
-            said = sentence_of(error)
+            message = format_error(error)
         finally:
             session.running = False
-        yield {**self._idle(session), **self._finished(session, film), self.paint_said: said}
-        return not said
+        yield {**self._idle_controls(session), **self._final_canvas(session, film), self.generate_status: message}
+        return not message
 
-    def _finished(self, session: Session, film: Any = None) -> dict:
-        """The canvas when nothing runs."""
+    def _final_canvas(self, session: Session, film: Result | None = None) -> Updates:
+        """The canvas when no job runs, with the downloads of a film."""
         if session.plan is None:
-            return {self.canvas: view.NOTHING}
+            return {self.canvas: view.EMPTY}
         if session.result is None:
-            return {self.canvas: view.sketch(session.plan, session.places, session.fov)}
+            return {self.canvas: view.sketch_state(session.plan, session.placements, session.fov)}
         if film is None:
-            return {self.canvas: view.picture(session.result, session.plain)}
+            return {self.canvas: view.result_state(session.result, session.unguided)}
         gif, mp4 = files.write_films(film, session.folder)
-        session.made |= {"gif", "mp4"}
+        session.downloads |= {"gif", "mp4"}
         return {
-            self.canvas: view.picture(session.result, film=view.film(gif)),
-            self.downloads["gif"]: gr.update(value=str(gif), visible=True),
-            self.downloads["mp4"]: gr.update(value=str(mp4), visible=True),
+            self.canvas: view.result_state(session.result, film=view.encode_film(gif)),
+            self.downloads["gif"]: _offer_file(gif),
+            self.downloads["mp4"]: _offer_file(mp4),
         }
 
-    def _taken_home(self, session: Session, options: dict[str, Any]) -> dict:
+    def _write_downloads(self, session: Session, options: dict[str, Any]) -> Updates:
         result, folder = session.result, session.folder
         assert result is not None
-        made = {
+        paths = {
             "picture": files.write_picture(result, folder),
-            "steps": files.write_steps(session.painting, folder),
+            "steps": files.write_steps(session.previews, folder),
             "report": files.write_report(result, folder, options),
         }
-        session.made |= set(made)
-        return {self.downloads[name]: _offer(path) for name, path in made.items()}
+        session.downloads |= set(paths)
+        return {self.downloads[name]: _offer_file(path) for name, path in paths.items()}
 
-    def _idle(self, session: Session) -> dict:
-        """The buttons when nothing runs."""
-        moves = session.plan is not None and any(source.moves for source in session.plan.scene.sources)
-        done = session.result is not None
-        offered = {button: gr.update(visible=name in session.made) for name, button in self.downloads.items()}
+    def _idle_controls(self, session: Session) -> Updates:
+        """The buttons when no job runs."""
+        moving = session.plan is not None and any(source.moves for source in session.plan.scene.sources)
+        offered = {button: gr.update(visible=name in session.downloads) for name, button in self.downloads.items()}
         return {
-            self.paint_said: "",
-            self.paint_button: gr.update(interactive=session.plan is not None),
-            self.stop_button: gr.update(visible=False),
-            self.more: gr.update(visible=done),
-            self.film_button: gr.update(visible=moves),
+            self.generate_status: "",
+            self.generate_button: gr.update(interactive=session.plan is not None),
+            self.cancel_button: gr.update(visible=False),
+            self.result_buttons: gr.update(visible=session.result is not None),
+            self.film_button: gr.update(visible=moving),
             **offered,
         }
 
 
-def _offer(path: Path) -> Any:
+def _offer_file(path: Path) -> Any:
     return gr.update(value=str(path), visible=True)

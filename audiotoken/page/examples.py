@@ -1,4 +1,4 @@
-"""Clips to begin with, synthesised by own code when they are chosen."""
+"""Example recordings, synthesised when they are chosen."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,41 +16,42 @@ SEED = 3
 
 
 def street() -> NDArray[np.float32]:
-    """Left and right, as a pair of microphones hears them."""
-    return _placed({"frog": -28.0, "bell": 28.0}, "ortf", rt60=0.2)
+    """A frog on the left and a bell on the right, recorded by a pair of microphones."""
+    return _simulate_scene({"frog": -28.0, "bell": 28.0}, "ortf", rt60=0.2)
 
 
 def yard() -> NDArray[np.float32]:
-    return _placed({"dog": -38.0, "clock": 4.0, "rooster": 33.0}, "panned")
+    """Three sources, panned at a mixing desk."""
+    return _simulate_scene({"dog": -38.0, "clock": 4.0, "rooster": 33.0}, "panned")
 
 
-def passing() -> NDArray[np.float32]:
-    """It moves from left to right."""
+def flyby() -> NDArray[np.float32]:
+    """A helicopter that moves from left to right."""
     path = ((0.0, -36.0), (SECONDS, 36.0))
-    return _placed({"helicopter": path}, "panned")
+    return _simulate_scene({"helicopter": path}, "panned")
 
 
-def alone() -> NDArray[np.float32]:
-    """One channel: it says nothing of places."""
-    return sound("dog")[None]
+def single_dog() -> NDArray[np.float32]:
+    """One channel, which holds no directions."""
+    return synthesise_sound("dog")[None]
 
 
 EXAMPLES: dict[str, Callable[[], NDArray[np.float32]]] = {
     "Frog and bell": street,
     "Dog, clock, rooster": yard,
-    "Passing helicopter": passing,
-    "One dog, mono": alone,
+    "Passing helicopter": flyby,
+    "One dog, mono": single_dog,
 }
 
 
-def sound(word: str, seed: int = SEED) -> NDArray[np.float32]:
-    """(frames,) of one thing, as loud as every other."""
+def synthesise_sound(word: str, seed: int = SEED) -> NDArray[np.float32]:
+    """(frames,) of one source, all at the same level."""
     signal = synthesise(word, RATE, SECONDS, seed)
     return (0.1 * signal / max(float(np.sqrt(np.mean(signal**2))), 1e-9)).clip(-1, 1).astype(np.float32)
 
 
 @cache
-def example(name: str) -> NDArray[np.float32]:
+def load_example(name: str) -> NDArray[np.float32]:
     """(channels, frames) at `RATE`."""
     return EXAMPLES[name]()
 
@@ -64,5 +65,6 @@ def write_sound(recording: NDArray[np.float32], rate: int, path: Path) -> Path:
     return path
 
 
-def _placed(words: dict, setup: str, rt60: float | None = None) -> NDArray[np.float32]:
-    return simulate([(sound(word), where) for word, where in words.items()], setup, rate=RATE, rt60=rt60, seed=SEED)
+def _simulate_scene(words: dict, setup: str, rt60: float | None = None) -> NDArray[np.float32]:
+    sources = [(synthesise_sound(word), position) for word, position in words.items()]
+    return simulate(sources, setup, rate=RATE, rt60=rt60, seed=SEED)

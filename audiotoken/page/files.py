@@ -1,6 +1,6 @@
-"""What can be taken home: the picture, the page about it, films."""
+"""Files to download: the picture, its report, films."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from audiotoken.stereo.films import write_film
 from audiotoken.stereo.generation import Result
 from audiotoken.writing import write_image
 
-PAUSE, REST = 140, 1800  # milliseconds of each step, and of the picture at the end
-SIDE = 256  # pixels of a GIF's sides at least: viewers blur what is smaller
+STEP_MS, LAST_MS = 140, 1800  # milliseconds of each step, and of the picture at the end
+SIDE = 256  # minimum side of a GIF in pixels: viewers blur smaller ones
 
 
 def write_picture(result: Result, folder: Path) -> Path:
@@ -21,25 +21,25 @@ def write_picture(result: Result, folder: Path) -> Path:
     return path
 
 
-def write_report(result: Result, folder: Path, asked: dict[str, Any]) -> Path:
+def write_report(result: Result, folder: Path, options: Mapping[str, Any]) -> Path:
     path = folder / "report.html"
-    write_page(result, path, asked=asked)
+    write_page(result, path, options=options)
     return path
 
 
 def write_steps(pictures: Sequence[Image.Image], folder: Path) -> Path:
-    """A GIF of how the picture came about; the last of them is the picture."""
+    """A GIF of the sampling steps; the last of the pictures is the result."""
     side = max(SIDE, pictures[-1].width)
     size = (side, side * pictures[-1].height // pictures[-1].width)
     first, *others = (each.convert("RGB").resize(size, Image.Resampling.LANCZOS) for each in pictures)
     path = folder / "steps.gif"
-    times = [PAUSE] * len(others) + [REST]
-    first.save(path, save_all=True, append_images=others, duration=times if others else REST, loop=0)
+    times = [STEP_MS] * len(others) + [LAST_MS]
+    first.save(path, save_all=True, append_images=others, duration=times if others else LAST_MS, loop=0)
     return path
 
 
 def write_films(result: Result, folder: Path) -> list[Path]:
-    """As a GIF, and as an MP4 with the sound."""
+    """A GIF, and an MP4 with the sound."""
     paths = [folder / "film.gif", folder / "film.mp4"]
     for path in paths:
         write_film(result.images, result.recording, result.rate, path)

@@ -1,13 +1,13 @@
-// What is dropped or chosen is looked at before it is sent: too large, or no sound at all, is a sentence at once.
+// Check a file before it is uploaded: a file that is too large, or not audio, is refused at once with a message.
 const root = element.querySelector(".guard");
 const { most, seconds, within } = props.value;
 
-const objection = (file) => {
+const findProblem = (file) => {
   const megabytes = file.size / 2 ** 20;
   if (megabytes > most)
-    return `Cannot hear ${file.name}: it has ${Math.ceil(megabytes)} MB, at most ${most} MB are taken; cut out the part you mean, ${seconds} seconds are heard.`;
+    return `Cannot read ${file.name}: it has ${Math.ceil(megabytes)} MB, and the maximum is ${most} MB; cut out a shorter part, as only ${seconds} seconds are used.`;
   if (/^(text|image)\/|pdf|zip|json/.test(file.type))
-    return `Cannot hear ${file.name}: it is ${file.type}, no sound; give a WAV, FLAC, OGG or MP3 file.`;
+    return `Cannot read ${file.name}: it is ${file.type}, not audio; choose a WAV, FLAC, OGG or MP3 file.`;
   return null;
 };
 const check = (event) => {
@@ -15,9 +15,9 @@ const check = (event) => {
   const input = event.type === "change" ? event.target : null;
   const files = input ? input.files : event.dataTransfer && event.dataTransfer.files;
   if (!files || !files.length) return;
-  const said = [...files].map(objection).find(Boolean);
-  root.replaceChildren(...(said ? [make("p", { class: "error", role: "alert" }, said)] : []));
-  if (!said) return;
+  const problem = [...files].map(findProblem).find(Boolean);
+  root.replaceChildren(...(problem ? [make("p", { class: "error", role: "alert" }, problem)] : []));
+  if (!problem) return;
   event.preventDefault();
   event.stopImmediatePropagation();
   if (input) input.value = "";

@@ -1,122 +1,137 @@
-"""What the buttons of the clip do, without Gradio: hear, match again, paint, compare, film."""
+"""What the buttons of the clip tab start, without Gradio: listen, match the prompt, generate, compare, film."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audiotoken.errors import OptionError
 from audiotoken.options import check_options
 from audiotoken.page import edits
-from audiotoken.page.painting import Step, Stopped, Watch, watched
+from audiotoken.page.background import Cancelled, Monitor, Progress, run_in_background
 from audiotoken.page.session import Session
 from audiotoken.page.uploads import read_upload
 from audiotoken.stereo.animation import film
 from audiotoken.stereo.generation import Result, draw
 from audiotoken.stereo.planning import Plan, plan
 
+if TYPE_CHECKING:
+    from audiotoken.pipeline import AudioTokenPipeline
+
 FRAMES = 12  # of a film
+SAMPLING = ("negative_prompt", "num_inference_steps", "guidance_scale")
 
 
-def hear(session: Session, pipe: Any, path: str, *, setup: str = "auto", max_sources: int = 4) -> Plan:
-    """Listen to a file; the session holds what was heard. AudioError or SpatialError; Stopped when it was cancelled."""
+def listen_to_file(
+    session: Session, pipe: "AudioTokenPipeline", path: str, *, setup: str = "auto", max_sources: int = 4
+) -> Plan:
+    """Plan a recording and keep the plan in the session.
 
-    def told(share: float) -> None:
+    Raises AudioError or SpatialError, and Cancelled when a person cancels.
+    """
+
+    def check_cancelled(share: float) -> None:
         if session.stop.is_set():
-            raise Stopped
+            raise Cancelled
 
-    session.forget()
+    session.clear()
     recording, rate, cut = read_upload(path)
-    told(0.0)
-    heard = plan(recording, rate, pipe, setup=setup, max_sources=int(max_sources), progress=told)
-    told(1.0)
-    heard = replace(heard, scene=replace(heard.scene, notes=(*cut, *heard.scene.notes)), notes=[*cut, *heard.notes])
-    session.plan, session.places = heard, edits.places_of(heard)
-    return heard
+    check_cancelled(0.0)
+    planned = plan(recording, rate, pipe, setup=setup, max_sources=int(max_sources), progress=check_cancelled)
+    check_cancelled(1.0)
+    scene = replace(planned.scene, notes=(*cut, *planned.scene.notes))
+    planned = replace(planned, scene=scene, notes=[*cut, *planned.notes])
+    session.plan, session.placements = planned, edits.default_placements(planned)
+    return planned
 
 
-def match_again(session: Session, pipe: Any, prompt: str) -> Plan:
-    """Of another prompt; choices of words by hand begin anew, places stay."""
-    heard = _heard(session)
-    session.plan, session.prompt = edits.reread(heard, pipe, prompt), prompt
-    session.places = [replace(place, word=edits.AUTO) for place in session.places]
+def rematch(session: Session, pipe: "AudioTokenPipeline", prompt: str) -> Plan:
+    """Match another prompt. Words chosen by hand return to automatic; placements stay."""
+    session.plan, session.prompt = edits.match_prompt(_require_plan(session), pipe, prompt), prompt
+    session.placements = [replace(placement, word=edits.AUTO) for placement in session.placements]
     return session.plan
 
 
-def paint(session: Session, pipe: Any, prompt: str, asked: Mapping[str, Any]) -> Iterator[Step | Result]:
-    """Steps with previews, then the result, which the session keeps.
+def generate_picture(
+    session: Session, pipe: "AudioTokenPipeline", prompt: str, options: Mapping[str, Any]
+) -> Iterator[Progress | Result]:
+    """Yield the progress with previews, then the result, which the session keeps.
 
-    asked: negative_prompt, seed, num_inference_steps, guidance_scale, energy, fov and token, as `stereo.plan` and
-    `draw` have them.
+    options: negative_prompt, seed, num_inference_steps, guidance_scale, energy, fov and token, as in `stereo.plan` and
+    `draw`.
     """
-    numbers = {"seed": asked["seed"], "steps": asked["num_inference_steps"], "guidance": asked["guidance_scale"]}
-    check_options(dtype="float32", token=asked["token"], **numbers)
+    numbers = {"seed": options["seed"], "steps": options["num_inference_steps"], "guidance": options["guidance_scale"]}
+    check_options(dtype="float32", token=options["token"], **numbers)
     if prompt != session.prompt:
-        match_again(session, pipe, prompt)
-    drawn = edits.edited(_heard(session), pipe, session.places, prompt=prompt, fov=asked["fov"], token=asked["token"])
+        rematch(session, pipe, prompt)
+    planned, chosen = _require_plan(session), {"fov": options["fov"], "token": options["token"]}
+    edited = edits.apply_edits(planned, pipe, session.placements, prompt=prompt, **chosen)
     session.clear_result()
-    session.drawn = drawn
-    sampling = {
-        key: asked[key] for key in ("negative_prompt", "seed", "num_inference_steps", "guidance_scale", "energy")
-    }
+    session.edited_plan = edited
+    sampling = {name: options[name] for name in (*SAMPLING, "seed", "energy")}
 
-    def work(watch: Watch) -> Result:
-        steps = sampling["num_inference_steps"] or pipe.config.get("default_steps", 50)
-        return draw(drawn, pipe, on_latents=watch.latents(steps), keep_maps=True, **sampling)
+    def work(monitor: Monitor) -> Result:
+        return draw(
+            edited, pipe, on_latents=monitor.on_latents(_count_steps(pipe, options)), keep_maps=True, **sampling
+        )
 
-    for said in watched(work, session.stop, pipe):
-        if isinstance(said, Step):
-            session.painting += [said.preview] if said.preview is not None else []
+    for event in run_in_background(work, session.stop, pipe):
+        if isinstance(event, Progress):
+            session.previews += [event.preview] if event.preview is not None else []
         else:
-            session.result = said
-            session.painting.append(said.images[0])
-        yield said
+            session.result = event
+            session.previews.append(event.images[0])
+        yield event
 
 
-def compare(session: Session, pipe: Any, asked: Mapping[str, Any]) -> Iterator[Step | Result]:
-    """The same words and the same noise, nothing moved."""
-    drawn, painted = _painted(session)
-    sampling = {key: asked[key] for key in ("negative_prompt", "num_inference_steps", "guidance_scale")}
+def generate_comparison(
+    session: Session, pipe: "AudioTokenPipeline", options: Mapping[str, Any]
+) -> Iterator[Progress | Result]:
+    """The same prompt and the same noise without guidance; the session keeps the picture."""
+    edited, result = _require_result(session)
+    sampling = {name: options[name] for name in SAMPLING}
 
-    def work(watch: Watch) -> Result:
-        steps = sampling["num_inference_steps"] or pipe.config.get("default_steps", 50)
-        return draw(drawn, pipe, on_latents=watch.latents(steps), seed=painted.seed, energy="none", **sampling)
+    def work(monitor: Monitor) -> Result:
+        on_latents = monitor.on_latents(_count_steps(pipe, options))
+        return draw(edited, pipe, on_latents=on_latents, seed=result.seed, energy="none", **sampling)
 
-    for said in watched(work, session.stop, pipe):
-        if not isinstance(said, Step):
-            session.plain = said.images[0]
-        yield said
-
-
-def animate(session: Session, pipe: Any, asked: Mapping[str, Any]) -> Iterator[Step | Result]:
-    """What moves, as a film with the words and the noise of the last picture."""
-    drawn, painted = _painted(session)
-    sampling = {
-        key: asked[key] for key in ("negative_prompt", "num_inference_steps", "guidance_scale", "energy", "fov")
-    }
-    steps = sampling["num_inference_steps"] or pipe.config.get("default_steps", 50)
-
-    def work(watch: Watch) -> Result:
-        calls = count(1)
-        told = partial(_counted, watch, calls, steps)
-        return film(drawn, pipe, frames=FRAMES, seed=painted.seed, on_step=told, **sampling)
-
-    yield from watched(work, session.stop, pipe)
+    for event in run_in_background(work, session.stop, pipe):
+        if not isinstance(event, Progress):
+            session.unguided = event.images[0]
+        yield event
 
 
-def _counted(watch: Watch, calls: Iterator[int], steps: int, chunk: int, chunks: int) -> None:
-    """Of a film frames are drawn in chunks, each in all steps."""
-    watch.step(min(next(calls), chunks * steps), chunks * steps)
+def generate_film(
+    session: Session, pipe: "AudioTokenPipeline", options: Mapping[str, Any]
+) -> Iterator[Progress | Result]:
+    """A film of the moving sources, with the prompt and the noise of the last picture."""
+    edited, result = _require_result(session)
+    sampling = {name: options[name] for name in (*SAMPLING, "energy", "fov")}
+
+    def work(monitor: Monitor) -> Result:
+        on_step = partial(_report_film_step, monitor, count(1), _count_steps(pipe, options))
+        return film(edited, pipe, frames=FRAMES, seed=result.seed, on_step=on_step, **sampling)
+
+    yield from run_in_background(work, session.stop, pipe)
 
 
-def _heard(session: Session) -> Plan:
+def _count_steps(pipe: "AudioTokenPipeline", options: Mapping[str, Any]) -> int:
+    return options["num_inference_steps"] or pipe.config.get("default_steps", 50)
+
+
+def _report_film_step(monitor: Monitor, calls: Iterator[int], steps: int, chunk: int, chunks: int) -> None:
+    """Frames are drawn in chunks, each with all steps."""
+    monitor.on_step(min(next(calls), chunks * steps), chunks * steps)
+
+
+def _require_plan(session: Session) -> Plan:
     if session.plan is None:
         raise OptionError("There is no sound yet; drop a file, record one or choose an example.")
     return session.plan
 
 
-def _painted(session: Session) -> tuple[Plan, Result]:
-    if session.result is None or session.drawn is None:
-        raise OptionError("There is no picture yet; paint one first.")
-    return session.drawn, session.result
+def _require_result(session: Session) -> tuple[Plan, Result]:
+    if session.result is None or session.edited_plan is None:
+        raise OptionError("There is no picture yet; generate one first.")
+    return session.edited_plan, session.result

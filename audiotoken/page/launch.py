@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from audiotoken import page as room
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
-from audiotoken.page.uploads import MOST
+from audiotoken.page.uploads import MAX_MEGABYTES
 from audiotoken.serving import launch_blocks, run_page
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def open_page(
 def serve(pipe: Any, folder: Path, *, model: str = "mini", port: int | None = None) -> "gr.Blocks":
     """Build and launch the page; its files go into `folder`. `serving.prepare_gradio` comes before."""
     page = room.app.build(pipe, folder, model)
-    return launch_blocks(page, port=port, max_upload=MOST * 2**20, css_paths=[HERE / "style.css"])
+    return launch_blocks(page, port=port, max_upload=MAX_MEGABYTES * 2**20, css_paths=[HERE / "style.css"])
 
 
 def _end_sessions(page: "gr.Blocks") -> None:
     for session in page.sessions:
-        session.end()
+        session.cancel_jobs()

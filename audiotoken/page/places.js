@@ -1,23 +1,23 @@
-// Who is where: dots on a half circle that can be dragged, and a card for each sound.
+// The directions of the sounds: dots on a half circle that can be dragged, and a card for each sound.
 const root = element.querySelector(".places");
-const MODES = [["placed", "In its place"], ["anywhere", "Anywhere"], ["out", "Leave out"]];
-let value = null, sent = 0, waiting = null, marks = [];
+const MODES = [["placed", "In its box"], ["anywhere", "Anywhere"], ["out", "Leave out"]];
+let value = null, sent = 0, timer = null, updates = [];
 
-const at = (azimuth, radius) => {
+const pointAt = (azimuth, radius) => {
   const angle = (azimuth * Math.PI) / 180;
   return [radius * Math.sin(angle), -radius * Math.cos(angle)];
 };
 const wedge = (from, to, radius) => {
-  const [a, b] = [at(from, radius), at(to, radius)];
+  const [a, b] = [pointAt(from, radius), pointAt(to, radius)];
   return `M0 0 L${a[0]} ${a[1]} A${radius} ${radius} 0 0 1 ${b[0]} ${b[1]}Z`;
 };
-const within = (azimuth) => Math.min(value.limit, Math.max(-value.limit, azimuth));
+const clampAzimuth = (azimuth) => Math.min(value.limit, Math.max(-value.limit, azimuth));
 
 const send = () => {
-  clearTimeout(waiting);
+  clearTimeout(timer);
   const now = Date.now();
   if (now - sent < 150) {
-    waiting = setTimeout(send, 150);
+    timer = setTimeout(send, 150);
     return;
   }
   sent = now;
@@ -27,14 +27,14 @@ const send = () => {
 const change = (i, changed) => {
   Object.assign(value.sources[i], changed);
   if (changed.azimuth !== undefined && value.sources[i].mode === "anywhere") value.sources[i].mode = "placed";
-  marks.forEach((mark) => mark());
+  updates.forEach((update) => update());
   send();
 };
 
 const background = () => {
   const half = value.fov / 2;
   const ticks = [-90, -60, -30, 0, 30, 60, 90].map((tick) => {
-    const [x, y] = at(tick, 111), [a, b] = [at(tick, 0), at(tick, 100)];
+    const [x, y] = pointAt(tick, 111), [a, b] = [pointAt(tick, 0), pointAt(tick, 100)];
     return [
       draw("line", { x1: a[0], y1: a[1], x2: b[0], y2: b[1], class: "grid" }),
       draw("text", { x, y: y + 3, class: "tick", "text-anchor": "middle" }, `${Math.abs(tick)}°`),
@@ -60,23 +60,23 @@ const dot = (source, i) => {
     draw("circle", { r: 8.5, style: `fill: ${source.colour}` }),
     draw("text", { y: 3.4, "text-anchor": "middle" }, String(source.number)));
   const radius = 84 - 17 * (i % 3);
-  marks.push(() => {
+  updates.push(() => {
     const placed = source.mode === "placed";
-    const wide = Math.max(source.spread, 3), [x, y] = at(source.azimuth, radius);
+    const wide = Math.max(source.spread, 3), [x, y] = pointAt(source.azimuth, radius);
     for (const part of [spread, ray, path]) part.style.display = placed ? "" : "none";
     handle.classList.toggle("off", !placed);
-    spread.setAttribute("d", wedge(within(source.azimuth - wide), within(source.azimuth + wide), radius));
+    spread.setAttribute("d", wedge(clampAzimuth(source.azimuth - wide), clampAzimuth(source.azimuth + wide), radius));
     ray.setAttribute("x2", x);
     ray.setAttribute("y2", y);
     handle.setAttribute("transform", `translate(${x} ${y})`);
     handle.setAttribute("aria-valuenow", Math.round(source.azimuth));
-    handle.setAttribute("aria-valuetext", sayAzimuth(source.azimuth));
-    const [u, v] = at(source.heard, radius);
+    handle.setAttribute("aria-valuetext", formatAzimuth(source.azimuth));
+    const [u, v] = pointAt(source.heard, radius);
     ghost.setAttribute("transform", `translate(${u} ${v})`);
     ghost.style.display = Math.abs(source.heard - source.azimuth) > 0.5 && placed ? "" : "none";
     if (source.path && source.path.length) {
       const shift = source.azimuth - source.heard;
-      path.setAttribute("d", "M" + source.path.map((each) => at(within(each + shift), 95).join(" ")).join("L"));
+      path.setAttribute("d", "M" + source.path.map((each) => pointAt(clampAzimuth(each + shift), 95).join(" ")).join("L"));
     }
   });
   handle.addEventListener("pointerdown", (event) => {
@@ -87,55 +87,55 @@ const dot = (source, i) => {
   handle.addEventListener("pointermove", (event) => {
     if (!handle.hasPointerCapture(event.pointerId)) return;
     const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(handle.ownerSVGElement.getScreenCTM().inverse());
-    change(i, { azimuth: Math.round(within((Math.atan2(point.x, -point.y) * 180) / Math.PI)) });
+    change(i, { azimuth: Math.round(clampAzimuth((Math.atan2(point.x, -point.y) * 180) / Math.PI)) });
   });
   handle.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1, PageDown: -10, PageUp: 10 }[event.key];
     if (!step) return;
     event.preventDefault();
-    change(i, { azimuth: Math.round(within(source.azimuth + step)) });
+    change(i, { azimuth: Math.round(clampAzimuth(source.azimuth + step)) });
   });
   return [spread, ray, path, ghost, handle];
 };
 
-const slider = (title, attributes, read, write, say) => {
+const slider = (title, attributes, read, write, format) => {
   const input = make("input", { type: "range", "aria-label": title, ...attributes });
-  const said = make("output", {});
+  const output = make("output", {});
   input.addEventListener("input", () => write(Number(input.value)));
-  marks.push(() => {
+  updates.push(() => {
     input.value = read();
-    said.textContent = say(read());
+    output.textContent = format(read());
   });
-  return make("label", { class: "slider" }, make("span", {}, title), input, said);
+  return make("label", { class: "slider" }, make("span", {}, title), input, output);
 };
 
 const modes = (source, i) => {
   const buttons = MODES.map(([mode, text]) => make("button", { type: "button", onclick: () => change(i, { mode }) }, text));
-  marks.push(() => buttons.forEach((button, k) => button.setAttribute("aria-pressed", String(MODES[k][0] === source.mode))));
-  return make("div", { class: "modes", role: "group", "aria-label": `What becomes of ${source.name}` }, buttons);
+  updates.push(() => buttons.forEach((button, k) => button.setAttribute("aria-pressed", String(MODES[k][0] === source.mode))));
+  return make("div", { class: "modes", role: "group", "aria-label": `How to draw ${source.name}` }, buttons);
 };
 
 const words = (source, i) => {
   if (!value.words || !value.words.length) return null;
-  const options = [["auto", source.auto ? `“${source.auto}”, as matched` : "itself: no word matched"],
-    ["own", "itself, added to the prompt"], ...value.words.map((word, k) => [String(k), `“${word}”`])];
+  const options = [["auto", source.auto ? `“${source.auto}” (matched)` : "the sound itself (no word matched)"],
+    ["own", "the sound itself, added to the prompt"], ...value.words.map((word, k) => [String(k), `“${word}”`])];
   const select = make("select", { onchange: () => change(i, { word: select.value }) },
     options.map(([key, text]) => make("option", { value: key }, text)));
   select.value = source.word;
-  return make("label", { class: "word" }, make("span", {}, "Painted as"), select);
+  return make("label", { class: "word" }, make("span", {}, "Drawn as"), select);
 };
 
 const play = (source) => {
   if (!source.player) return null;
   const sound = new Audio(source.player);
-  const button = make("button", { type: "button", class: "play", "aria-label": `Play ${source.name} alone`, title: "Play it alone" }, "▶");
+  const button = make("button", { type: "button", class: "play", "aria-label": `Play ${source.name} alone`, title: "Play this sound alone" }, "▶");
   const stop = () => { sound.pause(); sound.currentTime = 0; };
   button.addEventListener("click", () => {
     const paused = sound.paused;
-    root.dispatchEvent(new Event("hush"));
+    root.dispatchEvent(new Event("stop-players"));
     if (paused) sound.play();
   });
-  root.addEventListener("hush", stop);
+  root.addEventListener("stop-players", stop);
   sound.addEventListener("play", () => { button.textContent = "■"; });
   for (const event of ["pause", "ended"]) sound.addEventListener(event, () => { button.textContent = "▶"; });
   return button;
@@ -148,34 +148,34 @@ const card = (source, i) => {
     make("i", { style: `--part: ${score}` }),
     make("b", {}, score.toFixed(2)),
   ]);
-  const made = make("section", { class: "card", style: `--on: ${source.colour}`, "aria-label": source.name },
+  const section = make("section", { class: "card", style: `--on: ${source.colour}`, "aria-label": source.name },
     make("header", {},
       make("span", { class: "number" }, String(source.number)),
       make("h3", {}, source.name),
-      source.known !== false ? null : make("span", { class: "unsure", title: "None of the sounds that are known; this is the nearest." }, "not sure"),
+      source.known !== false ? null : make("span", { class: "unsure", title: "No known sound has a high score; this is the best match." }, "uncertain"),
       play(source)),
-    source.facts ? make("p", { class: "facts" }, source.facts) : null,
+    source.details ? make("p", { class: "details" }, source.details) : null,
     source.labels ? make("div", { class: "bars", role: "group", "aria-label": "Recognised as" }, make("em", {}, "Recognised as"), bars.flat()) : null,
     source.labels ? modes(source, i) : null,
-    slider("Azimuth", { min: -value.limit, max: value.limit, step: 1 }, () => source.azimuth, (azimuth) => change(i, { azimuth }), sayAzimuth),
+    slider("Azimuth", { min: -value.limit, max: value.limit, step: 1 }, () => source.azimuth, (azimuth) => change(i, { azimuth }), formatAzimuth),
     slider(title, { min: factor * low, max: factor * high, step: 1 }, () => factor * source.size,
       (size) => change(i, { size: size / factor }), (size) => `${Math.round(size)} ${unit}`),
     words(source, i));
-  marks.push(() => made.setAttribute("data-mode", source.mode));
-  return made;
+  updates.push(() => section.setAttribute("data-mode", source.mode));
+  return section;
 };
 
 const render = () => {
   const given = props.value;
   if (given && value && given.stamp === value.stamp) return;
-  root.dispatchEvent(new Event("hush"));
-  clearTimeout(waiting);
+  root.dispatchEvent(new Event("stop-players"));
+  clearTimeout(timer);
   value = given ? JSON.parse(JSON.stringify(given)) : null;
-  marks = [];
+  updates = [];
   if (!value || value.kind !== "scene") {
     value = null;
-    const said = "What is heard will be here: who is where, and what it is. You can correct both before it is painted.";
-    root.replaceChildren(make("p", { class: "empty" }, said));
+    const text = "The sounds and their directions will appear here. You can correct them before you generate a picture.";
+    root.replaceChildren(make("p", { class: "empty" }, text));
     return;
   }
   const dots = value.sources.map(dot).flat();
@@ -183,13 +183,13 @@ const render = () => {
   const chart = draw("svg", { viewBox: "-124 -120 248 132", class: "circle" },
     ...background().flat(2), ...dots.filter((part) => !handles.includes(part)), ...handles);
   root.replaceChildren(...[
-    value.heard ? make("p", { class: "heard" }, value.heard) : null,
+    value.summary ? make("p", { class: "summary" }, value.summary) : null,
     ...(value.notes || []).map((note) => make("p", { class: "note" }, note)),
     value.sources.length ? chart : null,
-    value.sources.length ? make("p", { class: "hint" }, `Seen from above, ahead is up; the picture shows ${value.fov / 2}° to either side. Drag a dot, or use the arrow keys.`) : null,
+    value.sources.length ? make("p", { class: "hint" }, `View from above, straight ahead is up. The picture covers ${value.fov / 2}° to each side. Drag a dot, or use the arrow keys.`) : null,
     make("div", { class: "cards" }, value.sources.map(card)),
   ].filter(Boolean));
-  marks.forEach((mark) => mark());
+  updates.forEach((update) => update());
 };
 watch("value", render);
 render();

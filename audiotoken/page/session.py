@@ -1,4 +1,4 @@
-"""What one open page knows, and where its files are; gone when the page is closed."""
+"""The state of one open page and its files, which are removed when the page is closed."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 from threading import Event, Lock
-from typing import Any
 
-from audiotoken.page.edits import Place
+from PIL.Image import Image
+
+from audiotoken.page.edits import Placement
+from audiotoken.page.panning import Mix
 from audiotoken.stereo.generation import Result
 from audiotoken.stereo.planning import Plan
 
-MOST = 16  # pages open at once
+MAX_PAGES = 16  # open at once
 
 
 @dataclass(eq=False)
@@ -23,27 +25,27 @@ class Session:
     folder: Path
     stop: Event = field(default_factory=Event)  # set: the running job ends
     running: bool = False
-    waiting: int = 0  # jobs that were asked for and did not begin
-    dropped: int = 0  # of those before them, that are not to begin
-    plan: "Plan | None" = None  # as heard, matched with `prompt`
+    waiting: int = 0  # jobs in the queue
+    dropped: int = 0  # jobs in front of them that were cancelled before they began
+    plan: Plan | None = None  # of the recording, matched with `prompt`
     prompt: str = ""
-    places: list[Place] = field(default_factory=list)
+    placements: list[Placement] = field(default_factory=list)
     fov: float = 90.0  # of the last picture, degrees
-    drawn: "Plan | None" = None  # what was painted last, with all changes
-    result: "Result | None" = None
-    plain: Any = None  # the same picture without places
-    painting: list[Any] = field(default_factory=list)  # pictures of the steps
-    uploads: dict[str, Path] = field(default_factory=dict)  # what is listened to, by the place it was dropped on
-    made: set[str] = field(default_factory=set)  # files of the last picture that are offered, by name
-    mixed: dict[str, Any] = field(default_factory=dict)  # of the panner: recording, voices, edge, path
-    mixes: int = 0  # so far
+    edited_plan: Plan | None = None  # of the last picture, with all edits
+    result: Result | None = None
+    unguided: Image | None = None  # the same picture without guidance
+    previews: list[Image] = field(default_factory=list)  # of the steps; the last one is the picture
+    uploads: dict[str, Path] = field(default_factory=dict)  # by the element that received each file
+    downloads: set[str] = field(default_factory=set)  # names of the files of the last picture that are offered
+    mix: Mix | None = None  # of the panner
+    mix_count: int = 0  # mixes so far
 
     @property
     def busy(self) -> bool:
         return self.running or self.waiting > 0
 
-    def begins(self) -> bool:
-        """Called by a job when its turn has come: may it begin?"""
+    def try_begin(self) -> bool:
+        """Called by a job when its turn has come: True if it may begin, False if it was cancelled."""
         if self.dropped:
             self.dropped -= 1
             return False
@@ -52,57 +54,57 @@ class Session:
         self.stop.clear()
         return True
 
-    def end(self) -> bool:
-        """Stop what runs, drop what waits; True where nothing runs that has to end first."""
+    def cancel_jobs(self) -> bool:
+        """Stop the running job and drop those that wait; True if no job is running that has to end first."""
         self.stop.set()
         self.dropped, self.waiting = self.dropped + self.waiting, 0
         return not self.running
 
-    def take(self, where: str, upload: Path | None) -> None:
-        """Another file instead of the one before, which is removed if it lies in the page's folder."""
-        old = self.uploads.pop(where, None)
+    def replace_upload(self, element: str, upload: Path | None) -> None:
+        """Keep another file for an element, and delete the one before if it lies in the page's folder."""
+        old = self.uploads.pop(element, None)
         if old is not None and old != upload and old.is_relative_to(self.folder.parent):
             old.unlink(missing_ok=True)
-            with suppress(OSError):  # others are in its folder
+            with suppress(OSError):  # other files are in its folder
                 old.parent.rmdir()
         if upload is not None:
-            self.uploads[where] = upload
+            self.uploads[element] = upload
 
-    def forget(self) -> None:
-        """Everything about the last recording."""
-        self.plan, self.prompt, self.places = None, "", []
+    def clear(self) -> None:
+        """Forget the last recording."""
+        self.plan, self.prompt, self.placements = None, "", []
         self.clear_result()
 
     def clear_result(self) -> None:
-        self.drawn, self.result, self.plain, self.painting = None, None, None, []
-        self.made = set()
+        self.edited_plan, self.result, self.unguided, self.previews = None, None, None, []
+        self.downloads = set()
 
 
 class Sessions:
-    """By the name that Gradio gives to a page."""
+    """The open sessions, by the name that Gradio gives to a page."""
 
     def __init__(self, folder: Path):
         self.folder, self._lock = folder, Lock()
         self._open: dict[str, Session] = {}
 
-    def of(self, name: str) -> Session:
-        """The one of that page; of too many the oldest is ended."""
+    def get(self, name: str) -> Session:
+        """The session of a page, new if necessary; beyond `MAX_PAGES` the oldest is closed."""
         with self._lock:
             if name not in self._open:
                 self._open[name] = Session(Path(mkdtemp(dir=self.folder)))
-            over = list(self._open)[:-MOST]
+            over = list(self._open)[:-MAX_PAGES]
         for old in over:
-            self.end(old)
+            self.close(old)
         return self._open[name]
 
-    def end(self, name: str) -> None:
-        """Stop its job, remove its files."""
+    def close(self, name: str) -> None:
+        """Stop its jobs and delete its files."""
         with self._lock:
             session = self._open.pop(name, None)
         if session is not None:
-            session.end()
-            for where in list(session.uploads):
-                session.take(where, None)
+            session.cancel_jobs()
+            for element in list(session.uploads):
+                session.replace_upload(element, None)
             shutil.rmtree(session.folder, ignore_errors=True)
 
     def __iter__(self) -> Iterator[Session]:

@@ -1,4 +1,4 @@
-"""What was dropped, recorded or chosen -> a recording, or a sentence."""
+"""Read an uploaded or recorded file."""
 
 from pathlib import Path
 
@@ -8,16 +8,19 @@ from numpy.typing import NDArray
 from audiotoken.audio import load_beginning
 from audiotoken.errors import AudioError
 
-MOST = 50  # megabytes of a file
-LONGEST = 60.0  # seconds that are heard
+MAX_MEGABYTES = 50  # size of a file
+MAX_SECONDS = 60.0  # the rest of a recording is ignored
 
 
 def read_upload(path: str | Path) -> tuple[NDArray[np.float32], int, list[str]]:
-    """(recording (channels, frames), rate in Hz, notes) of at most `LONGEST`; AudioError, which names the file only."""
+    """The first `MAX_SECONDS` of a file: recording (channels, frames), rate in Hz, and notes.
+
+    Raises AudioError, which names the file without its folder.
+    """
     path = Path(path)
-    if path.is_file() and path.stat().st_size > MOST * 2**20:
-        raise AudioError(f"Cannot hear {path.name}: it is larger than {MOST} megabytes; cut out the part you mean.")
+    if path.is_file() and path.stat().st_size > MAX_MEGABYTES * 2**20:
+        raise AudioError(f"Cannot read {path.name}: it is larger than {MAX_MEGABYTES} MB; cut out a shorter part.")
     try:
-        return load_beginning(path, LONGEST)
+        return load_beginning(path, MAX_SECONDS)
     except AudioError as error:
         raise AudioError(str(error).replace(str(path), path.name)) from None

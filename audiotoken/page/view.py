@@ -1,4 +1,4 @@
-"""What the page is told, as plain values for its scripts: texts are put in as texts there, never as HTML."""
+"""The values that the page's scripts draw. Scripts insert texts as text, never as HTML."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,157 +7,162 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
-from audiotoken.page.edits import AUTO, Place, boxes
+from audiotoken.page.background import Progress
+from audiotoken.page.edits import AUTO, Placement, compute_boxes
+from audiotoken.report import media
 from audiotoken.report.listening_figure import COLOURS
-from audiotoken.report.listening_text import say_azimuth, say_kind, say_path, say_spans
-from audiotoken.report.media import film as embedded
-from audiotoken.report.media import pictures, sounds
+from audiotoken.report.listening_text import format_azimuth, format_path, format_setup, format_spans
 from audiotoken.stereo.generation import Result
 from audiotoken.stereo.labelled_scene import compute_outline
 from audiotoken.stereo.planning import Plan
 from spatial.camera import SIZES
 
+Values = dict[str, Any]  # plain values: str, float, bool, None, lists and dictionaries of them
+
 COLUMNS = 360  # of the waveform
-LABELS = 3  # of a source, the best
-NOTHING = {"kind": "empty"}
+LABELS = 3  # shown for each source, best first
+PLAYER_BUDGET, FILM_BUDGET = 3_000_000, 20_000_000  # characters
+EMPTY: Values = {"kind": "empty"}
 
 
-def waveform(planned: Plan) -> dict[str, Any]:
-    """Both channels as SVG paths, heights in [-1, 1] of the loudest; when each source sounds."""
+def waveform_state(planned: Plan) -> Values:
+    """Both channels as SVG paths, scaled to a peak of 1, and the times when each source is active."""
     recording = planned.recording[:2]
     shape = compute_outline(recording, COLUMNS)
     peak = max(float(np.abs(shape).max(initial=0)), 1e-9)
     spans = [
-        {"colour": colour_of(i), "spans": [list(span) for span in source.active]}
+        {"colour": css_colour(i), "spans": [list(span) for span in source.active]}
         for i, source in enumerate(planned.scene.sources)
     ]
     return {
         "seconds": recording.shape[1] / planned.rate,
-        "channels": [_path(channel / peak) for channel in shape],
+        "channels": [_svg_outline(channel / peak) for channel in shape],
         "names": ["left", "right"] if len(shape) == 2 else ["mono"],
         "sources": spans,
     }
 
 
-def _path(channel: NDArray[np.float32]) -> str:
-    """(columns, 2) lowest and highest -> the outline, closed; x is the column, y downwards."""
+def _svg_outline(channel: NDArray[np.float32]) -> str:
+    """The closed outline of (columns, 2) lowest and highest values; x is the column, y points down."""
     upper = [f"{i},{-high:.3f}" for i, (_, high) in enumerate(channel)]
     lower = [f"{i},{-low:.3f}" for i, (low, _) in reversed(list(enumerate(channel)))]
     return f"M{' '.join([*upper, *lower])}Z"
 
 
-def scene(planned: Plan, places: Sequence[Place], fov: float, players: Sequence[str] = ()) -> dict[str, Any]:
-    """All of step two: what was heard, and what was decided about it."""
+def scene_state(planned: Plan, placements: Sequence[Placement], fov: float, players: Sequence[str] = ()) -> Values:
+    """The second step: each source as heard and as placed."""
     return {
         "kind": "scene",
         "stamp": uuid4().hex,
-        "heard": heard(planned),
+        "summary": summarise_scene(planned),
         "fov": fov,
         "limit": 90,
         "slider": {"title": "Size", "low": SIZES[0], "high": SIZES[1], "factor": 100, "unit": "%"},
         "words": [word.text for word in planned.words],
-        "sources": [_source(planned, i, place, players) for i, place in enumerate(places)],
+        "sources": [_source_value(planned, i, placement, players) for i, placement in enumerate(placements)],
         "notes": list(planned.scene.notes),
     }
 
 
-def heard(planned: Plan) -> str:
-    """In one sentence."""
-    count = len(planned.scene.sources)
-    said = {0: "Nothing was heard", 1: "One sound was heard"}.get(count, f"{count} sounds were heard")
+def summarise_scene(planned: Plan) -> str:
+    """How many sources were found, in one sentence."""
+    number = len(planned.scene.sources)
+    found = {0: "No sounds were found", 1: "One sound was found"}.get(number, f"{number} sounds were found")
     if planned.scene.setup == "mono":
-        return f"{said} in one channel; you may put it somewhere by hand."
-    return f"{said}; recorded as {say_kind(planned.scene)}."
+        return f"{found} in one channel; you can place it by hand."
+    return f"{found}; recorded as {format_setup(planned.scene)}."
 
 
-def _source(planned: Plan, i: int, place: Place, players: Sequence[str]) -> dict[str, Any]:
+def _source_value(planned: Plan, i: int, placement: Placement, players: Sequence[str]) -> Values:
     source = planned.scene.sources[i]
     automatic = {pair.source: pair.token for pair in planned.matches}.get(i)
     return {
         "number": i + 1,
-        "colour": colour_of(i),
+        "colour": css_colour(i),
         "name": planned.subjects[i],
         "known": planned.known[i],
         "labels": [[name, score] for name, score in planned.heard[i][:LABELS]],
-        "facts": facts(planned, i),
+        "details": describe_source(planned, i),
         "heard": source.direction.azimuth,
         "path": [azimuth for _, azimuth in source.path],
         "spread": source.direction.spread if planned.scene.setup != "mono" else 0.0,
-        "azimuth": place.azimuth,
-        "size": place.size,
-        "mode": place.mode,
-        "word": place.word,
+        "azimuth": placement.azimuth,
+        "size": placement.size,
+        "mode": placement.mode,
+        "word": placement.word,
         "auto": planned.words[automatic].text if automatic is not None else None,
         "player": players[i] if i < len(players) else None,
     }
 
 
-def facts(planned: Plan, i: int) -> str:
+def describe_source(planned: Plan, i: int) -> str:
+    """Direction, spread, confidence and times of a source, as far as they are known."""
     source = planned.scene.sources[i]
-    where = [say_azimuth(source.direction.azimuth)] if planned.scene.setup != "mono" else []
-    where = [say_path(source).replace("->", "→")] if source.moves else where
-    wide = [f"±{source.direction.spread:.0f}°"] if where and source.direction.spread >= 1 else []
-    sure = [f"sure {source.direction.confidence:.2f}"] if where else []
-    return " · ".join([*where, *wide, *sure, *([say_spans(source.active)] if source.active else [])])
+    where = [format_azimuth(source.direction.azimuth)] if planned.scene.setup != "mono" else []
+    where = [format_path(source).replace("->", "→")] if source.moves else where
+    spread = [f"±{source.direction.spread:.0f}°"] if where and source.direction.spread >= 1 else []
+    confidence = [f"confidence {source.direction.confidence:.2f}"] if where else []
+    return " · ".join([*where, *spread, *confidence, *([format_spans(source.active)] if source.active else [])])
 
 
-def players(planned: Plan) -> list[str]:
-    """Each source alone, as data URIs."""
-    return sounds([source.signal for source in planned.scene.sources], planned.rate, budget=3_000_000)[0]
+def encode_players(planned: Plan) -> list[str]:
+    """The signal of each source as a data URI."""
+    return media.encode_sounds([source.signal for source in planned.scene.sources], planned.rate, PLAYER_BUDGET)[0]
 
 
-def read_places(value: Any, planned: Plan, before: Sequence[Place]) -> list[Place]:
-    """What came back from the page, or as it was before where that is not about this recording.
+def read_placements(value: Any, planned: Plan, before: Sequence[Placement]) -> list[Placement]:
+    """The placements that the page sent; `before` if they do not belong to this recording.
 
-    Raises OptionError for what is out of range.
+    Raises OptionError for values out of range.
     """
     sent = value.get("sources") if isinstance(value, dict) else None
     if not isinstance(sent, list) or len(sent) != len(before):
         return list(before)
-    return [_sent(each, place) for each, place in zip(sent, before, strict=True)]
+    return [_read_placement(each, placement) for each, placement in zip(sent, before, strict=True)]
 
 
-def _sent(each: Any, before: Place) -> Place:
-    """Numbers that were not moved are kept to the last digit."""
+def _read_placement(sent: Any, before: Placement) -> Placement:
+    """One placement; numbers that did not change keep all their digits."""
     try:
-        azimuth, size = float(each["azimuth"]), float(each["size"])
+        azimuth, size = float(sent["azimuth"]), float(sent["size"])
         azimuth = before.azimuth if abs(azimuth - before.azimuth) < 1e-6 else azimuth
         size = before.size if abs(size - before.size) < 1e-6 else size
-        return Place(azimuth, size, str(each["mode"]), str(each.get("word", AUTO)))
+        return Placement(azimuth, size, str(sent["mode"]), str(sent.get("word", AUTO)))
     except (TypeError, KeyError):
         return before
 
 
-def sketch(planned: Plan, places: Sequence[Place], fov: float) -> dict[str, Any]:
-    """The picture before it is painted: where things will be."""
-    shown = [_box(i, planned.subjects[i], box) for i, box in boxes(planned, places, fov).items()]
-    return {"kind": "sketch", "boxes": shown}
+def sketch_state(planned: Plan, placements: Sequence[Placement], fov: float) -> Values:
+    """The canvas before generation: the boxes."""
+    boxes = compute_boxes(planned, placements, fov)
+    return {"kind": "sketch", "boxes": [_box_value(i, planned.subjects[i], box) for i, box in boxes.items()]}
 
 
-def boxes_of(planned: Plan) -> list[dict[str, Any]]:
-    return [_box(i, region.label, region.box) for i, region in planned.regions.items()]
+def region_boxes(planned: Plan) -> list[Values]:
+    return [_box_value(i, region.label, region.box) for i, region in planned.regions.items()]
 
 
-def canvas(step: Any, image: str | None, boxes: list[Any]) -> dict[str, Any]:
-    """While it is painted."""
+def progress_state(progress: Progress, image: str | None, boxes: list[Values]) -> Values:
+    """The canvas during generation."""
     return {
-        "kind": "painting",
+        "kind": "running",
         "boxes": boxes,
         "image": image,
-        "done": step.done,
-        "steps": step.steps,
-        "left": step.left,
+        "done": progress.done,
+        "steps": progress.steps,
+        "left": progress.seconds_left,
     }
 
 
-def picture(result: Result, plain: Any = None, film: str | None = None) -> dict[str, Any]:
-    """What was painted; `plain`: the same without places, `film` a data URI."""
+def result_state(result: Result, unguided: Image | None = None, film: str | None = None) -> Values:
+    """The canvas with the picture; `unguided` is the picture to compare it with, `film` a data URI."""
     return {
         "kind": "done",
-        "boxes": boxes_of(result),
-        "image": encoded(result.images[0]),
-        "plain": None if plain is None else encoded(plain),
+        "boxes": region_boxes(result),
+        "image": encode_image(result.images[0]),
+        "unguided": None if unguided is None else encode_image(unguided),
         "film": film,
         "prompt": result.prompt.text,
         "seconds": result.seconds.get("sample", 0.0),
@@ -166,21 +171,21 @@ def picture(result: Result, plain: Any = None, film: str | None = None) -> dict[
     }
 
 
-def encoded(image: Any) -> str:
+def encode_image(image: Image) -> str:
     """A data URI."""
-    return pictures([image])[0]
+    return media.encode_pictures([image])[0]
 
 
-def film(path: Path) -> str | None:
-    """A data URI of a GIF; None for one that is too large to be shown."""
-    found = embedded(path, 20_000_000)
-    return found[0] if found else None
+def encode_film(path: Path) -> str | None:
+    """A data URI of a GIF; None if it is too large to be shown."""
+    encoded = media.encode_film(path, FILM_BUDGET)
+    return encoded[0] if encoded else None
 
 
-def colour_of(source: int) -> str:
-    """As CSS says it; style.css has them by day and by night."""
+def css_colour(source: int) -> str:
+    """A CSS variable; style.css has its values in light and dark mode."""
     return f"var(--c{source % len(COLOURS)})"
 
 
-def _box(i: int, label: str, box: Sequence[float]) -> dict[str, Any]:
-    return {"number": i + 1, "label": label, "colour": colour_of(i), "box": [float(edge) for edge in box]}
+def _box_value(i: int, label: str, box: Sequence[float]) -> Values:
+    return {"number": i + 1, "label": label, "colour": css_colour(i), "box": [float(edge) for edge in box]}

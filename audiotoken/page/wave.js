@@ -1,13 +1,13 @@
-// Both channels over time, and when each sound is heard.
+// Both channels over time, and when each sound is active.
 const root = element.querySelector(".wave");
 
 const devices = navigator.mediaDevices;
 if (devices && !devices.inStereo) {
-  // browsers record speech in one channel unless they are asked not to
-  const ask = devices.getUserMedia.bind(devices);
-  const wanted = { channelCount: { ideal: 2 }, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-  devices.getUserMedia = (asked) =>
-    ask(asked && asked.audio ? { ...asked, audio: { ...(asked.audio === true ? {} : asked.audio), ...wanted } } : asked);
+  // by default browsers record one channel, processed for speech
+  const getUserMedia = devices.getUserMedia.bind(devices);
+  const stereo = { channelCount: { ideal: 2 }, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  devices.getUserMedia = (options) =>
+    getUserMedia(options && options.audio ? { ...options, audio: { ...(options.audio === true ? {} : options.audio), ...stereo } } : options);
   devices.inStereo = true;
 }
 

@@ -13,17 +13,17 @@ from PIL import Image
 from audiotoken.debug import debug_pipeline
 from audiotoken.errors import AudioError, OptionError
 from audiotoken.page import edits, files, jobs, panning, uploads, view
-from audiotoken.page.edits import ANYWHERE, OUT, OWN, PLACED, Place
-from audiotoken.page.examples import EXAMPLES, RATE, example, write_sound
-from audiotoken.page.painting import SIDE, Step, Stopped, preview, watched
-from audiotoken.page.session import MOST, Session, Sessions
+from audiotoken.page.background import SIDE, Cancelled, Progress, preview, run_in_background
+from audiotoken.page.edits import ANYWHERE, OUT, OWN, PLACED, Placement
+from audiotoken.page.examples import EXAMPLES, RATE, load_example, write_sound
+from audiotoken.page.session import MAX_PAGES, Session, Sessions
 from audiotoken.stereo.planning import Plan
 from audiotoken.stereo.planning import plan as road
 from audiotoken.stereo.words import Word, match_words
 from spatial.scene import Direction, Scene, Source
 
 TONES = {"dog": 700.0, "bell": 2100.0, "frog": 300.0}
-ASKED = {
+OPTIONS = {
     "negative_prompt": None,
     "seed": 5,
     "num_inference_steps": 3,
@@ -92,7 +92,7 @@ def test_what_is_no_sound_is_said_without_the_folder(tmp_path):
 
 
 def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(uploads, "MOST", 0)
+    monkeypatch.setattr(uploads, "MAX_MEGABYTES", 0)
     path = write_sound(tone(440), RATE, tmp_path / "large.wav")
     with pytest.raises(AudioError, match=r"^Cannot hear large\.wav: it is larger than 0 megabytes"):
         uploads.read_upload(path)
@@ -103,22 +103,22 @@ def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
 
 def test_untouched_it_is_as_it_was_heard():
     planned = heard(-31.0, 17.0)
-    places = edits.places_of(planned)
+    places = edits.default_placements(planned)
     assert [place.azimuth for place in places] == [-31.0, 17.0] and {place.mode for place in places} == {PLACED}
     for source, place in zip(planned.scene.sources, places, strict=True):
-        same = edits.moved(source, place, place)
+        same = edits.move_source(source, place, place)
         assert (same.direction, same.level, same.path) == (source.direction, source.level, source.path)
-    assert edits.changes(planned, places) == []
+    assert edits.describe_changes(planned, places) == []
 
 
 def test_a_sound_put_on_the_other_side_is_drawn_there():
     planned = heard(-31.0, 17.0)
-    dog, bell = edits.places_of(planned)
-    there = edits.boxes(planned, [replace(dog, azimuth=31.0), replace(bell, mode=OUT)], 90.0)
-    before = edits.boxes(planned, [dog, replace(bell, mode=OUT)], 90.0)
+    dog, bell = edits.default_placements(planned)
+    there = edits.compute_boxes(planned, [replace(dog, azimuth=31.0), replace(bell, mode=OUT)], 90.0)
+    before = edits.compute_boxes(planned, [dog, replace(bell, mode=OUT)], 90.0)
     assert list(there) == [0] and centre(there[0]) == pytest.approx(1 - centre(before[0]))
     assert centre(before[0]) < 0.4
-    assert edits.changes(planned, [replace(dog, azimuth=31.0), bell]) == [
+    assert edits.describe_changes(planned, [replace(dog, azimuth=31.0), bell]) == [
         "By hand: the dog was moved from 31° left to 31° right."
     ]
 
@@ -126,15 +126,15 @@ def test_a_sound_put_on_the_other_side_is_drawn_there():
 @pytest.mark.parametrize("size", [0.3, 0.5])
 def test_a_box_is_as_high_as_it_was_asked_for(size):
     planned = heard(12.0)
-    (place,) = edits.places_of(planned)
-    x0, y0, x1, y1 = edits.boxes(planned, [replace(place, size=size)], 90.0)[0]
+    (place,) = edits.default_placements(planned)
+    x0, y0, x1, y1 = edits.compute_boxes(planned, [replace(place, size=size)], 90.0)[0]
     assert y1 - y0 == pytest.approx(size, abs=1e-6) and x1 - x0 == pytest.approx(size, abs=1e-6)
 
 
 def test_a_path_goes_along():
     planned = heard(-10.0, path=((0.0, -40.0), (0.5, 20.0)))
-    (place,) = edits.places_of(planned)
-    source = edits.moved(planned.scene.sources[0], place, replace(place, azimuth=5.0))
+    (place,) = edits.default_placements(planned)
+    source = edits.move_source(planned.scene.sources[0], place, replace(place, azimuth=5.0))
     assert source.path == ((0.0, -25.0), (0.5, 35.0))
 
 
@@ -142,22 +142,22 @@ def test_what_comes_from_everywhere_has_a_place_only_by_hand():
     planned = heard(4.0)
     wide = replace(planned.scene.sources[0], direction=Direction(4.0, 60.0, 0.9))
     planned = replace(planned, scene=replace(planned.scene, sources=(wide,)))
-    (place,) = edits.places_of(planned)
-    assert place.mode == ANYWHERE and edits.boxes(planned, [place], 90.0) == {}
-    x0, _, x1, _ = edits.boxes(planned, [replace(place, mode=PLACED)], 90.0)[0]
+    (place,) = edits.default_placements(planned)
+    assert place.mode == ANYWHERE and edits.compute_boxes(planned, [place], 90.0) == {}
+    x0, _, x1, _ = edits.compute_boxes(planned, [replace(place, mode=PLACED)], 90.0)[0]
     assert x1 - x0 < 0.8
 
 
 def test_one_channel_says_nothing_of_places_but_a_person_may():
     planned = heard(0.0, setup="mono")
-    (place,) = edits.places_of(planned)
+    (place,) = edits.default_placements(planned)
     assert place.mode == ANYWHERE
-    assert centre(edits.boxes(planned, [replace(place, mode=PLACED, azimuth=30.0)], 90.0)[0]) > 0.6
+    assert centre(edits.compute_boxes(planned, [replace(place, mode=PLACED, azimuth=30.0)], 90.0)[0]) > 0.6
 
 
 def test_what_is_left_out_has_no_word_and_no_place(pipe):
     planned = heard(-31.0, 2.0, 29.0)
-    places = edits.places_of(planned)
+    places = edits.default_placements(planned)
     places[1] = replace(places[1], mode=OUT)
     drawn = edits.edited(planned, pipe, places, prompt="", token="learned")
     assert drawn.prompt.text == "a photo of <audio> and <audio>"
@@ -169,7 +169,7 @@ def test_what_is_left_out_has_no_word_and_no_place(pipe):
 
 def test_nothing_left_to_paint_is_a_sentence(pipe):
     planned = heard(-31.0)
-    places = [replace(place, mode=OUT) for place in edits.places_of(planned)]
+    places = [replace(place, mode=OUT) for place in edits.default_placements(planned)]
     with pytest.raises(OptionError, match="Every sound is left out"):
         edits.edited(planned, pipe, places, prompt="")
     assert edits.edited(planned, pipe, places, prompt="a lake").regions == {}
@@ -177,8 +177,8 @@ def test_nothing_left_to_paint_is_a_sentence(pipe):
 
 def test_a_word_chosen_by_hand_wins(pipe):
     planned = heard(-31.0, 17.0, words=("dog", "bell"), similarity=[[0.9, 0.1], [0.1, 0.9]])
-    dog, bell = edits.places_of(planned)
-    pairs = {pair.source: pair.token for pair in edits.chosen(planned, [replace(dog, word="1"), bell])}
+    dog, bell = edits.default_placements(planned)
+    pairs = {pair.source: pair.token for pair in edits.apply_word_choices(planned, [replace(dog, word="1"), bell])}
     assert pairs[0] == 1 and pairs[1] is None
     drawn = edits.edited(
         planned, pipe, [replace(dog, word="1"), replace(bell, word="0")], prompt="a photo of a dog and a bell"
@@ -190,7 +190,7 @@ def test_a_word_chosen_by_hand_wins(pipe):
 
 def test_its_own_sound_instead_of_the_word(pipe):
     planned = heard(-31.0, words=("dog",), similarity=[[0.9]])
-    (dog,) = edits.places_of(planned)
+    (dog,) = edits.default_placements(planned)
     drawn = edits.edited(planned, pipe, [replace(dog, word=OWN)], prompt="a dog")
     assert drawn.prompt.text == "a dog and <audio>" and drawn.regions[0].positions == drawn.prompt.positions[0]
 
@@ -200,15 +200,15 @@ def test_its_own_sound_instead_of_the_word(pipe):
 )
 def test_words_that_cannot_be_chosen(words, said):
     planned = heard(-31.0, 17.0, words=("dog", "bell"))
-    places = [replace(place, word=word) for place, word in zip(edits.places_of(planned), words, strict=True)]
+    places = [replace(place, word=word) for place, word in zip(edits.default_placements(planned), words, strict=True)]
     with pytest.raises(OptionError, match=said):
-        edits.chosen(planned, places)
+        edits.apply_word_choices(planned, places)
 
 
 @pytest.mark.parametrize("wrong", [{"azimuth": 91.0}, {"azimuth": float("nan")}, {"size": 0.0}, {"mode": "gone"}])
 def test_places_that_are_none(wrong):
     with pytest.raises(OptionError, match="want"):
-        Place(**{"azimuth": 0.0, "size": 0.5} | wrong)
+        Placement(**{"azimuth": 0.0, "size": 0.5} | wrong)
 
 
 # -- what the page is told
@@ -216,11 +216,11 @@ def test_places_that_are_none(wrong):
 
 def test_what_comes_back_untouched_changes_nothing():
     planned = heard(-31.456789, 17.0)
-    places = edits.places_of(planned)
-    sent = view.scene(planned, places, 90.0)
-    assert view.read_places(sent, planned, places) == places
+    places = edits.default_placements(planned)
+    sent = view.scene_state(planned, places, 90.0)
+    assert view.read_placements(sent, planned, places) == places
     sent["sources"][1] |= {"azimuth": 20, "mode": "anywhere"}
-    assert view.read_places(sent, planned, places)[1] == replace(places[1], azimuth=20.0, mode=ANYWHERE)
+    assert view.read_placements(sent, planned, places)[1] == replace(places[1], azimuth=20.0, mode=ANYWHERE)
 
 
 @pytest.mark.parametrize(
@@ -228,12 +228,12 @@ def test_what_comes_back_untouched_changes_nothing():
 )
 def test_nonsense_from_the_page_changes_nothing(value):
     planned = heard(-31.0, 17.0)
-    places = edits.places_of(planned)
-    assert view.read_places(value, planned, places) == places
+    places = edits.default_placements(planned)
+    assert view.read_placements(value, planned, places) == places
 
 
 def test_the_waveform_is_as_high_as_its_channels():
-    wave = view.waveform(heard(-31.0))
+    wave = view.waveform_state(heard(-31.0))
     left, right = (
         max(abs(float(point.split(",")[1])) for point in path.strip("MZ").split()) for path in wave["channels"]
     )
@@ -256,14 +256,14 @@ def test_listening_that_is_cancelled_leaves_nothing(pipe, tmp_path, monkeypatch)
             progress(share)
 
     monkeypatch.setattr(jobs, "plan", plan)
-    with pytest.raises(Stopped):
-        jobs.hear(session, pipe, str(path))
-    assert shares == [0.4] and session.plan is None and session.places == []
+    with pytest.raises(Cancelled):
+        jobs.listen_to_file(session, pipe, str(path))
+    assert shares == [0.4] and session.plan is None and session.placements == []
 
 
 def test_the_road_says_how_much_it_has_heard(pipe):
     shares = []
-    recording = panning.mix([replace(panning.known_voice("dog"), azimuth=-30.0)], "panned")[:, :RATE]
+    recording = panning.mix_voices([replace(panning.synthesise_voice("dog"), azimuth=-30.0)], "panned")[:, :RATE]
     road(recording, RATE, pipe, progress=shares.append)
     assert len(shares) >= 2 and shares == sorted(shares) and shares[-1] == 1.0
 
@@ -273,31 +273,31 @@ def test_the_road_says_how_much_it_has_heard(pipe):
 
 def test_steps_come_with_previews_and_then_the_result(pipe, tmp_path):
     session = Session(tmp_path, plan=heard(-31.0, 17.0))
-    session.places = edits.places_of(session.plan)
-    said = list(jobs.paint(session, pipe, "", ASKED | {"token": None}))
-    steps = [each for each in said if isinstance(each, Step)]
+    session.placements = edits.default_placements(session.plan)
+    said = list(jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None}))
+    steps = [each for each in said if isinstance(each, Progress)]
     assert steps[-1].done == steps[-1].steps == 3 and steps[-1].left == 0
     assert [each.done for each in steps] == sorted(each.done for each in steps)
     assert said[-1] is session.result and session.result.seed == 5
-    assert session.painting[-1] is session.result.images[0] and any(step.preview for step in steps)
+    assert session.previews[-1] is session.result.images[0] and any(step.preview for step in steps)
 
 
 def test_the_same_without_places_has_the_same_noise(pipe, tmp_path):
     session = Session(tmp_path, plan=heard(-31.0, 17.0))
-    session.places = edits.places_of(session.plan)
-    list(jobs.paint(session, pipe, "", ASKED | {"token": None, "energy": "none"}))
-    list(jobs.compare(session, pipe, ASKED))
-    assert session.plain.tobytes() == session.result.images[0].tobytes()
+    session.placements = edits.default_placements(session.plan)
+    list(jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None, "energy": "none"}))
+    list(jobs.generate_comparison(session, pipe, OPTIONS))
+    assert session.unguided.tobytes() == session.result.images[0].tobytes()
 
 
 def test_a_film_of_what_was_painted(pipe, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "FRAMES", 3)
     session = Session(tmp_path, plan=heard(0.0, path=((0.0, -35.0), (0.5, 35.0))))
-    session.places = edits.places_of(session.plan)
+    session.placements = edits.default_placements(session.plan)
     with pytest.raises(OptionError, match="no picture yet"):
-        list(jobs.animate(session, pipe, ASKED))
-    list(jobs.paint(session, pipe, "", ASKED | {"token": None}))
-    *steps, film = jobs.animate(session, pipe, ASKED)
+        list(jobs.generate_film(session, pipe, OPTIONS))
+    list(jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None}))
+    *steps, film = jobs.generate_film(session, pipe, OPTIONS)
     middles = [centre(row[0].box) for row in film.frames]
     assert len(film.images) == 3 and middles == sorted(middles) and middles[0] < 0.4 < 0.6 < middles[-1]
     assert steps[-1].done == steps[-1].steps == 3
@@ -307,11 +307,11 @@ def test_a_film_of_what_was_painted(pipe, tmp_path, monkeypatch):
 
 def test_a_stopped_picture_is_none(pipe, tmp_path):
     session = Session(tmp_path, plan=heard(-31.0))
-    session.places = edits.places_of(session.plan)
-    painting = jobs.paint(session, pipe, "", ASKED | {"token": None, "num_inference_steps": 500})
+    session.placements = edits.default_placements(session.plan)
+    painting = jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None, "num_inference_steps": 500})
     next(painting)
     session.stop.set()
-    with pytest.raises(Stopped):
+    with pytest.raises(Cancelled):
         list(painting)
     assert session.result is None
 
@@ -324,7 +324,7 @@ def test_who_leaves_stops_the_work():
             watch.step(1, 10)
             time.sleep(0.005)
 
-    running = watched(work, stop)
+    running = run_in_background(work, stop)
     next(running)
     assert active_count() == threads + 1
     running.close()
@@ -336,7 +336,7 @@ def test_what_goes_wrong_in_the_thread_is_raised_where_it_was_asked_for():
         raise OptionError("Got nothing, want something; do it.")
 
     with pytest.raises(OptionError, match="want something"):
-        list(watched(work, Event()))
+        list(run_in_background(work, Event()))
 
 
 @pytest.mark.parametrize("side", [8, 4 * SIDE])
@@ -352,15 +352,15 @@ def test_the_gif_rests_on_the_picture(tmp_path):
     gif = Image.open(files.write_steps(pictures, tmp_path))
     assert gif.n_frames == 4 and gif.size == (files.SIDE, files.SIDE)
     gif.seek(3)
-    assert gif.info["duration"] == files.REST and abs(gif.convert("RGB").getpixel((9, 9))[0] - 180) < 8
+    assert gif.info["duration"] == files.LAST_MS and abs(gif.convert("RGB").getpixel((9, 9))[0] - 180) < 8
 
 
 def test_options_that_cannot_be(pipe, tmp_path):
     session = Session(tmp_path)
     with pytest.raises(OptionError, match="There is no sound yet"):
-        list(jobs.paint(session, pipe, "", ASKED | {"token": None}))
+        list(jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None}))
     with pytest.raises(OptionError, match="Got steps=0"):
-        list(jobs.paint(session, pipe, "", ASKED | {"token": None, "num_inference_steps": 0}))
+        list(jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None, "num_inference_steps": 0}))
 
 
 # -- sessions
@@ -369,11 +369,11 @@ def test_options_that_cannot_be(pipe, tmp_path):
 def test_the_files_of_a_page_go_with_it(tmp_path):
     sessions = Sessions(tmp_path)
     upload = write_sound(tone(440), RATE, tmp_path / "gradio" / "clip.wav")
-    one, two = sessions.of("one"), sessions.of("two")
-    assert sessions.of("one") is one is not two
-    one.take("clip", upload)
+    one, two = sessions.get("one"), sessions.get("two")
+    assert sessions.get("one") is one is not two
+    one.replace_upload("clip", upload)
     files.write_steps([Image.new("RGB", (8, 8))], one.folder)
-    sessions.end("one")
+    sessions.close("one")
     assert not one.folder.exists() and not upload.exists() and two.folder.exists()
     assert one.stop.is_set() and not two.stop.is_set()
 
@@ -381,25 +381,25 @@ def test_the_files_of_a_page_go_with_it(tmp_path):
 def test_what_waits_is_dropped_and_what_is_asked_for_later_begins(tmp_path):
     session = Session(tmp_path)
     session.waiting = 2
-    assert session.end() and not session.busy
+    assert session.cancel_jobs() and not session.busy
     session.waiting += 1
-    assert [session.begins() for _ in range(3)] == [False, False, True]
+    assert [session.try_begin() for _ in range(3)] == [False, False, True]
     assert session.running and not session.stop.is_set()
-    assert not session.end() and session.stop.is_set()
+    assert not session.cancel_jobs() and session.stop.is_set()
 
 
 def test_a_file_elsewhere_is_not_ours_to_remove(tmp_path):
     mine = write_sound(tone(440), RATE, tmp_path / "mine.wav")
     (tmp_path / "page").mkdir()
     session = Sessions(tmp_path / "page").of("one")
-    session.take("clip", mine)
-    session.take("clip", None)
+    session.replace_upload("clip", mine)
+    session.replace_upload("clip", None)
     assert mine.exists()
 
 
 def test_the_oldest_of_too_many_pages_ends(tmp_path):
     sessions = Sessions(tmp_path)
-    opened = [sessions.of(str(number)) for number in range(MOST + 1)]
+    opened = [sessions.get(str(number)) for number in range(MAX_PAGES + 1)]
     assert not opened[0].folder.exists() and all(each.folder.exists() for each in opened[1:])
 
 
@@ -407,33 +407,33 @@ def test_the_oldest_of_too_many_pages_ends(tmp_path):
 
 
 def test_the_mix_has_each_sound_on_its_side():
-    dog, bell = (replace(panning.known_voice(word), azimuth=side) for word, side in (("dog", -45.0), ("bell", 80.0)))
-    left, right = panning.mix([dog, bell], "panned")
+    dog, bell = (replace(panning.synthesise_voice(word), azimuth=side) for word, side in (("dog", -45.0), ("bell", 80.0)))
+    left, right = panning.mix_voices([dog, bell], "panned")
     alike = lambda channel, voice: abs(np.corrcoef(channel[: len(voice.signal)], voice.signal)[0, 1])  # noqa: E731
     assert alike(left, dog) > 0.99 > 0.1 > alike(right, dog)
     assert alike(right, bell) > 0.99 > 0.1 > alike(left, bell)
-    quiet = panning.mix([dog, replace(bell, level=-20.0)], "panned")
+    quiet = panning.mix_voices([dog, replace(bell, level=-20.0)], "panned")
     assert np.std(quiet[1]) / np.std(right) == pytest.approx(0.1, rel=0.02)
 
 
 def test_what_was_put_and_what_was_heard_go_together():
-    voices = [replace(panning.known_voice(word), azimuth=side) for word, side in (("clock", 20.0), ("frog", -90.0))]
-    assert panning.compared(voices, 45.0, heard(-40.0, 23.0)) == [
+    voices = [replace(panning.synthesise_voice(word), azimuth=side) for word, side in (("clock", 20.0), ("frog", -90.0))]
+    assert panning.compare_directions(voices, 45.0, heard(-40.0, 23.0)) == [
         ("clock", 20.0, "bell", 23.0),
         ("frog", -45.0, "dog", -40.0),
     ]
-    assert panning.compared(voices, 45.0, heard(19.0))[1] == ("frog", -45.0, None, None)
+    assert panning.compare_directions(voices, 45.0, heard(19.0))[1] == ("frog", -45.0, None, None)
 
 
 def test_a_stereo_file_in_the_panner_is_one_sound(tmp_path):
     path = tmp_path / "two.wav"
     soundfile.write(path, np.stack([tone(440), 0 * tone(440)]).T, RATE * 2)
-    voice = panning.own_voice(str(path))
+    voice = panning.load_voice(str(path))
     assert voice.name == "two" and voice.signal.ndim == 1
     assert len(voice.signal) == pytest.approx(RATE / 4, abs=2)
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "Frog and bell"])
 def test_examples_are_as_wide_as_they_say(name):
-    recording = example(name)
+    recording = load_example(name)
     assert len(recording) == (1 if "mono" in name else 2) and 0.02 < np.abs(recording).max() <= 1

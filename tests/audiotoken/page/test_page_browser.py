@@ -9,8 +9,8 @@ import soundfile
 from page_server import served
 from PIL import Image
 
-from audiotoken.page.examples import RATE, example
-from audiotoken.page.uploads import MOST
+from audiotoken.page.examples import RATE, load_example
+from audiotoken.page.uploads import MAX_MEGABYTES
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("gradio", reason="no Gradio here: pip install 'spatial-audiotoken[demo]'")
@@ -46,7 +46,7 @@ def page(chromium, server):
 @pytest.fixture
 def clip(tmp_path):
     path = tmp_path / "street.wav"
-    soundfile.write(path, example("Frog and bell").T, RATE)
+    soundfile.write(path, load_example("Frog and bell").T, RATE)
     return path
 
 
@@ -112,11 +112,11 @@ def test_a_broken_file_is_a_sentence(page, tmp_path):
 def test_a_file_too_large_is_a_sentence_and_is_not_sent(page, tmp_path):
     large = tmp_path / "large.wav"
     with large.open("wb") as file:
-        file.truncate((MOST + 1) * 2**20)
+        file.truncate((MAX_MEGABYTES + 1) * 2**20)
     page.set_input_files("#clip input[type=file]", large)
     page.wait_for_selector("#guard p.error")
     said = page.locator("#guard p.error").inner_text()
-    assert said.startswith(f"Cannot hear large.wav: it has {MOST + 1} MB, at most {MOST} MB are taken; cut")
+    assert said.startswith(f"Cannot hear large.wav: it has {MAX_MEGABYTES + 1} MB, at most {MAX_MEGABYTES} MB are taken; cut")
     assert not [url for url in page.asked if "/upload" in url]
 
 
@@ -129,7 +129,7 @@ def test_cancel_ends_it(page, clip):
     page.wait_for_selector("#canvas .doing .bar:not(.unknown)")
     page.click("#cancel")
     page.wait_for_selector("#canvas .frame.sketch")
-    page.get_by_text("Stopped.").wait_for()
+    page.get_by_text("Cancelled.").wait_for()
     assert page.locator("#paint").is_enabled()
 
 
