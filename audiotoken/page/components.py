@@ -10,11 +10,8 @@ from audiotoken.report.html import element, join_html
 from audiotoken.tasks.sentences import MENDABLE
 
 HERE = Path(__file__).parent
-JOB: dict[str, Any] = {
-    "concurrency_id": "model",
-    "concurrency_limit": 1,
-    "show_progress": "hidden",
-}  # one at a time on the model
+# options of events: jobs that use the model run one at a time
+JOB: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}
 QUEUED_JOB: dict[str, Any] = {**JOB, "trigger_mode": "multiple"}  # even while a cancelled one waits
 IMMEDIATE: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 

@@ -1,4 +1,4 @@
-"""Values -> words, figures, and one HTML page of a run that needs no other file."""
+"""Results as texts, as figures and as one self-contained HTML page."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

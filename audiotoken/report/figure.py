@@ -1,10 +1,9 @@
-"""One figure of one result: what was recorded, what was heard, what was drawn."""
+"""One figure of one result: the recording, its labels, the pictures."""
 
 import warnings
 from io import BytesIO
 from math import ceil
 from textwrap import shorten
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,9 +19,9 @@ from audiotoken.stereo.generation import Result
 INK, FAINT, ACCENT = "#22252b", "#8a8f98", "#c2410c"
 TICKS = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)  # Hz
 ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-LEFT = 0.1  # of the figure's width
-SHOWN = 6  # labels
-SHORTEST = 8  # frames; less has no spectrum to speak of
+LEFT = 0.1  # left margin as a share of the figure's width
+LABELS = 6  # shown, best first
+MIN_FRAMES = 8  # of a spectrogram
 
 
 def draw_report(result: "Result") -> Image.Image:
@@ -30,23 +29,21 @@ def draw_report(result: "Result") -> Image.Image:
     figure = Figure(figsize=(12, 6.2), dpi=120, facecolor="white")
     halves = figure.add_gridspec(1, 2, width_ratios=(6.2, 5), left=LEFT, right=0.98, top=0.82, bottom=0.09)
     sound = halves[0].subgridspec(2, 1, height_ratios=(3, 2), hspace=0.45)
-    said, heard = (
-        f"“{shorten(result.prompt.text, 90)}”",
-        f"heard: {format_labels(result.heard[0])}   ·   {_seeds(result)}",
-    )
-    figure.text(LEFT, 0.93, said, fontsize=17, color=INK, weight="bold", parse_math=False)  # "$" is a dollar
-    figure.text(LEFT, 0.88, heard, fontsize=11, color=FAINT, parse_math=False)
-    _spectrogram(figure.add_subplot(sound[0]), result.recording, result.rate)
-    _bars(figure.add_subplot(sound[1]), result.heard[0])
+    prompt = f"“{shorten(result.prompt.text, 90)}”"
+    details = f"heard: {format_labels(result.heard[0])}   ·   {format_seeds(result)}"
+    figure.text(LEFT, 0.93, prompt, fontsize=17, color=INK, weight="bold", parse_math=False)  # "$" is a dollar sign
+    figure.text(LEFT, 0.88, details, fontsize=11, color=FAINT, parse_math=False)
+    draw_spectrogram(figure.add_subplot(sound[0]), result.recording, result.rate)
+    _draw_scores(figure.add_subplot(sound[1]), result.heard[0])
     picture = figure.add_subplot(halves[1])
-    picture.imshow(contact_sheet([_enlarged(image) for image in result.images], gap=12))
+    picture.imshow(contact_sheet([_enlarge(image) for image in result.images], gap=12))
     picture.set_anchor("N")
     picture.set_axis_off()
-    return _rendered(figure)
+    return render_figure(figure)
 
 
 def contact_sheet(images: list[Image.Image], gap: int = 4, columns: int | None = None) -> Image.Image:
-    """Pictures of one size in rows, nearly square unless `columns` says otherwise, white between them."""
+    """Pictures of one size in a grid with white gaps, nearly square by default."""
     columns = columns or ceil(len(images) ** 0.5)
     rows = ceil(len(images) / columns)
     width, height = images[0].size
@@ -57,25 +54,25 @@ def contact_sheet(images: list[Image.Image], gap: int = 4, columns: int | None =
 
 
 def spectrogram(signal: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(frames,) -> seconds (columns,), Hz (rows,), dB below the loudest (rows, columns)."""
+    """(frames,) -> seconds (columns,), Hz (rows,), dB relative to the maximum (rows, columns)."""
     from scipy.signal import ShortTimeFFT
     from scipy.signal.windows import hann
 
-    signal = np.pad(signal, (0, max(0, SHORTEST - len(signal))))
-    size = min(max(round(0.045 * rate), SHORTEST), len(signal))  # 45 ms: rows 22 Hz apart
+    signal = np.pad(signal, (0, max(0, MIN_FRAMES - len(signal))))
+    size = min(max(round(0.045 * rate), MIN_FRAMES), len(signal))  # 45 ms: rows 22 Hz apart
     transform = ShortTimeFFT(hann(size), hop=max(size // 4, len(signal) // 1000), fs=rate)
     power = transform.spectrogram(signal)  # (rows, columns)
     decibels = 10 * np.log10(np.maximum(power, 1e-12 * power.max()) / power.max())
     return transform.t(len(signal)), transform.f, decibels
 
 
-def _enlarged(image: Image.Image, least: int = 600) -> Image.Image:
-    """Smooth, and before it stands beside others, so that edges stay edges."""
+def _enlarge(image: Image.Image, least: int = 600) -> Image.Image:
+    """Upscale smoothly to at least `least` pixels a side, before pictures are tiled, so that their edges stay sharp."""
     factor = max(1.0, least / min(image.size))
     return image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.LANCZOS)
 
 
-def _spectrogram(axes: Axes, recording: np.ndarray, rate: int) -> None:
+def draw_spectrogram(axes: Axes, recording: np.ndarray, rate: int) -> None:
     signal = to_mono(recording)
     seconds, hertz, decibels = spectrogram(signal, rate)
     axes.pcolormesh(seconds, hertz[1:], decibels[1:], vmin=-70, vmax=0, cmap="magma", shading="nearest")
@@ -84,25 +81,25 @@ def _spectrogram(axes: Axes, recording: np.ndarray, rate: int) -> None:
     axes.yaxis.set_major_locator(FixedLocator([tick for tick in TICKS if tick <= rate / 2]))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda hz, _: f"{hz / 1000:g}k" if hz >= 1000 else f"{hz:g}"))
-    _plain(axes)
+    style_axes(axes)
 
 
-def _bars(axes: Axes, heard: list[tuple[str, float]]) -> None:
-    """The best labels with their scores; those at or above one half count as heard."""
-    top = heard[:SHOWN]
-    places = range(len(top))
-    axes.barh(places, [score for _, score in top], color=[ACCENT if s >= LIKELY else "#d5d8dd" for _, s in top])
-    for place, (_, score) in zip(places, top, strict=True):
-        axes.text(score + 0.012, place, f"{score:.2f}", va="center", fontsize=10, color=INK, bbox=ON_WHITE)
+def _draw_scores(axes: Axes, heard: list[tuple[str, float]]) -> None:
+    """The best labels with their scores; scores of at least `LIKELY` are highlighted."""
+    top = heard[:LABELS]
+    rows = range(len(top))
+    axes.barh(rows, [score for _, score in top], color=[ACCENT if s >= LIKELY else "#d5d8dd" for _, s in top])
+    for row, (_, score) in zip(rows, top, strict=True):
+        axes.text(score + 0.012, row, f"{score:.2f}", va="center", fontsize=10, color=INK, bbox=ON_WHITE)
     axes.axvline(LIKELY, color=FAINT, linewidth=1, linestyle=(0, (2, 3)))
-    none = bool(top) and top[0][1] < LIKELY
-    axes.set_title("none of these" if none else "what was heard", loc="left", fontsize=11, color=INK)
+    unlikely = bool(top) and top[0][1] < LIKELY
+    axes.set_title("no label is likely" if unlikely else "labels", loc="left", fontsize=11, color=INK)
     axes.set(xlim=(0, 1.08), ylim=(max(len(top), 1) - 0.4, -0.6), xlabel="score", xticks=(0, LIKELY, 1))
-    axes.set_yticks(places, [shorten(label, 16, placeholder="…") for label, _ in top])
-    _plain(axes)
+    axes.set_yticks(rows, [shorten(label, 16, placeholder="…") for label, _ in top])
+    style_axes(axes)
 
 
-def _plain(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
     axes.tick_params(colors=INK, labelsize=10, length=3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -112,14 +109,14 @@ def _plain(axes: Axes) -> None:
     axes.yaxis.label.set_color(FAINT)
 
 
-def _seeds(result: "Result") -> str:
+def format_seeds(result: "Result") -> str:
     last = result.seed + len(result.images) - 1
     return f"seed {result.seed}" if last == result.seed else f"seeds {result.seed} to {last}"
 
 
-def _rendered(figure: Any) -> Image.Image:
+def render_figure(figure: Figure) -> Image.Image:
     buffer = BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # of scripts that matplotlib's own font lacks
+        warnings.filterwarnings("ignore", "Glyph")  # scripts that matplotlib's font lacks
         FigureCanvasAgg(figure).print_png(buffer)
     return Image.open(buffer).convert("RGB")

@@ -1,17 +1,19 @@
-"""What was heard, in words and as JSON.
+"""A listening result as text and as JSON.
 
-Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; dB of full scale.
+Conventions: as in `spatial.scene`: degrees, positive right; seconds; dB relative to full scale.
 """
 
 import json
 from typing import Any
 
+from tabulate import tabulate
+
 from audiotoken.errors import printable
 from audiotoken.stereo.labelled_scene import Label, Listening
 from spatial.scene import Scene, Source
 
-HEAD = ("", "where", "spread", "sure", "level", "sounds", "moves", "what")
-KINDS = {
+COLUMNS = ("", "azimuth", "spread", "confidence", "level", "active", "path", "label")
+SETUPS = {
     "mono": "mono",
     "panned": "panned at a mixing desk",
     "spaced": "spaced microphones",
@@ -23,13 +25,13 @@ KINDS = {
 }
 
 
-def say_listening(heard: Listening) -> str:
+def format_listening(listening: Listening) -> str:
     """The table that the command prints."""
-    scene = heard.scene
-    lines = [f"{printable(heard.file)}  {heard.seconds:.1f} s at {scene.rate / 1000:g} kHz"]
-    lines += [f"setup  {say_kind(scene)} (sure {scene.confidence:.2f})"]
-    rows = [_row(number, *each) for number, each in enumerate(zip(scene.sources, heard.labels, strict=True), 1)]
-    lines += _aligned([HEAD, *rows]) if rows else ["no source was found"]
+    scene = listening.scene
+    lines = [f"{printable(listening.file)}  {listening.seconds:.1f} s at {scene.rate / 1000:g} kHz"]
+    lines += [f"setup  {format_setup(scene)} (confidence {scene.confidence:.2f})"]
+    rows = [_row(number, *each) for number, each in enumerate(zip(scene.sources, listening.labels, strict=True), 1)]
+    lines += _align_columns(rows) if rows else ["No source was found."]
     return "\n".join(lines + [f"note   {note}" for note in scene.notes])
 
 
@@ -37,68 +39,68 @@ def _row(number: int, source: Source, label: Label | None) -> tuple[str, ...]:
     direction = source.direction
     return (
         str(number),
-        say_azimuth(direction.azimuth),
+        format_azimuth(direction.azimuth),
         f"±{direction.spread:.0f}°" if direction.spread else "",
         f"{direction.confidence:.2f}",
         f"{source.level:.0f} dB" if source.level else "",
-        say_spans(source.active),
-        say_path(source),
+        format_spans(source.active),
+        format_path(source),
         str(label) if label else "",
     )
 
 
-def say_kind(scene: Scene) -> str:
-    """The kind of stereo in words."""
-    kind = KINDS.get(scene.setup, scene.setup)
-    return f"{kind}, {100 * scene.spacing:.0f} cm apart" if scene.setup == "spaced" else kind
+def format_setup(scene: Scene) -> str:
+    """The recording setup in words."""
+    name = SETUPS.get(scene.setup, scene.setup)
+    return f"{name}, {100 * scene.spacing:.0f} cm apart" if scene.setup == "spaced" else name
 
 
-def say_azimuth(azimuth: float) -> str:
+def format_azimuth(azimuth: float) -> str:
     """ "31° right", "ahead"."""
     degrees = round(abs(azimuth))
     return f"{degrees}° {'right' if azimuth > 0 else 'left'}" if degrees else "ahead"
 
 
-def say_spans(spans: tuple[tuple[float, float], ...], most: int = 2) -> str:
+def format_spans(spans: tuple[tuple[float, float], ...], most: int = 2) -> str:
     """ "0.2-1.4, 3.0-4.8 s", the first few."""
     if not spans:
         return ""
-    said = ", ".join(f"{start:.1f}-{stop:.1f}" for start, stop in spans[:most])
-    return f"{said} s" + (f" and {len(spans) - most} more" if len(spans) > most else "")
+    text = ", ".join(f"{start:.1f}-{stop:.1f}" for start, stop in spans[:most])
+    return f"{text} s" + (f" and {len(spans) - most} more" if len(spans) > most else "")
 
 
-def say_path(source: Source) -> str:
-    """ "60° left -> 60° right", or nothing for what stays."""
+def format_path(source: Source) -> str:
+    """ "60° left -> 60° right"; empty for a source that does not move."""
     if not source.moves:
         return ""
-    return f"{say_azimuth(source.path[0][1])} -> {say_azimuth(source.path[-1][1])}"
+    return f"{format_azimuth(source.path[0][1])} -> {format_azimuth(source.path[-1][1])}"
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Columns as wide as they need to be; those that say nothing are left out."""
-    kept = [column for column in range(len(rows[0])) if column == 0 or any(row[column] for row in rows[1:])]
-    widths = {column: max(len(row[column]) for row in rows) for column in kept}
-    return ["  ".join(row[column].ljust(widths[column]) for column in kept).rstrip() for row in rows]
+def _align_columns(rows: list[tuple[str, ...]]) -> list[str]:
+    """Lines of a table without its empty columns."""
+    used = [column for column in range(len(COLUMNS)) if column == 0 or any(row[column] for row in rows)]
+    cells = [[row[column] for column in used] for row in (COLUMNS, *rows)]
+    return [line.rstrip() for line in tabulate(cells, tablefmt="plain", disable_numparse=True).splitlines()]
 
 
-def as_json(heard: Listening) -> str:
+def to_json(listening: Listening) -> str:
     """The same for programs; numbers in the units of `spatial.scene`."""
-    scene = heard.scene
-    found: dict[str, Any] = {"file": heard.file, "seconds": round(heard.seconds, 3), "rate": scene.rate}
-    found["setup"] = {"name": scene.setup, "spacing": scene.spacing, "confidence": _short(scene.confidence)}
-    found["sources"] = [_entry(*each) for each in zip(scene.sources, heard.labels, strict=True)]
-    return json.dumps(found | {"notes": list(scene.notes)}, indent=1, ensure_ascii=False) + "\n"
+    scene = listening.scene
+    values: dict[str, Any] = {"file": listening.file, "seconds": round(listening.seconds, 3), "rate": scene.rate}
+    values["setup"] = {"name": scene.setup, "spacing": scene.spacing, "confidence": _round(scene.confidence)}
+    values["sources"] = [_to_entry(*each) for each in zip(scene.sources, listening.labels, strict=True)]
+    return json.dumps(values | {"notes": list(scene.notes)}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _entry(source: Source, label: Label | None) -> dict[str, Any]:
+def _to_entry(source: Source, label: Label | None) -> dict[str, Any]:
     direction = source.direction
-    entry: dict[str, Any] = {"azimuth": _short(direction.azimuth), "spread": _short(direction.spread)}
-    entry |= {"confidence": _short(direction.confidence), "level": _short(source.level)}
-    entry |= {"active": [[_short(a), _short(b)] for a, b in source.active]}
-    entry |= {"path": [[_short(t), _short(a)] for t, a in source.path]}
-    named = {"name": label.name, "score": _short(label.score), "sure": label.sure} if label else None
-    return entry | {"label": named}
+    entry: dict[str, Any] = {"azimuth": _round(direction.azimuth), "spread": _round(direction.spread)}
+    entry |= {"confidence": _round(direction.confidence), "level": _round(source.level)}
+    entry |= {"active": [[_round(a), _round(b)] for a, b in source.active]}
+    entry |= {"path": [[_round(t), _round(a)] for t, a in source.path]}
+    name = {"name": label.name, "score": _round(label.score), "sure": label.sure} if label else None
+    return entry | {"label": name}
 
 
-def _short(number: float) -> float:
+def _round(number: float) -> float:
     return round(float(number), 3)

@@ -1,4 +1,4 @@
-"""One page of one run: what was recorded, who is where, what was drawn and how, in a file that needs no other.
+"""One self-contained HTML page of one run: the recording, its sources, the pictures and how they were made.
 
 write_page(result, Path("report.html"))
 """
@@ -7,43 +7,44 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from audiotoken.report import drawing, facts, plots, sounds
-from audiotoken.report.html import Html, element, joined, section
+from audiotoken.report import facts, picture_sections, plots, source_sections
+from audiotoken.report.html import Html, element, join_html, section
 from audiotoken.report.style import STYLE
 from audiotoken.stereo.generation import Result
 from audiotoken.writing import write_bytes
 
-POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"  # nothing from outside
+POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"  # nothing from elsewhere
 
 
 def write_page(result: "Result", path: Path, **options: Any) -> None:
-    """`report_page` into a file, whole or not at all; OptionError where none can be made."""
+    """Write `report_page` to a file, whole or not at all; raises OptionError if the file cannot be written."""
     write_bytes(report_page(result, **options).encode(), path)
 
 
 def report_page(
     result: "Result",
     *,
-    asked: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
     picture: Any = None,
     film: Path | None = None,
 ) -> str:
-    """HTML with everything in it, at most `media.PAGE` characters.
+    """HTML with embedded media, at most `media.PAGE` characters.
 
-    asked: the options of the run, by name. Of a film: `picture`, one of all frames, as a trail is; or `film`, its file.
+    options: those of the run, by name. For films: `film`, its file, or `picture`, one picture of all frames such as a
+    trail.
     """
-    rows = drawing.boxes_of(result)
-    body = joined(
+    rows = picture_sections.list_boxes(result)
+    body = join_html(
         [
-            drawing.opening(result, rows, picture, film),
-            sounds.recorded(result),
-            sounds.directions(result),
-            sounds.sources(result),
-            sounds.pairs(result),
-            _drawing(result, rows[0]),
-            _time(result),
-            _settings(result, asked or {}),
-            _works(result),
+            picture_sections.build_header(result, rows, picture, film),
+            source_sections.build_recording(result),
+            source_sections.build_directions(result),
+            source_sections.build_sources(result),
+            source_sections.build_matches(result),
+            _build_guidance(result, rows[0]),
+            _build_times(result),
+            _build_settings(result, options or {}),
+            _build_references(result),
         ]
     )
     head = [
@@ -56,46 +57,46 @@ def report_page(
     return f"<!DOCTYPE html>\n{element('html', element('head', *head), element('body', body), lang='en')}\n"
 
 
-def _drawing(result: "Result", boxes: drawing.Boxes) -> Html:
-    """Attention of each word with its box, and the energy, over the steps."""
+def _build_guidance(result: "Result", boxes: picture_sections.Boxes) -> Html:
+    """The attention of each word with its box, and the energy, over the steps."""
     trace = result.sample.trace
-    looked = any(note.before for note in trace)
+    guided = any(step.before for step in trace)
     if not result.regions:
-        said = "Nothing had a place, so nothing was moved: this is plain sampling."
+        text = "No source has a box, so the picture was sampled without layout guidance."
     elif result.energy == "none":
-        said = "Nothing was moved (energy none): this is plain sampling, and the boxes say where things would belong."
-    elif not looked:
-        said = "No energy was lowered: attention was made to lean towards the boxes."
+        text = "No layout guidance was used (method none); the boxes show where each source belongs."
+    elif not guided:
+        text = "This method lowers no energy; it biases attention towards the boxes."
     else:
-        said = facts.fallen(trace)
+        text = facts.describe_energy(trace)
     return section(
-        "How it was drawn",
-        element("p", said),
-        drawing.attention(result, boxes) if looked else None,
-        element("figure", plots.energy(trace), class_="plot") if looked else None,
-        name="drawing",
+        "Layout guidance",
+        element("p", text),
+        picture_sections.build_attention(result, boxes) if guided else None,
+        element("figure", plots.plot_energy(trace), class_="plot") if guided else None,
+        name="guidance",
     )
 
 
-def _time(result: "Result") -> Html:
+def _build_times(result: "Result") -> Html:
     longest = max(result.seconds.values(), default=1.0)
     rows = [(stage, each / max(longest, 1e-9), f"{each:.2f} s") for stage, each in result.seconds.items()]
-    total = element("p", f"{sum(result.seconds.values()):.1f} seconds, without loading the model.")
-    return section("How long it took", total, sounds.bars(rows), name="time")
+    total = element("p", f"{sum(result.seconds.values()):.1f} seconds in total, without loading the model.")
+    return section("Time", total, source_sections.build_bars(rows), name="time")
 
 
-def _settings(result: "Result", asked: Mapping[str, Any]) -> Html:
-    listed = [*facts.settings(result, asked), *facts.versions()]
-    return section("Settings", element("dl", *[_fact(*each) for each in listed]), name="settings")
+def _build_settings(result: "Result", options: Mapping[str, Any]) -> Html:
+    listed = [*facts.list_settings(result, options), *facts.list_versions()]
+    return section("Settings", element("dl", *[_build_setting(*each) for each in listed]), name="settings")
 
 
-def _fact(name: str, value: str) -> Html:
-    return joined([element("dt", name), element("dd", value)])
+def _build_setting(name: str, value: str) -> Html:
+    return join_html([element("dt", name), element("dd", value)])
 
 
-def _works(result: "Result") -> Html:
+def _build_references(result: "Result") -> Html:
     items = [
         element("li", f"{title}, ", element("a", f"arXiv {number}", href=f"https://arxiv.org/abs/{number}"))
-        for title, number in facts.works(result)
+        for title, number in facts.list_citations(result)
     ]
-    return section("What this is built on", element("ul", *items, class_="notes"), name="works")
+    return section("References", element("ul", *items, class_="notes"), name="references")

@@ -1,4 +1,4 @@
-"""How the page looks: by day and by night, on wide screens and on telephones. No script."""
+"""The style of the page, for light and dark mode, wide and narrow screens. No scripts."""
 
 STYLE = """
 :root { color-scheme: light dark;

@@ -20,7 +20,7 @@ from audiotoken.manifest import Line, append_line, fingerprint, is_up_to_date, m
 from audiotoken.model import find_device, load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import TEMPLATE
-from audiotoken.report.gallery import gallery, heard_table
+from audiotoken.report.gallery import format_label_table, gallery
 from audiotoken.writing import cannot_write, write_bytes, write_image
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
@@ -166,7 +166,7 @@ def _summarise(drawn: Drawn, clips: list[str]) -> None:
     """The table and the sheet of all that is there, drawn now or before."""
     manifest = read_manifest(drawn.output / MANIFEST)
     lines = [manifest[clip] for clip in clips if clip in {*drawn.made, *drawn.kept}]
-    write_bytes(heard_table(lines, drawn.broken).encode(), drawn.output / TABLE)
+    write_bytes(format_label_table(lines, drawn.broken).encode(), drawn.output / TABLE)
     if lines:
         write_image(gallery(lines, drawn.output), drawn.output / GALLERY)
 

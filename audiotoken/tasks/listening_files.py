@@ -5,7 +5,7 @@ from pathlib import Path
 
 from audiotoken import report
 from audiotoken.errors import OptionError, printable
-from audiotoken.report.listening_text import as_json, say_listening
+from audiotoken.report.listening_text import format_listening, to_json
 from audiotoken.stereo.labelled_scene import Listening
 from audiotoken.writing import cannot_write, check_output, write_bytes, write_image
 
@@ -35,14 +35,14 @@ class Places:
         if self.stems is not None and not written:
             written = write_stems(heard, self.stems)
         if self.json not in (None, STDOUT):
-            write_bytes(as_json(heard).encode(), Path(str(self.json)))
+            write_bytes(to_json(heard).encode(), Path(str(self.json)))
             written.append(Path(str(self.json)))
         if self.plot is not None:
             write_image(report.listening_figure.draw_listening(heard), self.plot)
             written.append(self.plot)
         if self.json == STDOUT:
-            return as_json(heard).rstrip()
-        return "\n".join([say_listening(heard), *(f"wrote  {printable(path)}" for path in written)])
+            return to_json(heard).rstrip()
+        return "\n".join([format_listening(heard), *(f"wrote  {printable(path)}" for path in written)])
 
 
 def write_stems(heard: Listening, folder: Path) -> list[Path]:

@@ -69,9 +69,9 @@ def place_file(
         if result.control is not None:
             write_image(result.control, boxes_path(output, "control"))
     if report is not None:
-        asked = options if control_layout is None else options | {"control_layout": control_layout}
+        shown = options if control_layout is None else options | {"control_layout": control_layout}
         reports.result_page.write_page(
-            result, Path(report), asked=asked, picture=picture if motion == "trail" else None
+            result, Path(report), options=shown, picture=picture if motion == "trail" else None
         )
     return result
 
@@ -101,7 +101,7 @@ def animate_file(
     result = replace(result, notes=[*result.notes, *cut])
     stereo.write_film(result.images, recording, rate, Path(output))
     if report is not None:
-        reports.result_page.write_page(result, Path(report), asked=options, film=Path(output))
+        reports.result_page.write_page(result, Path(report), options=options, film=Path(output))
     return result
 
 
@@ -130,7 +130,7 @@ def said(result: "Result", output: str | os.PathLike, boxes: bool = False, repor
         region = result.regions.get(i)
         where = "without a place" if region is None else f"box {', '.join(f'{edge:.2f}' for edge in region.box)}"
         lines.append(
-            f"{i + 1}  {result.subjects[i]}  {reports.listening_text.say_azimuth(source.direction.azimuth)}  {where}"
+            f"{i + 1}  {result.subjects[i]}  {reports.listening_text.format_azimuth(source.direction.azimuth)}  {where}"
         )
     lines += result.notes
     beside = ["boxes"] * boxes + ["control"] * (boxes and result.control is not None)

@@ -14,7 +14,7 @@ from audiotoken.mini.sounds import synthesise
 from audiotoken.model import load_pipeline
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.report.figure import spectrogram
-from audiotoken.report.listening_text import say_azimuth
+from audiotoken.report.listening_text import format_azimuth
 from audiotoken.report.result_page import write_page
 from audiotoken.stereo.animation import sound_to_film
 from audiotoken.stereo.films import write_film
@@ -71,7 +71,7 @@ def draw_passing(clip: Path, pipe: AudioTokenPipeline) -> str:
     for suffix in (".gif", ".mp4"):
         write_film(result.images, result.recording, result.rate, clip.with_suffix(suffix))
     source = result.scene.sources[0]
-    ends = [say_azimuth(source.azimuth_at(time)) for time in (0.0, SECONDS)]
+    ends = [format_azimuth(source.azimuth_at(time)) for time in (0.0, SECONDS)]
     return f"{result.subjects[0]} {' to '.join(ends)}"
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from audiotoken.cli.app import app
 from audiotoken.report.listening_figure import draw_listening
-from audiotoken.report.listening_text import as_json, say_listening
+from audiotoken.report.listening_text import format_listening, to_json
 from audiotoken.stereo.labelled_scene import Label, Listening, compute_outline
 from audiotoken.tasks import listen as listening
 from audiotoken.tasks.long_stems import LongStems
@@ -212,21 +212,21 @@ def test_the_table_says_it_all():
     heard = listened(
         MOVING, STILL, labels=(Label("dog", 0.93, True), Label("helicopter", 0.2, False)), notes=("Well.",)
     )
-    said = say_listening(heard).splitlines()
-    assert said[0].startswith("a/clip.wav  2.0 s") and said[1] == "setup  XY (sure 0.90)"
-    assert said[2].split() == ["where", "spread", "sure", "level", "sounds", "moves", "what"]
+    said = format_listening(heard).splitlines()
+    assert said[0].startswith("a/clip.wav  2.0 s") and said[1] == "setup  XY (confidence 0.90)"
+    assert said[2].split() == ["azimuth", "spread", "confidence", "level", "active", "path", "label"]
     for words in ("2° right", "±3°", "0.80", "-21 dB", "0.1-0.4, 0.8-1.9 s", "60° left -> 64° right", "dog 0.93"):
         assert words in said[3]
     assert "31° left" in said[4] and "not sure (nearest: helicopter)" in said[4] and said[5] == "note   Well."
 
 
 def test_the_table_without_anything():
-    assert "no source was found" in say_listening(listened())
-    assert json.loads(as_json(listened()))["sources"] == []
+    assert "No source was found." in format_listening(listened())
+    assert json.loads(to_json(listened()))["sources"] == []
 
 
 def test_json_keeps_numbers():
-    moving, still = json.loads(as_json(listened(MOVING, STILL)))["sources"]
+    moving, still = json.loads(to_json(listened(MOVING, STILL)))["sources"]
     assert moving["path"] == [[0.0, -60.0], [2.0, 64.0]] and moving["active"] == [[0.1, 0.4], [0.8, 1.9]]
     assert still["azimuth"] == -31.4 and still["path"] == []
 

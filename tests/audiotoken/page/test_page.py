@@ -13,9 +13,10 @@ from PIL import Image
 from audiotoken.debug import debug_pipeline
 from audiotoken.errors import AudioError, OptionError
 from audiotoken.page import edits, files, jobs, panning, uploads, view
-from audiotoken.page.background import SIDE, Cancelled, Progress, preview, run_in_background
+from audiotoken.page.background import PREVIEW_SIDE, Cancelled, Progress, decode_preview, run_in_background
 from audiotoken.page.edits import ANYWHERE, OUT, OWN, PLACED, Placement
 from audiotoken.page.examples import EXAMPLES, RATE, load_example, write_sound
+from audiotoken.page.panning import Comparison
 from audiotoken.page.session import MAX_PAGES, Session, Sessions
 from audiotoken.stereo.planning import Plan
 from audiotoken.stereo.planning import plan as road
@@ -75,7 +76,7 @@ def centre(box):
 
 
 def test_what_is_longer_is_cut_with_a_notice(tmp_path, monkeypatch):
-    monkeypatch.setattr(uploads, "LONGEST", 0.25)
+    monkeypatch.setattr(uploads, "MAX_SECONDS", 0.25)
     path = write_sound(np.stack([tone(440), tone(550)]), RATE, tmp_path / "long.wav")
     recording, rate, notes = uploads.read_upload(path)
     assert recording.shape == (2, round(0.25 * RATE)) and rate == RATE
@@ -94,7 +95,7 @@ def test_what_is_no_sound_is_said_without_the_folder(tmp_path):
 def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(uploads, "MAX_MEGABYTES", 0)
     path = write_sound(tone(440), RATE, tmp_path / "large.wav")
-    with pytest.raises(AudioError, match=r"^Cannot hear large\.wav: it is larger than 0 megabytes"):
+    with pytest.raises(AudioError, match=r"^Cannot read large\.wav: it is larger than 0 MB"):
         uploads.read_upload(path)
 
 
@@ -159,7 +160,7 @@ def test_what_is_left_out_has_no_word_and_no_place(pipe):
     planned = heard(-31.0, 2.0, 29.0)
     places = edits.default_placements(planned)
     places[1] = replace(places[1], mode=OUT)
-    drawn = edits.edited(planned, pipe, places, prompt="", token="learned")
+    drawn = edits.apply_edits(planned, pipe, places, prompt="", token="learned")
     assert drawn.prompt.text == "a photo of <audio> and <audio>"
     assert sorted(drawn.regions) == [0, 2]
     assert drawn.regions[0].positions == drawn.prompt.positions[0]
@@ -171,8 +172,8 @@ def test_nothing_left_to_paint_is_a_sentence(pipe):
     planned = heard(-31.0)
     places = [replace(place, mode=OUT) for place in edits.default_placements(planned)]
     with pytest.raises(OptionError, match="Every sound is left out"):
-        edits.edited(planned, pipe, places, prompt="")
-    assert edits.edited(planned, pipe, places, prompt="a lake").regions == {}
+        edits.apply_edits(planned, pipe, places, prompt="")
+    assert edits.apply_edits(planned, pipe, places, prompt="a lake").regions == {}
 
 
 def test_a_word_chosen_by_hand_wins(pipe):
@@ -180,10 +181,10 @@ def test_a_word_chosen_by_hand_wins(pipe):
     dog, bell = edits.default_placements(planned)
     pairs = {pair.source: pair.token for pair in edits.apply_word_choices(planned, [replace(dog, word="1"), bell])}
     assert pairs[0] == 1 and pairs[1] is None
-    drawn = edits.edited(
+    drawn = edits.apply_edits(
         planned, pipe, [replace(dog, word="1"), replace(bell, word="0")], prompt="a photo of a dog and a bell"
     )
-    asked = edits.edited(planned, pipe, [dog, bell], prompt="a photo of a dog and a bell")
+    asked = edits.apply_edits(planned, pipe, [dog, bell], prompt="a photo of a dog and a bell")
     assert drawn.regions[0].positions == asked.regions[1].positions != asked.regions[0].positions
     assert centre(drawn.regions[0].box) < 0.5 < centre(drawn.regions[1].box)
 
@@ -191,7 +192,7 @@ def test_a_word_chosen_by_hand_wins(pipe):
 def test_its_own_sound_instead_of_the_word(pipe):
     planned = heard(-31.0, words=("dog",), similarity=[[0.9]])
     (dog,) = edits.default_placements(planned)
-    drawn = edits.edited(planned, pipe, [replace(dog, word=OWN)], prompt="a dog")
+    drawn = edits.apply_edits(planned, pipe, [replace(dog, word=OWN)], prompt="a dog")
     assert drawn.prompt.text == "a dog and <audio>" and drawn.regions[0].positions == drawn.prompt.positions[0]
 
 
@@ -207,7 +208,7 @@ def test_words_that_cannot_be_chosen(words, said):
 
 @pytest.mark.parametrize("wrong", [{"azimuth": 91.0}, {"azimuth": float("nan")}, {"size": 0.0}, {"mode": "gone"}])
 def test_places_that_are_none(wrong):
-    with pytest.raises(OptionError, match="want"):
+    with pytest.raises(OptionError, match="expected"):
         Placement(**{"azimuth": 0.0, "size": 0.5} | wrong)
 
 
@@ -276,7 +277,7 @@ def test_steps_come_with_previews_and_then_the_result(pipe, tmp_path):
     session.placements = edits.default_placements(session.plan)
     said = list(jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None}))
     steps = [each for each in said if isinstance(each, Progress)]
-    assert steps[-1].done == steps[-1].steps == 3 and steps[-1].left == 0
+    assert steps[-1].done == steps[-1].steps == 3 and steps[-1].seconds_left == 0
     assert [each.done for each in steps] == sorted(each.done for each in steps)
     assert said[-1] is session.result and session.result.seed == 5
     assert session.previews[-1] is session.result.images[0] and any(step.preview for step in steps)
@@ -319,9 +320,9 @@ def test_a_stopped_picture_is_none(pipe, tmp_path):
 def test_who_leaves_stops_the_work():
     stop, threads = Event(), active_count()
 
-    def work(watch):
+    def work(monitor):
         while True:
-            watch.step(1, 10)
+            monitor.on_step(1, 10)
             time.sleep(0.005)
 
     running = run_in_background(work, stop)
@@ -332,18 +333,18 @@ def test_who_leaves_stops_the_work():
 
 
 def test_what_goes_wrong_in_the_thread_is_raised_where_it_was_asked_for():
-    def work(watch):
-        raise OptionError("Got nothing, want something; do it.")
+    def work(monitor):
+        raise OptionError("Got nothing, expected something; do it.")
 
-    with pytest.raises(OptionError, match="want something"):
+    with pytest.raises(OptionError, match="expected something"):
         list(run_in_background(work, Event()))
 
 
-@pytest.mark.parametrize("side", [8, 4 * SIDE])
+@pytest.mark.parametrize("side", [8, 4 * PREVIEW_SIDE])
 def test_a_preview_is_small_whatever_the_model(pipe, side):
     channels = pipe.unet.config.in_channels
-    seen = preview(pipe, 9 * torch.randn(2, channels, side, side))
-    assert seen.width == min(side, SIDE) * pipe.vae_scale_factor
+    seen = decode_preview(pipe, 9 * torch.randn(2, channels, side, side))
+    assert seen.width == min(side, PREVIEW_SIDE) * pipe.vae_scale_factor
     assert np.asarray(seen).std() > 0
 
 
@@ -391,7 +392,7 @@ def test_what_waits_is_dropped_and_what_is_asked_for_later_begins(tmp_path):
 def test_a_file_elsewhere_is_not_ours_to_remove(tmp_path):
     mine = write_sound(tone(440), RATE, tmp_path / "mine.wav")
     (tmp_path / "page").mkdir()
-    session = Sessions(tmp_path / "page").of("one")
+    session = Sessions(tmp_path / "page").get("one")
     session.replace_upload("clip", mine)
     session.replace_upload("clip", None)
     assert mine.exists()
@@ -407,7 +408,8 @@ def test_the_oldest_of_too_many_pages_ends(tmp_path):
 
 
 def test_the_mix_has_each_sound_on_its_side():
-    dog, bell = (replace(panning.synthesise_voice(word), azimuth=side) for word, side in (("dog", -45.0), ("bell", 80.0)))
+    dog = replace(panning.synthesise_voice("dog"), azimuth=-45.0)
+    bell = replace(panning.synthesise_voice("bell"), azimuth=80.0)
     left, right = panning.mix_voices([dog, bell], "panned")
     alike = lambda channel, voice: abs(np.corrcoef(channel[: len(voice.signal)], voice.signal)[0, 1])  # noqa: E731
     assert alike(left, dog) > 0.99 > 0.1 > alike(right, dog)
@@ -417,12 +419,13 @@ def test_the_mix_has_each_sound_on_its_side():
 
 
 def test_what_was_put_and_what_was_heard_go_together():
-    voices = [replace(panning.synthesise_voice(word), azimuth=side) for word, side in (("clock", 20.0), ("frog", -90.0))]
+    sides = (("clock", 20.0), ("frog", -90.0))
+    voices = [replace(panning.synthesise_voice(word), azimuth=side) for word, side in sides]
     assert panning.compare_directions(voices, 45.0, heard(-40.0, 23.0)) == [
-        ("clock", 20.0, "bell", 23.0),
-        ("frog", -45.0, "dog", -40.0),
+        Comparison("clock", 20.0, "bell", 23.0),
+        Comparison("frog", -45.0, "dog", -40.0),
     ]
-    assert panning.compare_directions(voices, 45.0, heard(19.0))[1] == ("frog", -45.0, None, None)
+    assert panning.compare_directions(voices, 45.0, heard(19.0))[1] == Comparison("frog", -45.0)
 
 
 def test_a_stereo_file_in_the_panner_is_one_sound(tmp_path):

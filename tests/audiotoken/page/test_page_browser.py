@@ -32,15 +32,15 @@ def server(folder):
 def page(chromium, server):
     page = chromium.new_page(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce")
     page.set_default_timeout(WAIT)
-    page.said, page.asked = [], []
-    page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: page.said.append(str(error)))
-    page.on("request", lambda request: page.asked.append(request.url))
+    page.errors, page.requests = [], []
+    page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("request", lambda request: page.requests.append(request.url))
     page.goto(server.local_url)
-    page.wait_for_selector("#paint")
+    page.wait_for_selector("#generate")
     yield page
-    assert page.said == []
-    assert all(url.startswith((server.local_url, "data:", "blob:")) for url in page.asked)
+    assert page.errors == []
+    assert all(url.startswith((server.local_url, "data:", "blob:")) for url in page.requests)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def clip(tmp_path):
     return path
 
 
-def seen(page, selector):
+def capture(page, selector):
     """What is on the screen there, (height, width, 3)."""
     return np.asarray(Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB"), float)
 
@@ -59,7 +59,7 @@ def test_upload_correct_and_paint(page, clip, folder):
     page.set_input_files("#clip input[type=file]", clip)
     page.wait_for_selector("#places .card")
     assert page.locator("#places .card").count() == 2 and page.locator("#wave path").count() == 2
-    sketched = seen(page, "#canvas .frame")
+    sketched = capture(page, "#canvas .frame")
 
     outputs = page.locator("#places output")
     before = outputs.first.inner_text()
@@ -70,15 +70,15 @@ def test_upload_correct_and_paint(page, clip, folder):
     assert ("left" in before) != ("left" in after)
     for _ in range(200):
         page.wait_for_timeout(250)
-        if np.abs(seen(page, "#canvas .frame") - sketched).max() > 30:
+        if np.abs(capture(page, "#canvas .frame") - sketched).max() > 30:
             break
     else:
         pytest.fail("the box did not go along")
 
-    page.click("#paint")
-    page.wait_for_selector("#canvas .frame.painting")
+    page.click("#generate")
+    page.wait_for_selector("#canvas .frame.running")
     page.wait_for_selector("#canvas .frame.done img")
-    picture = seen(page, "#canvas .frame")
+    picture = capture(page, "#canvas .frame")
     assert picture.std(axis=(0, 1)).max() > 5  # not an empty frame
     for name, start in (("picture", b"\x89PNG"), ("report", b"<!DOCTYPE html>"), ("steps", b"GIF89a")):
         with page.expect_download() as download:
@@ -101,11 +101,11 @@ def test_a_broken_file_is_a_sentence(page, tmp_path):
     path = tmp_path / "broken.wav"
     path.write_bytes(b"RIFF nothing of the kind" * 50)
     page.set_input_files("#clip input[type=file]", path)
-    page.wait_for_selector(".said p.error")
-    assert page.locator(".said p.error").inner_text().startswith("Cannot hear broken.wav: ")
-    assert page.locator("#paint").is_disabled()
-    page.said = [
-        said for said in page.said if not said.startswith("Waveform load error")
+    page.wait_for_selector(".page-status p.error")
+    assert page.locator(".page-status p.error").inner_text().startswith("Cannot hear broken.wav: ")
+    assert page.locator("#generate").is_disabled()
+    page.errors = [
+        error for error in page.errors if not error.startswith("Waveform load error")
     ]  # Gradio's player says so too
 
 
@@ -115,9 +115,10 @@ def test_a_file_too_large_is_a_sentence_and_is_not_sent(page, tmp_path):
         file.truncate((MAX_MEGABYTES + 1) * 2**20)
     page.set_input_files("#clip input[type=file]", large)
     page.wait_for_selector("#guard p.error")
-    said = page.locator("#guard p.error").inner_text()
-    assert said.startswith(f"Cannot hear large.wav: it has {MAX_MEGABYTES + 1} MB, at most {MAX_MEGABYTES} MB are taken; cut")
-    assert not [url for url in page.asked if "/upload" in url]
+    message = page.locator("#guard p.error").inner_text()
+    limits = f"it has {MAX_MEGABYTES + 1} MB, and the maximum is {MAX_MEGABYTES} MB"
+    assert message.startswith(f"Cannot read large.wav: {limits}; cut")
+    assert not [url for url in page.requests if "/upload" in url]
 
 
 def test_cancel_ends_it(page, clip):
@@ -125,20 +126,20 @@ def test_cancel_ends_it(page, clip):
     page.wait_for_selector("#places .card")
     page.get_by_text("Options").click()
     page.get_by_label("Steps").fill("900")
-    page.click("#paint")
-    page.wait_for_selector("#canvas .doing .bar:not(.unknown)")
+    page.click("#generate")
+    page.wait_for_selector("#canvas .job-progress .bar:not(.unknown)")
     page.click("#cancel")
     page.wait_for_selector("#canvas .frame.sketch")
     page.get_by_text("Cancelled.").wait_for()
-    assert page.locator("#paint").is_enabled()
+    assert page.locator("#generate").is_enabled()
 
 
 def test_the_panner(page):
     page.get_by_role("tab", name="Panner").click()
     page.wait_for_selector("#mix audio, #mix .waveform-container", state="attached")
-    page.click("#paint-mix")
+    page.click("#generate-mix")
     page.wait_for_selector("#mix-canvas .frame.done img")
-    rows = page.locator(".truth tbody tr").all_inner_texts()
+    rows = page.locator(".comparison tbody tr").all_inner_texts()
     assert [row.split()[0] for row in rows] == ["frog", "bell"] and "28° left" in rows[0]
     page.click("#open")
     page.wait_for_selector("#places .card")

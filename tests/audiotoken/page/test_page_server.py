@@ -64,7 +64,7 @@ def test_files_of_this_computer_are_not_served(page, tmp_path):
 def test_one_picture_at_a_time(page):
     jobs = [each for each in page.fns.values() if each.concurrency_id == "model"]
     assert len(jobs) >= 5 and {each.concurrency_limit for each in jobs} == {1}
-    assert {"hear", "paint", "compare", "film", "match"} <= {each.fn.__name__ for each in jobs}
+    assert {"listen", "generate", "compare", "film", "match"} <= {each.fn.__name__ for each in jobs}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from spatial.simulation import simulate
 
 RATE = 8000
 BAD = '<script>alert("1")</script> & \'"'
-PARTS = ["recorded", "where", "sources", "words", "drawing", "time", "settings", "works"]
+SECTIONS = ["recorded", "directions", "sources", "words", "guidance", "time", "settings", "references"]
 
 
 class Reader(HTMLParser):
@@ -116,7 +116,7 @@ def read(result, **options):
 @cache
 def usual():
     """The page of the usual result."""
-    return report_page(made(), asked={"fov": 80.0, "prompt": "a frog by a river", "model": None})
+    return report_page(made(), options={"fov": 80.0, "prompt": "a frog by a river", "model": None})
 
 
 def decoded(address):
@@ -126,21 +126,21 @@ def decoded(address):
 
 def test_every_part_is_there_in_its_order():
     page = Reader(usual())
-    assert [each["id"] for each in page.all("h2")] == PARTS
+    assert [each["id"] for each in page.all("h2")] == SECTIONS
     for said in (
         "a frog by a river and <audio>",
         "Sound 2 is quiet.",
         "40° left → 6° left",
         "31° right",
-        "sounds 0.1-0.9 s",
+        "active 0.1-0.9 s",
         "-26 dB",
         "Croak",
         "0.90 ✓",
-        "Nothing sounds like “river”",
-        "No word names sound 2",
-        "fell from 1.20 to 0.30 in 3 of 6 steps, by 3 updates",
+        "No source matches “river”",
+        "No word matches source 2",
+        "fell from 1.20 to 0.30 in 3 of 6 steps, with 3 updates",
         "step 3",
-        "ORTF, sure 0.70",
+        "ORTF, confidence 0.70",
         torch.__version__.split("+")[0],
         "arXiv 2305.13050",
         "80.0",
@@ -182,7 +182,7 @@ def test_no_text_breaks_it():
         regions={0: Region((0.1, 0.3, 0.4, 0.8), (2,), BAD)},
         energy="none",
     )
-    page = read(bad, asked={"prompt": BAD, "model": BAD})
+    page = read(bad, options={"prompt": BAD, "model": BAD})
     assert not page.all("script") and page.text.count(BAD) >= 6
     assert element("p", BAD, title=BAD).count("<") == 2
 
@@ -221,15 +221,15 @@ def test_boxes_stand_where_the_regions_are():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"sources": (), "regions": {}, "trace": [], "words": ()}, "No sound was found."),
-        ({"setup": "mono", "regions": {}, "trace": []}, "says nothing of directions"),
+        ({"sources": (), "regions": {}, "trace": [], "words": ()}, "No source was found."),
+        ({"setup": "mono", "regions": {}, "trace": []}, "holds no directions"),
         ({"recording": np.zeros((2, 4), np.float32)}, "silence"),
-        ({"recording": tone(300)[None], "setup": "mono", "regions": {}, "trace": []}, "plain sampling"),
+        ({"recording": tone(300)[None], "setup": "mono", "regions": {}, "trace": []}, "without layout guidance"),
         ({"recording": np.stack([tone(300)] * 4)}, "4 channels"),
-        ({"known": False}, "None of the sounds that are known"),
-        ({"energy": "none", "trace": []}, "energy none"),
-        ({"energy": "forward", "trace": [StepTrace(0, 9.0)]}, "lean towards the boxes"),
-        ({"heard": [[], []]}, "names no sounds"),
+        ({"known": False}, "No known sound has a high score"),
+        ({"energy": "none", "trace": []}, "method none"),
+        ({"energy": "forward", "trace": [StepTrace(0, 9.0)]}, "biases attention towards the boxes"),
+        ({"heard": [[], []]}, "has no labels"),
         ({"count": 3}, "seeds 7 to 9"),
         ({"words": ()}, "there was nothing to match"),
         ({"seconds": {}}, "0.0 seconds"),
@@ -237,7 +237,7 @@ def test_boxes_stand_where_the_regions_are():
 )
 def test_it_is_whole_for_every_kind_of_result(change, said):
     page = read(made(**change))
-    assert [each["id"] for each in page.all("h2")] == PARTS
+    assert [each["id"] for each in page.all("h2")] == SECTIONS
     assert said in page.text
 
 
@@ -261,16 +261,17 @@ def test_a_film_is_played_and_its_frames_have_their_boxes(tmp_path):
     [("combined", ["2304.03373", "2512.17851"]), ("boxdiff", ["2307.10816"]), ("layout", ["2304.03373"]), ("none", [])],
 )
 def test_only_what_was_used_is_cited(energy, numbers):
-    assert [number for _, number in report_facts.works(made(energy=energy))] == ["2305.13050", *numbers]
-    assert [number for _, number in report_facts.works(made(energy=energy, regions={}))] == ["2305.13050"]
+    assert [number for _, number in report_facts.list_citations(made(energy=energy))] == ["2305.13050", *numbers]
+    assert [number for _, number in report_facts.list_citations(made(energy=energy, regions={}))] == ["2305.13050"]
 
 
 def test_each_sound_is_said_to_stand_where_it_stands():
     result = made()
-    assert report_facts.stands_as(result, 0) == "Drawn as the word “frog” of the prompt"
-    assert report_facts.stands_as(result, 1) == "Drawn as a word of its own, <audio> in the prompt"
+    assert report_facts.describe_token(result, 0) == "Drawn as the word “frog” of the prompt"
+    assert report_facts.describe_token(result, 1) == "Drawn as its audio token, added to the prompt"
     dropped = replace(result, prompt=Prompt(torch.zeros(1, 8, 4), (), "a frog by a river"))
-    assert "Not drawn" in report_facts.stands_as(dropped, 1) and "left out" in " ".join(report_facts.pairing(dropped))
+    assert "Not drawn" in report_facts.describe_token(dropped, 1)
+    assert "left out" in " ".join(report_facts.describe_matches(dropped))
     assert '<span class="sound" style="--on:var(--c1)" title="the sound of sound">' in usual()
 
 
@@ -299,7 +300,7 @@ def test_a_page_stays_small_whatever_is_in_it():
 def test_what_does_not_fit_has_a_lower_rate_then_an_end():
     signal = np.random.default_rng(1).uniform(-1, 1, 32_000).astype(np.float32)
     for budget, rate, part in ((100_000, 16_000, 1.0), (50_000, 8_000, 1.0), (20_000, 8_000, 0.5)):
-        (uri,), notes = report_media.sounds([signal], 16_000, budget)
+        (uri,), notes = report_media.encode_sounds([signal], 16_000, budget)
         info = soundfile.info(io.BytesIO(decoded(uri)[1]))
         assert len(uri) <= budget and info.samplerate == rate and len(notes) == (rate < 16_000) + (part < 1)
         assert info.duration == pytest.approx(2 * part, rel=0.3)
@@ -317,7 +318,7 @@ def test_the_road_ends_in_a_page(tmp_path, monkeypatch):
     ran = CliRunner().invoke(app, [*asked, "--report", str(tmp_path / "a.html")])
     assert ran.exit_code == 0 and "a.html" in ran.output, ran.output
     page = Reader((tmp_path / "a.html").read_text("utf-8"))
-    assert [each["id"] for each in page.all("h2")] == PARTS and "step 1" in page.text
+    assert [each["id"] for each in page.all("h2")] == SECTIONS and "step 1" in page.text
     assert {path.name for path in tmp_path.iterdir()} == {"street.wav", "a.png", "a.html"}
     wrong = CliRunner().invoke(app, [*asked, "--report", str(tmp_path / "a.pdf")])
     assert wrong.exit_code == 2 and ".html" in wrong.output
@@ -327,4 +328,5 @@ def test_the_road_ends_in_a_page(tmp_path, monkeypatch):
 
 def test_energies_that_do_not_fall_are_not_said_to_fall():
     rising = [SimpleNamespace(before=(0.5, 0.7), after=(0.8, 0.8), updates=(2, 1), step=0)]
-    assert report_facts.fallen(rising).startswith("The energy went from 0.60 to 0.80 in 1 of 1 steps, by at most 2")
+    sentence = report_facts.describe_energy(rising)
+    assert sentence.startswith("The energy went from 0.60 to 0.80 in 1 of 1 steps, with at most 2")
