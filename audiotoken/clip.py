@@ -1,4 +1,4 @@
-"""CLIP (Radford et al. 2021, arXiv 2103.00020) as a judge: pictures and words in one space.
+"""CLIP (Radford et al. 2021, arXiv 2103.00020) as a judge: embeddings of pictures and sentences in one space.
 
 Any CLIPModel of transformers: "mini" (ships with this package, knows the painted world), a folder, or a hub id such as
 "openai/clip-vit-base-patch32". Embeddings are (examples, width) float32 of length 1.
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 Embeddings = NDArray[np.float32]
 
 SENTENCE = "a photo of {}"
-AT_ONCE = 64  # pictures or sentences
+BATCH = 64  # pictures or sentences
 WANTED = '"mini", a folder of a CLIPModel of transformers or its hub id, such as "openai/clip-vit-base-patch32"'
 
 
 class Clip:
-    """Both towers with what they need to read; see `load_clip`."""
+    """Both encoders with their tokenizer and image processor; see `load_clip`."""
 
     def __init__(self, model: Any, tokenizer: Any, processor: Any, name: str):
         self.model, self.tokenizer, self.processor, self.name = model.eval(), tokenizer, processor, name
@@ -40,34 +40,34 @@ class Clip:
         return int(self.model.config.projection_dim)
 
     @torch.no_grad()
-    def images(self, images: "Sequence[Image]") -> Embeddings:
+    def embed_images(self, images: "Sequence[Image]") -> Embeddings:
         """Pictures of any size -> (pictures, width)."""
-        found = [np.empty((0, self.width), np.float32)]
-        for start in range(0, len(images), AT_ONCE):
-            some = [image.convert("RGB") for image in images[start : start + AT_ONCE]]
+        embeddings = [np.empty((0, self.width), np.float32)]
+        for start in range(0, len(images), BATCH):
+            some = [image.convert("RGB") for image in images[start : start + BATCH]]
             pixels = self.processor(images=some, return_tensors="pt")["pixel_values"].to(self.model.device)
-            found.append(_unit(self.model.visual_projection(self.model.vision_model(pixels).pooler_output)))
-        return np.concatenate(found)
+            embeddings.append(_normalise(self.model.visual_projection(self.model.vision_model(pixels).pooler_output)))
+        return np.concatenate(embeddings)
 
     @torch.no_grad()
-    def texts(self, texts: Sequence[str]) -> Embeddings:
-        """Sentences -> (sentences, width); what is longer than the model reads is cut."""
-        found = [np.empty((0, self.width), np.float32)]
-        for start in range(0, len(texts), AT_ONCE):
-            some = list(texts[start : start + AT_ONCE])
+    def embed_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Sentences -> (sentences, width); longer ones are truncated."""
+        embeddings = [np.empty((0, self.width), np.float32)]
+        for start in range(0, len(texts), BATCH):
+            some = list(texts[start : start + BATCH])
             tokens = self.tokenizer(some, padding=True, truncation=True, return_tensors="pt").to(self.model.device)
             hidden = self.model.text_model(tokens["input_ids"], tokens["attention_mask"]).pooler_output
-            found.append(_unit(self.model.text_projection(hidden)))
-        return np.concatenate(found)
+            embeddings.append(_normalise(self.model.text_projection(hidden)))
+        return np.concatenate(embeddings)
 
-    def classes(self, labels: Sequence[str]) -> Embeddings:
-        """Labels -> (labels, width) of "a photo of a LABEL", as zero-shot classification has it."""
+    def embed_classes(self, labels: Sequence[str]) -> Embeddings:
+        """Labels -> (labels, width) of "a photo of a LABEL", as in zero-shot classification."""
         words = [label.replace("_", " ") for label in labels]
-        return self.texts([SENTENCE.format(f"{choose_article(word)} {word}".strip()) for word in words])
+        return self.embed_texts([SENTENCE.format(f"{choose_article(word)} {word}".strip()) for word in words])
 
 
 def load_clip(model: str | os.PathLike = "mini", device: str | torch.device = "cpu") -> Clip:
-    """A `CheckpointError` of one sentence when it is none of `WANTED`, or has not all of its weights."""
+    """Load a CLIP; raises CheckpointError if it is none of `WANTED`, or lacks weights."""
     from transformers import CLIPModel, CLIPTokenizer
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
@@ -82,41 +82,41 @@ def load_clip(model: str | os.PathLike = "mini", device: str | torch.device = "c
     return Clip(clip.to(device), tokenizer, processor, str(model))
 
 
-def _unit(vectors: torch.Tensor) -> Embeddings:
+def _normalise(vectors: torch.Tensor) -> Embeddings:
     return F.normalize(vectors.float(), dim=-1).cpu().numpy()
 
 
 class Features:
-    """Any image model of transformers as the eye of a Fréchet distance; see `load_features`."""
+    """Any image model of transformers, for a Fréchet distance; see `load_features`."""
 
     def __init__(self, model: Any, processor: Any):
         self.model, self.processor = model.eval(), processor
 
     @torch.no_grad()
     def __call__(self, images: "Sequence[Image]") -> Embeddings:
-        """Pictures -> (pictures, width): what the model pools, or the mean over the places of its last layer."""
-        found = []
-        for start in range(0, len(images), AT_ONCE):
-            some = [image.convert("RGB") for image in images[start : start + AT_ONCE]]
+        """Pictures -> (pictures, width): the pooled output, or the mean over the positions of the last layer."""
+        embeddings = []
+        for start in range(0, len(images), BATCH):
+            some = [image.convert("RGB") for image in images[start : start + BATCH]]
             pixels = self.processor(images=some, return_tensors="pt")["pixel_values"].to(self.model.device)
             output = self.model(pixels)
             pooled = getattr(output, "pooler_output", None)
             pooled = output.last_hidden_state.mean(1) if pooled is None else pooled
-            found.append(pooled.flatten(1).float().cpu().numpy())
-        return np.concatenate(found)
+            embeddings.append(pooled.flatten(1).float().cpu().numpy())
+        return np.concatenate(embeddings)
 
 
 def load_features(model: str | os.PathLike, device: str | torch.device = "cpu") -> Features:
-    """A folder or hub id, such as "facebook/dinov2-small" (Stein et al. 2023 argue for it instead of Inception)."""
+    """Load a folder or hub id, such as "facebook/dinov2-small", which Stein et al. (2023) prefer to Inception."""
     from transformers import AutoImageProcessor, AutoModel
 
     wanted = 'an image model of transformers, a folder or a hub id, such as "facebook/dinov2-small"'
     source = resolve_source(model, wanted)
     try:
-        eye = AutoModel.from_pretrained(source, dtype=torch.float32)
+        encoder = AutoModel.from_pretrained(source, dtype=torch.float32)
         processor = AutoImageProcessor.from_pretrained(source, backend="pil")
     except LOAD_ERRORS as error:
         raise make_load_error(model, error, wanted) from error
-    if getattr(eye.config, "model_type", "") == "clip":
-        eye = eye.vision_model
-    return Features(eye.to(device), processor)
+    if getattr(encoder.config, "model_type", "") == "clip":
+        encoder = encoder.vision_model
+    return Features(encoder.to(device), processor)

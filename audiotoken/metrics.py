@@ -1,19 +1,19 @@
-"""Does the picture show what was heard? Scores of AudioToken (arXiv 2305.13050, section 4) on embeddings.
+"""Scores for how well pictures match sounds: those of AudioToken (arXiv 2305.13050, section 4), on embeddings.
 
-Conventions: embeddings are (examples, width) real numbers of any length that is not 0; row i of `audio`, `generated`
+Conventions: embeddings are (examples, width) real vectors of any norm except 0; row i of `audio`, `generated`
 and `real` belongs to example i; `labels` are (examples,) indices into `classes`, (classes, width). Similarity is the
-cosine. Public re-implementations disagree on what AIS and IIS are, so all three readings have names of their own:
+cosine. Public re-implementations disagree on AIS and IIS, so each of the three definitions has its own name:
 
-- `ais`, `iis`: the cosine itself, in [-1, 1]. Its level is that of the models, not of the pictures: compare only within
-  one pair of models.
-- `ais_z`, `iis_z`: how many standard deviations it is above that of the same clip (or real picture) with the other
-  pictures of the set. Shuffled pairs are 0 on average.
-- `ais_win`, `iis_win`: share of the other clips (or real pictures) of the set that fit the picture less than its own, a
-  tie is a half: what the win rate against a random other clip is on average. Shuffled pairs are 0.5; the best that
-  can be is below 1 where others of the set sound alike.
-- `aic`: share of pictures whose class, by the nearest of `classes`, is the label. Chance is 1 / classes.
-- `fid`, `clip_fid`: Fréchet distance between generated and real pictures as a feature model, or CLIP, sees them; 0 is
-  best. It is biased upwards on few pictures: compare sets of one size only.
+- `ais`, `iis`: the cosine itself, in [-1, 1]. Its level depends on the models: compare only within one pair of
+  models.
+- `ais_z`, `iis_z`: how many standard deviations it is above the mean cosine of the same clip (or real picture) with
+  the other pictures of the set. Shuffled pairs give 0 on average.
+- `ais_win`, `iis_win`: share of the other clips (or real pictures) of the set that match the picture less than its own
+  does, ties count half: the expected win rate against a random other clip. Shuffled pairs give 0.5; the maximum is
+  below 1 if clips of the set sound alike.
+- `aic`: share of pictures whose nearest of `classes` is the label. Chance is 1 / classes.
+- `fid`, `clip_fid`: Fréchet distance between generated and real pictures in the features of a feature model, or of
+  CLIP; 0 is best. It is biased upwards for few pictures: compare sets of one size only.
 """
 
 import warnings
@@ -34,14 +34,18 @@ HIGHER_IS_BETTER = {
 
 
 def validate(name: str, embeddings: ArrayLike, like: ArrayLike | None = None) -> Array:
-    """(examples, width) float64, finite; as many and as wide as `like`, if that is given."""
+    """Embeddings as (examples, width) float64; raises MetricError unless they are finite and shaped like `like`."""
     array = np.asarray(embeddings, float)
     if array.ndim != 2 or 0 in array.shape:
-        raise MetricError(f"Got {name} {array.shape}, want (examples, width) with one example or more; reshape it.")
+        raise MetricError(
+            f"Got {name} {array.shape}, expected (examples, width) with at least one example; reshape it."
+        )
     if not np.isfinite(array).all():
-        raise MetricError(f"Got {name} with values that are no numbers; look for a silent clip or an empty picture.")
+        raise MetricError(f"Got {name} with NaN or infinite values; look for a silent clip or an empty picture.")
     if like is not None and array.shape != np.shape(like):
-        raise MetricError(f"Got {name} {array.shape} beside {np.shape(like)}, want one row for each example, as wide.")
+        raise MetricError(
+            f"Got {name} {array.shape}, expected {np.shape(like)} like the others; pass one row for each example."
+        )
     return array
 
 
@@ -50,32 +54,33 @@ def similarity(a: ArrayLike, b: ArrayLike) -> Array:
     left, right = _unit("embeddings", a), _unit("embeddings", b)
     if left.shape[1] != right.shape[1]:
         raise MetricError(
-            f"Got embeddings {left.shape[1]} and {right.shape[1]} wide, want one space; use the Wav2CLIP of this CLIP."
+            f"Got embeddings {left.shape[1]} and {right.shape[1]} wide, expected one width; use the Wav2CLIP of this "
+            "CLIP."
         )
     return left @ right.T
 
 
 def cosine(a: ArrayLike, b: ArrayLike) -> Array:
-    """Of each pair, (examples,)."""
+    """Cosine of each pair, (examples,)."""
     validate("the second embeddings", b, like=a)
     return np.diagonal(similarity(a, b)).copy()
 
 
 def z_score(a: ArrayLike, b: ArrayLike) -> Array:
-    """Each pair's cosine, in standard deviations of a_i with all the other b above their mean; (examples,)."""
+    """Cosine of each pair, in standard deviations above the mean cosine of a_i with all other b; (examples,)."""
     scores = _square(a, b)
     others = _others(scores)
     deviation = others.std(axis=1)
     if (deviation < 1e-9).any():
-        warnings.warn("The other pictures are all alike to some clip: its z-score is 0.", stacklevel=2)
+        warnings.warn("All other pictures are equally similar to some clip, so its z-score is 0.", stacklevel=2)
     gap = np.diagonal(scores) - others.mean(axis=1)
     return np.where(deviation < 1e-9, 0.0, gap / np.maximum(deviation, 1e-9))
 
 
 def win_rate(a: ArrayLike, b: ArrayLike, draws: int | None = None, seed: int = 0) -> Array:
-    """Share of other a_j that fit b_i less than a_i does, ties half; (examples,).
+    """Share of other a_j that are less similar to b_i than a_i is, ties count half; (examples,).
 
-    Of all the others, or of `draws` of them that are drawn for each example, with repeats, by `seed`.
+    Over all others, or over `draws` of them, drawn for each example with replacement.
     """
     scores = _square(a, b).T  # [picture, clip]
     others = _others(scores)
@@ -86,13 +91,13 @@ def win_rate(a: ArrayLike, b: ArrayLike, draws: int | None = None, seed: int = 0
     return np.where(np.abs(gap) < 1e-9, 0.5, gap > 0).mean(axis=1)
 
 
-def classified(images: ArrayLike, classes: ArrayLike, labels: ArrayLike) -> Array:
-    """1 where the nearest class is the label, else 0; (examples,)."""
+def score_classification(images: ArrayLike, classes: ArrayLike, labels: ArrayLike) -> Array:
+    """1 if the nearest class is the label, else 0; (examples,)."""
     scores, wanted = similarity(images, classes), np.asarray(labels)
     if wanted.shape != (len(scores),) or not np.issubdtype(wanted.dtype, np.integer):
-        raise MetricError(f"Got labels {wanted.shape} of {wanted.dtype}, want {len(scores)} indices of classes.")
+        raise MetricError(f"Got labels {wanted.shape} of {wanted.dtype}, expected {len(scores)} indices of classes.")
     if wanted.min() < 0 or wanted.max() >= scores.shape[1]:
-        raise MetricError(f"Got labels {wanted.min()} to {wanted.max()}, want them below {scores.shape[1]} classes.")
+        raise MetricError(f"Got labels {wanted.min()} to {wanted.max()}, expected 0 to {scores.shape[1] - 1}.")
     return (scores.argmax(axis=1) == wanted).astype(float)
 
 
@@ -101,12 +106,13 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
     first, second = validate("features", a), validate("features", b)
     if first.shape[1] != second.shape[1] or min(len(first), len(second)) < 2:
         raise MetricError(
-            f"Got features {first.shape} and {second.shape}, want two of (examples, width), as wide, two rows or more."
+            f"Got features {first.shape} and {second.shape}, expected two of (examples, width) with one width and at "
+            "least two rows."
         )
     if min(len(first), len(second)) <= first.shape[1]:
         warnings.warn(
             f"Fréchet distance of {len(first)} and {len(second)} examples in {first.shape[1]} dimensions: too few to "
-            "compare with other counts.",
+            "compare with sets of another size.",
             stacklevel=2,
         )
     gap = first.mean(axis=0) - second.mean(axis=0)
@@ -117,7 +123,7 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
     return float(max(gap @ gap + spread, 0.0))
 
 
-def per_example(
+def score_examples(
     *,
     generated: ArrayLike,
     audio: ArrayLike | None = None,
@@ -125,18 +131,18 @@ def per_example(
     classes: ArrayLike | None = None,
     labels: ArrayLike | None = None,
 ) -> dict[str, Array]:
-    """Every score that has a value for each example, (examples,); those whose inputs are None are left out."""
+    """The scores that have a value for each example, (examples,), as far as their inputs are given."""
     scores: dict[str, Array] = {}
     for name, other in (("ais", audio), ("iis", real)):
         if other is not None:
             kinds: Mapping[str, Callable[..., Array]] = {"": cosine, "_z": z_score, "_win": win_rate}
             scores |= {f"{name}{kind}": function(other, generated) for kind, function in kinds.items()}
     if classes is not None and labels is not None:
-        scores["aic"] = classified(generated, classes, labels)
+        scores["aic"] = score_classification(generated, classes, labels)
     return scores
 
 
-def evaluate(
+def score_set(
     *,
     generated: ArrayLike,
     audio: ArrayLike | None = None,
@@ -146,8 +152,8 @@ def evaluate(
     generated_features: ArrayLike | None = None,
     real_features: ArrayLike | None = None,
 ) -> dict[str, float]:
-    """Every score of one set of pictures; what the inputs do not allow is left out."""
-    each = per_example(generated=generated, audio=audio, real=real, classes=classes, labels=labels)
+    """All scores of one set of pictures, as far as their inputs are given."""
+    each = score_examples(generated=generated, audio=audio, real=real, classes=classes, labels=labels)
     scores = {name: float(values.mean()) for name, values in each.items()}
     if real is not None:
         scores["clip_fid"] = frechet_distance(generated, real)
@@ -156,15 +162,17 @@ def evaluate(
     return scores
 
 
-def bootstrap(values: ArrayLike, *, resamples: int = 1000, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """Percentile interval of the mean of (seeds, examples) or (examples,), both drawn anew; Efron (1979).
+def bootstrap_interval(
+    values: ArrayLike, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile interval of the mean of (seeds, examples) or (examples,), both resampled; Efron (1979).
 
-    A seed is drawn with all its examples and an example with all its seeds, so that neither is counted as if every
-    picture were independent of the others.
+    A seed is resampled with all its examples and an example with all its seeds, since pictures that share one are not
+    independent.
     """
     array = np.atleast_2d(np.asarray(values, float))
     if array.ndim != 2 or 0 in array.shape or not np.isfinite(array).all():
-        raise MetricError(f"Got values {array.shape}, want finite numbers (seeds, examples); look at the scores.")
+        raise MetricError(f"Got values {array.shape}, expected finite numbers (seeds, examples); check the scores.")
     rng = np.random.default_rng(seed)
     seeds, examples = array.shape
     rows = rng.integers(seeds, size=(resamples, seeds, 1))
@@ -174,18 +182,18 @@ def bootstrap(values: ArrayLike, *, resamples: int = 1000, level: float = 0.95, 
     return float(low), float(high)
 
 
-def bootstrap_distance(
+def bootstrap_distance_interval(
     a: ArrayLike, b: ArrayLike, *, resamples: int = 100, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Interval of the Fréchet distance when the generated pictures `a` are drawn anew.
+    """Interval of the Fréchet distance with the generated pictures `a` resampled.
 
-    Repeats make a set look narrower and farther away than it is, so only the spread of the resamples is taken, around
-    the distance itself.
+    Repeated pictures bias the distance upwards, so the interval has the spread of the resamples around the distance
+    itself.
     """
     features, rng = validate("features", a), np.random.default_rng(seed)
     value = frechet_distance(features, b)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # said once, above
+        warnings.simplefilter("ignore")  # `frechet_distance` has warned once above
         draws = [
             frechet_distance(features[rng.integers(len(features), size=len(features))], b) for _ in range(resamples)
         ]
@@ -198,17 +206,17 @@ def _unit(name: str, embeddings: ArrayLike) -> Array:
     lengths = np.linalg.norm(array, axis=1, keepdims=True)
     if (lengths < 1e-12).any():
         raise MetricError(
-            f"Got {name} of length 0 in row {int(lengths.argmin())}, want a direction; leave that row out."
+            f"Got {name} of norm 0 in row {int(lengths.argmin())}, expected a direction; leave that row out."
         )
     return array / lengths
 
 
 def _square(a: ArrayLike, b: ArrayLike) -> Array:
-    """[i of a, j of b], at least two of each."""
+    """Cosines [i of a, j of b] of at least two pairs."""
     validate("the second embeddings", b, like=a)
     scores = similarity(a, b)
     if len(scores) < 2:
-        raise MetricError("Got 1 example, want 2 or more: there is no other one to compare with; add examples.")
+        raise MetricError("Got 1 example, expected at least 2 to compare with each other; add examples.")
     return scores
 
 
@@ -219,6 +227,6 @@ def _others(scores: Array) -> Array:
 
 
 def _root(matrix: Array) -> Array:
-    """Square root of a symmetric positive matrix; rounding below zero is cut."""
+    """Square root of a positive semidefinite matrix; negative rounding errors are set to 0."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T

@@ -1,9 +1,9 @@
-"""Wav2CLIP (Wu et al. 2022, arXiv 2110.11499) as a judge: sounds in the space of CLIP's pictures and words.
+"""Wav2CLIP (Wu et al. 2022, arXiv 2110.11499) as a judge: embeddings of sounds in the space of CLIP.
 
 A ResNet-18 on the log power spectrogram, and an MLP from its features to CLIP's image embedding (ViT-B/32, 512 wide, in
 the published weights). "mini" is a narrower one for the CLIP of the painted world. The published file is `Wav2CLIP.pt`
-of the releases of github.com/descriptinc/lyrebird-wav2clip; of it the tensors under `audio_encoder.` and
-`audio_transform.` are read, and nothing that could run. Clips are 16 kHz mono.
+from the releases of github.com/descriptinc/lyrebird-wav2clip; only its tensors under `audio_encoder.` and
+`audio_transform.` are read, and no code. Clips are 16 kHz mono.
 """
 
 import os
@@ -26,8 +26,8 @@ from audiotoken.errors import CheckpointError
 from audiotoken.loading import explain_load_errors
 
 RATE = 16_000
-WINDOW, HOP = 512, 353  # samples: a column each 22 ms, 227 of them in the 5 s that it was made for
-SHORTEST = WINDOW  # what is shorter is padded with silence
+WINDOW, HOP = 512, 353  # samples: a column every 22 ms, 227 in the 5 s it was trained on
+MIN_FRAMES = WINDOW  # shorter clips are padded with silence
 UNUSED = ("audio_encoder.fc.", "audio_encoder.spectrogram.", "image_transform.", "loss_fn")
 WANTED = '"mini", a folder, or the published Wav2CLIP.pt'
 
@@ -93,7 +93,10 @@ class Wav2CLIP(ModelMixin, ConfigMixin):
     def __init__(self, width: int = 64, units: Sequence[int] = (512, 512, 512)):
         super().__init__()
         if units[0] != 8 * width:
-            raise ValueError(f"got an MLP that takes {units[0]}, want {8 * width}, eight times the width; change one.")
+            raise ValueError(
+                f"Got an MLP with input width {units[0]}, expected {8 * width}, eight times the width; change one of "
+                "them."
+            )
         self.audio_encoder = ResNet18(width)
         self.audio_transform = Projection(units)
 
@@ -112,20 +115,20 @@ class Wav2CLIP(ModelMixin, ConfigMixin):
     @torch.no_grad()
     def embed(self, signals: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Mono signals (frames,) at 16 kHz, of any lengths -> (clips, width) of length 1."""
-        found = [np.empty((0, self.embedding_width), np.float32)]
+        embeddings = [np.empty((0, self.embedding_width), np.float32)]
         for signal in signals:  # one by one: they differ in length
             waveform = torch.from_numpy(np.ascontiguousarray(signal, np.float32))[None].to(self.device)
-            found.append(F.normalize(self(waveform).float(), dim=-1).cpu().numpy())
-        return np.concatenate(found)
+            embeddings.append(F.normalize(self(waveform).float(), dim=-1).cpu().numpy())
+        return np.concatenate(embeddings)
 
 
 def spectrogram(waveform: Tensor) -> Tensor:
-    """(batch, frames) -> log power (batch, 1, 257, columns), of mean 0 and deviation 1 in each clip.
+    """(batch, frames) -> log power (batch, 1, 257, columns), normalised to mean 0 and standard deviation 1 per clip.
 
-    The published code takes both over the whole batch, so that a clip sounds different in other company; one by one,
-    as here, it is the same.
+    The published code normalises over the whole batch, so that an embedding depends on the other clips; for single
+    clips both are the same.
     """
-    short = SHORTEST - waveform.shape[1]
+    short = MIN_FRAMES - waveform.shape[1]
     waveform = F.pad(waveform, (0, short)) if short > 0 else waveform
     window = torch.hann_window(WINDOW, device=waveform.device, dtype=waveform.dtype)
     spectrum = torch.stft(waveform, WINDOW, HOP, window=window, pad_mode="reflect", return_complex=True)
@@ -135,9 +138,9 @@ def spectrogram(waveform: Tensor) -> Tensor:
 
 
 def load_wav2clip(model: str | os.PathLike = "mini", device: str | torch.device = "cpu") -> Wav2CLIP:
-    """Ready to judge. A `CheckpointError` of one sentence when it is none of `WANTED` or does not fit."""
+    """Load a Wav2CLIP; raises CheckpointError if it is none of `WANTED` or does not fit."""
     if Path(model).suffix.lower() in (".pt", ".pth", ".ckpt", ".bin"):
-        return _published(Path(model).expanduser()).to(device)
+        return _load_published(Path(model).expanduser()).to(device)
     folder = Path(str(files("audiotoken.mini"))) / "wav2clip" if str(model) == "mini" else Path(model).expanduser()
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"Cannot load {model}: there is no Wav2CLIP in {folder}; give {WANTED}.")
@@ -145,8 +148,8 @@ def load_wav2clip(model: str | os.PathLike = "mini", device: str | torch.device 
         return Wav2CLIP.from_pretrained(folder, torch_dtype=torch.float32).eval().to(device)
 
 
-def _published(file: Path) -> Wav2CLIP:
-    """`Wav2CLIP.pt`; sizes are read off the weights."""
+def _load_published(file: Path) -> Wav2CLIP:
+    """Load `Wav2CLIP.pt`; its sizes follow from the weights."""
     content = read_checkpoint(file, WANTED)
     weights: Any = content.get("state_dict", content) if isinstance(content, dict) else {}
     used = {name: value for name, value in weights.items() if not str(name).startswith(UNUSED)}

@@ -1,4 +1,4 @@
-"""Pictures, judges and table of `experiments.evaluate`."""
+"""Compare generation systems on the same clips: pictures, judges and a table of scores."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What is evaluated: clips with their labels, a word to draw each, and perhaps a real picture of each."""
+"""Clips to evaluate on: each with its label, the word that a prompt uses, and optionally a real picture."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,10 @@ from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
-MADE = "made"  # instead of a folder: synthesised sounds of the painted world
-MADE_RATE = 22_050
-MADE_SEED = 1_500_001  # apart from all that trains or tunes anything
+SYNTHETIC = "synthetic"  # instead of a folder: synthesised sounds of the painted world
+SYNTHETIC_NAMES = (SYNTHETIC, "made")  # the second until the next release
+SYNTHETIC_RATE = 22_050  # Hz
+SYNTHETIC_SEED = 1_500_001  # not used in any training or tuning
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,17 +26,17 @@ class Example:
 
     name: str
     sound: Path | tuple[Any, int]
-    label: str  # empty where there is none
-    word: str  # the label as a prompt says it
+    label: str  # empty if there is none
+    word: str  # of the label in a prompt
     real: Path | None = None
 
-    def signal(self, rate: int) -> Any:
-        """Mono (frames,) float32 at `rate`."""
+    def load_signal(self, rate: int) -> Any:
+        """Mono (frames,) float32 at `rate` Hz."""
         sound, own = (self.sound, None) if isinstance(self.sound, Path) else self.sound
         return to_mono(as_recording(sound, own, resample_to=rate)[0])
 
 
-def gather(
+def collect_examples(
     clips: str | os.PathLike,
     n: int | None = None,
     *,
@@ -43,61 +44,61 @@ def gather(
     real: str | os.PathLike | None = None,
     words: Mapping[str, str] | None = None,
 ) -> list[Example]:
-    """At most `n` clips, as evenly as the labels allow, in a fixed order.
+    """At most `n` clips, distributed evenly over the labels, in a fixed order.
 
-    `clips` is "made", a folder of ESC (its table gives labels, `folds` chooses), or any folder of sounds, whose
-    sub-folders are labels. Pictures in `real` have the names of their clips. `words` says what to draw for a label; by
-    default ESC-10's are called as the painted world calls them, all others by their own name.
+    clips: "synthetic", a folder of ESC (its table gives the labels, `folds` selects), or any folder of sounds with
+        a sub-folder for each label.
+    real: a folder of real pictures, named like their clips.
+    words: the word to draw for each label; by default the painted world's words for ESC-10, else the label itself.
     """
-    found = _made(n) if str(clips) == MADE else _labelled(Path(clips), folds)
+    rows = _synthesise_clips(n) if str(clips) in SYNTHETIC_NAMES else _list_folder(Path(clips), folds)
     called = WORD_OF_ESC10 if words is None else words
     examples = []
-    for name, sound, label in _evenly(found, n):
-        picture = None if real is None else picture_of(Path(real), name)
+    for name, sound, label in _select_evenly(rows, n):
+        picture = None if real is None else find_picture(Path(real), name)
         examples.append(Example(name, sound, label, called.get(label, label.replace("_", " ")), picture))
     if len(examples) < 2:
-        raise OptionError(f"Got {len(examples)} clips in {clips}, want 2 or more to compare; give more clips.")
+        raise OptionError(f"Got {len(examples)} clips in {clips}, expected at least 2; add clips.")
     return examples
 
 
-def picture_of(folder: Path, name: str) -> Path:
-    """The picture of a clip: of the same name and sub-folder, or of its name alone."""
+def find_picture(folder: Path, name: str) -> Path:
+    """The picture with the name and sub-folder of a clip, or with its name alone."""
     stems = [folder / Path(name).with_suffix(""), folder / name, folder / Path(name).stem]
     for stem in stems:
         for suffix in PICTURES:
             if (path := stem.with_name(stem.name + suffix)).is_file():
                 return path
-    raise OptionError(f"There is no picture of {name} in {folder}, want {stems[0].name}.png or .jpg; add it.")
+    raise OptionError(f"There is no picture of {name} in {folder}; add {stems[0].name}.png or .jpg.")
 
 
-def _made(n: int | None) -> list[tuple[str, Any, str]]:
-    """`n` sounds (by default 2 of each), the words taking turns."""
-    found = []
+def _synthesise_clips(n: int | None) -> list[tuple[str, Any, str]]:
+    """`n` sounds, by default 2 of each word, cycling through the words."""
+    rows = []
     for i in range(n or 2 * len(AUDIBLE_WORDS)):
         word = AUDIBLE_WORDS[i % len(AUDIBLE_WORDS)]
-        found.append(
-            (f"{word}-{i // len(AUDIBLE_WORDS)}", (synthesise(word, MADE_RATE, 4.0, MADE_SEED + i), MADE_RATE), word)
-        )
-    return found
+        signal = synthesise(word, SYNTHETIC_RATE, 4.0, SYNTHETIC_SEED + i)
+        rows.append((f"{word}-{i // len(AUDIBLE_WORDS)}", (signal, SYNTHETIC_RATE), word))
+    return rows
 
 
-def _labelled(folder: Path, folds: Sequence[int] | None) -> list[tuple[str, Any, str]]:
+def _list_folder(folder: Path, folds: Sequence[int] | None) -> list[tuple[str, Any, str]]:
     if not folder.is_dir():
-        raise OptionError(f"There is no folder {folder}; give a folder of sounds, or clips={MADE}.")
+        raise OptionError(f"There is no folder {folder}; pass a folder of sounds, or clips={SYNTHETIC}.")
     if (folder / "metadata.csv").is_file() or (folder / "meta" / "esc50.csv").is_file():
         rows = read_esc_rows(folder, folds)
         return [(path.relative_to(folder).as_posix(), path, label) for path, label, _ in rows]
     if folds is not None:
-        raise OptionError(f"Got folds={list(folds)}, but {folder} has no table that knows them; leave it out.")
+        raise OptionError(f"Got folds={list(folds)}, but {folder} has no table with folds; leave them out.")
     names = picture_names(folder)
     return [(name, folder / name, Path(name).parent.name) for name in names]
 
 
-def _evenly(found: Sequence[tuple[str, Any, str]], n: int | None) -> list[tuple[str, Any, str]]:
-    """The first of every label, the second of every label, and so on; then in the order of the labels."""
+def _select_evenly(rows: Sequence[tuple[str, Any, str]], n: int | None) -> list[tuple[str, Any, str]]:
+    """Take the first clip of every label, then the second of every label, and so on; sort them by label."""
     turn: dict[str, int] = {}
     keyed = []
-    for row in found:
+    for row in rows:
         turn[row[2]] = turn.get(row[2], -1) + 1
         keyed.append((turn[row[2]], row))
     chosen = [row for _, row in sorted(keyed, key=lambda each: each[0])][:n]

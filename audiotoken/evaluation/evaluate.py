@@ -1,4 +1,4 @@
-"""Do the pictures show what was heard? AIS, IIS, AIC and FID of several systems on the same clips, with intervals.
+"""Compare systems that draw the same clips: AIS, IIS, AIC and FID with confidence intervals.
 
     python -m experiments.evaluate n=32 out=runs/evaluated                 # synthesised clips, the mini models
     python -m experiments.evaluate clips=ESC10_FOLDER folds=[4] n=40 seeds=[0,1]
@@ -7,14 +7,15 @@
     python -m experiments.evaluate clips=clips unclip=stabilityai/stable-diffusion-2-1-unclip \
         embeddings=imagebind.safetensors
 
-Systems: `text` draws the label as text (upper bound), `audio` is AudioToken (mono, the learned token), `label` draws
-the name of what was heard, `unclip` is Stable unCLIP told by an embedding of the sound (see `evaluation.unclip`),
-`given` are the `pictures` of a folder, `random` gives each clip the picture of another one, of `given`, else of `audio`
-(lower bound). Written into `out`: metrics.json, table.md, table.csv, and examples.csv with
-every single score.
+Systems: `text` prompts with the true label (upper bound), `audio` is AudioToken (mono, the learned token), `label`
+prompts with the predicted label, `unclip` is Stable unCLIP conditioned on an embedding of the sound (see
+`evaluation.unclip`), `given` judges the `pictures` of a folder, `random` gives each clip the picture of another one
+(lower bound), from the first system of given, audio, label, text and unclip that is evaluated. The folder `out`
+receives metrics.json, table.md, table.csv, and examples.csv with the scores of every picture.
 """
 
 import os
+import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from audiotoken.data.image_file import read_image
 from audiotoken.errors import OptionError, printable
-from audiotoken.evaluation.clips import Example, gather, picture_of
+from audiotoken.evaluation.clips import Example, collect_examples, find_picture
 from audiotoken.evaluation.judges import Judges, Reference
-from audiotoken.evaluation.pictures import Drawing
-from audiotoken.evaluation.table import Report
-from audiotoken.evaluation.unclip import Unclip, open_unclip
-from audiotoken.metrics import per_example
+from audiotoken.evaluation.pictures import PictureCache
+from audiotoken.evaluation.table import EvaluationReport
+from audiotoken.evaluation.unclip import Unclip, prepare_unclip
+from audiotoken.metrics import score_examples
 from audiotoken.mini.things import WORDS
 from audiotoken.options import check_options
 from audiotoken.writing import cannot_write
@@ -41,7 +42,7 @@ Scores = dict[str, "np.ndarray"]  # by name, (seeds, examples)
 
 
 def evaluate(
-    clips: str | os.PathLike = "made",
+    clips: str | os.PathLike = "synthetic",
     *,
     n: int | None = None,
     folds: Sequence[int] | None = None,
@@ -66,97 +67,105 @@ def evaluate(
     out: str | os.PathLike = "runs/evaluated",
     on_row: Callable[[str], None] | None = None,
 ) -> str:
-    """-> the Markdown table. OptionError, CheckpointError or AudioError, one sentence, for what cannot be followed.
+    """Evaluate the systems, write the results, and return the Markdown table.
 
-    Clips and their labels are as in `evaluation.set.gather`; `real` is a folder of real pictures with the clips' names,
-    without it the mini judges compare with painted scenes of the same words. `classes` are what AIC chooses among: by
-    default the labels' words, for the mini CLIP all 24 things. systems: by default all but `given`, with `pictures`
-    only `given` and `random`; `unclip` where that model is given. It is told by the vectors in `embeddings`, else by
-    Wav2CLIP; its row is called `unclip_name`, else after what told and what drew. Judges are "mini", folders or hub
-    ids; Wav2CLIP also the published file.
+    clips, n, folds, words: see `evaluation.clips.collect_examples`.
+    real: a folder of real pictures, named like the clips. Without it the mini judges compare with painted scenes.
+    pictures: a folder of pictures to judge, named like the clips: the system `given`.
+    classes: the words that AIC chooses among; by default those of the clips, for the mini CLIP all 24.
+    systems: by default text, audio, label and random; with `pictures` given and random; and unclip if it is passed.
+    unclip, embeddings: a Stable unCLIP and the vectors it is conditioned on, by default those of Wav2CLIP; its row is
+        called `unclip_name`, by default after both.
+    clip, wav2clip, features: the judges: "mini", folders or hub ids; Wav2CLIP also as the published file.
+
+    Raises OptionError, CheckpointError or AudioError.
     """
-    chosen = _systems(systems, pictures, unclip, embeddings, unclip_name)
+    chosen = _choose_systems(systems, pictures, unclip, embeddings, unclip_name)
     check_options(dtype="float32", steps=steps, guidance=guidance, batch=batch)
     if not seeds or resamples < 1:
-        raise OptionError(f"Got seeds={list(seeds)}, resamples={resamples}, want one of each or more; change it.")
-    folder, tell = _folder(out), on_row or (lambda text: None)
-    examples = gather(clips, n, folds=folds, real=real, words=words)
+        raise OptionError(
+            f"Got seeds={list(seeds)}, resamples={resamples}, expected at least one of each; change them."
+        )
+    folder, report_progress = _prepare_folder(out), on_row or (lambda text: None)
+    examples = collect_examples(clips, n, folds=folds, real=real, words=words)
     if not all(each.label for each in examples) and "text" in chosen:
-        raise OptionError(f"The clips in {clips} have no labels, want a sub-folder for each; or leave out text.")
+        raise OptionError(
+            f"The clips in {clips} have no labels; use a sub-folder for each label, or leave out the system text."
+        )
     judges = Judges(clip, wav2clip, features, device)
-    names = _classes(classes, examples, clip)
+    names = _choose_classes(classes, examples, clip)
     facts: dict[str, Any] = {"model": model, **judges.names, "rate": judges.wav2clip.rate}
-    beside = open_unclip(unclip, embeddings, examples, judges) if unclip is not None and "unclip" in chosen else None
-    called = {} if beside is None else {"unclip": unclip_name or beside.name}
-    facts |= {} if beside is None else {"unclip": unclip, "told": beside.source}
-    report = Report(examples, seeds, names, facts, resamples, called)
+    conditioned = (
+        prepare_unclip(unclip, embeddings, examples, judges) if unclip is not None and "unclip" in chosen else None
+    )
+    titles = {} if conditioned is None else {"unclip": unclip_name or conditioned.name}
+    facts |= {} if conditioned is None else {"unclip": unclip, "condition": conditioned.source}
+    report = EvaluationReport(examples, seeds, names, facts, resamples, titles)
     options: dict[str, Any] = {"model": model, "device": device, "steps": steps, "guidance": guidance, "batch": batch}
-    heard, reference = judges.sounds(examples), judges.reference(examples)
-    draw = _drawer(chosen, examples, folder, pictures, beside, heard, **options)
+    audio, reference = judges.embed_sounds(examples), judges.load_reference(examples)
+    load_pictures = _make_picture_loader(chosen, examples, folder, pictures, conditioned, audio, **options)
     for system in chosen:
-        shown = [draw(system, seed, tell) for seed in seeds]
-        seen = [(judges.clip.images(images), judges.features(images)) for images in shown]
-        scores = [_score(judges, examples, each, heard, reference, names) for each, _ in seen]
-        for images, values in zip(shown, scores, strict=True):
-            values |= judges.named(images, [example.word for example in examples])
-        report.add(system, scores, None if system == "random" else seen, reference)
-        tell("  ".join(report.row(system)))
+        sets = [load_pictures(system, seed, report_progress) for seed in seeds]
+        embedded = [(judges.clip.embed_images(images), judges.extract_features(images)) for images in sets]
+        scores = [_score_pictures(judges, examples, each, audio, reference, names) for each, _ in embedded]
+        for images, values in zip(sets, scores, strict=True):
+            values |= judges.score_names(images, [example.word for example in examples])
+        report.add(system, scores, None if system == "random" else embedded, reference)
+        report_progress("  ".join(report.format_row(system)))
     report.write(folder)
-    return report.table()
+    return report.to_markdown()
 
 
-def _score(
+def _score_pictures(
     judges: "Judges",
     examples: Sequence["Example"],
-    seen: "np.ndarray",
-    heard: "np.ndarray",
+    generated: "np.ndarray",
+    audio: "np.ndarray",
     reference: "Reference | None",
     classes: Sequence[str],
 ) -> Scores:
-    """Every score of each example, (examples,), for the pictures of one seed as CLIP sees them."""
+    """Every score of each example, (examples,); `generated` are the CLIP embeddings of the pictures of one seed."""
     words = [example.word for example in examples]
     labels = [classes.index(word) for word in words] if all(words) else None
-    return per_example(
-        generated=seen,
-        audio=heard,
+    return score_examples(
+        generated=generated,
+        audio=audio,
         real=None if reference is None else reference.clip,
-        classes=None if labels is None else judges.clip.classes(classes),
+        classes=None if labels is None else judges.clip.embed_classes(classes),
         labels=labels,
     )
 
 
-def _drawer(
+def _make_picture_loader(
     chosen: Sequence[str],
     examples: Sequence["Example"],
     folder: Path,
     pictures: str | os.PathLike | None,
     unclip: "Unclip | None",
-    heard: "np.ndarray",
+    audio: "np.ndarray",
     **options: Any,
 ) -> Callable[[str, int, Callable[[str], None]], list[Any]]:
-    """(system, seed) -> its pictures, in the order of the examples."""
-    made: dict[bool, Drawing] = {}  # made when something is to be drawn
-    told = next((each for each in ("given", "audio", "label", "text", "unclip") if each in chosen), "audio")
+    """A function of (system, seed) that returns the pictures in the order of the examples."""
+    caches: dict[bool, PictureCache] = {}  # created when first needed
+    shuffled = next((each for each in ("given", "audio", "label", "text", "unclip") if each in chosen), "audio")
 
-    def draw(system: str, seed: int, tell: Callable[[str], None]) -> list[Any]:
+    def load_pictures(system: str, seed: int, report_progress: Callable[[str], None]) -> list[Any]:
         if system == "random":
-            shown = draw(told, seed, tell)
-            return [shown[i] for i in others(len(examples), seed)]
+            images = load_pictures(shuffled, seed, report_progress)
+            return [images[i] for i in draw_derangement(len(examples), seed)]
         if system == "given":
-            return [read_image(picture_of(Path(str(pictures)), example.name)) for example in examples]
-        other = unclip if system == "unclip" else None
-        if (kind := other is not None) not in made:
-            make = Drawing if other is None else partial(other.drawing, heard=heard)
-            made[kind] = make(examples, folder, on_row=tell, **options)
-        return made[kind].pictures(system, seed)
+            return [read_image(find_picture(Path(str(pictures)), example.name)) for example in examples]
+        is_unclip = unclip is not None and system == "unclip"
+        if is_unclip not in caches:
+            make = partial(unclip.make_cache, audio=audio) if unclip is not None and is_unclip else PictureCache
+            caches[is_unclip] = make(examples, folder, on_row=report_progress, **options)
+        return caches[is_unclip].load_or_draw(system, seed)
 
-    return draw
+    return load_pictures
 
 
-def others(count: int, seed: int) -> list[int]:
-    """For each example another one, none twice (a cycle through all of them; Sattolo 1986)."""
-    import random
-
+def draw_derangement(count: int, seed: int) -> list[int]:
+    """A random cyclic permutation, so that every example is assigned another one (Sattolo 1986)."""
     rng, order = random.Random(f"others/{seed}"), list(range(count))
     for i in range(count - 1, 0, -1):
         j = rng.randrange(i)
@@ -164,30 +173,30 @@ def others(count: int, seed: int) -> list[int]:
     return order
 
 
-def _systems(systems: Sequence[str] | None, pictures: Any, unclip: Any, embeddings: Any, name: Any) -> list[str]:
-    usual = ["given", "random"] if pictures is not None else ["text", "audio", "label", "random"]
-    chosen = list(systems or [*usual, *(["unclip"] if unclip is not None else [])])
+def _choose_systems(systems: Sequence[str] | None, pictures: Any, unclip: Any, embeddings: Any, name: Any) -> list[str]:
+    default = ["given", "random"] if pictures is not None else ["text", "audio", "label", "random"]
+    chosen = list(systems or [*default, *(["unclip"] if unclip is not None else [])])
     if not set(chosen) <= set(SYSTEMS):
-        raise OptionError(f"Got systems={','.join(chosen)}, want some of {', '.join(SYSTEMS)}; change it.")
+        raise OptionError(f"Got systems={','.join(chosen)}, expected some of {', '.join(SYSTEMS)}; change them.")
     if "given" in chosen and pictures is None:
-        raise OptionError("Got the system given without its folder; give pictures=FOLDER, or leave it out.")
+        raise OptionError("Got the system given without its folder; pass pictures=FOLDER, or leave it out.")
     if unclip is None and ("unclip" in chosen or embeddings is not None):
-        raise OptionError("Got the system unclip or embeddings for it, but no model; give unclip=FOLDER or a hub id.")
+        raise OptionError("Got the system unclip or embeddings for it, but no model; pass unclip=FOLDER or a hub id.")
     if name is not None and (not str(name).strip() or "|" in str(name) or printable(name) != str(name)):
-        raise OptionError(f"Got unclip_name={name!r}, want a name that fits into a table; change it.")
+        raise OptionError(f"Got unclip_name={name!r}, expected a name that fits in one line of a table; change it.")
     return [system for system in SYSTEMS if system in chosen]
 
 
-def _classes(classes: Sequence[str] | None, examples: Sequence["Example"], clip: str) -> list[str]:
+def _choose_classes(classes: Sequence[str] | None, examples: Sequence["Example"], clip: str) -> list[str]:
     used = list(dict.fromkeys(example.word for example in examples if example.word))
     if classes is None:
         return list(WORDS) if clip == "mini" and set(used) <= set(WORDS) else used
-    if lacking := sorted(set(used) - set(classes)):
-        raise OptionError(f"The class {lacking[0]!r} of a clip is not among classes={list(classes)[:5]}...; add it.")
+    if missing := sorted(set(used) - set(classes)):
+        raise OptionError(f"The class {missing[0]!r} of a clip is not among classes={list(classes)[:5]}...; add it.")
     return list(classes)
 
 
-def _folder(out: str | os.PathLike) -> Path:
+def _prepare_folder(out: str | os.PathLike) -> Path:
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,15 @@
-"""The pictures of each system, drawn once and kept: called again with other judges, nothing is drawn anew.
+"""Draw the pictures of each system once and keep them, so that other judges need no new pictures.
 
-Example i is drawn from the same noise by every system, so that they differ by what they were told.
+All systems draw example i from the same noise, so that pictures differ by their condition only.
 """
 
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
+
+import torch
+from PIL import Image
 
 from audiotoken.errors import OptionError
 from audiotoken.evaluation.clips import Example
@@ -16,18 +19,14 @@ from audiotoken.model import load_pipeline
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.writing import write_bytes, write_image
 
-DRAWN = {
-    "text": "the label as text: the upper bound",
-    "audio": "AudioToken, mono: the learned token",
-    "label": "label tokens: the name of what was heard",
-}
-SEED_STEP = 100_000  # between the noises of two seeds
+DRAWN = ("text", "audio", "label")  # the systems of this module
+SEED_STEP = 100_000  # between the generators of two seeds
 
 
-class Drawing:
-    """`pictures(system, seed)`, one for each example; the model is loaded when the first is missing."""
+class PictureCache:
+    """Pictures on disk, one for each example, system and seed; the model is loaded when one is missing."""
 
-    systems: ClassVar[Sequence[str]] = tuple(DRAWN)
+    systems: ClassVar[Sequence[str]] = DRAWN
     settings: ClassVar[str] = "drawn.json"
 
     def __init__(
@@ -46,15 +45,15 @@ class Drawing:
         self.batch, self.on_row = batch, on_row
         self._pipe: Any = None
         self.options = {"num_inference_steps": steps, "guidance_scale": guidance}
-        self._begin()
+        self._remove_outdated()
 
-    def _asked(self) -> dict[str, Any]:
-        clips = [[each.name, each.word, _size(each)] for each in self.examples]
+    def _describe_settings(self) -> dict[str, Any]:
+        clips = [[each.name, each.word, _measure_size(each)] for each in self.examples]
         return {"model": fingerprint(self.model), **self.options, "clips": clips}
 
-    def _begin(self) -> None:
-        """What was drawn in another way does not count."""
-        settings, text = self.folder / self.settings, json.dumps(self._asked(), indent=1)
+    def _remove_outdated(self) -> None:
+        """Delete pictures that were drawn with other settings."""
+        settings, text = self.folder / self.settings, json.dumps(self._describe_settings(), indent=1)
         if settings.is_file() and settings.read_text() == text:
             return
         for system in self.systems:
@@ -63,40 +62,41 @@ class Drawing:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_bytes(text.encode(), settings)
 
-    def pictures(self, system: str, seed: int) -> list[Any]:
-        from PIL import Image
-
+    def load_or_draw(self, system: str, seed: int) -> list[Image.Image]:
+        """The pictures of one system and seed, in the order of the examples."""
         files = [self.folder / f"{system}-{seed}" / f"{i:05d}.png" for i in range(len(self.examples))]
         files[0].parent.mkdir(exist_ok=True)
         missing = [i for i, path in enumerate(files) if not path.is_file()]
         for start in range(0, len(missing), self.batch):
-            some = missing[start : start + self.batch]
-            for i, image in zip(some, self._draw(system, some, seed), strict=True):
+            chosen = missing[start : start + self.batch]
+            for i, image in zip(chosen, self._draw(system, chosen, seed), strict=True):
                 write_image(image, files[i])
-            self.on_row(f"{system}, seed {seed}: drew {start + len(some)} of {len(missing)}")
+            self.on_row(f"{system}, seed {seed}: drew {start + len(chosen)} of {len(missing)}")
         return [Image.open(path).convert("RGB") for path in files]
 
-    def _noise(self, chosen: Sequence[int], seed: int) -> list[Any]:
-        import torch
-
+    def _make_generators(self, chosen: Sequence[int], seed: int) -> list[torch.Generator]:
         return [torch.Generator().manual_seed(seed * SEED_STEP + i) for i in chosen]
 
-    def _draw(self, system: str, chosen: Sequence[int], seed: int) -> list[Any]:
-        pipe, some, noise = self._loaded(), [self.examples[i] for i in chosen], self._noise(chosen, seed)
+    def _draw(self, system: str, chosen: Sequence[int], seed: int) -> list[Image.Image]:
+        pipe, examples, noise = (
+            self._load_pipe(),
+            [self.examples[i] for i in chosen],
+            self._make_generators(chosen, seed),
+        )
         if system == "text":
-            texts = [insert_words(insert_articles(TEMPLATE, [each.word]), [each.word]) for each in some]
+            texts = [insert_words(insert_articles(TEMPLATE, [each.word]), [each.word]) for each in examples]
             return pipe(prompt=texts, generator=noise, **self.options).images
         rate, token = pipe.audio_encoder.rate, {"audio": "learned", "label": "label"}[system]
-        signals = [each.signal(rate) for each in some]
+        signals = [each.load_signal(rate) for each in examples]
         return pipe(signals, TEMPLATE, rate=rate, token=token, generator=noise, **self.options).images
 
-    def _loaded(self) -> Any:
+    def _load_pipe(self) -> Any:
         if self._pipe is None:
             self._pipe = load_pipeline(self.model, self.device)
             if self._pipe.audio_encoder is None:
-                raise OptionError(f"The model {self.model} has no ears; `audiotoken assemble` adds some.")
+                raise OptionError(f"The model {self.model} has no audio encoder; add one with `audiotoken assemble`.")
         return self._pipe
 
 
-def _size(example: Example) -> int:
+def _measure_size(example: Example) -> int:
     return example.sound.stat().st_size if isinstance(example.sound, Path) else len(example.sound[0])

@@ -1,17 +1,17 @@
-"""A small independent eye: says what stands where in a picture of the painted world.
+"""A small object detector for pictures of the painted world.
 
-How it was trained: `experiments.world.training.detector`.
+`experiments.world.training.detector` trains it.
 """
 
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL.Image import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -20,11 +20,11 @@ from audiotoken.mini.things import WORDS
 SIDE = 128  # pixels
 
 
-NOTHING = len(WORDS)  # class of a cell without an object
+BACKGROUND = len(WORDS)  # class of a cell without an object
 
 
 class Detector(nn.Module):
-    """(batch, 3, 128, 128) in [-1, 1] -> logits (batch, 25, 16, 16): what each cell shows; the last is nothing."""
+    """(batch, 3, 128, 128) in [-1, 1] -> logits (batch, 25, 16, 16) of each cell; the last class is background."""
 
     def __init__(self, width: int = 32):
         super().__init__()
@@ -33,7 +33,7 @@ class Detector(nn.Module):
         for before, after in zip((3, *widths), widths, strict=False):
             stages += [nn.Conv2d(before, after, 4, 2, 1), nn.GroupNorm(8, after), nn.SiLU(), Block(after, 1)]
         self.body = nn.Sequential(*stages, Block(4 * width, 2), Block(4 * width, 4), Block(4 * width, 1))
-        self.head = nn.Conv2d(4 * width, NOTHING + 1, 1)
+        self.head = nn.Conv2d(4 * width, BACKGROUND + 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.body(images))
@@ -56,37 +56,37 @@ class Block(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What the detector saw; `area` is the number of cells a class covers, of 256."""
+    """Detected objects; `area` is the number of cells, of 256, that a class covers."""
 
     area: Tensor  # (batch, 24)
-    centre: Tensor  # (batch, 24, 2) x, y in [0, 1]; of a class that is absent it means nothing
+    centre: Tensor  # (batch, 24, 2) x, y in [0, 1]; undefined for a class that is absent
 
-    def top(self) -> Tensor:
-        """The class that covers most, (batch,)."""
+    def largest(self) -> Tensor:
+        """The class with the largest area, (batch,)."""
         return self.area.argmax(1)
 
     def present(self, cells: float = 6.0) -> Tensor:
-        """(batch, 24) bool: covers at least `cells`; the smallest object that is painted covers about 15."""
+        """(batch, 24) bool: area of at least `cells`; the smallest painted object covers about 15."""
         return self.area >= cells
 
 
 @torch.no_grad()
 def detect(detector: Detector, images: Tensor) -> Detections:
     """Pictures (batch, 3, 128, 128) in [-1, 1] -> Detections."""
-    shares = detector(images).softmax(1)[:, :NOTHING]  # (batch, 24, 16, 16)
+    shares = detector(images).softmax(1)[:, :BACKGROUND]  # (batch, 24, 16, 16)
     area = shares.sum((2, 3))
     ticks = (torch.arange(shares.shape[-1], device=shares.device) + 0.5) / shares.shape[-1]
     x, y = (shares.sum(2) @ ticks) / (area + 1e-6), (shares.sum(3) @ ticks) / (area + 1e-6)
     return Detections(area, torch.stack([x, y], -1))
 
 
-def seen_in(image: Any) -> dict[str, tuple[float, float]]:
-    """Of one picture (PIL, 128 x 128): the centre (x, y) in [0, 1] of each word that it shows, the largest first."""
+def locate_objects(image: Image) -> dict[str, tuple[float, float]]:
+    """The centre (x, y) in [0, 1] of each object in one picture of 128 x 128 pixels, the largest first."""
     pixels = torch.from_numpy(np.array(image.convert("RGB"), np.float32)).permute(2, 0, 1) / 127.5 - 1
-    found = detect(load_detector(), pixels[None])
-    there, (centres,) = found.present()[0], found.centre.tolist()
-    largest = found.area[0].argsort(descending=True).tolist()
-    return {WORDS[kind]: (centres[kind][0], centres[kind][1]) for kind in largest if there[kind]}
+    detections = detect(load_detector(), pixels[None])
+    present, (centres,) = detections.present()[0], detections.centre.tolist()
+    largest = detections.area[0].argsort(descending=True).tolist()
+    return {WORDS[kind]: (centres[kind][0], centres[kind][1]) for kind in largest if present[kind]}
 
 
 @cache

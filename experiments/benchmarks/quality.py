@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audiotoken.clip import load_clip
-from audiotoken.evaluation.judges import painted_of, seen_by_detector
+from audiotoken.evaluation.judges import load_painted_features, run_detector
 from audiotoken.metrics import cosine, frechet_distance
 from experiments.benchmarks.cases import Case, sentence_of
 from experiments.benchmarks.seeing import Eyes, look
@@ -29,11 +29,11 @@ def judge(images: Sequence[Any], cases: Sequence[Case], eyes: Eyes | None = None
     if eyes not in (None, look):
         return Quality(math.nan, math.nan, math.nan)
     clip = load_clip("mini")
-    seen, features = clip.images(images), seen_by_detector(images)[0]
-    score = float(cosine(seen, clip.texts([sentence_of(case) for case in cases])).mean())
+    seen, features = clip.embed_images(images), run_detector(images)[0]
+    score = float(cosine(seen, clip.embed_texts([sentence_of(case) for case in cases])).mean())
     if len(images) < FEW:
         return Quality(score, math.nan, math.nan)
-    real = painted_of(len(cases[0].words))
+    real = load_painted_features(len(cases[0].words))
     return Quality(score, frechet_distance(features, real["features"]), frechet_distance(seen, real["clip"]))
 
 

@@ -37,7 +37,7 @@ def recognised(images: Sequence[Any]) -> list[str]:
 
     arrays = np.stack([np.asarray(image, np.float32) for image in images])  # (batch, 128, 128, 3)
     batch = torch.from_numpy(arrays).permute(0, 3, 1, 2) / 127.5 - 1
-    return [WORDS[i] for i in detect(load_detector(), batch).top().tolist()]
+    return [WORDS[i] for i in detect(load_detector(), batch).largest().tolist()]
 
 
 def measure(words: Sequence[str], draw: Callable[[str, int, int], list[Any]], out: Path, name: str) -> dict[str, Any]:

@@ -19,10 +19,10 @@ def unit(rng, *shape):
 
 def test_its_own_picture_is_perfect():
     audio = np.eye(12)
-    scores = metrics.evaluate(generated=audio, audio=audio, real=audio, classes=np.eye(4, 12), labels=LABELS * 0)
+    scores = metrics.score_set(generated=audio, audio=audio, real=audio, classes=np.eye(4, 12), labels=LABELS * 0)
     assert scores["ais"] == scores["ais_win"] == scores["iis"] == scores["iis_win"] == 1
     assert scores["clip_fid"] == pytest.approx(0, abs=1e-9)
-    every = metrics.per_example(generated=np.eye(4)[LABELS], classes=np.eye(4), labels=LABELS)
+    every = metrics.score_examples(generated=np.eye(4)[LABELS], classes=np.eye(4), labels=LABELS)
     assert every["aic"].mean() == 1
 
 
@@ -32,7 +32,7 @@ def test_which_way_is_better():
     audio, labels = rng.standard_normal((40, 6)), np.arange(40) % 4
     sets = [audio + 0.1 * rng.standard_normal((40, 6)), 1 + 2 * np.roll(audio, 1, axis=0)]
     right, wrong = (
-        metrics.evaluate(
+        metrics.score_set(
             generated=each, audio=audio, real=audio, generated_features=each, real_features=audio,
             classes=np.stack([audio[labels == k].mean(axis=0) for k in range(4)]), labels=labels,
         )
@@ -48,7 +48,7 @@ def test_shuffled_pairs_are_chance():
     assert metrics.z_score(audio, pictures).mean() == pytest.approx(0, abs=0.1)
     assert metrics.win_rate(audio, pictures).mean() == pytest.approx(0.5, abs=0.03)
     labels = rng.integers(5, size=800)
-    assert metrics.classified(pictures, unit(rng, 5, 16), labels).mean() == pytest.approx(0.2, abs=0.04)
+    assert metrics.score_classification(pictures, unit(rng, 5, 16), labels).mean() == pytest.approx(0.2, abs=0.04)
 
 
 def test_by_hand():
@@ -90,7 +90,7 @@ def test_draws_are_the_mean_of_all_in_the_long_run():
 
 def test_pictures_all_alike_say_nothing():
     audio, pictures = np.eye(4), np.ones((4, 4))
-    with pytest.warns(UserWarning, match="all alike"):
+    with pytest.warns(UserWarning, match="equally similar"):
         assert (metrics.z_score(audio, pictures) == 0).all()
     assert (metrics.win_rate(audio, pictures) == 0.5).all()
 
@@ -125,7 +125,7 @@ def test_bootstrap_covers_the_truth():
     rng = np.random.default_rng(5)
     inside = 0
     for trial in range(200):
-        low, high = metrics.bootstrap(rng.normal(2, 1, 60), resamples=300, seed=trial)
+        low, high = metrics.bootstrap_interval(rng.normal(2, 1, 60), resamples=300, seed=trial)
         inside += low < 2 < high
     assert 0.88 <= inside / 200 <= 0.99
 
@@ -133,35 +133,38 @@ def test_bootstrap_covers_the_truth():
 def test_bootstrap_does_not_count_seeds_as_examples():
     rng = np.random.default_rng(6)
     clips = rng.normal(0, 1, 40)
-    few, many = metrics.bootstrap(clips), metrics.bootstrap(np.tile(clips, (10, 1)))  # the same ten times over
+    few, many = (
+        metrics.bootstrap_interval(clips),
+        metrics.bootstrap_interval(np.tile(clips, (10, 1))),
+    )  # the same ten times over
     assert many[1] - many[0] == pytest.approx(few[1] - few[0], rel=0.15)
-    assert metrics.bootstrap(np.ones((2, 5))) == (1, 1)
+    assert metrics.bootstrap_interval(np.ones((2, 5))) == (1, 1)
 
 
 def test_bootstrap_of_a_distance_lies_around_it():
     rng = np.random.default_rng(7)
     a, b = rng.standard_normal((80, 4)), rng.standard_normal((80, 4)) + 1
-    low, high = metrics.bootstrap_distance(a, b, resamples=60)
+    low, high = metrics.bootstrap_distance_interval(a, b, resamples=60)
     assert 0 <= low < metrics.frechet_distance(a, b) < high
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: metrics.cosine(np.ones(3), np.ones(3)), "want \\(examples, width\\)"),
+        (lambda: metrics.cosine(np.ones(3), np.ones(3)), "expected \\(examples, width\\)"),
         (lambda: metrics.cosine(np.ones((3, 2)), np.ones((4, 2))), "one row for each example"),
-        (lambda: metrics.similarity(np.ones((3, 2)), np.ones((3, 4))), "2 and 4 wide, want one space"),
-        (lambda: metrics.cosine(np.ones((0, 2)), np.ones((0, 2))), "one example or more"),
-        (lambda: metrics.cosine(np.ones((2, 2)), np.array([[1, np.nan], [1, 1]])), "no numbers"),
-        (lambda: metrics.cosine(np.ones((2, 2)), np.array([[1, 1], [0, 0]])), "length 0 in row 1"),
-        (lambda: metrics.win_rate(np.ones((1, 2)), np.ones((1, 2))), "Got 1 example, want 2"),
-        (lambda: metrics.classified(np.ones((2, 2)), np.eye(2), [0.0, 1.0]), "indices of classes"),
-        (lambda: metrics.classified(np.ones((2, 2)), np.eye(2), [0, 1, 1]), "want 2 indices"),
-        (lambda: metrics.classified(np.ones((2, 2)), np.eye(2), [0, 2]), "below 2 classes"),
-        (lambda: metrics.frechet_distance(np.ones((3, 2)), np.ones((3, 3))), "as wide"),
-        (lambda: metrics.frechet_distance(np.ones((1, 2)), np.ones((3, 2))), "two rows or more"),
-        (lambda: metrics.bootstrap(np.zeros((2, 0))), "finite numbers"),
-        (lambda: metrics.bootstrap([1.0, np.inf]), "finite numbers"),
+        (lambda: metrics.similarity(np.ones((3, 2)), np.ones((3, 4))), "2 and 4 wide, expected one width"),
+        (lambda: metrics.cosine(np.ones((0, 2)), np.ones((0, 2))), "at least one example"),
+        (lambda: metrics.cosine(np.ones((2, 2)), np.array([[1, np.nan], [1, 1]])), "NaN or infinite"),
+        (lambda: metrics.cosine(np.ones((2, 2)), np.array([[1, 1], [0, 0]])), "norm 0 in row 1"),
+        (lambda: metrics.win_rate(np.ones((1, 2)), np.ones((1, 2))), "Got 1 example, expected at least 2"),
+        (lambda: metrics.score_classification(np.ones((2, 2)), np.eye(2), [0.0, 1.0]), "indices of classes"),
+        (lambda: metrics.score_classification(np.ones((2, 2)), np.eye(2), [0, 1, 1]), "expected 2 indices"),
+        (lambda: metrics.score_classification(np.ones((2, 2)), np.eye(2), [0, 2]), "expected 0 to 1"),
+        (lambda: metrics.frechet_distance(np.ones((3, 2)), np.ones((3, 3))), "with one width"),
+        (lambda: metrics.frechet_distance(np.ones((1, 2)), np.ones((3, 2))), "at least two rows"),
+        (lambda: metrics.bootstrap_interval(np.zeros((2, 0))), "finite numbers"),
+        (lambda: metrics.bootstrap_interval([1.0, np.inf]), "finite numbers"),
     ],
 )
 def test_what_cannot_be_scored_is_a_sentence(call, words):
@@ -171,19 +174,19 @@ def test_what_cannot_be_scored_is_a_sentence(call, words):
 
 def test_what_is_not_given_is_not_scored():
     pictures = np.eye(3)
-    assert set(metrics.evaluate(generated=pictures)) == set()
-    assert set(metrics.evaluate(generated=pictures, audio=pictures)) == {"ais", "ais_z", "ais_win"}
+    assert set(metrics.score_set(generated=pictures)) == set()
+    assert set(metrics.score_set(generated=pictures, audio=pictures)) == {"ais", "ais_z", "ais_win"}
 
 
 def test_frozen_scores():
-    """By this repository, `metrics.evaluate` at its first commit, on numbers that numpy's PCG64 gives for seed 8."""
+    """By this repository, `metrics.score_set` at its first commit, on numbers that numpy's PCG64 gives for seed 8."""
     rng = np.random.default_rng(8)
     audio, real = rng.standard_normal((30, 6)), rng.standard_normal((30, 6))
     generated = 0.7 * audio + 0.5 * real + 0.4 * rng.standard_normal((30, 6))
     classes, labels = rng.standard_normal((5, 6)), rng.integers(5, size=30)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = metrics.evaluate(
+        scores = metrics.score_set(
             generated=generated, audio=audio, real=real, classes=classes, labels=labels,
             generated_features=generated[:, :4], real_features=real[:, :4],
         )  # fmt: skip

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from audiotoken.mini.object_detector import NOTHING, Detector, detect, load_detector
+from audiotoken.mini.object_detector import BACKGROUND, Detector, detect, load_detector
 from experiments.world.scenes import Painter
 from experiments.world.training import workers
 from experiments.world.training.workers import Ema, Log, Worker
@@ -26,7 +26,7 @@ def truth(kinds: Tensor, masks: Tensor) -> Tensor:
     """Class of every cell (batch, 16, 16): the object that covers it most, nothing below a third."""
     cover, slot = masks.max(1)
     kind = kinds.long().gather(1, slot.flatten(1)).view_as(slot)
-    return torch.where(cover > 0.33, kind, NOTHING)
+    return torch.where(cover > 0.33, kind, BACKGROUND)
 
 
 def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -43,8 +43,8 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int) -> Non
     painter, detector = Painter(atlas, worker.device), Detector().to(worker.device)
     optimiser = torch.optim.AdamW(detector.parameters(), 2e-3, weight_decay=0.01)
     ema, log = Ema(detector, 0.99), Log(steps, 50, not worker.first)
-    weight = torch.ones(NOTHING + 1, device=worker.device)
-    weight[NOTHING] = 0.3
+    weight = torch.ones(BACKGROUND + 1, device=worker.device)
+    weight[BACKGROUND] = 0.3
     for step in range(steps):
         workers.set_learning_rate([optimiser], 2e-3 * min(1, (step + 1) / 50, (steps - step) / (0.7 * steps)))
         seed = FIRST_SEED + step * worker.count + worker.rank
@@ -63,7 +63,7 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int) -> Non
         out.mkdir(parents=True, exist_ok=True)
         save_file({n: w.half().contiguous() for n, w in ema.weights.items()}, out / "model.safetensors")
         scenes = painter.paint(480, FIRST_SEED - 1, counts=(1.0, 0, 0, 0))
-        right = detect(load_detector(out), scenes.images.cpu()).top() == scenes.kinds[:, 0].cpu()
+        right = detect(load_detector(out), scenes.images.cpu()).largest() == scenes.kinds[:, 0].cpu()
         print(f"largest object named right in {100 * right.float().mean():.1f} % of 480 unseen scenes", flush=True)
 
 

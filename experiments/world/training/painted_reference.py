@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from audiotoken.clip import load_clip
-from audiotoken.evaluation.judges import REFERENCE, seen_by_detector
+from audiotoken.evaluation.judges import REFERENCE, run_detector
 from audiotoken.mini.things import WORDS
 from experiments.world.scenes import Painter
 from experiments.world.training.train_clip import pictures_of
@@ -41,8 +41,8 @@ def main() -> None:
                 kinds.append(kind)
         seed += 1
     pairs = pictures_of(painter.paint(args.pairs, FIRST_SEED - 1, counts=(0, 1.0, 0, 0)).images)
-    seen = {"clip": clip.images(images), "features": seen_by_detector(images)[0]}
-    seen |= {"pair_clip": clip.images(pairs), "pair_features": seen_by_detector(pairs)[0]}
+    seen = {"clip": clip.embed_images(images), "features": run_detector(images)[0]}
+    seen |= {"pair_clip": clip.embed_images(pairs), "pair_features": run_detector(pairs)[0]}
     tensors = {name: values.astype(np.float16) for name, values in seen.items()}
     save_file(tensors | {"kinds": np.array(kinds, np.int64)}, args.clip / REFERENCE)
 

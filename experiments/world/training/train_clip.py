@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FIRST_SEED = 900_000_000  # apart from the scenes of the checkpoint and of its detector
 HELD_OUT = FIRST_SEED - 1_000  # seeds that measure
 WIDTH, PATCH, PROJECTION = 128, 16, 64
-NOTHING = len(WORDS)
+BACKGROUND = len(WORDS)
 PARTLY = 0.3  # of the captions of several things leave some out
 
 
@@ -58,10 +58,12 @@ def captions_of(scenes: Scenes, rng: random.Random) -> tuple[list[str], Tensor]:
         if len(there) > 1 and rng.random() < PARTLY:
             there = rng.sample(there, rng.randint(1, len(there) - 1))
         texts.append(caption(there, backdrop, rng))
-        named.append(F.one_hot(torch.tensor(there), NOTHING).amax(0))
+        named.append(F.one_hot(torch.tensor(there), BACKGROUND).amax(0))
         said = any(texts[-1].endswith(phrase) for phrase in PLACES[BACKDROPS[backdrop]])
         placed.append(backdrop if said else -1)
-    holds = F.one_hot(scenes.kinds.cpu() % (NOTHING + 1), NOTHING + 1).amax(1)[:, :NOTHING]  # -1 is the last column
+    holds = F.one_hot(scenes.kinds.cpu() % (BACKGROUND + 1), BACKGROUND + 1).amax(1)[
+        :, :BACKGROUND
+    ]  # -1 is the last column
     lacking = (1 - holds).float() @ torch.stack(named).float().T  # things that the caption names and the scene lacks
     place = torch.tensor(placed)
     return texts, (lacking == 0) & ((place < 0) | (place == scenes.backdrops.cpu()[:, None]))
@@ -79,9 +81,9 @@ def patch_loss(hidden: Tensor, head: nn.Module, scenes: Scenes, kept: Tensor) ->
     side = SIDE // PATCH
     cover, slot = F.adaptive_avg_pool2d(scenes.masks, side).max(1)
     kind = scenes.kinds.gather(1, slot.flatten(1)).view_as(slot)
-    truth = torch.where(cover > 0.33, kind, NOTHING).flatten(1)[:, kept]
-    weight = torch.ones(NOTHING + 1, device=hidden.device)
-    weight[NOTHING] = 0.3
+    truth = torch.where(cover > 0.33, kind, BACKGROUND).flatten(1)[:, kept]
+    weight = torch.ones(BACKGROUND + 1, device=hidden.device)
+    weight[BACKGROUND] = 0.3
     return F.cross_entropy(head(hidden[:, 1:]).float().transpose(1, 2), truth, weight)
 
 
@@ -126,7 +128,7 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
     tokenizer, painter = build_tokenizer(), Painter(atlas, worker.device)
     clip = build_clip(tokenizer) if start is None else load_clip(start).model
     clip.set_attn_implementation("eager")
-    model = nn.ModuleDict({"clip": clip, "patches": nn.Linear(WIDTH, NOTHING + 1)}).to(worker.device).train()
+    model = nn.ModuleDict({"clip": clip, "patches": nn.Linear(WIDTH, BACKGROUND + 1)}).to(worker.device).train()
     optimisers = workers.optimisers(model, lr, worker, dtype=torch.float32)
     pool = Pool(painter)
     ema, log = Ema(model, 0.99), Log(steps, 25, not worker.first)
@@ -175,7 +177,7 @@ def save(weights: dict[str, Tensor], tokenizer: "CLIPTokenizer", out: Path) -> N
 def zero_shot(clip: Any, painter: Painter, count: int = 480) -> float:
     """Share of unseen scenes of one thing whose nearest of 24 captions "a photo of a WORD" is the right one."""
     scenes = painter.paint(count, HELD_OUT, counts=(1.0, 0, 0, 0))
-    nearest = (clip.images(pictures_of(scenes.images)) @ clip.classes(WORDS).T).argmax(1)
+    nearest = (clip.embed_images(pictures_of(scenes.images)) @ clip.embed_classes(WORDS).T).argmax(1)
     return float((nearest == scenes.kinds[:, 0].cpu().numpy()).mean())
 
 

@@ -45,7 +45,7 @@ def picture_bank(clip: Clip, painter: Painter, each: int, first_seed: int) -> Te
     seed = first_seed
     while min(map(len, found)) < each:
         scenes = painter.paint(96, seed, counts=(1.0, 0, 0, 0))
-        embedded = clip.images(pictures_of(scenes.images))
+        embedded = clip.embed_images(pictures_of(scenes.images))
         for kind, row in zip(scenes.kinds[:, 0].tolist(), embedded, strict=True):
             found[kind].append(row)
         seed += 1
@@ -201,7 +201,7 @@ def report(model: Wav2CLIP, clip: Clip, painter: Painter, real: Signals) -> dict
         kinds = np.array([WORDS.index(word) for word, clips in signals.items() for _ in clips])
         nearest = [(heard @ bank[:, i].T).argmax(1) == kinds for i in range(bank.shape[1])]
         figures[f"{name}, pictures"] = float(np.mean(nearest))
-        figures[f"{name}, captions"] = float(((heard @ clip.classes(WORDS).T).argmax(1) == kinds).mean())
+        figures[f"{name}, captions"] = float(((heard @ clip.embed_classes(WORDS).T).argmax(1) == kinds).mean())
         print(
             "  ".join(f"{key} {100 * value:.1f} %" for key, value in figures.items()), f"{len(kinds)} clips", flush=True
         )

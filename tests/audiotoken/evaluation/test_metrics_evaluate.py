@@ -10,9 +10,9 @@ import soundfile
 from PIL import Image
 
 from audiotoken.errors import OptionError
-from audiotoken.evaluation.clips import Example, gather, picture_of
-from audiotoken.evaluation.evaluate import evaluate, others
-from audiotoken.evaluation.table import Report
+from audiotoken.evaluation.clips import Example, collect_examples, find_picture
+from audiotoken.evaluation.evaluate import draw_derangement, evaluate
+from audiotoken.evaluation.table import EvaluationReport
 
 JUDGES = {"model": "mini", "clip": "a", "wav2clip": "b", "features": "c", "rate": 16_000}
 
@@ -37,56 +37,56 @@ def pictures(folder, names, colour=lambda i: (40 * i, 10, 90)):
 
 
 def test_labels_are_sub_folders_and_take_turns(clips):
-    found = gather(clips, 3)
+    found = collect_examples(clips, 3)
     assert [(each.name, each.label, each.word) for each in found] == [
         ("dog/a.wav", "dog", "dog"), ("dog/b.wav", "dog", "dog"), ("sea_waves/a.wav", "sea_waves", "wave"),
     ]  # fmt: skip
-    assert len(gather(clips)) == 5
-    assert gather(clips, 2, words={"dog": "old hound"})[0].word == "old hound"
-    assert gather(clips, 2, words={})[1].word == "sea waves"
+    assert len(collect_examples(clips)) == 5
+    assert collect_examples(clips, 2, words={"dog": "old hound"})[0].word == "old hound"
+    assert collect_examples(clips, 2, words={})[1].word == "sea waves"
 
 
 def test_a_table_of_esc_gives_labels_and_folds(clips):
     rows = "path,label,fold\ndog/a.wav,dog,1\nsea_waves/a.wav,sea_waves,4\nsea_waves/d.wav,sea_waves,4\n"
     (clips / "metadata.csv").write_text(rows)
-    assert [each.name for each in gather(clips, folds=[4])] == ["sea_waves/a.wav", "sea_waves/d.wav"]
+    assert [each.name for each in collect_examples(clips, folds=[4])] == ["sea_waves/a.wav", "sea_waves/d.wav"]
 
 
 def test_made_clips_are_repeatable_and_of_every_word_in_turn():
-    first, again = gather("made", 3), gather("made", 3)
+    first, again = collect_examples("synthetic", 3), collect_examples("synthetic", 3)
     assert [each.word for each in first] == sorted(["dog", "rooster", "baby"])
-    assert np.array_equal(first[0].signal(16_000), again[0].signal(16_000))
-    assert first[0].signal(16_000).shape == (64_000,)
+    assert np.array_equal(first[0].load_signal(16_000), again[0].load_signal(16_000))
+    assert first[0].load_signal(16_000).shape == (64_000,)
 
 
 def test_a_picture_is_found_by_name_whatever_its_suffix(tmp_path):
     folder = pictures(tmp_path, ["dog/a", "b", "c.wav"])
-    assert picture_of(folder, "dog/a.wav") == folder / "dog" / "a.png"
-    assert picture_of(folder, "dog/b.wav") == folder / "b.png"
-    assert picture_of(folder, "c.wav") == folder / "c.wav.png"
+    assert find_picture(folder, "dog/a.wav") == folder / "dog" / "a.png"
+    assert find_picture(folder, "dog/b.wav") == folder / "b.png"
+    assert find_picture(folder, "c.wav") == folder / "c.wav.png"
     with pytest.raises(OptionError, match="There is no picture of dog/z"):
-        picture_of(folder, "dog/z.wav")
+        find_picture(folder, "dog/z.wav")
 
 
 @pytest.mark.parametrize("count", [2, 3, 17])
 def test_nobody_is_given_the_own_picture(count):
     for seed in range(20):
-        order = others(count, seed)
+        order = draw_derangement(count, seed)
         assert sorted(order) == list(range(count)) and all(i != j for i, j in enumerate(order))
-    assert others(17, 1) != others(17, 2)
+    assert draw_derangement(17, 1) != draw_derangement(17, 2)
 
 
 def test_the_table_has_means_intervals_and_judges(tmp_path):
     examples = [Example(f"{i}.wav", (np.zeros(9), 8000), "dog", "dog") for i in range(4)]
-    report = Report(examples, [0, 1], ["dog", "cat"], JUDGES, 200)
+    report = EvaluationReport(examples, [0, 1], ["dog", "cat"], JUDGES, 200)
     scores = [{"aic": np.array([1.0, 1, 1, 0]), "ais": np.full(4, 0.25)}, {"aic": np.ones(4), "ais": np.full(4, 0.75)}]
     report.add("text", scores, None, None)
     value, low, high = report.scores["text"]["aic"]
     assert value == 0.875 and low < 0.875 < high <= 1
     assert report.scores["text"]["ais"] == (0.5, 0.25, 0.75)  # seeds differ, examples do not
-    table = re.sub(" +", " ", report.table())
+    table = re.sub(" +", " ", report.to_markdown())
     assert "| system | ais | aic % |" in table and "| 0.50 [0.25, 0.75] | 88 [" in table
-    assert "16000 Hz" in report.table() and "seeds 0, 1" in report.table()
+    assert "16000 Hz" in report.to_markdown() and "seeds 0, 1" in report.to_markdown()
     report.write(tmp_path)
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert written["systems"]["text"]["aic"]["value"] == 0.875 and written["settings"]["wav2clip"] == "b"
@@ -100,7 +100,7 @@ def test_the_table_has_means_intervals_and_judges(tmp_path):
 
 
 def test_pictures_of_a_folder_are_judged(clips, tmp_path):
-    names = [each.name.removesuffix(".wav") for each in gather(clips)]
+    names = [each.name.removesuffix(".wav") for each in collect_examples(clips)]
     folder = pictures(tmp_path / "pictures", names)
     table = evaluate(clips, pictures=folder, real=folder, resamples=50, out=tmp_path / "out")
     scores = json.loads((tmp_path / "out" / "metrics.json").read_text())["systems"]
@@ -116,13 +116,13 @@ def test_pictures_of_a_folder_are_judged(clips, tmp_path):
 
 def test_text_beats_a_random_clip_and_pictures_are_kept(tmp_path):
     options = {"n": 4, "systems": ["text", "random"], "steps": 6, "resamples": 50, "out": tmp_path}
-    evaluate("made", **options)
+    evaluate("synthetic", **options)
     scores = json.loads((tmp_path / "metrics.json").read_text())["systems"]
     for name in ("named", "aic", "iis_z"):
         assert scores["text"][name]["value"] > scores["random"][name]["value"], name
     drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "pictures").glob("*/*.png")}
     assert len(drawn) == 4
-    evaluate("made", **options)
+    evaluate("synthetic", **options)
     assert drawn == {path: path.stat().st_mtime_ns for path in (tmp_path / "pictures").glob("*/*.png")}
 
 
@@ -130,13 +130,13 @@ def test_text_beats_a_random_clip_and_pictures_are_kept(tmp_path):
     ("options", "words"),
     [
         ({"clips": "nowhere"}, "There is no folder nowhere"),
-        ({"n": 1}, "want 2 or more"),
+        ({"n": 1}, "expected at least 2"),
         ({"systems": ["tekst"]}, "Got systems=tekst"),
-        ({"systems": ["given"]}, "give pictures=FOLDER"),
-        ({"seeds": []}, "want one of each"),
+        ({"systems": ["given"]}, "pass pictures=FOLDER"),
+        ({"seeds": []}, "expected at least one of each"),
         ({"steps": 0}, "Got steps=0"),
         ({"n": 2, "classes": ["dog"]}, "The class 'rooster'"),
-        ({"folds": [1], "clips": "."}, "leave it out"),
+        ({"folds": [1], "clips": "."}, "leave them out"),
     ],
 )
 def test_what_cannot_be_followed_is_a_sentence(options, words, tmp_path, monkeypatch):
@@ -149,8 +149,8 @@ def test_judges_of_two_spaces_are_refused(tmp_path):
     from audiotoken.wav2clip import Wav2CLIP
 
     Wav2CLIP(4, (32, 24, 12)).save_pretrained(tmp_path / "ears")
-    with pytest.raises(OptionError, match="gives 12 numbers, CLIP mini 64; give those made for each other"):
-        evaluate("made", n=2, wav2clip=str(tmp_path / "ears"), out=tmp_path / "out")
+    with pytest.raises(OptionError, match=r"Got embeddings 12 wide from Wav2CLIP .* and 64 from CLIP mini"):
+        evaluate("synthetic", n=2, wav2clip=str(tmp_path / "ears"), out=tmp_path / "out")
 
 
 def test_the_config_has_the_parameters_of_the_function():

@@ -7,8 +7,8 @@ from PIL import Image
 
 from audiotoken.clip import load_clip, load_features
 from audiotoken.errors import CheckpointError
-from audiotoken.evaluation.clips import gather
-from audiotoken.evaluation.judges import painted
+from audiotoken.evaluation.clips import collect_examples
+from audiotoken.evaluation.judges import load_painted_reference
 from audiotoken.mini.things import AUDIBLE_WORDS, WORDS
 from audiotoken.wav2clip import load_wav2clip
 
@@ -23,9 +23,9 @@ def test_words_find_painted_scenes(clip):
     from audiotoken.evaluation.clips import Example
 
     examples = [Example("", (np.zeros(1), 1), word, word) for word in WORDS for _ in range(8)]
-    reference = painted(examples)
+    reference = load_painted_reference(examples)
     assert reference is not None and reference.clip.shape == (192, 64)
-    nearest = (reference.clip @ clip.classes(WORDS).T).argmax(1)
+    nearest = (reference.clip @ clip.embed_classes(WORDS).T).argmax(1)
     assert (nearest == np.repeat(np.arange(24), 8)).mean() >= 0.9
 
 
@@ -33,18 +33,18 @@ def test_each_reads_the_space_of_the_other(clip):
     """Two trainings that do not belong together agree on nothing: sounds are near the painted scenes of their word."""
     from audiotoken.evaluation.clips import Example
 
-    examples = gather("made", 16)
-    painted_too = painted([Example("", (np.zeros(1), 1), each.word, each.word) for each in examples])
-    heard = load_wav2clip("mini").embed([each.signal(16_000) for each in examples])
+    examples = collect_examples("synthetic", 16)
+    painted_too = load_painted_reference([Example("", (np.zeros(1), 1), each.word, each.word) for each in examples])
+    heard = load_wav2clip("mini").embed([each.load_signal(16_000) for each in examples])
     scores = heard @ painted_too.clip.T
     assert np.diag(scores).mean() > scores.mean() + 0.2
 
 
 def test_sounds_find_their_words(clip):
     """Synthesised clips of seeds that trained nothing, among 16 words; chance is 6 %."""
-    examples = gather("made", 32)
-    heard = load_wav2clip("mini").embed([each.signal(16_000) for each in examples])
-    nearest = (heard @ clip.classes(AUDIBLE_WORDS).T).argmax(1)
+    examples = collect_examples("synthetic", 32)
+    heard = load_wav2clip("mini").embed([each.load_signal(16_000) for each in examples])
+    nearest = (heard @ clip.embed_classes(AUDIBLE_WORDS).T).argmax(1)
     assert (nearest == [AUDIBLE_WORDS.index(each.word) for each in examples]).mean() > 0.8
 
 
@@ -63,22 +63,22 @@ def test_both_towers_are_those_of_transformers(clip):
     tokens = tokenizer(["a photo of a dog"], return_tensors="pt")
     with torch.no_grad():
         output = model(pixel_values=pixels, **tokens)
-    assert clip.images([Image.fromarray(array)])[0] == pytest.approx(output.image_embeds[0].numpy(), abs=1e-4)
-    assert clip.texts(["a photo of a dog"])[0] == pytest.approx(output.text_embeds[0].numpy(), abs=1e-5)
+    assert clip.embed_images([Image.fromarray(array)])[0] == pytest.approx(output.image_embeds[0].numpy(), abs=1e-4)
+    assert clip.embed_texts(["a photo of a dog"])[0] == pytest.approx(output.text_embeds[0].numpy(), abs=1e-5)
 
 
 def test_no_picture_and_no_text_sees_another(clip):
     rng = np.random.default_rng(1)
     images = [Image.fromarray(rng.integers(0, 256, (h, 90, 3), dtype=np.uint8)) for h in (60, 90, 140)]
-    assert clip.images(images)[2] == pytest.approx(clip.images(images[2:])[0], abs=1e-5)
+    assert clip.embed_images(images)[2] == pytest.approx(clip.embed_images(images[2:])[0], abs=1e-5)
     texts = ["a dog", "a photo of a crying baby at night"]
-    assert clip.texts(texts)[0] == pytest.approx(clip.texts(texts[:1])[0], abs=1e-5)
-    assert np.linalg.norm(clip.texts(texts), axis=1) == pytest.approx(1)
-    assert clip.texts(["word " * 200]).shape == (1, 64)
+    assert clip.embed_texts(texts)[0] == pytest.approx(clip.embed_texts(texts[:1])[0], abs=1e-5)
+    assert np.linalg.norm(clip.embed_texts(texts), axis=1) == pytest.approx(1)
+    assert clip.embed_texts(["word " * 200]).shape == (1, 64)
 
 
 def test_classes_are_sentences_with_their_articles(clip):
-    assert np.allclose(clip.classes(["airplane", "crying_baby", "rain"]), clip.texts(
+    assert np.allclose(clip.embed_classes(["airplane", "crying_baby", "rain"]), clip.embed_texts(
         ["a photo of an airplane", "a photo of a crying baby", "a photo of rain"]))  # fmt: skip
 
 

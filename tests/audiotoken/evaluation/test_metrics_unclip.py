@@ -17,11 +17,11 @@ from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWi
 
 from audiotoken.debug import debug_pipeline
 from audiotoken.errors import CheckpointError, OptionError
-from audiotoken.evaluation.clips import Example, gather
+from audiotoken.evaluation.clips import Example, collect_examples
 from audiotoken.evaluation.evaluate import evaluate
 from audiotoken.evaluation.judges import Judges
-from audiotoken.evaluation.pictures import Drawing
-from audiotoken.evaluation.unclip import UnclipDrawing, open_unclip, read_vectors
+from audiotoken.evaluation.pictures import PictureCache
+from audiotoken.evaluation.unclip import UnclipPictureCache, prepare_unclip, read_vectors
 from audiotoken.wav2clip import Wav2CLIP, load_wav2clip
 
 WIDTH = 64  # as the mini Wav2CLIP
@@ -73,9 +73,9 @@ def written(file, seed, names=NAMES, width=WIDTH):
 
 def drawn(model, file, out, seed=0, **options):
     """Each (2, 32, 32, 3), 0 to 255."""
-    examples = gather("made", 2)
-    drawing = UnclipDrawing(examples, out, read_vectors(file, examples), model=str(model), steps=2, **options)
-    return np.stack([np.asarray(image).astype(int) for image in drawing.pictures("unclip", seed)])
+    examples = collect_examples("synthetic", 2)
+    cache = UnclipPictureCache(examples, out, read_vectors(file, examples), model=str(model), steps=2, **options)
+    return np.stack([np.asarray(image).astype(int) for image in cache.load_or_draw("unclip", seed)])
 
 
 def test_it_is_a_row_of_the_table_and_nothing_is_downloaded(model, vectors, tmp_path, monkeypatch):
@@ -85,12 +85,12 @@ def test_it_is_a_row_of_the_table_and_nothing_is_downloaded(model, vectors, tmp_
     monkeypatch.setattr(socket.socket, "connect", refused)
     options = {"n": 2, "systems": ["unclip", "random"], "steps": 2, "resamples": 5, "unclip": str(model)}
     options |= {"embeddings": vectors, "out": tmp_path / "out"}
-    table = re.sub(" +", " ", evaluate("made", **options, seeds=[0, 1]))
+    table = re.sub(" +", " ", evaluate("synthetic", **options, seeds=[0, 1]))
     assert (
         "| vectors of imagebind.safetensors + unCLIP tiny-unclip |" in re.sub(" +", " ", table)
         and "| random clip" in table
     )
-    assert f"unCLIP {model} told by vectors of imagebind.safetensors" in table
+    assert f"unCLIP {model} conditioned on vectors of imagebind.safetensors" in table
     scores = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert list(scores["systems"]) == ["unclip", "random"] and scores["settings"]["unclip"] == str(model)
     ours, others = (scores["systems"][system]["ais"]["value"] for system in ("unclip", "random"))
@@ -101,13 +101,13 @@ def test_it_is_a_row_of_the_table_and_nothing_is_downloaded(model, vectors, tmp_
     again = drawn(model, vectors, tmp_path / "again", seed=1, batch=1)
     assert np.abs(np.stack(kept) - again).max() <= 1  # alone as in company
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/*")}
-    assert "| ImageBind + unCLIP " in evaluate("made", **options, unclip_name="ImageBind + unCLIP")
+    assert "| ImageBind + unCLIP " in evaluate("synthetic", **options, unclip_name="ImageBind + unCLIP")
     assert before == {path: path.stat().st_mtime_ns for path in folder.glob("*/*")}
 
 
 def test_directions_of_vectors_make_the_pictures(model, vectors, tmp_path):
     first = drawn(model, vectors, tmp_path / "a")
-    own = dict(zip(NAMES, read_vectors(vectors, gather("made", 2)), strict=True))
+    own = dict(zip(NAMES, read_vectors(vectors, collect_examples("synthetic", 2)), strict=True))
     save_file({name: 3 * own[name] for name in NAMES}, tmp_path / "longer.safetensors")
     assert np.abs(first - drawn(model, tmp_path / "longer.safetensors", tmp_path / "b")).max() <= 1
     save_file(dict(zip(NAMES, [own[name] for name in reversed(NAMES)], strict=True)), tmp_path / "swapped.safetensors")
@@ -123,16 +123,16 @@ def test_changed_vectors_are_drawn_anew_and_other_systems_keep_their_pictures(mo
     first = drawn(model, vectors, tmp_path)
     assert np.abs(first - drawn(model, written(vectors, seed=2), tmp_path)).mean() > 2
     assert own.is_file()
-    Drawing(gather("made", 2), tmp_path, model="mini")  # that has not drawn here before
+    PictureCache(collect_examples("synthetic", 2), tmp_path, model="mini")  # that has not drawn here before
     assert not own.is_file() and len(list((tmp_path / "pictures").glob("unclip-0/*.png"))) == 2
 
 
 def test_without_a_file_wav2clip_tells(model, tmp_path):
-    examples, judges = gather("made", 2), Judges("mini", "mini", "mini", "cpu")
-    told = open_unclip(str(model), None, examples, judges)
+    examples, judges = collect_examples("synthetic", 2), Judges("mini", "mini", "mini", "cpu")
+    told = prepare_unclip(str(model), None, examples, judges)
     assert told.name == "Wav2CLIP mini + unCLIP tiny-unclip" and told.vectors is None
-    heard = judges.sounds(examples)
-    pictures = told.drawing(examples, tmp_path, heard, steps=2).pictures("unclip", 0)
+    heard = judges.embed_sounds(examples)
+    pictures = told.make_cache(examples, tmp_path, heard, steps=2).load_or_draw("unclip", 0)
     save_file(dict(zip(NAMES, heard, strict=True)), tmp_path / "heard.safetensors")
     same = drawn(model, tmp_path / "heard.safetensors", tmp_path / "file")
     assert np.array_equal(same, np.stack([np.asarray(image) for image in pictures]))
@@ -140,9 +140,9 @@ def test_without_a_file_wav2clip_tells(model, tmp_path):
 
 def test_noise_and_length(model, vectors, tmp_path):
     """The noise is that of the other systems; vectors are as long as the image embeddings are."""
-    examples, given = gather("made", 2), {}
-    drawing = UnclipDrawing(examples, tmp_path, read_vectors(vectors, examples), model=str(model), steps=1)
-    pipe = drawing._loaded()
+    examples, given = collect_examples("synthetic", 2), {}
+    cache = UnclipPictureCache(examples, tmp_path, read_vectors(vectors, examples), model=str(model), steps=1)
+    pipe = cache._load_pipe()
 
     class Watched:
         def __getattr__(self, name):
@@ -152,8 +152,8 @@ def test_noise_and_length(model, vectors, tmp_path):
             given.update(options)
             return pipe(**options)
 
-    drawing._pipe = Watched()
-    drawing.pictures("unclip", 3)
+    cache._pipe = Watched()
+    cache.load_or_draw("unclip", 3)
     noise = [torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(300_000 + i)) for i in range(2)]
     assert torch.equal(given["latents"], torch.cat(noise)) and given["prompt"] == ["", ""]
     images = pipe.image_normalizer.unscale(torch.randn((20_000, WIDTH), generator=torch.Generator().manual_seed(0)))
@@ -165,8 +165,11 @@ def test_noise_and_length(model, vectors, tmp_path):
     ("change", "words"),
     [
         ({"names": NAMES[:1]}, "There is no vector of rooster-0 in .*imagebind.safetensors; give a safetensors file"),
-        ({"width": 32}, f"Got 32 numbers a clip .*imagebind.safetensors.*want {WIDTH} as .*same CLIP"),
-        ({"vectors": {"dog-0": np.ones(WIDTH), "rooster-0": np.ones(WIDTH - 1)}}, "Got 63 numbers of rooster-0 .*64"),
+        ({"width": 32}, f"Got vectors 32 wide .*imagebind.safetensors.*expected {WIDTH} as .*same CLIP"),
+        (
+            {"vectors": {"dog-0": np.ones(WIDTH), "rooster-0": np.ones(WIDTH - 1)}},
+            "vector of rooster-0 .* is 63 wide, expected 64",
+        ),
         ({"vectors": {"dog-0": np.ones(WIDTH), "rooster-0": np.zeros(WIDTH)}}, "rooster-0 .* is zero or not finite"),
         ({"vectors": {"dog-0": np.full(WIDTH, np.nan), "rooster-0": np.ones(WIDTH)}}, "dog-0 .* is zero or not finite"),
         ({"text": "no tensors"}, "Cannot read .*imagebind.safetensors"),
@@ -195,11 +198,11 @@ def test_ears_and_models_that_do_not_fit_are_a_sentence(model, vectors, tmp_path
     Wav2CLIP(4, (32, 24, 12)).save_pretrained(tmp_path / "ears")
     judges = Judges("mini", str(tmp_path / "ears"), "mini", "cpu")
     judges.__dict__["wav2clip"] = load_wav2clip(tmp_path / "ears")  # whose CLIP would be 12 wide, too
-    with pytest.raises(OptionError, match=f"Got 12 numbers a clip .Wav2CLIP ears., want {WIDTH}"):
-        open_unclip(str(model), None, gather("made", 2), judges)
+    with pytest.raises(OptionError, match=f"Got vectors 12 wide .Wav2CLIP ears., expected {WIDTH}"):
+        prepare_unclip(str(model), None, collect_examples("synthetic", 2), judges)
     (tmp_path / "empty").mkdir()
-    refused(tmp_path, "give unclip=", embeddings=vectors)
-    refused(tmp_path, "give unclip=", systems=["unclip"])
+    refused(tmp_path, "pass unclip=", embeddings=vectors)
+    refused(tmp_path, "pass unclip=", systems=["unclip"])
     refused(tmp_path, r"Got unclip_name='a\|b'", unclip=str(model), unclip_name="a|b")
     for odd, words in {
         "nowhere": "there is no such folder",
@@ -213,8 +216,13 @@ def test_ears_and_models_that_do_not_fit_are_a_sentence(model, vectors, tmp_path
     ("file", "key", "value", "words"),
     [
         ("model_index.json", "image_encoder", [None, None], "it has no image_encoder"),
-        ("unet/config.json", "class_embed_type", None, "its UNet is told 128 numbers by None, want 128 by projection"),
-        ("image_normalizer/config.json", "embedding_dim", 32, "told 128 numbers by projection, want 64"),
+        (
+            "unet/config.json",
+            "class_embed_type",
+            None,
+            "its UNet is takes 128 numbers by None, expected 128 by projection",
+        ),
+        ("image_normalizer/config.json", "embedding_dim", 32, "takes 128 numbers by projection, expected 64"),
     ],
 )
 def test_a_damaged_unclip_is_a_sentence(file, key, value, words, model, vectors, tmp_path):
@@ -225,5 +233,5 @@ def test_a_damaged_unclip_is_a_sentence(file, key, value, words, model, vectors,
 
 def refused(tmp_path, words, **options):
     with pytest.raises((OptionError, CheckpointError), match=words):
-        evaluate("made", n=2, out=tmp_path / "out", **options)
+        evaluate("synthetic", n=2, out=tmp_path / "out", **options)
     assert not list(tmp_path.glob("out/*"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from audiotoken.mini.object_detector import NOTHING, SIDE, detect
+from audiotoken.mini.object_detector import BACKGROUND, SIDE, detect
 from audiotoken.mini.things import AUDIBLE_WORDS, BACKDROPS, WORDS
 from experiments.world.captions import build_tokenizer, caption, noun_positions
 from experiments.world.scenes import Painter, place
@@ -145,13 +145,13 @@ def test_cells_show_the_object_that_covers_them_and_detections_find_it():
     masks = torch.zeros(1, 4, 16, 16)
     masks[0, 0, 3:9, 10:15], masks[0, 1, 12:15, 0:2] = 1, 0.2
     cells = truth(torch.tensor([[7, 2, -1, -1]]), masks)
-    assert (cells == 7).sum() == 30 and (cells == NOTHING).sum() == 226
+    assert (cells == 7).sum() == 30 and (cells == BACKGROUND).sum() == 226
 
     def eye(images):
-        return 20 * torch.nn.functional.one_hot(cells, NOTHING + 1).permute(0, 3, 1, 2).float()
+        return 20 * torch.nn.functional.one_hot(cells, BACKGROUND + 1).permute(0, 3, 1, 2).float()
 
     seen = detect(eye, torch.zeros(1, 3, SIDE, SIDE))
-    assert seen.top().tolist() == [7] and seen.present().nonzero().tolist() == [[0, 7]]
+    assert seen.largest().tolist() == [7] and seen.present().nonzero().tolist() == [[0, 7]]
     assert seen.centre[0, 7].tolist() == pytest.approx([12.5 / 16, 6 / 16], abs=1e-3)
 
 
