@@ -1,4 +1,4 @@
-"""Published parts -> one model folder."""
+"""Assemble published parts into one model folder."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

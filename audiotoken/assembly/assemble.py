@@ -1,8 +1,8 @@
-"""Parts from here and there -> one folder that hears and draws, and needs nothing else.
+"""Assemble a base model and audio parts into one self-contained model folder.
 
     python -m experiments.assemble base=sd-folder encoder=beats:BEATs.pt embedder=embedder.bin output=model
 
-`audiotoken assemble` is the same without Hydra. `AudioTokenPipeline.from_pretrained(folder)` reads what it writes.
+`audiotoken assemble` is the same without Hydra. `AudioTokenPipeline.from_pretrained(folder)` loads the result.
 """
 
 import os
@@ -13,8 +13,11 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from audiotoken.assembly.base import Base, load_base, look_at
-from audiotoken.assembly.parts import load_embedder, lora_beside
+import torch
+from safetensors import SafetensorError
+
+from audiotoken.assembly.base import Base, inspect_base, load_base
+from audiotoken.assembly.parts import find_lora, load_embedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.load import ENCODERS, has_encoder, load_encoder
 from audiotoken.errors import CheckpointError, OptionError, PromptError
@@ -24,26 +27,26 @@ from audiotoken.tables import markdown_table
 from audiotoken.writing import cannot_write
 
 DTYPES = ("float32", "float16")
-SPARE = 16 * 2**20  # bytes, for what is no weight
+SPARE = 16 * 2**20  # bytes for files other than weights
 
 
 @dataclass(frozen=True)
-class Assembled:
-    """What was made."""
+class AssembledModel:
+    """An assembled model folder."""
 
     folder: Path
     family: str
-    parts: dict[str, tuple[str, int]]  # name -> (class, bytes on the disk)
-    prediction: str  # epsilon, v_prediction: what the denoiser was trained to say
-    learned: bool  # whether there is an embedder
+    parts: dict[str, tuple[str, int]]  # name -> (class, bytes on disk)
+    prediction: str  # epsilon or v_prediction: the output that the denoiser is trained for
+    has_embedder: bool
 
     def __str__(self) -> str:
         widest, total = max(map(len, self.parts)), sum(size for _, size in self.parts.values())
-        said = [f"made   {self.folder}: {self.family}, {self.prediction}, {_megabytes(total)}"]
-        said += [f"       {name:<{widest}}  {kind}, {_megabytes(size)}" for name, (kind, size) in self.parts.items()]
-        if not self.learned:
-            said += ["       no embedder: it draws the name of what it hears (--token label)"]
-        return "\n".join([*said, f"next   audiotoken generate clip.wav --model {quote(str(self.folder))}"])
+        lines = [f"made   {self.folder}: {self.family}, {self.prediction}, {_format_size(total)}"]
+        lines += [f"       {name:<{widest}}  {kind}, {_format_size(size)}" for name, (kind, size) in self.parts.items()]
+        if not self.has_embedder:
+            lines += ["       no embedder: sounds are drawn by their labels (--token label)"]
+        return "\n".join([*lines, f"next   audiotoken generate clip.wav --model {quote(str(self.folder))}"])
 
 
 def assemble(
@@ -57,48 +60,48 @@ def assemble(
     lora: str | os.PathLike | None = None,
     dtype: str = "float32",
     base_config: str | None = None,
-) -> Assembled:
-    """Load the parts, see that they fit, write them into the folder `output`, whole or not at all.
+) -> AssembledModel:
+    """Load the parts, check that they fit, and write them to the folder `output`, whole or not at all.
 
     base: a folder in the diffusers layout, a hub id, or one file, for which `base_config` (a folder or hub id; the json
-        and txt files are enough) says how it is built; without it diffusers asks the hub.
+        and txt files are enough) describes the architecture; without it diffusers asks the hub.
     encoder, layers, labels: see `encoders.load.load_encoder`; without an encoder the base's own, if it has one.
     embedder: see `parts.load_embedder`; None for label tokens only.
-    lora: a folder of LoRA layers of the UNet, melted into it; a training run's own by default.
-    dtype: of what draws, as it is written; the audio parts stay in float32.
+    lora: a folder of LoRA layers of the UNet, which are fused into it; by default those of the training run.
+    dtype: of the written base; the audio parts stay in float32.
 
-    Raises CheckpointError or OptionError, one sentence each; what does not fit is refused before the base is loaded.
+    Raises CheckpointError or OptionError; parts that do not fit are refused before the base is loaded.
     """
     if dtype not in DTYPES:
-        raise OptionError(f"Got dtype={dtype}, want one of {', '.join(DTYPES)}; change it.")
+        raise OptionError(f"Got dtype={dtype}, expected one of {', '.join(DTYPES)}; change it.")
     output = Path(output).expanduser()
-    check_place(output)
+    check_output_folder(output)
     silence_library_logs()
-    seen = look_at(base)
-    words = None if embedder is None else load_embedder(embedder)
-    _check_tokens(seen, words)
-    if encoder is None and not has_encoder(seen.where):
-        raise OptionError(f"There is no audio encoder in {seen.where}; give --encoder, one of {ENCODERS}.")
-    ears = load_encoder(encoder or seen.where, layers, labels)
-    _check_features(encoder or f"the encoder of {base}", ears, words)
+    inspected = inspect_base(base)
+    audio_embedder = None if embedder is None else load_embedder(embedder)
+    _check_tokens(inspected, audio_embedder)
+    if encoder is None and not has_encoder(inspected.source):
+        raise OptionError(f"There is no audio encoder in {inspected.source}; pass --encoder, one of {ENCODERS}.")
+    audio_encoder = load_encoder(encoder or inspected.source, layers, labels)
+    _check_features(encoder or f"the encoder of {base}", audio_encoder, audio_embedder)
 
-    import torch
-
-    pipe = load_base(seen, getattr(torch, dtype), base_config, audio_encoder=ears, audio_embedder=words)
-    layers_of_run = lora or (None if embedder is None else lora_beside(embedder))
-    if layers_of_run is not None:
-        _melt(pipe, layers_of_run)
-    _check_room(pipe, output)
+    audio_parts = {"audio_encoder": audio_encoder, "audio_embedder": audio_embedder}
+    pipe = load_base(inspected, getattr(torch, dtype), base_config, **audio_parts)
+    lora_folder = lora or (None if embedder is None else find_lora(embedder))
+    if lora_folder is not None:
+        _fuse_lora(pipe, lora_folder)
+    _check_disk_space(pipe, output)
     sources = {"base": str(base), "audio_encoder": encoder or str(base), "audio_embedder": str(embedder or "")}
-    _write(pipe, output, _card(pipe, seen, sources, layers_of_run))
-    return Assembled(output, seen.family, _parts(pipe, output), _prediction(pipe), words is not None)
+    _write(pipe, output, _format_card(pipe, inspected, sources, lora_folder))
+    parts, prediction = _measure_parts(pipe, output), _read_prediction_type(pipe)
+    return AssembledModel(output, inspected.family, parts, prediction, audio_embedder is not None)
 
 
-def check_place(folder: Path) -> None:
-    """OptionError unless `folder` is new, empty, or a model that was assembled before."""
+def check_output_folder(folder: Path) -> None:
+    """Raise OptionError unless `folder` is new, empty, or an assembled model."""
     if folder.is_dir() and any(folder.iterdir()) and not _is_assembled(folder):
         raise OptionError(
-            f"Cannot write {folder}: it holds something else than an assembled model; choose another folder."
+            f"Cannot write {folder}: it holds files that are not an assembled model; choose another folder."
         )
     if folder.exists() and not folder.is_dir():
         raise OptionError(f"Cannot write {folder}: it is a file; choose a folder.")
@@ -110,62 +113,63 @@ def _is_assembled(folder: Path) -> bool:
 
 
 def _check_tokens(base: Base, embedder: Any) -> None:
-    gives = None if embedder is None else embedder.config["output_size"]
-    if gives not in (None, base.token_width):
+    width = None if embedder is None else embedder.config["output_size"]
+    if width not in (None, base.token_width):
         raise OptionError(
-            f"The embedder gives tokens {gives} wide, but the words of {base.where} ({base.family}) are "
-            f"{base.token_width} wide; take the base it was trained for."
+            f"The embedder outputs tokens {width} wide, but {base.source} ({base.family}) expects "
+            f"{base.token_width}; use the base it was trained for."
         )
 
 
 def _check_features(spec: str, encoder: AudioEncoder, embedder: Any) -> None:
     if embedder is None:
-        _check_names(spec, encoder.labels)
+        _check_labels(spec, encoder.labels)
     elif embedder.config["input_size"] != encoder.width:
         raise OptionError(
-            f"The embedder takes features {embedder.config['input_size']} wide, but {spec} gives {encoder.width}; take "
-            "the encoder and the layers it was trained with."
+            f"The embedder expects features {embedder.config['input_size']} wide, but {spec} outputs {encoder.width}; "
+            "use the encoder and the layers it was trained with."
         )
 
 
-def _check_names(spec: str, labels: Sequence[str]) -> None:
-    """Without an embedder at least one label must be a thing to draw."""
+def _check_labels(spec: str, labels: Sequence[str]) -> None:
+    """Without an embedder at least one label must be drawable."""
     try:
         choose_subject([(label, 0.0) for label in labels])
     except (CheckpointError, PromptError):
         raise OptionError(
-            f"There is no embedder, and {spec} names no sound that can be drawn; give --embedder, or names by --labels."
+            f"There is no embedder, and {spec} has no label that can be drawn; pass --embedder, or "
+            "labels with --labels."
         ) from None
 
 
-def _melt(pipe: Any, lora: str | os.PathLike) -> None:
-    """LoRA layers into the weights of the UNet, so that the folder needs nothing beside it."""
+def _fuse_lora(pipe: Any, lora: str | os.PathLike) -> None:
+    """Fuse LoRA layers into the weights of the UNet, so that the folder is self-contained."""
     try:
         pipe.load_lora_weights(str(lora))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise OptionError(
-            f"Cannot use the LoRA layers in {lora}: {reason}; give a folder that training wrote."
+            f"Cannot use the LoRA layers in {lora}: {reason}; pass a folder that training wrote."
         ) from None
     pipe.fuse_lora(components=["unet"])
     pipe.unload_lora_weights()
 
 
-def _check_room(pipe: Any, output: Path) -> None:
-    wanted = sum(weight.nbytes for part in _modules(pipe).values() for weight in part.state_dict().values()) + SPARE
+def _check_disk_space(pipe: Any, output: Path) -> None:
+    needed = (
+        sum(weight.nbytes for part in _list_modules(pipe).values() for weight in part.state_dict().values()) + SPARE
+    )
     place = next(folder for folder in output.absolute().parents if folder.is_dir())
     free = shutil.disk_usage(place).free
-    if free < wanted:
+    if free < needed:
         raise OptionError(
-            f"Cannot write {output}: it needs {_megabytes(wanted)}, {_megabytes(free)} are free; make room, choose "
-            "another disk, or say --dtype float16."
+            f"Cannot write {output}: it needs {_format_size(needed)}, but {_format_size(free)} are free; free space, "
+            "choose another disk, or use --dtype float16."
         )
 
 
 def _write(pipe: Any, output: Path, card: str) -> None:
-    """Into a temporary neighbour, which then takes the place of `output`; what a killed call left there is cleared."""
-    from safetensors import SafetensorError
-
+    """Write to a temporary folder beside `output` and rename it; leftovers of a killed call are removed."""
     target = output.absolute()
     unfinished, old = (target.with_name(f".{target.name}.{state}") for state in ("unfinished", "old"))
     try:
@@ -179,8 +183,8 @@ def _write(pipe: Any, output: Path, card: str) -> None:
         unfinished.rename(target)
     except OSError as error:
         raise cannot_write(output, error) from None
-    except SafetensorError as error:  # also of a full disk
-        raise OptionError(f"Cannot write {output}: {error}; make room or choose another disk.") from None
+    except SafetensorError as error:  # for example of a full disk
+        raise OptionError(f"Cannot write {output}: {error}; free space or choose another disk.") from None
     finally:
         if old.exists() and not target.exists():
             old.rename(target)
@@ -188,49 +192,51 @@ def _write(pipe: Any, output: Path, card: str) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _parts(pipe: Any, folder: Path) -> dict[str, tuple[str, int]]:
+def _measure_parts(pipe: Any, folder: Path) -> dict[str, tuple[str, int]]:
     sizes = {
         name: (type(part).__name__, sum(file.stat().st_size for file in (folder / name).rglob("*")))
-        for name, part in _modules(pipe).items()
+        for name, part in _list_modules(pipe).items()
     }
     return dict(sorted(sizes.items(), key=lambda each: -each[1][1]))
 
 
-def _modules(pipe: Any) -> dict[str, Any]:
+def _list_modules(pipe: Any) -> dict[str, Any]:
     return {name: part for name, part in pipe.components.items() if hasattr(part, "state_dict")}
 
 
-def _prediction(pipe: Any) -> str:
+def _read_prediction_type(pipe: Any) -> str:
     return pipe.scheduler.config.get("prediction_type", "epsilon")
 
 
-def _card(pipe: Any, base: Base, sources: dict[str, str], lora: Any) -> str:
-    """README.md of the folder: what it is made of, and whose it is."""
-    named = {part: _public(where) for part, where in sources.items()} | ({"lora": _public(str(lora))} if lora else {})
+def _format_card(pipe: Any, base: Base, sources: dict[str, str], lora: Any) -> str:
+    """README.md of the folder: its parts and their licences."""
+    named = {part: _public_name(where) for part, where in sources.items()} | (
+        {"lora": _public_name(str(lora))} if lora else {}
+    )
     rows = [[part, where or "none: label tokens only"] for part, where in named.items()]
     call = "" if pipe.audio_embedder is not None else ', token="label"'
-    steps = f"{pipe.config.default_steps} steps, guidance {pipe.config.default_guidance:g}"
+    steps = f"{pipe.config.default_steps} steps, guidance scale {pipe.config.default_guidance:g}"
     return "\n".join(
         [
             "---\nlibrary_name: diffusers\ntags: [audio-to-image, audiotoken]\n---",
-            "# A model that hears and draws\n",
+            "# A model that draws sounds\n",
             f"Assembled by `audiotoken assemble` from {base.family} and audio parts (AudioToken, arXiv 2305.13050).\n",
             markdown_table(["part", "from"], rows),
             "\n```python\nfrom audiotoken import AudioTokenPipeline\n",
             'pipe = AudioTokenPipeline.from_pretrained("this folder")',
             f'pipe("clip.wav"{call}).images[0].save("clip.png")\n```\n',
-            f"It predicts {_prediction(pipe)}; by default {steps}.",
-            "The parts are their authors' work; each keeps its licence and its terms of use, which hold for this folder"
-            " and for what is made with it.\n",
+            f"The UNet predicts {_read_prediction_type(pipe)}; the defaults are {steps}.",
+            "The parts are their authors' work. Each keeps its licence and its terms of use, which also apply to this"
+            " folder and to pictures made with it.\n",
         ]
     )
 
 
-def _public(where: str) -> str:
-    """A hub id as it is; of a place on this machine the last name only."""
+def _public_name(where: str) -> str:
+    """A hub id unchanged; a path on this machine without its folders."""
     kind, colon, rest = where.partition(":") if where.startswith(("beats:", "ast:", "clap:")) else ("", "", where)
     return f"{kind}{colon}{Path(rest).name if Path(rest).expanduser().exists() else rest}"
 
 
-def _megabytes(size: int) -> str:
+def _format_size(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

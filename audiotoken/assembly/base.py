@@ -1,6 +1,6 @@
-"""The model that draws, as it is published: a folder in the diffusers layout, a hub id, or one file of weights.
+"""The base model as it is published: a folder in the diffusers layout, a hub id, or one file of weights.
 
-`look_at` reads names and sizes only, so that what does not fit is refused before anything big is loaded.
+`inspect_base` reads names and shapes only, so that a base that does not fit is refused before it is loaded.
 """
 
 import json
@@ -31,8 +31,8 @@ FAMILIES = {
     "StableDiffusionXLPipeline": XL,
     "AudioTokenXLPipeline": XL,
 }
-LIBRARIES = {"diffusers", "transformers", "stable_diffusion", None}  # that a base's index may name
-OWN = "audiotoken."  # and our own modules
+LIBRARIES = {"diffusers", "transformers", "stable_diffusion", None}  # that the index of a base may name
+OWN = "audiotoken."  # our own modules are allowed as well
 
 UNET = "model.diffusion_model."
 FIRST, LAST = f"{UNET}input_blocks.0.0.weight", f"{UNET}out.2.weight"
@@ -47,80 +47,84 @@ KNOWN_FILES = (((SD1_WORDS,), SD), ((SD2_WORDS,), SD), (XL_WORDS, XL))
 
 @dataclass(frozen=True)
 class Base:
-    """What can be known of a base without loading it."""
+    """What is known of a base without loading it."""
 
-    where: str  # the folder, hub id or file
+    source: str  # the folder, hub id or file
     family: str
-    token_width: int  # sum over its text encoders
+    token_width: int  # summed over its text encoders
     single_file: bool = False
 
 
-def look_at(where: str | os.PathLike) -> Base:
-    """CheckpointError, one sentence, when it is none of `WANTED`."""
+def inspect_base(where: str | os.PathLike) -> Base:
+    """Read the family and width of a base; raises CheckpointError if it is none of `WANTED`."""
     path = Path(where).expanduser()
     if path.is_file() or path.suffix.lower() in (*SINGLE, ".pt", ".bin", ".pth"):
-        return _look_at_file(path)
+        return _inspect_file(path)
     if str(where) == "mini":
         where = find_model("mini")
         path = Path(where)
     index = read_json(where, "model_index.json")
     family = FAMILIES.get(str(index.get("_class_name")))
     if family is None:
-        raise CheckpointError(f"Cannot use {where}: it is a {index.get('_class_name')}; give {WANTED}.")
+        raise CheckpointError(f"Cannot use {where}: its class is {index.get('_class_name')}; pass {WANTED}.")
     check_libraries(index, where)
     texts = ("text_encoder", "text_encoder_2") if family == XL else ("text_encoder",)
-    width = sum(_number(where, f"{text}/config.json", "hidden_size") for text in texts)
+    width = sum(_read_number(where, f"{text}/config.json", "hidden_size") for text in texts)
     _check_channels(
-        where, _number(where, "unet/config.json", "in_channels"), _number(where, "unet/config.json", "out_channels")
+        where,
+        _read_number(where, "unet/config.json", "in_channels"),
+        _read_number(where, "unet/config.json", "out_channels"),
     )
     return Base(str(path if path.is_dir() else where), family, width)
 
 
-def load_base(base: Base, dtype: "torch.dtype", base_config: str | None = None, **ears: Any) -> Any:
-    """The pipeline with its `audio_encoder` and `audio_embedder`, on the CPU."""
+def load_base(base: Base, dtype: "torch.dtype", base_config: str | None = None, **audio_parts: Any) -> Any:
+    """Load the pipeline with its `audio_encoder` and `audio_embedder`, on the CPU."""
     if base.single_file:
-        return _load_file(base, dtype, base_config, ears)
+        return _load_file(base, dtype, base_config, audio_parts)
     if base_config is not None:
-        raise CheckpointError(f"Got --base-config {base_config}, but {base.where} has its own; leave it out.")
+        raise CheckpointError(f"Got --base-config {base_config}, but {base.source} has its own; leave it out.")
     try:
-        return AudioTokenPipeline.from_pretrained(base.where, dtype=dtype, **ears)
+        return AudioTokenPipeline.from_pretrained(base.source, dtype=dtype, **audio_parts)
     except CheckpointError:
-        try:  # folders that hold half precision only name their files so
-            return AudioTokenPipeline.from_pretrained(base.where, dtype=dtype, variant="fp16", **ears)
+        try:  # folders with half precision only name their files so
+            return AudioTokenPipeline.from_pretrained(base.source, dtype=dtype, variant="fp16", **audio_parts)
         except CheckpointError:
             pass
         raise
 
 
 def read_json(where: str | os.PathLike, name: str) -> dict[str, Any]:
-    """A small file of a folder or of a repository of the hub."""
+    """Read a small file of a folder or of a hub repository."""
     try:
-        values = json.loads(_fetch(where, name).read_text(encoding="utf-8"))
+        values = json.loads(_fetch_file(where, name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"Cannot use {where}: {name} cannot be read ({_first(error)}); give {WANTED}.") from None
+        raise CheckpointError(
+            f"Cannot use {where}: {name} cannot be read ({_first_sentence(error)}); pass {WANTED}."
+        ) from None
     if not isinstance(values, dict):
-        raise CheckpointError(f"Cannot use {where}: {name} is no table of values; give {WANTED}.")
+        raise CheckpointError(f"Cannot use {where}: {name} is not a JSON object; pass {WANTED}.")
     return values
 
 
 def check_libraries(index: dict[str, Any], where: str | os.PathLike) -> None:
-    """No module is imported because a foreign file names it."""
+    """Refuse an index that names foreign modules, so that loading imports none of them."""
     for name, value in index.items():
         library = value[0] if isinstance(value, list) and value else None
         if library not in LIBRARIES and not str(library).startswith(OWN):
             raise CheckpointError(
-                f"Cannot use {where}: its part {name} is of the foreign library {library}; give {WANTED}."
+                f"Cannot use {where}: its part {name} belongs to the foreign library {library}; pass {WANTED}."
             )
 
 
-def _fetch(where: str | os.PathLike, name: str) -> Path:
+def _fetch_file(where: str | os.PathLike, name: str) -> Path:
     path = Path(where).expanduser()
     if path.is_dir() or str(where).count("/") != 1 or str(where)[0] in "./~":
         if not (path / name).is_file():
             what = f"it holds no {name}" if path.is_dir() else "there is no such folder or file"
-            raise CheckpointError(f"Cannot use {where}: {what}; give {WANTED}.")
+            raise CheckpointError(f"Cannot use {where}: {what}; pass {WANTED}.")
         return path / name
 
     from huggingface_hub import hf_hub_download
@@ -130,33 +134,33 @@ def _fetch(where: str | os.PathLike, name: str) -> Path:
         return Path(hf_hub_download(str(where), name))
     except LocalEntryNotFoundError:
         raise CheckpointError(
-            f"Cannot use {where}: it is no folder here, and the hub cannot be reached; copy the model's folder to this "
-            "machine and give that."
+            f"Cannot use {where}: it is not a folder here, and the hub cannot be reached; copy the model's folder to "
+            "this machine and pass that."
         ) from None
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise CheckpointError(
-            f"Cannot use {where}: the hub has no {name} for it ({_first(error)}); give {WANTED}."
+            f"Cannot use {where}: the hub has no {name} for it ({_first_sentence(error)}); pass {WANTED}."
         ) from None
 
 
-def _number(where: str | os.PathLike, file: str, key: str) -> int:
+def _read_number(where: str | os.PathLike, file: str, key: str) -> int:
     value = read_json(where, file).get(key)
     if not isinstance(value, int):
-        raise CheckpointError(f"Cannot use {where}: {file} has no {key}; give {WANTED}.")
+        raise CheckpointError(f"Cannot use {where}: {file} has no {key}; pass {WANTED}.")
     return value
 
 
-def _check_channels(where: str | os.PathLike, takes: int, gives: int) -> None:
-    if takes != gives:
+def _check_channels(where: str | os.PathLike, inputs: int, outputs: int) -> None:
+    if inputs != outputs:
         raise CheckpointError(
-            f"Cannot use {where}: its UNet takes {takes} channels and gives {gives}, as for inpainting or editing; "
-            "give a model that draws from text."
+            f"Cannot use {where}: its UNet has {inputs} input and {outputs} output channels, as for inpainting or "
+            "editing; pass a text-to-image model."
         )
 
 
-def _look_at_file(path: Path) -> Base:
+def _inspect_file(path: Path) -> Base:
     if path.suffix.lower() not in SINGLE:
-        raise CheckpointError(f"Cannot use {path}: got the suffix {path.suffix!r}; give {WANTED}.")
+        raise CheckpointError(f"Cannot use {path}: got the suffix {path.suffix!r}; pass {WANTED}.")
     shapes = _shapes(path)
     for words, family in KNOWN_FILES:
         if all(word in shapes for word in words):
@@ -165,14 +169,14 @@ def _look_at_file(path: Path) -> Base:
             _check_channels(path, shapes[FIRST][1], shapes[LAST][0])
             return Base(str(path), family, sum(shapes[word][1] for word in words), single_file=True)
     raise CheckpointError(
-        f"Cannot use {path}: it lacks a UNet or text encoder under the known names; give {FILE_WANTED}."
+        f"Cannot use {path}: it lacks a UNet or text encoder under the known names; pass {FILE_WANTED}."
     )
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of each tensor; of a .safetensors only the head is read."""
+    """Name -> shape of each tensor; only the header of a .safetensors is read."""
     if not path.is_file():
-        raise CheckpointError(f"Cannot use {path}: there is no such file; give {WANTED}.")
+        raise CheckpointError(f"Cannot use {path}: there is no such file; pass {WANTED}.")
     if path.suffix.lower() == ".ckpt":
         content = read_checkpoint(path, FILE_WANTED)  # weights and plain values only
         while isinstance(content, dict) and "state_dict" in content:
@@ -185,39 +189,41 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
         with safe_open(path, "pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"Cannot use {path}: it is damaged or cut off ({_first(error)}); get it again.") from None
+        raise CheckpointError(
+            f"Cannot use {path}: it is damaged or truncated ({_first_sentence(error)}); download it again."
+        ) from None
 
 
-def _load_file(base: Base, dtype: "torch.dtype", base_config: str | None, ears: dict[str, Any]) -> Any:
-    """By diffusers' own conversion, which takes all that is not a weight from `base_config`."""
+def _load_file(base: Base, dtype: "torch.dtype", base_config: str | None, audio_parts: dict[str, Any]) -> Any:
+    """Load a single file with diffusers' conversion, which takes everything except weights from `base_config`."""
     from diffusers.loaders.single_file_utils import SingleFileComponentError
 
     if base_config is not None:
         _check_config(base, base_config)
     kind = AudioTokenXLPipeline if base.family == XL else AudioTokenPipeline
     try:
-        return kind.from_single_file(base.where, config=base_config, dtype=dtype, **ears)
+        return kind.from_single_file(base.source, config=base_config, dtype=dtype, **audio_parts)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SingleFileComponentError) as error:
         if base_config is None and isinstance(error, OSError):
             raise CheckpointError(
-                f"Cannot load {base.where}: a file of weights does not say how its model is built, and the hub, which "
-                "does, cannot be reached; give --base-config FOLDER, the json and txt files of a model of its kind."
+                f"Cannot load {base.source}: a file of weights does not describe its architecture, and the hub, "
+                "which does, cannot be reached; pass --base-config FOLDER with the json and txt files of such a model."
             ) from error
-        lacking = "meta tensor" in str(error)  # where diffusers left a weight without values
-        reason = "some of its weights are missing" if lacking else _first(error)
-        raise CheckpointError(f"Cannot load {base.where}: {reason}; give {FILE_WANTED}.") from error
+        incomplete = "meta tensor" in str(error)  # diffusers left a weight without values
+        reason = "some of its weights are missing" if incomplete else _first_sentence(error)
+        raise CheckpointError(f"Cannot load {base.source}: {reason}; pass {FILE_WANTED}.") from error
 
 
 def _check_config(base: Base, base_config: str) -> None:
     """The folder or hub id must describe a model of the same family and width."""
-    described = look_at(base_config)
+    described = inspect_base(base_config)
     if (described.family, described.token_width) != (base.family, base.token_width):
         raise CheckpointError(
-            f"The --base-config {base_config} does not describe {base.where}: it is a {described.family} with words "
-            f"{described.token_width} wide, the file a {base.family} with {base.token_width}; give the one of its kind."
+            f"The --base-config {base_config} does not describe {base.source}: it is a {described.family} with tokens "
+            f"{described.token_width} wide, the file a {base.family} with {base.token_width}; pass a matching one."
         )
 
 
-def _first(error: BaseException) -> str:
-    """The first sentence of what a library says."""
+def _first_sentence(error: BaseException) -> str:
+    """The first sentence of a library's error."""
     return re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".:") or type(error).__name__

@@ -103,8 +103,8 @@ class EvaluationReport:
         return (
             f"{len(self.examples)} clips, seeds {seeds}; drawn by {self._describe_models()}; judged by CLIP {clip}, "
             f"Wav2CLIP {wav2clip} at {rate} Hz, features of {features}; AIC among {classes} classes; "
-            f"{100 * LEVEL:.0f} % bootstrap intervals of {self.resamples} resamples of clips and seeds (for distances, of "
-            "pictures)."
+            f"{100 * LEVEL:.0f} % bootstrap intervals: {self.resamples} resamples of clips and seeds (for distances, "
+            "of pictures)."
         )
 
     def _describe_models(self) -> str:

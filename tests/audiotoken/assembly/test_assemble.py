@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from audiotoken.assembly import assemble as assemble_module
 from audiotoken.assembly.assemble import assemble
-from audiotoken.assembly.base import look_at
-from audiotoken.assembly.parts import load_embedder, lora_beside
+from audiotoken.assembly.base import inspect_base
+from audiotoken.assembly.parts import load_embedder, find_lora
 from audiotoken.cli.app import app
 from audiotoken.debug import WIDTHS, debug_embedder, debug_encoder, debug_folder, debug_pipeline
 from audiotoken.embedder import AudioEmbedder
@@ -217,7 +217,7 @@ def test_a_training_run_with_its_lora_layers(bases, tmp_path):
     np.testing.assert_allclose(draw(melted), draw(beside), atol=1e-4)
     assert np.abs(draw(melted) - without).mean() > 1e-3
     assert not any("lora" in name for name in melted.unet.state_dict())
-    assert lora_beside(run / "embedder") == run / "lora" and lora_beside(tmp_path / "e") is None
+    assert find_lora(run / "embedder") == run / "lora" and find_lora(tmp_path / "e") is None
 
 
 @pytest.mark.parametrize("tokens", [1, 2])
@@ -251,11 +251,11 @@ def no_loading(monkeypatch):
 def test_widths_that_do_not_fit_are_named(bases, embedders, tmp_path, no_loading):
     command = ("--base", bases["sd2"], "--encoder", f"beats:{BEATS}", "-o", tmp_path / "model")
     said = refused(*command, "--embedder", embedders["sd1"])
-    assert "gives tokens 32 wide" in said and "are 40 wide" in said
+    assert "outputs tokens 32 wide" in said and "expects 40" in said
     said = refused(*command, "--embedder", embedders["sd2"], "--layers", "4,8")
-    assert "takes features 144 wide" in said and "gives 96" in said
+    assert "expects features 144 wide" in said and "outputs 96" in said
     assert "layers 1 to 12" in refused(*command, "--layers", "0,13")
-    assert "names no sound that can be drawn" in refused(*command)
+    assert "has no label that can be drawn" in refused(*command)
     assert os.listdir(tmp_path) == []
 
 
@@ -279,8 +279,8 @@ def test_widths_that_do_not_fit_are_named(bases, embedders, tmp_path, no_loading
         ({"--embedder": "no.bin"}, "no such file"),
         ({"--embedder": str(BEATS)}, "no state dict"),
         ({"--embedder": str(REFERENCE)}, "holds no embedder"),
-        ({"--dtype": "int8"}, "want one of float32, float16"),
-        ({"--output": str(REFERENCE)}, "something else than an assembled model"),
+        ({"--dtype": "int8"}, "expected one of float32, float16"),
+        ({"--output": str(REFERENCE)}, "files that are not an assembled model"),
         ({"--output": str(BEATS)}, "is a file"),
     ],
 )
@@ -304,9 +304,9 @@ def _unet(folder: Path, **values) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda folder: _index(folder, _class_name="FluxPipeline"), "it is a FluxPipeline"),
+        (lambda folder: _index(folder, _class_name="FluxPipeline"), "its class is FluxPipeline"),
         (lambda folder: _index(folder, vae=["antigravity", "fly"]), "foreign library antigravity"),
-        (lambda folder: _unet(folder, in_channels=9), "takes 9 channels and gives 4"),
+        (lambda folder: _unet(folder, in_channels=9), "has 9 input and 4 output channels"),
         (lambda folder: shutil.rmtree(folder / "text_encoder"), "holds no text_encoder/config.json"),
         (lambda folder: (folder / "model_index.json").write_text("{"), "cannot be read"),
     ],
@@ -315,7 +315,7 @@ def test_a_base_of_another_kind_is_refused_by_name(damage, words, bases, tmp_pat
     folder = shutil.copytree(bases["sd1"], tmp_path / "base")
     damage(folder)
     with pytest.raises(CheckpointError, match=words):
-        look_at(folder)
+        inspect_base(folder)
 
 
 def test_single_files_that_are_no_whole_model(bases, tmp_path):
@@ -325,17 +325,17 @@ def test_single_files_that_are_no_whole_model(bases, tmp_path):
     weights = load_file(file)
     save_file({k: v for k, v in weights.items() if "cond_stage" not in k}, tmp_path / "deaf.safetensors")
     with pytest.raises(CheckpointError, match="lacks a UNet or text encoder"):
-        look_at(tmp_path / "deaf.safetensors")
+        inspect_base(tmp_path / "deaf.safetensors")
     (tmp_path / "cut.safetensors").write_bytes(file.read_bytes()[:5000])
-    with pytest.raises(CheckpointError, match="damaged or cut off"):
-        look_at(tmp_path / "cut.safetensors")
+    with pytest.raises(CheckpointError, match="damaged or truncated"):
+        inspect_base(tmp_path / "cut.safetensors")
     gone = [name for name in weights if "output_blocks.0.0.in_layers.2" in name]
     save_file({k: v for k, v in weights.items() if k not in gone}, tmp_path / "hole.safetensors")
     with pytest.raises(CheckpointError, match="some of its weights are missing"):
         assemble(tmp_path / "hole.safetensors", "mini", None, tmp_path / "model", base_config=str(bases["sd1"]))
     with pytest.raises(CheckpointError, match="does not describe"):
         assemble(file, "mini", None, tmp_path / "model", base_config=str(bases["sd2"]))
-    with pytest.raises(CheckpointError, match="give --base-config FOLDER"):
+    with pytest.raises(CheckpointError, match="pass --base-config FOLDER"):
         assemble(file, "mini", None, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
@@ -383,6 +383,6 @@ def test_a_full_disk_leaves_the_old_one(error, bases, tmp_path, monkeypatch):
 
 def test_too_little_room_is_said_before(bases, tmp_path, monkeypatch):
     monkeypatch.setattr(assemble_module.shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(10, 9, 1))
-    with pytest.raises(OptionError, match=r"needs .* MB, .* MB are free"):
+    with pytest.raises(OptionError, match=r"needs .* MB, but .* MB are free"):
         assemble(bases["sd1"], "mini", None, tmp_path / "model")
     assert os.listdir(tmp_path) == []
