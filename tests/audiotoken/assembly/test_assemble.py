@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from audiotoken.assembly import assemble as assemble_module
 from audiotoken.assembly.assemble import assemble
 from audiotoken.assembly.base import inspect_base
-from audiotoken.assembly.parts import load_embedder, find_lora
+from audiotoken.assembly.parts import find_lora, load_embedder
 from audiotoken.cli.app import app
 from audiotoken.debug import WIDTHS, debug_embedder, debug_encoder, debug_folder, debug_pipeline
 from audiotoken.embedder import AudioEmbedder
