@@ -11,7 +11,12 @@ from audiotoken.stereo.planning import Plan
 from guidance.refine import StepTrace
 
 ALIASES = {"steps": "num_inference_steps", "guidance": "guidance_scale"}  # of the commands
-OPTION_TITLES = {"prompt": "prompt option", "setup": "setup option", "energy": "layout guidance method"}
+OPTION_TITLES = {
+    "fov": "field of view",
+    "prompt": "prompt option",
+    "setup": "setup option",
+    "energy": "layout guidance method",
+}
 PACKAGES = ("spatial-audiotoken", "torch", "diffusers", "transformers")
 CITATIONS = {  # (authors, year and title, arXiv)
     "audiotoken": (

@@ -220,7 +220,7 @@ def test_ears_and_models_that_do_not_fit_are_a_sentence(model, vectors, tmp_path
             "unet/config.json",
             "class_embed_type",
             None,
-            "its UNet is takes 128 numbers by None, expected 128 by projection",
+            "its UNet takes 128 numbers by None, expected 128 by projection",
         ),
         ("image_normalizer/config.json", "embedding_dim", 32, "takes 128 numbers by projection, expected 64"),
     ],
