@@ -17,7 +17,7 @@ def unit(rng, *shape):
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
-def test_its_own_picture_is_perfect():
+def test_perfect_pairs_have_perfect_scores():
     audio = np.eye(12)
     scores = metrics.score_set(generated=audio, audio=audio, real=audio, classes=np.eye(4, 12), labels=LABELS * 0)
     assert scores["ais"] == scores["ais_win"] == scores["iis"] == scores["iis_win"] == 1
@@ -63,7 +63,7 @@ def test_by_hand():
     assert metrics.win_rate(audio, pictures) == pytest.approx([1, 0.25, 0.5])
 
 
-def test_which_side_is_compared():
+def test_z_scores_compare_pictures_and_win_rates_compare_clips():
     """z goes over the pictures for one clip, win rate over the clips for one picture."""
     audio = np.array([[1.0, 0], [0, 1], [0, 1]])
     pictures = np.array([[1.0, 0], [1, 0], [0, 1]])
@@ -72,7 +72,7 @@ def test_which_side_is_compared():
     assert metrics.z_score(audio, pictures)[1] == pytest.approx(-1)
 
 
-def test_lengths_do_not_matter():
+def test_norms_do_not_matter():
     rng = np.random.default_rng(2)
     audio, pictures = rng.standard_normal((6, 5)), rng.standard_normal((6, 5))
     for score in (metrics.cosine, metrics.z_score, metrics.win_rate):
@@ -88,7 +88,7 @@ def test_draws_are_the_mean_of_all_in_the_long_run():
     assert (drawn != metrics.win_rate(audio, pictures, draws=3000, seed=6)).any()
 
 
-def test_pictures_all_alike_say_nothing():
+def test_equal_pictures_have_z_scores_of_zero():
     audio, pictures = np.eye(4), np.ones((4, 4))
     with pytest.warns(UserWarning, match="equally similar"):
         assert (metrics.z_score(audio, pictures) == 0).all()
@@ -167,12 +167,12 @@ def test_bootstrap_of_a_distance_lies_around_it():
         (lambda: metrics.bootstrap_interval([1.0, np.inf]), "finite numbers"),
     ],
 )
-def test_what_cannot_be_scored_is_a_sentence(call, words):
+def test_invalid_embeddings_are_errors(call, words):
     with pytest.raises(MetricError, match=words):
         call()
 
 
-def test_what_is_not_given_is_not_scored():
+def test_scores_without_inputs_are_left_out():
     pictures = np.eye(3)
     assert set(metrics.score_set(generated=pictures)) == set()
     assert set(metrics.score_set(generated=pictures, audio=pictures)) == {"ais", "ais_z", "ais_win"}

@@ -44,29 +44,29 @@ def test_names_and_shapes_are_the_published_ones():
     assert sum(v.numel() for v in Wav2CLIP().audio_encoder.parameters()) == 11_170_240  # a ResNet-18 for 1 channel
 
 
-def test_a_published_file_hears_the_same(model, published):
+def test_published_file_gives_the_same_embeddings(model, published):
     read = load_wav2clip(published)
     wave = torch.randn(2, 9000, generator=torch.Generator().manual_seed(1))
     assert read.config["width"] == 4 and tuple(read.config["units"]) == UNITS
     assert torch.equal(read(wave), model(wave))
 
 
-def test_a_folder_hears_the_same(model, tmp_path):
+def test_folder_gives_the_same_embeddings(model, tmp_path):
     model.save_pretrained(tmp_path)
     wave = torch.randn(1, 9000, generator=torch.Generator().manual_seed(2))
     assert torch.allclose(load_wav2clip(tmp_path)(wave), model(wave), atol=1e-5)
 
 
-def test_the_front_end_has_a_column_a_hop():  # its numbers: tests/audiotoken/encoders/test_kaldi.py
+def test_spectrogram_has_a_column_for_each_hop():  # its numbers: tests/audiotoken/encoders/test_kaldi.py
     assert spectrogram(torch.randn(1, 16_000)).shape == (1, 1, 257, 16_000 // HOP + 1)
 
 
-def test_a_tone_stands_at_its_frequency():
+def test_tone_peaks_at_its_frequency():
     wave = torch.sin(2 * torch.pi * 3000 * torch.arange(16_000) / 16_000)[None]
     assert int(spectrogram(wave)[0, 0].mean(1).argmax()) == 3000 * WINDOW // 16_000
 
 
-def test_the_network_is_the_one_written_out(model):
+def test_network_equals_a_manual_computation(model):
     """The first stage and the head by hand, from the weights."""
     from torch.nn import functional as F
 
@@ -95,7 +95,7 @@ def test_the_network_is_the_one_written_out(model):
     assert torch.allclose(model(wave), wanted, atol=1e-5)
 
 
-def test_no_clip_hears_another_and_loudness_does_not_matter(model):
+def test_embeddings_do_not_depend_on_other_clips_or_level(model):
     waves = torch.randn(2, 8000, generator=torch.Generator().manual_seed(5)) * torch.tensor([[1.0], [0.1]])
     alone = model(waves[1:])
     assert torch.allclose(model(waves)[1:], alone, atol=1e-5)
@@ -110,7 +110,7 @@ def test_embeddings_have_length_one_whatever_the_length_of_the_clip(model):
     assert np.isfinite(model.embed([np.zeros(1000, np.float32)])).all()
 
 
-def test_what_does_not_fit_is_a_sentence(model, published, tmp_path):
+def test_invalid_files_are_errors(model, published, tmp_path):
     with pytest.raises(CheckpointError, match="there is no such file"):
         load_wav2clip(tmp_path / "none.pt")
     with pytest.raises(CheckpointError, match="there is no Wav2CLIP in"):

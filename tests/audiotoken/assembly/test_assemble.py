@@ -119,7 +119,7 @@ def test_from_the_shell_to_a_picture(bases, names, tmp_path, monkeypatch):
     assert refused.exit_code == 2 and "no audio_embedder" in refused.stderr
 
 
-def test_the_card_names_the_parts_and_no_place(bases, embedders, tmp_path):
+def test_card_names_the_parts_without_paths(bases, embedders, tmp_path):
     assemble(bases["sd1"], f"beats:{BEATS}", embedders["sd1"], tmp_path / "model")
     card = (tmp_path / "model/README.md").read_text()
     card = re.sub(" +", " ", card)
@@ -128,7 +128,7 @@ def test_the_card_names_the_parts_and_no_place(bases, embedders, tmp_path):
         assert str(tmp_path) not in card + file.read_text(), file
 
 
-def test_half_precision_halves_what_draws_and_leaves_the_ears(bases, embedders, tmp_path):
+def test_half_precision_applies_to_the_base_only(bases, embedders, tmp_path):
     whole = assemble(bases["sd1"], f"beats:{BEATS}", embedders["sd1"], tmp_path / "whole").parts
     half = assemble(bases["sd1"], f"beats:{BEATS}", embedders["sd1"], tmp_path / "half", dtype="float16").parts
     for name, factor in {"unet": 0.5, "vae": 0.5, "text_encoder": 0.5, "audio_encoder": 1, "audio_embedder": 1}.items():
@@ -145,7 +145,7 @@ def test_half_precision_files_are_read_by_their_names(embedders, tmp_path):
     assert "unet" in made.parts and loaded(tmp_path / "model").unet.dtype == torch.float32
 
 
-def test_other_ears_take_the_place_of_a_model_s_own(tmp_path):
+def test_another_encoder_replaces_the_base_s_own(tmp_path):
     debug_pipeline(kind="sd1").save_pretrained(tmp_path / "hearing")
     assemble(tmp_path / "hearing", "mini", None, tmp_path / "model")
     model = loaded(tmp_path / "model")
@@ -161,12 +161,12 @@ def test_the_published_embedder_and_layers(tmp_path):
     assert (inputs, outputs) == tuple(reversed(embedder.output.weight.shape))
 
 
-def test_mini_ears_and_names_for_beats(names):
+def test_mini_encoder_and_labels_for_beats(names):
     assert "dog" in load_encoder("mini").labels
     assert load_encoder(f"beats:{BEATS}", labels=names).labels[0] == "Speech"
 
 
-def test_the_shipped_model_s_own_ears(tmp_path):
+def test_encoder_of_the_shipped_model(tmp_path):
     embedder = AudioTokenPipeline.from_pretrained("mini").audio_embedder
     embedder.save_pretrained(tmp_path / "embedder")
     assemble("mini", None, tmp_path / "embedder", tmp_path / "model")
@@ -174,7 +174,7 @@ def test_the_shipped_model_s_own_ears(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["ast", "clap"])
-def test_ears_of_transformers(kind, bases, tmp_path):
+def test_encoders_of_transformers(kind, bases, tmp_path):
     (tmp_path / "names.txt").write_text("dog\nchurch bell\n")
     if kind == "ast":
         test_ast.tiny().save_pretrained(tmp_path / "ears")
@@ -221,7 +221,7 @@ def test_a_training_run_with_its_lora_layers(bases, tmp_path):
 
 
 @pytest.mark.parametrize("tokens", [1, 2])
-def test_a_checkpoint_of_a_run_that_goes_on(tokens, tmp_path):
+def test_checkpoint_of_an_unfinished_run(tokens, tmp_path):
     embedder = debug_embedder(debug_encoder(), tokens_per_clip=tokens)
     means = [torch.full_like(weight, 0.25) for weight in embedder.parameters()]
     state = {"step": 5, "embedder": embedder.state_dict(), "lora": {}, "optimizer": {}, "ema": None}
@@ -284,7 +284,7 @@ def test_widths_that_do_not_fit_are_named(bases, embedders, tmp_path, no_loading
         ({"--output": str(BEATS)}, "is a file"),
     ],
 )
-def test_what_is_no_part_is_one_sentence(options, words, bases, tmp_path, monkeypatch, no_loading):
+def test_invalid_parts_are_errors(options, words, bases, tmp_path, monkeypatch, no_loading):
     monkeypatch.chdir(tmp_path)
     options = {"--base": str(bases["sd1"]), "--encoder": f"beats:{BEATS}"} | options
     assert words in refused(*(each for pair in options.items() for each in pair))
@@ -318,7 +318,7 @@ def test_a_base_of_another_kind_is_refused_by_name(damage, words, bases, tmp_pat
         inspect_base(folder)
 
 
-def test_single_files_that_are_no_whole_model(bases, tmp_path):
+def test_incomplete_single_files_are_refused(bases, tmp_path):
     from safetensors.torch import load_file, save_file
 
     file = write_single_file(debug_pipeline(kind="sd1"), "sd1", tmp_path / "model.safetensors")
@@ -381,7 +381,7 @@ def test_a_full_disk_leaves_the_old_one(error, bases, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["model"] and (target / "README.md").stat().st_mtime_ns == before
 
 
-def test_too_little_room_is_said_before(bases, tmp_path, monkeypatch):
+def test_missing_disk_space_is_an_early_error(bases, tmp_path, monkeypatch):
     monkeypatch.setattr(assemble_module.shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(OptionError, match=r"needs .* MB, but .* MB are free"):
         assemble(bases["sd1"], "mini", None, tmp_path / "model")

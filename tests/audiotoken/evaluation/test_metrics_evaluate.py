@@ -52,7 +52,7 @@ def test_a_table_of_esc_gives_labels_and_folds(clips):
     assert [each.name for each in collect_examples(clips, folds=[4])] == ["sea_waves/a.wav", "sea_waves/d.wav"]
 
 
-def test_made_clips_are_repeatable_and_of_every_word_in_turn():
+def test_synthetic_clips_are_repeatable_and_cycle_through_words():
     first, again = collect_examples("synthetic", 3), collect_examples("synthetic", 3)
     assert [each.word for each in first] == sorted(["dog", "rooster", "baby"])
     assert np.array_equal(first[0].load_signal(16_000), again[0].load_signal(16_000))
@@ -69,7 +69,7 @@ def test_a_picture_is_found_by_name_whatever_its_suffix(tmp_path):
 
 
 @pytest.mark.parametrize("count", [2, 3, 17])
-def test_nobody_is_given_the_own_picture(count):
+def test_derangement_has_no_fixed_points(count):
     for seed in range(20):
         order = draw_derangement(count, seed)
         assert sorted(order) == list(range(count)) and all(i != j for i, j in enumerate(order))
@@ -139,13 +139,13 @@ def test_text_beats_a_random_clip_and_pictures_are_kept(tmp_path):
         ({"folds": [1], "clips": "."}, "leave them out"),
     ],
 )
-def test_what_cannot_be_followed_is_a_sentence(options, words, tmp_path, monkeypatch):
+def test_invalid_options_are_errors(options, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OptionError, match=words):
         evaluate(**{"out": tmp_path / "out", **options})
 
 
-def test_judges_of_two_spaces_are_refused(tmp_path):
+def test_judges_of_different_widths_are_refused(tmp_path):
     from audiotoken.wav2clip import Wav2CLIP
 
     Wav2CLIP(4, (32, 24, 12)).save_pretrained(tmp_path / "ears")

@@ -29,7 +29,7 @@ def test_words_find_painted_scenes(clip):
     assert (nearest == np.repeat(np.arange(24), 8)).mean() >= 0.9
 
 
-def test_each_reads_the_space_of_the_other(clip):
+def test_clip_and_wav2clip_share_a_space(clip):
     """Two trainings that do not belong together agree on nothing: sounds are near the painted scenes of their word."""
     from audiotoken.evaluation.clips import Example
 
@@ -48,7 +48,7 @@ def test_sounds_find_their_words(clip):
     assert (nearest == [AUDIBLE_WORDS.index(each.word) for each in examples]).mean() > 0.8
 
 
-def test_both_towers_are_those_of_transformers(clip):
+def test_embeddings_equal_those_of_transformers(clip):
     """The same numbers by transformers' own road, from the same folder."""
     from importlib.resources import files
 
@@ -67,7 +67,7 @@ def test_both_towers_are_those_of_transformers(clip):
     assert clip.embed_texts(["a photo of a dog"])[0] == pytest.approx(output.text_embeds[0].numpy(), abs=1e-5)
 
 
-def test_no_picture_and_no_text_sees_another(clip):
+def test_embeddings_do_not_depend_on_the_batch(clip):
     rng = np.random.default_rng(1)
     images = [Image.fromarray(rng.integers(0, 256, (h, 90, 3), dtype=np.uint8)) for h in (60, 90, 140)]
     assert clip.embed_images(images)[2] == pytest.approx(clip.embed_images(images[2:])[0], abs=1e-5)
@@ -96,7 +96,7 @@ def test_any_image_model_gives_features(tmp_path):
 
 
 @pytest.mark.parametrize("load", [load_clip, load_features])
-def test_what_is_no_model_is_a_sentence(load, tmp_path):
+def test_other_models_are_refused(load, tmp_path):
     with pytest.raises(CheckpointError, match="there is no such folder, and it is no hub id"):
         load("nowhere")
     (tmp_path / "config.json").write_text('{"model_type": "clap"}')
@@ -104,7 +104,7 @@ def test_what_is_no_model_is_a_sentence(load, tmp_path):
         load(tmp_path)
 
 
-def test_together_they_are_small():
+def test_mini_judges_are_small():
     from importlib.resources import files
 
     folder = files("audiotoken.mini")

@@ -78,7 +78,7 @@ def drawn(model, file, out, seed=0, **options):
     return np.stack([np.asarray(image).astype(int) for image in cache.load_or_draw("unclip", seed)])
 
 
-def test_it_is_a_row_of_the_table_and_nothing_is_downloaded(model, vectors, tmp_path, monkeypatch):
+def test_unclip_is_a_row_of_the_table_without_downloads(model, vectors, tmp_path, monkeypatch):
     def refused(*args):
         raise AssertionError("something was to be downloaded")
 
@@ -105,7 +105,7 @@ def test_it_is_a_row_of_the_table_and_nothing_is_downloaded(model, vectors, tmp_
     assert before == {path: path.stat().st_mtime_ns for path in folder.glob("*/*")}
 
 
-def test_directions_of_vectors_make_the_pictures(model, vectors, tmp_path):
+def test_pictures_depend_on_the_direction_of_vectors_only(model, vectors, tmp_path):
     first = drawn(model, vectors, tmp_path / "a")
     own = dict(zip(NAMES, read_vectors(vectors, collect_examples("synthetic", 2)), strict=True))
     save_file({name: 3 * own[name] for name in NAMES}, tmp_path / "longer.safetensors")
@@ -116,7 +116,7 @@ def test_directions_of_vectors_make_the_pictures(model, vectors, tmp_path):
     assert np.abs(first - drawn(model, vectors, tmp_path / "a", seed=1)).mean() > 2
 
 
-def test_changed_vectors_are_drawn_anew_and_other_systems_keep_their_pictures(model, vectors, tmp_path):
+def test_changed_vectors_are_drawn_again_and_other_systems_keep_their_pictures(model, vectors, tmp_path):
     own = tmp_path / "pictures" / "text-0" / "00000.png"
     own.parent.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(own)
@@ -127,7 +127,7 @@ def test_changed_vectors_are_drawn_anew_and_other_systems_keep_their_pictures(mo
     assert not own.is_file() and len(list((tmp_path / "pictures").glob("unclip-0/*.png"))) == 2
 
 
-def test_without_a_file_wav2clip_tells(model, tmp_path):
+def test_wav2clip_embeddings_are_the_default_condition(model, tmp_path):
     examples, judges = collect_examples("synthetic", 2), Judges("mini", "mini", "mini", "cpu")
     told = prepare_unclip(str(model), None, examples, judges)
     assert told.name == "Wav2CLIP mini + unCLIP tiny-unclip" and told.vectors is None
@@ -138,7 +138,7 @@ def test_without_a_file_wav2clip_tells(model, tmp_path):
     assert np.array_equal(same, np.stack([np.asarray(image) for image in pictures]))
 
 
-def test_noise_and_length(model, vectors, tmp_path):
+def test_noise_and_norm_of_vectors(model, vectors, tmp_path):
     """The noise is that of the other systems; vectors are as long as the image embeddings are."""
     examples, given = collect_examples("synthetic", 2), {}
     cache = UnclipPictureCache(examples, tmp_path, read_vectors(vectors, examples), model=str(model), steps=1)
@@ -176,7 +176,7 @@ def test_noise_and_length(model, vectors, tmp_path):
         ({"remove": True}, "Cannot read .*imagebind.safetensors"),
     ],
 )
-def test_vectors_that_do_not_fit_are_a_sentence(change, words, model, vectors, tmp_path):
+def test_vectors_that_do_not_fit_are_errors(change, words, model, vectors, tmp_path):
     if "vectors" in change:
         save_file(change["vectors"], vectors)
     elif "text" in change:
@@ -194,7 +194,7 @@ def test_names_are_those_of_clips_with_or_without_suffix(tmp_path):
     assert read_vectors(file, examples).shape == (2, WIDTH)
 
 
-def test_ears_and_models_that_do_not_fit_are_a_sentence(model, vectors, tmp_path):
+def test_judges_and_models_that_do_not_fit_are_errors(model, vectors, tmp_path):
     Wav2CLIP(4, (32, 24, 12)).save_pretrained(tmp_path / "ears")
     judges = Judges("mini", str(tmp_path / "ears"), "mini", "cpu")
     judges.__dict__["wav2clip"] = load_wav2clip(tmp_path / "ears")  # whose CLIP would be 12 wide, too
@@ -225,7 +225,7 @@ def test_ears_and_models_that_do_not_fit_are_a_sentence(model, vectors, tmp_path
         ("image_normalizer/config.json", "embedding_dim", 32, "takes 128 numbers by projection, expected 64"),
     ],
 )
-def test_a_damaged_unclip_is_a_sentence(file, key, value, words, model, vectors, tmp_path):
+def test_damaged_unclip_is_an_error(file, key, value, words, model, vectors, tmp_path):
     broken = shutil.copytree(model, tmp_path / "broken") / file
     broken.write_text(json.dumps(json.loads(broken.read_text()) | {key: value}))
     refused(tmp_path, words, unclip=str(tmp_path / "broken"), embeddings=vectors)

@@ -75,7 +75,7 @@ def centre(box):
 # -- uploads
 
 
-def test_what_is_longer_is_cut_with_a_notice(tmp_path, monkeypatch):
+def test_long_upload_is_cut_with_a_note(tmp_path, monkeypatch):
     monkeypatch.setattr(uploads, "MAX_SECONDS", 0.25)
     path = write_sound(np.stack([tone(440), tone(550)]), RATE, tmp_path / "long.wav")
     recording, rate, notes = uploads.read_upload(path)
@@ -84,7 +84,7 @@ def test_what_is_longer_is_cut_with_a_notice(tmp_path, monkeypatch):
     assert uploads.read_upload(write_sound(tone(440, 0.2), RATE, tmp_path / "short.wav"))[2] == []
 
 
-def test_what_is_no_sound_is_said_without_the_folder(tmp_path):
+def test_error_of_upload_names_file_without_folder(tmp_path):
     broken = tmp_path / "notes.wav"
     broken.write_bytes(b"RIFF no sound at all" * 40)
     with pytest.raises(AudioError, match=r"Cannot hear notes\.wav: .*; give") as error:
@@ -92,7 +92,7 @@ def test_what_is_no_sound_is_said_without_the_folder(tmp_path):
     assert str(tmp_path) not in str(error.value)
 
 
-def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
+def test_large_upload_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(uploads, "MAX_MEGABYTES", 0)
     path = write_sound(tone(440), RATE, tmp_path / "large.wav")
     with pytest.raises(AudioError, match=r"^Cannot read large\.wav: it is larger than 0 MB"):
@@ -102,7 +102,7 @@ def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
 # -- what a person changes
 
 
-def test_untouched_it_is_as_it_was_heard():
+def test_default_placements_change_nothing():
     planned = heard(-31.0, 17.0)
     places = edits.default_placements(planned)
     assert [place.azimuth for place in places] == [-31.0, 17.0] and {place.mode for place in places} == {PLACED}
@@ -112,7 +112,7 @@ def test_untouched_it_is_as_it_was_heard():
     assert edits.describe_changes(planned, places) == []
 
 
-def test_a_sound_put_on_the_other_side_is_drawn_there():
+def test_source_moved_to_other_side_is_drawn_there():
     planned = heard(-31.0, 17.0)
     dog, bell = edits.default_placements(planned)
     there = edits.compute_boxes(planned, [replace(dog, azimuth=31.0), replace(bell, mode=OUT)], 90.0)
@@ -125,21 +125,21 @@ def test_a_sound_put_on_the_other_side_is_drawn_there():
 
 
 @pytest.mark.parametrize("size", [0.3, 0.5])
-def test_a_box_is_as_high_as_it_was_asked_for(size):
+def test_box_has_the_chosen_height(size):
     planned = heard(12.0)
     (place,) = edits.default_placements(planned)
     x0, y0, x1, y1 = edits.compute_boxes(planned, [replace(place, size=size)], 90.0)[0]
     assert y1 - y0 == pytest.approx(size, abs=1e-6) and x1 - x0 == pytest.approx(size, abs=1e-6)
 
 
-def test_a_path_goes_along():
+def test_path_moves_with_its_source():
     planned = heard(-10.0, path=((0.0, -40.0), (0.5, 20.0)))
     (place,) = edits.default_placements(planned)
     source = edits.move_source(planned.scene.sources[0], place, replace(place, azimuth=5.0))
     assert source.path == ((0.0, -25.0), (0.5, 35.0))
 
 
-def test_what_comes_from_everywhere_has_a_place_only_by_hand():
+def test_diffuse_source_has_a_box_only_by_hand():
     planned = heard(4.0)
     wide = replace(planned.scene.sources[0], direction=Direction(4.0, 60.0, 0.9))
     planned = replace(planned, scene=replace(planned.scene, sources=(wide,)))
@@ -149,14 +149,14 @@ def test_what_comes_from_everywhere_has_a_place_only_by_hand():
     assert x1 - x0 < 0.8
 
 
-def test_one_channel_says_nothing_of_places_but_a_person_may():
+def test_mono_source_has_a_box_only_by_hand():
     planned = heard(0.0, setup="mono")
     (place,) = edits.default_placements(planned)
     assert place.mode == ANYWHERE
     assert centre(edits.compute_boxes(planned, [replace(place, mode=PLACED, azimuth=30.0)], 90.0)[0]) > 0.6
 
 
-def test_what_is_left_out_has_no_word_and_no_place(pipe):
+def test_source_left_out_has_no_token_and_no_box(pipe):
     planned = heard(-31.0, 2.0, 29.0)
     places = edits.default_placements(planned)
     places[1] = replace(places[1], mode=OUT)
@@ -168,7 +168,7 @@ def test_what_is_left_out_has_no_word_and_no_place(pipe):
     assert "By hand: the bell was left out." in drawn.notes
 
 
-def test_nothing_left_to_paint_is_a_sentence(pipe):
+def test_nothing_to_draw_is_an_error(pipe):
     planned = heard(-31.0)
     places = [replace(place, mode=OUT) for place in edits.default_placements(planned)]
     with pytest.raises(OptionError, match="Every sound is left out"):
@@ -176,7 +176,7 @@ def test_nothing_left_to_paint_is_a_sentence(pipe):
     assert edits.apply_edits(planned, pipe, places, prompt="a lake").regions == {}
 
 
-def test_a_word_chosen_by_hand_wins(pipe):
+def test_word_chosen_by_hand_wins(pipe):
     planned = heard(-31.0, 17.0, words=("dog", "bell"), similarity=[[0.9, 0.1], [0.1, 0.9]])
     dog, bell = edits.default_placements(planned)
     pairs = {pair.source: pair.token for pair in edits.apply_word_choices(planned, [replace(dog, word="1"), bell])}
@@ -189,7 +189,7 @@ def test_a_word_chosen_by_hand_wins(pipe):
     assert centre(drawn.regions[0].box) < 0.5 < centre(drawn.regions[1].box)
 
 
-def test_its_own_sound_instead_of_the_word(pipe):
+def test_source_can_be_drawn_as_its_own_sound(pipe):
     planned = heard(-31.0, words=("dog",), similarity=[[0.9]])
     (dog,) = edits.default_placements(planned)
     drawn = edits.apply_edits(planned, pipe, [replace(dog, word=OWN)], prompt="a dog")
@@ -199,7 +199,7 @@ def test_its_own_sound_instead_of_the_word(pipe):
 @pytest.mark.parametrize(
     ("words", "said"), [(("0", "0"), 'Got "dog" for more than one sound'), (("7", "auto"), "no longer in the prompt")]
 )
-def test_words_that_cannot_be_chosen(words, said):
+def test_invalid_word_choices_are_errors(words, said):
     planned = heard(-31.0, 17.0, words=("dog", "bell"))
     places = [replace(place, word=word) for place, word in zip(edits.default_placements(planned), words, strict=True)]
     with pytest.raises(OptionError, match=said):
@@ -207,7 +207,7 @@ def test_words_that_cannot_be_chosen(words, said):
 
 
 @pytest.mark.parametrize("wrong", [{"azimuth": 91.0}, {"azimuth": float("nan")}, {"size": 0.0}, {"mode": "gone"}])
-def test_places_that_are_none(wrong):
+def test_invalid_placements_are_errors(wrong):
     with pytest.raises(OptionError, match="expected"):
         Placement(**{"azimuth": 0.0, "size": 0.5} | wrong)
 
@@ -215,7 +215,7 @@ def test_places_that_are_none(wrong):
 # -- what the page is told
 
 
-def test_what_comes_back_untouched_changes_nothing():
+def test_unchanged_values_from_the_page_change_nothing():
     planned = heard(-31.456789, 17.0)
     places = edits.default_placements(planned)
     sent = view.scene_state(planned, places, 90.0)
@@ -227,13 +227,13 @@ def test_what_comes_back_untouched_changes_nothing():
 @pytest.mark.parametrize(
     "value", [None, "x", {}, {"sources": 3}, {"sources": [{}]}, {"sources": [{}, {"azimuth": None}]}]
 )
-def test_nonsense_from_the_page_changes_nothing(value):
+def test_invalid_values_from_the_page_change_nothing(value):
     planned = heard(-31.0, 17.0)
     places = edits.default_placements(planned)
     assert view.read_placements(value, planned, places) == places
 
 
-def test_the_waveform_is_as_high_as_its_channels():
+def test_waveform_has_the_peaks_of_its_channels():
     wave = view.waveform_state(heard(-31.0))
     left, right = (
         max(abs(float(point.split(",")[1])) for point in path.strip("MZ").split()) for path in wave["channels"]
@@ -245,7 +245,7 @@ def test_the_waveform_is_as_high_as_its_channels():
 # -- listening
 
 
-def test_listening_that_is_cancelled_leaves_nothing(pipe, tmp_path, monkeypatch):
+def test_cancelled_listening_leaves_no_plan(pipe, tmp_path, monkeypatch):
     session = Session(tmp_path)
     path = write_sound(np.stack([tone(440), 0.5 * tone(440)]), RATE, tmp_path / "clip.wav")
     shares = []
@@ -262,7 +262,7 @@ def test_listening_that_is_cancelled_leaves_nothing(pipe, tmp_path, monkeypatch)
     assert shares == [0.4] and session.plan is None and session.placements == []
 
 
-def test_the_road_says_how_much_it_has_heard(pipe):
+def test_plan_reports_its_progress(pipe):
     shares = []
     recording = panning.mix_voices([replace(panning.synthesise_voice("dog"), azimuth=-30.0)], "panned")[:, :RATE]
     road(recording, RATE, pipe, progress=shares.append)
@@ -272,7 +272,7 @@ def test_the_road_says_how_much_it_has_heard(pipe):
 # -- painting
 
 
-def test_steps_come_with_previews_and_then_the_result(pipe, tmp_path):
+def test_progress_with_previews_then_the_result(pipe, tmp_path):
     session = Session(tmp_path, plan=heard(-31.0, 17.0))
     session.placements = edits.default_placements(session.plan)
     said = list(jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None}))
@@ -283,7 +283,7 @@ def test_steps_come_with_previews_and_then_the_result(pipe, tmp_path):
     assert session.previews[-1] is session.result.images[0] and any(step.preview for step in steps)
 
 
-def test_the_same_without_places_has_the_same_noise(pipe, tmp_path):
+def test_comparison_has_the_same_noise(pipe, tmp_path):
     session = Session(tmp_path, plan=heard(-31.0, 17.0))
     session.placements = edits.default_placements(session.plan)
     list(jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None, "energy": "none"}))
@@ -291,7 +291,7 @@ def test_the_same_without_places_has_the_same_noise(pipe, tmp_path):
     assert session.unguided.tobytes() == session.result.images[0].tobytes()
 
 
-def test_a_film_of_what_was_painted(pipe, tmp_path, monkeypatch):
+def test_film_follows_the_moving_source(pipe, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "FRAMES", 3)
     session = Session(tmp_path, plan=heard(0.0, path=((0.0, -35.0), (0.5, 35.0))))
     session.placements = edits.default_placements(session.plan)
@@ -306,7 +306,7 @@ def test_a_film_of_what_was_painted(pipe, tmp_path, monkeypatch):
     assert Image.open(gif).n_frames == 3 and mp4.stat().st_size > 1000
 
 
-def test_a_stopped_picture_is_none(pipe, tmp_path):
+def test_cancelled_generation_leaves_no_result(pipe, tmp_path):
     session = Session(tmp_path, plan=heard(-31.0))
     session.placements = edits.default_placements(session.plan)
     painting = jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None, "num_inference_steps": 500})
@@ -317,7 +317,7 @@ def test_a_stopped_picture_is_none(pipe, tmp_path):
     assert session.result is None
 
 
-def test_who_leaves_stops_the_work():
+def test_closing_the_iterator_stops_the_work():
     stop, threads = Event(), active_count()
 
     def work(monitor):
@@ -332,7 +332,7 @@ def test_who_leaves_stops_the_work():
     assert stop.is_set() and active_count() == threads
 
 
-def test_what_goes_wrong_in_the_thread_is_raised_where_it_was_asked_for():
+def test_error_in_the_thread_is_raised_in_the_caller():
     def work(monitor):
         raise OptionError("Got nothing, expected something; do it.")
 
@@ -341,14 +341,14 @@ def test_what_goes_wrong_in_the_thread_is_raised_where_it_was_asked_for():
 
 
 @pytest.mark.parametrize("side", [8, 4 * PREVIEW_SIDE])
-def test_a_preview_is_small_whatever_the_model(pipe, side):
+def test_preview_is_small_for_every_model(pipe, side):
     channels = pipe.unet.config.in_channels
     seen = decode_preview(pipe, 9 * torch.randn(2, channels, side, side))
     assert seen.width == min(side, PREVIEW_SIDE) * pipe.vae_scale_factor
     assert np.asarray(seen).std() > 0
 
 
-def test_the_gif_rests_on_the_picture(tmp_path):
+def test_gif_shows_the_result_longest(tmp_path):
     pictures = [Image.new("RGB", (32, 32), (60 * i, 10, 10)) for i in range(4)]
     gif = Image.open(files.write_steps(pictures, tmp_path))
     assert gif.n_frames == 4 and gif.size == (files.SIDE, files.SIDE)
@@ -356,7 +356,7 @@ def test_the_gif_rests_on_the_picture(tmp_path):
     assert gif.info["duration"] == files.LAST_MS and abs(gif.convert("RGB").getpixel((9, 9))[0] - 180) < 8
 
 
-def test_options_that_cannot_be(pipe, tmp_path):
+def test_invalid_options_are_errors(pipe, tmp_path):
     session = Session(tmp_path)
     with pytest.raises(OptionError, match="There is no sound yet"):
         list(jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None}))
@@ -367,7 +367,7 @@ def test_options_that_cannot_be(pipe, tmp_path):
 # -- sessions
 
 
-def test_the_files_of_a_page_go_with_it(tmp_path):
+def test_files_of_a_page_are_deleted_with_it(tmp_path):
     sessions = Sessions(tmp_path)
     upload = write_sound(tone(440), RATE, tmp_path / "gradio" / "clip.wav")
     one, two = sessions.get("one"), sessions.get("two")
@@ -379,7 +379,7 @@ def test_the_files_of_a_page_go_with_it(tmp_path):
     assert one.stop.is_set() and not two.stop.is_set()
 
 
-def test_what_waits_is_dropped_and_what_is_asked_for_later_begins(tmp_path):
+def test_cancel_drops_waiting_jobs_but_not_later_ones(tmp_path):
     session = Session(tmp_path)
     session.waiting = 2
     assert session.cancel_jobs() and not session.busy
@@ -389,7 +389,7 @@ def test_what_waits_is_dropped_and_what_is_asked_for_later_begins(tmp_path):
     assert not session.cancel_jobs() and session.stop.is_set()
 
 
-def test_a_file_elsewhere_is_not_ours_to_remove(tmp_path):
+def test_uploads_outside_the_folder_are_not_deleted(tmp_path):
     mine = write_sound(tone(440), RATE, tmp_path / "mine.wav")
     (tmp_path / "page").mkdir()
     session = Sessions(tmp_path / "page").get("one")
@@ -398,7 +398,7 @@ def test_a_file_elsewhere_is_not_ours_to_remove(tmp_path):
     assert mine.exists()
 
 
-def test_the_oldest_of_too_many_pages_ends(tmp_path):
+def test_oldest_of_too_many_pages_is_closed(tmp_path):
     sessions = Sessions(tmp_path)
     opened = [sessions.get(str(number)) for number in range(MAX_PAGES + 1)]
     assert not opened[0].folder.exists() and all(each.folder.exists() for each in opened[1:])
@@ -407,7 +407,7 @@ def test_the_oldest_of_too_many_pages_ends(tmp_path):
 # -- panner and examples
 
 
-def test_the_mix_has_each_sound_on_its_side():
+def test_mix_has_each_voice_on_its_side():
     dog = replace(panning.synthesise_voice("dog"), azimuth=-45.0)
     bell = replace(panning.synthesise_voice("bell"), azimuth=80.0)
     left, right = panning.mix_voices([dog, bell], "panned")
@@ -418,7 +418,7 @@ def test_the_mix_has_each_sound_on_its_side():
     assert np.std(quiet[1]) / np.std(right) == pytest.approx(0.1, rel=0.02)
 
 
-def test_what_was_put_and_what_was_heard_go_together():
+def test_heard_sources_are_assigned_to_the_nearest_voices():
     sides = (("clock", 20.0), ("frog", -90.0))
     voices = [replace(panning.synthesise_voice(word), azimuth=side) for word, side in sides]
     assert panning.compare_directions(voices, 45.0, heard(-40.0, 23.0)) == [
@@ -428,7 +428,7 @@ def test_what_was_put_and_what_was_heard_go_together():
     assert panning.compare_directions(voices, 45.0, heard(19.0))[1] == Comparison("frog", -45.0)
 
 
-def test_a_stereo_file_in_the_panner_is_one_sound(tmp_path):
+def test_stereo_file_is_one_voice_of_the_panner(tmp_path):
     path = tmp_path / "two.wav"
     soundfile.write(path, np.stack([tone(440), 0 * tone(440)]).T, RATE * 2)
     voice = panning.load_voice(str(path))
@@ -437,6 +437,6 @@ def test_a_stereo_file_in_the_panner_is_one_sound(tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "Frog and bell"])
-def test_examples_are_as_wide_as_they_say(name):
+def test_examples_have_the_channels_in_their_names(name):
     recording = load_example(name)
     assert len(recording) == (1 if "mono" in name else 2) and 0.02 < np.abs(recording).max() <= 1

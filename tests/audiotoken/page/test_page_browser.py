@@ -55,7 +55,7 @@ def capture(page, selector):
     return np.asarray(Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB"), float)
 
 
-def test_upload_correct_and_paint(page, clip, folder):
+def test_upload_correct_and_generate(page, clip, folder):
     page.set_input_files("#clip input[type=file]", clip)
     page.wait_for_selector("#places .card")
     assert page.locator("#places .card").count() == 2 and page.locator("#wave path").count() == 2
@@ -97,7 +97,7 @@ def test_upload_correct_and_paint(page, clip, folder):
     assert not list(folder.rglob("street.wav"))  # what was uploaded went with the page
 
 
-def test_a_broken_file_is_a_sentence(page, tmp_path):
+def test_broken_file_shows_an_error(page, tmp_path):
     path = tmp_path / "broken.wav"
     path.write_bytes(b"RIFF nothing of the kind" * 50)
     page.set_input_files("#clip input[type=file]", path)
@@ -109,7 +109,7 @@ def test_a_broken_file_is_a_sentence(page, tmp_path):
     ]  # Gradio's player says so too
 
 
-def test_a_file_too_large_is_a_sentence_and_is_not_sent(page, tmp_path):
+def test_large_file_shows_an_error_and_is_not_uploaded(page, tmp_path):
     large = tmp_path / "large.wav"
     with large.open("wb") as file:
         file.truncate((MAX_MEGABYTES + 1) * 2**20)
@@ -121,7 +121,7 @@ def test_a_file_too_large_is_a_sentence_and_is_not_sent(page, tmp_path):
     assert not [url for url in page.requests if "/upload" in url]
 
 
-def test_cancel_ends_it(page, clip):
+def test_cancel_stops_generation(page, clip):
     page.set_input_files("#clip input[type=file]", clip)
     page.wait_for_selector("#places .card")
     page.get_by_text("Options").click()
@@ -134,7 +134,7 @@ def test_cancel_ends_it(page, clip):
     assert page.locator("#generate").is_enabled()
 
 
-def test_the_panner(page):
+def test_panner(page):
     page.get_by_role("tab", name="Panner").click()
     page.wait_for_selector("#mix audio, #mix .waveform-container", state="attached")
     page.click("#generate-mix")

@@ -29,14 +29,14 @@ def page(tmp_path_factory):
             yield page
 
 
-def test_only_this_computer_is_asked_and_answered(page):
+def test_page_is_local_only(page):
     assert page.server_name == "127.0.0.1" and page.local_url.startswith("http://127.0.0.1:")
     hosts = {address[0] for address in page.asked if isinstance(address, tuple)}
     assert hosts <= {"127.0.0.1", "::1", "localhost"}
     assert page.share_url is None and not page.analytics_enabled
 
 
-def test_a_browser_may_load_nothing_from_elsewhere(page):
+def test_policy_forbids_other_hosts(page):
     answer = urlopen(page.local_url)
     policy, html = answer.headers["content-security-policy"], answer.read().decode()
     assert "default-src 'self'" in policy and "http" not in policy
@@ -71,12 +71,12 @@ def test_one_picture_at_a_time(page):
     ("options", "said"),
     [(["--model", "nowhere/at/all"], "nowhere/at/all"), (["--dtype", "float8"], "want one of float32")],
 )
-def test_wrong_options_are_one_sentence(options, said):
+def test_wrong_options_are_errors(options, said):
     result = CliRunner().invoke(app, ["demo", "--no-open", "--device", "cpu", *options])
     assert result.exit_code == 2 and said in result.output and result.output.count("\n") == 1
 
 
-def test_a_port_that_is_taken_is_one_sentence(page, tmp_path):
+def test_taken_port_is_an_error(page, tmp_path):
     from audiotoken.debug import debug_pipeline
     from audiotoken.errors import OptionError
     from audiotoken.page.launch import serve

@@ -124,7 +124,7 @@ def decoded(address):
     return kind, b64decode(content)
 
 
-def test_every_part_is_there_in_its_order():
+def test_sections_are_complete_and_in_order():
     page = Reader(usual())
     assert [each["id"] for each in page.all("h2")] == SECTIONS
     for said in (
@@ -150,7 +150,7 @@ def test_every_part_is_there_in_its_order():
     assert "0.20 ✓" not in page.text  # below the threshold, so no pair
 
 
-def test_nothing_is_loaded_from_outside_and_nothing_runs():
+def test_page_loads_nothing_and_runs_no_scripts():
     page = Reader(usual())
     for tag, attributes in page.seen:
         assert tag not in ("script", "link", "iframe", "object"), tag
@@ -165,7 +165,7 @@ def test_nothing_is_loaded_from_outside_and_nothing_runs():
     assert "url(#" in usual() and "@import" not in usual()
 
 
-def test_names_in_the_page_are_its_own_and_point_to_something():
+def test_ids_are_unique_and_references_resolve():
     page = Reader(usual())
     ids = [attributes["id"] for _, attributes in page.seen if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -173,7 +173,7 @@ def test_names_in_the_page_are_its_own_and_point_to_something():
     assert wanted and {a or b for a, b in wanted} <= set(ids)
 
 
-def test_no_text_breaks_it():
+def test_texts_are_escaped():
     bad = made(notes=[BAD], prompt=Prompt(torch.zeros(1, 8, 4), ((5,),), f"{BAD} and <audio>"))
     bad = replace(
         bad,
@@ -187,7 +187,7 @@ def test_no_text_breaks_it():
     assert element("p", BAD, title=BAD).count("<") == 2
 
 
-def test_what_is_played_is_the_source():
+def test_players_hold_the_signals():
     result = made()
     signals = [result.recording.T, *(source.signal for source in result.scene.sources)]
     for audio, signal in zip(Reader(usual()).all("audio"), signals, strict=True):
@@ -197,7 +197,7 @@ def test_what_is_played_is_the_source():
         assert np.abs(samples - signal).max() < 1e-4
 
 
-def test_what_is_shown_is_the_picture():
+def test_first_image_is_the_picture():
     result = made()
     kind, content = decoded(Reader(usual()).all("img")[0]["src"])
     assert kind == "image/png"
@@ -213,7 +213,7 @@ def test_a_source_has_one_colour():
     assert "#1d6fb8" not in page.split("</style>")[1]
 
 
-def test_boxes_stand_where_the_regions_are():
+def test_boxes_have_the_edges_of_regions():
     page = report_page(made(regions={1: Region((0.25, 0.5, 0.75, 1.0), (5,), "bell")}))
     assert "left:25.00%;top:50.00%;width:50.00%;height:50.00%" in page
 
@@ -235,13 +235,13 @@ def test_boxes_stand_where_the_regions_are():
         ({"seconds": {}}, "0.0 seconds"),
     ],
 )
-def test_it_is_whole_for_every_kind_of_result(change, said):
+def test_page_is_complete_for_every_kind_of_result(change, said):
     page = read(made(**change))
     assert [each["id"] for each in page.all("h2")] == SECTIONS
     assert said in page.text
 
 
-def test_a_film_is_played_and_its_frames_have_their_boxes(tmp_path):
+def test_film_is_embedded_and_frames_have_their_boxes(tmp_path):
     rows = [[Region((x, 0.3, x + 0.3, 0.8), (2,), "frog")] for x in (0.1, 0.5)]
     result = made(count=2, regions={0: Region((0.1, 0.3, 0.8, 0.8), (2,), "frog")}, frames=rows)
     result.images[0].save(tmp_path / "frog.gif")
@@ -260,12 +260,12 @@ def test_a_film_is_played_and_its_frames_have_their_boxes(tmp_path):
     ("energy", "numbers"),
     [("combined", ["2304.03373", "2512.17851"]), ("boxdiff", ["2307.10816"]), ("layout", ["2304.03373"]), ("none", [])],
 )
-def test_only_what_was_used_is_cited(energy, numbers):
+def test_only_used_methods_are_cited(energy, numbers):
     assert [number for _, number in report_facts.list_citations(made(energy=energy))] == ["2305.13050", *numbers]
     assert [number for _, number in report_facts.list_citations(made(energy=energy, regions={}))] == ["2305.13050"]
 
 
-def test_each_sound_is_said_to_stand_where_it_stands():
+def test_each_source_is_described_by_its_token():
     result = made()
     assert report_facts.describe_token(result, 0) == "Drawn as the word “frog” of the prompt"
     assert report_facts.describe_token(result, 1) == "Drawn as its audio token, added to the prompt"
@@ -275,7 +275,7 @@ def test_each_sound_is_said_to_stand_where_it_stands():
     assert '<span class="sound" style="--on:var(--c1)" title="the sound of sound">' in usual()
 
 
-def test_a_page_stays_small_whatever_is_in_it():
+def test_page_size_is_limited():
     """Nine seconds of noise at 48 kHz from four places, and large noisy pictures."""
     random = np.random.default_rng(3)
     noise = random.uniform(-1, 1, (4, 9 * 48_000)).astype(np.float32)
@@ -297,7 +297,7 @@ def test_a_page_stays_small_whatever_is_in_it():
     assert "kHz instead of 48 kHz" in page
 
 
-def test_what_does_not_fit_has_a_lower_rate_then_an_end():
+def test_sounds_beyond_the_budget_are_resampled_then_cut():
     signal = np.random.default_rng(1).uniform(-1, 1, 32_000).astype(np.float32)
     for budget, rate, part in ((100_000, 16_000, 1.0), (50_000, 8_000, 1.0), (20_000, 8_000, 0.5)):
         (uri,), notes = report_media.encode_sounds([signal], 16_000, budget)
@@ -307,7 +307,7 @@ def test_what_does_not_fit_has_a_lower_rate_then_an_end():
         assert all(note.endswith(".") for note in notes)
 
 
-def test_the_road_ends_in_a_page(tmp_path, monkeypatch):
+def test_place_command_writes_a_page(tmp_path, monkeypatch):
     """The whole road on the checkpoint that ships: by the command, and from Python for one channel."""
     pipe = load_pipeline("mini", "cpu")
     monkeypatch.setattr("audiotoken.tasks.place.load_pipeline", lambda *_: pipe)
@@ -326,7 +326,7 @@ def test_the_road_ends_in_a_page(tmp_path, monkeypatch):
     assert "a photo of <audio>" in read(mono).text
 
 
-def test_energies_that_do_not_fall_are_not_said_to_fall():
+def test_rising_energy_is_not_described_as_falling():
     rising = [SimpleNamespace(before=(0.5, 0.7), after=(0.8, 0.8), updates=(2, 1), step=0)]
     sentence = report_facts.describe_energy(rising)
     assert sentence.startswith("The energy went from 0.60 to 0.80 in 1 of 1 steps, with at most 2")
