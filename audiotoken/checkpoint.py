@@ -1,4 +1,4 @@
-"""Reading weight files of others, and writing our own so that a crash never leaves half a file."""
+"""Reads weight files from anywhere, and writes our own so that a crash never leaves a partial file."""
 
 import os
 import pickle
@@ -13,9 +13,9 @@ from audiotoken.errors import CheckpointError, out_of_memory
 
 
 def read_checkpoint(file: str | os.PathLike, wanted: str) -> Any:
-    """The contents of a torch file, weights and plain values only (`weights_only=True`: no code runs from it).
+    """The contents of a torch file: weights and plain values only (`weights_only=True`, so no code in it runs).
 
-    `wanted` says in words what the file should have been; every failure is a `CheckpointError` that holds it.
+    `wanted` describes the file that was expected; every failure is a `CheckpointError` that says so.
     """
     file = Path(file)
     if not file.is_file():
@@ -26,21 +26,23 @@ def read_checkpoint(file: str | os.PathLike, wanted: str) -> Any:
         raise CheckpointError(f"Cannot load {file}: no permission to read it; change its permissions.") from None
     except pickle.UnpicklingError:
         raise CheckpointError(
-            f"Cannot load {file}: it is no torch file, or holds more than weights and plain values; give {wanted}."
+            f"Cannot load {file}: it is not a torch file, or holds more than weights and plain values; give {wanted}."
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, BadZipFile) as error:
         if out_of_memory(error):
             raise
-        raise CheckpointError(f"Cannot load {file}: it is damaged, cut off or no torch file; give {wanted}.") from None
+        raise CheckpointError(
+            f"Cannot load {file}: it is damaged, truncated or not a torch file; give {wanted}."
+        ) from None
 
 
 def load_weights(module: nn.Module, weights: dict[str, Tensor], file: str | os.PathLike, wanted: str) -> None:
-    """Put `weights` into `module`, every one of them and nothing else, or say which ones do not fit."""
+    """Load exactly `weights` into `module`; CheckpointError names missing, unknown and misshapen ones."""
     have = module.state_dict()
     missing = sorted(have.keys() - weights.keys())
-    extra = sorted(weights.keys() - have.keys())
-    unfit = sorted(k for k in have.keys() & weights.keys() if have[k].shape != getattr(weights[k], "shape", None))
-    for keys, why in ((missing, "lacks"), (extra, "has unknown"), (unfit, "has other shapes for")):
+    unknown = sorted(weights.keys() - have.keys())
+    misshapen = sorted(k for k in have.keys() & weights.keys() if have[k].shape != getattr(weights[k], "shape", None))
+    for keys, why in ((missing, "lacks"), (unknown, "has unknown"), (misshapen, "has other shapes for")):
         if keys:
             more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
             raise CheckpointError(f"Cannot load {file}: it {why} {', '.join(keys[:3])}{more}; give {wanted}.")
@@ -48,10 +50,10 @@ def load_weights(module: nn.Module, weights: dict[str, Tensor], file: str | os.P
 
 
 def write_checkpoint(values: Any, file: str | os.PathLike) -> None:
-    """Save to a temporary neighbour, then rename over `file`: whoever reads it sees the old one or the new one."""
+    """Save to a temporary file beside `file`, then rename it: a reader sees the old file or the new one."""
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")  # not mkstemp's, which nobody else may read
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")  # not mkstemp's, which only its owner may read
     try:
         with temporary.open("wb") as stream:
             torch.save(values, stream)

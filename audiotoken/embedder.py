@@ -1,7 +1,7 @@
 """The embedder of AudioToken (Yariv et al. 2023, arXiv 2305.13050): audio features -> a word's input embedding.
 
-An MLP makes one candidate word per moment of the clip; attentive pooling (factor graph attention, Schwartz et al. 2019)
-weighs the moments and gives one word for the whole.
+An MLP computes one candidate token per time step of the clip; attentive pooling (factor graph attention, Schwartz et
+al. 2019) weighs the time steps and returns one token for the clip.
 """
 
 import os
@@ -17,7 +17,7 @@ from audiotoken.checkpoint import load_weights, read_checkpoint
 from audiotoken.errors import CheckpointError
 
 WANTED = "an AudioToken embedder, a state dict with fc1, fc2 and fga"
-OUR_NAME = {  # of each layer of the published state dict
+LAYER_NAMES = {  # published name -> ours
     "fc1": "hidden",
     "fc2": "output",
     "fga.un_models.0.embed": "pool.unary_hidden",
@@ -31,7 +31,7 @@ OUR_NAME = {  # of each layer of the published state dict
 class AttentivePooling(nn.Module):
     """Factor graph attention over time (Schwartz et al. 2019).
 
-    The potential of a moment mixes what it says itself (unary) with how well it agrees with the others (self-pairwise).
+    The potential of a time step mixes a score of the step itself (unary) with its agreement with the others (pairwise).
     """
 
     def __init__(self, width: int, dropout: float):
@@ -43,39 +43,39 @@ class AttentivePooling(nn.Module):
         self.mix = nn.Linear(2, 1, bias=False)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, moments: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch width"]:
-        own = self.unary(self.dropout(F.relu(self.unary_hidden(moments))))  # (batch, time, 1)
-        query = F.normalize(self.query(moments), dim=-1)
-        key = F.normalize(self.key(moments), dim=-1)
-        agreement = query @ key.mean(dim=1)[:, :, None]  # (batch, time, 1), the mean of the cosines with all moments
+    def forward(self, steps: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch width"]:
+        own = self.unary(self.dropout(F.relu(self.unary_hidden(steps))))  # (batch, time, 1)
+        query = F.normalize(self.query(steps), dim=-1)
+        key = F.normalize(self.key(steps), dim=-1)
+        agreement = query @ key.mean(dim=1)[:, :, None]  # (batch, time, 1), the mean cosine with all steps
         weights = self.mix(torch.cat([own, agreement], dim=-1)).softmax(dim=1)  # (batch, time, 1)
-        return (weights * moments).sum(dim=1)
+        return (weights * steps).sum(dim=1)
 
 
 class MeanPooling(nn.Module):
-    """All moments count the same."""
+    """All time steps weigh the same."""
 
-    def forward(self, moments: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch width"]:
-        return moments.mean(dim=1)
+    def forward(self, steps: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch width"]:
+        return steps.mean(dim=1)
 
 
 class MaxPooling(nn.Module):
-    """The largest value of each channel over time."""
+    """The maximum of each channel over time."""
 
-    def forward(self, moments: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch width"]:
-        return moments.amax(dim=1)
+    def forward(self, steps: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch width"]:
+        return steps.amax(dim=1)
 
 
-SIMPLE: dict[str, type[nn.Module]] = {"mean": MeanPooling, "max": MaxPooling}
+POOLINGS: dict[str, type[nn.Module]] = {"mean": MeanPooling, "max": MaxPooling}
 
 
 class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name their files differently
     """Features (batch, time, input_size) -> audio tokens (batch, tokens_per_clip, output_size).
 
-    `output_size` is the width of the text encoder's input embeddings. Dropout acts in training mode only, so that the
-    same sound is always the same word (the published code leaves it on at inference). The paper's form: 2304 -> 768,
-    attentive pooling, one token. `pooling` is "attentive", "mean" or "max"; of several tokens each has its own
-    candidates from the MLP, while the pooling is the same for all.
+    `output_size` is the width of the text encoder's input embeddings. Dropout is active in training mode only, so that
+    a sound always gives the same token (the published code leaves it on at inference). The paper's embedder is
+    2304 -> 768 with attentive pooling and one token. `pooling` is "attentive", "mean" or "max". With several tokens,
+    the MLP computes separate candidates for each; all share the pooling.
     """
 
     @register_to_config
@@ -92,7 +92,7 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
             raise ValueError(f"Got tokens_per_clip={tokens_per_clip}, want 1 or more; change it.")
         self.hidden = nn.Linear(input_size, input_size)
         self.output = nn.Linear(input_size, output_size * tokens_per_clip)
-        self.pool = _pooling(pooling, output_size, dropout)
+        self.pool = _make_pooling(pooling, output_size, dropout)
 
     @property
     def tokens_per_clip(self) -> int:
@@ -104,18 +104,18 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
                 f"The embedder got features of shape {tuple(features.shape)}, "
                 f"wants (batch, time, {self.config['input_size']}); use the audio encoder it was trained with."
             )
-        moments = self.output(F.gelu(self.hidden(features)))  # (batch, time, tokens_per_clip * output_size)
-        each = moments.unflatten(2, (self.tokens_per_clip, -1)).transpose(1, 2)  # (batch, tokens, time, output_size)
+        steps = self.output(F.gelu(self.hidden(features)))  # (batch, time, tokens_per_clip * output_size)
+        each = steps.unflatten(2, (self.tokens_per_clip, -1)).transpose(1, 2)  # (batch, tokens, time, output_size)
         return self.pool(each.flatten(0, 1)).unflatten(0, each.shape[:2])
 
     @classmethod
     def from_checkpoint(cls, file: str | os.PathLike) -> "AudioEmbedder":
-        """The embedder in a published state dict; its sizes come from the shapes. Ready for inference."""
+        """The embedder in a published state dict, ready for inference; its sizes are read from the shapes."""
         published = read_checkpoint(file, WANTED)
         if not isinstance(published, dict) or not all(isinstance(value, Tensor) for value in published.values()):
-            raise CheckpointError(f"Cannot load {file}: it holds no state dict; give {WANTED}.")
+            raise CheckpointError(f"Cannot load {file}: it does not hold a state dict; give {WANTED}.")
         weights = {
-            _our_name(name): value.squeeze(-1) if value.ndim == 3 else value for name, value in published.items()
+            _rename_layer(name): value.squeeze(-1) if value.ndim == 3 else value for name, value in published.items()
         }
         if weights.get("output.weight", torch.empty(0)).ndim != 2:
             raise CheckpointError(f"Cannot load {file}: it has no layer fc2; give {WANTED}.")
@@ -125,15 +125,15 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
         return embedder.eval()
 
 
-def _pooling(pooling: str, width: int, dropout: float) -> nn.Module:
+def _make_pooling(pooling: str, width: int, dropout: float) -> nn.Module:
     if pooling == "attentive":
         return AttentivePooling(width, dropout)
-    if pooling not in SIMPLE:
-        raise ValueError(f"Got pooling={pooling!r}, want one of attentive, {', '.join(SIMPLE)}; change it.")
-    return SIMPLE[pooling]()
+    if pooling not in POOLINGS:
+        raise ValueError(f"Got pooling={pooling!r}, want one of attentive, {', '.join(POOLINGS)}; change it.")
+    return POOLINGS[pooling]()
 
 
-def _our_name(published: str) -> str:
+def _rename_layer(published: str) -> str:
     """`fga.un_models.0.embed.bias` -> `pool.unary_hidden.bias`; a 1x1 convolution is a linear layer."""
     layer, _, kind = published.rpartition(".")
-    return f"{OUR_NAME[layer]}.{kind}" if layer in OUR_NAME else published
+    return f"{LAYER_NAMES[layer]}.{kind}" if layer in LAYER_NAMES else published

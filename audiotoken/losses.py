@@ -1,7 +1,7 @@
-"""The terms of the paper's loss (AudioToken, arXiv 2305.13050): the picture, the name of the sound, a small token.
+"""The terms of the paper's loss (AudioToken, arXiv 2305.13050): denoising, the class of the sound, a small token.
 
-Conventions: latents and noise are (batch, channels, height, width), latents already times the VAE's `scaling_factor`;
-audio tokens are (batch, tokens, width) of the text encoder's input embeddings, `tokens` of them for a clip.
+Conventions: latents and noise are (batch, channels, height, width), latents already multiplied by the VAE's
+`scaling_factor`; audio tokens are (batch, tokens, width) of the text encoder's input embeddings, `tokens` per clip.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,14 +23,14 @@ def diffusion_loss(
     weight: Float[Tensor, "batch 1 #height #width"] | None = None,
     added: dict[str, Tensor] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean squared error of the denoiser, in noise or in velocity, whichever the scheduler says it predicts.
+    """Mean squared error of the denoiser, of the noise or of the velocity, whichever it predicts.
 
-    `weight` multiplies the squared error of each pixel; `added` is what SDXL wants besides the text.
+    `weight` multiplies the squared error of each pixel; `added` are SDXL's conditions besides the text.
     """
     targets = {"epsilon": lambda: noise, "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps)}
     kind = scheduler.config.prediction_type
     if kind not in targets:
-        raise ValueError(f"The scheduler predicts {kind!r}, but epsilon or v_prediction is wanted; use such a model.")
+        raise ValueError(f"The scheduler predicts {kind!r}, want epsilon or v_prediction; use such a model.")
     noisy = scheduler.add_noise(latents, noise, timesteps).to(embeddings)
     conditions = {"added_cond_kwargs": added} if added else {}
     predicted = unet(noisy, timesteps, embeddings, **conditions).sample.float()
@@ -39,12 +39,12 @@ def diffusion_loss(
 
 
 def min_snr_weight(scheduler: Any, timesteps: Int[Tensor, " batch"], gamma: float) -> Float[Tensor, "batch 1 1 1"]:
-    """Min-SNR weighting (Hang et al. 2023, arXiv 2303.09556, sec. 3.4): low noise does not drown high noise.
+    """Min-SNR weighting (Hang et al. 2023, arXiv 2303.09556, sec. 3.4): limits the weight of low noise levels.
 
-    min(SNR, gamma) / SNR of the error in noise; divided by SNR + 1 instead for the error in velocity.
+    min(SNR, gamma) / SNR for the error of the noise; divided by SNR + 1 instead for the error of the velocity.
     """
-    kept = scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
-    snr = kept / (1 - kept)
+    alphas = scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
+    snr = alphas / (1 - alphas)
     velocity = scheduler.config.prediction_type == "v_prediction"
     return (snr.clamp(max=gamma) / (snr + 1 if velocity else snr))[:, None, None, None]
 
@@ -53,32 +53,32 @@ def classification_loss(
     tokens: Float[Tensor, "batch tokens width"],
     labels: Int[Tensor, " batch"],
     names: Float[Tensor, "classes width"],
-    across: Callable[[Tensor], Tensor] | None = None,
+    mean_over_processes: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, ""]:
-    """(1 - cosine)^2 between the audio tokens and the embeddings `names[labels]` of what the clips sound like.
+    """(1 - cosine)^2 between the audio tokens and `names[labels]`, the embeddings of the clips' labels.
 
-    As published: the cosine is averaged over the batch before it is squared. When the batch is spread over processes,
-    `across` gives the mean of a number over them, and the mean gradient is that of the whole batch.
+    As published, the cosine is averaged over the batch before the square. When the batch is spread over processes,
+    `mean_over_processes` returns the mean of a number over them; the mean gradient is then that of the whole batch.
     """
     cosine = F.cosine_similarity(tokens.mean(dim=1), names[labels], dim=-1).mean()
-    if across is not None:
-        cosine = cosine + (across(cosine.detach()) - cosine.detach())
+    if mean_over_processes is not None:
+        cosine = cosine + (mean_over_processes(cosine.detach()) - cosine.detach())
     return (1 - cosine).square()
 
 
 def token_l1(tokens: Float[Tensor, "batch tokens width"]) -> Float[Tensor, ""]:
-    """Mean absolute value: keeps the token among the words, whose embeddings are small."""
+    """Mean absolute value: keeps the token in the range of word embeddings, which are small."""
     return tokens.abs().mean()
 
 
 def token_l2(tokens: Float[Tensor, "batch tokens width"]) -> Float[Tensor, ""]:
-    """Mean of the squared lengths; off by default, as published."""
+    """Mean squared length; off by default, as published."""
     return tokens.square().sum(dim=-1).mean()
 
 
 @torch.no_grad()
 def label_embeddings(names: Sequence[str], tokenizer: Any, text_encoder: Any) -> Float[Tensor, "classes width"]:
-    """The mean of the input embeddings of each label's words; ValueError for a label that has none."""
+    """The mean of the input embeddings of each label's words; ValueError for a label without words."""
     table = text_encoder.get_input_embeddings().weight
     ids = [tokenizer(name.replace("_", " "), add_special_tokens=False).input_ids for name in names]
     if empty := [name for name, words in zip(names, ids, strict=True) if not words]:

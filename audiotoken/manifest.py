@@ -1,9 +1,10 @@
-"""What was drawn from which clip, and with what: a line of JSON for each clip, so that a folder can be gone on with."""
+"""Records which clips were drawn, and with which options, one JSON object per line, so that a folder can be resumed."""
 
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,22 @@ from audiotoken.errors import OptionError
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".opus", ".m4a", ".aac", ".wma")
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".3gp")
 
-Line = dict[str, Any]  # clip, bytes, changed, pictures, the options; once drawn also heard
+# clip, bytes, changed, pictures, the options; once drawn also heard. A dict, as the options differ by caller
+Line = dict[str, Any]
 
 
 def picture_names(clips: Path, count: int = 1, reserved: tuple[str, ...] = ()) -> dict[str, list[str]]:
-    """Clip -> its pictures, as paths from the two folders with "/": `dogs/a.wav` -> `dogs/a.png`.
+    """Clip -> its pictures, as POSIX paths relative to their folders: `dogs/a.wav` -> `dogs/a.png`.
 
-    Several are numbered (`a-1.png`, ...). Where two clips differ in the suffix only, it stays in: `a.wav.png`,
-    `a.mp3.png`; so it does for a clip that is called like one of the `reserved` stems. OptionError without any clip.
+    Several pictures are numbered (`a-1.png`, ...). Clips that differ only in their suffix keep it: `a.wav.png`,
+    `a.mp3.png`; so does a clip named like one of the `reserved` stems. OptionError when there are no clips.
     """
-    names = sorted(_sounds(clips))
+    names = sorted(_find_clips(clips))
     if not names:
         kinds = ", ".join(SOUNDS[:4])
         raise OptionError(f"There is no sound in {clips}, want files such as {kinds} or videos; check the folder.")
     stems = {name: Path(name).with_suffix("").as_posix() for name in names}
-    uses = Counter(stem.casefold() for stem in (*stems.values(), *reserved))  # some disks take A and a for the same
+    uses = Counter(stem.casefold() for stem in (*stems.values(), *reserved))  # some file systems ignore case
     stems = {name: stem if uses[stem.casefold()] == 1 else name for name, stem in stems.items()}
     if len({stem.casefold() for stem in stems.values()}) < len(stems):  # a.wav, a.mp3 and a.wav.wav
         stems = {name: name for name in names}
@@ -34,20 +36,20 @@ def picture_names(clips: Path, count: int = 1, reserved: tuple[str, ...] = ()) -
     return {name: [f"{stem}{end}.png" for end in ends] for name, stem in stems.items()}
 
 
-def make_line(clips: Path, clip: str, pictures: list[str], asked: Mapping[str, Any]) -> Line:
-    """What the manifest will say of a clip, but for what was heard."""
+def make_line(clips: Path, clip: str, pictures: list[str], options: Mapping[str, Any]) -> Line:
+    """The manifest line of a clip before it is drawn."""
     state = (clips / clip).stat()
-    return {"clip": clip, "bytes": state.st_size, "changed": int(state.st_mtime), "pictures": pictures, **asked}
+    return {"clip": clip, "bytes": state.st_size, "changed": int(state.st_mtime), "pictures": pictures, **options}
 
 
 def is_up_to_date(line: Line | None, wanted: Line, output: Path) -> bool:
-    """Whether the pictures are there, drawn from the same clip by the same model with the same options."""
+    """Whether the pictures exist and were drawn from the same clip by the same model with the same options."""
     same = line is not None and all(line.get(key) == value for key, value in wanted.items())
     return same and all((output / picture).is_file() for picture in wanted["pictures"])
 
 
 def read_manifest(file: Path) -> dict[str, Line]:
-    """The last whole line of each clip; one that was cut off, or edited to nonsense, counts for nothing."""
+    """The last valid line of each clip; truncated and invalid lines are ignored."""
     lines = {}
     for text in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ():
         try:
@@ -59,25 +61,23 @@ def read_manifest(file: Path) -> dict[str, Line]:
 
 
 def append_line(file: Path, line: Line) -> None:
-    """One line more, in one write; the rest of one that was cut off stays alone on its own."""
+    """Append one line in a single write; a truncated last line is ended first, so that it spoils no other."""
     with file.open("ab+") as out:
         end = out.seek(0, os.SEEK_END)
-        cut_off = end > 0 and out.seek(end - 1) >= 0 and out.read(1) != b"\n"
-        out.write(b"\n" * cut_off + json.dumps(line).encode() + b"\n")
+        truncated = end > 0 and out.seek(end - 1) >= 0 and out.read(1) != b"\n"
+        out.write(b"\n" * truncated + json.dumps(line).encode() + b"\n")
 
 
 def fingerprint(model: str) -> str:
-    """The model's name or folder, and when its weights last changed: trained further, it draws other pictures."""
-    from importlib.resources import files
-
+    """The model's name or folder, and when its weights last changed: after more training it draws other pictures."""
     folder = Path(str(files("audiotoken.mini"))) if model == "mini" else Path(model).expanduser()
     changed = max((path.stat().st_mtime for path in folder.rglob("*.safetensors")), default=None)
     name = str(folder.resolve()) if model != "mini" and folder.is_dir() else model
     return name if changed is None else f"{name} of {int(changed)}"
 
 
-def _sounds(clips: Path) -> Iterator[str]:
-    """Relative names of what may be heard, hidden files and folders left out."""
+def _find_clips(clips: Path) -> Iterator[str]:
+    """Relative names of sound and video files; hidden files and folders are skipped."""
     if not clips.is_dir():
         raise OptionError(f"There is no folder {clips}; give a folder of sounds.")
     for path in clips.rglob("*"):

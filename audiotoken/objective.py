@@ -2,40 +2,63 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
-from diffusers import DDPMScheduler
+from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
+from audiotoken.embedder import AudioEmbedder
 from audiotoken.losses import classification_loss, diffusion_loss, min_snr_weight, token_l1, token_l2
 from audiotoken.placeholder import TEMPLATE
+from audiotoken.prompt import Condition
+
+
+class TrainablePipeline(Protocol):
+    """What training needs of a pipeline; `AudioTokenPipeline` and `AudioTokenXLPipeline` have it."""
+
+    audio_embedder: AudioEmbedder
+    unet: UNet2DConditionModel
+    scheduler: Any
+    vae_scale_factor: int
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """All parts by name."""
+
+    def label_embeddings(self, names: Sequence[str]) -> Tensor:
+        """(classes, width): the input embeddings of each label's words, averaged."""
+
+    def encode(
+        self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]], size: tuple[int, int] | None = None
+    ) -> Condition:
+        """Texts and the audio tokens of each, for images of `size` (height, width) -> what conditions the UNet."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Pictures and the sounds that go with them; one sound per picture. Of several processes, each has its part."""
+    """Images and the sounds that go with them, one per image; with several processes, this process's part."""
 
     latents: Tensor  # (batch, channels, height, width)
     features: Tensor  # (batch, time, width)
     labels: Tensor  # (batch,) int64
-    texts: Sequence[str] = ()  # each with one <audio>; none: the paper's template
-    weight: Tensor | None = None  # (batch, 1, height, width) of the squared error; none: 1 everywhere
+    texts: Sequence[str] = ()  # each with one <audio>; empty: the paper's template
+    weight: Tensor | None = None  # (batch, 1, height, width) of the squared error; None: 1 everywhere
 
     def __len__(self) -> int:
         return len(self.latents)
 
     def rows(self, start: int, end: int) -> "Batch":
-        """A part of it."""
+        """The examples from `start` to `end`."""
         parts = {name: value[start:end] for name, value in vars(self).items() if value is not None and len(value)}
         return replace(self, **parts)
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What each term of `audiotoken.losses` counts.
+    """Weights of the terms of the loss, see `audiotoken.losses`.
 
-    The defaults are the paper's. The published code has the same numbers, but leaves `classification` out unless asked
-    (and with it on does not run): `audiotoken/configs/train/published.yaml` is that.
+    The defaults are the paper's. The published code has the same numbers, but leaves `classification` out unless it is
+    switched on, and then stops with an error: `audiotoken/configs/recipe/published.yaml` has the published settings.
     """
 
     diffusion: float = 1.0
@@ -45,18 +68,23 @@ class LossWeights:
 
 
 class Objective(nn.Module):
-    """The terms of the loss, before weighting; holds all that learns, so that what wraps it (DDP) sees every gradient.
+    """The terms of the loss, before weighting. Holds all trainable modules, so that DDP, which wraps it, sees them.
 
-    `across` gives the mean of a number over processes.
+    `mean_over_processes` returns the mean of a number over all processes; None for a single process.
     """
 
     def __init__(
-        self, pipe: Any, labels: Sequence[str], min_snr: float | None, across: Callable[[Tensor], Tensor] | None = None
+        self,
+        pipe: TrainablePipeline,
+        labels: Sequence[str],
+        min_snr: float | None,
+        mean_over_processes: Callable[[Tensor], Tensor] | None = None,
     ):
         super().__init__()
         self.embedder, self.unet = pipe.audio_embedder, pipe.unet
-        self.pipe, self.min_snr, self.across = pipe, min_snr, across
-        self.scheduler = DDPMScheduler.from_config(pipe.scheduler.config)  # same noise levels; some know no velocity
+        self.pipe, self.min_snr, self.mean_over_processes = pipe, min_snr, mean_over_processes
+        # the same noise levels as the pipeline's scheduler; not every scheduler can compute velocities
+        self.scheduler = DDPMScheduler.from_config(pipe.scheduler.config)
         self.names = pipe.label_embeddings(labels).to(pipe.unet.device) if labels else None  # (classes, width)
 
     def forward(self, batch: Batch, noise: Tensor, timesteps: Tensor) -> dict[str, Tensor]:
@@ -64,8 +92,8 @@ class Objective(nn.Module):
         latents = batch.latents.to(device).float()
         tokens = self.embedder(batch.features.to(device).float()).float()  # (batch, tokens_per_clip, width)
         texts = batch.texts or [TEMPLATE] * len(batch)
-        size = tuple(side * self.pipe.vae_scale_factor for side in latents.shape[-2:])
-        condition = self.pipe.encode(texts, [[token] for token in tokens], size)
+        height, width = (side * self.pipe.vae_scale_factor for side in latents.shape[-2:])
+        condition = self.pipe.encode(texts, [[token] for token in tokens], (height, width))
         noise, timesteps = noise.to(device), timesteps.to(device)
         weight = None if batch.weight is None else batch.weight.to(device)
         if self.min_snr is not None:
@@ -81,19 +109,19 @@ class Objective(nn.Module):
         }
 
     def _classification(self, tokens: Tensor, labels: Tensor) -> Tensor:
-        """Zero where nothing has a label."""
-        return (
-            tokens.new_zeros(()) if self.names is None else classification_loss(tokens, labels, self.names, self.across)
-        )
+        """The classification loss; zero for data without labels."""
+        if self.names is None:
+            return tokens.new_zeros(())
+        return classification_loss(tokens, labels, self.names, self.mean_over_processes)
 
 
 def check_batch(batch: Batch, classes: int) -> None:
-    """One sentence at the door for what does not belong together."""
+    """ValueError, one sentence, when sizes differ or a label has no class."""
     sizes = {len(batch.latents), len(batch.features), len(batch.labels), *([len(batch.texts)] if batch.texts else [])}
     if len(sizes) != 1 or batch.latents.ndim != 4:
         raise ValueError(
             f"Got latents {tuple(batch.latents.shape)}, features {tuple(batch.features.shape)}, {len(batch.labels)} "
-            f"labels and {len(batch.texts)} texts; want one of each per picture."
+            f"labels and {len(batch.texts)} texts, want one of each per image."
         )
     if (classes and batch.labels.min() < 0) or batch.labels.max() >= classes:
         raise ValueError(f"Got labels {batch.labels.tolist()}, want 0 to {classes - 1}; give the names of all classes.")

@@ -1,9 +1,9 @@
-"""A torchaudio that is installed but cannot be loaded must not stop anything.
+"""Hides a torchaudio that is installed but cannot be loaded.
 
-torchaudio's binary loads only beside the torch it was built for, and transformers imports torchaudio wherever it finds
-it. So before transformers is imported for the first time, torchaudio is tried; one that fails is hidden from the
-process, as if it were not installed, and a warning says what to do. Nothing here needs torchaudio, and nothing is
-imported before transformers is asked for.
+torchaudio's binary loads only with the torch release it was built for, and transformers imports torchaudio wherever it
+is installed. So torchaudio is tried before transformers is imported for the first time. If it fails, it is hidden from
+the process as if it were not installed, and a warning says what to do. This package does not need torchaudio, and
+imports neither library before something else imports transformers.
 """
 
 import importlib.util
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class _BeforeTransformers(MetaPathFinder):
-    """Sees `import transformers` coming, once, and leaves the import itself to the finders behind it."""
+    """Runs the check once, when transformers is about to be imported; the finders after it do the import."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -33,7 +33,7 @@ class _BeforeTransformers(MetaPathFinder):
 
 
 def install() -> None:
-    """Call once, early. Where transformers is loaded already, torchaudio is tried at once: more may import it later."""
+    """Call this early. If transformers is loaded already, torchaudio is tried now: it may be imported later."""
     if "transformers" in sys.modules:
         hide_broken_torchaudio()
     elif not any(isinstance(each, _BeforeTransformers) for each in sys.meta_path):
@@ -41,24 +41,24 @@ def install() -> None:
 
 
 def hide_broken_torchaudio() -> bool:
-    """Whether torchaudio is there and fails to load; then it is hidden, and a warning is logged."""
+    """Hide torchaudio if it is installed but fails to load, and log a warning; returns whether it was hidden."""
     if "torchaudio" in sys.modules or importlib.util.find_spec("torchaudio") is None:
         return False
     try:
-        with warnings.catch_warnings():  # a warning is no failure, even where warnings are errors
+        with warnings.catch_warnings():  # a warning is not a failure, even where warnings are errors
             warnings.simplefilter("ignore")
             import_module("torchaudio")
-    except Exception as error:  # OSError, ImportError, RuntimeError: a binary can fail in any way
+    except Exception as error:  # OSError, ImportError, RuntimeError: a binary can fail in many ways
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
             del sys.modules[name]
         sys.modules["torchaudio"] = None  # type: ignore[assignment]  # find_spec and import now say "not installed"
-        logger.warning(_sentence(error))
+        logger.warning(_describe(error))
         return True
     return False
 
 
-def _sentence(error: Exception) -> str:
-    cause = error.__cause__ or error  # torch wraps what the loader says
+def _describe(error: Exception) -> str:
+    cause = error.__cause__ or error  # torch wraps the loader's error
     why = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     pair = f"torchaudio {_version('torchaudio')} is installed but cannot be loaded with torch {_version('torch')}"
     return (

@@ -1,9 +1,9 @@
-"""The paper's trainer (AudioToken, arXiv 2305.13050): the embedder learns, and LoRA layers if wanted; the rest is read.
+"""The paper's trainer (AudioToken, arXiv 2305.13050): trains the embedder and, if asked, LoRA layers; all else is frozen.
 
-Conventions: latents are (batch, channels, height, width), already times the VAE's `scaling_factor`; features are
-(batch, time, width) of the audio encoder; labels index the list of class names. What happens in a step depends on the
-seed, the number of the step and the place in the batch alone: a run that was stopped goes on exactly as if it had not
-been, and a batch spread over processes is the batch of one.
+Conventions: latents are (batch, channels, height, width), already multiplied by the VAE's `scaling_factor`; features
+are (batch, time, width) of the audio encoder; labels index the list of class names. A step depends only on the seed,
+the number of the step and the index in the batch. So a run that was stopped continues exactly as if it had not been,
+and a batch spread over processes equals the same batch in one process.
 """
 
 import os
@@ -12,39 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from audiotoken.data.examples import derive_seed
 from audiotoken.embedder import AudioEmbedder
-from audiotoken.learner import Learner
-from audiotoken.objective import Batch, LossWeights, Objective, check_batch
+from audiotoken.learner import Learner, Settings
+from audiotoken.objective import Batch, LossWeights, Objective, TrainablePipeline, check_batch
 
-
-@dataclass(frozen=True)
-class Settings:
-    """Of a run. The learning rate is the published 1e-5 per picture of a batch, for a batch of 8."""
-
-    steps: int
-    learning_rate: float = 8e-5
-    warmup: int = 0  # steps in which the learning rate grows from zero
-    schedule: str = "constant"  # or "cosine", "linear": down to zero at `steps`
-    weight_decay: float = 0.01
-    clip: float = 1.0  # largest norm of the gradients
-    ema: float | None = None  # decay of the running mean of the weights, which is then what comes out
-    lora: int = 0  # rank of LoRA layers on the UNet's attention; 0: none
-    min_snr: float | None = None  # gamma of the min-SNR weighting, 5 in its paper; None: every noise level counts 1
-    accumulate: int = 1  # each batch goes through in this many parts
-    gradient_checkpointing: bool = False  # less memory, a third slower
-    compile: bool = False  # torch.compile of the UNet
-    seed: int = 0
-    save_every: int = 500
-    weights: LossWeights = field(default_factory=LossWeights)
+__all__ = ["Batch", "LossWeights", "Progress", "Settings", "draw_noise", "train_embedder"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +40,7 @@ class Progress:
 
 
 def train_embedder(
-    pipe: Any,
+    pipe: TrainablePipeline,
     batches: Callable[[int], Iterable[Batch]],
     labels: Sequence[str],
     settings: Settings,
@@ -70,42 +52,40 @@ def train_embedder(
     accelerator: Accelerator | None = None,
     about: dict[str, Any] | None = None,
 ) -> AudioEmbedder:
-    """Train `pipe.audio_embedder` in place for `settings.steps` steps, or until the batches end; ready for inference.
+    """Train `pipe.audio_embedder` in place and return it, ready for inference.
 
-    `batches(start)` yields this process's batches of the steps `start`, `start + 1`, ... (from 0). With `checkpoint`
-    the state is written to that file every `save_every` steps, at the end and on Ctrl-C or SIGTERM, and a run that
-    finds it goes on from there: CheckpointError when it is of another run, or of other data (`about` says which).
-    `evaluate(step)` is called every `evaluate_every` steps with the embedder as it would come out. Frozen parts get no
-    gradients and are left as they were; with `lora` the layers stay on the UNet, as the adapter "audiotoken".
+    Training ends after `settings.steps` steps, or when the batches end. `batches(start)` yields this process's batches
+    of the steps `start`, `start + 1`, ... (from 0). With `checkpoint` the state is written to that file every
+    `save_every` steps, at the end, and on Ctrl-C or SIGTERM; when the file exists, training resumes from it.
+    CheckpointError when it belongs to a run with other settings, or other data (`about` describes them).
+    `evaluate(step)` is called every `evaluate_every` steps, with the weights that the result would have. Frozen modules
+    get no gradients and keep their state; LoRA layers stay on the UNet, as the adapter "audiotoken".
     """
     accelerator = accelerator or Accelerator(cpu=pipe.unet.device.type == "cpu")
-    with _frozen(pipe), _stoppable() as stop:
-        learner = Learner.begin(pipe, settings, about, accelerator.scaler)
+    with _freeze_other_modules(pipe), _catch_stop_signals() as stop:
+        learner = Learner.create(pipe, settings, about, accelerator.scaler)
         start = learner.load(checkpoint) if checkpoint is not None and Path(checkpoint).exists() else 0
-        across = (lambda value: accelerator.reduce(value, "mean")) if accelerator.num_processes > 1 else None
-        objective = Objective(pipe, labels, settings.min_snr, across)
-        with _economical(pipe.unet, settings):
+        mean = (lambda value: accelerator.reduce(value, "mean")) if accelerator.num_processes > 1 else None
+        objective = Objective(pipe, labels, settings.min_snr, mean)
+        with _memory_settings(pipe.unet, settings):
             wrapped, optimizer = accelerator.prepare(objective, learner.optimizer)
             learner = replace(learner, optimizer=optimizer)
-            done, seen, began = start, 0, time.monotonic()
+            done, images, began = start, 0, time.monotonic()
             pipe.audio_embedder.train()
             for step, batch in zip(range(start, settings.steps), batches(start), strict=False):
                 check_batch(batch, len(labels))
-                learner.set_rate(step)
-                losses, stopped = _step(wrapped, learner, batch, step, accelerator, stop)
-                done, seen = step + 1, seen + len(batch) * accelerator.num_processes
-                if (
-                    checkpoint is not None
-                    and (stopped or done % settings.save_every == 0)
-                    and accelerator.is_main_process
-                ):
+                learner.set_learning_rate(step)
+                losses, stopped = _run_step(wrapped, learner, batch, step, accelerator, stop)
+                done, images = step + 1, images + len(batch) * accelerator.num_processes
+                save = checkpoint is not None and (stopped or done % settings.save_every == 0)
+                if save and accelerator.is_main_process:
                     learner.save(checkpoint, done)
                 if on_progress is not None and accelerator.is_main_process:
-                    speed = seen / (time.monotonic() - began)
-                    on_progress(Progress(done, losses, speed, learner.rate(step)))
+                    speed = images / (time.monotonic() - began)
+                    on_progress(Progress(done, losses, speed, learner.learning_rate(step)))
                 if evaluate is not None and evaluate_every and done % evaluate_every == 0:
                     if accelerator.is_main_process:
-                        with learner.as_generator(), torch.random.fork_rng(), torch.no_grad():
+                        with learner.result_weights(), torch.random.fork_rng(), torch.no_grad():
                             evaluate(done)
                     accelerator.wait_for_everyone()
                 if stopped:
@@ -116,16 +96,19 @@ def train_embedder(
         return learner.finish()
 
 
-def draw_noise(seed: int, step: int, place: int, shape: Sequence[int], levels: int) -> tuple[Tensor, int]:
-    """Noise of `shape` and a noise level below `levels` for one place of one step's batch, the same on every device."""
-    generator = torch.Generator().manual_seed(derive_seed("noise level", seed, step, place))
+def draw_noise(seed: int, step: int, index: int, shape: Sequence[int], levels: int) -> tuple[Tensor, int]:
+    """Noise of `shape` and a noise level below `levels` for one example of one step, the same on every device.
+
+    `index` is the example's place in the batch of all processes.
+    """
+    generator = torch.Generator().manual_seed(derive_seed("noise level", seed, step, index))
     return torch.randn(tuple(shape), generator=generator), int(torch.randint(levels, (), generator=generator))
 
 
-def _step(
-    objective: Any, learner: Learner, batch: Batch, step: int, accelerator: Accelerator, stop: threading.Event
+def _run_step(
+    objective: nn.Module, learner: Learner, batch: Batch, step: int, accelerator: Accelerator, stop: threading.Event
 ) -> tuple[dict[str, float], bool]:
-    """One step down the weighted sum -> the values of the terms and of the sum; whether somebody wants to stop."""
+    """One optimizer step -> the terms of the loss and their weighted sum; whether any process was asked to stop."""
     settings, first = learner.settings, accelerator.process_index * len(batch)
     inner = accelerator.unwrap_model(objective)
     draws = [
@@ -135,7 +118,7 @@ def _step(
     noise, timesteps = torch.stack([each for each, _ in draws]), torch.tensor([level for _, level in draws])
     size = -(-len(batch) // settings.accumulate)
     values: Any = 0.0
-    with _random_state_of(derive_seed("dropout", settings.seed, step, accelerator.process_index), inner.unet.device):
+    with _fork_random_state(derive_seed("dropout", settings.seed, step, accelerator.process_index), inner.unet.device):
         for start in range(0, len(batch), size):
             rows = slice(start, min(start + size, len(batch)))
             last = rows.stop == len(batch)
@@ -150,15 +133,15 @@ def _step(
     losses = dict(zip([*terms, "total"], values, strict=False))
     if not torch.isfinite(torch.tensor(losses["total"])):
         raise FloatingPointError(
-            f"The loss is {losses['total']} at step {step + 1}, but a number is wanted; lower the learning rate."
+            f"The loss is {losses['total']} at step {step + 1}, want a finite number; lower the learning rate."
         )
     learner.update(accelerator)
     return losses, values[-1] > 0
 
 
 @contextmanager
-def _frozen(pipe: Any) -> Iterator[None]:
-    """No gradients for the weights of what does not learn, though gradients flow through it; put back on exit."""
+def _freeze_other_modules(pipe: TrainablePipeline) -> Iterator[None]:
+    """Disable gradients of all weights but the embedder's, though gradients flow through them; restored on exit."""
     modules = [
         part for part in pipe.components.values() if isinstance(part, nn.Module) and part is not pipe.audio_embedder
     ]
@@ -169,15 +152,15 @@ def _frozen(pipe: Any) -> Iterator[None]:
             module.requires_grad_(False).eval()
         yield
     finally:
-        for weight, needed in weights:
-            weight.requires_grad_(needed)
+        for weight, requires_grad in weights:
+            weight.requires_grad_(requires_grad)
         for module, training in modes:
             module.train(training)
 
 
 @contextmanager
-def _economical(unet: Any, settings: Settings) -> Iterator[None]:
-    """Gradient checkpointing and compilation as wanted; the former is put back on exit."""
+def _memory_settings(unet: UNet2DConditionModel, settings: Settings) -> Iterator[None]:
+    """Compile the UNet and enable gradient checkpointing, as the settings say; the latter is undone on exit."""
     if settings.compile:
         unet.compile()
     if not settings.gradient_checkpointing:
@@ -191,30 +174,30 @@ def _economical(unet: Any, settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set the event instead of tearing a step apart; a second one is heard at once."""
-    asked = threading.Event()
+def _catch_stop_signals() -> Iterator[threading.Event]:
+    """The first Ctrl-C or SIGTERM sets the event, so that the step is completed; a second one acts at once."""
+    stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield stop
         return
     before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def ask(number: int, frame: Any) -> None:
-        asked.set()
+    def request_stop(number: int, frame: Any) -> None:
+        stop.set()
         signal.signal(number, before[number])
 
     try:
         for number in before:
-            signal.signal(number, ask)
-        yield asked
+            signal.signal(number, request_stop)
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 @contextmanager
-def _random_state_of(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's random state, here for dropout; the caller's is put back."""
+def _fork_random_state(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators, which dropout uses; the caller's state is restored on exit."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

@@ -95,9 +95,9 @@ def changed(remove: str = "", **add: torch.Tensor) -> dict[str, torch.Tensor]:
         (changed("fc2.weight"), "no layer fc2"),
         (changed(other=torch.zeros(3)), "has unknown other"),
         (changed(**{"fc1.bias": torch.zeros(3)}), "other shapes for hidden.bias"),
-        ({"cfg": {}, "model": {}}, "no state dict"),
+        ({"cfg": {}, "model": {}}, "not hold a state dict"),
         ({}, "no layer fc2"),
-        ([1], "no state dict"),
+        ([1], "not hold a state dict"),
     ],
 )
 def test_refuses_other_checkpoints(tmp_path, content, match):
@@ -111,7 +111,7 @@ def test_refuses_files_that_are_no_checkpoint(tmp_path):
     with pytest.raises(CheckpointError, match="no such file"):
         AudioEmbedder.from_checkpoint(tmp_path)
     (tmp_path / "e.bin").write_bytes(FILE.read_bytes()[:90_000])
-    with pytest.raises(CheckpointError, match="no torch file"):
+    with pytest.raises(CheckpointError, match="not a torch file"):
         AudioEmbedder.from_checkpoint(tmp_path / "e.bin")
 
 

@@ -252,7 +252,7 @@ def test_several_tokens_and_other_poolings_train():
 
 def test_the_learning_rate_follows_its_schedule():
     settings = Settings(steps=10, learning_rate=1.0, warmup=2, schedule="cosine")
-    rates = [Learner.begin(still_pipeline(), settings).rate(step) for step in (0, 1, 2, 6, 10)]
+    rates = [Learner.create(still_pipeline(), settings).learning_rate(step) for step in (0, 1, 2, 6, 10)]
     assert rates == pytest.approx([0.5, 1.0, 1.0, 0.5, 0.0])
     _, reports = trained(replace(settings, learning_rate=1e-3, schedule="linear", steps=4))
     assert [report.learning_rate for report in reports] == pytest.approx([0.5e-3, 1e-3, 1e-3, 0.5e-3])

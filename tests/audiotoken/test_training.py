@@ -225,7 +225,7 @@ def test_refuses_the_checkpoint_of_another_run(tmp_path):
     with pytest.raises(CheckpointError, match="made with seed=0, now it is 3"):
         train_embedder(debug_pipeline(), batches, LABELS, Settings(steps=2, seed=3), checkpoint=tmp_path / "run.pt")
     (tmp_path / "run.pt").write_bytes(b"something else")
-    with pytest.raises(CheckpointError, match="no torch file"):
+    with pytest.raises(CheckpointError, match="not a torch file"):
         train_embedder(debug_pipeline(), batches, LABELS, Settings(steps=2), checkpoint=tmp_path / "run.pt")
 
 
@@ -234,8 +234,8 @@ def test_refuses_the_checkpoint_of_another_run(tmp_path):
     [
         ({"labels": torch.tensor([0, 1, 2, 3])}, "want 0 to 2"),
         ({"labels": torch.tensor([0, 1, 2, -1])}, "want 0 to 2"),
-        ({"labels": torch.tensor([0, 1])}, "one of each per picture"),
-        ({"texts": ["<audio>"]}, "one of each per picture"),
+        ({"labels": torch.tensor([0, 1])}, "one of each per image"),
+        ({"texts": ["<audio>"]}, "one of each per image"),
         ({"features": torch.full((4, 5, WIDTH), torch.nan)}, "loss is nan at step 1"),
     ],
 )

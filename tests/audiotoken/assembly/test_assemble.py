@@ -277,7 +277,7 @@ def test_widths_that_do_not_fit_are_named(bases, embedders, tmp_path, no_loading
         ({"--labels": "no.txt"}, "Cannot read no.txt"),
         ({"--layers": "four"}, "want numbers such as 4,8,12"),
         ({"--embedder": "no.bin"}, "no such file"),
-        ({"--embedder": str(BEATS)}, "no state dict"),
+        ({"--embedder": str(BEATS)}, "not hold a state dict"),
         ({"--embedder": str(REFERENCE)}, "holds no embedder"),
         ({"--dtype": "int8"}, "expected one of float32, float16"),
         ({"--output": str(REFERENCE)}, "files that are not an assembled model"),

@@ -178,7 +178,7 @@ def test_refuses_files_that_are_no_checkpoint(tmp_path):
         BEATs.from_checkpoint(tmp_path / "b.pt")
     for content in (b"", b"hello", FILE.read_bytes()[:100_000]):
         (tmp_path / "b.pt").write_bytes(content)
-        with pytest.raises(CheckpointError, match="no torch file"):
+        with pytest.raises(CheckpointError, match="not a torch file"):
             BEATs.from_checkpoint(tmp_path / "b.pt")
 
 
