@@ -1,4 +1,4 @@
-"""The paper's trainer (AudioToken, arXiv 2305.13050): trains the embedder and, if asked, LoRA layers; all else is frozen.
+"""The trainer of AudioToken (arXiv 2305.13050): trains the embedder, LoRA layers if asked, and freezes the rest.
 
 Conventions: latents are (batch, channels, height, width), already multiplied by the VAE's `scaling_factor`; features
 are (batch, time, width) of the audio encoder; labels index the list of class names. A step depends only on the seed,
