@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.losses import classification_loss, diffusion_loss, min_snr_weight, token_l1, token_l2
 from audiotoken.placeholder import TEMPLATE
-from audiotoken.prompt import Condition
+from audiotoken.prompt import EncodedPrompts
 
 
 class TrainablePipeline(Protocol):
@@ -30,7 +30,7 @@ class TrainablePipeline(Protocol):
 
     def encode(
         self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]], size: tuple[int, int] | None = None
-    ) -> Condition:
+    ) -> EncodedPrompts:
         """Texts and the audio tokens of each, for images of `size` (height, width) -> what conditions the UNet."""
 
 
