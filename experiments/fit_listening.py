@@ -1,11 +1,11 @@
-"""Fits the two small networks of `spatial`: which kind of stereo, and where there is a source.
+"""Fit the two small networks of `spatial`: one recognises the stereo setup, one localises sources.
 
     python -m experiments.fit_listening maps SCENES --out scenes.npz    # once per folder of scenes, about 0.6 s a scene
     python -m experiments.fit_listening fit scenes.npz more.npz --held-out other.npz
 
 Scenes are folders in the format of the benchmark (index.json; per scene mix.wav and truth.json), made of clips that the
-benchmark's final figures never use. `spatial/recognise.npz` and `spatial/heatmap.npz` are written; torch is needed here
-alone, the package multiplies the matrices itself.
+benchmark's final figures never use. The command writes `spatial/recognise.npz` and `spatial/heatmap.npz`; only this
+file needs torch, the package multiplies the matrices itself.
 """
 
 import json
@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import soundfile
+import torch
 import typer
 from numpy.typing import NDArray
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+from torch.nn import functional
 
 from audiotoken.cli.terminal import progress
 from spatial.evidence import gather
@@ -26,77 +32,72 @@ from spatial.recognise import compute_features
 from spatial.setups import make_setup
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-NAMES = {"ab50": "spaced"}  # the benchmark's word -> ours
-SIGMA = 2.0  # places of the grid: how blunt the wanted peaks are
-NOISE = 0.05  # of the standardised maps, added in training
+SETUPS = {"ab50": "spaced"}  # names in the scenes -> in `spatial`
+SIGMA = 2.0  # grid steps: width of the target peaks
+NOISE = 0.05  # added to the standardised maps in training
 HIDDEN, DROP = 24, 0.2
-EPOCHS, BATCH, RATE = 60, 64, 2e-3
+EPOCHS, BATCH, LEARNING_RATE = 60, 64, 2e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """What is known of many scenes."""
+    """Features and ground truth of many scenes."""
 
-    features: NDArray  # (scenes, features) for the kind of stereo
-    maps: NDArray  # (scenes, channels, places)
+    features: NDArray  # (scenes, features), for the setup
+    maps: NDArray  # (scenes, maps, azimuths)
     truths: list[dict[str, Any]]
 
 
-@app.command()
-def maps(scenes: Path, out: Annotated[Path, typer.Option()]) -> None:
-    """Listen to every scene of a folder, with its true setup, and keep what the networks see."""
-    import soundfile
-
-    seen, mapped, truths = [], [], []
+@app.command("maps")
+def compute(scenes: Path, out: Annotated[Path, typer.Option()]) -> None:
+    """Compute the networks' inputs for every scene of a folder, with its true setup."""
+    features, maps, truths = [], [], []
     names = json.loads((scenes / "index.json").read_text())
     with progress("listening") as bar:
         for done, name in enumerate(names):
             truth = json.loads((scenes / name / "truth.json").read_text())
-            mixed, rate = soundfile.read(scenes / name / truth["mix"], dtype="float32")
-            kind = NAMES.get(truth["setup"], truth["setup"])
+            mixture, rate = soundfile.read(scenes / name / truth["mix"], dtype="float32")
+            kind = SETUPS.get(truth["setup"], truth["setup"])
             stereo = make_setup(kind, spacing=truth["geometry"]["spacing_m"] if kind == "spaced" else None)
-            evidence = gather(mixed.T, rate)
-            seen.append(compute_features(evidence))
-            mapped.append(compute_maps(evidence, stereo).astype(np.float16))
-            truths.append(_kept(truth, kind, stereo.limit))
+            evidence = gather(mixture.T, rate)
+            features.append(compute_features(evidence))
+            maps.append(compute_maps(evidence, stereo).astype(np.float16))
+            truths.append(_summarise(truth, kind, stereo.limit))
             bar.update(done + 1, len(names))
-    np.savez_compressed(out, features=np.array(seen), maps=np.array(mapped), truths=json.dumps(truths))
+    np.savez_compressed(out, features=np.array(features), maps=np.array(maps), truths=json.dumps(truths))
 
 
 @app.command()
 def fit(
     files: list[Path],
-    held_out: Annotated[Path | None, typer.Option(help="Scenes to judge by; never fitted to.")] = None,
+    held_out: Annotated[Path | None, typer.Option(help="Scenes for the evaluation only.")] = None,
     seed: int = 0,
-    into: Annotated[Path, typer.Option(help="Where the two files go.")] = Path("spatial"),
+    into: Annotated[Path, typer.Option(help="Folder for the two files.")] = Path("spatial"),
 ) -> None:
-    """Fit both networks and say how well they do on the scenes held out."""
+    """Fit both networks and print their accuracy on the scenes held out."""
     if held_out and into != Path("spatial"):
-        raise typer.BadParameter("what is judged is the package's own files; leave out --into or --held-out")
-    scenes = _loaded(files)
+        raise typer.BadParameter("--held-out evaluates the package's own files; leave out --into or --held-out")
+    scenes = _load(files)
     if len(scenes.truths) < 2 * BATCH:
-        raise typer.BadParameter(f"got {len(scenes.truths)} scenes, want {2 * BATCH} or more; make some")
-    kinds = fit_kinds(scenes, seed)
-    np.savez_compressed(into / "recognise.npz", allow_pickle=False, **kinds)
-    heat = fit_heat(scenes, seed)
+        raise typer.BadParameter(f"got {len(scenes.truths)} scenes, expected {2 * BATCH} or more; simulate some")
+    setups = fit_setups(scenes, seed)
+    np.savez_compressed(into / "recognise.npz", allow_pickle=False, **setups)
+    heat = fit_heatmap(scenes, seed)
     np.savez_compressed(into / "heatmap.npz", allow_pickle=False, **heat)
     if held_out:
-        judge(_loaded([held_out]))
+        evaluate(_load([held_out]))
 
 
-def fit_kinds(scenes: Scenes, seed: int) -> dict[str, NDArray]:
-    """One hidden layer (scikit-learn) from features to the kind of stereo.
+def fit_setups(scenes: Scenes, seed: int) -> dict[str, NDArray]:
+    """One hidden layer (scikit-learn) from features to the setup.
 
-    A dry mix by level alone may be panned or XY, and nothing in it tells which: such scenes are weighted so that the
-    usual one wins.
+    A dry recording with level differences only may be panned or XY, and nothing in it tells which: such scenes are
+    weighted so that the more common setup wins.
     """
-    from sklearn.neural_network import MLPClassifier
-    from sklearn.preprocessing import StandardScaler
-
-    wanted = [truth["setup"] for truth in scenes.truths]
+    targets = [truth["setup"] for truth in scenes.truths]
     scaler = StandardScaler().fit(scenes.features)
     net = MLPClassifier((16,), alpha=10, max_iter=500, random_state=seed)
-    net.fit(scaler.transform(scenes.features), wanted, sample_weight=[_weight(truth) for truth in scenes.truths])
+    net.fit(scaler.transform(scenes.features), targets, sample_weight=[_weight(truth) for truth in scenes.truths])
     arrays = {
         "mean": scaler.mean_,
         "scale": scaler.scale_,
@@ -108,21 +109,18 @@ def fit_kinds(scenes: Scenes, seed: int) -> dict[str, NDArray]:
     return {**{key: each.astype(np.float32) for key, each in arrays.items()}, "classes": np.array(net.classes_, "U16")}
 
 
-def fit_heat(scenes: Scenes, seed: int) -> dict[str, NDArray]:
+def fit_heatmap(scenes: Scenes, seed: int) -> dict[str, NDArray]:
     """Three convolutions (torch) from maps to presence at each azimuth and to the number of sources."""
-    import torch
-    from torch.nn import functional
-
     torch.manual_seed(seed)
-    still = [i for i, truth in enumerate(scenes.truths) if not truth["moving"]]
-    seen = scenes.maps[still].astype(np.float32)
+    fixed = [i for i, truth in enumerate(scenes.truths) if not truth["moving"]]
+    seen = scenes.maps[fixed].astype(np.float32)
     mean, scale = (each[0] for each in (seen.mean((0, 2), keepdims=True), seen.std((0, 2), keepdims=True) + 1e-3))
-    wanted, counts = _wanted([scenes.truths[i] for i in still])
-    inputs, heats, numbers = torch.tensor((seen - mean) / scale), torch.tensor(wanted), torch.tensor(counts)
-    net = _net(seen.shape[1])
+    targets, counts = _make_targets([scenes.truths[i] for i in fixed])
+    inputs, heats, numbers = torch.tensor((seen - mean) / scale), torch.tensor(targets), torch.tensor(counts)
+    net = Net(seen.shape[1])
     steps = EPOCHS * (len(seen) // BATCH)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps + 1)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps + 1)
     for step in range(steps):
         if step % (len(seen) // BATCH) == 0:
             order = torch.randperm(len(seen))
@@ -144,50 +142,45 @@ def fit_heat(scenes: Scenes, seed: int) -> dict[str, NDArray]:
     return {**arrays, "mean": mean.astype(np.float32), "scale": scale.astype(np.float32)}
 
 
-def _net(channels: int) -> Any:
+class Net(nn.Module):
     """The network of `spatial.learned.predict_heatmap`, with names as there."""
-    import torch
-    from torch import nn
 
-    class Net(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a = nn.Conv1d(channels, HIDDEN, 5, padding=2)
-            self.b = nn.Conv1d(HIDDEN, HIDDEN, 9, padding=4)
-            self.c = nn.Conv1d(HIDDEN, HIDDEN, 9, padding=8, dilation=2)
-            self.heat = nn.Conv1d(HIDDEN, 1, 1)
-            self.count = nn.Linear(2 * HIDDEN, 4)
-            self.drop = nn.Dropout(DROP)
+    def __init__(self, maps: int) -> None:
+        super().__init__()
+        self.a = nn.Conv1d(maps, HIDDEN, 5, padding=2)
+        self.b = nn.Conv1d(HIDDEN, HIDDEN, 9, padding=4)
+        self.c = nn.Conv1d(HIDDEN, HIDDEN, 9, padding=8, dilation=2)
+        self.heat = nn.Conv1d(HIDDEN, 1, 1)
+        self.count = nn.Linear(2 * HIDDEN, 4)
+        self.drop = nn.Dropout(DROP)
 
-        def forward(self, x: Any) -> tuple[Any, Any]:
-            x = self.drop(torch.relu(self.a(x)))
-            x = self.drop(torch.relu(self.b(x)) + x)
-            x = torch.relu(self.c(x)) + x
-            return self.heat(x)[:, 0], self.count(torch.cat([x.mean(2), x.amax(2)], 1))
-
-    return Net()
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(scenes, maps, azimuths) -> logits of presence (scenes, azimuths) and of the number (scenes, 4)."""
+        x = self.drop(torch.relu(self.a(x)))
+        x = self.drop(torch.relu(self.b(x)) + x)
+        x = torch.relu(self.c(x)) + x
+        return self.heat(x)[:, 0], self.count(torch.cat([x.mean(2), x.amax(2)], 1))
 
 
-def judge(scenes: Scenes) -> None:
-    """Print how often the kind, the number and the azimuths are right; true kinds given to the second network."""
+def evaluate(scenes: Scenes) -> None:
+    """Print how often the setup, the number and the azimuths are correct; the second network gets true setups."""
     net = load_network("recognise")
-    right = [
+    correct = [
         net.classes[int(net.predict_probabilities(x).argmax())] == t["setup"]
         for x, t in zip(scenes.features, scenes.truths, strict=True)
     ]
-    typer.echo(f"kind of stereo right: {100 * np.mean(right):.1f} % of {len(right)}")
-    number, near, total, said = [], 0, 0, 0
+    typer.echo(f"setup correct: {100 * np.mean(correct):.1f} % of {len(correct)}")
+    number, near, total, estimated = [], 0, 0, 0
     for seen, truth in zip(scenes.maps.astype(np.float32), scenes.truths, strict=True):
         if truth["moving"]:
             continue
-        found = np.array([place for place, _ in pick_peaks(SourcePosterior(*predict_heatmap(seen)), 4)])
-        azimuths = (found / 45 - 1) * truth["limit"]
-        number.append(len(found) == len(truth["azimuths"]))
+        positions = np.array([position for position, _ in pick_peaks(SourcePosterior(*predict_heatmap(seen)), 4)])
+        azimuths = (positions / 45 - 1) * truth["limit"]
+        number.append(len(positions) == len(truth["azimuths"]))
         near += sum(np.abs(azimuths - each).min(initial=180) <= 10 for each in truth["azimuths"])
-        total, said = total + len(truth["azimuths"]), said + len(found)
-    typer.echo(
-        f"static: number right {100 * np.mean(number):.1f} %, F at 10 degrees {200 * near / (total + said):.1f} %"
-    )
+        total, estimated = total + len(truth["azimuths"]), estimated + len(positions)
+    f_score = 200 * near / (total + estimated)
+    typer.echo(f"static: number correct {100 * np.mean(number):.1f} %, F at 10 degrees {f_score:.1f} %")
 
 
 def _weight(truth: dict[str, Any]) -> float:
@@ -197,7 +190,7 @@ def _weight(truth: dict[str, Any]) -> float:
     return {"panned": 4.0, "xy": 0.25}.get(truth["setup"], 1.0) if by_level else 1.0
 
 
-def _kept(truth: dict[str, Any], kind: str, limit: float) -> dict[str, Any]:
+def _summarise(truth: dict[str, Any], kind: str, limit: float) -> dict[str, Any]:
     return {
         "setup": kind,
         "limit": limit,
@@ -208,18 +201,18 @@ def _kept(truth: dict[str, Any], kind: str, limit: float) -> dict[str, Any]:
     }
 
 
-def _wanted(truths: list[dict[str, Any]]) -> tuple[NDArray, NDArray]:
-    """(scenes, 91) peaks of height 1 where sources are, and (scenes,) their number less one."""
-    places = np.arange(91)
+def _make_targets(truths: list[dict[str, Any]]) -> tuple[NDArray, NDArray]:
+    """(scenes, 91) peaks of height 1 where sources are, and (scenes,) their number minus one."""
+    positions = np.arange(91)
     heat = np.zeros((len(truths), 91), np.float32)
     for row, truth in zip(heat, truths, strict=True):
         for azimuth in truth["azimuths"]:
-            peak = np.exp(-0.5 * ((places - (azimuth / truth["limit"] + 1) * 45) / SIGMA) ** 2)
+            peak = np.exp(-0.5 * ((positions - (azimuth / truth["limit"] + 1) * 45) / SIGMA) ** 2)
             np.maximum(row, peak, out=row)
     return heat, np.array([min(len(truth["azimuths"]), 4) - 1 for truth in truths])
 
 
-def _loaded(files: list[Path]) -> Scenes:
+def _load(files: list[Path]) -> Scenes:
     parts = [np.load(file, allow_pickle=False) for file in files]
     return Scenes(
         np.concatenate([part["features"] for part in parts]),

@@ -1,15 +1,16 @@
-"""A stereo clip made here, and who is where in it: the picture in the README.
+"""A simulated stereo clip and the directions of its sources: the picture in the README.
 
     python -m experiments.listening_demo --out demo
 
-A dog on the left, a clock near the middle and a rooster on the right, as an ORTF pair of microphones hears them in a
-living room; the truth is printed beside what was heard. About ten seconds, most of it imports.
+A dog on the left, a clock near the middle and a rooster on the right, as an ORTF pair of microphones records them in a
+living room. Prints the true directions and the estimated ones. About ten seconds, most of it imports.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from audiotoken.mini.sounds import synthesise
 from audiotoken.tasks.listen import listen_to
@@ -22,13 +23,11 @@ SEED = 5
 PLACES = {"dog": -48.0, "clock": 8.0, "rooster": 37.0}
 
 
-def make(path: Path) -> None:
-    """The clip, and nothing of it is a recording."""
-    import soundfile
-
+def write_clip(path: Path) -> None:
+    """The clip, of synthesised sounds only."""
     sounds = {word: synthesise(word, RATE, SECONDS, SEED).astype(float) for word in PLACES}
-    even = {word: 0.1 * sound / np.sqrt(np.mean(sound**2)) for word, sound in sounds.items()}
-    recording = simulate([(even[word], azimuth) for word, azimuth in PLACES.items()], "ortf", rate=RATE, rt60=0.2)
+    signals = {word: 0.1 * sound / np.sqrt(np.mean(sound**2)) for word, sound in sounds.items()}
+    recording = simulate([(signals[word], azimuth) for word, azimuth in PLACES.items()], "ortf", rate=RATE, rt60=0.2)
     soundfile.write(path, recording.T, RATE)
 
 
@@ -37,7 +36,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("demo"))
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
-    make(folder / "stereo.wav")
+    write_clip(folder / "stereo.wav")
     print("truth  " + ", ".join(f"{word} {azimuth:+.0f}°" for word, azimuth in PLACES.items()))
     print(Places(plot=folder / "stereo-places.png").write(listen_to(folder / "stereo.wav")))
 

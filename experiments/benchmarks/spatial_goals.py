@@ -1,4 +1,4 @@
-"""What is asked of a listener: the rows of the spatial benchmark's table."""
+"""Goals of localisation and separation: the rows of the spatial benchmark's table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class Goal:
     name: str
     which: Callable[[Scored], bool]
     pool: Pool
-    told: bool = False  # the number of sources
+    count_given: bool = False  # whether the system knows the number of sources
     must: float | None = None
     stretch: float | None = None
     digits: int = 0
-    low: bool = False  # less is better
+    lower_is_better: bool = False
 
     def value(self, scored: Sequence[Scored]) -> float | None:
         """None where there is nothing to score."""
@@ -29,7 +29,7 @@ class Goal:
 
 
 def mean(name: str, scale: float = 1.0) -> Pool:
-    """Of all values of that name, over all scenes."""
+    """Mean of all values of that name, over all scenes."""
 
     def pool(scored: Sequence[Scored]) -> float | None:
         values = [value for one in scored for value in one.values.get(name, [])]
@@ -39,7 +39,7 @@ def mean(name: str, scale: float = 1.0) -> Pool:
 
 
 def f_score(scored: Sequence[Scored]) -> float | None:
-    """Of all sources together, percent."""
+    """F score of all sources together, percent."""
     recalled = [value for one in scored for value in one.values.get("recalled", [])]
     precise = [value for one in scored for value in one.values.get("precise", [])]
     return 200.0 * sum(recalled) / (len(recalled) + len(precise)) if recalled else None
@@ -59,15 +59,15 @@ def _moving(count: int) -> Callable[[Scored], bool]:
 
 
 def _goals() -> tuple[Goal, ...]:
-    """In the order in which they are asked; `must` and `stretch` are the project's own."""
+    """In the order of the table; `must` and `stretch` are this project's own goals."""
     static = _static()
     rows = [
         Goal("setup recognised, %", lambda one: True, mean("setup", 100), must=85, stretch=95),
-        Goal("side right, static, %", static, mean("side", 100), must=88, stretch=94),
-        Goal("within 10°, static, %", static, mean("recalled", 100), told=True, must=86, stretch=92),
+        Goal("side correct, static, %", static, mean("side", 100), must=88, stretch=94),
+        Goal("within 10°, static, %", static, mean("recalled", 100), count_given=True, must=86, stretch=92),
         Goal("F at 10°, static, %", static, f_score, must=85, stretch=90),
         Goal("F at 10°, noisy, %", lambda one: one.kind == "noisy", f_score, must=92, stretch=95),
-        Goal("number right, static, %", static, mean("count", 100), must=70, stretch=80),
+        Goal("number correct, static, %", static, mean("count", 100), must=70, stretch=80),
     ]
     for count, must, stretch in ((1, 0.2, 0.1), (2, 0.3, 0.2), (3, 0.7, 0.4)):
         which = _static(count, True, "panned")
@@ -78,7 +78,7 @@ def _goals() -> tuple[Goal, ...]:
     for count, dry, must, stretch in ((2, True, 18, 25), (2, False, 4, 6), (3, True, 7, 9), (3, False, 3, 5)):
         name = f"SI-SDR improvement, {count} {'dry' if dry else 'reverberant'}, dB"
         rows.append(Goal(name, _static(count, dry), mean("sdri"), True, must, stretch, 1))
-    label = Goal("label right within 10°, 2 static, %", _static(2), mean("labelled", 100), must=65, stretch=75)
+    label = Goal("label correct within 10°, 2 static, %", _static(2), mean("labelled", 100), must=65, stretch=75)
     return (*rows, label, Goal("seconds for a clip", lambda one: True, mean("wall"), False, 1.0, 0.3, 2, True))
 
 

@@ -21,7 +21,8 @@ TRUTH, FOUND = [-31.0, 4.0, 52.0], [47.0, 12.0, -29.5]  # errors 1.5, 8 and 5; 1
 def scene(places, setup="ortf", images=None):
     def one(place, image=None):
         path = () if np.isscalar(place) else tuple(map(tuple, place))
-        return Source(np.zeros(4, np.float32), Direction(place if not path else 0.0), path=path, image=image)
+        signal = np.zeros(4, np.float32) if image is None else image[0]
+        return Source(signal, Direction(place if not path else 0.0), path=path, image=image)
 
     images = images if images is not None else [None] * len(places)
     return Scene(tuple(one(place, image) for place, image in zip(places, images, strict=True)), 44_100, setup)

@@ -1,4 +1,4 @@
-"""The spatial benchmark: known answers for its scores, and the whole of it on scenes made here."""
+"""The spatial benchmark: known answers for its scores, and a run on simulated scenes."""
 
 import csv
 import inspect
@@ -13,11 +13,11 @@ from PIL import Image
 
 from audiotoken.errors import OptionError
 from experiments.benchmarks import spatial as bench
-from experiments.benchmarks.public_methods import find, separate, track
-from experiments.benchmarks.spatial_conditions import conditions
+from experiments.benchmarks.public_methods import localise, separate, track
+from experiments.benchmarks.spatial_conditions import format_conditions
 from experiments.benchmarks.spatial_goals import GOALS
-from experiments.benchmarks.spatial_report import table
-from experiments.benchmarks.spatial_score import Scored, fitted, score, score_scene, score_stems
+from experiments.benchmarks.spatial_report import make_table
+from experiments.benchmarks.spatial_score import Scored, fit_length, score, score_scene, score_stems
 from spatial.doa_baselines import METHODS, localise_by
 from spatial.errors import SpatialError
 from spatial.setups import make_setup
@@ -79,7 +79,7 @@ def test_perfect_is_perfect():
     assert values["error"] == [0, 0] and values["count"] == values["setup"] == [True] and values["wall"] == [0.5]
 
 
-def test_one_too_few_one_wrong_and_labels_swapped():
+def test_missing_and_wrong_sources_and_swapped_labels():
     few = score_scene(TRUTH, {"sources": [{"azimuth_deg": -34.0, "label": "rain"}]})
     assert few["recalled"] == [True, False] and few["precise"] == [True] and few["count"] == [False]
     assert few["side"] == [True, False] and few["error"] == [6.0] and few["labelled"] == [False, False]
@@ -89,7 +89,7 @@ def test_one_too_few_one_wrong_and_labels_swapped():
     assert nothing["recalled"] == nothing["side"] == [False, False] and "error" not in nothing
 
 
-def test_what_moves_has_its_own_error():
+def test_moving_sources_have_a_track_error():
     moving = {"azimuth_deg": 0.0, "label": "dog", "moving": True, "track": [[0, -30], [1, 0], [2, 30]]}
     truth = TRUTH | {"moving": True, "n_sources": 1, "sources": [moving]}
     values = score_scene(truth, {"sources": [{"azimuth_deg": 0.0}]})
@@ -106,23 +106,23 @@ def test_stems_are_scored_against_the_images(scenes):
     mixture = soundfile.read(folder / "mix.wav")[0].T
     assert score_stems(truth, [mixture, mixture], folder)["sdri"] == pytest.approx([0, 0], abs=1e-6)
     assert score_stems(truth | {"moving": True}, [], folder) == {}
-    assert fitted(np.ones((2, 5)), 3).shape == (2, 3) and fitted(np.ones(5), 8).tolist() == [1] * 5 + [0] * 3
+    assert fit_length(np.ones((2, 5)), 3).shape == (2, 3) and fit_length(np.ones(5), 8).tolist() == [1] * 5 + [0] * 3
 
 
-def test_goals_take_their_scenes_and_pool():
+def test_goals_select_scenes_and_pool_values():
     two = Scored(TRUTH, {"recalled": [True, False], "precise": [True], "count": [True], "sdri": [3.0, 5.0]})
     noisy = Scored(TRUTH | {"snr_db": 10}, {"recalled": [True, True], "precise": [True, True], "count": [False]})
     goals = {goal.name: goal for goal in GOALS}
     assert goals["F at 10°, static, %"].value([two, noisy]) == pytest.approx(200 / 3)
     assert goals["F at 10°, noisy, %"].value([two, noisy]) == 100
-    assert goals["number right, static, %"].value([two, noisy]) == 100
+    assert goals["number correct, static, %"].value([two, noisy]) == 100
     assert goals["SI-SDR improvement, 2 reverberant, dB"].value([two, noisy]) == 4
     assert goals["SI-SDR improvement, 2 dry, dB"].value([two, noisy]) is None
     assert len(goals) == len(GOALS) == 17
 
 
-def test_conditions_are_told_apart():
-    """Dry and in a room, by setup; errors of what moves stand in a column of their own."""
+def test_conditions_are_separate():
+    """Dry and in a room, by setup; errors of moving sources have their own column."""
 
     def one(setup, room, kind, **values):
         truth = {"setup": setup, "rt60_s": room, "moving": kind == "moving", "snr_db": None, "n_sources": 1}
@@ -130,28 +130,37 @@ def test_conditions_are_told_apart():
 
     asked = [one("ortf", 0.0, "static", side=True, count=False), one("ortf", 0.3, "static", side=False, count=True)]
     told = [one("ortf", 0.0, "static", error=2.0), one("ortf", 0.0, "moving", track=7.0, error=7.0)]
-    head, _, dry, room = conditions({"ours": asked, "ours-count": told}).splitlines()
+    head, _, dry, room = format_conditions({"listen": asked, "listen-count": told}).splitlines()
     names = [cell.strip() for cell in head.split("|")[1:-1]]
     dry, room = (dict(zip(names, (cell.strip() for cell in row.split("|")[1:-1]), strict=True)) for row in (dry, room))
-    assert (dry["room"], dry["scenes"], dry["side right, %"], dry["number right, %"]) == ("dry", "1", "100", "0")
-    assert dry["error of what was found, ° \\*"] == "2.0" and dry["track error, ° \\*"] == "7.0"
-    assert (room["room"], room["side right, %"], room["track error, ° \\*"]) == ("reverberant", "0", "")
-    assert conditions({"histogram": asked}) == ""
+    assert (dry["room"], dry["scenes"], dry["side correct, %"], dry["number correct, %"]) == ("dry", "1", "100", "0")
+    assert dry["error of sources found, ° \\*"] == "2.0" and dry["track error, ° \\*"] == "7.0"
+    assert (room["room"], room["side correct, %"], room["track error, ° \\*"]) == ("reverberant", "0", "")
+    assert format_conditions({"histogram": asked}) == ""
 
 
-def test_each_question_has_its_answer():
+def test_goals_use_the_run_with_or_without_count():
     told, found = Scored(TRUTH, {"recalled": [True]}), Scored(TRUTH, {"recalled": [False], "precise": []})
-    lines = {line["goal"].name: line for line in table({"ours": [found], "ours-count": [told], "ilrma-count": [told]})}
-    assert lines["within 10°, static, %"]["ours"] == 100 and lines["F at 10°, static, %"]["ours"] == 0
-    assert lines["within 10°, static, %"]["ilrma"] is None  # it does not say where
+    lines = {
+        line["goal"].name: line
+        for line in make_table({"listen": [found], "listen-count": [told], "ilrma-count": [told]})
+    }
+    assert lines["within 10°, static, %"]["listen"] == 100 and lines["F at 10°, static, %"]["listen"] == 0
+    assert lines["within 10°, static, %"]["ilrma"] is None  # it gives no directions
 
 
-def test_the_whole_of_it(scenes, tmp_path):
+def test_a_whole_run(scenes, tmp_path):
     said = bench.bench_spatial(
-        scenes=str(scenes), systems=["ours-setup", "histogram", "auxiva"], limit=1, labels=False, out=str(tmp_path)
+        scenes=str(scenes), systems=["listen-setup", "histogram", "auxiva"], limit=1, labels=False, out=str(tmp_path)
     )
-    assert "| side right, static, % |" in said
-    files = {"auxiva-count.json", "histogram.json", "histogram-count.json", "ours-setup.json", "ours-setup-count.json"}
+    assert "| side correct, static, % |" in said
+    files = {
+        "auxiva-count.json",
+        "histogram.json",
+        "histogram-count.json",
+        "listen-setup.json",
+        "listen-setup-count.json",
+    }
     assert {path.name for path in tmp_path.glob("*.json")} == files
     told = json.loads((tmp_path / "histogram-count.json").read_text())
     assert told["given"] == ["setup", "count"] and set(told["scenes"]) == {
@@ -165,7 +174,7 @@ def test_the_whole_of_it(scenes, tmp_path):
     (moving,) = told["scenes"]["panned-k1-dry-moving/00"]["sources"]
     assert moving["track"][0][1] < -25 and moving["track"][-1][1] > 25
     rows = {row["goal"]: row for row in csv.DictReader((tmp_path / "rows.csv").open())}
-    assert float(rows["error, panned dry, 2, °"]["ours-setup"]) < 3
+    assert float(rows["error, panned dry, 2, °"]["listen-setup"]) < 3
     assert float(rows["SI-SDR improvement, 2 dry, dB"]["auxiva"]) > -30 and not rows["setup recognised, %"]["histogram"]
     Image.open(tmp_path / "chart.png").verify()
     assert score(scenes, tmp_path / "auxiva-count.json")[0].values["sdri"]
@@ -175,11 +184,11 @@ def test_the_whole_of_it(scenes, tmp_path):
     ("options", "words"),
     [
         ({"scenes": "/no/such"}, "no index.json"),
-        ({"only": "^cave"}, "fits none of 3 scenes"),
+        ({"only": "^cave"}, "matches none of 3 scenes"),
         ({"systems": ["ears"]}, "Got systems=ears"),
     ],
 )
-def test_what_cannot_be_asked_is_one_sentence(options, words, scenes, tmp_path):
+def test_invalid_options_are_refused_in_one_sentence(options, words, scenes, tmp_path):
     with pytest.raises(OptionError, match=words):
         bench.bench_spatial(**{"scenes": str(scenes), "out": str(tmp_path / "out"), **options})
     assert not (tmp_path / "out").exists()
@@ -195,7 +204,7 @@ def test_the_keys_of_the_config_are_parameters():
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("setup", ["spaced", "binaural"])
-def test_alternatives_find_one_source(method, setup):
+def test_baselines_find_one_source(method, setup):
     recording = simulation([(bursts(2, 4), 31.0)], setup, rate=RATE).recording
     (found,) = localise_by(method, recording, RATE, make_setup(setup), count=1)
     assert found.azimuth == pytest.approx(31, abs=3 if setup == "spaced" else 12)
@@ -203,7 +212,7 @@ def test_alternatives_find_one_source(method, setup):
     assert mirror.azimuth == pytest.approx(-found.azimuth, abs=1)
 
 
-def test_alternatives_need_delays():
+def test_baselines_need_delays():
     with pytest.raises(SpatialError, match="needs two channels with a delay"):
         localise_by("srp", np.ones((2, 999)), RATE, make_setup("xy"))
     with pytest.raises(SpatialError, match="expected one of srp"):
@@ -213,7 +222,7 @@ def test_alternatives_need_delays():
 @pytest.mark.parametrize("setup", ["panned", "xy", "spaced", "ortf", "ms"])
 def test_histograms_find_two_that_take_turns(setup):
     recording = simulation(TWO, setup, rate=RATE).recording
-    assert sorted(find("histogram", recording, RATE, make_setup(setup), count=2)) == pytest.approx([-22, 33], abs=3)
+    assert sorted(localise("histogram", recording, RATE, make_setup(setup), count=2)) == pytest.approx([-22, 33], abs=3)
 
 
 def test_tracks_follow():
