@@ -11,7 +11,7 @@ Shapes are written in annotations, as in `Float[np.ndarray, "channels frames"]`,
 | frames | audio samples |
 | times, frequencies | windows and frequencies of a short-time Fourier transform |
 | bins | time-frequency bins picked from one |
-| azimuths | directions: those of a grid, or those that were asked for |
+| azimuths | directions: those of a grid, or those of sources |
 | sources | sources, or the directions given for them |
 | blocks | blocks of time, such as the points of a trajectory |
 | widths, levels, features, maps, hidden, classes | of the mixture model and of the networks |

@@ -1,4 +1,4 @@
-"""When each source sounds: its own time, not that of what leaks into it."""
+"""Active spans of each source: its own, not those of sounds that leak into it."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def two_in_turn(kind: str, rt60: float | None) -> Scene:
 
 
 @pytest.mark.parametrize(("kind", "rt60", "late"), [("panned", None, 0.1), ("ortf", None, 0.1), ("ortf", 0.3, 0.35)])
-def test_each_of_two_in_turn_sounds_just_then(kind, rt60, late):
+def test_two_sources_that_take_turns_are_active_in_turn(kind, rt60, late):
     left, right = sorted(two_in_turn(kind, rt60).sources, key=lambda one: one.direction.azimuth)
     for source, (first, last) in zip((left, right), TURNS, strict=True):
         ((start, stop),) = source.active
@@ -36,20 +36,20 @@ def test_each_of_two_in_turn_sounds_just_then(kind, rt60, late):
         assert last - 0.1 < stop < last + late
 
 
-def test_a_soft_one_beside_a_loud_one_is_still_heard():
+def test_a_soft_source_beside_a_loud_one_is_active():
     images = np.stack([[noise(1, 0, 4.5, 300, 2500)] * 2, [0.3 * noise(2, 1, 3, 600, 4000)] * 2])
     images[0, :, round(1.9 * RATE) : round(2.1 * RATE)] = 0  # a pause, in which it stands alone
     ((start, stop),) = find_active_spans(images[1, 0], RATE, compute_power_shares(images, RATE)[1])
     assert start == pytest.approx(1, abs=0.1) and stop == pytest.approx(3, abs=0.1)
 
 
-def test_what_is_but_leakage_has_its_best_span():
+def test_a_signal_of_leakage_only_keeps_its_best_span():
     images = np.stack([[noise(1, 0, 4.5, 300, 2500)] * 2, [0.3 * noise(2, 1, 2, 300, 2500)] * 2])
     assert len(find_active_spans(images[1, 0], RATE, compute_power_shares(images, RATE)[1])) == 1
     assert find_active_spans(np.zeros(0), RATE) == () and find_active_spans(np.zeros(500), RATE) == ()
 
 
-def test_shares_are_of_all_there_is():
+def test_shares_sum_to_one():
     images = np.random.default_rng(4).standard_normal((3, 2, 5001))
     found = compute_power_shares(images, RATE)
     assert found.shape == (3, 16) and np.allclose(found.sum(axis=0), 1)

@@ -1,4 +1,4 @@
-"""Rain all around has no place; a thing in a room has one."""
+"""Ambient sound is wide; a source in a room is narrow."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_rain_all_around_is_wide(setup, limit):
 
 
 @pytest.mark.parametrize("setup", ["ortf", "binaural", "panned"])
-def test_rain_in_one_place_is_not(setup):
+def test_rain_from_one_direction_is_narrow(setup):
     room = None if setup == "panned" else 0.4
     rain = simulate([(0.05 * NOISE.standard_normal(3 * RATE), 23.0)], setup, rate=RATE, rt60=room)
     (source,) = listen(rain, RATE, setup=setup).sources

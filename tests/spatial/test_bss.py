@@ -1,4 +1,4 @@
-"""Published blind methods, told where the sources are, separate them and say which is which."""
+"""Published blind methods, started from the directions, separate sources and keep their order."""
 
 import warnings
 
@@ -65,7 +65,7 @@ def test_three_sources_by_fastmnmf2():
     assert np.abs(images.sum(axis=0) - truth.recording).max() < 1e-5
 
 
-def test_the_random_numbers_of_others_are_left_alone():
+def test_the_global_random_generator_is_restored():
     np.random.seed(7)  # noqa: NPY002
     expected = np.random.rand()  # noqa: NPY002
     np.random.seed(7)  # noqa: NPY002
@@ -94,7 +94,7 @@ def test_more_sources_than_channels_cannot_be_demixed(method):
         separate(np.zeros((2, 9)), RATE, [1, 2, 3], setup="panned", method=method)
 
 
-def test_what_moves_has_no_fixed_mixing():
+def test_moving_sources_cannot_be_demixed():
     with pytest.raises(SpatialError, match="sources that stay"):
         paths = [((0.0, 1.0), (1.0, 40.0)), None]
         separate(np.zeros((2, 9)), RATE, [1, 2], setup="panned", method="fastmnmf2", paths=paths)
@@ -116,33 +116,35 @@ FAULTS = {
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("method", ["auxiva", "ilrma", "fastmnmf2"])
-def test_a_method_that_fails_leaves_the_mixture_shared_out(monkeypatch, method, fault):
-    """What is degenerate comes out as NaN on one processor and as an error or a number on another: here on each."""
+def test_a_failing_method_shares_the_mixture_equally(monkeypatch, method, fault):
+    """A degenerate recording gives NaN on one processor and an error or a number on another: all are simulated here."""
 
-    asked = []
+    calls = []
 
-    def broken(heard, **options):
-        asked.append(method)
+    def broken(spectra, **options):
+        calls.append(method)
         if isinstance(FAULTS[fault], Exception):
             raise FAULTS[fault]
         warnings.warn("invalid value encountered in divide", RuntimeWarning, stacklevel=1)
-        return FAULTS[fault](np.tile(heard, (2, 1, 1, 1)) if method == "fastmnmf2" else heard.copy())
+        return FAULTS[fault](np.tile(spectra, (2, 1, 1, 1)) if method == "fastmnmf2" else spectra.copy())
 
     monkeypatch.setattr(bss, method, broken)
     recording = scene("ortf").recording[:, :8000]
     images = separate(recording, RATE, [31, -48], setup="ortf", method=method)
-    assert asked and np.allclose(images, recording / 2, atol=1e-6)
+    assert calls and np.allclose(images, recording / 2, atol=1e-6)
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("method", ["auxiva", "ilrma", "fastmnmf2"])
-def test_images_that_cancel_are_no_sources(monkeypatch, method):
-    """Of a mixing without an inverse they are as loud as one likes, and sum to the recording only on paper."""
+def test_cancelling_images_are_rejected(monkeypatch, method):
+    """A mixing without an inverse gives images that are arbitrarily loud and sum to the recording only in theory."""
 
-    def loud(heard):  # (times, frequencies, 2)
-        return np.full((2, *heard.shape[:2]), 1e6)
+    def loud(spectra):  # (times, frequencies, 2)
+        return np.full((2, *spectra.shape[:2]), 1e6)
 
-    monkeypatch.setattr("spatial.bss._separate_blindly", lambda _, heard, *rest: np.stack([loud(heard), -loud(heard)]))
+    monkeypatch.setattr(
+        "spatial.bss._separate_blindly", lambda _, spectra, *rest: np.stack([loud(spectra), -loud(spectra)])
+    )
     recording = scene("ortf").recording[:, :8000]
     images = separate(recording, RATE, [31, -48], setup="ortf", method=method)
     assert np.allclose(images, recording / 2, atol=1e-6)
@@ -152,9 +154,9 @@ def test_a_warning_changes_nothing(monkeypatch):
     recording, whole = scene("ortf").recording[:, :8000], bss.ilrma
     expected = separate(recording, RATE, [31, -48], setup="ortf", method="ilrma")
 
-    def warns(*heard, **options):
+    def warns(*args, **options):
         warnings.warn("divide by zero encountered in log", RuntimeWarning, stacklevel=1)
-        return whole(*heard, **options)
+        return whole(*args, **options)
 
     monkeypatch.setattr(bss, "ilrma", warns)
     with warnings.catch_warnings():

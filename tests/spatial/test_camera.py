@@ -1,4 +1,4 @@
-"""Boxes of sources whose place is known."""
+"""Boxes of sources with known azimuths."""
 
 import math
 
@@ -40,7 +40,7 @@ def test_the_right_is_right_and_the_mirror_is_the_mirror():
     assert right == pytest.approx((1 - left[2], left[1], 1 - left[0], left[3]))
 
 
-def test_outside_of_the_view_is_at_the_edge_whole():
+def test_a_source_out_of_view_is_whole_at_the_edge():
     box, edge = Camera(fov=60).box(source(80)), Camera(fov=60).box(source(30))
     assert box == edge and box[2] == 1.0
     assert box[2] - box[0] == pytest.approx(np.subtract(*Camera(fov=60).box(source(0))[2::-2]))
@@ -53,7 +53,7 @@ def test_louder_is_nearer_larger_and_lower():
     assert Camera().box(source(level=-300)) == Camera().box(source(level=-math.inf))
 
 
-def test_what_flies_is_lifted():
+def test_lift_raises_the_box():
     ground, air, top = (Camera().box(source(12), lift=lift) for lift in (0, 0.6, 1))
     assert top[1] == 0 < air[1] < ground[1] and air[3] < ground[3]
     assert top[3] - top[1] == pytest.approx(ground[3] - ground[1]) and (top[0], top[2]) == (ground[0], ground[2])
@@ -150,6 +150,6 @@ def test_the_mirrored_scene_has_the_mirrored_boxes(azimuths, level):
         (lambda: Camera().boxes([source()], lifts=[0, 1]), "2 lifts for 1 sources"),
     ],
 )
-def test_what_cannot_be_seen_is_refused(act, words):
+def test_invalid_input_is_refused(act, words):
     with pytest.raises(SpatialError, match=words):
         act()

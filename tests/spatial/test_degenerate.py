@@ -1,4 +1,4 @@
-"""Recordings that have nothing to tell apart: every method stays finite, and its images still sum to the recording."""
+"""Degenerate recordings: every method stays finite, and its images still sum to the recording."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ ODD = {
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("method", separation.METHODS)
-def test_images_of_what_cannot_be_told_apart(method, odd):
+def test_images_of_degenerate_recordings(method, odd):
     recording = ODD[odd].astype(np.float32)
     scale = max(float(np.abs(recording).max(initial=0)), 1e-30)
     for azimuths in ((31, -48), (20, 20), (20, 20.001)):
@@ -48,7 +48,7 @@ def test_images_of_what_cannot_be_told_apart(method, odd):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("method", FINDERS)
-def test_directions_of_what_has_none_are_numbers(method, odd):
+def test_directions_of_degenerate_recordings_are_numbers(method, odd):
     for one in localise(ODD[odd], RATE, setup="spaced", method=method):
         assert np.isfinite([one.azimuth, one.spread, one.confidence]).all() and abs(one.azimuth) <= 90
 
@@ -64,8 +64,8 @@ FAULTS = {
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(("method", "name"), [("srp", "SRP"), ("music", "MUSIC"), ("normmusic", "NormMUSIC")])
-def test_a_finder_that_fails_finds_nothing(monkeypatch, method, name, fault):
-    def broken(finder, *asked, **options):
+def test_a_failing_method_finds_nothing(monkeypatch, method, name, fault):
+    def broken(finder, *args, **options):
         if isinstance(FAULTS[fault], Exception):
             raise FAULTS[fault]
         FAULTS[fault](finder)
@@ -80,7 +80,7 @@ def test_an_infinite_peak_is_the_peak(monkeypatch):
     """MUSIC divides by what is left of the other subspace: by zero where the direction is exact."""
     from pyroomacoustics import doa
 
-    def exact(finder, *asked, **options):
+    def exact(finder, *args, **options):
         values = np.ones(finder.grid.n_points)
         values[[40, 120]] = 3.0, np.inf
         finder.grid.set_values(values)

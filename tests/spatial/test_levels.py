@@ -1,4 +1,4 @@
-"""Dense panned sounds that overlap in every bin, at known places."""
+"""Dense panned noises that overlap in every bin, at known azimuths."""
 
 import numpy as np
 import pytest
@@ -32,13 +32,13 @@ def test_three_dense_noises_are_found_from_a_few_degrees_off() -> None:
     assert found == pytest.approx(PLACES, abs=0.7)
 
 
-def test_localise_says_the_same() -> None:
+def test_localise_refines_panned_sources() -> None:
     recording = simulate(list(zip(noises(), PLACES, strict=True)), "panned", rate=RATE)
     found = sorted(one.azimuth for one in localise(recording, RATE, setup="panned", count=3))
     assert found == pytest.approx(PLACES, abs=0.7)
 
 
-def test_what_sharp_bins_prove_is_left_alone() -> None:
+def test_azimuths_that_sharp_bins_confirm_are_kept() -> None:
     recording = simulate([(noises()[1], 31.0)], "panned", rate=RATE)
     assert refine_panned(gather(recording, RATE), recording, RATE, make_setup("panned"), [30.95, 31.0, 31.05]) == [
         30.95,

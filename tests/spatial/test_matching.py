@@ -1,4 +1,4 @@
-"""Hungarian matching by hand-made matrices, and against trying every assignment."""
+"""Hungarian matching of small matrices, and compared with every possible assignment."""
 
 from itertools import combinations, permutations
 
@@ -68,7 +68,7 @@ def test_ties_are_stated_of_all_that_are_in_them():
         ([0.3, 0.4], 0.5, r"shape \(2,\), expected \(sources, tokens\)"),
     ],
 )
-def test_what_cannot_be_matched_is_refused(similarity, threshold, words):
+def test_invalid_similarities_are_refused(similarity, threshold, words):
     with pytest.raises(SpatialError, match=words):
         match(similarity, threshold=threshold)
 

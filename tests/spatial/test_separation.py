@@ -1,4 +1,4 @@
-"""Sources come apart as they were put together, and nothing is ever much worse than the recording itself."""
+"""Separation of simulated mixtures, which is never much worse than the recording itself."""
 
 import numpy as np
 import pytest
@@ -153,6 +153,11 @@ def test_odd_recordings(what, azimuths):
         assert np.abs(images.sum(axis=0) - ODD[what]).max(initial=0) < 1e-5
 
 
+def test_the_signal_of_an_image_is_its_louder_channel():
+    images = np.array([[[0.1, 0.2], [0.5, -0.5]], [[0.9, 0.0], [0.3, 0.4]]])
+    assert pick_louder_channels(images).tolist() == [[0.5, -0.5], [0.9, 0.0]]
+
+
 def test_signals_are_the_louder_channel():
     truth = scene("panned")
     left, right = pick_louder_channels(separate(truth.recording, RATE, [-31, 23], setup="panned"))
@@ -176,6 +181,6 @@ def test_spectra_and_back(length):
         (np.zeros((2, 9)), [1, 2], {"paths": [None]}, "one each"),
     ],
 )
-def test_what_cannot_be_separated(recording, azimuths, more, message):
+def test_invalid_input_is_refused(recording, azimuths, more, message):
     with pytest.raises(SpatialError, match=message):
         separate(recording, RATE, azimuths, setup="panned", **more)

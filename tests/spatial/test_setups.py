@@ -1,10 +1,8 @@
-"""How a sound from the right arrives, and what is made of that, against numbers worked out by hand."""
+"""Steering vectors against numbers worked out by hand."""
 
 import numpy as np
 import pytest
 
-from spatial.peaks import interpolate_peak
-from spatial.separation import pick_louder_channels
 from spatial.setups import make_setup, steering_vectors
 
 
@@ -39,13 +37,3 @@ def test_the_side_channel_is_the_left():
     for azimuth, turned in ((-90.0, 0.0), (90.0, np.pi)):
         louder, ahead = arrives("ms", azimuth, 1000.0)
         assert louder == pytest.approx(2.0, rel=1e-5) and abs(ahead) == pytest.approx(turned, abs=1e-5)
-
-
-def test_a_peak_leans_to_its_higher_neighbour():
-    assert interpolate_peak(np.array([0.0, 1.0, 0.5]), 1) == pytest.approx(1 / 6)
-    assert interpolate_peak(np.array([0.5, 1.0, 0.0]), 1) == pytest.approx(-1 / 6)
-
-
-def test_the_signal_of_an_image_is_its_louder_channel():
-    images = np.array([[[0.1, 0.2], [0.5, -0.5]], [[0.9, 0.0], [0.3, 0.4]]])
-    assert pick_louder_channels(images).tolist() == [[0.5, -0.5], [0.9, 0.0]]

@@ -1,4 +1,4 @@
-"""What was put in is heard: delays, levels, coherence and reverberation of simulated recordings."""
+"""Delays, levels, coherence and reverberation of simulated recordings."""
 
 import numpy as np
 import pytest
@@ -150,7 +150,7 @@ def test_noise_is_as_far_below_as_said_and_comes_from_everywhere(name):
 
 
 @pytest.mark.parametrize("name", ["panned", "ortf", "binaural"])
-def test_what_moves_is_where_it_is_at_that_time(name):
+def test_a_moving_source_is_in_its_place_at_each_time(name):
     path = [(0.0, -40.0), (1.0, 35.0), (2.0, 35.0)]
     made = simulation([(np.tile(NOISE, 2), path)], name, rate=RATE)
     moving = made.scene.sources[0]
@@ -226,6 +226,6 @@ def test_when_it_sounds():
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value")
-def test_what_cannot_be_simulated_is_refused(sources, settings, words):
+def test_invalid_input_is_refused(sources, settings, words):
     with pytest.raises(SpatialError, match=words):
         simulate(sources, **{"setup": "panned", "rate": RATE} | settings)

@@ -1,4 +1,4 @@
-"""Scores of answers whose rightness is known, and the numbers of the benchmark's own scorer."""
+"""Scores of answers that are known to be right or wrong, and the numbers of the benchmark's own scorer."""
 
 import json
 import math
@@ -55,7 +55,7 @@ def test_precision_is_of_the_found_and_recall_of_the_true():
     assert metrics.count_error([25.0], [1.0, 2.0, 3.0]) == 2 and metrics.count_error([25.0], []) == -1
 
 
-def test_what_moves_is_compared_at_the_times_of_its_path():
+def test_moving_sources_are_compared_at_the_times_of_their_path():
     path = [(0.0, -40.0), (1.0, 0.0), (3.0, 20.0)]
     assert metrics.angular_error(path, [(0.0, -37.0), (3.0, 29.0)]) == pytest.approx((3 + 15 + 9) / 3)
     assert metrics.angular_error(path, 2.0) == pytest.approx((42 + 2 + 18) / 3)
@@ -134,6 +134,6 @@ def test_pairing_is_the_best_of_all_and_has_no_order(truth, estimate):
         ),
     ],
 )
-def test_what_cannot_be_scored_is_refused(act, words):
+def test_invalid_input_is_refused(act, words):
     with pytest.raises(SpatialError, match=words):
         act()

@@ -1,4 +1,4 @@
-"""What moves is followed, beside what stays and across what else moves; what stays is not told to move."""
+"""Moving sources are tracked, beside fixed ones and across others; fixed sources do not move."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from spatial.listening import listen
 from spatial.scene import Scene
 from spatial.setups import make_setup
 from spatial.simulation import simulate
-from spatial.track import track_sources
+from spatial.track import track_sources, viterbi
 
 RATE = 16_000
 
@@ -31,7 +31,7 @@ def sound(
 LOW, HIGH = sound(1, 200, 2500), sound(2, 1500, 6000)
 
 
-def heard(sources: list, kind: str, **options) -> Scene:
+def listen_to(sources: list, kind: str, **options) -> Scene:
     return listen(simulate(sources, kind, rate=RATE), RATE, setup=kind, **options)
 
 
@@ -44,7 +44,7 @@ def error(source, path) -> float:
 @pytest.mark.parametrize(("kind", "reach", "most"), [("panned", 0.8, 3), ("binaural", 1, 6)])
 def test_two_that_cross_are_two_paths_that_cross(kind, reach, most):
     paths = [[(0.0, -50 * reach), (5.0, 40 * reach)], [(0.0, 45 * reach), (5.0, -35 * reach)]]
-    scene = heard(list(zip((LOW, HIGH), paths, strict=True)), kind, count=2)
+    scene = listen_to(list(zip((LOW, HIGH), paths, strict=True)), kind, count=2)
     assert [source.moves for source in scene.sources] == [True, True]
     rising, falling = sorted(scene.sources, key=lambda one: one.azimuth_at(0.5))
     assert error(rising, paths[0]) < most and error(falling, paths[1]) < most
@@ -53,7 +53,7 @@ def test_two_that_cross_are_two_paths_that_cross(kind, reach, most):
 @pytest.mark.parametrize(("mover", "stayer"), [(0.4, 1.0), (1.0, 0.4)])
 def test_a_soft_one_beside_a_loud_one(mover, stayer):
     path = [(0.0, 52.0), (5.0, -58.0)]
-    scene = heard([(mover * LOW, path), (stayer * HIGH, 27.0)], "ortf", count=2)
+    scene = listen_to([(mover * LOW, path), (stayer * HIGH, 27.0)], "ortf", count=2)
     moving, still = sorted(scene.sources, key=lambda one: not one.moves)
     assert moving.moves and not still.moves
     assert error(moving, path) < 4
@@ -62,19 +62,19 @@ def test_a_soft_one_beside_a_loud_one(mover, stayer):
 
 def test_there_and_back_again():
     path = [(0.0, -48.0), (2.5, 37.0), (5.0, -40.0)]
-    (source,) = heard([(LOW, path)], "ortf", count=1).sources
+    (source,) = listen_to([(LOW, path)], "ortf", count=1).sources
     assert source.moves and error(source, path) < 10
 
 
 @pytest.mark.parametrize("kind", ["panned", "ortf"])
-def test_two_in_turn_do_not_move(kind):
+def test_two_sources_that_take_turns_do_not_move(kind):
     sources = [(sound(1, 200, 3000, first=0.5, last=2.2), -38.0), (sound(2, 900, 5000, first=2.8), 24.0)]
-    scene = heard(sources, kind)
+    scene = listen_to(sources, kind)
     assert not any(source.moves for source in scene.sources)
     assert sorted(scene.azimuths) == pytest.approx([-38, 24], abs=3)
 
 
-def test_what_stays_stays():
+def test_fixed_sources_do_not_move():
     evidence = gather(simulate([(LOW, -38.0), (HIGH, 24.0)], "ortf", rate=RATE, rt60=0.4, seed=2), RATE)
     assert track_sources(evidence, make_setup("ortf"), 2, certain=False) == ([], [])
 
@@ -87,3 +87,10 @@ def test_components_share_what_there_is():
     assert two.likelihood > one.likelihood + 0.1
     assert 0.9 < two.shares.sum() <= 1.001 and min(two.shares) > 0.2
     assert sorted(two.components) == pytest.approx([45 - 38, 45 + 24], abs=0.7)  # type: ignore[type-var]
+
+
+def test_viterbi_cannot_jump() -> None:
+    score = np.zeros((6, 20))
+    score[[0, 1, 2, 3, 4, 5], [2, 3, 4, 19, 6, 7]] = [1, 1, 1, 5, 1, 1]
+    assert viterbi(score, 2, 0.0).tolist()[:3] == [2, 3, 4]
+    assert np.abs(np.diff(viterbi(score, 2, 0.0))).max() <= 2

@@ -1,4 +1,4 @@
-"""Long recordings: what comes in blocks is heard as a whole."""
+"""Long recordings in blocks give one scene."""
 
 import numpy as np
 import pytest
@@ -39,9 +39,9 @@ def test_a_window_that_fits_exactly_is_the_only_one():
     assert (start, piece.shape, more) == (0, (2, 300), False)
 
 
-def test_two_that_stay_are_two_through_all_windows():
+def test_two_fixed_sources_are_two_through_all_windows():
     recording = simulate([(bursts(20, 2, (0, 1), 1), -22.0), (bursts(20, 2, (1, 2), 2), 33.0)], "panned", rate=RATE)
-    told = []
+    calls = []
     scene = listen_long(
         blocks_of(recording, 9_999),
         RATE,
@@ -49,14 +49,14 @@ def test_two_that_stay_are_two_through_all_windows():
         count=2,
         window=6,
         overlap=2,
-        on_window=lambda *x: told.append(x),
+        on_window=lambda *x: calls.append(x),
     )
     assert sorted(scene.azimuths) == pytest.approx([-22, 33], abs=2)
     assert scene.setup == "panned" and all(not source.path for source in scene.sources)
-    assert [start for start, *_ in told] == [0, 4, 8, 12, 16] and all(
-        sorted(order) == [0, 1] for _, _, order, _ in told
+    assert [start for start, *_ in calls] == [0, 4, 8, 12, 16] and all(
+        sorted(order) == [0, 1] for _, _, order, _ in calls
     )
-    assert [more for *_, more in told] == [True] * 4 + [False]
+    assert [more for *_, more in calls] == [True] * 4 + [False]
 
 
 def fake(monkeypatch, scene_of):
@@ -69,7 +69,7 @@ def fake(monkeypatch, scene_of):
     return np.arange(60 * RATE, dtype=np.float64)[None].repeat(2, axis=0) + 1.0
 
 
-def test_what_moves_and_what_crosses_is_followed(monkeypatch):
+def test_a_moving_source_is_followed_through_the_windows(monkeypatch):
     def scene_of(start, seconds, options):
         ends = ((0.0, -60 + 2 * start), (seconds, -60 + 2 * (start + seconds)))
         moving = Source(np.zeros(3), Direction(np.mean([a for _, a in ends])), -20.0, ends, ((0.0, seconds),))
@@ -86,7 +86,7 @@ def test_what_moves_and_what_crosses_is_followed(monkeypatch):
     assert still.direction.confidence == pytest.approx(0.5) and still.level == pytest.approx(-40)
 
 
-def test_what_comes_back_is_the_same_and_what_is_elsewhere_is_new(monkeypatch):
+def test_a_source_that_returns_is_the_same_and_one_elsewhere_is_new(monkeypatch):
     def scene_of(start, seconds, options):
         azimuth = 40.0 if 20 < start < 40 else -30.0
         spans = ((0.0, 1.0), (7.0, 8.0))
@@ -98,20 +98,20 @@ def test_what_comes_back_is_the_same_and_what_is_elsewhere_is_new(monkeypatch):
 
 
 def test_the_first_windows_decide_the_kind_of_stereo(monkeypatch):
-    asked = []
+    setups = []
 
     def scene_of(start, seconds, options):
-        asked.append(options.get("setup", "auto"))
+        setups.append(options.get("setup", "auto"))
         guess = ("ortf", 0.6) if start < 10 else ("spaced", 0.9) if start < 20 else ("ortf", 0.7)
-        setup = guess[0] if asked[-1] == "auto" else asked[-1].name
+        setup = guess[0] if setups[-1] == "auto" else setups[-1].name
         return Scene((Source(np.ones(3), Direction(5.0)),), RATE, setup, 0.17, guess[1])
 
     scene = listen_long(blocks_of(fake(monkeypatch, scene_of), RATE), RATE, window=12, overlap=2)
     assert scene.setup == "ortf" and scene.confidence == pytest.approx(1.3 / 3)
-    assert asked[:3] == ["auto"] * 3 and {one.name for one in asked[3:]} == {"ortf"}
+    assert setups[:3] == ["auto"] * 3 and {one.name for one in setups[3:]} == {"ortf"}
 
 
-def test_votes():
+def test_setup_by_votes():
     votes = [Scene((), RATE, "spaced", 0.4, 0.9), Scene((), RATE, "mono"), Scene((), RATE, "spaced", 0.5, 0.9)]
     setup, sure = vote_setup(votes)
     assert (setup.name, setup.spacing, sure) == ("spaced", pytest.approx(0.45), pytest.approx(0.6))
@@ -127,7 +127,7 @@ def test_silence_in_the_middle_and_nothing_else(monkeypatch):
     assert silence.sources == ()
 
 
-def test_what_cannot_be_cut_into_windows():
+def test_invalid_windows_are_refused():
     with pytest.raises(SpatialError, match="no sound at all"):
         listen_long([], RATE)
     with pytest.raises(SpatialError, match="at most half"):
