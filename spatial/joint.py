@@ -121,8 +121,8 @@ def _fit_densities(
     At first with one share for all times, then with one for each block, so that sources that take turns are no worse
     off than one that sounds all the time.
     """
-    columns = [component_density(bins, component) for component in components]
-    columns = np.stack([*columns, np.ones(len(bins.weight), np.float32)])  # (components + 1, bins)
+    densities = [component_density(bins, component) for component in components]
+    columns = np.stack([*densities, np.ones(len(bins.weight), np.float32)])  # (components + 1, bins)
     shares = np.append(np.full(len(components), (1 - NONE) / len(components)), NONE)[:, None]
     for _ in range(rounds):
         part = shares * columns * (bins.weight / (shares * columns).sum(axis=0))

@@ -78,14 +78,13 @@ def listen_long(
             f"Got windows of {window:g} s with an overlap of {overlap:g} s, expected at most half; change them."
         )
     pieces = split_windows(blocks, rate, window, overlap)
-    options = {"max_sources": max_sources, "count": count}
     survey, surveyed = _survey_setup(pieces, rate) if setup == "auto" else (None, [])
     stereo = survey[0] if survey else setup
     spacing = None if survey else spacing
     tracks: list[Track] = []
     notes: Counter[str] = Counter()
     for frame, piece, more in chain(surveyed, pieces):
-        scene = _listen_to_window(piece, rate, setup=stereo, spacing=spacing, **options)
+        scene = _listen_to_window(piece, rate, setup=stereo, spacing=spacing, max_sources=max_sources, count=count)
         start = frame / rate
         first = start + (overlap / 2 if frame else 0.0)
         last = start + piece.shape[1] / rate - (overlap / 2 if more else 0.0)

@@ -175,7 +175,7 @@ def _run_separator(method: str, recording: np.ndarray, rate: int, truth: Truth) 
 
 def setup_of(truth: Truth) -> Setup:
     """The setup that the scene was recorded with."""
-    name = SETUPS.get(truth["setup"], truth["setup"])
+    name = SETUPS.get(str(truth["setup"]), str(truth["setup"]))
     spacing = (truth.get("geometry") or {}).get("spacing_m") if name == "spaced" else None
     return make_setup(name, spacing=spacing)
 
