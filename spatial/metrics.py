@@ -90,7 +90,9 @@ def si_sdr(estimate: ArrayLike, reference: ArrayLike) -> float:
 
 
 def si_sdr_improvement(
-    estimates: Sequence[ArrayLike], images: ArrayLike, mixture: ArrayLike
+    estimates: Sequence[ArrayLike] | Float[np.ndarray, "estimates *channels frames"],
+    images: ArrayLike,
+    mixture: ArrayLike,
 ) -> list[tuple[float, float]]:
     """(SI-SDR, improvement over the mixture) of each true image (sources, 2, frames), in its louder channel.
 

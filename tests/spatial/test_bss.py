@@ -95,7 +95,7 @@ def test_more_sources_than_channels_cannot_be_demixed(method):
 
 
 def test_moving_sources_cannot_be_demixed():
-    with pytest.raises(SpatialError, match="sources that stay"):
+    with pytest.raises(SpatialError, match="fixed sources"):
         paths = [((0.0, 1.0), (1.0, 40.0)), None]
         separate(np.zeros((2, 9)), RATE, [1, 2], setup="panned", method="fastmnmf2", paths=paths)
 

@@ -153,7 +153,7 @@ def test_a_whole_run(scenes, tmp_path):
     said = bench.bench_spatial(
         scenes=str(scenes), systems=["listen-setup", "histogram", "auxiva"], limit=1, labels=False, out=str(tmp_path)
     )
-    assert "| side correct, static, % |" in said
+    assert "| side correct, static, %" in said
     files = {
         "auxiva-count.json",
         "histogram.json",
