@@ -57,7 +57,7 @@ measure: $(READY)  ## the table of the model card
 	$(BIN)/python -m experiments.world.measure
 
 results: $(READY)  ## the default experiments, and docs/results.md from them; goes on where it was stopped
-	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.ablations.set
+	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.ablations.default_set
 
 clean:  ## the environments and what commands wrote
 	rm -rf $(VENV) $(NEWEST) runs demo outputs

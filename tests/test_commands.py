@@ -35,7 +35,7 @@ BOUND = {
     r"accelerate launch ": "starts processes on several GPUs",
     r"python -m experiments\.world\.": MAKES,
     r"python -m experiments\.fit_listening ": MAKES,
-    r"python -m experiments\.(ablate|ablations\.set|bench|evaluate|demo)\b": HOURS,
+    r"python -m experiments\.(ablate|ablations\.default_set|bench|evaluate|demo)\b": HOURS,
     r"python -m tests\.fuzz\.run\b": HOURS,
     r"python -m experiments\.(train|prepare|assemble|folder|generate|report|listening_demo)\b": SCENES,
     r"python -m experiments\.notebook": "run by test_notebook.py",

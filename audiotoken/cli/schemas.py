@@ -6,6 +6,7 @@ import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from audiotoken.errors import OptionError
@@ -15,6 +16,7 @@ NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "
 PLURALS = {int: "whole numbers", float: "numbers", bool: "true or false", str: "texts"}
 
 
+@cache
 def types_of(function: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
     """The parameters of a function or class, each with the types that OmegaConf may try for it, in order.
 
@@ -65,15 +67,19 @@ def _convert(value: Any, kinds: Iterable[Any]) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     for kind in kinds:
-        schema = dataclasses.make_dataclass("Schema", [("value", kind, dataclasses.field(default=MISSING))])
         try:
-            node = OmegaConf.merge(OmegaConf.structured(schema), {"value": value})
+            node = OmegaConf.merge(OmegaConf.structured(_make_schema(kind)), {"value": value})
         except OmegaConfBaseException:
             continue
         if isinstance(value, int) and isinstance(node.value, float):
             return value  # 2 stays 2 where 2.5 may come
         return OmegaConf.to_container(node)["value"]  # type: ignore[index,call-overload]
     raise ValueError(f"Got {value!r}, which none of {kinds} holds.")
+
+
+@cache
+def _make_schema(kind: Any) -> type:
+    return dataclasses.make_dataclass("Schema", [("value", kind, dataclasses.field(default=MISSING))])
 
 
 def describe_type(kind: Any) -> str:

@@ -1,17 +1,19 @@
-"""One question, many runs: every variant with every seed, each in a folder of its own, then gathered into tables.
+"""One experiment, many runs: every variant with every seed, each in a folder of its own, then tables of them all.
 
-An experiment is a file of configs/experiment: which function asks (configs/task), what varies, what is shown. A
-run that is finished is not made again unless resume=false; one that failed is listed, and the rest go on. The default
-set, and docs/results.md from it: `python -m experiments.ablations.set`.
+An experiment is a file of configs/experiment: its task (a function, configs/task), what varies, which figures are
+shown. A finished run is not repeated unless resume=false; a failed one is listed, and the others continue. The default
+set, and docs/results.md from it: `python -m experiments.ablations.default_set`.
 """
 
 import sys
+from dataclasses import fields
 from typing import Any
 
+from audiotoken.cli.schemas import convert_options
 from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
 from experiments.ablations.gather import Gather
-from experiments.ablations.run import run
+from experiments.ablations.run import RunConfig, run
 from experiments.door import run_hydra
 
 
@@ -20,32 +22,33 @@ def main() -> None:
 
     @hydra.main(version_base=None, config_path="pkg://configs", config_name="ablate")
     def entry(config: Any) -> None:
-        ask(config)
+        run_job(config)
 
     Gather.failed.clear()
     with errors_as_sentences():
-        run_hydra(entry)
+        run_hydra(entry, [each.name for each in fields(RunConfig)])
     if Gather.failed:
         raise SystemExit(1)
 
 
-def ask(config: Any) -> None:
-    """One run of a composed config; alone its error is told, in a sweep it is kept for the report."""
+def run_job(config: Any) -> None:
+    """Make one run of a composed config; an error ends a single run, and is kept for the report in a sweep."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
     if missing := sorted(OmegaConf.missing_keys(config)):
-        raise OptionError(f"Got no {missing[0]}, want an experiment; say experiment=pooling, or another.")
+        raise OptionError(f"Got no {missing[0]}; pass experiment=pooling, or another experiment.")
     hydra = HydraConfig.get()
     join_tasks()
     values: Any = OmegaConf.to_container(config, resolve=True)
-    done = run(values, list(hydra.overrides.task), alone=hydra.mode != RunMode.MULTIRUN)
-    print(done)
+    values = convert_options(RunConfig, values)
+    message = run(values, list(hydra.overrides.task), alone=hydra.mode != RunMode.MULTIRUN)
+    print(message)
 
 
 def join_tasks() -> None:
-    """Several tasks of one submitit job train together, as `accelerate launch` would have them."""
+    """Let several tasks of one submitit job train together, as under `accelerate launch`."""
     if "submitit" not in sys.modules:
         return
     from submitit import JobEnvironment

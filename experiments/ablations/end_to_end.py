@@ -22,19 +22,19 @@ from audiotoken.stereo.words import THRESHOLD
 from experiments.ablations.listening import (
     SEPARATIONS,
     Layout,
-    check_choice,
-    heard,
-    layouts,
-    mean,
-    pairs,
-    record,
-    separated,
+    average_finite,
+    draw_layouts,
+    listen_to_scene,
+    pair_sources,
+    record_layout,
+    replace_signals,
 )
-from experiments.ablations.parts import load_pipeline_once
+from experiments.ablations.shared import load_pipeline_once
 from experiments.benchmarks.cases import Case, regions_of
 from experiments.benchmarks.placement import REACH
 from experiments.benchmarks.seeing import look
 from experiments.benchmarks.tables import sheet_of
+from experiments.door import check_choices
 from experiments.world.measure import article
 from guidance.metrics import place, score
 from guidance.sampling import sample
@@ -78,53 +78,55 @@ def place_sounds(
     "oracle" (its true image). matching of sources and words: "hungarian", "greedy" (best pair first), "none" (words in
     the order of the prompt, sources loudest first) or "oracle". The prompt says the words in a random order.
     """
-    check_choice(
-        directions=(directions, ("estimated", "oracle")),
-        separation=(separation, SEPARATIONS),
-        matching=(matching, MATCHINGS),
+    check_choices(
+        directions=([directions], ("estimated", "oracle")),
+        separation=([separation], SEPARATIONS),
+        matching=([matching], MATCHINGS),
     )
     pipe, way = load_pipeline_once(model), Way(directions, separation, matching)
     found: dict[str, list[float]] = defaultdict(list)
-    plans, scenes = [], layouts(n, num_sources, seed, SEEN, sides=True)
+    plans, scenes = [], draw_layouts(n, num_sources, seed, SEEN, sides=True)
     for layout in scenes:
         start = time.process_time()
-        simulated = record(layout, setup, rt60, snr)
-        options = PlanOptions(prompt=prompt_of(layout), unmatched="drop")
+        simulated = record_layout(layout, setup, rt60, snr)
+        options = PlanOptions(prompt=name_all(layout), unmatched="drop")
         stages = make_stages(layout, simulated, way)
         plan = make_plan(simulated.recording, simulated.scene.rate, pipe, options, stages=stages)
         plans.append(plan)
-        for name, value in scored(plan, layout, simulated).items():
+        for name, value in score_plan(plan, layout, simulated).items():
             found[name].append(value)
         found["cpu_per_scene"].append(time.process_time() - start)
     shown = n if drawn is None else min(drawn, n)
-    figures = {name: mean(values) for name, values in found.items()}
-    return figures | (_drawn(pipe, plans[:shown], scenes[:shown], energy, sampling_steps, Path(out)) if shown else {})
+    figures = {name: average_finite(values) for name, values in found.items()}
+    return figures | (
+        _draw_and_score(pipe, plans[:shown], scenes[:shown], energy, sampling_steps, Path(out)) if shown else {}
+    )
 
 
 def make_stages(layout: Layout, simulated: Any, way: Way) -> Stages:
     """The stages of `audiotoken.stereo.planning.make_plan`, done as `way` says."""
 
     def find_sources(recording: Any, rate: int, options: PlanOptions, report_progress: Any) -> Any:
-        return separated(heard(simulated, "auto", None, way.directions), simulated, way.separation)
+        return replace_signals(listen_to_scene(simulated, "auto", None, way.directions), simulated, way.separation)
 
     def match_words(scores: np.ndarray, scene: Any, words: Sequence[Any]) -> list[Any]:
-        return matched(scores, way.matching, truth_of(scene, simulated, layout, words))
+        return match_sources(scores, way.matching, find_true_words(scene, simulated, layout, words))
 
     return Stages(find_sources=find_sources, match=match_words)
 
 
-def prompt_of(layout: Layout) -> str:
+def name_all(layout: Layout) -> str:
     """ "a photo of a dog and an owl", in an order that has nothing to do with who is where."""
     return "a photo of " + " and ".join(article(word) for word in sorted(layout.words))
 
 
-def truth_of(scene: Any, simulated: Any, layout: Layout, words: Sequence[Any]) -> dict[int, int]:
+def find_true_words(scene: Any, simulated: Any, layout: Layout, words: Sequence[Any]) -> dict[int, int]:
     """Source -> the word that it truly is, by the nearest true direction."""
     texts = [word.text for word in words]
-    return {found: texts.index(layout.words[true]) for found, true in pairs(scene, simulated.scene)}
+    return {found: texts.index(layout.words[true]) for found, true in pair_sources(scene, simulated.scene)}
 
 
-def matched(scores: np.ndarray, matching: str, truth: dict[int, int]) -> list[Any]:
+def match_sources(scores: np.ndarray, matching: str, truth: dict[int, int]) -> list[Any]:
     """Sources and words, one to one."""
     if matching == "hungarian":
         return match(scores, threshold=THRESHOLD)
@@ -133,11 +135,11 @@ def matched(scores: np.ndarray, matching: str, truth: dict[int, int]) -> list[An
     elif matching == "none":
         chosen = {i: i for i in range(min(scores.shape))}
     else:
-        chosen = greedy(scores, THRESHOLD)
+        chosen = match_greedily(scores, THRESHOLD)
     return [Match(source, token, float(scores[source, token])) for source, token in sorted(chosen.items())]
 
 
-def greedy(scores: np.ndarray, threshold: float) -> dict[int, int]:
+def match_greedily(scores: np.ndarray, threshold: float) -> dict[int, int]:
     """The best pair first, then the best of what is left."""
     left, chosen = scores.astype(float).copy(), {}
     while left.size and left.max() >= threshold:
@@ -147,10 +149,10 @@ def greedy(scores: np.ndarray, threshold: float) -> dict[int, int]:
     return chosen
 
 
-def scored(plan: Any, layout: Layout, simulated: Any) -> dict[str, float]:
+def score_plan(plan: Any, layout: Layout, simulated: Any) -> dict[str, float]:
     """What is right before anything is drawn."""
     said = {plan.words[pair.token].text: pair.source for pair in plan.matches if None not in (pair.source, pair.token)}
-    near = dict(pairs(plan.scene, simulated.scene))
+    near = dict(pair_sources(plan.scene, simulated.scene))
     right = [near.get(said.get(word, -1)) == true for true, word in enumerate(layout.words)]
     boxes = {region.label: region.box for region in plan.regions.values()}
     sided = [
@@ -167,7 +169,7 @@ def scored(plan: Any, layout: Layout, simulated: Any) -> dict[str, float]:
     }
 
 
-def _drawn(
+def _draw_and_score(
     pipe: Any, plans: Sequence[Any], scenes: Sequence[Layout], energy: str, steps: int | None, out: Path
 ) -> dict[str, float]:
     """Draw, look, compare with where things truly were."""

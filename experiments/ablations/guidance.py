@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.errors import OptionError
-from experiments.ablations.parts import load_pipeline_once
+from experiments.ablations.shared import load_pipeline_once
 from experiments.benchmarks.cases import make_cases, read
 from experiments.benchmarks.placement import TOKENS, run
 from experiments.benchmarks.tables import sheet_of

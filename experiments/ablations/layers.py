@@ -20,7 +20,7 @@ class LayeredEncoder(MiniEncoder):
     layers: tuple[int, ...]
 
     @classmethod
-    def of(cls, encoder: MiniEncoder, layers: Sequence[int]) -> "LayeredEncoder":
+    def from_encoder(cls, encoder: MiniEncoder, layers: Sequence[int]) -> "LayeredEncoder":
         """The same weights; OptionError for layers it does not have."""
         if not layers or not all(isinstance(layer, int) and 1 <= layer <= LAST for layer in layers):
             raise OptionError(f"Got layers={list(layers)}, want some of 1 to {LAST}; choose of these.")

@@ -19,7 +19,8 @@ import numpy as np
 
 from audiotoken.errors import OptionError
 from audiotoken.mini.things import AUDIBLE_WORDS
-from experiments.ablations.parts import RATE, clip
+from experiments.ablations.shared import RATE, synthesise_clip
+from experiments.door import check_choices
 from spatial import metrics
 from spatial.listening import listen
 from spatial.metrics import pair
@@ -46,8 +47,8 @@ class Layout:
 def listen_scenes(
     *,
     setup: str = "ortf",
-    told_setup: bool = False,
-    told_count: bool = False,
+    known_setup: bool = False,
+    known_count: bool = False,
     rt60: float | None = None,
     snr: float | None = None,
     num_sources: int = 2,
@@ -59,18 +60,20 @@ def listen_scenes(
 ) -> dict[str, float]:
     """Record `n` scenes of `seed` with that setup, listen, compare.
 
-    told_setup, told_count: whether the listener knows. rt60: seconds of reverberation, null: none; snr: dB of noise.
+    known_setup, known_count: whether the listener knows. rt60: seconds of reverberation, null: none; snr: dB of noise.
     directions: "estimated", or "oracle" which knows them. separation: "none" gives each source the whole recording,
     "oracle" its true image.
     """
-    check_choice(directions=(directions, ("estimated", "oracle")), separation=(separation, SEPARATIONS))
+    check_choices(directions=([directions], ("estimated", "oracle")), separation=([separation], SEPARATIONS))
     found: dict[str, list[float]] = defaultdict(list)
-    for layout in layouts(n, num_sources, seed, PANNED if setup == "panned" else AWAY):
-        simulated = record(layout, setup, rt60, snr)
+    for layout in draw_layouts(n, num_sources, seed, PANNED if setup == "panned" else AWAY):
+        simulated = record_layout(layout, setup, rt60, snr)
         start = time.process_time()
-        scene = heard(simulated, setup if told_setup else "auto", num_sources if told_count else None, directions)
+        scene = listen_to_scene(
+            simulated, setup if known_setup else "auto", num_sources if known_count else None, directions
+        )
         found["cpu_per_scene"].append(time.process_time() - start)
-        scene = separated(scene, simulated, separation)
+        scene = replace_signals(scene, simulated, separation)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a scene in which nothing was found
             scores = metrics.evaluate(simulated.scene, scene, simulated.recording if num_sources > 1 else None)
@@ -78,11 +81,11 @@ def listen_scenes(
         scores["setup_right"] = scores.pop("setup")
         for name, value in scores.items():
             found[name].append(value)
-    plot(layout, simulated, scene, Path(out) / "pictures" / "last.png")
-    return {name: mean(values) for name, values in found.items()}
+    plot_scene(layout, simulated, scene, Path(out) / "pictures" / "last.png")
+    return {name: average_finite(values) for name, values in found.items()}
 
 
-def layouts(n: int, num_sources: int, seed: int, far: float, *, sides: bool = False) -> list[Layout]:
+def draw_layouts(n: int, num_sources: int, seed: int, far: float, *, sides: bool = False) -> list[Layout]:
     """Scene i depends on the seed and i alone: different words, up to `far` degrees away, `APART` from each other.
 
     sides: none is in the middle, and two or more are not all on one side.
@@ -92,81 +95,76 @@ def layouts(n: int, num_sources: int, seed: int, far: float, *, sides: bool = Fa
     made = []
     for i in range(n):
         rng = random.Random(f"{seed}/{num_sources}/{i}")
-        words, azimuths = tuple(rng.sample(AUDIBLE_WORDS, num_sources)), _apart(rng, num_sources, far)
-        while sides and not _sided(azimuths):
-            azimuths = _apart(rng, num_sources, far)
+        words, azimuths = tuple(rng.sample(AUDIBLE_WORDS, num_sources)), _draw_azimuths(rng, num_sources, far)
+        while sides and not _is_on_both_sides(azimuths):
+            azimuths = _draw_azimuths(rng, num_sources, far)
         made.append(Layout(words, tuple(rng.sample(azimuths, num_sources)), 1000 * seed + i))
     return made
 
 
-def _apart(rng: random.Random, num_sources: int, far: float) -> list[float]:
+def _draw_azimuths(rng: random.Random, num_sources: int, far: float) -> list[float]:
     """Azimuths, left to right."""
     room = 2 * far - APART * (num_sources - 1)
     return [room * share - far + APART * i for i, share in enumerate(sorted(rng.random() for _ in range(num_sources)))]
 
 
-def _sided(azimuths: Sequence[float]) -> bool:
+def _is_on_both_sides(azimuths: Sequence[float]) -> bool:
     return min(map(abs, azimuths)) > MIDDLE and (len(azimuths) == 1 or min(azimuths) < 0 < max(azimuths))
 
 
-def record(layout: Layout, setup: str, rt60: float | None, snr: float | None) -> Any:
+def record_layout(layout: Layout, setup: str, rt60: float | None, snr: float | None) -> Any:
     """The recording with its truth; sources equally loud."""
-    clips = [clip(word, 10 * layout.seed + i) for i, word in enumerate(layout.words)]
+    clips = [synthesise_clip(word, 10 * layout.seed + i) for i, word in enumerate(layout.words)]
     loud = [each * 0.1 / max(float(np.sqrt(np.mean(np.square(each)))), 1e-6) for each in clips]
     return simulation(
         list(zip(loud, layout.azimuths, strict=True)), setup, rate=RATE, rt60=rt60, snr=snr, seed=layout.seed
     )
 
 
-def heard(simulated: Any, setup: str, count: int | None, directions: str) -> Any:
+def listen_to_scene(simulated: Any, setup: str, count: int | None, directions: str) -> Any:
     """The scene as it is listened to; of oracle directions, those separated."""
     truth = simulated.scene
     if directions == "estimated":
         return listen(simulated.recording, truth.rate, setup=setup, count=count)
     images = separate(simulated.recording, truth.rate, truth.azimuths, setup=truth.setup)
     sources = [
-        _changed(source, image, signal)
+        _replace_signal(source, image, signal)
         for source, image, signal in zip(truth.sources, images, pick_louder_channels(images), strict=True)
     ]
     return Scene(tuple(sources), truth.rate, truth.setup, truth.spacing)
 
 
-def separated(scene: Any, simulated: Any, separation: str) -> Any:
+def replace_signals(scene: Any, simulated: Any, separation: str) -> Any:
     """The scene with other signals: all hear everything, or each the truth of the nearest."""
     from dataclasses import replace
 
     if separation == "estimated":
         return scene
     images = [simulated.recording] * len(scene.sources)
-    for source, true in pairs(scene, simulated.scene) if separation == "oracle" else ():
+    for source, true in pair_sources(scene, simulated.scene) if separation == "oracle" else ():
         images[source] = simulated.images[true]
     if not images:
         return scene
     heard = pick_louder_channels(np.stack(images))
     sources = [
-        _changed(source, image, signal) for source, image, signal in zip(scene.sources, images, heard, strict=True)
+        _replace_signal(source, image, signal)
+        for source, image, signal in zip(scene.sources, images, heard, strict=True)
     ]
     return replace(scene, sources=tuple(sources))
 
 
-def pairs(scene: Any, truth: Any) -> list[tuple[int, int]]:
+def pair_sources(scene: Any, truth: Any) -> list[tuple[int, int]]:
     """(source, true source) that are nearest to each other in azimuth, one to one."""
     return [(found, true) for true, found, _ in pair(truth.azimuths, scene.azimuths)]
 
 
-def check_choice(**chosen: tuple[str, Sequence[str]]) -> None:
-    for name, (value, known) in chosen.items():
-        if value not in known:
-            raise OptionError(f"Got {name}={value}, want one of {', '.join(known)}; change it.")
-
-
-def mean(values: Sequence[float]) -> float:
+def average_finite(values: Sequence[float]) -> float:
     """Of what is a number; nan where nothing is."""
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
 
 
-def plot(layout: Layout, simulated: Any, scene: Any, path: Path) -> None:
+def plot_scene(layout: Layout, simulated: Any, scene: Any, path: Path) -> None:
     """Where everything was, and where it was heard."""
     from matplotlib.figure import Figure
 
@@ -184,7 +182,7 @@ def plot(layout: Layout, simulated: Any, scene: Any, path: Path) -> None:
     figure.savefig(path)
 
 
-def _changed(source: Any, image: Any, signal: Any) -> Any:
+def _replace_signal(source: Any, image: Any, signal: Any) -> Any:
     from dataclasses import replace
 
     return replace(source, image=image, signal=signal)

@@ -4,8 +4,8 @@ from html import escape
 from pathlib import Path
 
 from audiotoken.writing import write_bytes
-from experiments.ablations.results import Experiment, Run, shown
-from experiments.ablations.tables import _cell, _columns
+from experiments.ablations.results import Experiment, Run, format_value
+from experiments.ablations.tables import format_cell, list_columns
 
 STYLE = """body { font: 15px/1.5 system-ui, sans-serif; color: #22252b; max-width: 72rem; margin: 2rem auto }
 table { border-collapse: collapse; font-size: 13px; white-space: nowrap } .wide { overflow-x: auto }
@@ -22,12 +22,12 @@ def write_gallery(experiments: list[Experiment], path: Path) -> None:
 
 
 def _section(one: Experiment, folder: Path) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in [*_columns(one), "seeds", *one.figures])
+    head = "".join(f"<th>{escape(name)}</th>" for name in [*list_columns(one), "seeds", *one.figures])
     rows = "".join(
         "<tr>"
-        + "".join(f"<td>{escape(shown(value))}</td>" for value in row.variant.values() or ["as it is"])
+        + "".join(f"<td>{escape(format_value(value))}</td>" for value in row.variant.values() or ["as it is"])
         + f"<td>{len(row.runs)}</td>"
-        + "".join(f"<td>{escape(_cell(row, name))}</td>" for name in one.figures)
+        + "".join(f"<td>{escape(format_cell(row, name))}</td>" for name in one.figures)
         + "</tr>\n"
         for row in one.rows
     )
@@ -37,7 +37,7 @@ def _section(one: Experiment, folder: Path) -> str:
     )
     pictures = "".join(_pictures(run, folder) for run in one.runs)
     return (
-        f'<h2 id="{escape(one.name)}">{escape(one.name)}</h2><p>{escape(one.asks)}</p>{plot}{failed}'
+        f'<h2 id="{escape(one.name)}">{escape(one.name)}</h2><p>{escape(one.title)}</p>{plot}{failed}'
         f'<div class="wide"><table><tr>{head}</tr>\n{rows}</table></div>'
         f"<details><summary>Pictures of every run</summary>{pictures}</details>"
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from experiments.ablations.results import Experiment, Row, label, shown
+from experiments.ablations.results import Experiment, Row, format_value, format_variant
 
 INK, FAINT = "#22252b", "#8a8f98"
 COLOURS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce", "#a16207", "#0f766e")
@@ -28,11 +28,13 @@ def _panel(axes: Any, one: Experiment, name: str) -> None:
     """Two things that vary: the first along the axis, the second in colour."""
     first, second = [*one.varies, "", ""][:2]
     two = len(one.varies) == 2
-    places = list(dict.fromkeys(shown(row.variant[first]) if two else label(row) for row in one.rows))
-    hues = list(dict.fromkeys(shown(row.variant[second]) for row in one.rows)) if two else [""]
+    places = list(dict.fromkeys(format_value(row.variant[first]) if two else format_variant(row) for row in one.rows))
+    hues = list(dict.fromkeys(format_value(row.variant[second]) for row in one.rows)) if two else [""]
     for row in one.rows:
-        hue = hues.index(shown(row.variant[second])) if two else 0
-        at = places.index(shown(row.variant[first]) if two else label(row)) + 0.16 * (hue - (len(hues) - 1) / 2)
+        hue = hues.index(format_value(row.variant[second])) if two else 0
+        at = places.index(format_value(row.variant[first]) if two else format_variant(row)) + 0.16 * (
+            hue - (len(hues) - 1) / 2
+        )
         _dot(axes, row, name, at, COLOURS[hue % len(COLOURS)])
     axes.set_title(name, fontsize=10, color=INK, loc="left")
     axes.set_xticks(range(len(places)), places, fontsize=8, rotation=30 if max(map(len, places)) > 8 else 0)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from audiotoken.errors import OptionError
-from experiments.ablations.run import RECORD, read
+from experiments.ablations.run import RECORD, read_record
 
 DRAWS, SHARE = 2000, 0.95
 AGAIN = ("shard",)  # what is repeated, as seeds are: no other variant
@@ -30,7 +30,7 @@ class Run:
     @property
     def options(self) -> dict[str, Any]:
         """Dotted names of what was asked."""
-        return flat({key: value for key, value in self.record["task"].items()})
+        return flatten_options({key: value for key, value in self.record["task"].items()})
 
     @property
     def finished(self) -> bool:
@@ -52,7 +52,7 @@ class Experiment:
     """All runs of one name."""
 
     name: str
-    asks: str
+    title: str
     shown: list[str]
     varies: list[str]
     rows: list[Row]
@@ -74,38 +74,38 @@ def collect(folder: Path) -> list[Experiment]:
     """The experiments under a folder, by name; OptionError where there is no run."""
     found: dict[str, list[Run]] = defaultdict(list)
     for path in sorted(folder.rglob(RECORD)):
-        record = read(path.parent)
+        record = read_record(path.parent)
         if record is not None:
             found[record["name"]].append(Run(path.parent, record))
     if not found:
         raise OptionError(f"There is no run in {folder}: no {RECORD}; give the folder of a sweep.")
-    return [experiment_of(name, runs) for name, runs in found.items()]
+    return [group_runs(name, runs) for name, runs in found.items()]
 
 
-def experiment_of(name: str, runs: Sequence[Run]) -> Experiment:
+def group_runs(name: str, runs: Sequence[Run]) -> Experiment:
     """Runs by variant, in the order in which they were asked."""
     kinds = sorted({key for run in runs for key in run.options})
     told = {key: [repr(run.options.get(key)) for run in runs] for key in kinds}
     varies = [key for key in kinds if len(set(told[key])) > 1 and key not in ("_target_", *AGAIN)]
-    varies.sort(key=lambda key: _place(key, runs[0].record["overrides"]))
+    varies.sort(key=lambda key: _find_position(key, runs[0].record["overrides"]))
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         groups[repr([run.options.get(key) for key in varies])].append(run)
-    rows = [_row(varies, group) for group in groups.values() if any(run.finished for run in group)]
-    rows.sort(key=lambda row: [_rank(value) for value in row.variant.values()])
+    rows = [_make_row(varies, group) for group in groups.values() if any(run.finished for run in group)]
+    rows.sort(key=lambda row: [_sort_key(value) for value in row.variant.values()])
     first = runs[0].record
     failed = [run for run in runs if not run.finished]
-    baseline = _baseline(rows, first.get("baseline") or {})
-    return Experiment(name, first["asks"], list(first["shown"]), varies, rows, failed, baseline)
+    baseline = _find_baseline(rows, first.get("baseline") or {})
+    return Experiment(name, first.get("title", ""), list(first["shown"]), varies, rows, failed, baseline)
 
 
-def _baseline(rows: Sequence[Row], wanted: Mapping[str, Any]) -> Row | None:
+def _find_baseline(rows: Sequence[Row], wanted: Mapping[str, Any]) -> Row | None:
     """The only row whose runs have these options, varied or not; None where there is none, or several."""
     fit = [row for row in rows if wanted.items() <= row.runs[0].options.items()]
     return fit[0] if wanted and len(fit) == 1 and len(rows) > 1 else None
 
 
-def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
+def bootstrap_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
     """(mean, low, high) of the mean; nan for nothing, and one value is its own interval."""
     known = np.array([value for value in values if np.isfinite(value)])
     if not len(known):
@@ -115,56 +115,56 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, floa
     return float(known.mean()), float(low), float(high)
 
 
-def difference(row: Row, baseline: Row, name: str) -> tuple[float, float, float]:
+def compare_rows(row: Row, baseline: Row, name: str) -> tuple[float, float, float]:
     """Mean, low and high of what a figure has more than the baseline's with the same seed: the same scenes and noise.
 
     Much of what makes a seed easy or hard falls out of it, which the two intervals beside each other do not show.
     """
-    here, there = ({_again(run): run.record["figures"].get(name) for run in each.runs} for each in (row, baseline))
+    here, there = ({_repetition(run): run.record["figures"].get(name) for run in each.runs} for each in (row, baseline))
     pairs = [(value, there.get(seed)) for seed, value in here.items()]
-    return interval([a - b for a, b in pairs if a is not None and b is not None])
+    return bootstrap_interval([a - b for a, b in pairs if a is not None and b is not None])
 
 
-def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+def flatten_options(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """{"a": {"b": 1}} -> {"a.b": 1}"""
     out: dict[str, Any] = {}
     for key, value in values.items():
-        out |= flat(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
+        out |= flatten_options(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
     return out
 
 
-def label(row: Row) -> str:
+def format_variant(row: Row) -> str:
     """A variant in a word or two."""
-    return " ".join(shown(value) for value in row.variant.values()) or "as it is"
+    return " ".join(format_value(value) for value in row.variant.values()) or "as it is"
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     if isinstance(value, list):
         return "+".join(map(str, value))
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _row(varies: Sequence[str], runs: Sequence[Run]) -> Row:
+def _make_row(varies: Sequence[str], runs: Sequence[Run]) -> Row:
     done = sorted(
         (run for run in runs if run.finished), key=lambda run: (run.record["seed"], run.options.get("shard", 0))
     )
     names = list(dict.fromkeys(name for run in done for name in run.record["figures"]))
     each = {name: [run.record["figures"].get(name, float("nan")) for run in done] for name in names}
     variant = {key: done[0].options.get(key) for key in varies}
-    return Row(variant, done, {name: interval(values) for name, values in each.items()}, each)
+    return Row(variant, done, {name: bootstrap_interval(values) for name, values in each.items()}, each)
 
 
-def _again(run: Run) -> tuple[Any, ...]:
+def _repetition(run: Run) -> tuple[Any, ...]:
     return run.record["seed"], *(run.options.get(each) for each in AGAIN)
 
 
-def _place(key: str, overrides: Sequence[str]) -> int:
+def _find_position(key: str, overrides: Sequence[str]) -> int:
     """Where it stands in what was varied."""
     named = [each.split("=")[0].removeprefix("task.") for each in overrides]
     return named.index(key) if key in named else len(named)
 
 
-def _rank(value: Any) -> tuple[int, float, str]:
+def _sort_key(value: Any) -> tuple[int, float, str]:
     """None first, then numbers by size, then words."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return (0, 0.0, "") if value is None else (2, 0.0, str(value))

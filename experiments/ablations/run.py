@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
+from audiotoken.cli.schemas import convert_options
 from audiotoken.errors import OptionError
 from audiotoken.writing import write_bytes
 from experiments.ablations.git import git_state
@@ -29,15 +31,30 @@ PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "peft", "numpy",
 UNSAID = ("experiment", "sweep", "out", "resume", "name", "threads")  # overrides that do not tell runs apart
 
 
+@dataclass
+class RunConfig:
+    """The keys of configs/ablate.yaml and their types."""
+
+    task: dict[str, Any]
+    name: str
+    title: str
+    shown: list[str]
+    baseline: dict[str, Any] | None
+    seed: int
+    out: str
+    resume: bool
+    threads: int
+
+
 def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool = True) -> str:
     """Make the run that `config` (configs/ablate.yaml) describes, unless it is finished -> a line about it.
 
     A finished run of another experiment that asked the same is taken over. With `alone`, what goes wrong is also
     raised. OptionError for a question that is none.
     """
-    function, options = task_of(config["task"])
-    folder = folder_of(config, overrides)
-    if config["resume"] and _finished(folder):
+    function, options = resolve_task(config["task"])
+    folder = find_folder(config, overrides)
+    if config["resume"] and _is_finished(folder):
         return f"kept    {folder}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,16 +62,20 @@ def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool
             _write_config(config, folder)
     except OSError as error:
         raise OptionError(f"Cannot write {folder}: {error.strerror}; choose another folder with out=.") from None
-    if config["resume"] and (twin := _twin(folder)):
+    if config["resume"] and (twin := _find_twin(folder)):
         _take_over(twin, folder, config, overrides)
         return f"as in   {folder}: {twin}"
-    record = _made(lambda: _asked(function, options, config, folder), described(config, overrides), folder, alone)
+    record = _run_and_record(
+        lambda: _call_task(function, options, config, folder), describe_run(config, overrides), folder, alone
+    )
     if record["status"] == "failed":
         return f"failed  {folder}: {record['error']}"
     return f"done    {folder}  {'  '.join(f'{name} {value:.3g}' for name, value in record['figures'].items())}"
 
 
-def _made(ask: Callable[[], dict[str, float]], record: dict[str, Any], folder: Path, alone: bool) -> dict[str, Any]:
+def _run_and_record(
+    ask: Callable[[], dict[str, float]], record: dict[str, Any], folder: Path, alone: bool
+) -> dict[str, Any]:
     """The record with what came of it, written; of Ctrl-C and the like nothing is written."""
     start, spent = time.perf_counter(), time.process_time()
     raised: Exception | None = None
@@ -71,31 +92,31 @@ def _made(ask: Callable[[], dict[str, float]], record: dict[str, Any], folder: P
     return record
 
 
-def task_of(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float]], dict[str, Any]]:
+def resolve_task(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float]], dict[str, Any]]:
     """The function `_target_` names, and its options; OptionError for a key that is no parameter of it."""
     options = dict(node)
     module, _, name = str(options.pop("_target_")).rpartition(".")
     try:
         function = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError):
-        raise OptionError(f"There is no task {module}.{name}; say task=training, or another.") from None
+        raise OptionError(f"There is no task {module}.{name}; pass task=training, or another task.") from None
     known = {each.name for each in signature(function).parameters.values() if each.kind == Parameter.KEYWORD_ONLY}
-    if strange := sorted(set(options) - known | {"seed", "out"} & set(options)):
+    if unknown := sorted(set(options) - known | {"seed", "out"} & set(options)):
         kinds = ", ".join(sorted(known - {"seed", "out"}))
-        raise OptionError(f"Got task.{strange[0]}, want one of {kinds}; change it.")
-    return function, options
+        raise OptionError(f"Got task.{unknown[0]}, expected one of {kinds}; change task.{unknown[0]}.")
+    return function, convert_options(function, options, "task.")
 
 
-def folder_of(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Path:
+def find_folder(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Path:
     """out/name/WHAT VARIES-KEY; the key is of all that decides the figures. The one that is there, where there is."""
-    told, place, key = [each.lstrip("+~") for each in overrides], Path(config["out"]) / config["name"], key_of(config)
+    told, place, key = [each.lstrip("+~") for each in overrides], Path(config["out"]) / config["name"], hash_run(config)
     said = [each.removeprefix("task.") for each in told if each.split("=")[0].split("@")[0] not in UNSAID]
     slug = re.sub(r"[^\w.=,+-]+", "_", ",".join(said))[:100] or "run"
-    there = sorted(place.glob(f"*-{key}"), key=lambda folder: (not _finished(folder), folder))
+    there = sorted(place.glob(f"*-{key}"), key=lambda folder: (not _is_finished(folder), folder))
     return there[0] if there else place / f"{slug}-{key}"
 
 
-def key_of(config: Mapping[str, Any]) -> str:
+def hash_run(config: Mapping[str, Any]) -> str:
     """Eight letters: the same for the same task with the same seed, wherever in the code its function lies."""
     task = dict(config["task"])
     task["_target_"] = str(task["_target_"]).rpartition(".")[2]
@@ -103,7 +124,7 @@ def key_of(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(facts.encode()).hexdigest()[:8]
 
 
-def read(folder: Path) -> dict[str, Any] | None:
+def read_record(folder: Path) -> dict[str, Any] | None:
     """The record of a run; None where there is none, or it is damaged."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
@@ -112,13 +133,13 @@ def read(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def described(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+def describe_run(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """What is known before a run begins."""
-    told = {key: config.get(key) for key in ("name", "asks", "shown", "baseline", "seed", "task")}
-    return told | {"overrides": list(overrides), "key": key_of(config), "state": state(config["threads"])}
+    told = {key: config.get(key) for key in ("name", "title", "shown", "baseline", "seed", "task")}
+    return told | {"overrides": list(overrides), "key": hash_run(config), "state": describe_state(config["threads"])}
 
 
-def state(threads: int) -> dict[str, Any]:
+def describe_state(threads: int) -> dict[str, Any]:
     """Code, versions and machine that a run is made with."""
     machine = os.uname() if hasattr(os, "uname") else None
     return {
@@ -130,7 +151,7 @@ def state(threads: int) -> dict[str, Any]:
     }
 
 
-def _asked(
+def _call_task(
     function: Callable[..., dict[str, float]], options: dict[str, Any], config: Mapping[str, Any], folder: Path
 ) -> dict[str, float]:
     """The figures, each a finite number or nan."""
@@ -145,23 +166,25 @@ def _asked(
     return {name: float(value) for name, value in figures.items()}
 
 
-def _finished(folder: Path) -> bool:
-    record = read(folder)
+def _is_finished(folder: Path) -> bool:
+    record = read_record(folder)
     return record is not None and record["status"] == "finished"
 
 
-def _twin(folder: Path) -> Path | None:
+def _find_twin(folder: Path) -> Path | None:
     """A finished run of another experiment of the same set, with the same key."""
     key = folder.name.rpartition("-")[2]
     others = [other for other in sorted(folder.parent.parent.glob(f"*/*-{key}")) if other != folder]
-    return next((other for other in others if _finished(other) and "same_as" not in (read(other) or {})), None)
+    return next(
+        (other for other in others if _is_finished(other) and "same_as" not in (read_record(other) or {})), None
+    )
 
 
 def _take_over(twin: Path, folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
     if (twin / "pictures").is_dir():
         shutil.copytree(twin / "pictures", folder / "pictures", dirs_exist_ok=True)
-    told = {key: config.get(key) for key in ("name", "asks", "shown", "baseline")} | {"overrides": list(overrides)}
-    _write_record((read(twin) or {}) | told | {"same_as": f"../../{twin.parent.name}/{twin.name}"}, folder)
+    told = {key: config.get(key) for key in ("name", "title", "shown", "baseline")} | {"overrides": list(overrides)}
+    _write_record((read_record(twin) or {}) | told | {"same_as": f"../../{twin.parent.name}/{twin.name}"}, folder)
 
 
 def _write_config(config: Mapping[str, Any], folder: Path) -> None:

@@ -17,7 +17,7 @@ from audiotoken.manifest import append_line, read_manifest
 from audiotoken.mini.things import WORDS
 from audiotoken.stereo.words import score_subjects
 from audiotoken.writing import write_image
-from experiments.ablations.parts import load_pipeline_once
+from experiments.ablations.shared import load_pipeline_once
 from experiments.world.measure import recognised
 from guidance.sampling import sample
 
@@ -49,12 +49,12 @@ def draw_shard(
     there = read_manifest(folder / "lines.jsonl")
     todo = [i for i, key in enumerate(names) if key not in there]
     pipe = load_pipeline_once(model)
-    for some in _parts_of(todo, batch):
+    for some in _split(todo, batch):
         _draw(pipe, source, some, folder, {"prompt": prompt, "token": token, "steps": sampling_steps, "seed": seed})
-    return figures_of([line for key, line in read_manifest(folder / "lines.jsonl").items() if key in names])
+    return summarise_lines([line for key, line in read_manifest(folder / "lines.jsonl").items() if key in names])
 
 
-def figures_of(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
+def summarise_lines(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Of what was heard and seen; nan where no label is known."""
     heard = [line["heard"] == line["label"] for line in lines if line["label"] and line["heard"]]
     seen = [line["seen"] == line["label"] for line in lines if line["label"] and line["seen"]]
@@ -87,6 +87,6 @@ def _draw(pipe: Any, source: Any, some: Sequence[int], folder: Path, how: dict[s
         )
 
 
-def _parts_of(indices: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+def _split(indices: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     for start in range(0, len(indices), size):
         yield indices[start : start + size]

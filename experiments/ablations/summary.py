@@ -8,7 +8,7 @@ from audiotoken.tasks.sentences import errors_as_sentences
 from experiments.ablations.pages import write_gallery
 from experiments.ablations.plots import write_plot
 from experiments.ablations.results import collect
-from experiments.ablations.tables import markdown, write_tables
+from experiments.ablations.tables import format_markdown, write_tables
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def gather(folder: Path) -> Report:
     write_gallery(experiments, folder / "gallery.html")
     failed = [f"{run.folder}: {run.record['error']}" for one in experiments for run in one.failed]
     listed = [f"failed  {sentence}" for sentence in failed]
-    tables = [f"{one.name}: {one.asks}\n\n{markdown(one)}" for one in experiments]
+    tables = [f"{one.name}: {one.title}\n\n{format_markdown(one)}" for one in experiments]
     return Report("\n\n".join([*tables, *listed, f"gallery {folder / 'gallery.html'}"]), failed)
 
 

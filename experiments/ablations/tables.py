@@ -6,88 +6,94 @@ from pathlib import Path
 
 from audiotoken.tables import markdown_table
 from audiotoken.writing import write_bytes
-from experiments.ablations.results import Experiment, Row, difference, label, shown
+from experiments.ablations.results import Experiment, Row, compare_rows, format_value, format_variant
 
 UNITS = {"cpu_per_picture": "s", "cpu_per_scene": "s", "angle": "°", "si_sdr": "dB", "si_sdr_improvement": "dB"}
 
 
 def write_tables(one: Experiment, folder: Path) -> None:
-    for suffix, text in (("csv", as_csv(one)), ("md", markdown(one) + "\n"), ("tex", latex(one))):
+    for suffix, text in (("csv", format_csv(one)), ("md", format_markdown(one) + "\n"), ("tex", format_latex(one))):
         write_bytes(text.encode(), folder / f"{one.name}.{suffix}")
 
 
-def markdown(one: Experiment, figures: list[str] | None = None) -> str:
+def format_markdown(one: Experiment, figures: list[str] | None = None) -> str:
     """A line a variant: mean and interval of each figure; behind the first, what it has more than the baseline."""
     names = figures or one.figures
-    minus = [f"{names[0]} minus {label(one.baseline)}"] if one.baseline and names else []
-    head = [*_columns(one), "seeds", *names[:1], *minus, *names[1:]]
+    minus = [f"{names[0]} minus {format_variant(one.baseline)}"] if one.baseline and names else []
+    head = [*list_columns(one), "seeds", *names[:1], *minus, *names[1:]]
     rows = []
     for row in one.rows:
-        values = [_cell(row, name) for name in names]
-        values[1:1] = [_minus(one, row, names[0])] if minus else []
-        cells = [*map(shown, row.variant.values()), str(len(row.runs)), *values]
+        values = [format_cell(row, name) for name in names]
+        values[1:1] = [_format_difference(one, row, names[0])] if minus else []
+        cells = [*map(format_value, row.variant.values()), str(len(row.runs)), *values]
         rows.append(([] if row.variant else ["as it is"]) + cells)
     return markdown_table(head, rows)
 
 
-def as_csv(one: Experiment) -> str:
+def format_csv(one: Experiment) -> str:
     """A line for each variant and figure, with the number of each seed."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     more = ["minus baseline", "minus low", "minus high"] if one.baseline else []
-    writer.writerow([*_columns(one), "figure", "seeds", "mean", "low", "high", "of each seed", *more])
+    writer.writerow([*list_columns(one), "figure", "seeds", "mean", "low", "high", "of each seed", *more])
     for row in one.rows:
         for name in one.figures:
             if name in row.figures:
                 each = " ".join(f"{value:.6g}" for value in row.each[name])
-                variant = [*map(shown, row.variant.values())] or ["as it is"]
+                variant = [*map(format_value, row.variant.values())] or ["as it is"]
                 numbers = [f"{v:.6g}" for v in row.figures[name]]
-                minus = [f"{v:.6g}" for v in difference(row, one.baseline, name)] if one.baseline else []
+                minus = [f"{v:.6g}" for v in compare_rows(row, one.baseline, name)] if one.baseline else []
                 writer.writerow([*variant, name, len(row.runs), *numbers, each, *minus])
     return out.getvalue()
 
 
-def latex(one: Experiment) -> str:
+def format_latex(one: Experiment) -> str:
     """A tabular for booktabs."""
-    head = [*_columns(one), *one.figures]
-    lines = [f"% {one.asks}", rf"\begin{{tabular}}{{{'l' * len(_columns(one))}{'r' * len(one.figures)}}}", r"\toprule"]
-    lines += [" & ".join(map(_escaped, head)) + r" \\", r"\midrule"]
+    head = [*list_columns(one), *one.figures]
+    lines = [
+        f"% {one.title}",
+        rf"\begin{{tabular}}{{{'l' * len(list_columns(one))}{'r' * len(one.figures)}}}",
+        r"\toprule",
+    ]
+    lines += [" & ".join(map(_escape_latex, head)) + r" \\", r"\midrule"]
     for row in one.rows:
-        variant = [*map(shown, row.variant.values())] or ["as it is"]
-        cells = [_escaped(value) for value in variant] + [_escaped(_cell(row, name)) for name in one.figures]
+        variant = [*map(format_value, row.variant.values())] or ["as it is"]
+        cells = [_escape_latex(value) for value in variant] + [
+            _escape_latex(format_cell(row, name)) for name in one.figures
+        ]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def number(value: float, sign: str = "") -> str:
+def format_number(value: float, sign: str = "") -> str:
     """sign: "+" says it of what is not negative, too."""
     return f"{value:{sign}.3f}" if abs(value) < 10 else f"{value:{sign}.1f}"
 
 
-def _columns(one: Experiment) -> list[str]:
+def list_columns(one: Experiment) -> list[str]:
     return one.varies or ["variant"]
 
 
-def _cell(row: Row, name: str) -> str:
-    return _said(row.figures[name], name) if name in row.figures else ""
+def format_cell(row: Row, name: str) -> str:
+    return _format_interval(row.figures[name], name) if name in row.figures else ""
 
 
-def _minus(one: Experiment, row: Row, name: str) -> str:
+def _format_difference(one: Experiment, row: Row, name: str) -> str:
     """The paired difference; 0 of the baseline itself."""
     if row is one.baseline or one.baseline is None:
         return "0"
-    return _said(difference(row, one.baseline, name), name, sign="+")
+    return _format_interval(compare_rows(row, one.baseline, name), name, sign="+")
 
 
-def _said(values: tuple[float, float, float], name: str, sign: str = "") -> str:
+def _format_interval(values: tuple[float, float, float], name: str, sign: str = "") -> str:
     """Mean, with its unit, and the interval where it has one."""
     if values[0] != values[0]:
         return "nan"
-    mean, low, high = (number(value, sign) for value in values)
+    mean, low, high = (format_number(value, sign) for value in values)
     unit = f" {UNITS[name]}" if name in UNITS else ""
     return f"{mean}{unit}" if values[1] == values[2] else f"{mean}{unit} ({low} to {high})"
 
 
-def _escaped(text: str) -> str:
+def _escape_latex(text: str) -> str:
     table = {each: f"\\{each}" for each in "_%&#$"} | {"°": r"$^\circ$"}
     return "".join(table.get(letter, letter) for letter in text)

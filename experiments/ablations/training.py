@@ -70,8 +70,8 @@ def train_small(
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     pipe = load_pipeline(model, str(accelerator.device))
     if layers is not None:
-        pipe.register_modules(audio_encoder=with_layers(pipe.audio_encoder, layers))
-    learnt, asked = _examples(pipe, data, unheard, layers, each, each_unheard, Path(cache))
+        pipe.register_modules(audio_encoder=choose_layers(pipe.audio_encoder, layers))
+    learnt, asked = _load_examples(pipe, data, unheard, layers, each, each_unheard, Path(cache))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         width = learnt.load([0]).features.shape[-1]
@@ -92,17 +92,17 @@ def train_small(
         checkpoint=Path(out) / "checkpoint.pt", about={"seed": seed},
     )  # fmt: skip
     last = losses[-max(1, steps // 10) :]
-    figures = asked_of(pipe, asked, learnt.names) | {"train_loss": sum(last) / max(len(last), 1)}
+    figures = measure_unheard(pipe, asked, learnt.names) | {"train_loss": sum(last) / max(len(last), 1)}
     if pictures and data is None:
-        figures["recognised"] = recognised(pipe, asked, pictures, sampling_steps, Path(out))
+        figures["recognised"] = measure_recognised(pipe, asked, pictures, sampling_steps, Path(out))
     (Path(out) / "checkpoint.pt").unlink(missing_ok=True)
     return figures
 
 
-def with_layers(encoder: Any, layers: list[int]) -> Any:
+def choose_layers(encoder: Any, layers: list[int]) -> Any:
     """The encoder with features of these layers, joined; BEATs and AST can, the mini one is read in between."""
     if isinstance(encoder, MiniEncoder):
-        return LayeredEncoder.of(encoder, layers)
+        return LayeredEncoder.from_encoder(encoder, layers)
     if hasattr(encoder, "register_to_config"):
         encoder.register_to_config(layers=tuple(layers))
     elif hasattr(encoder.config, "layers"):
@@ -112,7 +112,7 @@ def with_layers(encoder: Any, layers: list[int]) -> Any:
     return encoder
 
 
-def asked_of(pipe: Any, asked: "Prepared", names: tuple[str, ...]) -> dict[str, float]:
+def measure_unheard(pipe: Any, asked: "Prepared", names: tuple[str, ...]) -> dict[str, float]:
     """retrieval, meaning and loss of unheard examples."""
     import torch
 
@@ -120,10 +120,12 @@ def asked_of(pipe: Any, asked: "Prepared", names: tuple[str, ...]) -> dict[str, 
     labels = torch.tensor([names.index(asked.names[label]) for label in encoded.labels.tolist()])
     with torch.no_grad():
         tokens = pipe.audio_embedder(encoded.features.float().to(pipe.unet.device)).float()
-        near = _nearest(tokens.mean(1), pipe.label_embeddings(names).to(tokens))
+        near = _find_nearest(tokens.mean(1), pipe.label_embeddings(names).to(tokens))
         texts = [f"a photo of a {name}" for name in names]
-        meant = _nearest(_read(pipe, ["a photo of a <audio>"] * len(tokens), list(tokens)), _read(pipe, texts))
-        loss = _loss(Objective(pipe, names, None), encoded, labels, asked.scaling_factor)
+        meant = _find_nearest(
+            _encode_ends(pipe, ["a photo of a <audio>"] * len(tokens), list(tokens)), _encode_ends(pipe, texts)
+        )
+        loss = _measure_loss(Objective(pipe, names, None), encoded, labels, asked.scaling_factor)
     return {
         "retrieval": (near.cpu() == labels).float().mean().item(),
         "meaning": (meant.cpu() == labels).float().mean().item(),
@@ -131,7 +133,7 @@ def asked_of(pipe: Any, asked: "Prepared", names: tuple[str, ...]) -> dict[str, 
     }
 
 
-def recognised(pipe: Any, asked: "Prepared", count: int, steps: int, out: Path) -> float:
+def measure_recognised(pipe: Any, asked: "Prepared", count: int, steps: int, out: Path) -> float:
     """Draw unheard clips of as many labels as there are -> the share that the detector calls by their label."""
     import torch
 
@@ -151,7 +153,7 @@ def recognised(pipe: Any, asked: "Prepared", count: int, steps: int, out: Path) 
     return sum(a == b for a, b in zip(seen_in(images), words, strict=True)) / len(words)
 
 
-def _examples(
+def _load_examples(
     pipe: Any,
     data: str | None,
     unheard: str | None,
@@ -162,7 +164,7 @@ def _examples(
 ) -> "tuple[Prepared, Prepared]":
     """Those to learn from and those to ask."""
     if data is None or unheard is None:
-        return _made(pipe, layers, each, 0, cache), _made(pipe, layers, each_unheard, UNHEARD, cache)
+        return _prepare_pairs(pipe, layers, each, 0, cache), _prepare_pairs(pipe, layers, each_unheard, UNHEARD, cache)
     folders = Prepared(data), Prepared(unheard)
     for folder in folders:
         folder.check_fits(pipe)
@@ -171,7 +173,7 @@ def _examples(
     return folders
 
 
-def _made(pipe: Any, layers: list[int] | None, each: int, first: int, cache: Path) -> "Prepared":
+def _prepare_pairs(pipe: Any, layers: list[int] | None, each: int, first: int, cache: Path) -> "Prepared":
     """Synthesised pairs as the frozen parts see them; one process makes them, the others wait."""
     from filelock import FileLock
 
@@ -185,7 +187,7 @@ def _made(pipe: Any, layers: list[int] | None, each: int, first: int, cache: Pat
     return Prepared(folder)
 
 
-def _loss(objective: Any, encoded: Any, labels: Any, scale: float) -> float:
+def _measure_loss(objective: Any, encoded: Any, labels: Any, scale: float) -> float:
     """Of diffusion, at noise that depends on the place only."""
     import torch
 
@@ -200,14 +202,14 @@ def _loss(objective: Any, encoded: Any, labels: Any, scale: float) -> float:
     return total / (LEVELS * len(latents))
 
 
-def _nearest(of: Any, among: Any) -> Any:
+def _find_nearest(of: Any, among: Any) -> Any:
     """(rows,): the index of the row of `among` with the largest cosine."""
     from torch.nn.functional import normalize
 
     return (normalize(of, dim=-1) @ normalize(among, dim=-1).T).argmax(1)
 
 
-def _read(pipe: Any, texts: list[str], sounds: list[Any] | None = None) -> Any:
+def _encode_ends(pipe: Any, texts: list[str], sounds: list[Any] | None = None) -> Any:
     """(texts, width): where each text ends, which has seen all of it."""
     import torch
 

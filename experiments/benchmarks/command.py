@@ -1,4 +1,4 @@
-"""`python -m experiments.bench COMMAND KEY=VALUE ...`: the benchmark of that name with Hydra's command line."""
+"""The command line of `experiments.bench`: the benchmark of that name with Hydra's command line."""
 
 import sys
 

@@ -8,10 +8,10 @@ from experiments.ablations.results import collect
 
 
 def write_run(folder, wanted, **options):
-    question = {"_target_": "experiments.ablations.listening.listen_scenes", **options}
+    task = {"_target_": "experiments.ablations.listening.listen_scenes", **options}
     record = {
-        "status": "finished", "name": "ways", "asks": "Which?", "shown": ["score"], "seed": 0, "key": "k",
-        "task": question, "overrides": [], "figures": {"score": 1.0}, "state": {}, "seconds": 1.0,
+        "status": "finished", "name": "ways", "title": "Which?", "shown": ["score"], "seed": 0, "key": "k",
+        "task": task, "overrides": [], "figures": {"score": 1.0}, "state": {}, "seconds": 1.0,
         "cpu_seconds": 1.0, "baseline": wanted,
     }  # fmt: skip
     place = folder / "-".join(map(str, options.values()))

@@ -1,4 +1,4 @@
-"""Every experiment, question and sweep composes, and its keys are parameters of what it configures."""
+"""Every experiment, task and sweep composes, and its keys are parameters of what it configures."""
 
 import inspect
 from importlib import import_module
@@ -12,11 +12,11 @@ from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from experiments.ablations.run import task_of
-from experiments.ablations.set import NAMES
+from experiments.ablations.default_set import NAMES
+from experiments.ablations.run import resolve_task
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
-EXPERIMENTS, QUESTIONS, SWEEPS = (
+EXPERIMENTS, TASKS, SWEEPS = (
     sorted(path.stem for path in (CONFIGS / kind).glob("*.yaml")) for kind in ("experiment", "task", "sweep")
 )
 PLUGINS = {
@@ -41,8 +41,8 @@ def swept(config) -> list[list[str]]:
     return [[f"{key}={value}" for key, value in zip(keys, run, strict=True)] for run in product(*each)]
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_has_the_parameters_of_its_function_and_their_defaults(name):
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_has_the_parameters_of_its_function_and_their_defaults(name):
     node = OmegaConf.to_container(OmegaConf.load(CONFIGS / "task" / f"{name}.yaml"))
     module, _, function = node.pop("_target_").rpartition(".")
     parameters = inspect.signature(getattr(import_module(module), function)).parameters
@@ -51,7 +51,7 @@ def test_a_question_has_the_parameters_of_its_function_and_their_defaults(name):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_run_of_an_experiment_is_a_question(name):
+def test_every_run_of_an_experiment_calls_its_task(name):
     """Composed with each of its variants, which refuses names that there are not, and bound to the function."""
     runs = swept(composed(f"experiment={name}"))
     assert len(runs) == len({tuple(run) for run in runs}) >= 1
@@ -60,9 +60,9 @@ def test_every_run_of_an_experiment_is_a_question(name):
         for line in told:
             key, value = line.split("=", 1)
             OmegaConf.update(config, key, yaml.safe_load(value), force_add=False)
-        function, options = task_of(OmegaConf.to_container(config.task, resolve=True))
+        function, options = resolve_task(OmegaConf.to_container(config.task, resolve=True))
         inspect.signature(function).bind(**options, seed=config.seed, out=".")
-        assert config.name == name and config.asks.endswith("?") and config.shown
+        assert config.name == name and config.title.endswith("?") and config.shown
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 from PIL import Image
 
 from audiotoken.errors import OptionError
-from experiments.ablations.docs import stamped, write_results
+from experiments.ablations.docs import write_results
 from experiments.ablations.git import git_state
 from experiments.ablations.plots import write_plot
-from experiments.ablations.results import collect, difference, flat, interval, label
-from experiments.ablations.run import read
+from experiments.ablations.results import bootstrap_interval, collect, compare_rows, flatten_options, format_variant
+from experiments.ablations.run import read_record
 from experiments.ablations.summary import gather
-from experiments.ablations.tables import as_csv, latex, markdown
+from experiments.ablations.tables import format_csv, format_latex, format_markdown
 
 STATE = {
     "git": {"commit": "abc123", "branch": "main", "changed": []}, "versions": {"python": "3.11", "torch": "2.11"},
@@ -28,10 +29,10 @@ TARGET = "experiments.ablations.listening.listen_scenes"
 
 
 def write_run(folder: Path, way, seed: int, figures: dict, **more) -> None:
-    question = {"_target_": TARGET, "way": way, "deep": {"n": 4}}
+    task = {"_target_": TARGET, "way": way, "deep": {"n": 4}}
     record = {
-        "status": "finished", "name": "ways", "asks": "Which <way>?", "shown": ["score"], "seed": seed, "key": "k",
-        "task": question, "overrides": ["task.way=x"], "figures": figures, "state": STATE, "seconds": 6.0,
+        "status": "finished", "name": "ways", "title": "Which <way>?", "shown": ["score"], "seed": seed, "key": "k",
+        "task": task, "overrides": ["task.way=x"], "figures": figures, "state": STATE, "seconds": 6.0,
         "cpu_seconds": 3.0,
     } | more  # fmt: skip
     place = folder / "ways" / f"way={way},seed={seed}"
@@ -51,12 +52,12 @@ def runs(tmp_path):
 
 def test_an_interval_holds_the_mean_and_narrows_with_more_seeds():
     values = np.random.default_rng(3).normal(5.0, 1.0, 400)
-    mean, low, high = interval(values)
+    mean, low, high = bootstrap_interval(values)
     assert mean == pytest.approx(values.mean()) and low < mean < high
     assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)  # of a mean of many: normal
-    assert interval([2.5]) == (2.5, 2.5, 2.5) and interval([1.0, float("nan")])[0] == 1.0
-    assert np.isnan(interval([float("nan")])).all()
-    assert interval(values) == interval(values)
+    assert bootstrap_interval([2.5]) == (2.5, 2.5, 2.5) and bootstrap_interval([1.0, float("nan")])[0] == 1.0
+    assert np.isnan(bootstrap_interval([float("nan")])).all()
+    assert bootstrap_interval(values) == bootstrap_interval(values)
 
 
 def test_variants_are_compared_seed_by_seed(tmp_path):
@@ -66,19 +67,19 @@ def test_variants_are_compared_seed_by_seed(tmp_path):
         write_run(tmp_path, "high", seed, {"score": level + 0.5 + 0.1 * seed}, baseline={"way": "low"})
     write_run(tmp_path, "high", 7, {"score": 9000.0}, baseline={"way": "low"})
     (one,) = collect(tmp_path)
-    assert label(one.baseline) == "low"
+    assert format_variant(one.baseline) == "low"
     high = next(row for row in one.rows if row.variant["way"] == "high")
-    mean, low, high_end = difference(high, one.baseline, "score")
+    mean, low, high_end = compare_rows(high, one.baseline, "score")
     assert mean == pytest.approx(0.6) and 0.5 <= low < mean < high_end <= 0.7001
-    table = re.sub(" +", " ", markdown(one))
+    table = re.sub(" +", " ", format_markdown(one))
     assert "| score | score minus low |" in table and "+0.600 (+0.500 to +0.700) |" in table
-    told = {row["way"]: row for row in csv.DictReader(io.StringIO(as_csv(one)))}
+    told = {row["way"]: row for row in csv.DictReader(io.StringIO(format_csv(one)))}
     assert float(told["high"]["minus baseline"]) == pytest.approx(0.6) and told["low"]["minus baseline"] == "0"
 
 
 def test_an_interval_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(0)
-    found = [interval(rng.normal(0, 1, 40), seed)[1:] for seed in range(200)]
+    found = [bootstrap_interval(rng.normal(0, 1, 40), seed)[1:] for seed in range(200)]
     assert 0.88 <= np.mean([low <= 0 <= high for low, high in found]) <= 0.99
 
 
@@ -91,21 +92,21 @@ def test_variants_are_found_and_seeds_are_no_variant(runs):
 
 def test_shards_are_repetitions_as_seeds_are(tmp_path):
     for shard in (0, 1):
-        question = {"_target_": TARGET, "way": "a", "shard": shard}
-        write_run(tmp_path, f"a{shard}", 0, {"score": float(shard)}, question=question)
+        task = {"_target_": TARGET, "way": "a", "shard": shard}
+        write_run(tmp_path, f"a{shard}", 0, {"score": float(shard)}, task=task)
     (one,) = collect(tmp_path)
     assert one.varies == [] and one.rows[0].each["score"] == [0.0, 1.0]
 
 
 def test_the_tables_say_the_same_three_times(runs):
     (one,) = collect(runs)
-    table = re.sub(" +", " ", markdown(one))
+    table = re.sub(" +", " ", format_markdown(one))
     assert "| a_b | 3 | 3.000 (1.000 to 6.000) | 5.000 |" in table
     assert "| null | 3 | 2.000 | nan |" in table
-    rows = list(csv.DictReader(io.StringIO(as_csv(one))))
+    rows = list(csv.DictReader(io.StringIO(format_csv(one))))
     (row,) = [row for row in rows if row["way"] == "a_b" and row["figure"] == "score"]
     assert (row["mean"], row["low"], row["high"], row["of each seed"]) == ("3", "1", "6", "1 2 6")
-    assert r"a\_b & 3.000 (1.000 to 6.000) & 5.000 \\" in latex(one) and latex(one).count(r"\\") == 3
+    assert r"a\_b & 3.000 (1.000 to 6.000) & 5.000 \\" in format_latex(one) and format_latex(one).count(r"\\") == 3
 
 
 def test_gathering_writes_everything_and_names_what_failed(runs):
@@ -135,15 +136,13 @@ def test_the_results_page_is_of_the_runs_alone(runs, tmp_path):
     assert "`side`, `recall`" in text  # what the figures are, of the module that measures them
 
 
-def test_a_stamp_is_replaced_and_nothing_else(runs):
-    (one,) = collect(runs)
-    before = "# @package _global_\n# python -m experiments.ablate experiment=ways -m\n# Larger: more\nname: ways\n"
-    once = stamped(before, one)
-    assert "# Measured 2026-11-25: 6 runs, 0.6 minutes one after the other (0.3 of CPU). score:" in once
-    assert "null: 2.000, a_b: 3.000." in once.replace("\n#  ", "")
-    assert stamped(once, one) == once
-    assert [line for line in once.splitlines() if line in before.splitlines()] == before.splitlines()
-    assert all(len(line) <= 120 for line in once.splitlines())
+def test_results_leave_the_source_tree_alone(runs, tmp_path):
+    """A run never edits configs/experiment: what was measured is in docs/results.md only."""
+    configs = sorted((ROOT / "configs" / "experiment").glob("*.yaml"))
+    before = [path.read_text() for path in configs]
+    write_results(collect(runs), tmp_path / "docs")
+    assert configs and [path.read_text() for path in configs] == before
+    assert not any("Measured" in text for text in before)
 
 
 def test_a_copy_installed_inside_another_repository_has_no_commit(tmp_path):
@@ -161,7 +160,7 @@ def test_a_folder_without_runs_is_a_sentence(tmp_path):
     with pytest.raises(OptionError, match="There is no run in"):
         collect(tmp_path)
     (tmp_path / "run.json").write_text("[1, 2]")
-    assert read(tmp_path) is None
+    assert read_record(tmp_path) is None
 
 
 def test_the_report_command(runs, monkeypatch, capsys):
@@ -173,4 +172,4 @@ def test_the_report_command(runs, monkeypatch, capsys):
 
 
 def test_names_of_nested_options():
-    assert flat({"a": {"b": 1, "c": {"d": 2}}, "e": [3]}) == {"a.b": 1, "a.c.d": 2, "e": [3]}
+    assert flatten_options({"a": {"b": 1, "c": {"d": 2}}, "e": [3]}) == {"a.b": 1, "a.c.d": 2, "e": [3]}

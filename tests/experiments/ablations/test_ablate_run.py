@@ -7,7 +7,7 @@ import pytest
 
 from audiotoken.errors import OptionError
 from experiments.ablations import run as ablate_run
-from experiments.ablations.run import folder_of, key_of, read, run, task_of
+from experiments.ablations.run import find_folder, hash_run, read_record, resolve_task, run
 
 CALLS: list[tuple[int, int]] = []
 
@@ -25,15 +25,15 @@ def ask(*, way: int = 1, broken: bool = False, seed: int, out) -> dict[str, floa
 @pytest.fixture
 def config(tmp_path):
     CALLS.clear()
-    question = {"_target_": f"{__name__}.ask", "way": 3, "broken": False}
-    told = {"name": "ways", "asks": "Which way?", "shown": ["score"], "seed": 2, "resume": True, "threads": 1}
-    return {"task": question, "out": str(tmp_path), **told}
+    task = {"_target_": f"{__name__}.ask", "way": 3, "broken": False}
+    told = {"name": "ways", "title": "Which way?", "shown": ["score"], "seed": 2, "resume": True, "threads": 1}
+    return {"task": task, "out": str(tmp_path), **told}
 
 
 def test_a_run_writes_all_there_is_to_know(config, tmp_path):
     run(config, ["experiment=ways", "task.way=3", "seed=2"])
     (folder,) = (tmp_path / "ways").iterdir()
-    assert folder.name == f"way=3,seed=2-{key_of(config)}"
+    assert folder.name == f"way=3,seed=2-{hash_run(config)}"
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished" and record["figures"]["score"] == pytest.approx(3.2)
     assert record["task"]["way"] == 3 and record["seed"] == 2 and record["seconds"] >= 0
@@ -59,47 +59,47 @@ def test_the_order_of_overrides_makes_no_other_run(config, tmp_path):
 
 def test_a_damaged_record_counts_for_nothing(config):
     run(config)
-    record = folder_of(config) / "run.json"
+    record = find_folder(config) / "run.json"
     record.write_text(record.read_text()[:40])
-    assert read(folder_of(config)) is None
+    assert read_record(find_folder(config)) is None
     assert run(config).startswith("done") and len(CALLS) == 2
 
 
 def test_an_error_is_kept_and_told_and_mended_by_the_next_run(config, monkeypatch):
     broken = config | {"task": config["task"] | {"broken": True}}
     assert run(broken, alone=False).startswith("failed") and "Got broken=True" in run(broken, alone=False)
-    folder = folder_of(broken)
-    assert read(folder)["error"] == "Got broken=True, want False; change it."
+    folder = find_folder(broken)
+    assert read_record(folder)["error"] == "Got broken=True, want False; change it."
     assert "Traceback" in (folder / "traceback.txt").read_text()
     with pytest.raises(ValueError, match="Got broken=True"):
         run(broken, alone=True)
     monkeypatch.setitem(ask.__kwdefaults__, "broken", False)
-    monkeypatch.setattr(ablate_run, "task_of", lambda node: (ask, {"way": 3}))
+    monkeypatch.setattr(ablate_run, "resolve_task", lambda node: (ask, {"way": 3}))
     assert run(broken).startswith("done")
-    assert not (folder / "traceback.txt").exists() and read(folder)["status"] == "finished"
+    assert not (folder / "traceback.txt").exists() and read_record(folder)["status"] == "finished"
 
 
 def test_ctrl_c_leaves_no_record(config, monkeypatch):
     def stopped(**options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ablate_run, "task_of", lambda node: (stopped, {}))
+    monkeypatch.setattr(ablate_run, "resolve_task", lambda node: (stopped, {}))
     with pytest.raises(KeyboardInterrupt):
         run(config, alone=False)
-    assert read(folder_of(config)) is None
+    assert read_record(find_folder(config)) is None
 
 
 def test_another_experiment_takes_over_what_was_asked_before(config, tmp_path):
     run(config)
-    other = config | {"name": "others", "asks": "And then?"}
+    other = config | {"name": "others", "title": "And then?"}
     assert run(other).startswith("as in") and len(CALLS) == 1
-    record = read(folder_of(other))
-    assert record["name"] == "others" and record["asks"] == "And then?" and record["figures"]["score"] == 3.2
-    assert (folder_of(other) / record["same_as"]).resolve() == folder_of(config).resolve()
-    assert (folder_of(other) / "pictures" / "one.png").is_file()
+    record = read_record(find_folder(other))
+    assert record["name"] == "others" and record["title"] == "And then?" and record["figures"]["score"] == 3.2
+    assert (find_folder(other) / record["same_as"]).resolve() == find_folder(config).resolve()
+    assert (find_folder(other) / "pictures" / "one.png").is_file()
     third = config | {"name": "third"}
     run(third)
-    assert read(folder_of(third))["same_as"] == record["same_as"]  # the one that was made, not a copy of it
+    assert read_record(find_folder(third))["same_as"] == record["same_as"]  # the one that was made, not a copy of it
 
 
 def test_a_failed_run_is_not_taken_over(config):
@@ -110,15 +110,16 @@ def test_a_failed_run_is_not_taken_over(config):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"wya": 3}, "Got task.wya, want one of broken, way"), ({"seed": 3}, "Got task.seed"),
+    [({"way": "far"}, "Got task.way=far, expected a whole number; change task.way."),
+     ({"wya": 3}, "Got task.wya, expected one of broken, way"), ({"seed": 3}, "Got task.seed"),
      ({"_target_": "experiments.nothing.ask"}, "There is no task"), ({"_target_": "ask"}, "There is no task")],
 )  # fmt: skip
-def test_a_question_that_is_none_is_a_sentence(change, words, config):
+def test_an_unknown_task_is_a_sentence(change, words, config):
     with pytest.raises(OptionError, match=words):
-        task_of(config["task"] | change)
+        resolve_task(config["task"] | change)
 
 
 def test_only_the_first_of_several_processes_writes(config, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     run(config)
-    assert CALLS and read(folder_of(config)) is None
+    assert CALLS and read_record(find_folder(config)) is None

@@ -11,7 +11,7 @@ from PIL import Image
 
 from audiotoken.errors import OptionError
 from experiments.ablations import shards as ablate_shards
-from experiments.ablations.shards import draw_shard, figures_of
+from experiments.ablations.shards import draw_shard, summarise_lines
 
 
 def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -83,9 +83,9 @@ def test_shares_are_of_what_is_known():
         {"label": "", "heard": "dog", "seen": ""},
         {"label": "bell", "heard": "bell", "seen": ""},
     ]
-    figures = figures_of(lines)
+    figures = summarise_lines(lines)
     assert figures == {"count": 4.0, "heard": pytest.approx(2 / 3), "recognised": 0.5}
-    assert np.isnan(figures_of([])["heard"])
+    assert np.isnan(summarise_lines([])["heard"])
 
 
 def test_a_shard_that_is_not_there_is_a_sentence(place, tmp_path):

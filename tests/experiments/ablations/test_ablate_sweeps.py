@@ -32,7 +32,7 @@ def ask(*, way="a", log, gate="", seed, out):
 """
 EXPERIMENT = """# @package _global_
 name: tiny
-asks: Which way?
+title: Which way?
 shown: [score]
 task:
   _target_: tiny.ask
@@ -145,4 +145,18 @@ def test_processes_and_jobs_do_the_same(name, plugin, more, place):
 def test_a_misspelt_experiment_ends_with_a_sentence(place):
     ran = sweep(place, "experiment=poolin")
     told = ended(ran, place)
-    assert ran.exitcode not in (0, None) and "poolin" in told and "Traceback" not in told
+    assert ran.exitcode == 2 and "did you mean experiment=pooling?" in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("seed=first", "Got seed=first, expected a whole number; change seed."),
+        ("baseline=a", "Got baseline=a, expected keys with values or null; change baseline."),
+        ("tread=2", "Got tread=..., which is no key of this command (did you mean threads?)"),
+    ],
+)
+def test_a_wrong_value_or_key_ends_with_a_sentence(place, word, message):
+    ran = sweep(place, word)
+    text = ended(ran, place)
+    assert ran.exitcode == 2 and message in text and "Traceback" not in text

@@ -10,7 +10,7 @@ from PIL import Image
 
 from audiotoken.debug import debug_pipeline
 from audiotoken.errors import OptionError
-from experiments.ablations.training import _nearest, train_small, with_layers
+from experiments.ablations.training import _find_nearest, choose_layers, train_small
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +58,11 @@ def test_what_varies_reaches_the_trainer(place):
 
 def test_the_nearest_is_by_direction_not_by_length():
     rows = torch.tensor([[1.0, 0.1], [0.0, -3.0]])
-    assert _nearest(rows, torch.tensor([[0.0, -1.0], [0.1, 0.0], [5.0, 9.0]])).tolist() == [1, 0]
+    assert _find_nearest(rows, torch.tensor([[0.0, -1.0], [0.1, 0.0], [5.0, 9.0]])).tolist() == [1, 0]
 
 
 def test_layers_of_encoders_that_have_none_and_data_without_a_question(place):
     with pytest.raises(OptionError, match="has none to choose from"):
-        with_layers(SimpleNamespace(config=object()), [1])
+        choose_layers(SimpleNamespace(config=object()), [1])
     with pytest.raises(OptionError, match="Got one of data and unheard"):
         trained(place, "f", data="somewhere")

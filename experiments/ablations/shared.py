@@ -20,6 +20,6 @@ def load_pipeline_once(model: str) -> Any:
     return load_pipeline(model)
 
 
-def clip(word: str, seed: int) -> NDArray[np.float32]:
+def synthesise_clip(word: str, seed: int) -> NDArray[np.float32]:
     """An unheard sound of that word, (frames,) at `RATE`."""
     return synthesise(word, RATE, SECONDS, UNHEARD + seed)
