@@ -15,7 +15,12 @@ from paths import ROOT
 PACKAGES = ("audiotoken", "spatial", "guidance", "configs", "experiments")
 EXTRAS = ("demo", "world", "sweep", "cluster", "docs")  # all but dev, which is what tests need
 # folders and files that are imported only when their extra is there
-WHOLE = {"experiments/notebook.py": "docs", "audiotoken/page/": "demo", "audiotoken/rating/app.py": "demo"}
+WHOLE = {
+    "audiotoken/page/": "demo",
+    "audiotoken/rating/app.py": "demo",
+    "audiotoken/rating/screens.py": "demo",
+    "experiments/notebook.py": "docs",
+}
 INSTALLED = packages_distributions()
 
 

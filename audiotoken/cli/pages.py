@@ -25,7 +25,10 @@ def rate(
     seed: Annotated[int, typer.Option(help="Of the order, and of the intervals in the table.")] = 0,
     opened: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
-    """Let people say how well pictures belong to sounds, on a page of this computer; then a table of what they said."""
+    """Let people say how well pictures belong to sounds, on a page of this computer; then a table of what they said.
+
+    The page needs Gradio: pip install 'spatial-audiotoken[demo]'.
+    """
     with errors_as_sentences():
         if table:
             typer.echo(rating.command.export(folder, seed=seed))

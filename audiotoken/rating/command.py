@@ -1,15 +1,21 @@
-"""`audiotoken rate`: the page until Ctrl-C, or the table of what was answered."""
+"""`audiotoken rate`: serve the page until Ctrl-C, or write the table of the answers."""
 
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from audiotoken import rating
 from audiotoken.errors import OptionError
-from audiotoken.rating.server import RatingServer
 from audiotoken.rating.store import FILE, Store
 from audiotoken.rating.study import read_study
-from audiotoken.rating.table import as_csv, as_markdown, rows_of
-from audiotoken.rating.trials import RequestError, Trials, rater_name
+from audiotoken.rating.table import compute_rows, format_csv, format_markdown
+from audiotoken.rating.trials import RequestError, Trials, normalise_name
+from audiotoken.serving import require_gradio, run_page
 from audiotoken.writing import check_output, write_bytes
+
+if TYPE_CHECKING:
+    import gradio as gr
 
 PORTS = (0, 65535)
 
@@ -17,42 +23,45 @@ PORTS = (0, 65535)
 def serve(
     folder: Path, *, port: int = 0, rater: str | None = None, seed: int = 0, on_ready: Callable[[str], None]
 ) -> str:
-    """The page until Ctrl-C; `on_ready(url)` is called once it can be opened. What came of it, as text."""
+    """Serve the page until Ctrl-C and return a summary; `on_ready(url)` is called when the page can be opened.
+
+    `port`: 0 for a free one. Raises OptionError if an option or the folder is wrong or Gradio is missing.
+    """
     if not PORTS[0] <= port <= PORTS[1]:
-        raise OptionError(f"Got port={port}, want {PORTS[0]} to {PORTS[1]}; change it.")
-    name = _checked(rater)
-    trials = Trials(read_study(folder), Store(folder / FILE), seed)
-    try:
-        with RatingServer(trials, port=port, rater=name) as server:
-            on_ready(server.url)
-            server.serve_forever()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        count = len(trials.store.answers())
-        trials.store.close()
+        raise OptionError(f"Got port={port}, expected {PORTS[0]} to {PORTS[1]}; change it.")
+    name = _check_name(rater)
+    study = read_study(folder)
+    require_gradio()
+    with closing(Store(folder / FILE)) as store:
+
+        def start(files: Path) -> "gr.Blocks":
+            return rating.app.serve(Trials(study, store, files, seed), rater=name, port=port)
+
+        with suppress(KeyboardInterrupt):
+            run_page(start, on_ready=on_ready, exit_code=0)
+        count = len(store.answers())
     return f"stored {count} answers in {folder / FILE}\nnext   audiotoken rate {folder} --table"
 
 
 def export(folder: Path, *, seed: int = 0) -> str:
-    """ratings.md and ratings.csv in the folder; the first of them, as text."""
-    if not (folder / FILE).is_file():
-        raise OptionError(f"Got no answers in {folder}, want {FILE}; run `audiotoken rate {folder}` first.")
-    store = Store(folder / FILE)
-    rows = rows_of(store.answers(), seed)
-    store.close()
+    """Write ratings.md and ratings.csv into the folder; return the former and the paths as text."""
+    path, advice = folder / FILE, f"run `audiotoken rate {folder}` first"
+    if not path.is_file():
+        raise OptionError(f"Found no answers in {folder}, expected {FILE}; {advice}.")
+    with closing(Store(path)) as store:
+        rows = compute_rows(store.answers(), seed)
     if not rows:
-        raise OptionError(f"Got no answers in {folder / FILE}, want some; run `audiotoken rate {folder}` first.")
-    texts = {".md": as_markdown(rows), ".csv": as_csv(rows)}
+        raise OptionError(f"Found no answers in {path}, expected at least one; {advice}.")
+    texts = {".md": format_markdown(rows), ".csv": format_csv(rows)}
     for suffix, text in texts.items():
-        path = folder / f"ratings{suffix}"
-        check_output(path, (suffix,))
-        write_bytes(text.encode(), path)
+        output = folder / f"ratings{suffix}"
+        check_output(output, (suffix,))
+        write_bytes(text.encode(), output)
     return texts[".md"] + f"\nwrote  {folder / 'ratings.md'}\nwrote  {folder / 'ratings.csv'}"
 
 
-def _checked(rater: str | None) -> str:
+def _check_name(rater: str | None) -> str:
     try:
-        return "" if rater is None else rater_name(rater)
+        return "" if rater is None else normalise_name(rater)
     except RequestError:
-        raise OptionError(f"Got rater={rater!r}, want a name of 1 to 40 letters; change it.") from None
+        raise OptionError(f"Got rater={rater!r}, expected a name of 1 to 40 letters; change it.") from None

@@ -1,4 +1,4 @@
-"""Every answer as one row of a SQLite file, on the disk before the page hears that it is."""
+"""Every answer is one row of a SQLite file, written to the disk before the page shows it as given."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ from audiotoken.errors import OptionError
 from audiotoken.rating.study import Order
 
 FILE = "ratings.sqlite"
-WAIT = 10  # seconds for another process that writes
+TIMEOUT = 10  # seconds to wait while another process writes
 TABLES = """
 CREATE TABLE IF NOT EXISTS answers (
     rater TEXT NOT NULL, clip TEXT NOT NULL, system TEXT NOT NULL, question TEXT NOT NULL,
@@ -38,40 +38,40 @@ class Answer:
     system: str
     question: str  # "belongs", or "side: " and the object
     answer: str  # "1" to "5", "yes", "no" or "cannot say"
-    time: str = ""  # UTC, ISO 8601; of the last change
+    time: str = ""  # of the last change; UTC, ISO 8601
 
 
 class Store:
-    """Open as long as it is used; any thread may call it."""
+    """An open SQLite file; its methods may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = Lock()
-        with self._sentences():
-            self.file = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        with self._errors_as_sentences():
+            self.file = sqlite3.connect(path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False)
             self.file.execute("PRAGMA journal_mode = WAL")
             self.file.execute("PRAGMA synchronous = FULL")  # a power cut loses nothing either
             self.file.executescript(TABLES)
 
     def put(self, answer: Answer) -> None:
-        """Written when this returns; a second answer to the same question takes the place of the first."""
+        """Write an answer to the disk; it replaces an earlier answer to the same question."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        with self._sentences(), self.lock:
+        with self._errors_as_sentences(), self.lock:
             self.file.execute(PUT, (*astuple(answer)[:5], now))
 
     def answers(self, rater: str | None = None) -> list[Answer]:
-        """Of one rater, or all of them, by rater, clip, system and question."""
-        every = "SELECT * FROM answers WHERE ? IS NULL OR rater = ? ORDER BY rater, clip, system, question"
-        with self._sentences(), self.lock:
-            return [Answer(*row) for row in self.file.execute(every, (rater, rater))]
+        """Answers of one rater, or of all raters, sorted by rater, clip, system and question."""
+        query = "SELECT * FROM answers WHERE ? IS NULL OR rater = ? ORDER BY rater, clip, system, question"
+        with self._errors_as_sentences(), self.lock:
+            return [Answer(*row) for row in self.file.execute(query, (rater, rater))]
 
     def order(self, rater: str, proposed: Order) -> Order:
-        """What this rater is shown, as at the first time: what is new comes last, what is gone is left out."""
-        with self._sentences(), self.lock, self._transaction():
+        """The rater's order as at the first visit: new clips and systems come last, removed ones are left out."""
+        with self._errors_as_sentences(), self.lock, self._transaction():
             query = "SELECT clip, systems FROM orders WHERE rater = ? ORDER BY place"
             before = {clip: json.loads(systems) for clip, systems in self.file.execute(query, (rater,))}
             now = dict(proposed)
-            order = [(clip, _kept(before[clip], now[clip])) for clip in before if clip in now]
+            order = [(clip, _merge_systems(before[clip], now[clip])) for clip in before if clip in now]
             order += [(clip, systems) for clip, systems in proposed if clip not in before]
             rows = [(rater, place, clip, json.dumps(systems)) for place, (clip, systems) in enumerate(order)]
             self.file.executemany("INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?)", rows)
@@ -92,13 +92,13 @@ class Store:
         self.file.execute("COMMIT")
 
     @contextmanager
-    def _sentences(self) -> Iterator[None]:
+    def _errors_as_sentences(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            where = "choose a folder where files can be made, or move the file away"
-            raise OptionError(f"Cannot keep answers in {self.path}: {error}; {where}.") from None
+            advice = "choose a folder that can be written to, or move the file away"
+            raise OptionError(f"Cannot store answers in {self.path}: {error}; {advice}.") from None
 
 
-def _kept(before: list[str], now: tuple[str, ...]) -> tuple[str, ...]:
+def _merge_systems(before: list[str], now: tuple[str, ...]) -> tuple[str, ...]:
     return tuple([each for each in before if each in now] + [each for each in now if each not in before])

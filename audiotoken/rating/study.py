@@ -1,8 +1,8 @@
-"""A folder of clips and of pictures of several systems -> what is to be rated.
+"""Read a folder of clips and of several systems' pictures into a study.
 
-clips/NAME.wav      what is heard
-SYSTEM/NAME.png     what each system drew of it; every folder beside clips/ is a system
-objects.json        may be absent: {NAME: ["frog on the left", ...]}, asked one by one
+clips/NAME.wav      the sounds
+SYSTEM/NAME.png     each system's pictures of them; every folder beside clips/ is a system
+objects.json        optional: {NAME: ["frog on the left", ...]}, one question each
 """
 
 import json
@@ -12,17 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import soundfile
+from PIL import Image
+
 from audiotoken.errors import OptionError
 
-SOUNDS = {".wav": "audio/wav", ".flac": "audio/flac", ".mp3": "audio/mpeg", ".ogg": "audio/ogg"}
-PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
-LARGEST = 256 * 2**20  # bytes of a file
-MOST_OBJECTS, LONGEST = 12, 80  # of a clip; letters of a name
+SOUNDS = (".wav", ".flac", ".mp3", ".ogg")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+MAX_BYTES = 256 * 2**20  # of a file
+MAX_OBJECTS, MAX_LETTERS = 12, 80  # objects of a clip; letters of an object
 BELONGS, SIDE = "belongs", "side: "
 CANNOT_SAY = "cannot say"
 SCALE, YES_NO = ("1", "2", "3", "4", "5", CANNOT_SAY), ("yes", "no", CANNOT_SAY)
 
-Order = list[tuple[str, tuple[str, ...]]]  # clips as they are shown, each with its systems from left to right
+Order = list[tuple[str, tuple[str, ...]]]  # clips in the order shown, each with its systems from left to right
 
 
 @dataclass(frozen=True)
@@ -30,42 +33,47 @@ class Study:
     clips: Mapping[str, Path]  # name -> sound
     pictures: Mapping[tuple[str, str], Path]  # (clip, system) -> picture
     systems: tuple[str, ...]
-    objects: Mapping[str, tuple[str, ...]]  # clip -> what has a side
+    objects: Mapping[str, tuple[str, ...]]  # clip -> objects with a side
 
     def questions(self, clip: str) -> tuple[str, ...]:
-        """What is asked of each picture of a clip."""
+        """The questions about each picture of a clip."""
         return (BELONGS, *(SIDE + each for each in self.objects.get(clip, ())))
 
     def order(self, rater: str, seed: int) -> Order:
-        """Clips, and the systems of each, shuffled: of the same rater and seed always in the same way."""
-        chance = random.Random(f"{seed}/{rater}")
+        """Clips, and the systems of each, in random order; the same rater and seed always give the same order."""
+        generator = random.Random(f"{seed}/{rater}")
         return [
-            (clip, tuple(chance.sample(self.systems, len(self.systems))))
-            for clip in chance.sample(list(self.clips), len(self.clips))
+            (clip, tuple(generator.sample(self.systems, len(self.systems))))
+            for clip in generator.sample(list(self.clips), len(self.clips))
         ]
 
 
-def choices(question: str) -> tuple[str, ...]:
+def list_choices(question: str) -> tuple[str, ...]:
     return SCALE if question == BELONGS else YES_NO
 
 
 def read_study(folder: Path) -> Study:
-    """OptionError says what is wrong with the folder."""
+    """Raises OptionError, which says what is wrong with the folder."""
     if not folder.is_dir():
-        raise OptionError(f"Got no folder {folder}, want one with clips/ and a folder for each system; make it.")
-    clips = _files(folder / "clips", SOUNDS) if (folder / "clips").is_dir() else {}
+        raise OptionError(
+            f"Found no folder {folder}, expected one with clips/ and a folder for each system; create it."
+        )
+    clips = _list_files(folder / "clips", SOUNDS) if (folder / "clips").is_dir() else {}
     if not clips:
-        raise OptionError(f"Got no clips in {folder / 'clips'}, want NAME{', NAME'.join(SOUNDS)}; put some there.")
-    systems = sorted(each.name for each in folder.iterdir() if each.is_dir() and each.name != "clips" and _seen(each))
+        raise OptionError(f"Found no clips in {folder / 'clips'}, expected NAME{', NAME'.join(SOUNDS)}; add some.")
+    folders = [each for each in folder.iterdir() if each.is_dir() and each.name != "clips" and not _is_hidden(each)]
+    systems = sorted(each.name for each in folders)
     if not systems:
-        raise OptionError(f"Got no pictures in {folder}, want a folder of them for each system beside clips/; add one.")
+        raise OptionError(
+            f"Found no pictures in {folder}, expected a folder for each system beside clips/; add at least one."
+        )
     pictures: dict[tuple[str, str], Path] = {}
     for system in systems:
-        drawn = _files(folder / system, PICTURES)
+        drawn = _list_files(folder / system, PICTURES)
         if missing := [clip for clip in clips if clip not in drawn]:
             more = f" and of {len(missing) - 1} more" if len(missing) > 1 else ""
-            wanted = f"want one for each clip in {folder / 'clips'}; draw what is missing or take the folder away"
-            raise OptionError(f"Got no picture of {missing[0]}{more} in {folder / system}, {wanted}.")
+            expected = f"expected one for each clip in {folder / 'clips'}; add the missing ones or remove the folder"
+            raise OptionError(f"Found no picture of {missing[0]}{more} in {folder / system}, {expected}.")
         pictures |= {(clip, system): drawn[clip] for clip in clips}
     for sound in clips.values():
         _check_sound(sound)
@@ -74,67 +82,66 @@ def read_study(folder: Path) -> Study:
     return Study(clips, pictures, tuple(systems), _read_objects(folder / "objects.json", clips))
 
 
-def _seen(path: Path) -> bool:
-    return not path.name.startswith((".", "__"))
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith((".", "__"))
 
 
-def _files(folder: Path, suffixes: Mapping[str, str]) -> dict[str, Path]:
-    """Name -> file, in order of names; OptionError where two files have one name."""
-    found: dict[str, Path] = {}
+def _list_files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    """Name -> file, sorted by name; OptionError if two files have the same name."""
+    files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if not _seen(path) or path.suffix.lower() not in suffixes or not path.is_file():
+        if _is_hidden(path) or path.suffix.lower() not in suffixes or not path.is_file():
             continue
-        if path.stem in found:
-            raise OptionError(f"Got {found[path.stem].name} and {path.name} in {folder}, want one of them; remove one.")
-        if path.stat().st_size > LARGEST:
-            raise OptionError(f"Got {path} of more than {LARGEST // 2**20} MiB, want less; shorten it.")
-        found[path.stem] = path
-    return found
+        if path.stem in files:
+            both = f"{files[path.stem].name} and {path.name}"
+            raise OptionError(f"Found {both} in {folder}, expected one of them; remove the other.")
+        if path.stat().st_size > MAX_BYTES:
+            raise OptionError(f"{path} is larger than {MAX_BYTES // 2**20} MiB, the maximum; shorten it.")
+        files[path.stem] = path
+    return files
 
 
 def _check_sound(path: Path) -> None:
-    import soundfile
-
     try:
         frames = soundfile.info(path).frames
     except (OSError, RuntimeError):
-        raise OptionError(f"Cannot read {path} as sound; write it again or take it away.") from None
+        raise OptionError(f"Cannot read {path} as sound; write it again or remove it.") from None
     if frames < 1:
-        raise OptionError(f"Got no sound in {path}, want some; write it again or take it away.")
+        raise OptionError(f"{path} contains no sound, expected at least one sample; write it again or remove it.")
 
 
 def _check_picture(path: Path) -> None:
-    from PIL import Image
-
     try:
         with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as picture:
             picture.verify()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise OptionError(f"Cannot read {path} as a picture; draw it again or take it away.") from None
+        raise OptionError(f"Cannot read {path} as a picture; draw it again or remove it.") from None
 
 
 def _read_objects(path: Path, clips: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
     if not path.exists():
         return {}
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split())
-        raise OptionError(f"Cannot read {path}: {said}; mend it or take it away.") from None
-    if not isinstance(read, dict):
-        raise OptionError(f"Got a {type(read).__name__} in {path}, want {{NAME: [object, ...]}}; mend it.")
-    for clip, objects in read.items():
+        problem = " ".join(str(error).split())
+        raise OptionError(f"Cannot read {path}: {problem}; correct or remove it.") from None
+    if not isinstance(content, dict):
+        raise OptionError(f"Got a {type(content).__name__} in {path}, expected {{NAME: [object, ...]}}; correct it.")
+    for clip, objects in content.items():
         if clip not in clips:
-            raise OptionError(f"Got {clip!r} in {path}, want names of clips such as {next(iter(clips))!r}; mend it.")
+            expected = f"expected names of clips such as {next(iter(clips))!r}"
+            raise OptionError(f"Got {clip!r} in {path}, {expected}; correct it.")
         if not _are_objects(objects):
-            wanted = f"want up to {MOST_OBJECTS} different texts such as 'frog on the left', of {LONGEST} letters"
-            raise OptionError(f"Got {str(objects)[:100]!r} for {clip!r} in {path}, {wanted} at most; mend it.")
-    return {clip: tuple(each.strip() for each in objects) for clip, objects in read.items()}
+            expected = f"expected up to {MAX_OBJECTS} different texts such as 'frog on the left'"
+            limit = f"of at most {MAX_LETTERS} letters"
+            raise OptionError(f"Got {str(objects)[:100]!r} for {clip!r} in {path}, {expected}, {limit}; correct it.")
+    return {clip: tuple(each.strip() for each in objects) for clip, objects in content.items()}
 
 
 def _are_objects(objects: Any) -> bool:
     if not isinstance(objects, list) or not all(isinstance(each, str) for each in objects):
         return False
     names = [each.strip() for each in objects]
-    fitting = all(0 < len(name) <= LONGEST and name.isprintable() for name in names)
-    return fitting and len(set(names)) == len(names) <= MOST_OBJECTS
+    valid = all(0 < len(name) <= MAX_LETTERS and name.isprintable() for name in names)
+    return valid and len(set(names)) == len(names) <= MAX_OBJECTS

@@ -1,72 +1,112 @@
-"""What the page may ask for: a rater's trials, without names of systems and clips, and a place for each answer."""
+"""A rater's trials without the names of systems and clips, and a place for each answer."""
 
 import secrets
+import shutil
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from audiotoken.errors import OptionError
 from audiotoken.rating.store import Answer, Store
-from audiotoken.rating.study import SIDE, Study, choices
+from audiotoken.rating.study import Order, Study, list_choices
 
-LONGEST = 40  # letters of a rater's name
+MAX_NAME = 40  # letters of a rater's name
 
 
 class RequestError(ValueError):
-    """A request that cannot be followed; the message is one sentence."""
+    """A request from the page that cannot be met; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Question:
+    key: str  # random, so that it names neither the clip nor the system
+    name: str  # "belongs", or "side: " and the object
+    answer: str | None  # None: not answered yet
+
+
+@dataclass(frozen=True)
+class Picture:
+    path: Path
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A sound and its pictures, from left to right."""
+
+    sound: Path
+    pictures: tuple[Picture, ...]
+
+    @property
+    def questions(self) -> list[Question]:
+        return [question for picture in self.pictures for question in picture.questions]
+
+    @property
+    def num_open(self) -> int:
+        """How many questions have no answer."""
+        return sum(question.answer is None for question in self.questions)
 
 
 class Trials:
-    """Sounds and pictures have random names, new in every run: what is not in `media` cannot be asked for."""
+    """The trials of all raters; `folder` receives copies of sounds and pictures under random names."""
 
-    def __init__(self, study: Study, store: Store, seed: int) -> None:
-        self.study, self.store, self.seed = study, store, seed
-        self.clips = {secrets.token_hex(8): clip for clip in study.clips}
-        self.pictures = {secrets.token_hex(8): shown for shown in study.pictures}  # (clip, system)
-        self.media: dict[str, Path] = {name: study.clips[clip] for name, clip in self.clips.items()}
-        self.media |= {name: study.pictures[shown] for name, shown in self.pictures.items()}
+    def __init__(self, study: Study, store: Store, folder: Path, seed: int = 0) -> None:
+        self.study, self.store, self.folder, self.seed = study, store, folder, seed
+        asked = [(clip, system, name) for clip, system in study.pictures for name in study.questions(clip)]
+        self.questions = {secrets.token_hex(8): triple for triple in asked}  # key -> (clip, system, question)
+        self._keys = {triple: key for key, triple in self.questions.items()}
+        self._copies: dict[Path, Path] = {}
 
-    def start(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """{"rater"} -> all trials of the rater, in the rater's order, with the answers given so far."""
-        rater = rater_name(fields.get("rater"))
-        given: dict[tuple[str, str], dict[str, str]] = {}
-        for each in self.store.answers(rater):
-            given.setdefault((each.clip, each.system), {})[each.question] = each.answer
-        sounds = {clip: name for name, clip in self.clips.items()}
-        pictures = {shown: name for name, shown in self.pictures.items()}
-        trials = [
-            {
-                "sound": sounds[clip],
-                "questions": [
-                    {"name": name, "asks": name.removeprefix(SIDE), "choices": choices(name)}
-                    for name in self.study.questions(clip)
-                ],
-                "pictures": [
-                    {"name": pictures[clip, system], "answers": given.get((clip, system), {})} for system in systems
-                ],
-            }
-            for clip, systems in self.store.order(rater, self.study.order(rater, self.seed))
+    def start(self, rater: str) -> Order:
+        """The rater's own order, the same at every visit."""
+        return self.store.order(rater, self.study.order(rater, self.seed))
+
+    def read(self, rater: str, order: Order) -> list[Trial]:
+        """All trials in that order, with the rater's answers so far."""
+        given = {(each.clip, each.system, each.question): each.answer for each in self.store.answers(rater)}
+        return [
+            Trial(self.study.clips[clip], tuple(self._picture(clip, system, given) for system in systems))
+            for clip, systems in order
         ]
-        return {"rater": rater, "trials": trials}
 
-    def answer(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """{"rater", "picture", "question", "answer"} -> stored."""
-        rater = rater_name(fields.get("rater"))
-        picture, question, answer = (fields.get(key) for key in ("picture", "question", "answer"))
-        if not isinstance(picture, str) or picture not in self.pictures:
-            raise RequestError("Got no picture of this run; load the page again.")
-        clip, system = self.pictures[picture]
-        if not isinstance(question, str) or question not in self.study.questions(clip):
-            raise RequestError("Got a question that is not asked of this clip; load the page again.")
-        if answer not in choices(question):
-            raise RequestError(f"Got an answer that is none of {', '.join(choices(question))}; give one of these.")
-        self.store.put(Answer(rater, clip, system, question, str(answer)))
-        return {"stored": True}
+    def _picture(self, clip: str, system: str, given: dict[tuple[str, str, str], str]) -> Picture:
+        triples = [(clip, system, name) for name in self.study.questions(clip)]
+        questions = tuple(Question(self._keys[triple], triple[2], given.get(triple)) for triple in triples)
+        return Picture(self.study.pictures[clip, system], questions)
+
+    def answer(self, rater: str, key: str, answer: str) -> None:
+        """Store an answer; when this returns, it is on the disk."""
+        if not rater or key not in self.questions:
+            raise RequestError("This page is from an earlier run; load it again and enter your name.")
+        clip, system, question = self.questions[key]
+        if answer not in list_choices(question):
+            choices = ", ".join(list_choices(question))
+            raise RequestError(f"Got the answer {answer[:20]!r}, expected one of {choices}; choose one of them.")
+        self.store.put(Answer(rater, clip, system, question, answer))
+
+    def copy_blind(self, path: Path) -> Path:
+        """A copy of a sound or picture whose name is random; the browser sees the names of files."""
+        if path not in self._copies:
+            copy = self.folder / f"{secrets.token_hex(8)}{path.suffix.lower()}"
+            try:
+                shutil.copyfile(path, copy)
+            except OSError as error:  # the message names no clip
+                problem = error.strerror or error
+                raise OptionError(f"Cannot read a sound or a picture: {problem}; restore it and reload.") from None
+            self._copies[path] = copy
+        return self._copies[path]
 
 
-def rater_name(name: Any) -> str:
-    """In one spelling, so that who comes back as "anna" finds what "Anna " answered."""
-    name = " ".join(unicodedata.normalize("NFC", name).split()).casefold() if isinstance(name, str) else ""
-    if not 0 < len(name) <= LONGEST or not name.isprintable():
-        raise RequestError(f"Got no name, want one of 1 to {LONGEST} letters; type it.")
+def find_open(trials: Sequence[Trial], start: int = 0) -> int | None:
+    """The first trial with an open question from `start` on, then from the beginning; None if all are answered."""
+    places: Iterator[int] = (place % len(trials) for place in range(start, start + len(trials)))
+    return next((place for place in places if trials[place].num_open), None)
+
+
+def normalise_name(name: str | None) -> str:
+    """A rater's name in one spelling, so that "Anna " and "anna" are the same rater."""
+    name = " ".join(unicodedata.normalize("NFC", name or "").split()).casefold()
+    if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+        raise RequestError(f"Enter a name or a code of 1 to {MAX_NAME} letters.")
     return name

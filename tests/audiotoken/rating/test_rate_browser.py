@@ -1,84 +1,175 @@
-"""The page in a real browser, by keyboard alone; skipped where playwright or a Chromium is not installed."""
+"""The rating page in a real browser; skipped where Gradio, playwright or a Chromium is not installed."""
 
-from threading import Thread
+import re
+import signal
+import subprocess
+import sys
 
 import pytest
-from rate_folder import QUESTIONS, rate_folder
+from rate_folder import CLIPS, OBJECTS, QUESTIONS, SYSTEMS, rate_folder, served
 
-from audiotoken.rating.server import RatingServer
 from audiotoken.rating.store import FILE, Store
-from audiotoken.rating.study import read_study
-from audiotoken.rating.trials import Trials
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("gradio", reason="no Gradio here: pip install 'spatial-audiotoken[demo]'")
+WAIT = 90_000  # milliseconds, on a busy machine
 
 
-@pytest.fixture
-def page(chromium):
-    return chromium.new_page()
-
-
-@pytest.fixture
-def server(tmp_path):
-    folder = rate_folder(tmp_path / "study")
-    store = Store(folder / FILE)
-    with RatingServer(Trials(read_study(folder), store, seed=0)) as server:
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("rate")) as server:
         yield server
-        server.shutdown()
-    store.close()
 
 
-def until(page, expression):
-    """Asked from outside again and again: within the page its policy forbids to evaluate a text."""
-    for _ in range(2400):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(25)
-    pytest.fail(f"after a minute still not: {expression}")
+@pytest.fixture
+def open_tab(chromium):
+    tabs = []
+
+    def open_tab():
+        tab = chromium.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+        tab.set_default_timeout(WAIT)
+        tabs.append(tab)
+        return tab
+
+    yield open_tab
+    for tab in tabs:
+        tab.close()
 
 
-def begin(page, server):
-    page.goto(server.url)
-    page.fill("#rater", "anna")
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".question")
-    until(page, "heard")
+def start(tab, url, rater, place=1):
+    tab.goto(url)
+    tab.wait_for_selector("#start")
+    tab.locator("#name").locator("input, textarea").fill(rater)
+    tab.keyboard.press("Enter")
+    see_trial(tab, place)
 
 
-def test_all_of_it_by_keyboard(page, server):
-    said, asked = [], []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    begin(page, server)
-    shown = page.evaluate("trials.map((trial) => trial.questions.map((question) => question.name))")
-    for place, questions in enumerate(shown):
-        until(page, f"at === {place} && heard")
-        for _ in range(2):
-            for name in questions:
-                page.keyboard.press("4" if name == "belongs" else "n")  # as fast as it goes
-        page.wait_for_selector("#next:not(:disabled)")
-        page.keyboard.press("Enter")
-    page.wait_for_selector("#end:not([hidden])")
-    answers = server.trials.store.answers("anna")
+def see_trial(tab, place):
+    """Wait for the sound at `place` to be heard, and for its first open question to have the focus."""
+    tab.get_by_text(f"Sound {place} of {len(CLIPS)}").wait_for()
+    tab.wait_for_selector(".question input:focus")
+    tab.wait_for_selector("#sound .play-pause-button[aria-label=Pause]", state="attached")
+    tab.wait_for_selector("#sound .play-pause-button[aria-label=Play]", state="attached")
+
+
+def wait_for_answers(tab, count):
+    tab.get_by_text(f"{count} of {QUESTIONS} answers stored").wait_for()
+
+
+def questions(tab):
+    return tab.locator("#pictures .question:visible")
+
+
+def test_a_whole_study_by_keyboard(server, open_tab):
+    tab, messages, addresses = open_tab(), [], []
+    tab.on("console", lambda message: messages.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: messages.append(str(error)))
+    tab.on("request", lambda request: addresses.append(request.url))
+    tab.goto(server.url)
+    tab.wait_for_selector("#start")
+    assert tab.locator("#name").locator("input, textarea").input_value() == '<"anna">'
+    start(tab, server.url, "Anna")
+    shown, total = "", 0
+    for place in range(1, len(CLIPS) + 1):
+        if place > 1:
+            see_trial(tab, place)
+        labels = questions(tab).all_inner_texts()
+        shown += tab.content()
+        for label in labels:
+            tab.keyboard.press("4" if "belong to the sound" in label else "n")  # as fast as it goes
+        total += len(labels)
+        wait_for_answers(tab, total)
+        tab.keyboard.press("Enter")
+    tab.get_by_text("You have rated 6 pictures of 3 sounds").wait_for()
+    answers = server.store.answers("anna")
     assert len(answers) == QUESTIONS
     assert all(each.answer == ("4" if each.question == "belongs" else "no") for each in answers)
-    assert said == [] and all(url.startswith(server.url) for url in asked)
+    assert messages == [] and all(url.startswith((server.url, "data:", "blob:")) for url in addresses)
+    for text in OBJECTS["frog"]:
+        shown = shown.replace(text, "")
+    names = "|".join((*CLIPS, *SYSTEMS[1:], rf"{SYSTEMS[0]}\W?(png|/)"))
+    assert not re.search(names, shown.replace(str(server.trials.folder), "")) and not re.search(names, str(addresses))
 
 
-def test_nothing_is_rated_unheard_and_who_comes_back_goes_on(page, server):
-    page.route(
-        "**/media/*", lambda route: route.abort() if route.request.resource_type == "media" else route.continue_()
-    )
-    page.goto(server.url)
-    page.fill("#rater", "anna")
-    page.click("text=Start")
-    page.wait_for_selector(".question")
-    page.keyboard.press("4")
-    until(page, "document.querySelector('#hint').textContent.includes('cannot')")
-    assert server.trials.store.answers() == []
-    page.keyboard.press("c")
-    page.wait_for_selector("[aria-pressed=true]")
-    assert [each.answer for each in server.trials.store.answers()] == ["cannot say"]
-    page.unroute("**/media/*")
-    begin(page, server)
-    assert page.evaluate("[at, current]") == [0, 1]
+def test_reload_change_and_two_raters_at_once(server, open_tab):
+    ben, cleo = open_tab(), open_tab()
+    start(ben, server.url, "Ben")
+    start(cleo, server.url, "Cleo")
+    ben.keyboard.press("2")
+    cleo.keyboard.press("5")
+    wait_for_answers(ben, 1)
+    wait_for_answers(cleo, 1)
+    assert [each.answer for each in server.store.answers("ben")] == ["2"]
+    assert [each.answer for each in server.store.answers("cleo")] == ["5"]
+    start(ben, server.url, "BEN")  # loads the page anew
+    wait_for_answers(ben, 1)
+    first = questions(ben).first
+    assert first.locator("label.selected").inner_text() == "2"
+    assert not ben.evaluate("document.querySelector('.question').contains(document.activeElement)")
+    first.locator("label", has_text="3").click()
+    first.locator("label.selected", has_text="3").wait_for()
+    for _ in range(400):
+        if [each.answer for each in server.store.answers("ben")] == ["3"]:
+            break
+        ben.wait_for_timeout(25)
+    else:
+        pytest.fail("the change was not stored")
+    ben.click("#next")
+    ben.get_by_text("still open").wait_for()
+
+
+def test_nothing_is_rated_unheard(server, open_tab):
+    tab = open_tab()
+    tab.route("**/*.wav", lambda route: route.abort())
+    tab.goto(server.url)
+    tab.wait_for_selector("#start")
+    tab.locator("#name").locator("input, textarea").fill("dan")
+    tab.click("#start")
+    tab.wait_for_selector(".question input:focus")
+    tab.keyboard.press("4")
+    tab.get_by_text("Play the sound first").wait_for()
+    assert tab.locator("label.selected").count() == 0 and server.store.answers("dan") == []
+    tab.locator(".question input").first.focus()
+    tab.keyboard.press("c")
+    wait_for_answers(tab, 1)
+    assert [each.answer for each in server.store.answers("dan")] == ["cannot say"]
+
+
+@pytest.fixture
+def run():
+    processes = []
+
+    def run(folder, *options):
+        command = [sys.executable, "-m", "audiotoken", "rate", str(folder), "--no-open", *options]
+        processes.append(process := subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        url = process.stdout.readline().split()[-1]
+        process.stdout.readline()
+        return process, url
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_a_killed_server_keeps_every_answer_and_ctrl_c_ends_well(tmp_path, open_tab, run):
+    folder = rate_folder(tmp_path / "study")
+    process, url = run(folder)
+    tab = open_tab()
+    start(tab, url, "anna")
+    tab.keyboard.press("1")
+    wait_for_answers(tab, 1)
+    process.kill()
+    process.wait()
+    process, url = run(folder, "--seed", "5")
+    start(tab, url, "anna")
+    assert questions(tab).first.locator("label.selected").inner_text() == "1"
+    tab.keyboard.press("c")
+    wait_for_answers(tab, 2)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and f"stored 2 answers in {folder / FILE}" in output
+    store = Store(folder / FILE)
+    assert sorted(each.answer for each in store.answers("anna")) == ["1", "cannot say"]
+    store.close()

@@ -1,5 +1,6 @@
-"""What is read from a folder to rate, in which order it is shown, and that every answer stays."""
+"""Reading the folder to rate, the order of its trials, and the store that keeps every answer."""
 
+import re
 import sqlite3
 
 import pytest
@@ -8,8 +9,8 @@ from rate_folder import CLIPS, OBJECTS, SYSTEMS, rate_folder
 
 from audiotoken.errors import OptionError
 from audiotoken.rating.store import FILE, Answer, Store
-from audiotoken.rating.study import choices, read_study
-from audiotoken.rating.trials import RequestError, Trials, rater_name
+from audiotoken.rating.study import list_choices, read_study
+from audiotoken.rating.trials import RequestError, Trials, find_open, normalise_name
 
 
 @pytest.fixture
@@ -30,8 +31,8 @@ def test_the_folder_comes_back(folder):
     assert study.pictures["dog", "combined"] == folder / "combined" / "dog.png"
     assert study.questions("dog") == ("belongs",)
     assert study.questions("frog") == ("belongs", *(f"side: {each}" for each in OBJECTS["frog"]))
-    assert choices("belongs") == ("1", "2", "3", "4", "5", "cannot say")
-    assert choices("side: frog on the left") == ("yes", "no", "cannot say")
+    assert list_choices("belongs") == ("1", "2", "3", "4", "5", "cannot say")
+    assert list_choices("side: frog on the left") == ("yes", "no", "cannot say")
 
 
 def empty_clips(folder):
@@ -46,9 +47,9 @@ def spoil(picture):
 
 
 BAD = {
-    "Got no clips": empty_clips,
-    "Got no picture of dog in": lambda folder: (folder / "combined" / "dog.png").unlink(),
-    "Got no picture of bell and of 2 more in": lambda folder: (folder / "notes").mkdir(),
+    "Found no clips": empty_clips,
+    "Found no picture of dog in": lambda folder: (folder / "combined" / "dog.png").unlink(),
+    "Found no picture of bell and of 2 more in": lambda folder: (folder / "notes").mkdir(),
     "dog.wav as sound": lambda folder: (folder / "clips" / "dog.wav").write_text("no sound"),
     "dog.png as a picture": lambda folder: (folder / "mono" / "dog.png").write_text("<svg/>"),
     "frog.png as a picture": lambda folder: spoil(folder / "mono" / "frog.png"),
@@ -58,14 +59,14 @@ BAD = {
     "Got a list in": lambda folder: (folder / "objects.json").write_text("[]"),
     "Got 'cat' in": lambda folder: (folder / "objects.json").write_text('{"cat": []}'),
     "for 'dog' in": lambda folder: (folder / "objects.json").write_text('{"dog": "left"}'),
-    "want up to": lambda folder: (folder / "objects.json").write_text('{"dog": ["left", " left"]}'),
+    "expected up to": lambda folder: (folder / "objects.json").write_text('{"dog": ["left", " left"]}'),
 }
 
 
-@pytest.mark.parametrize("said", BAD)
-def test_a_bad_folder_is_one_sentence(said, folder):
-    BAD[said](folder)
-    with pytest.raises(OptionError, match=said) as caught:
+@pytest.mark.parametrize("message", BAD)
+def test_a_bad_folder_is_one_sentence(message, folder):
+    BAD[message](folder)
+    with pytest.raises(OptionError, match=message) as caught:
         read_study(folder)
     assert "\n" not in str(caught.value) and "; " in str(caught.value)
 
@@ -110,29 +111,59 @@ def test_an_answer_is_one_row_and_the_last_one_counts(store):
 
 def test_a_file_that_is_no_store_is_one_sentence(tmp_path):
     (tmp_path / FILE).write_text("these are not the answers you are looking for" * 99)
-    with pytest.raises(OptionError, match="Cannot keep answers in"):
+    with pytest.raises(OptionError, match="Cannot store answers in"):
         Store(tmp_path / FILE)
 
 
-def test_who_comes_back_goes_on(folder, store):
-    before = Trials(read_study(folder), store, seed=3)
-    shown = before.start({"rater": " Anna  B"})
-    picture = shown["trials"][1]["pictures"][1]["name"]
-    before.answer({"rater": "anna b", "picture": picture, "question": "belongs", "answer": "4"})
-    again = Trials(read_study(folder), store, seed=9).start({"rater": "ANNA B"})  # another run, another seed
-    given = [[each["answers"] for each in trial["pictures"]] for trial in again["trials"]]
-    assert given == [[{}, {}], [{}, {"belongs": "4"}], [{}, {}]]
-    clip, system = before.pictures[picture]
-    assert [(each.clip, each.system) for each in store.answers()] == [(clip, system)]
+def read(trials, rater):
+    return trials.read(rater, trials.start(rater))
 
 
-def test_nothing_shown_says_a_name(folder, store):
-    shown = str(Trials(read_study(folder), store, seed=0).start({"rater": "anna"}))
-    for name in (*SYSTEMS, *CLIPS):
-        assert name not in shown.replace("frog on the left", "").replace("bell on the right", "")
+def test_another_run_finds_the_answers(folder, store, tmp_path):
+    before = Trials(read_study(folder), store, tmp_path, seed=3)
+    key = read(before, "anna")[1].pictures[1].questions[0].key
+    before.answer("anna", key, "4")
+    again = read(Trials(read_study(folder), store, tmp_path, seed=9), "anna")  # another run, another seed
+    given = [[picture.questions[0].answer for picture in trial.pictures] for trial in again]
+    assert given == [[None, None], [None, "4"], [None, None]]
+    clip, system, question = before.questions[key]
+    stored = [(each.clip, each.system, each.question, each.answer) for each in store.answers()]
+    assert stored == [(clip, system, question, "4")]
+    assert again[1].pictures[1].path == folder / system / f"{clip}.png"
 
 
-@pytest.mark.parametrize("name", [None, "", "   ", "x" * 41, "a\x00b", 7, ["anna"], "\u202eanna"])
+def test_open_trials_are_found_from_a_place_on(folder, store, tmp_path):
+    trials = Trials(read_study(folder), store, tmp_path)
+    for question in read(trials, "anna")[1].questions:
+        trials.answer("anna", question.key, "cannot say")
+    assert [find_open(read(trials, "anna"), start) for start in (0, 1, 2)] == [0, 2, 2]
+    for place in (0, 2):
+        for question in read(trials, "anna")[place].questions:
+            trials.answer("anna", question.key, "cannot say")
+    assert find_open(read(trials, "anna")) is None
+
+
+def test_keys_and_copies_name_neither_clip_nor_system(folder, store, tmp_path):
+    trials = Trials(read_study(folder), store, tmp_path)
+    for trial in read(trials, "anna"):
+        for path in (trial.sound, *(picture.path for picture in trial.pictures)):
+            copy = trials.copy_blind(path)
+            assert copy.read_bytes() == path.read_bytes() and copy == trials.copy_blind(path)
+            assert re.fullmatch(r"[0-9a-f]{16}", copy.stem) and copy.suffix == path.suffix
+        assert all(re.fullmatch(r"[0-9a-f]{16}", question.key) for question in trial.questions)
+    trials.study.clips["dog"].unlink()
+    other = Trials(trials.study, store, tmp_path)
+    with pytest.raises(OptionError, match="Cannot read a sound or a picture") as caught:
+        other.copy_blind(trials.study.clips["dog"])
+    assert "dog" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [None, "", "   ", "x" * 41, "a\x00b", "\u202eanna"])
 def test_a_rater_has_a_name(name):
-    with pytest.raises(RequestError, match="Got no name"):
-        rater_name(name)
+    with pytest.raises(RequestError, match="Enter a name"):
+        normalise_name(name)
+
+
+def test_a_rater_has_one_spelling():
+    assert normalise_name(" Anna\t B ") == normalise_name("ANNA b") == "anna b"
+    assert normalise_name("Zoe\u0308") == normalise_name("ZO\u00cb")

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from audiotoken.cli.app import app
 from audiotoken.rating.store import FILE, Answer, Store
-from audiotoken.rating.table import as_csv, as_markdown, interval, rows_of
+from audiotoken.rating.table import bootstrap_interval, compute_rows, format_csv, format_markdown
 
 
 def crossed(table):
-    """{(rater, clip): value} of a (raters, clips) array -> what `interval` takes."""
+    """{(rater, clip): value} of a (raters, clips) array -> what `bootstrap_interval` takes."""
     raters, clips = np.indices(table.shape)
     return table.ravel().tolist(), [f"c{i}" for i in clips.ravel()], [f"r{i}" for i in raters.ravel()]
 
@@ -23,30 +23,32 @@ def crossed(table):
 def test_one_rater_is_the_plain_bootstrap():
     values = np.random.default_rng(4).uniform(1, 5, 200)
     half = 1.96 * values.std() / sqrt(200)
-    assert interval(*crossed(values[None])) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.04)
+    assert bootstrap_interval(*crossed(values[None])) == pytest.approx(
+        (values.mean() - half, values.mean() + half), abs=0.04
+    )
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["raters differ", "clips differ"])
-def test_both_are_drawn_anew(turned):
+def test_clips_and_raters_are_both_resampled(turned):
     """Six who differ are six, however many answers each gave: a bootstrap of answers would be 5 times as narrow."""
     table = np.repeat([[1.0], [2.0], [2.0], [3.0], [4.0], [5.0]], 40, axis=1)
-    low, high = interval(*crossed(table.T if turned else table))
+    low, high = bootstrap_interval(*crossed(table.T if turned else table))
     half = 1.96 * table[:, 0].std() / sqrt(6)
     assert (low, high) == pytest.approx((17 / 6 - half, 17 / 6 + half), abs=0.15)
 
 
-def test_answers_that_are_missing_shift_nothing():
+def test_missing_answers_shift_nothing():
     """Each rater has answered another number of clips, all alike: there is nothing to be unsure of."""
     raters = [f"r{i}" for i in range(5) for _ in range(i + 1)]
     clips = [f"c{j}" for i in range(5) for j in range(i + 1)]
-    assert interval([3.0] * len(raters), clips, raters) == (3, 3)
+    assert bootstrap_interval([3.0] * len(raters), clips, raters) == (3, 3)
 
 
-def test_the_interval_is_seeded_and_of_one_answer_there_is_none():
+def test_the_interval_is_seeded_and_undefined_for_one_answer():
     some = crossed(np.random.default_rng(0).uniform(size=(4, 9)))
-    assert interval(*some, seed=1) == interval(*some, seed=1) != interval(*some, seed=2)
-    assert all(isnan(end) for end in interval([3.0], ["c"], ["r"]))
-    assert all(isnan(end) for end in interval([], [], []))
+    assert bootstrap_interval(*some, seed=1) == bootstrap_interval(*some, seed=1) != bootstrap_interval(*some, seed=2)
+    assert all(isnan(end) for end in bootstrap_interval([3.0], ["c"], ["r"]))
+    assert all(isnan(end) for end in bootstrap_interval([], [], []))
 
 
 def answers():
@@ -55,22 +57,22 @@ def answers():
     given += [Answer(rater, clip, "mono", "belongs", "1") for rater, clip in scores]
     sides = {("anna", "left"): "yes", ("ben", "left"): "yes", ("anna", "right"): "no", ("ben", "right"): "no"}
     return given + [
-        Answer(rater, "frog", "combined", f"side: frog {side}", said) for (rater, side), said in sides.items()
+        Answer(rater, "frog", "combined", f"side: frog {side}", answer) for (rater, side), answer in sides.items()
     ]
 
 
 def test_rows():
-    rows = {(row.system, row.question): row for row in rows_of(answers())}
+    rows = {(row.system, row.question): row for row in compute_rows(answers())}
     assert list(rows) == [
         ("mono", "belongs"),
         ("combined", "belongs"),
         ("all systems", "belongs"),
         ("combined", "side"),
     ]
-    ours = rows["combined", "belongs"]
-    assert (ours.answers, ours.cannot_say, ours.clips, ours.raters) == (3, 1, 2, 2)
-    assert ours.mean == pytest.approx(11 / 3) and ours.low <= ours.mean <= ours.high
-    assert ours.alpha == pytest.approx(0)  # one pair, of the only two values there are
+    row = rows["combined", "belongs"]
+    assert (row.answers, row.cannot_say, row.clips, row.raters) == (3, 1, 2, 2)
+    assert row.mean == pytest.approx(11 / 3) and row.low <= row.mean <= row.high
+    assert row.alpha == pytest.approx(0)  # one pair, of the only two values there are
     side = rows["combined", "side"]
     assert (side.mean, side.answers, side.alpha) == (0.5, 4, 1)  # each object is a thing of its own
     assert isnan(rows["mono", "belongs"].alpha)
@@ -80,13 +82,13 @@ def test_rows():
 
 
 def test_texts():
-    rows = rows_of(answers())
-    read = list(csv.DictReader(as_csv(rows).splitlines()))
+    rows = compute_rows(answers())
+    read = list(csv.DictReader(format_csv(rows).splitlines()))
     assert read[1]["mean"] == "3.6667" and read[0]["alpha"] == "" and read[3]["question"] == "side"
-    text = re.sub(" +", " ", as_markdown(rows))
+    text = re.sub(" +", " ", format_markdown(rows))
     assert "| mono | 1.00 | 1.00 to 1.00 | 4 | 0 | 2 | 2 | |" in text
     assert text.index("belongs to the sound") < text.index("on its side")
-    text = re.sub(" +", " ", as_markdown(rows_of([Answer("anna", "a", "x|y", "belongs", "3")])))
+    text = re.sub(" +", " ", format_markdown(compute_rows([Answer("anna", "a", "x|y", "belongs", "3")])))
     assert text.count("| x\\|y | 3.00 | | 1 |") == 1
 
 
@@ -102,29 +104,29 @@ def test_the_table_is_written(tmp_path):
     first = run(tmp_path, "--table")
     assert first.exit_code == 0, first.output
     assert (tmp_path / "ratings.md").read_text() in first.stdout
-    assert (tmp_path / "ratings.csv").read_text() == as_csv(rows_of(answers()))
+    assert (tmp_path / "ratings.csv").read_text() == format_csv(compute_rows(answers()))
     assert run(tmp_path, "--table").stdout == first.stdout
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        (["--table"], "Got no answers in"),
+        (["--table"], "Found no answers in"),
         (["--port", "70000"], "Got port=70000"),
         (["--rater", " "], "Got rater=' '"),
-        (["--no-open"], "Got no picture of dog"),
+        (["--no-open"], "Found no picture of dog"),
     ],
 )
-def test_one_sentence_for_what_is_wrong(options, said, tmp_path):
+def test_wrong_options_are_one_sentence(options, message, tmp_path):
     folder = rate_folder(tmp_path / "study")
     (folder / "combined" / "dog.png").unlink()
     result = run(folder, *options)
     assert result.exit_code == 2 and result.stdout == "", result.output
-    assert said in result.stderr and result.stderr.count("\n") == 1
+    assert message in result.stderr and result.stderr.count("\n") == 1
     assert not (folder / FILE).exists()
 
 
 def test_no_answers_yet_is_one_sentence(tmp_path):
     Store(tmp_path / FILE).close()
     result = run(tmp_path, "--table")
-    assert result.exit_code == 2 and "want some" in result.stderr and not (tmp_path / "ratings.md").exists()
+    assert result.exit_code == 2 and "expected at least one" in result.stderr and not (tmp_path / "ratings.md").exists()
