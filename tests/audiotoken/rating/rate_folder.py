@@ -15,7 +15,7 @@ from audiotoken.rating.study import read_study
 from audiotoken.rating.trials import Trials
 from audiotoken.serving import prepare_gradio
 
-CLIPS, SYSTEMS = ("bell", "dog", "frog"), ("mono", "combined")
+CLIPS, SYSTEMS = ("bell", "dog", "frog"), ("combined", "mono")
 OBJECTS = {"frog": ["frog on the left", "bell on the right"]}
 QUESTIONS = 2 * (1 + 1 + 3)  # for each rater
 
@@ -33,18 +33,25 @@ def rate_folder(folder):
 
 @contextmanager
 def served(tmp_path):
-    """Yields a running page with its `url`, `port`, `trials` and `store`."""
-    folder, files = rate_folder(tmp_path / "study"), tmp_path / "files"
+    """Yields a running page with its `url`, `port`, `trials`, `store` and whose sounds were `heard`: (rater, place)."""
+    folder, files, heard = rate_folder(tmp_path / "study"), tmp_path / "files", []
     files.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY"):
             patch.setenv(name, "")  # put back afterwards
         prepare_gradio(files)
+        note_heard = rating.app.RatingPage.note_heard
+
+        def record(self, visit):
+            heard.append((visit.rater, visit.place))
+            return note_heard(self, visit)
+
+        patch.setattr(rating.app.RatingPage, "note_heard", record)
         store = Store(folder / FILE)
         trials = Trials(read_study(folder), store, files)
         page = rating.app.serve(trials, rater='<"anna">')
         try:
-            yield SimpleNamespace(url=page.local_url, port=page.server_port, trials=trials, store=store)
+            yield SimpleNamespace(url=page.local_url, port=page.server_port, trials=trials, store=store, heard=heard)
         finally:
             page.close(verbose=False)
             store.close()

@@ -64,8 +64,8 @@ def answers():
 def test_rows():
     rows = {(row.system, row.question): row for row in compute_rows(answers())}
     assert list(rows) == [
-        ("mono", "belongs"),
         ("combined", "belongs"),
+        ("mono", "belongs"),
         ("all systems", "belongs"),
         ("combined", "side"),
     ]
@@ -84,7 +84,7 @@ def test_rows():
 def test_texts():
     rows = compute_rows(answers())
     read = list(csv.DictReader(format_csv(rows).splitlines()))
-    assert read[1]["mean"] == "3.6667" and read[0]["alpha"] == "" and read[3]["question"] == "side"
+    assert read[0]["mean"] == "3.6667" and read[1]["alpha"] == "" and read[3]["question"] == "side"
     text = re.sub(" +", " ", format_markdown(rows))
     assert "| mono | 1.00 | 1.00 to 1.00 | 4 | 0 | 2 | 2 | |" in text
     assert text.index("belongs to the sound") < text.index("on its side")
