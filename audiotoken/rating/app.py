@@ -162,7 +162,8 @@ class RatingPage:
         }
 
     def _show_pictures(self, trial: Trial) -> Updates:
-        screens, updates = self.screens, {}
+        screens = self.screens
+        updates: Updates = {}
         for i, (picture, image, radios) in enumerate(zip(trial.pictures, screens.images, screens.radios, strict=True)):
             updates[image] = str(self.trials.copy_blind(picture.path))
             name = name_picture(i, screens.num_pictures)
