@@ -42,6 +42,6 @@ def serve(pipe: Any, folder: Path, *, model: str = "mini", port: int | None = No
     return launch_blocks(page, port=port, max_upload=MAX_MEGABYTES * 2**20, css_paths=[HERE / "style.css"])
 
 
-def _end_sessions(page: "gr.Blocks") -> None:
+def _end_sessions(page: Any) -> None:  # the Blocks of `app.build`, which adds `sessions`
     for session in page.sessions:
         session.cancel_jobs()

@@ -46,8 +46,13 @@ METHOD_CITATIONS = {
 
 def list_citations(result: "Result") -> list[tuple[str, str]]:
     """(title, arXiv number) of each method that this run used."""
-    guided = METHOD_CITATIONS.get(result.energy, ()) if result.regions else ()
+    guided = METHOD_CITATIONS.get(name_method(result.energy), ()) if result.regions else ()
     return [CITATIONS[name] for name in ("audiotoken", *guided, *(["frames"] if result.frames else []))]
+
+
+def name_method(energy: Any) -> str:
+    """The name of a layout guidance method, also of one that is a Guidance or a function."""
+    return energy if isinstance(energy, str) else getattr(energy, "__name__", type(energy).__name__)
 
 
 def format_seeds(result: "Result") -> str:
@@ -63,7 +68,7 @@ def list_settings(result: "Result", options: Mapping[str, Any]) -> list[tuple[st
     known = {
         "prompt": result.prompt.text,
         "seed": format_seeds(result).split(maxsplit=1)[1],
-        "layout guidance method": result.energy,
+        "layout guidance method": name_method(result.energy),
         "steps": str(steps or len(result.sample.trace) or "the model's default"),
         "guidance scale": str("the model's default" if scale is None else scale),
         "picture": "{} × {} pixels".format(*result.images[0].size),

@@ -84,9 +84,9 @@ def draw_spectrogram(axes: Axes, recording: np.ndarray, rate: int) -> None:
     style_axes(axes)
 
 
-def _draw_scores(axes: Axes, heard: list[tuple[str, float]]) -> None:
+def _draw_scores(axes: Axes, labels: list[tuple[str, float]]) -> None:
     """The best labels with their scores; scores of at least `LIKELY` are highlighted."""
-    top = heard[:LABELS]
+    top = labels[:LABELS]
     rows = range(len(top))
     axes.barh(rows, [score for _, score in top], color=[ACCENT if s >= LIKELY else "#d5d8dd" for _, s in top])
     for row, (_, score) in zip(rows, top, strict=True):

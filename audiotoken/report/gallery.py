@@ -24,9 +24,9 @@ def format_label_table(lines: Iterable[Mapping[str, Any]], broken: Mapping[str, 
     table.writerow(["clip", "picture", *names, "problem"])
     rows = [(line["clip"], line["pictures"][0], line.get("heard") or [], "") for line in lines]
     rows += [(clip, "", [], problem) for clip, problem in broken.items()]
-    for clip, picture, heard, problem in sorted(rows):
-        labels = [cell for label, score in heard[:LABELS] for cell in (label, f"{score:.3f}")]
-        table.writerow([clip, picture, *labels, *[""] * (2 * LABELS - len(labels)), problem])
+    for clip, picture, labels, problem in sorted(rows):
+        cells = [cell for label, score in labels[:LABELS] for cell in (label, f"{score:.3f}")]
+        table.writerow([clip, picture, *cells, *[""] * (2 * LABELS - len(cells)), problem])
     return text.getvalue()
 
 
@@ -49,8 +49,8 @@ def gallery(lines: Iterable[Mapping[str, Any]], folder: Path) -> Image.Image:
     return sheet
 
 
-def _format_best_label(heard: list[Any]) -> str:
-    return f"{heard[0][0]} {heard[0][1]:.2f}" if heard else ""
+def _format_best_label(labels: list[Any]) -> str:
+    return f"{labels[0][0]} {labels[0][1]:.2f}" if labels else ""
 
 
 def _shorten_name(text: str, most: int = 24) -> str:

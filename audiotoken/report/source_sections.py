@@ -109,15 +109,15 @@ def _score_cell(source: int, value: float, pair: bool) -> Html:
 
 
 def _build_card(result: "Result", i: int, uri: str) -> Html:
-    heard, colour = result.heard[i], plots.css_colour(i)
+    labels, colour = result.heard[i], plots.css_colour(i)
     known = "A known sound." if result.known[i] else "No known sound has a high score; the best match is named."
     return element(
         "article",
         element("h3", build_name(result, i)),
         element("audio", controls=True, preload="metadata", src=uri, aria_label=f"source {i + 1} alone"),
         element("p", _describe_source(result, i)),
-        build_bars([(label, score, f"{score:.2f}") for label, score in heard[:LABELS]], LIKELY, colour),
-        element("p", known if heard else "The audio encoder has no labels."),
+        build_bars([(label, score, f"{score:.2f}") for label, score in labels[:LABELS]], LIKELY, colour),
+        element("p", known if labels else "The audio encoder has no labels."),
         element("p", f"{facts.describe_token(result, i)}."),
         class_="card",
         style=f"--on:{colour}",
