@@ -143,7 +143,7 @@ def load_wav2clip(model: str | os.PathLike = "mini", device: str | torch.device 
         return _load_published(Path(model).expanduser()).to(device)
     folder = Path(str(files("audiotoken.mini"))) / "wav2clip" if str(model) == "mini" else Path(model).expanduser()
     if not (folder / "config.json").is_file():
-        raise CheckpointError(f"Cannot load {model}: there is no Wav2CLIP in {folder}; give {WANTED}.")
+        raise CheckpointError(f"Cannot load {model}: there is no Wav2CLIP in {folder}; pass {WANTED}.")
     with explain_load_errors(model):
         return Wav2CLIP.from_pretrained(folder, torch_dtype=torch.float32).eval().to(device)
 
@@ -156,7 +156,7 @@ def _load_published(file: Path) -> Wav2CLIP:
     names = ("audio_encoder.conv1.weight", *(f"audio_transform.sequential.{i}.weight" for i in (0, 3)))
     first, *layers = [tuple(getattr(used.get(name), "shape", ())) for name in names]
     if len(first) != 4 or any(len(layer) != 2 for layer in layers) or layers[0][1] != 8 * first[0]:
-        raise CheckpointError(f"Cannot load {file}: it holds no ResNet-18 with an MLP behind it; give {WANTED}.")
+        raise CheckpointError(f"Cannot load {file}: it holds no ResNet-18 with an MLP behind it; pass {WANTED}.")
     model = Wav2CLIP(first[0], (layers[0][1], layers[0][0], layers[1][0]))
     load_weights(model, used, file, WANTED)
     return model.eval()

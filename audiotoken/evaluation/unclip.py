@@ -98,12 +98,12 @@ def read_vectors(file: str | os.PathLike, examples: Sequence[Example]) -> Array:
     try:
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
-        raise OptionError(f"Cannot read {file}: {printable(error)}; give {FILE}.") from None
+        raise OptionError(f"Cannot read {file}: {printable(error)}; pass {FILE}.") from None
     vectors: list[Array] = []
     for name in [example.name for example in examples]:
         key = name if name in tensors else Path(name).with_suffix("").as_posix()
         if key not in tensors:
-            raise OptionError(f"There is no vector of {name} in {file}; give {FILE}.")
+            raise OptionError(f"There is no vector of {name} in {file}; pass {FILE}.")
         vectors.append(tensors[key].float().flatten().numpy())
         if len(vectors[-1]) != len(vectors[0]):
             raise OptionError(

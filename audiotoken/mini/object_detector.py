@@ -15,6 +15,7 @@ from PIL.Image import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from audiotoken.errors import CheckpointError
 from audiotoken.mini.things import WORDS
 
 SIDE = 128  # pixels
@@ -91,10 +92,12 @@ def locate_objects(image: Image) -> dict[str, tuple[float, float]]:
 
 @cache
 def load_detector(folder: Path | None = None) -> Detector:
-    """The shipped detector, or the one in `folder`."""
+    """The shipped detector, or the one in `folder`; raises CheckpointError if it is missing."""
     path = (folder or Path(str(files("audiotoken.mini"))) / "detector") / "model.safetensors"
     if not path.exists():
-        raise SystemExit(f"{path} is missing: run `python -m experiments.world.training.detector`.")
+        raise CheckpointError(
+            f"Cannot load {path}: there is no such file; train it with `python -m experiments.world.training.detector`."
+        )
     detector = Detector()
     detector.load_state_dict({name: value.float() for name, value in load_file(path).items()})
     return detector.eval().requires_grad_(False)

@@ -164,7 +164,7 @@ def test_noise_and_norm_of_vectors(model, vectors, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"names": NAMES[:1]}, "There is no vector of rooster-0 in .*imagebind.safetensors; give a safetensors file"),
+        ({"names": NAMES[:1]}, "There is no vector of rooster-0 in .*imagebind.safetensors; pass a safetensors file"),
         ({"width": 32}, f"Got vectors 32 wide .*imagebind.safetensors.*expected {WIDTH} as .*same CLIP"),
         (
             {"vectors": {"dog-0": np.ones(WIDTH), "rooster-0": np.ones(WIDTH - 1)}},
