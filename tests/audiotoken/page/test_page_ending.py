@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from audiotoken import serving
 from audiotoken.page import launch
 
-session = SimpleNamespace(end=lambda: print("session ended", flush=True))
+session = SimpleNamespace(cancel_jobs=lambda: print("session ended", flush=True))
 page = SimpleNamespace(local_url="ready", sessions=[session], server=SimpleNamespace(should_exit=False))
 serving.mkdtemp = lambda prefix: sys.argv[1]
 serving.prepare_gradio = launch.load_pipeline = lambda *pipe: None
