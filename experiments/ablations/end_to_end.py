@@ -1,9 +1,9 @@
-"""Questions about the whole road: a simulated stereo recording and a prompt that names what sounds -> a picture.
+"""The whole road as a task: a simulated stereo recording and a prompt that names its sounds -> a picture.
 
-Each stage can be replaced by one that knows the truth, or by one that does nothing. Figures: `matched`: share of true
+Each stage can be replaced by the truth, or by doing nothing. Figures: `matched`: share of true
 sources whose word is the right one; `sided`: share whose word was also given a place on the right side, before anything
 is drawn; `present`, `side`, `all_present`, `all_side`, `error`: of the picture, as in `ablations.guidance`, against
-where things truly were; `si_sdr_improvement` dB; `angle` degrees of what was found; `cpu_per_scene` seconds.
+where things truly were; `si_sdr_improvement` dB; `angle` degrees of the sources found; `cpu_per_scene` seconds.
 """
 
 import os
@@ -43,7 +43,7 @@ from spatial.metrics import mean_error, si_sdr_improvement
 
 MATCHINGS = ("hungarian", "greedy", "none", "oracle")
 BATCH = 8
-SEEN = 38.0  # degrees to a side, of a camera that sees 45
+SEEN = 38.0  # degrees to a side; the camera sees 45
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,7 @@ def match_sources(scores: np.ndarray, matching: str, truth: dict[int, int]) -> l
 
 
 def match_greedily(scores: np.ndarray, threshold: float) -> dict[int, int]:
-    """The best pair first, then the best of what is left."""
+    """Take the best pair first, then the best of the rest."""
     left, chosen = scores.astype(float).copy(), {}
     while left.size and left.max() >= threshold:
         source, token = (int(at) for at in np.unravel_index(left.argmax(), left.shape))
@@ -150,7 +150,7 @@ def match_greedily(scores: np.ndarray, threshold: float) -> dict[int, int]:
 
 
 def score_plan(plan: Any, layout: Layout, simulated: Any) -> dict[str, float]:
-    """What is right before anything is drawn."""
+    """Score a plan before anything is drawn."""
     said = {plan.words[pair.token].text: pair.source for pair in plan.matches if None not in (pair.source, pair.token)}
     near = dict(pair_sources(plan.scene, simulated.scene))
     right = [near.get(said.get(word, -1)) == true for true, word in enumerate(layout.words)]
@@ -172,7 +172,7 @@ def score_plan(plan: Any, layout: Layout, simulated: Any) -> dict[str, float]:
 def _draw_and_score(
     pipe: Any, plans: Sequence[Any], scenes: Sequence[Layout], energy: str, steps: int | None, out: Path
 ) -> dict[str, float]:
-    """Draw, look, compare with where things truly were."""
+    """Draw, detect, compare with where things truly were."""
     cases = [Case(layout.words, layout.azimuths, (-35.0,) * len(layout.words), layout.seed) for layout in scenes]
     images: list[Any] = []
     for i in range(0, len(plans), BATCH):

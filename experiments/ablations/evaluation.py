@@ -1,4 +1,4 @@
-"""Questions about what is seen in the pictures: the metrics of the paper, one system a run.
+"""Judging pictures as a task: the metrics of the paper, one system for each run.
 
 Figures of `experiments.evaluate`: `named`: share of pictures in which the detector sees the label first; `aic`: share
 that CLIP calls by their label; `ais`, `iis`: similarity to the sound and to a picture of the same thing, as wins over
@@ -28,7 +28,7 @@ def judge_pictures(
     seed: int,
     out: str | os.PathLike,
 ) -> dict[str, float]:
-    """Draw `n` clips with one of the systems of `experiments.evaluate`, from noise of `seed`, and ask the judges."""
+    """Draw `n` clips with one of the systems of `experiments.evaluate`, from noise of `seed`, and judge them."""
     from PIL import Image
 
     folder = Path(out) / "evaluated"

@@ -10,14 +10,14 @@ from experiments.ablations.summary import gather
 
 
 class Gather(Callback):
-    """Tables, plots and gallery of the experiment that was swept; `failed` says which runs went wrong."""
+    """Tables, plots and gallery of the experiment that was swept; `failed` lists the runs that failed."""
 
     failed: ClassVar[list[str]] = []
 
     def on_multirun_end(self, config: Any, **kwargs: Any) -> None:
         try:
             report = gather(Path(config.out) / config.name)
-        except OptionError as error:  # every run went wrong before it could say so
+        except OptionError as error:  # every run failed before it could write a record
             Gather.failed.append(str(error))
             print(error)
             return

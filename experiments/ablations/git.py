@@ -1,4 +1,4 @@
-"""What the code is that a run was made with."""
+"""The state of the code that a run was made with."""
 
 import subprocess
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """{"commit", "branch", "changed": files with changes that are not committed}; all empty where there is no git.
+    """{"commit", "branch", "changed": files with uncommitted changes}; all empty without git.
 
-    Empty too of an installed copy, such as one in the virtual environment of another project: that repository is not
-    its own, and keeps no file of the folder.
+    All empty for an installed copy as well, such as one in the virtual environment of another project: that
+    repository tracks no file of the folder.
     """
     if not _git(folder, "ls-files"):
         return {"commit": "", "branch": "", "changed": []}
@@ -25,5 +25,5 @@ def _git(folder: Path, *arguments: str, strip: bool = True) -> str:
         ran = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    told = ran.stdout if ran.returncode == 0 else ""
-    return told.strip() if strip else told
+    output = ran.stdout if ran.returncode == 0 else ""
+    return output.strip() if strip else output

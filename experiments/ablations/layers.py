@@ -1,4 +1,4 @@
-"""The mini audio encoder read in between, as BEATs and AST can be: which layers know what sounds?"""
+"""The mini audio encoder with the features of inner layers, which BEATs and AST offer themselves."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,15 +15,15 @@ LAST = len(ENDS) + 1  # what its features are: the projection, with its context
 
 
 class LayeredEncoder(MiniEncoder):
-    """Layers 1 to 5 are convolutions, mean and maximum over bands, 6 is the encoder's own features; in its own pace."""
+    """Layers 1 to 5 are convolutions (mean and maximum over bands), 6 is the encoder's own; at its frame rate."""
 
     layers: tuple[int, ...]
 
     @classmethod
     def from_encoder(cls, encoder: MiniEncoder, layers: Sequence[int]) -> "LayeredEncoder":
-        """The same weights; OptionError for layers it does not have."""
+        """An encoder with the same weights; OptionError for layers that it does not have."""
         if not layers or not all(isinstance(layer, int) and 1 <= layer <= LAST for layer in layers):
-            raise OptionError(f"Got layers={list(layers)}, want some of 1 to {LAST}; choose of these.")
+            raise OptionError(f"Got layers={list(layers)}, expected some of 1 to {LAST}; change layers.")
         config: dict[str, Any] = {name: value for name, value in encoder.config.items() if name[0] != "_"}
         made = cls(**config)
         made.load_state_dict(encoder.state_dict())

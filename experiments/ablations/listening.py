@@ -1,8 +1,9 @@
-"""Questions about listening: simulated recordings of unheard sounds; how much of who is where is found?
+"""Listening tasks: how well are sources found in simulated recordings of unheard sounds?
 
-Figures of `spatial.metrics`, means over scenes: `error` degrees of what was found; `side`, `recall`, `precision`, `f`:
-shares; `count_right`: share of scenes with the right number; `setup_right`: share whose kind of stereo was recognised;
-`si_sdr`, `si_sdr_improvement` dB of two sources or more; `cpu_per_scene`: seconds of this process for listening.
+Figures of `spatial.metrics`, means over scenes: `error` degrees of the sources found; `side`, `recall`, `precision`,
+`f`: shares; `count_right`: share of scenes with the right number; `setup_right`: share whose kind of stereo was
+recognised; `si_sdr`, `si_sdr_improvement` dB where there are two sources or more; `cpu_per_scene`: seconds of this
+process for listening.
 """
 
 import os
@@ -28,7 +29,7 @@ from spatial.scene import Scene
 from spatial.separation import pick_louder_channels, separate
 from spatial.simulation import simulation
 
-AWAY = 70.0  # degrees: the farthest to a side, 40 of a panned recording
+AWAY = 70.0  # degrees: the farthest to a side; a panned recording has PANNED
 PANNED = 40.0
 APART = 20.0  # degrees between any two
 MIDDLE = 10.0  # degrees either side of ahead that are neither left nor right
@@ -60,9 +61,9 @@ def listen_scenes(
 ) -> dict[str, float]:
     """Record `n` scenes of `seed` with that setup, listen, compare.
 
-    known_setup, known_count: whether the listener knows. rt60: seconds of reverberation, null: none; snr: dB of noise.
-    directions: "estimated", or "oracle" which knows them. separation: "none" gives each source the whole recording,
-    "oracle" its true image.
+    known_setup, known_count: whether the listener is given the true setup and number of sources. rt60: seconds of
+    reverberation, null: none; snr: dB of noise. directions: "estimated", or "oracle" for the true ones. separation:
+    "none" gives each source the whole recording, "oracle" its true image.
     """
     check_choices(directions=([directions], ("estimated", "oracle")), separation=([separation], SEPARATIONS))
     found: dict[str, list[float]] = defaultdict(list)
@@ -88,18 +89,20 @@ def listen_scenes(
 def draw_layouts(n: int, num_sources: int, seed: int, far: float, *, sides: bool = False) -> list[Layout]:
     """Scene i depends on the seed and i alone: different words, up to `far` degrees away, `APART` from each other.
 
-    sides: none is in the middle, and two or more are not all on one side.
+    sides: no source is in the middle, and two or more are not all on one side.
     """
     if n < 1 or not 1 <= num_sources <= 4:
-        raise OptionError(f"Got n={n} and num_sources={num_sources}, want scenes, of 1 to 4 things; change them.")
-    made = []
+        raise OptionError(
+            f"Got n={n} and num_sources={num_sources}, expected at least 1 scene of 1 to 4 sources; change them."
+        )
+    scenes = []
     for i in range(n):
         rng = random.Random(f"{seed}/{num_sources}/{i}")
         words, azimuths = tuple(rng.sample(AUDIBLE_WORDS, num_sources)), _draw_azimuths(rng, num_sources, far)
         while sides and not _is_on_both_sides(azimuths):
             azimuths = _draw_azimuths(rng, num_sources, far)
-        made.append(Layout(words, tuple(rng.sample(azimuths, num_sources)), 1000 * seed + i))
-    return made
+        scenes.append(Layout(words, tuple(rng.sample(azimuths, num_sources)), 1000 * seed + i))
+    return scenes
 
 
 def _draw_azimuths(rng: random.Random, num_sources: int, far: float) -> list[float]:
@@ -122,7 +125,7 @@ def record_layout(layout: Layout, setup: str, rt60: float | None, snr: float | N
 
 
 def listen_to_scene(simulated: Any, setup: str, count: int | None, directions: str) -> Any:
-    """The scene as it is listened to; of oracle directions, those separated."""
+    """The scene as the listener estimates it; with oracle directions, the sources separated by these."""
     truth = simulated.scene
     if directions == "estimated":
         return listen(simulated.recording, truth.rate, setup=setup, count=count)
@@ -135,7 +138,7 @@ def listen_to_scene(simulated: Any, setup: str, count: int | None, directions: s
 
 
 def replace_signals(scene: Any, simulated: Any, separation: str) -> Any:
-    """The scene with other signals: all hear everything, or each the truth of the nearest."""
+    """The scene with other signals: the whole recording for each source, or the nearest true image."""
     from dataclasses import replace
 
     if separation == "estimated":
@@ -159,13 +162,13 @@ def pair_sources(scene: Any, truth: Any) -> list[tuple[int, int]]:
 
 
 def average_finite(values: Sequence[float]) -> float:
-    """Of what is a number; nan where nothing is."""
+    """The mean of the finite values; nan without any."""
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
 
 
 def plot_scene(layout: Layout, simulated: Any, scene: Any, path: Path) -> None:
-    """Where everything was, and where it was heard."""
+    """Plot where the sources were and where they were heard."""
     from matplotlib.figure import Figure
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""An experiment as a picture: its figures side by side, a dot and an interval a variant, faint dots the seeds."""
+"""An experiment as a plot: figures side by side, a dot and an interval for each variant, faint dots for the seeds."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ HEIGHT, WIDTH = 2.6, 3.4  # inches of a figure
 
 
 def write_plot(one: Experiment, path: Path) -> None:
-    """Those of `shown` that there are, else the first three; nothing where there is none."""
+    """Plot the figures in `shown`, else the first three; without any figure, write nothing."""
     names = [name for name in one.shown if name in one.figures] or one.figures[:3]
     if not names or not one.rows:
         return
@@ -25,7 +25,7 @@ def write_plot(one: Experiment, path: Path) -> None:
 
 
 def _panel(axes: Any, one: Experiment, name: str) -> None:
-    """Two things that vary: the first along the axis, the second in colour."""
+    """One figure; where two options vary, the first is along the axis, the second in colour."""
     first, second = [*one.varies, "", ""][:2]
     two = len(one.varies) == 2
     places = list(dict.fromkeys(format_value(row.variant[first]) if two else format_variant(row) for row in one.rows))

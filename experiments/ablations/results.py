@@ -1,6 +1,6 @@
-"""Any set of runs -> tables, plots and a gallery: `python -m experiments.report DIR`.
+"""Runs, grouped by variant, with means and intervals: `python -m experiments.report DIR`.
 
-A *variant* is what the runs of an experiment that differ in the seed only have in common. Means and intervals are over
+A *variant* is a set of runs of an experiment that differ in the seed only. Means and intervals are over
 seeds: 95 % of 2000 means of as many runs drawn with replacement (percentile bootstrap, Efron 1979). Three seeds make
 an interval that says how far the runs lie apart, and little more.
 """
@@ -17,19 +17,19 @@ from audiotoken.errors import OptionError
 from experiments.ablations.run import RECORD, read_record
 
 DRAWS, SHARE = 2000, 0.95
-AGAIN = ("shard",)  # what is repeated, as seeds are: no other variant
+REPEATED = ("shard",)  # options that repeat a variant, as seeds do
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run, as its folder tells it."""
+    """One run, as its folder records it."""
 
     folder: Path
     record: Mapping[str, Any]
 
     @property
     def options(self) -> dict[str, Any]:
-        """Dotted names of what was asked."""
+        """The options of the task, with dotted names."""
         return flatten_options({key: value for key, value in self.record["task"].items()})
 
     @property
@@ -39,7 +39,7 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One variant: mean, lowest and highest of the interval of each figure, and the figure of each seed."""
+    """One variant: mean and interval (low, high) of each figure, and the figure of each seed."""
 
     variant: dict[str, Any]
     runs: list[Run]
@@ -61,7 +61,7 @@ class Experiment:
 
     @property
     def figures(self) -> list[str]:
-        """Names of all figures, those that are shown first."""
+        """Names of all figures, those in `shown` first."""
         known = list(dict.fromkeys(name for row in self.rows for name in row.figures))
         return [name for name in self.shown if name in known] + [name for name in known if name not in self.shown]
 
@@ -71,7 +71,7 @@ class Experiment:
 
 
 def collect(folder: Path) -> list[Experiment]:
-    """The experiments under a folder, by name; OptionError where there is no run."""
+    """Read the experiments under a folder, by name; OptionError if there is no run."""
     found: dict[str, list[Run]] = defaultdict(list)
     for path in sorted(folder.rglob(RECORD)):
         record = read_record(path.parent)
@@ -83,10 +83,10 @@ def collect(folder: Path) -> list[Experiment]:
 
 
 def group_runs(name: str, runs: Sequence[Run]) -> Experiment:
-    """Runs by variant, in the order in which they were asked."""
+    """Group runs by variant, in the order of what was varied."""
     kinds = sorted({key for run in runs for key in run.options})
-    told = {key: [repr(run.options.get(key)) for run in runs] for key in kinds}
-    varies = [key for key in kinds if len(set(told[key])) > 1 and key not in ("_target_", *AGAIN)]
+    values = {key: [repr(run.options.get(key)) for run in runs] for key in kinds}
+    varies = [key for key in kinds if len(set(values[key])) > 1 and key not in ("_target_", *REPEATED)]
     varies.sort(key=lambda key: _find_position(key, runs[0].record["overrides"]))
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
@@ -100,7 +100,7 @@ def group_runs(name: str, runs: Sequence[Run]) -> Experiment:
 
 
 def _find_baseline(rows: Sequence[Row], wanted: Mapping[str, Any]) -> Row | None:
-    """The only row whose runs have these options, varied or not; None where there is none, or several."""
+    """The one row whose runs have these options, varied or not; None if there is no such row, or several."""
     fit = [row for row in rows if wanted.items() <= row.runs[0].options.items()]
     return fit[0] if wanted and len(fit) == 1 and len(rows) > 1 else None
 
@@ -116,9 +116,9 @@ def bootstrap_interval(values: Sequence[float], seed: int = 0) -> tuple[float, f
 
 
 def compare_rows(row: Row, baseline: Row, name: str) -> tuple[float, float, float]:
-    """Mean, low and high of what a figure has more than the baseline's with the same seed: the same scenes and noise.
+    """Mean, low and high of a figure minus the baseline's with the same seed, hence the same scenes and noise.
 
-    Much of what makes a seed easy or hard falls out of it, which the two intervals beside each other do not show.
+    Most of what makes a seed easy or hard cancels, which two intervals beside each other do not show.
     """
     here, there = ({_repetition(run): run.record["figures"].get(name) for run in each.runs} for each in (row, baseline))
     pairs = [(value, there.get(seed)) for seed, value in here.items()]
@@ -134,7 +134,7 @@ def flatten_options(values: Mapping[str, Any], before: str = "") -> dict[str, An
 
 
 def format_variant(row: Row) -> str:
-    """A variant in a word or two."""
+    """A variant in a few words."""
     return " ".join(format_value(value) for value in row.variant.values()) or "as it is"
 
 
@@ -155,11 +155,11 @@ def _make_row(varies: Sequence[str], runs: Sequence[Run]) -> Row:
 
 
 def _repetition(run: Run) -> tuple[Any, ...]:
-    return run.record["seed"], *(run.options.get(each) for each in AGAIN)
+    return run.record["seed"], *(run.options.get(each) for each in REPEATED)
 
 
 def _find_position(key: str, overrides: Sequence[str]) -> int:
-    """Where it stands in what was varied."""
+    """The position of a key among the overrides that vary."""
     named = [each.split("=")[0].removeprefix("task.") for each in overrides]
     return named.index(key) if key in named else len(named)
 

@@ -1,7 +1,7 @@
-"""A run: a question with its parameters and a seed -> a folder with everything that there is to know about it.
+"""A run: a task with its parameters and a seed -> a folder with everything about it.
 
-In the folder: run.json (what was asked, the figures or the error, versions, git, machine, seconds), config.yaml,
-pictures/, and after an error traceback.txt. run.json comes last and whole: where it is, the run is over.
+In the folder: run.json (task, figures or error, versions, git, machine, seconds), config.yaml, pictures/, and after an
+error traceback.txt. run.json is written last, in one piece: a folder that has it is finished.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from experiments.ablations.git import git_state
 
 RECORD = "run.json"
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "peft", "numpy", "scipy", "hydra-core")
-UNSAID = ("experiment", "sweep", "out", "resume", "name", "threads")  # overrides that do not tell runs apart
+UNNAMED = ("experiment", "sweep", "out", "resume", "name", "threads")  # overrides that do not tell runs apart
 
 
 @dataclass
@@ -49,8 +49,8 @@ class RunConfig:
 def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool = True) -> str:
     """Make the run that `config` (configs/ablate.yaml) describes, unless it is finished -> a line about it.
 
-    A finished run of another experiment that asked the same is taken over. With `alone`, what goes wrong is also
-    raised. OptionError for a question that is none.
+    A finished run of another experiment with the same task and seed is copied. With `alone`, an error is raised as well
+    as recorded. OptionError for an unknown task or a wrong option.
     """
     function, options = resolve_task(config["task"])
     folder = find_folder(config, overrides)
@@ -74,13 +74,13 @@ def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool
 
 
 def _run_and_record(
-    ask: Callable[[], dict[str, float]], record: dict[str, Any], folder: Path, alone: bool
+    call: Callable[[], dict[str, float]], record: dict[str, Any], folder: Path, alone: bool
 ) -> dict[str, Any]:
-    """The record with what came of it, written; of Ctrl-C and the like nothing is written."""
+    """Run, and write the record with the figures or the error; after Ctrl-C nothing is written."""
     start, spent = time.perf_counter(), time.process_time()
     raised: Exception | None = None
     try:
-        record |= {"status": "finished", "figures": ask()}
+        record |= {"status": "finished", "figures": call()}
     except Exception as error:
         raised = error
         record |= {"status": "failed", "figures": {}, "error": str(error) or type(error).__name__}
@@ -93,7 +93,7 @@ def _run_and_record(
 
 
 def resolve_task(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float]], dict[str, Any]]:
-    """The function `_target_` names, and its options; OptionError for a key that is no parameter of it."""
+    """The function that `_target_` names, and its options; OptionError for an unknown key or a wrong type."""
     options = dict(node)
     module, _, name = str(options.pop("_target_")).rpartition(".")
     try:
@@ -108,16 +108,20 @@ def resolve_task(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float
 
 
 def find_folder(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Path:
-    """out/name/WHAT VARIES-KEY; the key is of all that decides the figures. The one that is there, where there is."""
-    told, place, key = [each.lstrip("+~") for each in overrides], Path(config["out"]) / config["name"], hash_run(config)
-    said = [each.removeprefix("task.") for each in told if each.split("=")[0].split("@")[0] not in UNSAID]
-    slug = re.sub(r"[^\w.=,+-]+", "_", ",".join(said))[:100] or "run"
+    """out/name/WHAT VARIES-KEY, or the existing folder with that key, which hashes all that decides the figures."""
+    words, place, key = (
+        [each.lstrip("+~") for each in overrides],
+        Path(config["out"]) / config["name"],
+        hash_run(config),
+    )
+    varied = [each.removeprefix("task.") for each in words if each.split("=")[0].split("@")[0] not in UNNAMED]
+    slug = re.sub(r"[^\w.=,+-]+", "_", ",".join(varied))[:100] or "run"
     there = sorted(place.glob(f"*-{key}"), key=lambda folder: (not _is_finished(folder), folder))
     return there[0] if there else place / f"{slug}-{key}"
 
 
 def hash_run(config: Mapping[str, Any]) -> str:
-    """Eight letters: the same for the same task with the same seed, wherever in the code its function lies."""
+    """Eight hexadecimal digits of task and seed, independent of the module that the function lives in."""
     task = dict(config["task"])
     task["_target_"] = str(task["_target_"]).rpartition(".")[2]
     facts = json.dumps([task, config["seed"]], sort_keys=True)
@@ -125,7 +129,7 @@ def hash_run(config: Mapping[str, Any]) -> str:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """The record of a run; None where there is none, or it is damaged."""
+    """The record of a run; None if it is missing or damaged."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         return record if isinstance(record, dict) and "status" in record else None
@@ -134,13 +138,13 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def describe_run(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """What is known before a run begins."""
-    told = {key: config.get(key) for key in ("name", "title", "shown", "baseline", "seed", "task")}
-    return told | {"overrides": list(overrides), "key": hash_run(config), "state": describe_state(config["threads"])}
+    """The part of the record that is known before the run begins."""
+    shared = {key: config.get(key) for key in ("name", "title", "shown", "baseline", "seed", "task")}
+    return shared | {"overrides": list(overrides), "key": hash_run(config), "state": describe_state(config["threads"])}
 
 
 def describe_state(threads: int) -> dict[str, Any]:
-    """Code, versions and machine that a run is made with."""
+    """The code, the versions and the machine of a run."""
     machine = os.uname() if hasattr(os, "uname") else None
     return {
         "git": git_state(Path(__file__).resolve().parents[2]),
@@ -154,7 +158,7 @@ def describe_state(threads: int) -> dict[str, Any]:
 def _call_task(
     function: Callable[..., dict[str, float]], options: dict[str, Any], config: Mapping[str, Any], folder: Path
 ) -> dict[str, float]:
-    """The figures, each a finite number or nan."""
+    """Call the task -> its figures as floats, nan where unknown."""
     from threadpoolctl import threadpool_limits
 
     if "torch" in sys.modules:
@@ -172,7 +176,7 @@ def _is_finished(folder: Path) -> bool:
 
 
 def _find_twin(folder: Path) -> Path | None:
-    """A finished run of another experiment of the same set, with the same key."""
+    """A finished run of another experiment with the same key, in the same output folder."""
     key = folder.name.rpartition("-")[2]
     others = [other for other in sorted(folder.parent.parent.glob(f"*/*-{key}")) if other != folder]
     return next(
@@ -183,8 +187,8 @@ def _find_twin(folder: Path) -> Path | None:
 def _take_over(twin: Path, folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
     if (twin / "pictures").is_dir():
         shutil.copytree(twin / "pictures", folder / "pictures", dirs_exist_ok=True)
-    told = {key: config.get(key) for key in ("name", "title", "shown", "baseline")} | {"overrides": list(overrides)}
-    _write_record((read_record(twin) or {}) | told | {"same_as": f"../../{twin.parent.name}/{twin.name}"}, folder)
+    shared = {key: config.get(key) for key in ("name", "title", "shown", "baseline")} | {"overrides": list(overrides)}
+    _write_record((read_record(twin) or {}) | shared | {"same_as": f"../../{twin.parent.name}/{twin.name}"}, folder)
 
 
 def _write_config(config: Mapping[str, Any], folder: Path) -> None:
@@ -202,5 +206,5 @@ def _write_record(record: Mapping[str, Any], folder: Path, raised: Exception | N
 
 
 def _is_first() -> bool:
-    """Of several processes that share a run (`accelerate launch`), the one that writes."""
+    """True in the one process that writes, where several share a run (`accelerate launch`)."""
     return os.environ.get("RANK", "0") == "0"

@@ -1,8 +1,8 @@
 """A large set, shard by shard: every sound of one shard is drawn and looked at; a worker for each shard.
 
 Figures: `count` of sounds; `heard`: share that the encoder calls by their label; `recognised`: share of pictures in
-which the detector sees their label first; both of those whose label they know. In the run's folder: drawn/KEY.png, and
-lines.jsonl with what was heard and seen. Killed, it goes on behind the last picture.
+which the detector sees their label first; both among sounds whose label they know. In the run's folder: drawn/KEY.png,
+and lines.jsonl with what was heard and seen. If it is killed, it continues after the last picture.
 """
 
 import os
@@ -37,12 +37,12 @@ def draw_shard(
 ) -> dict[str, float]:
     """Draw what is in shard number `shard` of `shards` (webdataset: a folder, shard-{000000..000012}.tar, addresses).
 
-    token: "learned" or "label", null: learned where the model has an embedder. limit: so many of the shard, null: all.
+    token: "learned" or "label", null: learned where the model has an embedder. limit: number of sounds, null: all.
     Picture i of a shard is drawn with `seed + i`.
     """
     places = expand_shards(shards) if shards else []
     if not 0 <= shard < len(places):
-        raise OptionError(f"Got shard={shard} of {len(places)} in {shards!r}, want one of these; change it.")
+        raise OptionError(f"Got shard={shard} of {len(places)} in {shards!r}, expected one of these; change shard.")
     source, folder = WebShards(places[shard]), Path(out)
     names = [source.key(i) for i in range(len(source))][:limit]
     (folder / "drawn").mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def draw_shard(
 
 
 def summarise_lines(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Of what was heard and seen; nan where no label is known."""
+    """Shares of what was heard and seen correctly; nan where no label is known."""
     heard = [line["heard"] == line["label"] for line in lines if line["label"] and line["heard"]]
     seen = [line["seen"] == line["label"] for line in lines if line["label"] and line["seen"]]
     shares = {name: sum(right) / len(right) if right else float("nan") for name, right in _named(heard, seen)}
@@ -67,7 +67,7 @@ def _named(heard: list[bool], seen: list[bool]) -> Iterator[tuple[str, list[bool
 
 
 def _draw(pipe: Any, source: Any, some: Sequence[int], folder: Path, how: dict[str, Any]) -> None:
-    """A batch: the pictures first, then their lines."""
+    """Draw a batch: write the pictures first, then their lines."""
     examples = [source[i] for i in some]
     heard = [pipe.classify(to_mono(each.recording), each.rate) for each in examples]
     sounds = [pipe.audio_prompts(to_mono(each.recording), each.rate, how["token"])[0] for each in examples]

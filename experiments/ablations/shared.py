@@ -1,4 +1,4 @@
-"""What runs of one process share: a model is loaded once."""
+"""What the runs of one process share: a model that is loaded once, and synthesised clips."""
 
 from functools import lru_cache
 from typing import Any
@@ -11,12 +11,12 @@ from audiotoken.model import load_pipeline
 
 RATE = 16_000
 SECONDS = 4.0
-UNHEARD = 800_000  # seed from which the synthesised clips are that trained nothing
+UNHEARD = 800_000  # first seed of synthesised clips that no training used
 
 
 @lru_cache(maxsize=1)
 def load_pipeline_once(model: str) -> Any:
-    """A pipeline that nobody changes."""
+    """A shared pipeline; do not change it."""
     return load_pipeline(model)
 
 

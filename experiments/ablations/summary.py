@@ -13,7 +13,7 @@ from experiments.ablations.tables import format_markdown, write_tables
 
 @dataclass(frozen=True)
 class Report:
-    """What was gathered, in words, and a sentence for each run that failed."""
+    """A summary in words, and a sentence for each run that failed."""
 
     text: str
     failed: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""An experiment as CSV, Markdown and LaTeX; nothing is typed by hand."""
+"""An experiment as CSV, Markdown and LaTeX tables."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ def write_tables(one: Experiment, folder: Path) -> None:
 
 
 def format_markdown(one: Experiment, figures: list[str] | None = None) -> str:
-    """A line a variant: mean and interval of each figure; behind the first, what it has more than the baseline."""
+    """One line for each variant: mean and interval of each figure; after the first its difference to the baseline."""
     names = figures or one.figures
     minus = [f"{names[0]} minus {format_variant(one.baseline)}"] if one.baseline and names else []
     head = [*list_columns(one), "seeds", *names[:1], *minus, *names[1:]]
@@ -31,7 +31,7 @@ def format_markdown(one: Experiment, figures: list[str] | None = None) -> str:
 
 
 def format_csv(one: Experiment) -> str:
-    """A line for each variant and figure, with the number of each seed."""
+    """One line for each variant and figure, with the value of each seed."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     more = ["minus baseline", "minus low", "minus high"] if one.baseline else []
@@ -66,7 +66,7 @@ def format_latex(one: Experiment) -> str:
 
 
 def format_number(value: float, sign: str = "") -> str:
-    """sign: "+" says it of what is not negative, too."""
+    """sign: "+" also signs numbers that are not negative."""
     return f"{value:{sign}.3f}" if abs(value) < 10 else f"{value:{sign}.1f}"
 
 
@@ -79,14 +79,14 @@ def format_cell(row: Row, name: str) -> str:
 
 
 def _format_difference(one: Experiment, row: Row, name: str) -> str:
-    """The paired difference; 0 of the baseline itself."""
+    """The paired difference from the baseline; 0 for the baseline itself."""
     if row is one.baseline or one.baseline is None:
         return "0"
     return _format_interval(compare_rows(row, one.baseline, name), name, sign="+")
 
 
 def _format_interval(values: tuple[float, float, float], name: str, sign: str = "") -> str:
-    """Mean, with its unit, and the interval where it has one."""
+    """The mean with its unit, and the interval unless it is empty."""
     if values[0] != values[0]:
         return "nan"
     mean, low, high = (format_number(value, sign) for value in values)

@@ -1,4 +1,4 @@
-"""Questions about training: a small embedder is trained, then asked about clips that it never heard.
+"""Training tasks: train a small embedder, then test it on clips that it never heard.
 
 With `data=null` it learns from synthesised sounds and what the mini checkpoint draws of their names, made once and
 kept in `cache`; otherwise from folders of `experiments.prepare`, of VGGSound for example. Figures, all of unheard
@@ -27,8 +27,8 @@ from experiments.world.measure import sheet
 from experiments.world.pairs import SECONDS, write_pairs
 from guidance.sampling import sample
 
-LEVELS = 1  # noise levels of each unheard picture
-UNHEARD = 5000  # seed from which the clips are that nobody hears before
+LEVELS = 1  # noise levels for each unheard picture
+UNHEARD = 5000  # first seed of the clips that are kept for the test
 
 
 def train_small(
@@ -59,14 +59,16 @@ def train_small(
     """Train with `seed` for the order, the noise and the first weights -> the figures above.
 
     data, unheard: folders of `experiments.prepare`; or null: `each` synthesised clips of each of 16 words are learnt,
-    `each_unheard` asked. layers: of the audio encoder, from 1, joined; null: its own. pictures: drawn of unheard clips,
+    `each_unheard` tested. layers: of the audio encoder, from 1, joined; null: its own. pictures: of unheard clips,
     where a detector knows the words. The rest as in `audiotoken.training.Settings` and `AudioEmbedder`.
     """
     import torch
     from accelerate import Accelerator
 
     if (data is None) != (unheard is None):
-        raise OptionError("Got one of data and unheard, want both or none; name a folder to learn from and one to ask.")
+        raise OptionError(
+            "Got one of data and unheard, expected both or neither; pass a folder to learn from and one to test on."
+        )
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     pipe = load_pipeline(model, str(accelerator.device))
     if layers is not None:
@@ -100,7 +102,7 @@ def train_small(
 
 
 def choose_layers(encoder: Any, layers: list[int]) -> Any:
-    """The encoder with features of these layers, joined; BEATs and AST can, the mini one is read in between."""
+    """The encoder with the features of these layers, joined: an option of BEATs and AST, `LayeredEncoder` for mini."""
     if isinstance(encoder, MiniEncoder):
         return LayeredEncoder.from_encoder(encoder, layers)
     if hasattr(encoder, "register_to_config"):
@@ -108,7 +110,9 @@ def choose_layers(encoder: Any, layers: list[int]) -> Any:
     elif hasattr(encoder.config, "layers"):
         encoder.config.layers = tuple(layers)
     else:
-        raise OptionError(f"Got layers={layers}, but a {type(encoder).__name__} has none to choose from; leave it out.")
+        raise OptionError(
+            f"Got layers={layers}, but a {type(encoder).__name__} has none to choose from; leave layers out."
+        )
     return encoder
 
 
@@ -162,19 +166,21 @@ def _load_examples(
     each_unheard: int,
     cache: Path,
 ) -> "tuple[Prepared, Prepared]":
-    """Those to learn from and those to ask."""
+    """The examples to learn from and the unheard ones."""
     if data is None or unheard is None:
         return _prepare_pairs(pipe, layers, each, 0, cache), _prepare_pairs(pipe, layers, each_unheard, UNHEARD, cache)
     folders = Prepared(data), Prepared(unheard)
     for folder in folders:
         folder.check_fits(pipe)
     if strange := set(folders[1].names) - set(folders[0].names):
-        raise OptionError(f"Got the label {min(strange)} in {unheard}, want those of {data}; leave others out.")
+        raise OptionError(
+            f"Got the label {min(strange)} in {unheard}, expected only those of {data}; leave the others out."
+        )
     return folders
 
 
 def _prepare_pairs(pipe: Any, layers: list[int] | None, each: int, first: int, cache: Path) -> "Prepared":
-    """Synthesised pairs as the frozen parts see them; one process makes them, the others wait."""
+    """Synthesise pairs and encode them with the frozen parts; one process works, the others wait."""
     from filelock import FileLock
 
     pairs = cache / f"pairs-{each}-{first}"
@@ -188,7 +194,7 @@ def _prepare_pairs(pipe: Any, layers: list[int] | None, each: int, first: int, c
 
 
 def _measure_loss(objective: Any, encoded: Any, labels: Any, scale: float) -> float:
-    """Of diffusion, at noise that depends on the place only."""
+    """The diffusion loss, at noise that depends on the index only."""
     import torch
 
     latents, total = encoded.moments.float().chunk(2, dim=1)[0] * scale, 0.0
@@ -210,7 +216,7 @@ def _find_nearest(of: Any, among: Any) -> Any:
 
 
 def _encode_ends(pipe: Any, texts: list[str], sounds: list[Any] | None = None) -> Any:
-    """(texts, width): where each text ends, which has seen all of it."""
+    """(texts, width): the embedding at the end of each text, which attends to all of it."""
     import torch
 
     each = [[sound] for sound in sounds] if sounds else [[] for _ in texts]

@@ -1,11 +1,11 @@
-"""Training, measured side by side with the published way.
+"""Training, measured side by side with the published code.
 
     python -m experiments.bench train                              # SD 1.4's size on a GPU, the mini one on a CPU
     python -m experiments.bench train batch_sizes=[4] repeats=1 checkpointing=true out=runs/bench
 
-Of training, each row is measured in fresh processes, one at a time, taking turns with the other rows; what runs out of
-memory is listed as such. In `out`: rows.csv, table.md and chart.png. `experiments.benchmarks.published` says what "as
-published" is.
+Each row is measured in fresh processes, one at a time, taking turns with the other rows; a row that runs out of memory
+is listed as such. In `out`: rows.csv, table.md and chart.png. `experiments.benchmarks.published` defines the published
+way.
 """
 
 import os

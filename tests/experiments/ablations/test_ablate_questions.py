@@ -145,5 +145,5 @@ def test_layers_stand_side_by_side_in_the_encoders_pace(encoder):
     features = both.features(sound)
     assert features.shape == (1, encoder.features(sound).shape[1], 2 * 4 + 2 * 2) and both.width == features.shape[2]
     torch.testing.assert_close(features[..., :8], third.features(sound))
-    with pytest.raises(OptionError, match="want some of 1 to 6"):
+    with pytest.raises(OptionError, match="expected some of 1 to 6"):
         LayeredEncoder.from_encoder(encoder, [7])
