@@ -1,33 +1,34 @@
-"""Sounds of a training set, changed a little each time they are heard, so that a small set goes a longer way.
+"""Random changes of training sounds, so that a small data set goes further.
 
-Conventions: a signal is (frames,) float32 in [-1, 1]; all changes keep its length and stay within full scale. What is
-drawn comes from the generator that is passed in, so that the same generator gives the same sound.
+Conventions: a signal is (frames,) float32 in [-1, 1]; every change keeps its length and stays within full scale.
+All randomness comes from the generator that is passed in: the same generator gives the same sound.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import butter, sosfilt
 
 Signal = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Augment:
-    """What may vary, and how far; all off by default, each drawn anew for every sound.
+    """What is varied, and how much; everything is off by default and drawn anew for every sound.
 
-    `crop` and `picture_crop` are carried out where clips and pictures are fitted (`audiotoken.data`), the others here.
+    `crop` and `picture_crop` are applied by `fit_signal` and `fit_image` of `audiotoken.data`, the others here.
     """
 
-    crop: bool = False  # any part of a longer clip, instead of its middle
-    picture_crop: bool = False  # any part of an oblong picture, instead of its middle
+    crop: bool = False  # a random part of a longer clip instead of its middle
+    picture_crop: bool = False  # a random part of an oblong picture instead of its middle
     gain_db: float = 0.0  # up to this much louder or quieter
-    noise_db: tuple[float, float] | None = None  # white noise this far below the sound, from the least to the most
-    lowpass_hz: tuple[float, float] | None = None  # dull above a frequency between these two
+    noise_db: tuple[float, float] | None = None  # white noise this far below the sound, (least, most)
+    lowpass_hz: tuple[float, float] | None = None  # low-pass filter with a cutoff between these two
     mask_seconds: float = 0.0  # one stretch of silence, up to this long
 
     def __call__(self, signal: Signal, rate: int, rng: np.random.Generator) -> Signal:
-        """(frames,) at `rate` -> (frames,); the very same array when all is off."""
+        """(frames,) at `rate` -> (frames,); the same array when everything is off."""
         changed = signal
         if self.lowpass_hz is not None:
             changed = lowpass(changed, rate, np.exp(rng.uniform(*np.log(self.lowpass_hz))))
@@ -43,9 +44,7 @@ class Augment:
 
 
 def lowpass(signal: Signal, rate: int, cutoff: float) -> Signal:
-    """Butterworth of order 4, -3 dB at `cutoff` Hz; no change when that is beyond the band."""
-    from scipy.signal import butter, sosfilt
-
+    """Butterworth of order 4, -3 dB at `cutoff` Hz; unchanged when that is at or above half the rate."""
     return signal if cutoff >= rate / 2 else sosfilt(butter(4, cutoff, fs=rate, output="sos"), signal)
 
 
@@ -56,7 +55,7 @@ def add_noise(signal: Signal, below: float, rng: np.random.Generator) -> Signal:
 
 
 def mask(signal: Signal, length: int, rng: np.random.Generator) -> Signal:
-    """Silence over `length` frames somewhere, never over the whole."""
+    """Silence `length` frames at a random place, at most half of the signal."""
     length = min(length, len(signal) // 2)
     start = int(rng.integers(0, len(signal) - length + 1))
     return np.concatenate([signal[:start], np.zeros(length, signal.dtype), signal[start + length :]])

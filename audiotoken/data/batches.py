@@ -1,7 +1,7 @@
-"""Examples in the order a run sees them.
+"""Batches of examples in the order of training.
 
-What a batch holds depends on (seed, step) alone: not on when it is asked for, nor on how many processes share it, so a
-run that was stopped goes on exactly, and two processes see the two halves of what one would see.
+A batch depends only on (seed, step), not on when it is requested or how many processes share it. So a stopped run
+resumes exactly, and two processes see the two halves of what one process would see.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from audiotoken.errors import DataError, PromptError
 from audiotoken.objective import Batch
 from audiotoken.placeholder import PLACEHOLDER, TEMPLATE
 
-# what the paper leaves out: several wordings, so that the token does not lean on one (Gal et al. 2022, sec. 4)
+# not in the paper: several wordings, so that the token does not depend on one (Gal et al. 2022, sec. 4)
 TEMPLATES = (
     TEMPLATE,
     f"a picture of {PLACEHOLDER}",
@@ -34,10 +34,10 @@ TEMPLATES = (
 class Batches:
     """`batches(start)` yields the `objective.Batch` of step start, start + 1, ... without end.
 
-    size: of the batch of all `processes` together; this is process `rank`, which gets its part of it in order. Every
-    epoch deals all examples in a new order; the few that do not fill a last batch wait for another epoch. Fewer
-    examples than `size` are dealt several times in a batch. A template is drawn for each picture; the number of the
-    epoch is the variant of the augmentation. `prefetch` batches are made ahead in a thread, 0: none, no thread.
+    size: of the batch of all `processes` together; this process, `rank`, gets its part of it. Every epoch has a new
+    order; examples that do not fill a last batch are left out of that epoch. With fewer examples than `size`, a batch
+    repeats them. A template is drawn for each image; the number of the epoch is the variant of the augmentation.
+    `prefetch` batches are prepared ahead in a thread; 0: no thread.
     """
 
     def __init__(
@@ -63,53 +63,53 @@ class Batches:
         self.names = examples.names
 
     def __call__(self, start: int = 0) -> Iterator[Batch]:
-        made = self._made(start)
-        return prefetch_items(made, self.prefetch) if self.prefetch else made
+        batches = self._generate(start)
+        return prefetch_items(batches, self.prefetch) if self.prefetch else batches
 
     @property
     def steps_per_epoch(self) -> int:
         return max(1, len(self.examples) // self.size)
 
     def order(self, epoch: int) -> Tensor:
-        """Indices in the order of this epoch; several times through when they are fewer than a batch."""
+        """Indices in the order of this epoch, repeated when there are fewer than a batch."""
         generator = torch.Generator().manual_seed(derive_seed("order", self.seed, epoch))
         rounds = -(-self.size // len(self.examples))
         return torch.cat([torch.randperm(len(self.examples), generator=generator) for _ in range(rounds)])
 
-    def _made(self, start: int) -> Iterator[Batch]:
+    def _generate(self, start: int) -> Iterator[Batch]:
         step, known, order = start, -1, torch.empty(0)
         while True:
             epoch, at = divmod(step, self.steps_per_epoch)
             if epoch != known:
                 known, order = epoch, self.order(epoch)
-            yield self._batch(step, epoch, order[at * self.size : (at + 1) * self.size].tolist())
+            yield self._make_batch(step, epoch, order[at * self.size : (at + 1) * self.size].tolist())
             step += 1
 
-    def _batch(self, step: int, epoch: int, indices: Sequence[int]) -> Batch:
-        """This process's part of the batch of `step`, of which `indices` are all."""
+    def _make_batch(self, step: int, epoch: int, indices: Sequence[int]) -> Batch:
+        """This process's part of the batch of `step`; `indices` are those of the whole batch."""
         part = self.size // self.processes
         places = range(self.rank * part, (self.rank + 1) * part)
         encoded = self.examples.load([indices[place] for place in places], epoch)
         mean, log_variance = encoded.moments.float().chunk(2, dim=1)
         deviation = torch.exp(0.5 * log_variance.clamp(-30, 20))  # the VAE's own limits
-        noise = torch.stack([_noise(mean.shape[1:], self.seed, step, place) for place in places])
+        noise = torch.stack([_draw_noise(mean.shape[1:], self.seed, step, place) for place in places])
         latents = (mean + deviation * noise.to(mean.device)) * self.examples.scaling_factor
         picks = [derive_seed("template", self.seed, step, place) % len(self.templates) for place in places]
         return Batch(latents, encoded.features, encoded.labels, [self.templates[pick] for pick in picks])
 
 
 def prefetch_items(items: Iterator, ahead: int) -> Iterator:
-    """The same, made in a thread by up to `ahead` before they are asked for.
+    """The same items, produced in a thread up to `ahead` in advance.
 
-    What `items` raises is raised here in its turn. The thread ends with `items`, or when this iterator is closed.
+    Exceptions of `items` are raised here in order. The thread ends with `items`, or when this iterator is closed.
     """
     queue: Queue = Queue(ahead)
     closed, device = Event(), torch.cuda.current_device() if torch.cuda.is_initialized() else None
 
-    def make() -> None:
+    def produce() -> None:
         try:
             if device is not None:
-                torch.cuda.set_device(device)  # a thread starts with the first
+                torch.cuda.set_device(device)  # a new thread starts with device 0
             for item in items:
                 queue.put((item, None))
                 if closed.is_set():
@@ -118,7 +118,7 @@ def prefetch_items(items: Iterator, ahead: int) -> Iterator:
         except BaseException as error:
             queue.put((None, error))
 
-    thread = Thread(target=make, name="prefetch", daemon=True)
+    thread = Thread(target=produce, name="prefetch", daemon=True)
     thread.start()
     try:
         while True:
@@ -130,12 +130,12 @@ def prefetch_items(items: Iterator, ahead: int) -> Iterator:
             yield item
     finally:
         closed.set()
-        while thread.is_alive():  # it may wait for a free place
+        while thread.is_alive():  # it may be waiting for a free slot
             try:
                 queue.get(timeout=0.05)
             except Empty:
                 continue
 
 
-def _noise(shape: Sequence[int], *parts: int) -> Tensor:
+def _draw_noise(shape: Sequence[int], *parts: int) -> Tensor:
     return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(derive_seed("noise", *parts)))

@@ -1,9 +1,9 @@
-"""Pictures and clips as the frozen parts of a model see them: what training reads, raw or prepared.
+"""Images and clips as the frozen models encode them: what training reads, raw or prepared.
 
 Conventions: *moments* (batch, 2 * channels, height, width) float32 are mean and log variance of the VAE's Gaussian,
-before a latent is drawn and before `scaling_factor`; *features* (batch, time, width) are the audio encoder's; labels
-index `names`, the sorted names of the classes. *Examples* is anything with the members of the protocol `Examples`:
-`RawExamples` encodes when asked, `prepared.Prepared` reads what was encoded before, and both give the same.
+before a latent is sampled and before `scaling_factor`; *features* (batch, time, width) are the audio encoder's; labels
+index `names`, the sorted names of the classes. Two classes implement the protocol `Examples`: `RawExamples`
+encodes on demand, `prepared.Prepared` reads what was encoded before; both return the same.
 """
 
 from collections import deque
@@ -30,7 +30,7 @@ UNREADABLE = (ValueError, OSError)  # what a broken file raises: DataError, Audi
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """Some examples, in the order they were asked for."""
+    """Encoded examples, in the requested order."""
 
     moments: Float[Tensor, "batch moments height width"]
     features: Float[Tensor, "batch time width"]
@@ -38,32 +38,33 @@ class Encoded:
 
 
 class Examples(Protocol):
-    """What `audiotoken.data.batches` asks for."""
+    """What `audiotoken.data.batches` needs."""
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the classes, sorted; empty when nothing is labelled."""
+        """Names of the classes, sorted; empty without labels."""
 
     @property
     def scaling_factor(self) -> float:
-        """Of the VAE: latents are drawn from the moments and multiplied by it."""
+        """The VAE's: latents are sampled from the moments and multiplied by it."""
 
     def __len__(self) -> int:
-        """All there are; a broken one is counted, as another stands in for it."""
+        """The number of all examples; broken ones count, because another replaces them."""
 
     def load(self, indices: Sequence[int], variant: int = 0) -> Encoded:
-        """These examples, as the augmentation `variant` changes them."""
+        """These examples, with the augmentation number `variant`."""
 
 
 class RawExamples:
-    """A source of `audiotoken.data`, encoded with a pipeline's VAE and audio encoder each time it is asked for.
+    """A source of `audiotoken.data`, encoded with a pipeline's VAE and audio encoder on each request.
 
-    size: of the picture, pixels. seconds: of the sound; longer ones are cropped, shorter ones repeated. `augment`
-    draws from (seed, key, variant). `workers` threads decode; `at_once` examples go through the models together: by
-    default one on the CPU, where that is as fast and does not depend on the neighbours in the last bit, else eight.
+    size: of the images, pixels. seconds: of the sounds; longer ones are cropped, shorter ones repeated. `augment` is
+    seeded with (seed, key, variant). `workers` threads decode; `at_once` examples go through the models together: by
+    default one on the CPU, where that is as fast and exactly reproducible, else eight.
 
     A broken example (unreadable, silent, no label where others have one, not finite when encoded) never stops a run:
-    the next good one stands in for it, always the same, and `skipped` says why, by key. DataError when none is good.
+    the next good one replaces it, always the same, and `skipped` maps its key to the reason. DataError when all are
+    broken.
     """
 
     def __init__(
@@ -102,12 +103,12 @@ class RawExamples:
         return len(self.source)
 
     def load(self, indices: Sequence[int], variant: int = 0) -> Encoded:
-        """Encode these, on the devices of the models; DataError, naming one, when no example at all is good."""
+        """Encode these, on the devices of the models; DataError, naming one, when every example is broken."""
         rows: dict[int, tuple[Tensor, Tensor]] = {}
-        places = [self._stand_in(index) for index in indices]
+        places = [self._find_replacement(index) for index in indices]
         while missing := sorted(set(places) - rows.keys()):
             rows |= {index: (moments, features) for index, moments, features in self.each(missing, (variant,))}
-            places = [self._stand_in(place) for place in places]
+            places = [self._find_replacement(place) for place in places]
         return Encoded(
             torch.cat([rows[place][0] for place in places]),
             torch.cat([rows[place][1] for place in places]),
@@ -115,7 +116,7 @@ class RawExamples:
         )
 
     def each(self, indices: Sequence[int], variants: Sequence[int] = (0,)) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """(index, moments, features) of the good ones in order, both (variants, ...); the rest is in `skipped`."""
+        """(index, moments, features) of the good ones in order, both (variants, ...); the others are in `skipped`."""
         inputs, done = self._inputs(indices, variants), []
         while chunk := list(islice(inputs, self._at_once)):
             for index, moments, features in self._encode(chunk):
@@ -126,7 +127,7 @@ class RawExamples:
                     done = []
 
     def _inputs(self, indices: Sequence[int], variants: Sequence[int]) -> Iterator[Input]:
-        """All variants of the first that can be read, then of the next; a few are decoded ahead."""
+        """All variants of one readable example after the other; a few are decoded ahead."""
         waiting: deque[tuple[int, Future]] = deque()
         todo = iter([index for index in indices if index not in self._broken])
         try:
@@ -145,7 +146,7 @@ class RawExamples:
                 future.cancel()
 
     def _decode(self, index: int, variants: Sequence[int]) -> list[Input]:
-        """One example, as each variant changes it."""
+        """One example in each of its variants."""
         example, rate, augment = self.source[index], self.pipe.audio_encoder.rate, self.augment or Augment()
         whole = to_mono(as_recording(example.recording, example.rate, resample_to=rate)[0])
         inputs = []
@@ -159,7 +160,7 @@ class RawExamples:
 
     @torch.no_grad()
     def _encode(self, chunk: Sequence[Input]) -> list[tuple[int, Tensor, Tensor]]:
-        """(index, moments, features) of each; what a model answers with NaN is broken."""
+        """(index, moments, features) of each; an example for which a model returns NaN is broken."""
         vae, encoder = self.pipe.vae, self.pipe.audio_encoder
         indices = [index for index, _, _ in chunk]
         pictures = torch.stack([picture for _, picture, _ in chunk])  # (batch, 3, size, size)
@@ -172,8 +173,8 @@ class RawExamples:
                     self.skip(index, f"the {model} answers with NaN or infinity; compute it in float32.")
         return list(zip(indices, moments, features, strict=True))
 
-    def _stand_in(self, index: int) -> int:
-        """Itself, or the next that is not known to be broken, the first after the last."""
+    def _find_replacement(self, index: int) -> int:
+        """`index`, or the next that is not known to be broken, wrapping around at the end."""
         count = len(self)
         for place in range(index, index + count):
             if place % count not in self._broken:
@@ -182,11 +183,11 @@ class RawExamples:
         raise DataError(f"None of the {count} examples can be used, want one or more; the first, {key}: {why}")
 
     def skip(self, index: int, why: str) -> None:
-        """From now on another stands in for it."""
+        """Mark an example as broken; from now on another replaces it."""
         self._broken.add(index)
         self.skipped[self.source.key(index)] = why
 
 
 def derive_seed(*parts: Any) -> int:
-    """A seed of 64 bits from numbers and words: nearby parts give unrelated seeds, in every process the same."""
+    """A 64-bit seed from numbers and words; similar parts give unrelated seeds, the same in every process."""
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest())

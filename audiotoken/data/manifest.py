@@ -1,4 +1,4 @@
-"""What a prepared folder was made from, and what is in it: read by whoever uses it or goes on with it."""
+"""The manifest of a prepared folder: what it was made from and what it holds."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ NAME = "manifest.json"
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """`settings` decide what is in the shards; a folder keeps to them."""
+    """`settings` determine the contents of the shards; all shards of a folder share them."""
 
     settings: dict[str, Any]
     names: Sequence[str]  # of the classes
@@ -40,13 +40,13 @@ class Manifest:
         return -(-len(self.keys) // self.settings["shard_size"])
 
     def rows(self, shard: int) -> range:
-        """The examples that belong there."""
+        """The indices of the shard's examples."""
         size = self.settings["shard_size"]
         return range(shard * size, min((shard + 1) * size, len(self.keys)))
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """DataError when there is none, or one of another program."""
+    """DataError when there is no manifest, or one of another version or program."""
     file = folder / NAME
     if not file.is_file():
         raise DataError(f"Cannot read {folder}: it has no {NAME}; give a folder that `audiotoken prepare` made.")
@@ -61,8 +61,8 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
 
 
-def claim(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, or see that the one there has the same settings: DataError, naming the first that differs."""
+def claim_folder(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, or check that the existing one has the same settings; DataError names a difference."""
     if not (folder / NAME).exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def claim(folder: Path, manifest: Manifest) -> None:
 
 @dataclass(frozen=True)
 class Report:
-    """What is in the folder now, of all processes."""
+    """The state of the folder, after the work of all processes so far."""
 
     examples: int
     prepared: int
@@ -97,43 +97,43 @@ def shard_file(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05}.safetensors"
 
 
-def notes_of(folder: Path, shard: int, manifest: Manifest) -> dict[str, Any]:
-    """Of a shard that belongs to this folder; DataError otherwise."""
+def read_shard_notes(folder: Path, shard: int, manifest: Manifest) -> dict[str, Any]:
+    """The notes of a shard with this folder's settings; DataError otherwise."""
     notes = read_notes(shard_file(folder, shard))
     if notes.get("fingerprint") != manifest.fingerprint:
         raise DataError(f"{shard_file(folder, shard).name} was made with other settings; prepare it again.")
     return notes
 
 
-def notes_if_whole(folder: Path, shard: int, manifest: Manifest) -> dict[str, Any] | None:
-    """The same, or None where there is no such shard yet."""
+def try_read_notes(folder: Path, shard: int, manifest: Manifest) -> dict[str, Any] | None:
+    """The same, or None when there is no such shard yet."""
     try:
-        return notes_of(folder, shard, manifest)
+        return read_shard_notes(folder, shard, manifest)
     except DataError:
         return None
 
 
-def gather(folder: Path, manifest: Manifest) -> Report:
-    """Gather what the shards of all processes say, and list what was skipped."""
-    found: dict[int, dict] | None = None
+def summarise(folder: Path, manifest: Manifest) -> Report:
+    """Collect the notes of all shards, of all processes, and write `skipped.csv`."""
+    collected: dict[int, dict] | None = None
     while True:
-        every = {shard: notes_if_whole(folder, shard, manifest) for shard in range(manifest.shards)}
-        whole = {shard: notes for shard, notes in every.items() if notes is not None}
+        notes_by_shard = {shard: try_read_notes(folder, shard, manifest) for shard in range(manifest.shards)}
+        complete = {shard: notes for shard, notes in notes_by_shard.items() if notes is not None}
         if (
-            found is not None and whole.keys() == found.keys()
+            collected is not None and complete.keys() == collected.keys()
         ):  # no other process has added to them since the list was written
             break
-        found = whole
+        collected = complete
         text = StringIO()
-        skipped = {key: why for notes in found.values() for key, why in notes["skipped"].items()}
+        skipped = {key: why for notes in collected.values() for key, why in notes["skipped"].items()}
         csv.writer(text, lineterminator="\n").writerows([("key", "why"), *skipped.items()])
         write_text(folder / "skipped.csv", text.getvalue())
-    prepared = sum(len(notes["indices"]) for notes in found.values())
-    return Report(len(manifest.keys), prepared, skipped, manifest.shards - len(found))
+    prepared = sum(len(notes["indices"]) for notes in collected.values())
+    return Report(len(manifest.keys), prepared, skipped, manifest.shards - len(collected))
 
 
-def text_ids(pipe: Any, templates: Sequence[str]) -> dict[str, dict[str, list[int]]]:
-    """What each text encoder reads for each template, with a sound of one vector."""
+def tokenize_templates(pipe: Any, templates: Sequence[str]) -> dict[str, dict[str, list[int]]]:
+    """The token ids of each template, for each text encoder, with one token per sound."""
     tokenizers = {name: getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2")}
     return {
         name: {template: tokenize_prompt(template, tokenizer)[0] for template in templates}
@@ -143,7 +143,7 @@ def text_ids(pipe: Any, templates: Sequence[str]) -> dict[str, dict[str, list[in
 
 
 def describe_model(model: Any) -> str:
-    """Class, precision, and a hash over configuration and weights: another hash, other outputs."""
+    """Class, dtype, and a hash of configuration and weights: a different hash means different outputs."""
     config = getattr(model, "config", {})
     config = config.to_dict() if hasattr(config, "to_dict") else dict(config)
     facts = {key: value for key, value in config.items() if key[0] != "_" and key != "transformers_version"}
@@ -157,7 +157,7 @@ def describe_model(model: Any) -> str:
 
 
 def describe_source(source: Any) -> str:
-    """Class, number and a hash over keys and labels; not what is in the files, and not where they lie."""
+    """Class, number of examples, and a hash of keys and labels, but not of the files' contents or paths."""
     facts = [(source.key(i), source.label(i)) for i in range(len(source))]
     return f"{type(source).__name__} of {len(facts)} examples ({_hash(json.dumps(facts))})"
 

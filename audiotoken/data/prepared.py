@@ -1,7 +1,7 @@
-"""Frozen work done once: what the VAE and the audio encoder say of a data set, kept in shards on the disk.
+"""Encodes a data set once with the frozen VAE and audio encoder, and stores the result in shards on disk.
 
-A prepared folder holds `manifest.json`, `shard-00000.safetensors`, ... and `skipped.csv`. Shard s holds the good ones
-of the examples s * shard_size, ..., each in `copies` variants: `moments` (rows, copies, 2 * channels, height, width)
+A prepared folder holds `manifest.json`, `shard-00000.safetensors`, ... and `skipped.csv`. Shard s holds the good
+examples among s * shard_size, ..., each in `copies` variants: `moments` (rows, copies, 2 * channels, height, width)
 and `features` (rows, copies, time, width).
 """
 
@@ -25,15 +25,15 @@ from audiotoken.data.examples import Encoded, RawExamples
 from audiotoken.data.manifest import (
     Manifest,
     Report,
-    claim,
+    claim_folder,
     describe_model,
     describe_source,
-    gather,
-    notes_if_whole,
-    notes_of,
     read_manifest,
+    read_shard_notes,
     shard_file,
-    text_ids,
+    summarise,
+    tokenize_templates,
+    try_read_notes,
 )
 from audiotoken.data.shards import check_shard, open_shard, write_shard
 from audiotoken.errors import DataError
@@ -44,11 +44,11 @@ OPEN = 256  # shards at a time; a process may often have no more than 1024 files
 
 @dataclass(frozen=True)
 class SizeEstimate:
-    """What preparing takes, in bytes; known before the work begins."""
+    """The disk space that preparing needs, in bytes; known before the work begins."""
 
     examples: int
     each: int
-    left: int  # still to be written by this process
+    left: int  # to be written by this process
     free: int  # on the disk
 
     def __str__(self) -> str:
@@ -79,19 +79,19 @@ def prepare(
     on_estimate: Callable[[SizeEstimate], None] | None = None,
     on_item: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Encode all of `source` into `folder`, or go on with it; `Prepared(folder)` then gives what `RawExamples` would.
+    """Encode all of `source` into `folder`, or resume; `Prepared(folder)` then returns what `RawExamples` would.
 
-    `size`, `seconds`, `augment`, `seed`, `workers` and `at_once` are those of `RawExamples`; variants 0, 1, ... of
-    each example are kept, `copies` of them. Shards that are there are not made again: killed at any moment, no more
-    than the work on one shard is lost, and no file is left half. This process makes every `parts`-th shard from `part`
-    on; others, on other machines if they share the folder, make the rest. Broken examples are left out and listed in
-    `skipped.csv` (key, why), among them those without a label. `on_estimate(plan)` is called before the work,
-    `on_item(done, all)` after each example of this process.
+    `size`, `seconds`, `augment`, `seed`, `workers` and `at_once` are those of `RawExamples`; the first
+    `copies` variants of each example are stored. Existing shards are kept: a process killed at any moment loses at most
+    the work on one shard and leaves no partial file. This process writes every `parts`-th shard, starting at `part`;
+    other processes, which may run on other machines that share the folder, write the others. Broken examples, and
+    those without a label, are left out and listed in `skipped.csv` (key, why). `on_estimate(estimate)` is called before
+    the work, `on_item(done, all)` after each example of this process.
 
     A clip for Stable Diffusion 1.x at 512 pixels with 10 s of BEATs (moments 8 x 64 x 64, features 496 x 2304) takes
     2.35 MB in float16 and bfloat16, 4.70 MB in float32: 470 GB for 200,000 clips of VGGSound.
 
-    DataError when the folder was made with other settings, the disk is too small or full, or no example is good.
+    DataError when the folder was made with other settings, the disk is too small or full, or all examples are broken.
     """
     _check_options(dtype, shard_size, copies, augment, part, parts)
     raw = RawExamples(
@@ -99,26 +99,26 @@ def prepare(
     )
     settings = {"size": size, "seconds": float(seconds), "dtype": dtype, "copies": copies, "shard_size": shard_size}
     manifest, folder = _manifest(raw, settings, templates), Path(folder)
-    claim(folder, manifest)
+    claim_folder(folder, manifest)
     mine = range(part, manifest.shards, parts)
-    todo = [shard for shard in mine if notes_if_whole(folder, shard, manifest) is None]
+    todo = [shard for shard in mine if try_read_notes(folder, shard, manifest) is None]
     if todo:
         _check_room(raw, folder, manifest, todo, on_estimate)
     done, count = (sum(len(manifest.rows(shard)) for shard in shards) for shards in (set(mine) - set(todo), mine))
     for shard in todo:
-        for index in _write(raw, folder, shard, manifest):
+        for index in _write_one_shard(raw, folder, shard, manifest):
             if on_item is not None:
                 on_item(done + index - manifest.rows(shard).start + 1, count)
         done += len(manifest.rows(shard))
-    return gather(folder, manifest)
+    return summarise(folder, manifest)
 
 
 class Prepared:
-    """What `prepare` wrote: examples as `Batches` wants them, read row by row from memory-mapped shards.
+    """The examples that `prepare` wrote, read row by row from memory-mapped shards.
 
-    Broken examples are counted and stood in for as in `RawExamples`; `variant` is taken modulo the number of copies.
-    Features have the precision they were stored in. Opening reads all headers: DataError naming what is missing,
-    cut off or of another preparation; `check()` reads every byte.
+    Broken examples are counted and replaced as in `RawExamples`; `variant` is taken modulo the number of copies.
+    Features keep the dtype they were stored in. Opening reads all headers: DataError names shards that are missing,
+    truncated or made with other settings; `check()` reads every byte.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -131,7 +131,7 @@ class Prepared:
         wrong = []
         for shard in range(self.manifest.shards):
             try:
-                notes = notes_of(self.folder, shard, self.manifest)
+                notes = read_shard_notes(self.folder, shard, self.manifest)
             except DataError as error:
                 wrong.append(str(error))
                 continue
@@ -158,23 +158,23 @@ class Prepared:
         return Encoded(moments.float(), features, torch.tensor([self.manifest.labels[i] for i in places]))
 
     def check_fits(self, pipe: Any) -> None:
-        """DataError unless a pipeline has the kind of VAE and audio encoder that the examples were prepared with."""
+        """DataError unless the pipeline has the kind of VAE and audio encoder that the examples were prepared with."""
         settings, rows = self.manifest.settings, self.load([0])
         for name, part in (("vae", pipe.vae), ("audio_encoder", pipe.audio_encoder)):
             if part is not None and settings[name].split()[0] != type(part).__name__:
-                raise self._unfit(f"with {name}={settings[name]}", f"a {type(part).__name__}")
+                raise self._mismatch(f"with {name}={settings[name]}", f"a {type(part).__name__}")
         have, want = self.scaling_factor, pipe.vae.config.scaling_factor
         if have != want:
-            raise self._unfit(f"for latents times {have}", f"them times {want}")
+            raise self._mismatch(f"for latents times {have}", f"them times {want}")
         have, want = rows.moments.shape[1] // 2, pipe.unet.config.in_channels
         if have != want:
-            raise self._unfit(f"for {have} latent channels", f"{want}")
+            raise self._mismatch(f"for {have} latent channels", f"{want}")
 
-    def _unfit(self, was: str, wants: str) -> DataError:
+    def _mismatch(self, was: str, wants: str) -> DataError:
         return DataError(f"{self.folder} was prepared {was}, but this model wants {wants}; prepare it for this model.")
 
     def check(self) -> dict[str, str]:
-        """Read every byte -> what is wrong, by name of the shard; empty when all is as it was written."""
+        """Read every byte and return the damage by name of the shard; empty when all shards are as written."""
         files = [shard_file(self.folder, shard) for shard in range(self.manifest.shards)]
         return {file.name: wrong for file in files if (wrong := check_shard(file)) is not None}
 
@@ -195,7 +195,7 @@ def _manifest(raw: RawExamples, settings: dict[str, Any], templates: Sequence[st
         "source": describe_source(raw.source),
     }
     keys = [raw.source.key(i) for i in range(len(raw))]
-    return Manifest(settings, raw.names, keys, raw.labels, raw.scaling_factor, text_ids(raw.pipe, templates))
+    return Manifest(settings, raw.names, keys, raw.labels, raw.scaling_factor, tokenize_templates(raw.pipe, templates))
 
 
 def _check_room(
@@ -205,23 +205,25 @@ def _check_room(
     todo: Sequence[int],
     on_estimate: Callable[[SizeEstimate], None] | None,
 ) -> None:
-    """Encode one example to see how big all will be; DataError when the disk is smaller."""
+    """Encode one example to estimate the size of all; DataError when the disk is too small."""
     sample, settings = raw.load([0]), manifest.settings
     numbers = (sample.moments.numel() + sample.features.numel()) * settings["copies"]
     each = numbers * getattr(torch, settings["dtype"]).itemsize
     left = each * sum(len(manifest.rows(shard)) for shard in todo)
-    plan = SizeEstimate(len(raw), each, left, shutil.disk_usage(folder).free)
+    estimate = SizeEstimate(len(raw), each, left, shutil.disk_usage(folder).free)
     if on_estimate is not None:
-        on_estimate(plan)
-    if plan.left > plan.free:
-        raise DataError(f"Cannot prepare in {folder}: {plan}; make room, or choose another folder or smaller examples.")
+        on_estimate(estimate)
+    if estimate.left > estimate.free:
+        raise DataError(
+            f"Cannot prepare in {folder}: {estimate}; make room, or choose another folder or smaller examples."
+        )
 
 
-def _write(raw: RawExamples, folder: Path, shard: int, manifest: Manifest) -> Iterator[int]:
-    """One shard -> the indices of its examples as they are done; with the last of them the file is there."""
+def _write_one_shard(raw: RawExamples, folder: Path, shard: int, manifest: Manifest) -> Iterator[int]:
+    """Write one shard; yields the index of each example when it is done, the last one when the file is written."""
     settings, indices, file = manifest.settings, manifest.rows(shard), shard_file(folder, shard)
     dtype, good = getattr(torch, settings["dtype"]), {}
-    for left in folder.glob(f".{file.name}.*"):  # by a process that was killed while it wrote
+    for left in folder.glob(f".{file.name}.*"):  # of a process that was killed while writing
         left.unlink(missing_ok=True)
     for index, *parts in raw.each(indices, range(settings["copies"])):
         good[index] = [part.to(dtype).cpu() for part in parts]

@@ -354,5 +354,5 @@ def test_a_source_by_its_config_speaks_in_its_own_words(tmp_path):
     node = {"_target_": "audiotoken.data.PairFolder", "folder": str(tmp_path / "nowhere")}
     with pytest.raises(DataError, match=r"There is no folder .*nowhere"):
         instantiate_source(node)
-    with pytest.raises(OptionError, match=r"say source\.folder="):
+    with pytest.raises(OptionError, match=r"pass source\.folder="):
         instantiate_source({**node, "folder": "???"})
