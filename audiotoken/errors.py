@@ -1,12 +1,12 @@
-"""Errors that a user can mend: each is one sentence that says what came, what is wanted, what to do.
+"""Errors that the user can fix; each message is one sentence: what came, what was expected, what to do.
 
-All derive from `AudioTokenError`. `spatial` and `guidance` know nothing of this package and have roots of their own,
-`SpatialError` and `GuidanceError`, that look alike.
+All derive from `AudioTokenError`. `spatial` and `guidance` do not depend on this package; their errors derive from
+`SpatialError` and `GuidanceError`.
 """
 
 
 class AudioTokenError(ValueError):
-    """What a user can mend; the message is one sentence: what came, what is wanted, what to do."""
+    """Base class of all errors that the user can fix."""
 
 
 class AudioError(AudioTokenError):
@@ -22,23 +22,23 @@ class DataError(AudioTokenError):
 
 
 class MetricError(AudioTokenError):
-    """What cannot be scored."""
+    """Input for which a metric is not defined."""
 
 
 class OptionError(AudioTokenError):
-    """An option that cannot be followed."""
+    """An option with an invalid value, or options that exclude each other."""
 
 
 class PromptError(AudioTokenError):
-    """A prompt and sounds that do not go together."""
+    """A prompt that does not fit the sounds."""
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Of the device's, or of the computer's, which torch tells as a RuntimeError; asked without importing torch."""
+    """Whether a device or the computer ran out of memory, for which torch has a RuntimeError; torch is not imported."""
     names = [kind.__name__ for kind in type(error).__mro__]
     return "OutOfMemoryError" in names or "MemoryError" in names or "can't allocate memory" in str(error)
 
 
 def printable(text: object) -> str:
-    """One line: a file's name may hold line ends, or what a terminal would obey."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text))
+    """The text as one line: file names may hold line breaks and control characters."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text))

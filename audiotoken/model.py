@@ -1,39 +1,52 @@
-"""A model by its name -> the pipeline on its device, quiet."""
+"""From the name of a model to its pipeline on a device.
 
+torch, diffusers and transformers are imported inside the functions: commands check their options before.
+"""
+
+import os
 from typing import TYPE_CHECKING
 
 import audiotoken
 from audiotoken.errors import OptionError
+from audiotoken.loading import find_model
 
-if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
+if TYPE_CHECKING:  # takes seconds to import
     import torch
 
     from audiotoken.pipeline import AudioTokenPipeline
 
 
 def load_pipeline(model: str, device: str | None = None, dtype: str = "float32") -> "AudioTokenPipeline":
-    """The pipeline on its device, quiet: no progress bars of its own, no advice to developers."""
+    """The pipeline on its device, without progress bars and log messages of the libraries below.
+
+    Raises CheckpointError or OptionError.
+    """
+    find_model(model)  # answers early, before torch is imported
     import torch
 
-    place = find_device(device)
+    target = find_device(device)
     silence_library_logs()
     pipe = audiotoken.AudioTokenPipeline.from_pretrained(model, dtype=getattr(torch, dtype))
     pipe.set_progress_bar_config(disable=True)
-    return pipe.to(place)
+    return pipe.to(target)
 
 
 def silence_library_logs() -> None:
-    """No progress bars and no advice to developers from the libraries below."""
+    """Hide the progress bars and messages of diffusers and transformers.
+
+    A library whose verbosity the environment raises above "error" stays as it is.
+    """
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
-    for library in (diffusers_logging, transformers_logging):
-        library.disable_progress_bar()
-        library.set_verbosity_error()
+    for name, logs in (("DIFFUSERS_VERBOSITY", diffusers_logging), ("TRANSFORMERS_VERBOSITY", transformers_logging)):
+        if os.environ.get(name, "error") == "error":
+            logs.disable_progress_bar()
+            logs.set_verbosity_error()
 
 
 def find_device(name: str | None) -> "torch.device":
-    """The one asked for, if it is there, or the best there is."""
+    """The device of that name, or the best one available; OptionError when torch cannot use it."""
     import torch
 
     try:

@@ -1,7 +1,7 @@
 """The entry point of the `audiotoken` command, also as `python -m audiotoken`.
 
-It works from any folder, whatever packages lie there: this distribution's own packages are found first. Ctrl-C is one
-line and exit code 130 even while the rest is being imported.
+It works from any folder, whatever packages are there, because it finds the packages of this distribution first.
+Ctrl-C ends it with one line and exit code 130, even during the imports.
 """
 
 import os
@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent  # the folder that holds this distribution's packages
-STOPPED = "Stopped; nothing is left half-written."
+STOPPED = "Stopped; no file is left half-written."
 
 
 def main() -> None:
@@ -25,13 +25,13 @@ def main() -> None:
 
 
 def find_own_packages_first() -> None:
-    """Let a folder called spatial/ or guidance/ elsewhere on the path not stand for ours.
+    """Move the folder of this distribution to the front, so that no other spatial/ or guidance/ hides its packages.
 
-    Only Python's own library stays before them, as beside an installed package much may be named like a part of it.
+    Only Python's standard library stays before it: an installed package may lie beside modules named like its own.
     """
     library, unwanted = sysconfig.get_path("stdlib"), {"", str(HOME)}
-    with suppress(OSError):  # the folder where it is called, which `python -m` puts first, may be gone
+    with suppress(OSError):  # the current folder, which `python -m` puts first, may have been deleted
         unwanted.add(os.getcwd())
-    own = [each for each in sys.path if each.startswith(library) and not each.endswith("-packages")]
-    others = [each for each in sys.path if each not in {*own, *unwanted}]
-    sys.path[:] = [*own, str(HOME), *others]
+    standard = [each for each in sys.path if each.startswith(library) and not each.endswith("-packages")]
+    others = [each for each in sys.path if each not in {*standard, *unwanted}]
+    sys.path[:] = [*standard, str(HOME), *others]

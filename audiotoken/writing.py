@@ -1,4 +1,4 @@
-"""Files of ours appear whole or not at all, and whether they can be made is asked before the long work."""
+"""Write files whole or not at all, and check before the long work that they can be written."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,20 +16,21 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def write_image(image: "Image", path: Path) -> None:
-    """Save it, whole or not at all."""
-    with _whole(path) as temporary:
+    """Save the picture, whole or not at all."""
+    with _replacing(path) as temporary:
         image.save(temporary, quality=95)  # of JPEG and WebP
 
 
 def write_bytes(content: bytes, path: Path) -> None:
-    with _whole(path) as temporary:
+    """Save the bytes, whole or not at all."""
+    with _replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A temporary neighbour, renamed in the end: Ctrl-C or a full disk leaves the old file or none."""
-    temporary = _temporary(path)
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it at the end: Ctrl-C or a full disk leaves the old file or none."""
+    temporary = _temporary_path(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -40,27 +41,37 @@ def _whole(path: Path) -> Iterator[Path]:
 
 
 def check_output(output: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) -> None:
-    """Make the folder and see that a file can be made in it; OptionError otherwise."""
+    """Make the folder of `output` and check that a file can be written there; OptionError otherwise."""
     path = Path(output)
     if path.suffix.lower() not in suffixes:
         kinds = ", ".join(suffixes)
-        raise OptionError(f"Cannot write {path}: got the suffix {path.suffix!r}, want one of {kinds}; rename it.")
+        raise OptionError(f"Cannot write {path}: got the suffix {path.suffix!r}, expected one of {kinds}; rename it.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise OptionError(f"Cannot write {path}: it is a folder; give a file name such as {path / 'out.png'}.")
-        trial = _temporary(path.with_stem(f"{path.stem}-report"))  # the longest name there will be
+        trial = _temporary_path(path.with_stem(f"{path.stem}-report"))  # the longest name that will be written
         trial.touch()
         trial.unlink()
     except OSError as error:
         raise cannot_write(path, error) from None
 
 
-def _temporary(path: Path) -> Path:
-    """A neighbour that nobody else uses."""
+def check_output_folder(folder: str | os.PathLike) -> None:
+    """OptionError unless `folder`, which need not exist, can hold new files; it is not made yet."""
+    path = Path(folder).expanduser().absolute()
+    existing = next(each for each in (path, *path.parents) if each.exists())
+    if not existing.is_dir():
+        raise OptionError(f"Cannot write into {folder}: {existing} is a file; choose another folder.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise cannot_write(Path(folder), PermissionError(13, os.strerror(13)))
+
+
+def _temporary_path(path: Path) -> Path:
+    """A path beside `path` that no other process uses."""
     return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
 
 
 def cannot_write(path: Path, error: OSError) -> OptionError:
-    """The sentence for a file that cannot be made."""
-    return OptionError(f"Cannot write {path}: {error.strerror or error}; choose a folder where files can be made.")
+    """The error for a file that cannot be written."""
+    return OptionError(f"Cannot write {path}: {error.strerror or error}; choose a folder that you can write to.")

@@ -3,12 +3,12 @@
 python -m experiments.generate clip=dog.wav output=dog.png seed=3
 """
 
-from audiotoken.tasks.generate import generate, say_written
+from audiotoken.tasks.generate import format_summary, generate
 from experiments.door import run_from_config
 
 
 def main() -> None:
-    run_from_config("generate", generate, call=lambda c: say_written(generate(**c), c["output"], c["report"]))
+    run_from_config("generate", generate, call=lambda c: format_summary(generate(**c), c["output"], c["report"]))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import soundfile
 
 from audiotoken.mini.sounds import synthesise
 from audiotoken.tasks.listen import listen_to
-from audiotoken.tasks.listening_files import Places
+from audiotoken.tasks.listening_files import ListeningFiles
 from spatial.simulation import simulate
 
 RATE = 44_100
@@ -38,7 +38,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_clip(folder / "stereo.wav")
     print("truth  " + ", ".join(f"{word} {azimuth:+.0f}°" for word, azimuth in PLACES.items()))
-    print(Places(plot=folder / "stereo-places.png").write(listen_to(folder / "stereo.wav")))
+    print(ListeningFiles(plot=folder / "stereo-places.png").write(listen_to(folder / "stereo.wav")))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import hydra
 import typer
@@ -302,7 +303,7 @@ def _typer(app: typer.Typer, rest: list[str], whole: bool) -> None:
     if name not in group.commands:
         raise UnknownCommand(f"There is no command {name}, only {', '.join(group.commands)}.")
     command = group.commands[name]
-    original, composed = command.callback, models.compose_config
+    original, composed, checks = command.callback, models.compose_config, models.tasks.checks
 
     def stopped(*args: Any, **kwargs: Any) -> Any:
         composed(*args, **kwargs)
@@ -310,7 +311,7 @@ def _typer(app: typer.Typer, rest: list[str], whole: bool) -> None:
 
     def probe(**values: Any) -> None:
         if app is audiotoken and "values" in values:
-            models.compose_config = stopped  # type: ignore[assignment]
+            models.compose_config, models.tasks.checks = stopped, Mock()  # type: ignore[assignment]
             original(**values)
 
     command.callback = probe
@@ -325,4 +326,4 @@ def _typer(app: typer.Typer, rest: list[str], whole: bool) -> None:
         if whole or type(error).__name__ not in ("MissingParameter", "BadOptionUsage"):  # what is said of an option
             raise
     finally:
-        models.compose_config = composed  # type: ignore[assignment]
+        models.compose_config, models.tasks.checks = composed, checks  # type: ignore[assignment]

@@ -2,47 +2,50 @@
 
     audiotoken generate dog.wav -o dog.png
 
-The rooms below are imported when a command names something in them, so that `audiotoken --help` answers at once.
+The rooms below are imported when a command uses them, so that `audiotoken --help` answers at once.
 """
 
 import sys
+from importlib.metadata import version as installed_version
 from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
+from audiotoken.cli.choices import normalize_token
 from audiotoken.cli.models import assemble, evaluate, prepare, train
 from audiotoken.cli.pages import demo, rate
 from audiotoken.cli.pictures import animate, generate, place
 from audiotoken.cli.recordings import listen
 
-# plain help, without rich: that alone would take half of the second in which `--help` answers
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
+EXIT_CODES = "Exit codes: 0 success, 1 some clips failed, 2 invalid input, 130 interrupted."
+SETTINGS = {"help_option_names": ["-h", "--help"], "token_normalize_func": normalize_token}
+
+# plain help without rich, whose import alone takes half of the time in which `--help` answers
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"audiotoken {version('spatial-audiotoken')}")
+def _show_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"audiotoken {installed_version('spatial-audiotoken')}")
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(context_settings=SETTINGS, epilog=EXIT_CODES)
 def audiotoken(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it and leave.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Pictures from sound (AudioToken, arXiv 2305.13050)."""
+    """Pictures from sound (AudioToken, arXiv 2305.13050), with every sound drawn where it is heard."""
 
 
 for command in (generate, listen, place, animate, assemble, prepare, train, rate, evaluate, demo):
-    app.command()(command)
+    app.command(context_settings=SETTINGS)(command)
 
 
 def main() -> None:
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # names of files need not be in the terminal's encoding
+        if isinstance(stream, TextIOWrapper):  # file names may not fit the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
     app()

@@ -1,4 +1,7 @@
-"""The configurations of a command, without Hydra's own command line."""
+"""The configurations of a command, without Hydra's own command line.
+
+Hydra is imported inside the functions: `--help` must stay light.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,11 +71,11 @@ def convert_config(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return convert_options(get_object(FUNCTIONS[name]), values, nested=nested)
 
 
-def require(config: Mapping[str, Any], *keys: str) -> None:
-    """OptionError unless each key has a value."""
-    for key in keys:
+def require(config: Mapping[str, Any], **options: str) -> None:
+    """OptionError unless each key has a value; `options` are keys and the options that set them."""
+    for key, option in options.items():
         if config.get(key) in (None, "???"):
-            raise OptionError(f"Got no {key}; pass --{key} ....")
+            raise OptionError(f"Got no {key}; pass {option} ....")
 
 
 def instantiate_source(config: Mapping[str, Any]) -> Any:
@@ -120,4 +123,4 @@ def prepare_from_config(config: Mapping[str, Any]) -> Any:
     values = dict(config)
     if (source := values.pop("source", None)) is None:
         raise OptionError("Got no source; pass source=pairs source.folder=FOLDER, or source=esc, vggsound or web.")
-    return tasks.prepare.prepare(instantiate_source(source), **values, **tasks.prepare.say_progress())
+    return tasks.prepare.prepare(instantiate_source(source), **values, **tasks.prepare.print_progress())

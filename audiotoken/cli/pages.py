@@ -1,63 +1,87 @@
-"""Commands that open a page of this computer: rate, demo."""
+"""Commands that open a page in the browser: rate, demo."""
 
-import os
 import sys
+import webbrowser
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audiotoken import page, rating
-from audiotoken.cli.parameters import Device, Model
-from audiotoken.options import DTYPES
-from audiotoken.tasks.sentences import errors_as_sentences
+from audiotoken import page, rating, tasks
+from audiotoken.cli import choices
+from audiotoken.cli.parameters import Device, Dtype, Model, Open, Quiet, Verbose
+from audiotoken.cli.terminal import handling_errors
 
 
 def rate(
     folder: Annotated[
         Path,
-        typer.Argument(help="clips/NAME.wav, a folder of NAME.png for each system, maybe objects.json."),
+        typer.Argument(
+            help="A folder with clips/NAME.wav, a folder of NAME.png for each system, and optionally objects.json."
+        ),
     ],
-    table: Annotated[bool, typer.Option("--table", help="Write ratings.md and ratings.csv, open no page.")] = False,
-    rater: Annotated[str | None, typer.Option(help="Who rates. [default: asked on the page]")] = None,
-    port: Annotated[int, typer.Option(help="Of the page; 0 takes a free one.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of the order, and of the intervals in the table.")] = 0,
-    opened: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+    table: Annotated[
+        bool, typer.Option("--table", help="Write ratings.md and ratings.csv instead of opening the page.")
+    ] = False,
+    rater: Annotated[str | None, typer.Option(help="Name of the rater.", show_default="the page asks")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 picks a free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the order, and of the intervals in the table.")] = 0,
+    opened: Open = True,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Let people say how well pictures belong to sounds, on a page of this computer; then a table of what they said.
+    """Let people rate how well pictures match sounds.
 
-    The page needs Gradio: pip install 'spatial-audiotoken[demo]'.
+    The page is served by this computer only, and every answer is stored at once. It needs Gradio:
+    pip install 'spatial-audiotoken[demo]'.
+
+    \b
+    Example:
+      audiotoken rate study
+      audiotoken rate study --table
     """
-    with errors_as_sentences():
+    with handling_errors(verbose):
         if table:
             typer.echo(rating.command.export(folder, seed=seed))
             return
-        show = partial(_show_page, opened=opened)
+        hint = "" if quiet else "Ctrl-C stops the page; every answer is stored at once."
+        show = partial(_show_page, opened=opened, hint=hint)
         typer.echo(rating.command.serve(folder, port=port, rater=rater, seed=seed, on_ready=show))
-
-
-def _show_page(url: str, opened: bool, said: str = "Ctrl-C ends it; answers are stored as they are given.") -> None:
-    typer.echo(f"open   {url}\n{said}")
-    sys.stdout.flush()
-    if opened:
-        import webbrowser
-
-        webbrowser.open(url)
 
 
 def demo(
     model: Model = "mini",
     device: Device = None,
-    dtype: Annotated[str, typer.Option(help=f"Precision of the drawing: {', '.join(DTYPES)}.")] = "float32",
-    port: Annotated[int | None, typer.Option(help="Of the page. [default: the first free one from 7860]")] = None,
-    opened: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+    dtype: Dtype = choices.Dtype.FLOAT32,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the page.", show_default="first free from 7860")
+    ] = None,
+    opened: Open = True,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """A page of this computer: hear a clip, correct who is where, see it painted; or pan two sounds yourself.
+    """Try everything on a page in the browser.
 
-    It needs Gradio: pip install 'spatial-audiotoken[demo]'.
+    The page is served by this computer only: upload a clip, correct who is where, and see it painted; or pan two
+    sounds by hand. It needs Gradio: pip install 'spatial-audiotoken[demo]'.
+
+    \b
+    Example:
+      audiotoken demo --device cuda --dtype float16
     """
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    with errors_as_sentences():
-        show = partial(_show_page, opened=opened, said="Ctrl-C ends it; what was uploaded is removed then.")
+    with handling_errors(verbose):
+        tasks.checks.check_model(model)
+        hint = "" if quiet else "Ctrl-C stops the page and removes what was uploaded."
+        show = partial(_show_page, opened=opened, hint=hint)
         page.launch.open_page(model, device=device, dtype=dtype, port=port, on_ready=show)
+
+
+def _show_page(url: str, opened: bool, hint: str) -> None:
+    """Print the address, for people and for programs that read it, and open it in a browser."""
+    typer.echo(f"open   {url}")
+    if hint:
+        typer.echo(hint)
+    sys.stdout.flush()
+    if opened:
+        webbrowser.open(url)

@@ -1,165 +1,295 @@
 """Commands that draw: generate, place, animate."""
 
-import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from audiotoken import tasks
+from audiotoken import stereo, tasks
+from audiotoken.cli import choices
 from audiotoken.cli.parameters import (
-    Avoid,
+    Count,
     Device,
+    DrawingSetup,
+    Dtype,
     Energy,
     Fov,
+    GuidanceScale,
     MaxSources,
     Model,
-    Report,
-    Scale,
+    NegativePrompt,
+    PlacedPrompt,
+    Quiet,
+    ReportPage,
     Seed,
-    Setup,
     Spacing,
     Steps,
-    Stereo,
+    StereoClip,
     Token,
     Unknown,
     Unmatched,
-    Words,
+    Verbose,
 )
-from audiotoken.cli.terminal import progress
+from audiotoken.cli.terminal import running
 from audiotoken.errors import OptionError
-from audiotoken.options import DTYPES
-from audiotoken.tasks.sentences import errors_as_sentences
+
+SOME_BROKEN = 1  # exit code
 
 
 def generate(
     clip: Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3), a video, or a folder of them.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="PNG, JPEG or WebP; of a folder: a folder. [default: out.png, pictures/]"),
-    ] = None,
-    prompt: Annotated[
-        str, typer.Option(help="Words around the sound; (<audio>:1.3) says it louder.")
-    ] = "a photo of <audio>",
-    negative_prompt: Annotated[str | None, typer.Option(help="What to avoid.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same picture.")] = 0,
-    count: Annotated[int, typer.Option(help="How many pictures of a clip, with seed, seed + 1, ...")] = 1,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps. [default: the model's]")] = None,
-    guidance: Annotated[float | None, typer.Option(help="Guidance scale. [default: the model's]")] = None,
-    model: Annotated[str, typer.Option(help='"mini", a folder or a hub id; see `audiotoken assemble`.')] = "mini",
-    token: Annotated[
-        str | None,
         typer.Option(
-            help="The sound's word: learned, or label: the name of what was heard. [default: learned if it can]"
+            "-o",
+            "--output",
+            help="The picture (PNG, JPEG or WebP), or for a folder of clips the folder of pictures.",
+            show_default="out.png, pictures",
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... [default: the best there is]")] = None,
-    dtype: Annotated[str, typer.Option(help=f"Precision of the drawing: {', '.join(DTYPES)}.")] = "float32",
-    report: Annotated[bool, typer.Option("--report", help="Also draw what was heard into OUTPUT-report.png.")] = False,
+    prompt: Annotated[
+        str, typer.Option(help="Words around the sound; (<audio>:1.3) gives it more weight.")
+    ] = "a photo of <audio>",
+    negative_prompt: NegativePrompt = None,
+    token: Token = None,
+    seed: Seed = 0,
+    count: Count = 1,
+    steps: Steps = None,
+    guidance_scale: GuidanceScale = None,
+    model: Model = "mini",
+    device: Device = None,
+    dtype: Dtype = choices.Dtype.FLOAT32,
+    report: Annotated[
+        Path | None, typer.Option(help="Also explain the result: a picture (report.png) or a page (report.html).")
+    ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Of a folder: clips drawn at once. [default: 4 on a GPU, else 1]")
+        int | None,
+        typer.Option(
+            min=1, max=1024, help="For a folder: number of clips drawn at once.", show_default="4 on a GPU, else 1"
+        ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Of a folder: draw again what is there already.")
+        bool, typer.Option("--overwrite", help="For a folder: draw clips again that are already drawn.")
     ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Hear a clip and draw it; or every clip of a folder.
+    """Draw what is heard in a clip, or in every clip of a folder.
 
-    A folder's pictures keep the names and sub-folders of their clips; beside them stand gallery.png, heard.csv and
-    made.jsonl. Stopped, it goes on where it was: what is there already, drawn in the same way, is kept. A broken clip
-    is named and skipped, and the exit code is 1 then. Bad options are one sentence and exit code 2.
+    The pictures of a folder keep the names and sub-folders of their clips; the folder also gets gallery.png, heard.csv
+    and made.jsonl. The same command continues where it was stopped. Broken clips are named and skipped.
+
+    \b
+    Example:
+      audiotoken generate dog.wav -o dog.png
     """
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises while it is imported
-    options: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count}
-    options |= {"steps": steps, "guidance": guidance, "model": model, "token": token, "device": device, "dtype": dtype}
-    if clip.is_dir():
-        _generate_folder(clip, output or Path("pictures"), report, batch=batch, overwrite=overwrite, **options)
-        return
-    output = output or Path("out.png")
-    with errors_as_sentences(), progress() as bar:
-        if batch is not None or overwrite:
-            raise OptionError(f"--batch and --overwrite are for a folder of clips, {clip} is none; leave them out.")
-        result = tasks.generate.generate(clip, output, report=report, on_step=bar.update, **options)
-    typer.echo(tasks.generate.say_written(result, output, report))
-
-
-def _generate_folder(clips: Path, output: Path, report: bool, **options: Any) -> None:
-    with errors_as_sentences(), progress() as bar:
-        if report:
-            raise OptionError(f"--report is for a single clip, {clips} is a folder; leave it out.")
-        drawn = tasks.folder.draw_folder(clips, output, on_progress=bar.update, on_broken=bar.say, **options)
-    typer.echo(drawn)
-    if drawn.broken:
-        raise typer.Exit(1)
+    with running("drawing", quiet, verbose) as bar:
+        if clip.is_dir():
+            if report is not None:
+                raise OptionError(f"--report is for a single clip, but {clip} is a folder; leave it out.")
+            folder = output or Path("pictures")
+            tasks.checks.check_output_folder(folder)
+            tasks.checks.check_model(model)
+            result = tasks.folder.draw_folder(
+                clip,
+                folder,
+                prompt=prompt,
+                negative_prompt=negative_prompt,
+                seed=seed,
+                count=count,
+                steps=steps,
+                guidance_scale=guidance_scale,
+                model=model,
+                token=token,
+                device=device,
+                dtype=dtype,
+                batch=batch,
+                overwrite=overwrite,
+                on_progress=bar.update,
+                on_broken=bar.write_note,
+            )
+            summary, code = str(result), SOME_BROKEN if result.broken else 0
+        else:
+            if batch is not None or overwrite:
+                raise OptionError(
+                    f"--batch and --overwrite need a folder of clips, but {clip} is none; leave them out."
+                )
+            picture = output or Path("out.png")
+            tasks.checks.check_clip(clip)
+            tasks.picture_files.check_outputs(picture, report, report_suffixes=tasks.picture_files.REPORTS)
+            tasks.checks.check_model(model)
+            drawn = tasks.generate.generate(
+                clip,
+                picture,
+                prompt=prompt,
+                negative_prompt=negative_prompt,
+                seed=seed,
+                count=count,
+                steps=steps,
+                guidance_scale=guidance_scale,
+                model=model,
+                token=token,
+                device=device,
+                dtype=dtype,
+                report=report,
+                on_step=bar.update,
+            )
+            summary, code = tasks.generate.format_summary(drawn, picture, report, notes=not quiet), 0
+    typer.echo(summary)
+    raise typer.Exit(code)
 
 
 def place(
-    clip: Stereo,
-    output: Annotated[Path, typer.Option("-o", "--output", help="PNG, JPEG or WebP.")] = Path("placed.png"),
-    prompt: Words = None,
-    negative_prompt: Avoid = None,
-    unmatched: Unmatched = "add",
-    unknown: Unknown = "guess",
-    energy: Energy = "combined",
-    motion: Annotated[
-        str, typer.Option(help="What moves: in the middle of its way, or a trail from start to end.")
-    ] = "middle",
-    boxes: Annotated[bool, typer.Option("--boxes", help="Also OUTPUT-boxes.png: where things belong.")] = False,
-    control_layout: Annotated[
-        str | None, typer.Option(help="A ControlNet for segmentation that is shown where: a folder or hub id.")
-    ] = None,
-    report: Report = None,
+    clip: StereoClip,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The picture: PNG, JPEG or WebP.")] = Path(
+        "placed.png"
+    ),
+    prompt: PlacedPrompt = None,
+    negative_prompt: NegativePrompt = None,
     token: Token = None,
-    setup: Setup = "auto",
+    unmatched: Unmatched = choices.Unmatched.ADD,
+    unknown: Unknown = choices.Unknown.GUESS,
+    energy: Energy = choices.Energy.COMBINED,
+    motion: Annotated[
+        choices.Motion,
+        typer.Option(help="How to draw a moving source: in the middle of its path, or as a trail along it."),
+    ] = choices.Motion.MIDDLE,
+    boxes: Annotated[
+        bool, typer.Option("--boxes", help="Also write OUTPUT-boxes.png with the box of each source.")
+    ] = False,
+    control_layout: Annotated[
+        str | None, typer.Option(help="A segmentation ControlNet that is given the boxes: a folder or hub id.")
+    ] = None,
+    setup: DrawingSetup = choices.DrawingSetup.AUTO,
     spacing: Spacing = None,
     max_sources: MaxSources = 4,
     fov: Fov = 90.0,
     seed: Seed = 0,
+    count: Count = 1,
     steps: Steps = None,
-    guidance: Scale = None,
+    guidance_scale: GuidanceScale = None,
     model: Model = "mini",
     device: Device = None,
+    dtype: Dtype = choices.Dtype.FLOAT32,
+    report: ReportPage = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Hear a stereo clip and draw everything where it is heard: what sounds on the left is on the left.
+    """Draw every sound of a stereo clip where it is heard.
 
-    What has no side, such as one channel, is drawn without a place, and that is said.
+    A sound from the left is drawn on the left. Sources without a direction, such as those of a mono file, are drawn
+    without a place; a note says which.
+
+    \b
+    Example:
+      audiotoken place street.wav -o street.png --boxes
     """
-    options = dict(locals())
-    _draw("place_file", **options)
+    with running("drawing", quiet, verbose) as bar:
+        tasks.checks.check_clip(clip)
+        tasks.picture_files.check_outputs(output, report)
+        tasks.checks.check_model(model)
+        planning = stereo.PlanOptions(
+            prompt=prompt,
+            token=token,
+            unmatched=unmatched,
+            unknown=unknown,
+            setup=setup,
+            spacing=spacing,
+            max_sources=max_sources,
+            fov=fov,
+        )
+        drawing = stereo.DrawOptions(
+            energy=energy,
+            seed=seed,
+            count=count,
+            negative_prompt=negative_prompt,
+            num_inference_steps=steps,
+            guidance_scale=guidance_scale,
+        )
+        result = tasks.place.place_file(
+            clip,
+            output,
+            planning,
+            drawing,
+            model=model,
+            device=device,
+            dtype=dtype,
+            motion=motion,
+            boxes=boxes,
+            report=report,
+            control_layout=control_layout,
+            on_step=bar.update,
+        )
+        summary = tasks.place.format_summary(result, output, boxes, report, notes=not quiet)
+    typer.echo(summary)
 
 
 def animate(
-    clip: Stereo,
-    output: Annotated[Path, typer.Option("-o", "--output", help="A GIF, or an MP4 with the sound in it.")] = Path(
-        "placed.gif"
-    ),
-    frames: Annotated[int, typer.Option(help="How many pictures.")] = 12,
-    report: Report = None,
-    prompt: Words = None,
-    negative_prompt: Avoid = None,
-    unmatched: Unmatched = "add",
-    unknown: Unknown = "guess",
-    energy: Energy = "combined",
+    clip: StereoClip,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The film: a GIF, or an MP4 with the sound in it.")
+    ] = Path("placed.gif"),
+    frames: Annotated[int, typer.Option(min=2, max=200, help="Number of pictures.")] = 12,
+    prompt: PlacedPrompt = None,
+    negative_prompt: NegativePrompt = None,
     token: Token = None,
-    setup: Setup = "auto",
+    unmatched: Unmatched = choices.Unmatched.ADD,
+    unknown: Unknown = choices.Unknown.GUESS,
+    energy: Energy = choices.Energy.COMBINED,
+    setup: DrawingSetup = choices.DrawingSetup.AUTO,
     spacing: Spacing = None,
     max_sources: MaxSources = 4,
     fov: Fov = 90.0,
     seed: Seed = 0,
     steps: Steps = None,
-    guidance: Scale = None,
+    guidance_scale: GuidanceScale = None,
     model: Model = "mini",
     device: Device = None,
+    dtype: Dtype = choices.Dtype.FLOAT32,
+    report: ReportPage = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Hear a stereo clip and draw it over time: what is heard to move moves, the rest stays."""
-    options = dict(locals())
-    _draw("animate_file", **options)
+    """Draw a stereo clip as a film in which moving sources move.
 
+    Everything else stays where it is.
 
-def _draw(how: str, clip: Path, output: Path, **options: Any) -> None:
-    """Run a function of `audiotoken.tasks.place`, and say what came of it."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    with errors_as_sentences(), progress("drawing") as bar:
-        result = getattr(tasks.place, how)(clip, output, on_step=bar.update, **options)
-        text = tasks.place.said(result, output, options.get("boxes", False), options.get("report"))
-    typer.echo(text)
+    \b
+    Example:
+      audiotoken animate passing.wav -o passing.gif
+    """
+    with running("drawing", quiet, verbose) as bar:
+        tasks.checks.check_clip(clip)
+        tasks.picture_files.check_outputs(output, report, tasks.picture_files.FILMS)
+        tasks.checks.check_model(model)
+        planning = stereo.PlanOptions(
+            prompt=prompt,
+            token=token,
+            unmatched=unmatched,
+            unknown=unknown,
+            setup=setup,
+            spacing=spacing,
+            max_sources=max_sources,
+            fov=fov,
+        )
+        drawing = stereo.DrawOptions(
+            energy=energy,
+            seed=seed,
+            negative_prompt=negative_prompt,
+            num_inference_steps=steps,
+            guidance_scale=guidance_scale,
+        )
+        result = tasks.place.animate_file(
+            clip,
+            output,
+            planning,
+            drawing,
+            model=model,
+            device=device,
+            dtype=dtype,
+            frames=frames,
+            report=report,
+            on_step=bar.update,
+        )
+        summary = tasks.place.format_summary(result, output, report=report, notes=not quiet)
+    typer.echo(summary)

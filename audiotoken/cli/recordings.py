@@ -1,39 +1,47 @@
 """Commands that listen: who is where."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from audiotoken import tasks
-from audiotoken.cli.parameters import MaxSources, Setup, Spacing, Stereo
-from audiotoken.cli.terminal import progress
-from audiotoken.tasks.sentences import errors_as_sentences
+from audiotoken.cli import choices
+from audiotoken.cli.parameters import MaxSources, Quiet, Setup, Spacing, StereoClip, Verbose
+from audiotoken.cli.terminal import running
 
 
 def listen(
-    clip: Stereo,
-    setup: Setup = "auto",
+    clip: StereoClip,
+    setup: Setup = choices.Setup.AUTO,
     spacing: Spacing = None,
     max_sources: MaxSources = 4,
-    count: Annotated[int | None, typer.Option(help="Exactly so many. [default: found out]")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write it for programs too; - writes nothing else.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw it into a PNG, JPEG or WebP.")] = None,
-    stems: Annotated[Path | None, typer.Option(help="A folder for a WAV of each source.")] = None,
-    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Say what each source is.")] = True,
-    model: Annotated[str, typer.Option(help='Who says it: "mini" or a folder.')] = "mini",
+    count: Annotated[
+        int | None, typer.Option(min=1, max=4, help="Exact number of sources.", show_default="estimated")
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Also write the result as JSON; - prints JSON instead of the table.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the result: PNG, JPEG or WebP.")] = None,
+    stems: Annotated[Path | None, typer.Option(help="Also write a WAV file of each source into this folder.")] = None,
+    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Classify each source.")] = True,
+    model: Annotated[str, typer.Option(help='Model that classifies the sources: "mini" or a folder.')] = "mini",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Who is where in a stereo recording: directions, how sure, when, whether it moves, and what it is.
+    """List who is where in a stereo recording.
 
-    Degrees from straight ahead as it was recorded; of a mixing desk's stereo the loudspeakers are at 45 degrees left
-    and right.
+    For each source: its direction, how certain that is, when it sounds, whether it moves and what it is. Directions
+    are degrees from straight ahead as recorded; for panned stereo the loudspeakers stand at 45 degrees left and right.
+
+    \b
+    Example:
+      audiotoken listen street.wav
     """
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    with errors_as_sentences(), progress("listening") as bar:
-        places = tasks.listening_files.Places(plot, json, stems)
-        places.check()
-        heard = tasks.listen.listen_to(
+    with running("listening", quiet, verbose) as bar:
+        files = tasks.listening_files.ListeningFiles(plot, json, stems)
+        files.check()
+        listening = tasks.listen.listen_to(
             clip,
             setup=setup,
             spacing=spacing,
@@ -44,5 +52,5 @@ def listen(
             stems=stems,
             on_progress=bar.update,
         )
-        said = places.write(heard)
-    typer.echo(said)
+        summary = files.write(listening, notes=not quiet)
+    typer.echo(summary)

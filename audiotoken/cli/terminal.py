@@ -1,31 +1,61 @@
-"""What the commands share: a bar on stderr."""
+"""What every command does around its work: library logs, progress on stderr, errors as one line."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from audiotoken.tasks.sentences import errors_as_sentences
+
 
 class Bar:
-    """What is done of how much and how long it will take, on stderr when that is a terminal; gone when it is done."""
+    """A progress bar on stderr that disappears at the end; hidden when `quiet` or when stderr is no terminal."""
 
-    def __init__(self, doing: str = "drawing") -> None:
+    def __init__(self, label: str = "drawing", quiet: bool = False) -> None:
+        # a third-party import inside a function: `--help` must stay light
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        self.shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.doing = doing
-        self.task = self.shown.add_task("loading", total=None)
+        console = Console(stderr=True, quiet=quiet, highlight=False, markup=False, soft_wrap=True)
+        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.label = label
+        self.task = self.progress.add_task("loading", total=None)
 
     def update(self, done: float, total: int) -> None:
-        self.shown.update(self.task, description=self.doing, completed=done, total=total)
+        self.progress.update(self.task, description=self.label, completed=done, total=total)
 
-    def say(self, sentence: str) -> None:
-        self.shown.console.print(sentence)
+    def write_note(self, sentence: str) -> None:
+        """Print a line on stderr, above the bar."""
+        self.progress.console.print(sentence)
 
 
 @contextmanager
-def progress(doing: str = "drawing") -> Iterator[Bar]:
-    bar = Bar(doing)
-    with bar.shown:
+def progress(label: str = "drawing", quiet: bool = False) -> Iterator[Bar]:
+    """A `Bar` that is shown inside the `with` block."""
+    bar = Bar(label, quiet)
+    with bar.progress:
         yield bar
+
+
+@contextmanager
+def handling_errors(verbose: bool) -> Iterator[None]:
+    """Every command runs in here: a user error ends it with one line and exit code 2, Ctrl-C with exit code 130.
+
+    verbose: the libraries log, and errors show a traceback as well.
+    """
+    set_library_logs(verbose)
+    with errors_as_sentences(traceback=verbose):
+        yield
+
+
+@contextmanager
+def running(label: str, quiet: bool, verbose: bool) -> Iterator[Bar]:
+    """`handling_errors` with a progress bar."""
+    with handling_errors(verbose), progress(label, quiet) as bar:
+        yield bar
+
+
+def set_library_logs(verbose: bool) -> None:
+    """Set the verbosity of diffusers and transformers before they are imported; the user's own setting wins."""
+    for library in ("DIFFUSERS_VERBOSITY", "TRANSFORMERS_VERBOSITY"):
+        os.environ.setdefault(library, "info" if verbose else "error")

@@ -81,7 +81,7 @@ def evaluate(
     Raises OptionError, CheckpointError or AudioError.
     """
     chosen = _choose_systems(systems, pictures, unclip, embeddings, unclip_name)
-    check_options(dtype="float32", steps=steps, guidance=guidance, batch=batch)
+    check_options(dtype="float32", steps=steps, guidance_scale=guidance, batch=batch)
     if not seeds or resamples < 1:
         raise OptionError(
             f"Got seeds={list(seeds)}, resamples={resamples}, expected at least one of each; change them."

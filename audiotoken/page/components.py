@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from audiotoken.report.html import element, join_html
-from audiotoken.tasks.sentences import MENDABLE
+from audiotoken.tasks.sentences import USER_ERRORS
 
 HERE = Path(__file__).parent
 # options of events: jobs that use the model run one at a time
@@ -42,6 +42,6 @@ def format_notes(*texts: str, error: bool = False) -> str:
 
 def format_error(error: Exception) -> str:
     """An error that a user can correct, as HTML; any other is raised again, since it is a bug."""
-    if isinstance(error, MENDABLE):
+    if isinstance(error, USER_ERRORS):
         return format_notes(str(error), error=True)
     raise error

@@ -5,16 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiotoken.stereo.animation import film as film
+    from audiotoken.stereo.animation import film_plan as film_plan
     from audiotoken.stereo.animation import sound_to_film as sound_to_film
     from audiotoken.stereo.films import draw_trail as draw_trail
     from audiotoken.stereo.films import write_film as write_film
     from audiotoken.stereo.generation import Result as Result
     from audiotoken.stereo.generation import draw as draw
+    from audiotoken.stereo.generation import draw_plan as draw_plan
     from audiotoken.stereo.generation import sound_to_image as sound_to_image
     from audiotoken.stereo.naming import make_labeller as make_labeller
     from audiotoken.stereo.options import DrawOptions as DrawOptions
     from audiotoken.stereo.options import PlanOptions as PlanOptions
     from audiotoken.stereo.planning import Plan as Plan
+    from audiotoken.stereo.planning import make_plan as make_plan
     from audiotoken.stereo.planning import plan as plan
 
 _HOME = {
@@ -23,6 +26,9 @@ _HOME = {
     "plan": "planning",
     "draw": "generation",
     "film": "animation",
+    "make_plan": "planning",
+    "draw_plan": "generation",
+    "film_plan": "animation",
     "draw_trail": "films",
     "write_film": "films",
     "make_labeller": "naming",

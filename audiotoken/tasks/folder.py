@@ -1,14 +1,14 @@
-"""A folder of clips -> a folder of pictures, which can be stopped and goes on where it was.
+"""A folder of clips -> a folder of pictures; an interrupted run continues.
 
     python -m experiments.folder clips=clips output=pictures count=2
 
-`audiotoken generate clips/ -o pictures/` is the same without Hydra. The pictures keep the sub-folders and the names of
-their clips. Beside them stand `made.jsonl` (a line for each clip: what it was drawn with, so that the next call draws
-only what is missing or asked for differently), `heard.csv` and `gallery.png`.
+`audiotoken generate clips/ -o pictures/` does the same without Hydra. The pictures keep the sub-folders and the names
+of their clips. The folder also holds `made.jsonl` (one line per clip with all options, so that the next call draws only
+what is missing or has changed), `heard.csv` and `gallery.png`.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,29 +23,33 @@ from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.gallery import format_label_table, gallery
 from audiotoken.writing import cannot_write, write_bytes, write_image
 
-if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
+if TYPE_CHECKING:  # takes seconds to import
+    from PIL.Image import Image
+
     from audiotoken.pipeline import AudioTokenPipeline
 
+StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]  # diffusers' callback_on_step_end
 MANIFEST, TABLE, GALLERY = "made.jsonl", "heard.csv", "gallery.png"
-KEPT = 5  # labels of a clip that the manifest remembers
-BATCH_ON_GPU = 4  # clips; on a CPU several at once are no faster
+STORED_LABELS = 5  # per clip, in the manifest
+BATCH_ON_GPU = 4  # clips; larger batches are no faster on a CPU
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What became of a folder of clips."""
+class FolderResult:
+    """What happened to each clip of a folder."""
 
     output: Path
     made: list[str] = field(default_factory=list)  # clips drawn now
-    kept: list[str] = field(default_factory=list)  # clips whose pictures were there already
-    broken: dict[str, str] = field(default_factory=dict)  # clip -> the sentence why it was skipped
+    kept: list[str] = field(default_factory=list)  # clips whose pictures already existed
+    broken: dict[str, str] = field(default_factory=dict)  # clip -> why it was skipped
 
     def __str__(self) -> str:
-        said = [f"drew   {_clips(self.made)} into {self.output}"]
-        said += [f"kept   {_clips(self.kept)} drawn before"] * bool(self.kept)
-        said += [f"broken {_clips(self.broken)}, skipped"] * bool(self.broken)
-        said += [f"heard  {self.output / TABLE}"]
-        return "\n".join(said + [f"sheet  {self.output / GALLERY}"] * bool(self.made or self.kept))
+        lines = [f"drew   {_count_clips(self.made)} into {self.output}"]
+        lines += [f"kept   {_count_clips(self.kept)} drawn before"] if self.kept else []
+        lines += [f"broken {_count_clips(self.broken)}, skipped"] if self.broken else []
+        lines += [f"heard  {self.output / TABLE}"]
+        lines += [f"sheet  {self.output / GALLERY}"] if self.made or self.kept else []
+        return "\n".join(lines)
 
 
 def draw_folder(
@@ -57,7 +61,7 @@ def draw_folder(
     seed: int = 0,
     count: int = 1,
     steps: int | None = None,
-    guidance: float | None = None,
+    guidance_scale: float | None = None,
     model: str = "mini",
     token: str | None = None,
     device: str | None = None,
@@ -66,36 +70,40 @@ def draw_folder(
     overwrite: bool = False,
     on_progress: Callable[[float, int], None] | None = None,
     on_broken: Callable[[str], None] | None = None,
-) -> Drawn:
-    """Draw every sound file below `clips` into `output`; the options mean what they mean in `generate`.
+) -> FolderResult:
+    """Draw every sound file below `clips` into `output`; the options are those of `generate`.
 
     `batch` clips are drawn at once (default: 4 on a GPU, else 1). A clip is drawn again when it, the model or an option
-    has changed, or with `overwrite`. A clip that cannot be heard is skipped: it stands in the result, and
-    `on_broken(sentence)` is called. `on_progress(clips done, clips to draw)` is called after each step. Errors as in
-    `generate`.
+    has changed, or with `overwrite`. A clip that cannot be read is skipped and listed in the result, and
+    `on_broken(message)` is called. `on_progress(clips done, clips to draw)` is called after each step. Raises the same
+    errors as `generate`.
     """
-    check_options(seed=seed, count=count, steps=steps, guidance=guidance, batch=batch, dtype=dtype, token=token)
+    check_options(
+        seed=seed, count=count, steps=steps, guidance_scale=guidance_scale, batch=batch, dtype=dtype, token=token
+    )
     clips, output = Path(clips), Path(output)
-    asked: Line = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count, "steps": steps}
-    asked |= {"guidance": guidance, "token": token, "dtype": dtype, "model": fingerprint(model)}
+    options: Line = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count, "steps": steps}
+    options |= {"guidance": guidance_scale, "token": token, "dtype": dtype, "model": fingerprint(model)}
     names = picture_names(clips, count, reserved=(Path(GALLERY).stem,))
-    wanted = {clip: make_line(clips, clip, pictures, asked) for clip, pictures in names.items()}
-    there = {} if overwrite else read_manifest(output / MANIFEST)
-    drawn = Drawn(output, kept=[clip for clip, line in wanted.items() if is_up_to_date(there.get(clip), line, output)])
-    lines = [line for clip, line in wanted.items() if clip not in set(drawn.kept)]
+    wanted = {clip: make_line(clips, clip, pictures, options) for clip, pictures in names.items()}
+    existing = {} if overwrite else read_manifest(output / MANIFEST)
+    result = FolderResult(
+        output, kept=[clip for clip, line in wanted.items() if is_up_to_date(existing.get(clip), line, output)]
+    )
+    lines = [line for clip, line in wanted.items() if clip not in set(result.kept)]
     _make_folder(output)
     if lines:
         size = batch or (BATCH_ON_GPU if find_device(device).type == "cuda" else 1)
-        hearable, pipe = _hear(clips, lines, drawn, on_broken), None
-        while group := list(islice(hearable, size)):
-            pipe = pipe or _load_ears(model, device, dtype)
-            done = len(drawn.made) + len(drawn.broken)
-            _draw_group(pipe, group, drawn, _steps(on_progress, done, len(group), len(lines)))
-    _summarise(drawn, [*wanted])
-    return drawn
+        readable, pipe = _load_clips(clips, lines, result, on_broken), None
+        while group := list(islice(readable, size)):
+            pipe = pipe or _load_hearing_pipeline(model, device, dtype)
+            done = len(result.made) + len(result.broken)
+            _draw_group(pipe, group, result, _step_callback(on_progress, done, len(group), len(lines)))
+    _write_overview(result, [*wanted])
+    return result
 
 
-def _load_ears(model: str, device: str | None, dtype: str) -> "AudioTokenPipeline":
+def _load_hearing_pipeline(model: str, device: str | None, dtype: str) -> "AudioTokenPipeline":
     pipe = load_pipeline(model, device, dtype)
     if pipe.audio_encoder is None:
         raise CheckpointError(
@@ -104,54 +112,62 @@ def _load_ears(model: str, device: str | None, dtype: str) -> "AudioTokenPipelin
     return pipe
 
 
-def _hear(
-    clips: Path, lines: list[Line], drawn: Drawn, on_broken: Callable[[str], None] | None
+def _load_clips(
+    clips: Path, lines: list[Line], result: FolderResult, on_broken: Callable[[str], None] | None
 ) -> Iterator["tuple[Line, Recording, int]"]:
-    """The lines whose clips can be heard, each with its recording and rate, one by one as they are asked for."""
+    """Load the clips one by one: (line, recording, rate in Hz); list those that cannot be read, and skip them."""
     for line in lines:
         try:
             yield line, *load_audio(clips / line["clip"])
         except AudioError as error:
-            drawn.broken[line["clip"]] = str(error)
+            result.broken[line["clip"]] = str(error)
             if on_broken:
                 on_broken(str(error))
 
 
 def _draw_group(
-    pipe: "AudioTokenPipeline", group: "list[tuple[Line, Recording, int]]", drawn: Drawn, on_step: Any
+    pipe: "AudioTokenPipeline",
+    group: "list[tuple[Line, Recording, int]]",
+    result: FolderResult,
+    on_step: StepCallback | None,
 ) -> None:
-    """Draw a batch of clips, write the pictures, and only then a line for each into the manifest."""
-    wanted = pipe.audio_encoder.rate
-    recordings = [as_recording(recording, rate, resample_to=wanted)[0] for _, recording, rate in group]
+    """Draw a batch of clips, write the pictures, and only then add a line for each to the manifest."""
+    encoder_rate = pipe.audio_encoder.rate
+    recordings = [as_recording(recording, rate, resample_to=encoder_rate)[0] for _, recording, rate in group]
     lines = [line for line, _, _ in group]
-    heard = [pipe.classify(recording, wanted)[:KEPT] for recording in recordings]
-    images = iter(_draw(pipe, recordings, lines[0], on_step))
-    for line, labels in zip(lines, heard, strict=True):
+    labels = [pipe.classify(recording, encoder_rate)[:STORED_LABELS] for recording in recordings]
+    images = iter(_draw_images(pipe, recordings, lines[0], on_step))
+    for line, scored in zip(lines, labels, strict=True):
         for picture in line["pictures"]:
-            _make_folder((drawn.output / picture).parent)
-            write_image(next(images), drawn.output / picture)
-        _remember(drawn.output / MANIFEST, line | {"heard": [[label, round(score, 4)] for label, score in labels]})
-        drawn.made.append(line["clip"])
+            _make_folder((result.output / picture).parent)
+            write_image(next(images), result.output / picture)
+        heard = [[label, round(score, 4)] for label, score in scored]
+        _append_to_manifest(result.output / MANIFEST, line | {"heard": heard})
+        result.made.append(line["clip"])
 
 
-def _draw(pipe: "AudioTokenPipeline", recordings: list[Any], asked: Line, on_step: Any) -> list[Any]:
+def _draw_images(
+    pipe: "AudioTokenPipeline", recordings: list[Recording], options: Line, on_step: StepCallback | None
+) -> "list[Image]":
     """`count` pictures of each recording, one recording after the other."""
     return pipe(
         recordings,
-        asked["prompt"] or TEMPLATE,
+        options["prompt"] or TEMPLATE,
         rate=pipe.audio_encoder.rate,
-        negative_prompt=asked["negative_prompt"],
-        seed=asked["seed"],
-        num_images_per_prompt=asked["count"],
-        num_inference_steps=asked["steps"],
-        guidance_scale=asked["guidance"],
+        negative_prompt=options["negative_prompt"],
+        seed=options["seed"],
+        num_images_per_prompt=options["count"],
+        num_inference_steps=options["steps"],
+        guidance_scale=options["guidance"],
         callback_on_step_end=on_step,
-        token=asked["token"],
+        token=options["token"],
     ).images
 
 
-def _steps(on_progress: Callable[[float, int], None] | None, before: int, clips: int, total: int) -> Any:
-    """After each step: how many clips are done, this batch's in part."""
+def _step_callback(
+    on_progress: Callable[[float, int], None] | None, before: int, clips: int, total: int
+) -> StepCallback | None:
+    """After each step, report the number of clips done, counting the current batch in part."""
     if on_progress is None:
         return None
 
@@ -162,13 +178,13 @@ def _steps(on_progress: Callable[[float, int], None] | None, before: int, clips:
     return callback
 
 
-def _summarise(drawn: Drawn, clips: list[str]) -> None:
-    """The table and the sheet of all that is there, drawn now or before."""
-    manifest = read_manifest(drawn.output / MANIFEST)
-    lines = [manifest[clip] for clip in clips if clip in {*drawn.made, *drawn.kept}]
-    write_bytes(format_label_table(lines, drawn.broken).encode(), drawn.output / TABLE)
+def _write_overview(result: FolderResult, clips: list[str]) -> None:
+    """Write the table and the contact sheet of all pictures, drawn now or before."""
+    manifest = read_manifest(result.output / MANIFEST)
+    lines = [manifest[clip] for clip in clips if clip in {*result.made, *result.kept}]
+    write_bytes(format_label_table(lines, result.broken).encode(), result.output / TABLE)
     if lines:
-        write_image(gallery(lines, drawn.output), drawn.output / GALLERY)
+        write_image(gallery(lines, result.output), result.output / GALLERY)
 
 
 def _make_folder(folder: Path) -> None:
@@ -178,12 +194,12 @@ def _make_folder(folder: Path) -> None:
         raise cannot_write(folder, error) from None
 
 
-def _remember(file: Path, line: Line) -> None:
+def _append_to_manifest(file: Path, line: Line) -> None:
     try:
         append_line(file, line)
     except OSError as error:
         raise cannot_write(file, error) from None
 
 
-def _clips(names: Any) -> str:
-    return "1 clip" if len(names) == 1 else f"{len(names)} clips"
+def _count_clips(clips: Collection[str]) -> str:
+    return "1 clip" if len(clips) == 1 else f"{len(clips)} clips"

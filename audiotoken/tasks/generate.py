@@ -2,11 +2,11 @@
 
     python -m experiments.generate clip=dog.wav output=dog.png seed=3
 
-`audiotoken generate` is the same without Hydra; both call `generate` below.
+`audiotoken generate` does the same without Hydra; both call `generate` below.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,10 @@ from audiotoken.labels import format_labels
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import PLACEHOLDER
-from audiotoken.writing import check_output, write_image
+from audiotoken.tasks.picture_files import PAGES, REPORTS, check_outputs, write_pictures
+from audiotoken.writing import write_image
 
-if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
+if TYPE_CHECKING:  # takes seconds to import
     from audiotoken.stereo import Result
 
 
@@ -33,24 +34,25 @@ def generate(
     seed: int = 0,
     count: int = 1,
     steps: int | None = None,
-    guidance: float | None = None,
+    guidance_scale: float | None = None,
     model: str = "mini",
     token: str | None = None,
     device: str | None = None,
     dtype: str = "float32",
-    report: bool = False,
+    report: str | os.PathLike | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> "Result":
-    """Hear `clip`, draw it `count` times, write the pictures (see `files_of`).
+    """Draw what is heard in `clip`, `count` times, and write the pictures (names: see `picture_files`).
 
-    The sound's word is the embedder's (`token="learned"`) or the name of what was heard (`token="label"`); by default
-    the embedder's, if the model has one. Steps and guidance are the model's own, the device is the best there is;
-    `on_step(done, steps)` is called after each step. Of a file longer than `LONGEST` the beginning is heard, and the
-    notes say so. Raises AudioError, CheckpointError, PromptError or OptionError.
+    The word for the sound is the embedder's (`token="learned"`) or the label of what was heard (`token="label"`); by
+    default the embedder's, if the model has one. Steps and guidance scale default to the model's own, the device to
+    the best one available. report: a picture (PNG, JPEG, WebP) or an HTML page that explains the result.
+    `on_step(done, steps)` is called after each step. Only the first `LONGEST` seconds of a clip are heard; the notes
+    say so when it is longer. Raises AudioError, CheckpointError, PromptError or OptionError.
     """
-    check_options(seed=seed, count=count, steps=steps, guidance=guidance, dtype=dtype, token=token)
-    recording, rate, cut = load_beginning(clip, LONGEST)
-    check_output(output)  # before the long work
+    check_options(seed=seed, count=count, steps=steps, guidance_scale=guidance_scale, dtype=dtype, token=token)
+    recording, rate, notes = load_beginning(clip, LONGEST)
+    check_outputs(output, report, report_suffixes=REPORTS)  # before the long work
 
     pipe = load_pipeline(model, device, dtype)
     result = stereo.sound_to_image(
@@ -62,48 +64,34 @@ def generate(
         seed=seed,
         count=count,
         num_inference_steps=steps,
-        guidance_scale=guidance,
+        guidance_scale=guidance_scale,
         on_step=on_step,
         token=token,
         setup="mono",
     )
-    result.notes.extend(cut)
-    write(result, output, report)
+    result.notes.extend(notes)
+    write_pictures(result.images, output)
+    if report is not None:
+        options = {"token": token, "steps": steps, "guidance": guidance_scale, "negative_prompt": negative_prompt}
+        write_report(result, Path(report), options | {"model": model, "device": device, "dtype": dtype})
     return result
 
 
-def say_written(result: "Result", output: str | os.PathLike, report: bool) -> str:
-    """What a command says when it is done: what was heard, and where the files are."""
-    files = files_of(output, len(result.images), report)
+def write_report(result: "Result", path: Path, options: Mapping[str, object]) -> None:
+    """An HTML page or, by its suffix, a picture of what was heard and drawn."""
+    if path.suffix.lower() in PAGES:
+        reports.result_page.write_page(result, path, options=options)
+    else:
+        write_image(reports.figure.draw_report(result), path)
+
+
+def format_summary(
+    result: "Result", output: str | os.PathLike, report: str | os.PathLike | None = None, notes: bool = True
+) -> str:
+    """What the command prints at the end: what was heard, notes, and where the files are."""
     lines = [f"heard  {format_labels(result.heard[0])}"]
     lines += [] if PLACEHOLDER in result.prompt.text else [f"as     {result.prompt.text}"]  # a label token
-    lines += [f"note   {note}" for note in result.notes]
-    lines += [f"drew   {path}" for path in files["sheet"] or files["pictures"]]
-    lines += [f"report {path}" for path in files["report"]]
+    lines += [f"note   {note}" for note in result.notes if notes]
+    lines += [f"drew   {output}"]
+    lines += [f"report {report}"] if report is not None else []
     return "\n".join(map(printable, lines))
-
-
-def files_of(output: str | os.PathLike, count: int, report: bool) -> dict[str, list[Path]]:
-    """Names of what is written: `dog.png`; or with count=2 `dog-1.png`, `dog-2.png` and both side by side in `dog.png`.
-
-    The report is `dog-report.png`.
-    """
-    output = Path(output)
-    single = [output] if count == 1 else [output.with_stem(f"{output.stem}-{i + 1}") for i in range(count)]
-    return {
-        "pictures": single,
-        "sheet": [output] if count > 1 else [],
-        "report": [output.with_name(f"{output.stem}-report.png")] if report else [],
-    }
-
-
-def write(result: "Result", output: str | os.PathLike, report: bool = False) -> dict[str, list[Path]]:
-    """Each file appears whole or not at all."""
-    files = files_of(output, len(result.images), report)
-    for image, path in zip(result.images, files["pictures"], strict=True):
-        write_image(image, path)
-    for path in files["sheet"]:
-        write_image(reports.figure.contact_sheet(result.images), path)
-    for path in files["report"]:
-        write_image(reports.figure.draw_report(result), path)
-    return files

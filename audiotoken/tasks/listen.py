@@ -1,4 +1,4 @@
-"""A stereo recording -> who is where and what it is.
+"""A stereo file -> who is where and what it is.
 
 Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; dB of full scale.
 """
@@ -22,9 +22,9 @@ from spatial.scene import Scene
 from spatial.setups import NAMES
 from spatial.windows import OVERLAP, listen_long
 
-LONG = 30.0  # seconds: longer is heard in windows
-SILENT = 1e-4  # of full scale, as in `audiotoken.audio`
-MOST = 4  # sources: two channels cannot tell more apart
+LONG = 30.0  # seconds; longer recordings are heard in windows
+SILENCE = 1e-4  # of full scale, as in `audiotoken.audio`
+MAX_SOURCES = 4  # two channels cannot tell more apart
 
 
 def listen_to(
@@ -39,61 +39,63 @@ def listen_to(
     stems: Path | None = None,
     on_progress: Callable[[float, int], None] | None = None,
 ) -> Listening:
-    """What `audiotoken listen` tells; AudioError, SpatialError or OptionError for what cannot be listened to.
+    """Find the sources of `clip` and, with `labels`, classify them; the other options are those of `spatial.listen`.
 
-    A file longer than `LONG` is read and heard in windows, in bounded memory, and its signals go into the folder
-    `stems` meanwhile; `on_progress(done, of)`.
+    A file longer than `LONG` is read and heard in windows, in bounded memory; its sources are written into the folder
+    `stems` meanwhile. `on_progress(done, total)`. Raises AudioError, SpatialError or OptionError.
     """
-    _check(setup, spacing, max_sources=max_sources, count=count)
+    _check_options(setup, spacing, max_sources=max_sources, count=count)
     options = {"setup": setup, "spacing": spacing, "max_sources": max_sources, "count": count}
-    tell = on_progress or (lambda done, total: None)
-    seconds, scene, shape, files = _heard(Path(clip), options, stems, tell)
-    known = name_sources(scene, model) if labels else (None,) * len(scene.sources)
-    return Listening(str(clip), seconds, scene, known, shape, files)
+    report_progress = on_progress or (lambda done, total: None)
+    seconds, scene, shape, files = _find_sources(Path(clip), options, stems, report_progress)
+    named = classify_sources(scene, model) if labels else (None,) * len(scene.sources)
+    return Listening(str(clip), seconds, scene, named, shape, files)
 
 
-Found = tuple[float, Scene, np.ndarray, tuple[Path, ...]]  # seconds, scene, outline, stems that are written already
-Tell = Callable[[float, int], None]
+Estimate = tuple[float, Scene, np.ndarray, tuple[Path, ...]]  # seconds, scene, outline, stems already written
+OnProgress = Callable[[float, int], None]  # (done, total)
 
 
-def _heard(clip: Path, options: dict[str, Any], stems: Path | None, tell: Tell) -> Found:
-    """Of a file of any length."""
+def _find_sources(clip: Path, options: dict[str, Any], stems: Path | None, report_progress: OnProgress) -> Estimate:
+    """The sources of a file of any length."""
     length = read_length(clip)
     if length and length[0] > LONG * length[1]:
-        return _heard_in_windows(clip, read_blocks(clip, -(-length[0] // COLUMNS)), *length, options, stems, tell)
+        return _find_in_windows(
+            clip, read_blocks(clip, -(-length[0] // COLUMNS)), *length, options, stems, report_progress
+        )
     recording, rate, cut = load_beginning(clip, LONGEST)
     frames = recording.shape[1]
     if frames > LONG * rate:  # the sound of a video
         pieces = iter(np.array_split(recording, COLUMNS, axis=1))
-        seconds, scene, shape, files = _heard_in_windows(clip, pieces, frames, rate, options, stems, tell)
+        seconds, scene, shape, files = _find_in_windows(clip, pieces, frames, rate, options, stems, report_progress)
         return seconds, replace(scene, notes=(*cut, *scene.notes)), shape, files
-    scene = listen(recording, rate, **options, progress=lambda share: tell(round(100 * share), 100))
+    scene = listen(recording, rate, **options, progress=lambda share: report_progress(round(100 * share), 100))
     return frames / rate, scene, compute_outline(recording), ()
 
 
-def _heard_in_windows(
+def _find_in_windows(
     clip: Path,
     pieces: Iterator[np.ndarray],
     frames: int,
     rate: int,
     options: dict[str, Any],
     stems: Path | None,
-    tell: Tell,
-) -> Found:
+    report_progress: OnProgress,
+) -> Estimate:
     shape: list[np.ndarray] = []
     ranks: list[int] = []
 
     def blocks() -> Iterator[np.ndarray]:
         for block in pieces:
             shape.append(np.stack([block.min(axis=1), block.max(axis=1)], axis=-1))
-            tell(round(len(shape) / COLUMNS * frames / rate), round(frames / rate))
+            report_progress(round(len(shape) / COLUMNS * frames / rate), round(frames / rate))
             yield block
 
     writer = LongStems(stems, rate, OVERLAP) if stems else None
     try:
         scene = listen_long(blocks(), rate, **options, on_window=writer.add if writer else None, on_end=ranks.extend)
-        if np.abs(shape).max() < SILENT:
-            raise AudioError(f"it is silent (never above {SILENT:g}); record it louder.")
+        if np.abs(shape).max() < SILENCE:
+            raise AudioError(f"it is silent (never above {SILENCE:g}); record it louder.")
         files = writer.finish(ranks, frames) if writer else []
     except AudioError as error:
         raise AudioError(f"Cannot hear {clip}: {error}") from None
@@ -103,17 +105,17 @@ def _heard_in_windows(
     return frames / rate, scene, np.stack(shape, axis=1), tuple(files)
 
 
-def _check(setup: str, spacing: float | None, **numbers: int | None) -> None:
+def _check_options(setup: str, spacing: float | None, **numbers: int | None) -> None:
     if setup not in ("auto", *NAMES):
-        raise OptionError(f"Got setup={setup}, want auto or one of {', '.join(NAMES)}; change it.")
+        raise OptionError(f"Got setup={setup}, expected auto or one of {', '.join(NAMES)}; change it.")
     if spacing is not None and setup == "auto":
-        raise OptionError(f"Got spacing={spacing:g} alone, but --spacing goes with --setup spaced; say both.")
+        raise OptionError(f"Got spacing={spacing:g} alone, but --spacing needs --setup spaced; pass both.")
     for name, value in numbers.items():
-        if value is not None and not 1 <= value <= MOST:
-            raise OptionError(f"Got {name}={value}, want a whole number from 1 to {MOST}; change it.")
+        if value is not None and not 1 <= value <= MAX_SOURCES:
+            raise OptionError(f"Got {name}={value}, expected a whole number from 1 to {MAX_SOURCES}; change it.")
 
 
-def name_sources(scene: Scene, model: str = "mini") -> tuple[Label | None, ...]:
-    """What each source of a scene sounds like to the audio encoder of a model; None where it names no sounds."""
-    name = stereo.make_labeller(model)
-    return tuple(name(source.signal, scene.rate) for source in scene.sources)
+def classify_sources(scene: Scene, model: str = "mini") -> tuple[Label | None, ...]:
+    """The label of each source by the audio encoder of a model; None where the encoder has no labels."""
+    label = stereo.make_labeller(model)
+    return tuple(label(source.signal, scene.rate) for source in scene.sources)

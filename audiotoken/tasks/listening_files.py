@@ -1,7 +1,10 @@
-"""The files that a user may want of a listening; each appears whole or not at all."""
+"""The files that `audiotoken listen` writes, each whole or not at all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
+
+import soundfile
 
 from audiotoken import report
 from audiotoken.errors import OptionError, printable
@@ -13,15 +16,15 @@ STDOUT = Path("-")
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where the results go; None: nowhere."""
+class ListeningFiles:
+    """Where the results go; None writes no file."""
 
     plot: Path | None = None
-    json: Path | None = None  # STDOUT: printed instead of the table
+    json: Path | None = None  # STDOUT prints it instead of the table
     stems: Path | None = None  # a folder
 
     def check(self) -> None:
-        """Before the long work: OptionError unless each can be written."""
+        """Check before the long work that each file can be written; OptionError otherwise."""
         if self.plot is not None:
             check_output(self.plot)
         if self.json not in (None, STDOUT):
@@ -29,41 +32,42 @@ class Places:
         if self.stems is not None:
             check_folder(self.stems)
 
-    def write(self, heard: Listening) -> str:
-        """Each file whole or not at all -> what is printed."""
-        written = list(heard.stems)
-        if self.stems is not None and not written:
-            written = write_stems(heard, self.stems)
+    def write(self, listening: Listening, notes: bool = True) -> str:
+        """Write the files -> the text to print, without the notes if they are not wanted."""
+        paths = list(listening.stems)
+        if self.stems is not None and not paths:
+            paths = write_stems(listening, self.stems)
         if self.json not in (None, STDOUT):
-            write_bytes(to_json(heard).encode(), Path(str(self.json)))
-            written.append(Path(str(self.json)))
+            write_bytes(to_json(listening).encode(), Path(str(self.json)))
+            paths.append(Path(str(self.json)))
         if self.plot is not None:
-            write_image(report.listening_figure.draw_listening(heard), self.plot)
-            written.append(self.plot)
+            write_image(report.listening_figure.draw_listening(listening), self.plot)
+            paths.append(self.plot)
         if self.json == STDOUT:
-            return to_json(heard).rstrip()
-        return "\n".join([format_listening(heard), *(f"wrote  {printable(path)}" for path in written)])
+            return to_json(listening).rstrip()
+        table = format_listening(listening if notes else _without_notes(listening))
+        return "\n".join([table, *(f"wrote  {printable(path)}" for path in paths)])
 
 
-def write_stems(heard: Listening, folder: Path) -> list[Path]:
-    """A WAV of each source into `folder`: as it stands in the recording, or its signal where that is not known."""
-    from io import BytesIO
+def _without_notes(listening: Listening) -> Listening:
+    return replace(listening, scene=replace(listening.scene, notes=()))
 
-    import soundfile
 
-    written = []
-    for number, source in enumerate(heard.scene.sources, 1):
+def write_stems(listening: Listening, folder: Path) -> list[Path]:
+    """Write a WAV file of each source: as it sounds in the recording, or its mono signal if that is unknown."""
+    paths = []
+    for number, source in enumerate(listening.scene.sources, 1):
         sound = source.signal if source.image is None else source.image.T
         file = BytesIO()
-        soundfile.write(file, sound, heard.scene.rate, format="WAV", subtype="FLOAT")
+        soundfile.write(file, sound, listening.scene.rate, format="WAV", subtype="FLOAT")
         path = folder / f"source{number}.wav"
         write_bytes(file.getvalue(), path)
-        written.append(path)
-    return written
+        paths.append(path)
+    return paths
 
 
 def check_folder(folder: Path) -> None:
-    """Make it and see that files can be made in it; OptionError otherwise."""
+    """Make the folder and check that files can be written into it; OptionError otherwise."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,7 +77,7 @@ def check_folder(folder: Path) -> None:
 
 def _check_json(path: Path) -> None:
     if path.suffix.lower() != ".json":
-        raise OptionError(f"Cannot write {path}: got the suffix {path.suffix!r}, want .json or - alone; rename it.")
+        raise OptionError(f"Cannot write {path}: got the suffix {path.suffix!r}, expected .json or - alone; rename it.")
     if path.is_dir():
         raise OptionError(f"Cannot write {path}: it is a folder; give a file name such as {path / 'out.json'}.")
     check_output(path, (".json",))

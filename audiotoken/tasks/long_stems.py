@@ -1,7 +1,6 @@
-"""The signals of a recording that is heard in windows, written while it is heard: memory does not grow with its length.
+"""Write the sources of a long recording while it is heard in windows, so that memory does not grow with its length.
 
-A source sounds through a window's whole length and is cross-faded with what the next window hears of it; where a window
-does not find it, it is silent.
+Neighbouring windows overlap, and a source is cross-faded between them; it is silent in windows that do not find it.
 """
 
 import os
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from audiotoken.errors import OptionError
 from audiotoken.writing import cannot_write
@@ -18,22 +18,22 @@ from spatial.scene import Scene
 
 
 class LongStems:
-    """Temporary files in `folder` that become source1.wav, ... when all is done; see `spatial.windows.OnWindow`."""
+    """Temporary files in `folder` that become source1.wav, ... at the end; see `spatial.windows.OnWindow`."""
 
     def __init__(self, folder: Path, rate: int, overlap: float):
         self.folder, self.rate, self.overlap = folder, rate, round(overlap * rate)
         self.files: list[Any] = []
-        self.tails: list[np.ndarray] = []  # (frames, channels) that wait for the next window
+        self.tails: list[np.ndarray] = []  # (frames, channels) to be cross-faded with the next window
         self.written: list[int] = []  # frames in each file
 
     def add(self, start: float, scene: Scene, order: Sequence[int], more: bool) -> None:
-        """What a window heard; `order[i]` is the number of the scene's i-th source in the whole."""
+        """Add the sources of a window; `order[i]` is the number of its i-th source in the whole recording."""
         first = round(start * self.rate)
         for number, source in zip(order, scene.sources, strict=True):
             sound = (source.signal[None] if source.image is None else source.image).T.astype(np.float32)
             self._open(number, sound.shape[1])
             self._fill(number, first)
-            sound = self._faded(sound, bool(first), more)
+            sound = self._fade_ends(sound, bool(first), more)
             tail = self.tails[number]
             sound[: len(tail)] += tail
             keep = len(sound) - self.overlap if more else len(sound)
@@ -41,20 +41,21 @@ class LongStems:
             self.tails[number] = sound[keep:]
 
     def finish(self, order: Sequence[int], frames: int) -> list[Path]:
-        """Fill all up to `frames` and give them their names, `order[i]` becomes source i + 1 -> the files."""
+        """Fill all files up to `frames` and give them their final names -> the paths.
+
+        `order[i]` is the number, so far, of what becomes source i + 1.
+        """
         paths = []
         for place, number in enumerate(order, 1):
             self._fill(number, frames)
             paths.append(self.folder / f"source{place}.wav")
-            with self._on_disk():
+            with self._disk_errors():
                 self.files[number].close()
                 self._temporary(number).replace(paths[-1])
         return paths
 
     def clear(self) -> None:
-        """Close and remove what is temporary still."""
-        import soundfile
-
+        """Close all files and remove those that are still temporary."""
         for number, file in enumerate(self.files):
             with suppress(OSError, soundfile.LibsndfileError):
                 file.close()
@@ -64,31 +65,27 @@ class LongStems:
         return self.folder / f".source-{number}.{os.getpid()}.wav"
 
     @contextmanager
-    def _on_disk(self) -> Iterator[None]:
-        """OptionError for what the disk does not take; libsndfile says that as a system error or writes less."""
-        import soundfile
-
+    def _disk_errors(self) -> Iterator[None]:
+        """Turn errors of a full disk into an OptionError; libsndfile raises a system error or writes fewer frames."""
         try:
             yield
         except OSError as error:
             raise cannot_write(self.folder, error) from None
         except (soundfile.LibsndfileError, AssertionError):
             raise OptionError(
-                f"Cannot write into {self.folder}: the disk is full or gone; choose a folder where files can be made."
+                f"Cannot write into {self.folder}: the disk is full or gone; choose a folder that you can write to."
             ) from None
 
     def _open(self, number: int, channels: int) -> None:
-        import soundfile
-
         while len(self.files) <= number:
             path = self._temporary(len(self.files))
-            with self._on_disk():
+            with self._disk_errors():
                 self.files.append(soundfile.SoundFile(path, "w", self.rate, channels, "PCM_16", format="WAV"))
             self.tails.append(np.zeros((0, channels), np.float32))
             self.written.append(0)
 
     def _fill(self, number: int, until: int) -> None:
-        """The tail and silence, up to a frame that lies beyond them; nothing when that is where the tail begins."""
+        """Write the tail, then silence, up to frame `until`; write nothing if the file already reaches it."""
         if self.written[number] >= until:
             return
         tail = self.tails[number][: until - self.written[number]]
@@ -98,11 +95,11 @@ class LongStems:
             self._write(number, np.zeros((silence, tail.shape[1]), np.float32))
 
     def _write(self, number: int, sound: np.ndarray) -> None:
-        with self._on_disk():
+        with self._disk_errors():
             self.files[number].write(np.clip(sound, -1, 1))
         self.written[number] += len(sound)
 
-    def _faded(self, sound: np.ndarray, before: bool, after: bool) -> np.ndarray:
+    def _fade_ends(self, sound: np.ndarray, before: bool, after: bool) -> np.ndarray:
         ramp = ((np.arange(self.overlap) + 0.5) / max(self.overlap, 1))[:, None].astype(np.float32)
         out = sound.copy()
         if before:

@@ -1,12 +1,10 @@
-"""`audiotoken place` and `animate`: a stereo file in, a picture with everything where it is heard out."""
+"""`audiotoken place` and `animate`: a stereo file -> a picture or film with every source where it is heard."""
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
 
 import guidance
 from audiotoken import report as reports
@@ -15,145 +13,160 @@ from audiotoken.audio import load_beginning
 from audiotoken.errors import OptionError, printable
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
-from audiotoken.writing import check_output, write_image
+from audiotoken.tasks.picture_files import FILMS, check_outputs, path_beside, write_pictures
+from audiotoken.writing import write_image
 
-if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
-    from audiotoken.stereo import Result
+if TYPE_CHECKING:  # takes seconds to import
+    from PIL.Image import Image
 
-CHOICES = {"unmatched": ("add", "drop"), "unknown": ("guess", "unplaced"), "motion": ("middle", "trail")}
-FILMS = (".gif", ".mp4")
-PAGES = (".html", ".htm")
+    from audiotoken.stereo import DrawOptions, PlanOptions, Result
+
+    OnStep = Callable[[int, int], None]
+
+MOTIONS = ("middle", "trail")
 LONGEST = 30.0  # seconds that are listened to
-TRAIL = 3  # pictures of a thing on its way
+TRAIL = 3  # pictures of a moving source
+FRAMES = (2, 200)  # of a film: fewest and most
 
 
 def place_file(
     clip: str | os.PathLike,
-    output: str | os.PathLike = "placed.png",
+    output: str | os.PathLike,
+    planning: "PlanOptions",
+    drawing: "DrawOptions",
     *,
+    model: str = "mini",
+    device: str | None = None,
+    dtype: str = "float32",
     motion: str = "middle",
     boxes: bool = False,
     report: str | os.PathLike | None = None,
     control_layout: str | os.PathLike | None = None,
-    on_step: Callable[[int, int], None] | None = None,
-    **options: Any,
+    on_step: "OnStep | None" = None,
 ) -> "Result":
-    """Listen to `clip`, draw it, write the picture; with `boxes` also OUTPUT-boxes.png: where things belong.
+    """Listen to `clip`, draw it and write the picture, or several (names: see `picture_files`).
 
-    A file longer than half a minute is listened to at its beginning, and the notes say so. motion: what moves is drawn
-    in the "middle" of its way, or as a "trail" of several, the last the clearest. report: a page of how it came about.
-    control_layout: a ControlNet for segmentation, folder or hub id, that is shown where things belong; with `boxes`
-    what it was shown is OUTPUT-control.png. `options` are `model`, `device`, `steps` and `guidance` (scale), and those
-    of `stereo.sound_to_image`. Raises AudioError, CheckpointError, PromptError, SpatialError, GuidanceError or
-    OptionError.
+    Only the first half minute of a longer file is listened to; the notes say so. motion: a moving source is drawn in
+    the "middle" of its path, or as a "trail" of several pictures of which the last is the clearest. boxes: also write
+    OUTPUT-boxes.png, the first picture with the box of each source. report: an HTML page that explains the result.
+    control_layout: a ControlNet for segmentation, folder or hub id, that is given the boxes as a segmentation map; with
+    `boxes` the map is written as OUTPUT-control.png. Raises AudioError, CheckpointError, PromptError, SpatialError,
+    GuidanceError or OptionError.
     """
-    if control_layout is not None and motion == "trail":
-        raise OptionError("A ControlNet is shown one picture, and a trail is several; leave out one of the two.")
-    recording, rate, cut = _loaded(clip, options | {"motion": motion})
-    check_output(output)  # before the long work
-    if report is not None:
-        check_output(report, PAGES)
+    if motion not in MOTIONS:
+        raise OptionError(f'Got motion="{motion}", expected one of {", ".join(MOTIONS)}; change it.')
+    if motion == "trail" and control_layout is not None:
+        raise OptionError("A ControlNet draws one picture, but a trail is made of several; leave out one of the two.")
+    if motion == "trail" and drawing.count > 1:
+        raise OptionError(f"Got count={drawing.count} with a trail, expected 1; leave out one of the two.")
+    _check_drawing(drawing, dtype)
+    recording, rate, cut = load_beginning(clip, LONGEST)
+    check_outputs(output, report)
 
-    pipe, drawing = _pipe_and_options(options | {"keep_maps": report is not None})
-    if control_layout is not None:
-        drawing["control"] = guidance.load_control(control_layout, pipe)
+    pipe = load_pipeline(model, device, dtype)
+    control = None if control_layout is None else guidance.load_control(control_layout, pipe)
+    drawing = replace(drawing, keep_maps=report is not None)
+    plan = stereo.make_plan(recording, rate, pipe, planning)
     if motion == "trail":
-        result = stereo.sound_to_film(recording, rate, pipe, frames=TRAIL, trail=True, on_step=on_step, **drawing)
+        result = stereo.film_plan(plan, pipe, drawing, frames=TRAIL, trail=True, fov=planning.fov, on_step=on_step)
+        images = [stereo.draw_trail(result.images, result.frames)]
     else:
-        result = stereo.sound_to_image(recording, rate, pipe, on_step=on_step, **drawing)
+        result = stereo.draw_plan(plan, pipe, drawing, control=control, on_step=on_step)
+        images = result.images
     result = replace(result, notes=[*result.notes, *cut])
-    picture = stereo.draw_trail(result.images, result.frames) if motion == "trail" else result.images[0]
-    write_image(picture, Path(output))
+    write_pictures(images, output)
     if boxes:
-        write_image(with_boxes(result, picture), boxes_path(output))
+        write_image(with_boxes(result, images[0]), path_beside(output, "boxes"))
         if result.control is not None:
-            write_image(result.control, boxes_path(output, "control"))
+            write_image(result.control, path_beside(output, "control"))
     if report is not None:
-        shown = options if control_layout is None else options | {"control_layout": control_layout}
-        reports.result_page.write_page(
-            result, Path(report), options=shown, picture=picture if motion == "trail" else None
+        options = list_options(
+            planning, drawing, model=model, device=device, dtype=dtype, control_layout=control_layout
         )
+        picture = images[0] if motion == "trail" else None
+        reports.result_page.write_page(result, Path(report), options=options, picture=picture)
     return result
 
 
 def animate_file(
     clip: str | os.PathLike,
-    output: str | os.PathLike = "placed.gif",
+    output: str | os.PathLike,
+    planning: "PlanOptions",
+    drawing: "DrawOptions",
     *,
+    model: str = "mini",
+    device: str | None = None,
+    dtype: str = "float32",
     frames: int = 12,
     report: str | os.PathLike | None = None,
-    on_step: Callable[[int, int], None] | None = None,
-    **options: Any,
+    on_step: "OnStep | None" = None,
 ) -> "Result":
-    """Listen to `clip`, draw `frames` pictures of it, write them as a film that is as long as what was listened to.
+    """Listen to `clip`, draw `frames` pictures of it and write them as a film of the same length.
 
-    A GIF, or an MP4 that has the sound in it. report: as in `place_file`.
+    The film is a GIF, or an MP4 with the sound in it. report: as in `place_file`.
     """
-    if not 2 <= frames <= 200:
-        raise OptionError(f"Got frames={frames}, want 2 to 200; change it.")
-    recording, rate, cut = _loaded(clip, options)
-    check_output(output, FILMS)
-    if report is not None:
-        check_output(report, PAGES)
+    if not FRAMES[0] <= frames <= FRAMES[1]:
+        raise OptionError(f"Got frames={frames}, expected {FRAMES[0]} to {FRAMES[1]}; change it.")
+    _check_drawing(drawing, dtype)
+    recording, rate, cut = load_beginning(clip, LONGEST)
+    check_outputs(output, report, FILMS)
 
-    pipe, drawing = _pipe_and_options(options | {"keep_maps": report is not None})
-    result = stereo.sound_to_film(recording, rate, pipe, frames=frames, on_step=on_step, **drawing)
+    pipe = load_pipeline(model, device, dtype)
+    drawing = replace(drawing, keep_maps=report is not None)
+    plan = stereo.make_plan(recording, rate, pipe, planning)
+    result = stereo.film_plan(plan, pipe, drawing, frames=frames, fov=planning.fov, on_step=on_step)
     result = replace(result, notes=[*result.notes, *cut])
     stereo.write_film(result.images, recording, rate, Path(output))
     if report is not None:
+        options = list_options(planning, drawing, model=model, device=device, dtype=dtype)
         reports.result_page.write_page(result, Path(report), options=options, film=Path(output))
     return result
 
 
-def _loaded(clip: str | os.PathLike, options: dict[str, Any]) -> tuple[NDArray, int, list[str]]:
-    """(recording, rate, notes) of at most `LONGEST`, after a look at the options."""
-    numbers = {name: options.get(name) for name in ("seed", "steps", "guidance")}
-    check_options(dtype="float32", token=options.get("token"), **numbers)
-    for name, known in CHOICES.items():
-        if options.get(name, known[0]) not in known:
-            raise OptionError(f'Got {name}="{options[name]}", want one of {", ".join(known)}; change it.')
-    return load_beginning(clip, LONGEST)
+def _check_drawing(drawing: "DrawOptions", dtype: str) -> None:
+    """The command line allows less than the library does."""
+    steps, scale = drawing.num_inference_steps, drawing.guidance_scale
+    check_options(dtype=dtype, seed=drawing.seed, count=drawing.count, steps=steps, guidance_scale=scale)
 
 
-def _pipe_and_options(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The pipeline, and the options that are left for drawing, by the names they have there."""
-    left = dict(options)
-    pipe = load_pipeline(left.pop("model", "mini"), left.pop("device", None))
-    left |= {"num_inference_steps": left.pop("steps", None), "guidance_scale": left.pop("guidance", None)}
-    return pipe, left
+def list_options(planning: "PlanOptions", drawing: "DrawOptions", **others: Any) -> dict[str, Any]:
+    """All options by the names that the report's list of settings has for them."""
+    options = asdict(planning) | asdict(drawing) | others
+    options |= {"steps": options.pop("num_inference_steps"), "guidance": options.pop("guidance_scale")}
+    return {name: value for name, value in options.items() if name not in ("keep_maps", "output_type")}
 
 
-def said(result: "Result", output: str | os.PathLike, boxes: bool = False, report: Any = None) -> str:
-    """What the command prints."""
+def format_summary(
+    result: "Result",
+    output: str | os.PathLike,
+    boxes: bool = False,
+    report: str | os.PathLike | None = None,
+    notes: bool = True,
+) -> str:
+    """What the commands print at the end: the setup, each source with its box, notes, the prompt and the files."""
     lines = [f"setup  {result.scene.setup}"]
     for i, source in enumerate(result.scene.sources):
         region = result.regions.get(i)
-        where = "without a place" if region is None else f"box {', '.join(f'{edge:.2f}' for edge in region.box)}"
-        lines.append(
-            f"{i + 1}  {result.subjects[i]}  {reports.listening_text.format_azimuth(source.direction.azimuth)}  {where}"
-        )
-    lines += result.notes
-    beside = ["boxes"] * boxes + ["control"] * (boxes and result.control is not None)
-    files = [output, *(boxes_path(output, name) for name in beside), *([report] if report else [])]
+        box = "without a place" if region is None else f"box {', '.join(f'{edge:.2f}' for edge in region.box)}"
+        azimuth = reports.listening_text.format_azimuth(source.direction.azimuth)
+        lines.append(f"{i + 1}  {result.subjects[i]}  {azimuth}  {box}")
+    lines += result.notes if notes else []
+    extra = ["boxes"] * boxes + ["control"] * (boxes and result.control is not None)
+    files = [output, *(path_beside(output, name) for name in extra), *([report] if report is not None else [])]
     lines += [f"prompt  {result.prompt.text}", f"wrote  {', '.join(map(str, files))}"]
     return "\n".join(map(printable, lines))
 
 
-def with_boxes(result: "Result", picture: Any = None, size: int = 512) -> Any:
-    """A picture, the first by default, with the box of each source and what it is."""
+def with_boxes(result: "Result", picture: "Image | None" = None, size: int = 512) -> "Image":
+    """The picture, by default the first, with the labelled box of each source."""
+    # a third-party import inside a function: Pillow waits until there are pictures
     from PIL import Image, ImageDraw
 
-    drawn = (picture or result.images[0]).convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
+    sheet = (picture or result.images[0]).convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
     colours = reports.listening_figure.COLOURS
-    pen = ImageDraw.Draw(drawn)
+    pen = ImageDraw.Draw(sheet)
     for i, region in result.regions.items():
         x0, y0, x1, y1 = (edge * (size - 1) for edge in region.box)
         pen.rectangle((x0, y0, x1, y1), outline=colours[i % len(colours)], width=3)
         pen.text((x0 + 6, y0 + 4), region.label, fill=colours[i % len(colours)], font_size=18)
-    return drawn
-
-
-def boxes_path(output: str | os.PathLike, name: str = "boxes") -> Path:
-    """street.png -> street-boxes.png."""
-    path = Path(output)
-    return path.with_name(f"{path.stem}-{name}{path.suffix}")
+    return sheet

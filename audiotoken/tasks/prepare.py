@@ -1,10 +1,10 @@
-"""A data set -> what the frozen parts of a model say of it, in shards, so that training need not ask them again.
+"""A data set -> shards of what the frozen parts of a model make of it, so that training need not run them again.
 
     python -m experiments.prepare source=pairs source.folder=clips output=prepared/clips model=sd14-beats
     python -m experiments.prepare ... part=0 parts=2 & python -m experiments.prepare ... part=1 parts=2
 
-`audiotoken prepare` is the same without Hydra; both call `prepare` below. Stopped, it goes on when the same command is
-given again. Train with it: `python -m experiments.train data=prepared/clips ...`.
+`audiotoken prepare` does the same without Hydra; both call `prepare` below. The same command continues where it was
+stopped. Train with the result: `python -m experiments.train data=prepared/clips ...`.
 """
 
 import os
@@ -15,6 +15,7 @@ from typing import Any
 
 from audiotoken.data import PairFolder, prepared
 from audiotoken.data.augment import Augment
+from audiotoken.data.folders import Source
 from audiotoken.data.manifest import Report
 from audiotoken.data.prepared import SizeEstimate
 from audiotoken.errors import OptionError
@@ -23,7 +24,7 @@ from audiotoken.options import check_options
 
 
 def prepare(
-    source: Any,
+    source: Source | str | os.PathLike,
     output: str | os.PathLike,
     *,
     model: str = "mini",
@@ -42,12 +43,12 @@ def prepare(
     on_estimate: "Callable[[SizeEstimate], None] | None" = None,
     on_item: Callable[[int, int], None] | None = None,
 ) -> "Report":
-    """Encode `source` into the folder `output`; see `audiotoken.data.prepared.prepare`, whose options these are.
+    """Encode `source` into the folder `output`; the options are those of `audiotoken.data.prepared.prepare`.
 
-    source: of `audiotoken.data`, or a folder of name.wav + name.jpg. size: of the pictures, by default what the model
-    draws. augment: parameters of `audiotoken.data.augment.Augment`, for `copies` of each example. workers: threads that
-    decode, by default as many as there are processors. precision: in which the VAE computes; dtype: what is stored.
-    Raises DataError, CheckpointError or OptionError, one sentence each.
+    source: a data set of `audiotoken.data`, or a folder of name.wav + name.jpg. size: of the pictures in pixels, by
+    default the model's own. seconds: length of each clip. augment: parameters of `audiotoken.data.augment.Augment`, for
+    `copies` of each example. workers: decoding threads, by default one per processor. precision: of the VAE; dtype: of
+    what is stored. Raises DataError, CheckpointError or OptionError.
     """
     check_options(dtype=precision, seed=seed)
     _check_numbers(size, seconds, workers)
@@ -79,24 +80,24 @@ def prepare(
 
 def _check_numbers(size: int | None, seconds: float, workers: int | None) -> None:
     if size is not None and (size < 8 or size % 8):
-        raise OptionError(f"Got size={size}, want a multiple of 8 pixels; change it.")
+        raise OptionError(f"Got size={size}, expected a multiple of 8 pixels; change it.")
     if not 0.1 <= seconds <= 600:
-        raise OptionError(f"Got seconds={seconds}, want 0.1 to 600 of each clip; change it.")
+        raise OptionError(f"Got seconds={seconds}, expected 0.1 to 600; change it.")
     if workers is not None and workers < 1:
-        raise OptionError(f"Got workers={workers}, want 1 or more; change it.")
+        raise OptionError(f"Got workers={workers}, expected at least 1; change it.")
 
 
-def say_progress() -> dict[str, Any]:
-    """`on_estimate` and `on_item` that say on stderr how big it will be, and each 10 s how far it is."""
-    said: list[tuple[float, int]] = []  # when, and how many were done
+def print_progress() -> dict[str, Callable[..., None]]:
+    """`on_estimate` and `on_item` that print the expected size, and every 10 s the progress, on stderr."""
+    reports: list[tuple[float, int]] = []  # (time, number of examples done)
 
     def on_item(done: int, count: int) -> None:
         now = time.monotonic()
-        if not said:
-            said.append((now, done))
-        elif now - said[-1][0] > 10 or done == count:
-            speed = (done - said[0][1]) / max(now - said[0][0], 1e-3)
-            said.append((now, done))
+        if not reports:
+            reports.append((now, done))
+        elif now - reports[-1][0] > 10 or done == count:
+            speed = (done - reports[0][1]) / max(now - reports[0][0], 1e-3)
+            reports.append((now, done))
             print(f"{done} of {count}, {speed:.1f} a second", file=sys.stderr, flush=True)
 
-    return {"on_estimate": lambda plan: print(plan, file=sys.stderr, flush=True), "on_item": on_item}
+    return {"on_estimate": lambda estimate: print(estimate, file=sys.stderr, flush=True), "on_item": on_item}

@@ -1,11 +1,15 @@
-"""What a training run writes beside its weights: settings, losses, pictures on the way, what could not be read."""
+"""What a training run writes besides its weights: settings, losses, sample pictures, unreadable examples."""
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
 
 from audiotoken.data.examples import Examples
 from audiotoken.errors import OptionError
@@ -14,12 +18,17 @@ from audiotoken.report.figure import contact_sheet
 from audiotoken.training import Progress
 from audiotoken.writing import write_bytes, write_image
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from audiotoken.pipeline import AudioTokenPipeline
+
 
 @contextmanager
-def records(
-    out: Path, accelerator: Any, config: dict[str, Any], log: str | None
-) -> Iterator["Callable[[Progress], None]"]:
-    """What a run writes while it goes: settings.json, a line per step in losses.csv, the tracker."""
+def log_run(
+    out: Path, accelerator: "Accelerator", config: Mapping[str, Any], log: str | None
+) -> Iterator[Callable[[Progress], None]]:
+    """Write settings.json, then a line of losses.csv and of the tracker `log` for each step that is reported."""
     if not accelerator.is_main_process:
         yield lambda progress: None
         return
@@ -29,15 +38,15 @@ def records(
         (out / "settings.json").write_text(json.dumps(config, indent=2, default=str) + "\n")
         path.open("a").close()
     except OSError as error:
-        raise OptionError(f"Cannot write into {out}: {error.strerror}; choose another folder with out=.") from None
+        raise OptionError(f"Cannot write into {out}: {error.strerror}; choose another folder.") from None
     if log is not None:
         accelerator.init_trackers("log", config={key: str(value) for key, value in config.items()})
     with ExitStack() as stack:
         streams: list[IO[str]] = []
 
-        def record(progress: "Progress") -> None:
+        def record(progress: Progress) -> None:
             if not streams:
-                _keep_before(progress.step, path)
+                _drop_steps_from(progress.step, path)
                 streams.append(stack.enter_context(path.open("a", newline="")))
             writer = csv.writer(streams[0])
             if streams[0].tell() == 0:
@@ -54,26 +63,25 @@ def records(
             accelerator.end_training()
 
 
-def _keep_before(step: int, path: Path) -> None:
-    """A killed run wrote steps that its checkpoint does not know: those that are done again are taken out."""
+def _drop_steps_from(step: int, path: Path) -> None:
+    """Remove the steps that a killed run wrote after its last checkpoint, since they are done again."""
     head, *rows = path.read_text().splitlines(keepends=True) or [""]
     kept = [row for row in rows if row.endswith("\n") and row.split(",")[0].isdigit() and int(row.split(",")[0]) < step]
     if len(kept) < len(rows):
         write_bytes("".join([head, *kept]).encode(), path)
 
 
-def sample(pipe: Any, examples: "Examples", count: int, out: Path, step: int, accelerator: Any) -> None:
-    """A grid: clips from all over the data, drawn; beneath each the picture it came with."""
-    import numpy as np
-    import torch
-
+def write_samples(
+    pipe: "AudioTokenPipeline", examples: Examples, count: int, out: Path, step: int, accelerator: "Accelerator"
+) -> None:
+    """Draw clips from all over the data into a grid; below each is the picture that came with it."""
     count = min(count, len(examples))
     some = examples.load([i * len(examples) // count for i in range(count)])
     tokens = pipe.audio_embedder(some.features.to(pipe.unet.device).float())
-    drawn = pipe(prompt=pipe.encode_prompts([TEMPLATE] * len(tokens), tokens), seed=0).images
+    samples = pipe(prompt=pipe.encode_prompts([TEMPLATE] * len(tokens), tokens), seed=0).images
     mean = some.moments.chunk(2, dim=1)[0].to(pipe.vae.device, pipe.vae.dtype)
     true = pipe.image_processor.postprocess(pipe.vae.decode(mean).sample, output_type="pil")
-    sheet = contact_sheet([*drawn, *true], columns=len(drawn))
+    sheet = contact_sheet([*samples, *true], columns=len(samples))
     (out / "samples").mkdir(exist_ok=True)
     write_image(sheet, out / "samples" / f"step-{step:06d}.png")
     for tracker in accelerator.trackers:
@@ -85,20 +93,15 @@ def sample(pipe: Any, examples: "Examples", count: int, out: Path, step: int, ac
 
 
 def plot_losses(out: Path) -> None:
-    """losses.csv as a picture: each term, smoothed."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    import numpy as np
-
+    """Plot each term of losses.csv, smoothed, into losses.png."""
     with (out / "losses.csv").open(newline="") as stream:
         rows = {int(row["step"]): row for row in csv.DictReader(stream)}
     if len(rows) < 2:
         return
     steps = np.array(sorted(rows))
     names = [name for name in rows[steps[0]] if name not in ("step", "learning_rate", "images_per_second")]
-    figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 2.6), layout="constrained")
+    figure = Figure(figsize=(3.2 * len(names), 2.6), layout="constrained")
+    axes = figure.subplots(1, len(names), squeeze=False)[0]
     wide = max(1, len(steps) // 50)
     for name, axis in zip(names, axes, strict=True):
         values = np.array([float(rows[step][name]) for step in steps])
@@ -106,11 +109,10 @@ def plot_losses(out: Path) -> None:
         axis.plot(steps[wide - 1 :], np.convolve(values, np.ones(wide) / wide, "valid"), color="C0")
         axis.set(title=name, xlabel="step")
     figure.savefig(out / "losses.png", dpi=110)
-    plt.close(figure)
 
 
-def say_skipped(out: Path, examples: "Examples") -> None:
-    """What could not be read on the way, into skipped.csv; nothing is left out silently."""
+def write_skipped(out: Path, examples: Examples) -> None:
+    """List the examples that could not be read in skipped.csv, so that none is left out silently."""
     skipped = getattr(examples, "skipped", {})
     if skipped:
         with (out / "skipped.csv").open("w", newline="") as stream:

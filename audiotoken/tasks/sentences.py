@@ -1,34 +1,41 @@
-"""What a user can mend is one sentence and exit code 2, in every command."""
+"""Errors that the user can fix end a command with one line on stderr and exit code 2."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import print_exc
+from typing import NoReturn
 
 from audiotoken.errors import AudioTokenError, out_of_memory, printable
 from audiotoken.start import STOPPED
 from guidance.errors import GuidanceError
 from spatial.errors import SpatialError
 
-MENDABLE = (AudioTokenError, SpatialError, GuidanceError)
-LOWER = "lower --count or --batch, draw with --dtype float16, with a smaller model or on --device cpu"
+USER_ERRORS = (AudioTokenError, SpatialError, GuidanceError)
+SAVE_MEMORY = "lower --count or --batch, use --dtype float16, a smaller model or --device cpu"
 
 
 @contextmanager
-def errors_as_sentences() -> Iterator[None]:
-    """What a user can mend is one line on stderr and exit code 2; anything else is a bug and keeps its traceback.
+def errors_as_sentences(traceback: bool = False) -> Iterator[None]:
+    """Print a user error as one line on stderr and exit with code 2; other exceptions are bugs and pass through.
 
-    So is a lack of memory; Ctrl-C is one line and exit code 130.
+    Running out of memory counts as a user error. Ctrl-C prints one line and exits with code 130. traceback: print the
+    traceback of a user error, too.
     """
     try:
         yield
-    except MENDABLE as error:
-        print(printable(error), file=sys.stderr)
-        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        _exit(STOPPED, 130, traceback=False)
+    except USER_ERRORS as error:
+        _exit(printable(error), 2, traceback)
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        print(f"Out of memory ({printable(error) or 'no more is there'}): {LOWER}.", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
-        raise SystemExit(130) from None
+        _exit(f"Out of memory ({printable(error) or 'no details'}): {SAVE_MEMORY}.", 2, traceback)
+
+
+def _exit(message: str, code: int, traceback: bool) -> NoReturn:
+    if traceback:
+        print_exc()
+    print(message, file=sys.stderr)
+    raise SystemExit(code) from None

@@ -19,7 +19,8 @@ from audiotoken.report.result_page import write_page
 from audiotoken.stereo.animation import sound_to_film
 from audiotoken.stereo.films import write_film
 from audiotoken.stereo.generation import Result, sound_to_image
-from audiotoken.tasks.generate import write
+from audiotoken.tasks.generate import write_report
+from audiotoken.tasks.picture_files import path_beside, write_pictures
 from audiotoken.tasks.place import with_boxes
 from audiotoken.tasks.sentences import errors_as_sentences
 from audiotoken.writing import write_image
@@ -120,7 +121,8 @@ def run_demo(out: Path) -> None:
     results = []
     for clip in clips:
         result = sound_to_image(*load_audio(clip), pipe, seed=SEED, setup="mono")
-        write(result, clip.with_suffix(".png"), report=True)
+        write_pictures(result.images, clip.with_suffix(".png"))
+        write_report(result, path_beside(clip.with_suffix(".png"), "report"), {})
         results.append(result)
         print(f"{clip}  heard {format_labels(result.heard[0])}  drew {clip.with_suffix('.png')}", flush=True)
     draw_overview(results, out / "overview.png")

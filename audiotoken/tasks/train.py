@@ -4,30 +4,42 @@
     python -m experiments.train recipe=published settings.lora=8 settings.min_snr=5 ...
     accelerate launch --multi_gpu -m experiments.train precision=bf16 ...
 
-`audiotoken train` is the same without Hydra; both call `train` below. A run that was stopped goes on when the same
-command is given again. In `out`: embedder/ (and lora/), checkpoint.pt, settings.json, losses.csv, losses.png,
-samples/ (a grid of pictures every `sample_every` steps) and log/ (TensorBoard).
+`audiotoken train` does the same without Hydra; both call `train` below. The same command continues a run where it was
+stopped. The folder `out` gets embedder/ (and lora/), checkpoint.pt, settings.json, losses.csv, losses.png, samples/ (a
+grid of pictures every `sample_every` steps) and log/ (TensorBoard).
 """
 
 import os
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import LoggerType
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
 from audiotoken.data.augment import Augment
 from audiotoken.data.batches import TEMPLATES as VARIED
 from audiotoken.data.batches import Batches
 from audiotoken.data.examples import Examples, RawExamples
+from audiotoken.data.folders import Source
 from audiotoken.data.manifest import describe_source
 from audiotoken.data.prepared import Prepared
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.errors import OptionError
 from audiotoken.learner import check_schedule, lora_state
 from audiotoken.model import load_pipeline
+from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.placeholder import TEMPLATE
-from audiotoken.tasks.run_log import plot_losses, records, sample, say_skipped
+from audiotoken.tasks.run_log import log_run, plot_losses, write_samples, write_skipped
 from audiotoken.training import LossWeights, Progress, Settings, train_embedder
 
 PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}  # accelerate's names -> of the frozen parts
@@ -35,7 +47,7 @@ TEMPLATES = ("paper", "varied")
 
 
 def train(
-    data: Any,
+    data: Source | str | os.PathLike,
     out: str | os.PathLike,
     *,
     model: str = "mini",
@@ -51,36 +63,34 @@ def train(
     size: int | None = None,
     seconds: float = 5.0,
     augment: Mapping[str, Any] | None = None,
-    on_progress: "Callable[[Progress], None] | None" = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> Path:
-    """Train, write everything into `out` -> the folder of the embedder.
+    """Train an embedder and write everything into the folder `out` -> the folder of the embedder.
 
-    data: a folder made by `prepare`, or a source of `audiotoken.data`, which is then encoded again every time
-        (`size` of the pictures in pixels, by default the model's; `seconds` of each clip; `augment` as in
+    data: a folder made by `prepare`, or a source of `audiotoken.data`, which is then encoded again in every step
+        (`size` of the pictures in pixels, by default the model's own; `seconds` of each clip; `augment` as in
         `audiotoken.data.augment.Augment`).
-    settings: of `audiotoken.training.Settings`; `steps` is the only one without a default.
-    batch: of a step, all processes together. embedder: the parameters of a new `AudioEmbedder` (pooling,
-        tokens_per_clip, dropout); None goes on with the model's own, or begins the paper's where it has none.
-    templates: "paper", or "varied" wordings. log: a tracker accelerate knows by name, or None.
+    settings: those of `audiotoken.training.Settings`; only `steps` has no default.
+    batch: batch size, over all processes. embedder: the parameters of a new `AudioEmbedder` (pooling,
+        tokens_per_clip, dropout); None continues with the model's own, or starts the paper's if it has none.
+    templates: the "paper"'s wording of prompts, or "varied" ones. log: a tracker of Accelerate by name, or None.
 
-    OptionError, CheckpointError or DataError, one sentence each.
+    Raises OptionError, CheckpointError or DataError.
     """
     _check_options(precision, templates, batch)
     out = Path(out)
-    from accelerate import Accelerator
-
-    run = _settings(settings or {})
+    run = _make_settings(settings or {})
     accelerator = Accelerator(
-        cpu=device == "cpu", mixed_precision=precision, log_with=_tracker(log), project_dir=str(out)
+        cpu=device == "cpu", mixed_precision=precision, log_with=_check_tracker(log), project_dir=str(out)
     )
     pipe = load_pipeline(model, str(accelerator.device), PRECISIONS[precision])
-    examples = _examples(data, pipe, size, seconds, augment, run.seed)
+    examples = _open_examples(data, pipe, size, seconds, augment, run.seed)
     if not examples.names and run.weights.classification:
         raise OptionError(
-            "The data has no labels, but the classification loss wants some; give them, or do without it: "
+            "The data has no labels, but the classification loss needs them; add labels, or turn the loss off: "
             "settings.weights.classification=0."
         )
-    pipe.register_modules(audio_embedder=_embedder(pipe, examples, embedder, run.seed))
+    pipe.register_modules(audio_embedder=_make_embedder(pipe, examples, embedder, run.seed))
     wordings = VARIED if templates == "varied" else (TEMPLATE,)
     batches = Batches(
         examples, batch, seed=run.seed, templates=wordings, rank=accelerator.process_index,
@@ -88,16 +98,16 @@ def train(
     )  # fmt: skip
     about = {"model": model, "data": _describe(data), "batch": batch, "templates": templates, "precision": precision}
     config = {**about, "settings": asdict(run)}
-    with records(out, accelerator, config, log) as record, _as_option_error(FloatingPointError):
+    with log_run(out, accelerator, config, log) as record, _as_option_error(FloatingPointError):
 
-        def report(progress: "Progress") -> None:
+        def report(progress: Progress) -> None:
             record(progress)
             if on_progress is not None:
                 on_progress(progress)
 
         train_embedder(
             pipe, batches, examples.names, run, checkpoint=out / "checkpoint.pt", on_progress=report,
-            evaluate=lambda step: sample(pipe, examples, sample_count, out, step, accelerator),
+            evaluate=lambda step: write_samples(pipe, examples, sample_count, out, step, accelerator),
             evaluate_every=sample_every, accelerator=accelerator, about=about,
         )  # fmt: skip
     if accelerator.is_main_process:
@@ -105,14 +115,19 @@ def train(
         if run.lora:
             pipe.save_lora_weights(out / "lora", unet_lora_layers=lora_state(pipe.unet))
         plot_losses(out)
-        say_skipped(out, examples)
+        write_skipped(out, examples)
     return out / "embedder"
 
 
-def _examples(
-    data: Any, pipe: Any, size: int | None, seconds: float, augment: Mapping[str, Any] | None, seed: int
-) -> "Examples":
-    """Prepared ones from a folder, or a source encoded as it goes."""
+def _open_examples(
+    data: Source | str | os.PathLike,
+    pipe: AudioTokenPipeline,
+    size: int | None,
+    seconds: float,
+    augment: Mapping[str, Any] | None,
+    seed: int,
+) -> Examples:
+    """Prepared examples from a folder, or a source that is encoded during training."""
     if isinstance(data, str | os.PathLike):
         prepared = Prepared(data)
         prepared.check_fits(pipe)
@@ -123,40 +138,40 @@ def _examples(
     return RawExamples(data, pipe, size=pixels, seconds=seconds, augment=change, seed=seed)
 
 
-def _describe(data: Any) -> str:
-    """The same for the same data, in every process."""
+def _describe(data: Source | str | os.PathLike) -> str:
+    """The same text for the same data, in every process."""
     return str(data) if isinstance(data, str | os.PathLike) else describe_source(data)
 
 
-def _embedder(pipe: Any, examples: "Examples", wanted: Mapping[str, Any] | None, seed: int) -> Any:
-    """The model's own, or a new one that fits the features and the text encoder."""
-    import torch
-
+def _make_embedder(
+    pipe: AudioTokenPipeline, examples: Examples, parameters: Mapping[str, Any] | None, seed: int
+) -> AudioEmbedder:
+    """The model's own embedder, or a new one that fits the features and the text encoder."""
     width = examples.load([0]).features.shape[-1]
     own = pipe.audio_embedder
-    if wanted is None and own is not None:
+    if parameters is None and own is not None:
         if own.config["input_size"] != width:
             raise OptionError(
-                f"The model's embedder reads features {own.config['input_size']} wide, the data has {width}; "
-                "prepare the data with this model, or begin a new embedder: embedder={}."
+                f"The model's embedder reads features {own.config['input_size']} wide, but the data has {width}; "
+                "prepare the data with this model, or start a new embedder: embedder={}."
             )
         return own
     with torch.random.fork_rng(), _as_option_error(TypeError, ValueError):
         torch.manual_seed(seed)
-        return AudioEmbedder(width, pipe.token_width, **(wanted or {})).to(pipe.unet.device)
+        return AudioEmbedder(width, pipe.token_width, **(parameters or {})).to(pipe.unet.device)
 
 
 @contextmanager
 def _as_option_error(*kinds: type[Exception]) -> Iterator[None]:
-    """What the user can mend by another option says so and ends with exit code 2."""
+    """Turn these errors into an OptionError, since another option avoids them."""
     try:
         yield
     except kinds as error:
         raise OptionError(str(error)) from error
 
 
-def _settings(values: Mapping[str, Any]) -> "Settings":
-    """Of plain values; OptionError for a name that is not one."""
+def _make_settings(values: Mapping[str, Any]) -> Settings:
+    """Settings from plain values; OptionError for an unknown name or an invalid value."""
     try:
         settings = Settings(**{**values, "weights": LossWeights(**values.get("weights") or {})})
         check_schedule(settings.schedule)
@@ -167,54 +182,57 @@ def _settings(values: Mapping[str, Any]) -> "Settings":
         ) from None
 
 
-def _tracker(log: str | None) -> str | None:
-    """The tracker's name; OptionError when it is not installed."""
-    from accelerate.tracking import get_available_trackers
-    from accelerate.utils import LoggerType
-
+def _check_tracker(log: str | None) -> str | None:
+    """The name of the tracker; OptionError if it is not installed."""
     if log is None or log in [
         str(each.value if isinstance(each, LoggerType) else each) for each in get_available_trackers()
     ]:
         return log
-    raise OptionError(f"There is no tracker {log} here, want one that accelerate knows; install it, or say log=null.")
+    raise OptionError(f"Got log={log}, expected a tracker that Accelerate finds here; install it, or pass log=null.")
 
 
 def _check_options(precision: str, templates: str, batch: int) -> None:
     for name, value, known in (("precision", precision, PRECISIONS), ("templates", templates, TEMPLATES)):
         if value not in known:
-            raise OptionError(f"Got {name}={value}, want one of {', '.join(known)}; change it.")
+            raise OptionError(f"Got {name}={value}, expected one of {', '.join(known)}; change it.")
     if batch < 1:
-        raise OptionError(f"Got batch={batch}, want 1 or more; change it.")
+        raise OptionError(f"Got batch={batch}, expected at least 1; change it.")
 
 
 @contextmanager
-def show_progress(steps: int | None = None) -> "Iterator[Callable[[Progress], None]]":
-    """A bar with the loss and pictures per second on a terminal, a line every ten seconds elsewhere; on stderr."""
-    import sys
-    import time
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    last = [-10.0]
-
-    def line(progress: "Progress") -> None:
-        if time.monotonic() - last[0] > 10 or progress.step == steps:
-            last[0] = time.monotonic()
-            terms = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
-            print(f"step {progress.step}  {terms}  {progress.images_per_second:.1f} pictures/s", file=sys.stderr)
-
+def show_progress(steps: int | None = None, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """Show loss and speed on stderr: a bar on a terminal, elsewhere a line every ten seconds; nothing when `quiet`."""
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield line
-        return
+    if quiet:
+        yield lambda progress: None
+    elif console.is_terminal:
+        with _bar(console, steps) as update:
+            yield update
+    else:
+        yield _line_printer(steps)
+
+
+@contextmanager
+def _bar(console: Console, steps: int | None) -> Iterator[Callable[[Progress], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=console) as bar:
         task = bar.add_task("loading", total=steps)
 
-        def move(progress: "Progress") -> None:
-            said = f"loss {progress.losses['total']:.4f}  {progress.images_per_second:.1f} pictures/s"
-            bar.update(task, completed=progress.step, description=said)
+        def update(progress: Progress) -> None:
+            text = f"loss {progress.losses['total']:.4f}  {progress.images_per_second:.1f} pictures/s"
+            bar.update(task, completed=progress.step, description=text)
 
-        yield move
+        yield update
+
+
+def _line_printer(steps: int | None) -> Callable[[Progress], None]:
+    last_time = -10.0
+
+    def print_line(progress: Progress) -> None:
+        nonlocal last_time
+        if time.monotonic() - last_time > 10 or progress.step == steps:
+            last_time = time.monotonic()
+            terms = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
+            print(f"step {progress.step}  {terms}  {progress.images_per_second:.1f} pictures/s", file=sys.stderr)
+
+    return print_line

@@ -105,14 +105,14 @@ def attempt(seed: int, i: int, folder: Path) -> dict[str, Any]:
 
 def judged(act: Callable[[], str]) -> tuple[str, str, str]:
     """(verdict, what was said, what the input was) of one call."""
-    from audiotoken.tasks.sentences import MENDABLE
+    from audiotoken.tasks.sentences import USER_ERRORS
 
     try:
         return "fine", "", act()
     except Exception as error:
         what = " ".join(getattr(error, "__notes__", [""]))
         said = str(error)
-        if isinstance(error, MENDABLE):
+        if isinstance(error, USER_ERRORS):
             whole = said.endswith(".") and len(said) < 1500  # line ends in names are escaped where it is printed
             return ("refused", said, what) if whole else ("bug", f"not one sentence: {said}", what)
         place = traceback.extract_tb(error.__traceback__)[-1]

@@ -1,4 +1,4 @@
-"""The `audiotoken` command: what it writes, what it says, and one sentence for every bad input."""
+"""The `audiotoken` command: what it writes, what it prints, and one sentence for every bad input."""
 
 import os
 import subprocess
@@ -43,12 +43,22 @@ def sentence(result) -> str:
     return result.stderr
 
 
+def usage_error(result) -> str:
+    """The message of the parser for an option that it refused."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == "" and result.stderr.startswith("Usage:") and "Traceback" not in result.stderr
+    return " ".join(result.stderr.split())
+
+
 def test_help_waits_for_nothing_heavy():
     code = """
 import sys
 from typer.testing import CliRunner
 from audiotoken.cli.app import app
-for command in ([], ["generate"], ["listen"], ["assemble"], ["prepare"], ["train"]):
+names = [each.callback.__name__ for each in app.registered_commands]
+assert len(names) == 10
+for command in ([], *([name] for name in names)):
+    assert CliRunner().invoke(app, [*command, "-h"]).stdout == CliRunner().invoke(app, [*command, "--help"]).stdout
     result = CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0 and "--help" in result.stdout, result.output
 heavy = {"torch", "diffusers", "transformers", "matplotlib", "scipy", "numpy", "PIL", "hydra"} & set(sys.modules)
@@ -73,8 +83,10 @@ def test_a_clip_becomes_a_picture(clip, model, tmp_path):
 
 def test_several_pictures_a_sheet_and_a_report(clip, model, tmp_path):
     folder = tmp_path / "pictures"
-    options = ("--model", model, "--seed", 7, "--steps", 2, "--guidance", 2, "--prompt", "<audio> at night")
-    result = run("generate", clip, *options, "--count", 2, "--report", "-o", folder / "a.png")
+    options = ("--model", model, "--seed", 7, "--steps", 2, "--guidance-scale", 2, "--prompt", "<audio> at night")
+    report = folder / "a-report.png"
+    result = run("generate", clip, *options, "--count", 2, "--report", report, "-o", folder / "a.png")
+    assert f"report {report}" in result.stdout
     assert result.exit_code == 0, result.output
     assert sorted(os.listdir(folder)) == ["a-1.png", "a-2.png", "a-report.png", "a.png"]
     assert Image.open(folder / "a.png").size == (32 + 4 + 32, 32)
@@ -133,14 +145,17 @@ def test_names_of_any_alphabet(name, clip, model, tmp_path, monkeypatch, capfd):
     folder = tmp_path / name.removesuffix(".png")
     folder.mkdir()
     sound = clip.rename(folder / "tone.wav")
-    arguments = ("generate", sound, "--model", model, "--steps", 1, "--prompt", "<audio> für $5, 音 $", "--report")
-    monkeypatch.setattr("sys.argv", ["audiotoken", *map(str, arguments), "-o", str(folder / name)])
+    arguments = ("generate", sound, "--model", model, "--steps", 1, "--prompt", "<audio> für $5, 音 $")
+    monkeypatch.setattr(
+        "sys.argv",
+        ["audiotoken", *map(str, arguments), "-o", str(folder / name), "--report", str(folder / f"report-{name}")],
+    )
     with pytest.raises(SystemExit) as stopped:
         main()
     said = capfd.readouterr()
     assert stopped.value.code in (0, None), said.err
     assert "drew " in said.out and "Glyph" not in said.err
-    assert (folder / name).is_file()
+    assert (folder / name).is_file() and (folder / f"report-{name}").is_file()
 
 
 @pytest.mark.parametrize(
@@ -166,8 +181,8 @@ def test_a_bad_clip_is_one_sentence(make, words, tmp_path):
 @pytest.mark.parametrize(
     ("output", "words"),
     [
-        ("out.tiff", "want one of .png"),
-        ("out", "want one of .png"),
+        ("out.tiff", "expected one of .png"),
+        ("out", "expected one of .png"),
         ("tone.wav/out.png", "choose a folder"),
         ("/proc/out.png", "choose a folder"),
         ("a" * 300 + ".png", "choose a folder"),
@@ -189,12 +204,9 @@ def test_a_bad_output_is_one_sentence(output, words, clip, tmp_path):
         (("--negative-prompt", "<audio>"), "negative prompt contains <audio>"),
         (("--device", "toaster"), "no device toaster"),
         (("--device", "cuda:77"), "no device cuda:77"),
-        (("--dtype", "int8"), "want one of float32, bfloat16, float16"),
-        (("--count", 0), "count=0, want a whole number from 1 to 64"),
-        (("--steps", 0), "steps=0, want a whole number from 1 to 1000"),
-        (("--seed", -1), "seed=-1, want a whole number from 0"),
-        (("--seed", 10**30), "want a whole number from 0"),
-        (("--guidance", "nan"), "guidance=nan, want a number from 0 to 100"),
+        (("--guidance-scale", "nan"), "guidance_scale=nan, expected a number from 0 to 100"),
+        (("--report", "report.pdf"), "expected one of .png"),
+        (("--batch", 2), "need a folder of clips"),
     ],
 )
 def test_a_bad_option_is_one_sentence(options, words, clip, model, tmp_path):
@@ -202,6 +214,51 @@ def test_a_bad_option_is_one_sentence(options, words, clip, model, tmp_path):
         options = ("--model", model, *options)
     assert words in sentence(run("generate", clip, *options, "-o", tmp_path / "out.png"))
     assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--dtype", "int8"), "'int8' is not one of 'float32', 'bfloat16', 'float16'"),
+        (("--token", "word"), "'word' is not one of 'learned', 'label'"),
+        (("--count", 0), "Invalid value for '--count'"),
+        (("--steps", 0), "Invalid value for '--steps'"),
+        (("--seed", -1), "Invalid value for '--seed'"),
+        (("--seed", 10**30), "Invalid value for '--seed'"),
+        (("--guidance-scale", 101), "Invalid value for '--guidance-scale'"),
+        (("--report",), "requires an argument"),
+    ],
+)
+def test_a_wrong_choice_or_number_is_refused_by_the_parser(options, words, clip, tmp_path):
+    assert words in usage_error(run("generate", clip, "-o", tmp_path / "out.png", *options))
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_report_can_be_a_page(clip, model, tmp_path):
+    report = tmp_path / "report.html"
+    result = run("generate", clip, "--model", model, "--steps", 1, "-o", tmp_path / "out.png", "--report", report)
+    assert result.exit_code == 0, result.output
+    assert "guidance scale" in report.read_text() and "a photo of" in report.read_text()
+
+
+def test_quiet_prints_no_notes(clip, model, tmp_path, monkeypatch):
+    def load_with_note(*arguments):
+        return np.asarray(TONE, np.float32)[None], RATE, ["A note."]
+
+    monkeypatch.setattr(generate_module, "load_beginning", load_with_note)
+    options = ("--model", model, "--steps", 1, "-o", tmp_path / "out.png")
+    assert "note   A note." in run("generate", clip, *options).stdout
+    quiet = run("generate", clip, *options, "-q")
+    assert quiet.exit_code == 0 and "A note." not in quiet.output and "drew" in quiet.stdout
+
+
+def test_verbose_adds_a_traceback(tmp_path, monkeypatch):
+    monkeypatch.delenv("TRANSFORMERS_VERBOSITY", raising=False)
+    monkeypatch.delenv("DIFFUSERS_VERBOSITY", raising=False)
+    result = run("generate", tmp_path / "no.wav", "-v")
+    assert result.exit_code == 2 and result.stderr.startswith("Traceback")
+    assert "there is no such file" in result.stderr.splitlines()[-1]
+    assert os.environ["TRANSFORMERS_VERBOSITY"] == os.environ["DIFFUSERS_VERBOSITY"] == "info"
 
 
 def test_a_model_without_ears_is_one_sentence(clip, model, tmp_path):

@@ -60,9 +60,13 @@ def test_what_is_lacking_or_misspelt_is_one_sentence(workplace):
     assert "Got no source" in refused("prepare", "-o", "out")
     assert "Got no output" in refused("prepare", "--source", "clips")
     assert "source.pictures" in refused("prepare", "--source", "esc", "source.audio=clips", "-o", "out")
-    assert "audiotoken/configs/prepare.yaml" in refused("prepare", "--source", "nothing", "-o", "out")
+    assert "expected a folder or one of esc" in refused("prepare", "--source", "nothing", "-o", "out")
+    assert "audiotoken/configs/prepare.yaml" in refused("prepare", "-o", "out", "source=nothing")
+    assert "it has no manifest.json" in refused(*TRAIN)
+    (workplace / "prepared").mkdir()
+    (workplace / "prepared" / "manifest.json").touch()
     assert "audiotoken/configs/train.yaml" in refused(*TRAIN, "recipe=none")
     assert "settings.stepz" in refused(*TRAIN, "settings.stepz=4")
-    assert "Got no out" in refused("train", "--data", "prepared")
-    assert "Want either --data" in refused("train", "-o", "run")
-    assert sorted(os.listdir()) == ["base", "clips", "model"]
+    assert "Got no out; pass --output" in refused("train", "--data", "prepared")
+    assert "Expected either --data" in refused("train", "-o", "run")
+    assert sorted(os.listdir()) == ["base", "clips", "model", "prepared"]

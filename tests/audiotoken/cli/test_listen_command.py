@@ -10,6 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from audiotoken.cli.app import app
+from audiotoken.errors import OptionError
 from audiotoken.report.listening_figure import draw_listening
 from audiotoken.report.listening_text import format_listening, to_json
 from audiotoken.stereo.labelled_scene import Label, Listening, compute_outline
@@ -166,14 +167,11 @@ def test_what_cannot_be_heard_is_one_sentence(make, words, long, tmp_path, monke
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--setup", "quadro"), "want auto or one of panned"),
         (("--setup", "ortf", "--spacing", "0.3"), "leave it out"),
-        (("--spacing", "0.3"), "--spacing goes with --setup spaced"),
-        (("--max-sources", "0"), "max_sources=0, want a whole number from 1"),
-        (("--count", "99"), "count=99, want a whole number from 1"),
-        (("--plot", "out.tiff"), "want one of .png"),
+        (("--spacing", "0.3"), "--spacing needs --setup spaced"),
+        (("--plot", "out.tiff"), "expected one of .png"),
         (("--plot", "/proc/out.png"), "choose a folder"),
-        (("--json", "out.txt"), "want .json or - alone"),
+        (("--json", "out.txt"), "expected .json or - alone"),
         (("--json", "/proc/out.json"), "choose a folder"),
         (("--stems", "clip.wav"), "choose a folder"),
         (("--model", "/no/such/model"), "no such folder"),
@@ -183,6 +181,41 @@ def test_bad_options_are_one_sentence(options, words, clip, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert words in sentence(run(clip, *options))
     assert os.listdir(tmp_path) == ["clip.wav"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--setup", "quadro"), "'quadro' is not one of 'auto', 'panned'"),
+        (("--max-sources", "0"), "Invalid value for '--max-sources'"),
+        (("--count", "99"), "Invalid value for '--count'"),
+    ],
+)
+def test_wrong_choices_and_numbers_are_refused_by_the_parser(options, words, clip):
+    result = run(clip, *options)
+    assert result.exit_code == 2 and result.stdout == "" and words in result.stderr, result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"setup": "quadro"}, "setup=quadro, expected auto or one of panned"),
+        ({"max_sources": 0}, "max_sources=0, expected a whole number from 1"),
+        ({"count": 99}, "count=99, expected a whole number from 1"),
+    ],
+)
+def test_the_task_checks_its_options_too(options, words, clip):
+    with pytest.raises(OptionError, match=words):
+        listening.listen_to(clip, **options)
+
+
+def test_quiet_hides_the_notes_of_the_table_only(tmp_path):
+    recording = np.stack([bursts(2, 6), 0 * bursts(2, 6)])
+    clip = write(tmp_path / "dead.wav", recording)
+    result = run(clip, "--no-labels", "-q", "--json", tmp_path / "a.json")
+    assert result.exit_code == 0, result.output
+    assert "setup" in result.stdout and "right channel is silent" not in result.output
+    assert "right channel is silent" in (tmp_path / "a.json").read_text()
 
 
 def test_stopped_it_leaves_nothing_half_written(clip, tmp_path, monkeypatch):

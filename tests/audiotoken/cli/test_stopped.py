@@ -19,7 +19,7 @@ from audiotoken.errors import CheckpointError, OptionError
 from audiotoken.loading import explain_load_errors
 from audiotoken.stereo.films import write_film
 from audiotoken.stereo.labelled_scene import Listening
-from audiotoken.tasks.listening_files import Places
+from audiotoken.tasks.listening_files import ListeningFiles
 from audiotoken.tasks.long_stems import LongStems
 from audiotoken.writing import write_bytes, write_image
 from spatial.scene import Direction, Scene, Source
@@ -32,11 +32,11 @@ COMMANDS = {
     "listen": (["clip.wav", "--json", "-"], "audiotoken.tasks.listen.listen_to"),
     "place": (["clip.wav"], "audiotoken.tasks.place.place_file"),
     "animate": (["clip.wav"], "audiotoken.tasks.place.animate_file"),
-    "assemble": (["--base", "x"], "audiotoken.assembly.assemble.assemble"),
+    "assemble": (["--base", "a/b"], "audiotoken.assembly.assemble.assemble"),
     "prepare": (["--source", "pairs", "-o", "prepared"], "audiotoken.tasks.prepare.prepare"),
-    "train": (["--data", "prepared", "-o", "run"], "audiotoken.tasks.train.train"),
+    "train": (["--data", "pairs", "-o", "run"], "audiotoken.tasks.train.train"),
     "rate": (["clips", "--table"], "audiotoken.rating.command.export"),
-    "evaluate": (["-n", "1"], "audiotoken.evaluation.evaluate.evaluate"),
+    "evaluate": (["-n", "2"], "audiotoken.evaluation.evaluate.evaluate"),
     "demo": (["--no-open"], "audiotoken.page.launch.open_page"),
 }
 
@@ -46,6 +46,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "clips").mkdir()
     (tmp_path / "pairs").mkdir()
+    (tmp_path / "pairs" / "manifest.json").touch()
     soundfile.write(tmp_path / "pairs" / "a.wav", 0.3 * np.random.default_rng(0).normal(size=RATE), RATE)
     Image.new("RGB", (9, 9)).save(tmp_path / "pairs" / "a.png")
     soundfile.write(tmp_path / "clip.wav", 0.3 * np.random.default_rng(0).normal(size=(RATE, 2)), RATE)
@@ -61,7 +62,7 @@ def test_every_command_is_tried():
     ("error", "code", "said"),
     [
         (KeyboardInterrupt(), 130, start.STOPPED),
-        (MemoryError(), 2, "Out of memory (no more is there): lower --count or --batch"),
+        (MemoryError(), 2, "Out of memory (no details): lower --count or --batch"),
         (torch.OutOfMemoryError("CUDA out of memory.\nTried 2 GiB"), 2, "Out of memory (CUDA out of memory.\\nTried"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), 2, "lower --count"),
     ],
@@ -112,9 +113,9 @@ def heard() -> Listening:
 
 FRAMES = [Image.new("RGB", (9, 9))] * 2
 WRITERS = {
-    "json": lambda folder: Places(json=folder / "o.json").write(heard()),
-    "plot": lambda folder: Places(plot=folder / "o.png").write(heard()),
-    "stems": lambda folder: Places(stems=folder).write(heard()),
+    "json": lambda folder: ListeningFiles(json=folder / "o.json").write(heard()),
+    "plot": lambda folder: ListeningFiles(plot=folder / "o.png").write(heard()),
+    "stems": lambda folder: ListeningFiles(stems=folder).write(heard()),
     "bytes": lambda folder: write_bytes(b"x", folder / "o"),
     "picture": lambda folder: write_image(Image.new("RGB", (9, 9)), folder / "o.webp"),
     "gif": lambda folder: write_film(

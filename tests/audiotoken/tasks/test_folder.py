@@ -112,7 +112,7 @@ def test_a_clip_that_is_still_broken_loads_no_model(draw, clips, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "options", [{"seed": 1}, {"prompt": "<audio> at night"}, {"steps": 1}, {"guidance": 1.0}, {"overwrite": True}]
+    "options", [{"seed": 1}, {"prompt": "<audio> at night"}, {"steps": 1}, {"guidance_scale": 1.0}, {"overwrite": True}]
 )
 def test_asked_for_differently_it_draws_again(draw, options):
     draw()
@@ -248,12 +248,14 @@ def refused(arguments) -> str:
 def test_what_cannot_be_done_is_one_sentence(tmp_path, clips, model):
     (tmp_path / "none").mkdir()
     assert "no sound in" in refused(["generate", tmp_path / "none"])
-    assert "batch=0" in refused(["generate", clips, "--batch", 0])
-    assert "token=loud" in refused(["generate", clips, "--token", "loud"])
-    assert "--report is for a single clip" in refused(["generate", clips, "--report"])
-    assert "are for a folder" in refused(["generate", clips / "a.wav", "--overwrite"])
+    with pytest.raises(OptionError, match="Got batch=0, expected a whole number from 1"):
+        draw_folder(clips, batch=0)
+    with pytest.raises(OptionError, match="Got token=loud, expected one of learned, label"):
+        draw_folder(clips, token="loud")
+    assert "--report is for a single clip" in refused(["generate", clips, "--report", "a.png"])
+    assert "need a folder of clips" in refused(["generate", clips / "a.wav", "--overwrite"])
     (tmp_path / "file").touch()
-    assert "choose a folder" in refused(["generate", clips, "-o", tmp_path / "file" / "x", "--model", model])
+    assert "choose another folder" in refused(["generate", clips, "-o", tmp_path / "file" / "x", "--model", model])
     assert "has no <audio>" in refused(["generate", clips, "--prompt", "a dog", "--model", model, "-o", tmp_path / "p"])
     with pytest.raises(OptionError, match="no folder"):
         draw_folder(tmp_path / "nowhere")

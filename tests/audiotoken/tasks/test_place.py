@@ -17,7 +17,7 @@ from audiotoken.stereo.films import draw_trail
 from audiotoken.stereo.generation import sound_to_image
 from audiotoken.stereo.planning import Plan, place_sources, plan
 from audiotoken.stereo.words import find_subject_words
-from audiotoken.tasks.place import said
+from audiotoken.tasks.place import format_summary
 from guidance.regions import Region
 from spatial.scene import Direction, Scene, Source
 from spatial.simulation import simulate
@@ -137,7 +137,7 @@ def test_two_of_a_kind_are_two_words_in_two_places(pipe):
     assert result.subjects == ["dog", "dog"] and len(result.regions) == 2
     assert {region.positions for region in result.regions.values()} == {(2,), (5,)}
     assert sorted(region.centre[0] < 0.5 for region in result.regions.values()) == [False, True]
-    text = said(result, "out.png", False)
+    text = format_summary(result, "out.png")
     assert "30° left" in text and "30° right" in text and text.count("box") == 2 and "box 0.0" in text
 
 
@@ -200,21 +200,45 @@ def test_the_command_draws_and_says_where(tmp_path, street):
     assert "28° left" in ran.output and "28° right" in ran.output
 
 
-@pytest.mark.parametrize(
-    ("options", "word"),
-    [
-        (["--unmatched", "keep"], "unmatched"),
-        (["--setup", "quad"], "setup"),
-        (["--energy", "brute"], "energy"),
-        (["--unknown", "x"], "unknown"),
-        (["--motion", "x"], "motion"),
-    ],
-)
-def test_wrong_options_are_one_sentence(tmp_path, street, options, word):
+@pytest.mark.parametrize("option", ["unmatched", "setup", "energy", "unknown", "motion", "token", "dtype"])
+def test_wrong_choices_are_refused_by_the_parser(tmp_path, street, option):
     soundfile.write(tmp_path / "street.wav", street.T, RATE)
     out = tmp_path / "out.png"
-    ran = CliRunner().invoke(app, ["place", str(tmp_path / "street.wav"), "-o", str(out), *options])
-    assert ran.exit_code == 2 and word in ran.output and not out.exists()
+    ran = CliRunner().invoke(app, ["place", str(tmp_path / "street.wav"), "-o", str(out), f"--{option}", "brute"])
+    assert ran.exit_code == 2 and f"Invalid value for '--{option}': 'brute' is not one of" in ran.stderr
+    assert not out.exists()
+
+
+def test_several_pictures_are_numbered_beside_their_sheet(tmp_path, street):
+    soundfile.write(tmp_path / "street.wav", street.T, RATE)
+    options = ["--steps", 1, "--setup", "panned", "--boxes"]
+    ran = run("place", tmp_path / "street.wav", "-o", tmp_path / "a.png", "--count", 2, "--seed", 7, *options)
+    assert ran.exit_code == 0, ran.output
+    names = {"a.png", "a-1.png", "a-2.png", "a-boxes.png", "street.wav"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    run("place", tmp_path / "street.wav", "-o", tmp_path / "b.png", "--seed", 8, *options)
+    alone, second = (np.asarray(Image.open(tmp_path / name), int) for name in ("b.png", "a-2.png"))
+    assert np.abs(alone - second).max() <= 1  # the second of seed 7 is the first of seed 8
+
+
+def test_a_trail_is_one_picture(tmp_path, street):
+    soundfile.write(tmp_path / "street.wav", street.T, RATE)
+    ran = run("place", tmp_path / "street.wav", "-o", tmp_path / "a.png", "--motion", "trail", "--count", 2)
+    assert ran.exit_code == 2 and "Got count=2 with a trail" in ran.stderr
+
+
+def test_a_lower_precision_reaches_the_pipeline(tmp_path, street, monkeypatch):
+    class Loaded(Exception):
+        pass
+
+    def load(model, device, dtype):
+        raise Loaded(dtype)
+
+    monkeypatch.setattr("audiotoken.tasks.place.load_pipeline", load)
+    soundfile.write(tmp_path / "street.wav", street.T, RATE)
+    for command, name in (("place", "a.png"), ("animate", "a.gif")):
+        ran = run(command, tmp_path / "street.wav", "-o", tmp_path / name, "--dtype", "bfloat16")
+        assert isinstance(ran.exception, Loaded) and str(ran.exception) == "bfloat16"
 
 
 @pytest.fixture(scope="module")

@@ -115,10 +115,10 @@ def test_every_setting_of_the_recipe_is_one(places):
 @pytest.mark.parametrize(
     ("overrides", "match"),
     [
-        (["precision=int4"], "want one of no, bf16, fp16"),
-        (["templates=funny"], "want one of paper, varied"),
-        (["batch=0"], "want 1 or more"),
-        (["log=nothing"], "no tracker nothing"),
+        (["precision=int4"], "expected one of no, bf16, fp16"),
+        (["templates=funny"], "expected one of paper, varied"),
+        (["batch=0"], "expected at least 1"),
+        (["log=nothing"], "Got log=nothing, expected a tracker"),
         (["+settings.stepz=3"], "stepz"),
         (["settings.schedule=never"], "want one of constant"),
         (["data=somewhere"], "both data and source"),
@@ -208,12 +208,12 @@ def test_steps_that_are_done_again_are_told_once(tmp_path):
     """Killed after step 5, begun again from the checkpoint of step 3; the last line was cut off in the middle."""
     from types import SimpleNamespace
 
-    from audiotoken.tasks.run_log import records
+    from audiotoken.tasks.run_log import log_run
 
     accelerator = SimpleNamespace(is_main_process=True, end_training=lambda: None)
 
     def run(*steps):
-        with records(tmp_path, accelerator, {}, None) as record:
+        with log_run(tmp_path, accelerator, {}, None) as record:
             for step in steps:
                 losses = {"total": 1.0 * step}
                 record(SimpleNamespace(step=step, losses=losses, learning_rate=1e-3, images_per_second=2.0))
@@ -271,10 +271,10 @@ def test_refuses_a_model_of_other_features(places, tmp_path):
 
             return Encoded(torch.zeros(1, 16, 4, 4), torch.zeros(1, 3, 7), torch.zeros(1, dtype=torch.int64))
 
-    from audiotoken.tasks.train import _embedder
+    from audiotoken.tasks.train import _make_embedder
 
-    with pytest.raises(OptionError, match="24 wide, the data has 7"):
-        _embedder(debug_pipeline(), Examples(), None, 0)
+    with pytest.raises(OptionError, match="24 wide, but the data has 7"):
+        _make_embedder(debug_pipeline(), Examples(), None, 0)
 
 
 @pytest.mark.parametrize("name", ["pairs", "esc", "vggsound", "web"])
@@ -313,8 +313,9 @@ def test_noise_or_velocity_as_the_model_predicts(places, tmp_path, kind):
 
 
 def test_ctrl_c_is_one_line(capsys):
+    from audiotoken.start import STOPPED
     from audiotoken.tasks.sentences import errors_as_sentences
 
     with pytest.raises(SystemExit, match="130"), errors_as_sentences():
         raise KeyboardInterrupt
-    assert capsys.readouterr().err == "Stopped; nothing is left half-written.\n"
+    assert capsys.readouterr().err == f"{STOPPED}\n"

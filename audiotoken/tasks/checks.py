@@ -1,0 +1,78 @@
+"""Quick checks of what a command was given, before torch, diffusers or Hydra are imported.
+
+The tasks check everything again and more closely; these only answer early. Each raises an error of one sentence.
+"""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from audiotoken.audio_file import open_plain
+from audiotoken.errors import AudioError, CheckpointError, DataError, OptionError
+from audiotoken.loading import find_model
+from audiotoken.writing import check_output_folder
+
+ENCODERS = ("beats", "ast", "clap", "mini")
+WEIGHTS = (".safetensors", ".ckpt", ".pt", ".bin", ".pth")
+
+__all__ = ["check_base", "check_clip", "check_encoder", "check_exists", "check_folder", "check_model"]
+__all__ += ["check_output_folder", "check_prepared", "check_source"]
+
+
+def check_clip(clip: str | os.PathLike) -> None:
+    """AudioError unless `clip` is a file that can be opened."""
+    try:
+        open_plain(Path(clip)).close()
+    except AudioError as error:
+        raise AudioError(f"Cannot hear {clip}: {error}") from None
+
+
+def check_model(model: str) -> None:
+    """CheckpointError unless `model` is "mini", a model folder or looks like a hub id."""
+    find_model(model)
+
+
+def check_exists(path: Path | None, option: str, wanted: str) -> None:
+    """OptionError for a path that was given and does not exist."""
+    if path is not None and not path.expanduser().exists():
+        raise OptionError(f"Got {option} {path}, but there is no such file or folder; give {wanted}.")
+
+
+def check_folder(folder: Path | None, option: str, wanted: str) -> None:
+    """OptionError for a folder that was given and does not exist."""
+    if folder is not None and not folder.is_dir():
+        raise OptionError(f"Got {option} {folder}, but there is no such folder; give {wanted}.")
+
+
+def check_source(source: str) -> None:
+    """OptionError unless `source` is a folder or a file of audiotoken/configs/source."""
+    names = sorted(Path(each.name).stem for each in (files("audiotoken.configs") / "source").iterdir())
+    if not Path(source).is_dir() and source not in names:
+        raise OptionError(f"Got source={source}, expected a folder or one of {', '.join(names)}; change it.")
+
+
+def check_prepared(folder: Path) -> None:
+    """DataError unless `audiotoken prepare` made this folder."""
+    if not (folder / "manifest.json").is_file():
+        raise DataError(f"Cannot read {folder}: it has no manifest.json; give a folder that `audiotoken prepare` made.")
+
+
+def check_base(base: str) -> None:
+    """CheckpointError for the path of a base model that does not exist; a hub id passes."""
+    path = Path(base).expanduser()
+    local = base.count("/") != 1 or base[0] in "./~" or path.suffix.lower() in WEIGHTS
+    if base != "mini" and local and not path.exists():
+        kind = "file" if path.suffix.lower() in WEIGHTS else "folder"
+        raise CheckpointError(
+            f"Cannot use the base {base}: there is no such {kind}; give a model folder in the diffusers "
+            "layout, a hub id, or one .safetensors or .ckpt file."
+        )
+
+
+def check_encoder(encoder: str) -> None:
+    """OptionError unless `encoder` is beats:FILE, ast:ID, clap:ID or mini, with a file that exists."""
+    kind, _, where = encoder.partition(":")
+    if kind not in ENCODERS or bool(where) == (kind == "mini"):
+        raise OptionError(f"Got encoder={encoder}, expected beats:FILE, ast:ID, clap:ID or mini; change it.")
+    if kind == "beats":
+        check_exists(Path(where), "--encoder", "the BEATs checkpoint file")

@@ -1,0 +1,76 @@
+"""The choices of the command line are those of the library, and names of earlier releases still work."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from audiotoken.assembly.assemble import DTYPES as STORED_DTYPES
+from audiotoken.cli import choices
+from audiotoken.cli.app import app
+from audiotoken.options import DTYPES, TOKENS
+from audiotoken.stereo.options import SETUPS, UNKNOWN, UNMATCHED
+from audiotoken.tasks.place import MOTIONS
+from audiotoken.tasks.train import PRECISIONS
+from guidance import METHODS
+from spatial.setups import NAMES
+
+RECIPES = [Path(each.name).stem for each in (files("audiotoken.configs") / "recipe").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("choice", "values"),
+    [
+        (choices.Dtype, DTYPES),
+        (choices.StoredDtype, STORED_DTYPES),
+        (choices.Token, [token for token in TOKENS if token]),
+        (choices.Unmatched, UNMATCHED),
+        (choices.Unknown, UNKNOWN),
+        (choices.Motion, MOTIONS),
+        (choices.Energy, [*METHODS, "none"]),
+        (choices.Setup, ["auto", *NAMES]),
+        (choices.DrawingSetup, SETUPS),
+        (choices.Precision, PRECISIONS),
+        (choices.Recipe, RECIPES),
+    ],
+)
+def test_choices_are_those_of_the_library(choice, values):
+    assert sorted(choice) == sorted(values)
+
+
+@pytest.fixture
+def received(tmp_path, monkeypatch):
+    """What `place` receives; nothing is drawn."""
+    calls = {}
+
+    def place_file(clip, output, planning, drawing, **options):
+        calls.update(options, planning=planning, drawing=drawing)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("audiotoken.tasks.place.place_file", place_file)
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("clip.wav", 0.1 * np.sin(np.arange(9000)), 16_000)
+    return calls
+
+
+def test_old_names_still_work_with_a_note(received):
+    result = CliRunner().invoke(app, ["place", "clip.wav", "--energy", "ours", "--guidance", "3", "--count", "2"])
+    assert result.exit_code == 130
+    assert received["drawing"].energy == "combined" and received["drawing"].guidance_scale == 3.0
+    assert received["drawing"].count == 2
+    assert "ours is now called combined" in result.stderr and "guidance is now called guidance-scale" in result.stderr
+
+
+def test_new_names_print_no_note(received):
+    options = ["--energy", "layout", "--guidance-scale", "3", "--dtype", "bfloat16", "--setup", "ortf"]
+    result = CliRunner().invoke(app, ["place", "clip.wav", *options])
+    assert "now called" not in result.stderr
+    assert received["dtype"] == "bfloat16" and received["planning"].setup == "ortf"
+
+
+def test_old_names_are_not_listed():
+    text = CliRunner().invoke(app, ["place", "--help"]).stdout
+    assert "ours" not in text.replace("hours", "") and "--guidance " not in text and "combined" in text

@@ -1,0 +1,82 @@
+"""Wrong options, missing inputs and unwritable outputs are refused before torch, diffusers or Hydra are imported."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+HEAVY = ("torch", "diffusers", "transformers", "hydra")
+COMMANDS = {
+    "generate no.wav": "there is no such file",
+    "generate clip.wav --dtype int8": "is not one of",
+    "generate clip.wav -o clip.wav/out.png": "choose a folder",
+    "generate clip.wav --model ./no-model": "there is no such folder",
+    "generate clips -o clip.wav/pictures": "is a file",
+    "listen no.wav": "there is no such file",
+    "listen clip.wav --plot out.txt": "expected one of .png",
+    "listen clip.wav --count 9": "Invalid value for '--count'",
+    "place no.wav": "there is no such file",
+    "place clip.wav --energy brute": "is not one of",
+    "place clip.wav -o clip.wav/out.png": "choose a folder",
+    "place clip.wav --report page.pdf": "expected one of .html",
+    "animate no.wav": "there is no such file",
+    "animate clip.wav -o film.avi": "expected one of .gif",
+    "animate clip.wav --frames 1": "Invalid value for '--frames'",
+    "assemble --base no/such/base": "there is no such folder",
+    "assemble --base a/b --encoder deaf:x": "expected beats:FILE",
+    "assemble --base a/b --embedder no.bin": "there is no such file or folder",
+    "assemble --base a/b -o clip.wav/model": "is a file",
+    "assemble --base a/b --dtype int8": "is not one of",
+    "assemble --base a/b --layers one": "expected numbers",
+    "prepare --source nothing -o prepared": "expected a folder or one of esc",
+    "prepare --source clips -o clip.wav/prepared": "is a file",
+    "prepare --source clips -o prepared --model ./no-model": "there is no such folder",
+    "prepare --source clips -o prepared --size 7": "Invalid value for '--size'",
+    "train --data clips -o run": "it has no manifest.json",
+    "train --data clips -o run --precision int8": "is not one of",
+    "train -o clip.wav/run": "is a file",
+    "train --recipe none -o run": "is not one of",
+    "evaluate --clips no-clips": "there is no such folder",
+    "evaluate -o clip.wav/results": "is a file",
+    "evaluate -n 1": "Invalid value for '-n'",
+    "demo --model ./no-model": "there is no such folder",
+    "demo --port 99999": "Invalid value for '--port'",
+    "rate clips --port 99999": "Invalid value for '--port'",
+}
+CODE = f"""
+import json, sys
+from typer.testing import CliRunner
+from audiotoken.cli.app import app
+answers = {{}}
+for command in sys.argv[1:]:
+    result = CliRunner().invoke(app, command.split())
+    heavy = [name for name in {HEAVY} if name in sys.modules]
+    answers[command] = [result.exit_code, " ".join(result.stderr.split()), heavy]
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("folder")
+    soundfile.write(folder / "clip.wav", 0.1 * np.sin(np.arange(9000)), 16_000)
+    (folder / "clips").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(folder):
+    """Of each command: [exit code, stderr, heavy modules that were imported]; all run in one new process."""
+    code = [sys.executable, "-c", CODE, *COMMANDS]
+    return json.loads(subprocess.run(code, cwd=folder, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_it_is_refused_before_anything_heavy_is_imported(command, answers, folder):
+    code, message, heavy = answers[command]
+    assert code == 2 and COMMANDS[command] in message, message
+    assert heavy == []
+    assert sorted(path.name for path in folder.iterdir()) == ["clip.wav", "clips"]
