@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -22,7 +21,7 @@ class LongStems:
 
     def __init__(self, folder: Path, rate: int, overlap: float):
         self.folder, self.rate, self.overlap = folder, rate, round(overlap * rate)
-        self.files: list[Any] = []
+        self.files: list[soundfile.SoundFile] = []
         self.tails: list[np.ndarray] = []  # (frames, channels) to be cross-faded with the next window
         self.written: list[int] = []  # frames in each file
 

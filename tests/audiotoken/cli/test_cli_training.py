@@ -56,7 +56,7 @@ def test_prepared_trained_and_assembled(workplace):
     assert "no audio encoder in base" in said
 
 
-def test_what_is_lacking_or_misspelt_is_one_sentence(workplace):
+def test_missing_and_misspelt_options_are_one_sentence(workplace):
     assert "Got no source" in refused("prepare", "-o", "out")
     assert "Got no output" in refused("prepare", "--source", "clips")
     assert "source.pictures" in refused("prepare", "--source", "esc", "source.audio=clips", "-o", "out")

@@ -75,7 +75,7 @@ def answers(folder):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_it_is_refused_before_anything_heavy_is_imported(command, answers, folder):
+def test_errors_come_before_heavy_imports(command, answers, folder):
     code, message, heavy = answers[command]
     assert code == 2 and COMMANDS[command] in message, message
     assert heavy == []

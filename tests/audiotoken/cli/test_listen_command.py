@@ -75,7 +75,7 @@ def test_the_kind_of_stereo_is_found_out_and_everything_is_written(clip, tmp_pat
     assert sorted(os.listdir(tmp_path)) == ["a.json", "clip.wav", "new", "stems"]
 
 
-def test_mirrored_it_is_the_mirror(tmp_path):
+def test_swapped_channels_mirror_the_direction(tmp_path):
     recording = simulate([(bursts(3, 3), -25.0)], "panned", rate=RATE)
     found = []
     for name, each in (("a.wav", recording), ("b.wav", recording[::-1])):
@@ -123,7 +123,7 @@ def test_mono_is_one_source_ahead(tmp_path):
     assert told["setup"]["name"] == "mono" and [one["azimuth"] for one in told["sources"]] == [0]
 
 
-def test_one_dead_channel_is_said(tmp_path):
+def test_a_silent_channel_gets_a_note(tmp_path):
     recording = np.stack([bursts(2, 6), 0 * bursts(2, 6)])
     result = run(write(tmp_path / "dead.wav", recording), "--no-labels")
     assert result.exit_code == 0, result.output
@@ -156,7 +156,7 @@ def _missing(path):
     [(_silent, "silent"), (_broken, "truncated"), (_text, "not a sound"), (_missing, "no such file")],
 )
 @pytest.mark.parametrize("long", [30.0, 0.1])
-def test_what_cannot_be_heard_is_one_sentence(make, words, long, tmp_path, monkeypatch):
+def test_unreadable_clips_are_one_sentence(make, words, long, tmp_path, monkeypatch):
     monkeypatch.setattr(listening, "LONG", long)
     make(tmp_path / "clip.wav")
     before = os.listdir(tmp_path)
@@ -218,7 +218,7 @@ def test_quiet_hides_the_notes_of_the_table_only(tmp_path):
     assert "right channel is silent" in (tmp_path / "a.json").read_text()
 
 
-def test_stopped_it_leaves_nothing_half_written(clip, tmp_path, monkeypatch):
+def test_an_interrupt_leaves_no_partial_files(clip, tmp_path, monkeypatch):
     (tmp_path / "out.png").write_bytes(b"the old one")
 
     def stop(temporary, path):
@@ -241,7 +241,7 @@ MOVING = Source(np.zeros(9), Direction(2.0, 3.0, 0.8), -21.0, ((0.0, -60.0), (2.
 STILL = Source(np.zeros(9), Direction(-31.4, 0.0, 0.25))
 
 
-def test_the_table_says_it_all():
+def test_the_table_shows_every_value():
     heard = listened(
         MOVING, STILL, labels=(Label("dog", 0.93, True), Label("helicopter", 0.2, False)), notes=("Well.",)
     )

@@ -67,7 +67,7 @@ def test_every_command_is_tried():
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), 2, "lower --count"),
     ],
 )
-def test_it_ends_with_one_line(name, error, code, said, here, monkeypatch):
+def test_every_command_ends_with_one_line(name, error, code, said, here, monkeypatch):
     arguments, function = COMMANDS[name]
 
     def stop(*given, **options):
@@ -88,7 +88,7 @@ def test_other_runtime_errors_are_bugs_and_keep_their_traceback(here, monkeypatc
     assert str(CliRunner().invoke(app, ["listen", "clip.wav"]).exception) == "a bug"
 
 
-def test_stopped_while_it_is_imported(monkeypatch, capsys):
+def test_an_interrupt_during_the_imports(monkeypatch, capsys):
     def stop():
         raise KeyboardInterrupt
 

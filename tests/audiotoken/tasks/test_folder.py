@@ -92,7 +92,7 @@ def test_same_folders_same_names_same_pictures_as_one_by_one(draw, clips, out, m
     assert np.abs(pixels(out / "a.png") - pixels(out / "birds/b.png")).max() > 1  # the clips are told apart
 
 
-def test_called_again_it_draws_nothing_and_loads_nothing(draw, out, monkeypatch):
+def test_a_second_call_draws_and_loads_nothing(draw, out, monkeypatch):
     draw()
     before = {name: (out / name).stat().st_mtime_ns for name in PICTURES}
     monkeypatch.setattr(folder_module, "load_pipeline", None)
@@ -114,12 +114,12 @@ def test_a_clip_that_is_still_broken_loads_no_model(draw, clips, monkeypatch):
 @pytest.mark.parametrize(
     "options", [{"seed": 1}, {"prompt": "<audio> at night"}, {"steps": 1}, {"guidance_scale": 1.0}, {"overwrite": True}]
 )
-def test_asked_for_differently_it_draws_again(draw, options):
+def test_changed_options_draw_again(draw, options):
     draw()
     assert draw(**options).made == list(CLIPS)
 
 
-def test_only_what_is_missing_or_changed_is_drawn(draw, clips, out):
+def test_only_missing_or_changed_clips_are_drawn(draw, clips, out):
     draw()
     (out / "a.png").unlink()
     write(clips / "birds/b.wav", 333, 0.4)
@@ -135,7 +135,7 @@ def test_trained_further_the_model_draws_again(draw, model):
     assert fingerprint("mini").startswith("mini of ") and fingerprint("some/hub-id") == "some/hub-id"
 
 
-def test_stopped_it_leaves_nothing_half_written_and_goes_on(draw, out, monkeypatch):
+def test_an_interrupted_folder_has_no_partial_files_and_continues(draw, out, monkeypatch):
     save, saved = Image.Image.save, []
 
     def stop(image, path, **options):
@@ -181,14 +181,14 @@ def test_broken_clips_are_named_and_the_rest_goes_on(clips, out, model):
     assert 0 <= float(rows["a.wav"]["score 1"]) <= 1 and "empty.wav" in rows["empty.wav"]["problem"]
 
 
-def test_a_whole_folder_says_what_it_did(clips, out, model):
+def test_the_summary_of_a_folder(clips, out, model):
     command = ["generate", str(clips), "--model", model, "--steps", "1", "-o", str(out)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0 and result.stderr == "", result.output
     assert CliRunner().invoke(app, command).stdout.startswith(f"drew   0 clips into {out}\nkept   3 clips drawn before")
 
 
-def test_a_batch_draws_what_singles_draw(draw, out):
+def test_a_batch_draws_the_same_as_single_clips(draw, out):
     draw(count=2)
     names = [name for name in files(out) if name.endswith("-2.png")]
     assert names == ["a-2.png", "birds/b-2.png", "birds/deep/c-2.png"]
@@ -245,7 +245,7 @@ def refused(arguments) -> str:
     return result.stderr
 
 
-def test_what_cannot_be_done_is_one_sentence(tmp_path, clips, model):
+def test_invalid_folder_options_are_one_sentence(tmp_path, clips, model):
     (tmp_path / "none").mkdir()
     assert "no sound in" in refused(["generate", tmp_path / "none"])
     with pytest.raises(OptionError, match="Got batch=0, expected a whole number from 1"):

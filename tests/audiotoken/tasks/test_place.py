@@ -109,14 +109,14 @@ def plan_of(pipe, *sources, known=True):
     return Plan(np.zeros((2, 4)), RATE, scene, heard, [known] * len(sources), [], nothing, [], read, {}, [], {})
 
 
-def test_what_comes_from_everywhere_has_no_place(pipe):
+def test_diffuse_sources_have_no_place(pipe):
     rain = Source(np.zeros(4, np.float32), Direction(0.0, 60.0))
     regions, notes = place_sources(plan_of(pipe, rain), {0: (4,)}, 90.0)
     assert not regions and "everywhere" in notes[0]
 
 
 @pytest.mark.parametrize(("unknown", "places"), [("guess", 1), ("unplaced", 0)])
-def test_what_is_not_known_is_said_and_guessed_or_left_free(pipe, unknown, places):
+def test_unknown_sounds_get_a_note_and_a_guess_or_no_place(pipe, unknown, places):
     strange = Source(np.zeros(4, np.float32), Direction(-20.0, 1.0))
     regions, notes = place_sources(plan_of(pipe, strange, known=False), {0: (4,)}, 90.0, unknown)
     assert len(regions) == places and "nearest: rain" in notes[0]
@@ -205,7 +205,7 @@ def test_wrong_choices_are_refused_by_the_parser(tmp_path, street, option):
     soundfile.write(tmp_path / "street.wav", street.T, RATE)
     out = tmp_path / "out.png"
     ran = CliRunner().invoke(app, ["place", str(tmp_path / "street.wav"), "-o", str(out), f"--{option}", "brute"])
-    assert ran.exit_code == 2 and f"Invalid value for '--{option}': 'brute' is not one of" in ran.stderr
+    assert ran.exit_code == 2 and f"Invalid value for '--{option}'" in ran.stderr and "is not one of" in ran.stderr
     assert not out.exists()
 
 
@@ -253,7 +253,7 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_what_passes_by_passes_by_in_the_picture(tmp_path, passing):
+def test_a_moving_source_moves_in_the_film(tmp_path, passing):
     ran = run("animate", passing, "-o", tmp_path / "car.gif", "--frames", 3, "--steps", 4, "--token", "label")
     assert ran.exit_code == 0, ran.output
     with Image.open(tmp_path / "car.gif") as film:
@@ -276,7 +276,7 @@ def test_a_film_has_its_sound(tmp_path, passing):
     assert np.square(last[0]).sum() < np.square(last[1]).sum()
 
 
-def test_what_moves_leaves_a_trail_in_a_still_picture(tmp_path, passing):
+def test_a_moving_source_leaves_a_trail(tmp_path, passing):
     ran = run("place", passing, "-o", tmp_path / "car.png", "--motion", "trail", "--steps", 1, "--boxes")
     assert ran.exit_code == 0, ran.output
     assert (tmp_path / "car.png").exists() and (tmp_path / "car-boxes.png").exists()

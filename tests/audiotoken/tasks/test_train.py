@@ -204,7 +204,7 @@ def test_the_command_killed_and_given_again(places, tmp_path, monkeypatch, capsy
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_steps_that_are_done_again_are_told_once(tmp_path):
+def test_repeated_steps_are_logged_once(tmp_path):
     """Killed after step 5, begun again from the checkpoint of step 3; the last line was cut off in the middle."""
     from types import SimpleNamespace
 
@@ -278,7 +278,7 @@ def test_refuses_a_model_of_other_features(places, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["pairs", "esc", "vggsound", "web"])
-def test_sources_have_the_parameters_of_what_they_make(name):
+def test_source_configs_have_the_parameters_of_their_class(name):
     import inspect
 
     from hydra.utils import get_class
