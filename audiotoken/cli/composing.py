@@ -6,11 +6,14 @@ Hydra is imported inside the functions: `--help` must stay light.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audiotoken import tasks
 from audiotoken.cli.schemas import convert_options
 from audiotoken.errors import OptionError
+
+if TYPE_CHECKING:
+    from audiotoken.data.manifest import Report
 
 FUNCTIONS = {  # a file of audiotoken/configs -> the function whose parameters are its keys
     "evaluate": "audiotoken.evaluation.evaluate.evaluate",
@@ -112,15 +115,16 @@ def choose_data(config: Mapping[str, Any]) -> dict[str, Any]:
     return values if source is None else {**values, "data": instantiate_source(source)}
 
 
-def train_from_config(config: Mapping[str, Any]) -> Path:
-    """Train as the values of train.yaml say, with progress on stderr -> the folder of the embedder."""
-    with tasks.train.show_progress(config["settings"]["steps"]) as on_progress:
+def train_from_config(config: Mapping[str, Any], quiet: bool = False) -> Path:
+    """Train with the values of train.yaml -> the folder of the embedder; progress goes to stderr unless `quiet`."""
+    with tasks.train.show_progress(config["settings"]["steps"], quiet) as on_progress:
         return tasks.train.train(**choose_data(config), on_progress=on_progress)
 
 
-def prepare_from_config(config: Mapping[str, Any]) -> Any:
-    """Prepare a data set as the values of prepare.yaml say, with progress on stderr -> the report."""
+def prepare_from_config(config: Mapping[str, Any], quiet: bool = False) -> "Report":
+    """Prepare a data set with the values of prepare.yaml -> the report; progress goes to stderr unless `quiet`."""
     values = dict(config)
     if (source := values.pop("source", None)) is None:
         raise OptionError("Got no source; pass source=pairs source.folder=FOLDER, or source=esc, vggsound or web.")
-    return tasks.prepare.prepare(instantiate_source(source), **values, **tasks.prepare.print_progress())
+    progress = {} if quiet else tasks.prepare.print_progress()
+    return tasks.prepare.prepare(instantiate_source(source), **values, **progress)

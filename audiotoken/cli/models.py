@@ -7,7 +7,7 @@ import typer
 
 from audiotoken import assembly, evaluation, tasks
 from audiotoken.cli import choices
-from audiotoken.cli.composing import compose_config, instantiate_source, require
+from audiotoken.cli.composing import compose_config, prepare_from_config, require, train_from_config
 from audiotoken.cli.parameters import KEYS, Device, Quiet, Verbose
 from audiotoken.cli.terminal import handling_errors, running
 from audiotoken.errors import OptionError
@@ -140,9 +140,8 @@ def prepare(
         options |= {"device": device, "source.folder": folder}
         config = compose_config("prepare", _choose(source="pairs" if folder else source), values, options)
         require(config, source="--source", output="--output")
-        data = instantiate_source(config.pop("source"))
-        progress = {} if quiet else tasks.prepare.print_progress()
-        typer.echo(tasks.prepare.prepare(data, **config, **progress))
+        report = prepare_from_config(config, quiet)
+    typer.echo(report)
 
 
 def train(
@@ -184,13 +183,7 @@ def train(
         options |= {"precision": precision, "device": device}
         config = compose_config("train", _choose(recipe=recipe), values, options)
         require(config, out="--output")
-        source = config.pop("source", None)
-        if (config["data"] is None) == (source is None):
-            raise OptionError("Expected either --data, made by `audiotoken prepare`, or source=...; give one of them.")
-        if source is not None:
-            config["data"] = instantiate_source(source)
-        with tasks.train.show_progress(quiet=quiet) as on_progress:
-            folder = tasks.train.train(**config, on_progress=on_progress)
+        folder = train_from_config(config, quiet)
     run = config["out"]
     typer.echo(f"made   {folder}\nnext   audiotoken assemble --base {config['model']} --embedder {run} -o trained")
 

@@ -68,5 +68,5 @@ def test_missing_and_misspelt_options_are_one_sentence(workplace):
     assert "audiotoken/configs/train.yaml" in refused(*TRAIN, "recipe=none")
     assert "settings.stepz" in refused(*TRAIN, "settings.stepz=4")
     assert "Got no out; pass --output" in refused("train", "--data", "prepared")
-    assert "Expected either --data" in refused("train", "-o", "run")
+    assert "Got neither data nor source" in refused("train", "-o", "run")
     assert sorted(os.listdir()) == ["base", "clips", "model", "prepared"]
