@@ -87,7 +87,7 @@ def _check_numbers(size: int | None, seconds: float, workers: int | None) -> Non
         raise OptionError(f"Got workers={workers}, expected at least 1; change it.")
 
 
-def print_progress() -> dict[str, Callable[..., None]]:
+def print_progress() -> dict[str, Any]:
     """`on_estimate` and `on_item` that print the expected size, and every 10 s the progress, on stderr."""
     reports: list[tuple[float, int]] = []  # (time, number of examples done)
 
