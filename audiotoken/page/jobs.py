@@ -61,8 +61,13 @@ def generate_picture(
     options: negative_prompt, seed, num_inference_steps, guidance_scale, energy, fov and token, as in `stereo.plan` and
     `draw`.
     """
-    numbers = {"seed": options["seed"], "steps": options["num_inference_steps"], "guidance_scale": options["guidance_scale"]}
-    check_options(dtype="float32", token=options["token"], **numbers)
+    check_options(
+        dtype="float32",
+        token=options["token"],
+        seed=options["seed"],
+        steps=options["num_inference_steps"],
+        guidance_scale=options["guidance_scale"],
+    )
     if prompt != session.prompt:
         rematch(session, pipe, prompt)
     planned, chosen = _require_plan(session), {"fov": options["fov"], "token": options["token"]}

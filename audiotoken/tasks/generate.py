@@ -72,8 +72,12 @@ def generate(
     result.notes.extend(notes)
     write_pictures(result.images, output)
     if report is not None:
-        options = {"token": token, "steps": steps, "guidance": guidance_scale, "negative_prompt": negative_prompt}
-        write_report(result, Path(report), options | {"model": model, "device": device, "dtype": dtype})
+        options = {"token": token, "num_inference_steps": steps, "guidance_scale": guidance_scale}
+        write_report(
+            result,
+            Path(report),
+            options | {"negative_prompt": negative_prompt, "model": model, "device": device, "dtype": dtype},
+        )
     return result
 
 

@@ -130,9 +130,8 @@ def _check_drawing(drawing: "DrawOptions", dtype: str) -> None:
 
 
 def list_options(planning: "PlanOptions", drawing: "DrawOptions", **others: Any) -> dict[str, Any]:
-    """All options by the names that the report's list of settings has for them."""
+    """All options by name, for the report's list of settings."""
     options = asdict(planning) | asdict(drawing) | others
-    options |= {"steps": options.pop("num_inference_steps"), "guidance": options.pop("guidance_scale")}
     return {name: value for name, value in options.items() if name not in ("keep_maps", "output_type")}
 
 
