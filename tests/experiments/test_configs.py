@@ -113,7 +113,12 @@ def test_what_hydra_cannot_read_is_one_sentence(words, message, monkeypatch, cap
     ("name", "function", "words", "message"),
     [
         ("generate", generate, ["clip=a.wav", "count=[1]"], "Got count=[1], expected a whole number"),
-        ("generate", generate, ["clip=a.wav", "guidance=much"], "Got guidance=much, expected a number or null"),
+        (
+            "generate",
+            generate,
+            ["clip=a.wav", "guidance_scale=much"],
+            "Got guidance_scale=much, expected a number or null",
+        ),
         ("folder", draw_folder, ["clips=1", "overwrite=7.5"], "Got overwrite=7.5, expected true or false"),
         ("assemble", assemble, ["base=sd", "layers=4"], "Got layers=4, expected a list of whole numbers or null"),
         ("bench", bench_train, ["batch_sizes=4"], "Got batch_sizes=4, expected a list of whole numbers"),

@@ -201,7 +201,7 @@ def test_a_bad_output_is_one_sentence(output, words, clip, tmp_path):
         (("--model", "/no/such/model"), "no such folder"),
         (("--prompt", "a dog"), "has no <audio> but got 1 sound"),
         (("--prompt", "<audio> and <audio>"), "has 2 <audio> but got 1 sound"),
-        (("--prompt", "x " * 90 + "<audio>"), "a prompt holds 77"),
+        (("--prompt", "x " * 90 + "<audio>"), "only 77 tokens"),
         (("--negative-prompt", "<audio>"), "negative prompt contains <audio>"),
         (("--device", "toaster"), "no device toaster"),
         (("--device", "cuda:77"), "no device cuda:77"),
@@ -272,7 +272,9 @@ def test_a_model_without_ears_is_one_sentence(clip, model, tmp_path):
     from audiotoken.pipeline import AudioTokenPipeline
 
     AudioTokenPipeline(**parts).save_pretrained(tmp_path / "deaf")
-    assert "cannot hear" in sentence(run("generate", clip, "--model", tmp_path / "deaf", "-o", tmp_path / "out.png"))
+    assert "no audio_encoder" in sentence(
+        run("generate", clip, "--model", tmp_path / "deaf", "-o", tmp_path / "out.png")
+    )
 
 
 def test_an_interrupt_keeps_the_old_picture(clip, model, tmp_path, monkeypatch):

@@ -171,12 +171,12 @@ def killed_at(step: int, argv: list[str]) -> None:
     show = train_module.show_progress
 
     @contextmanager
-    def until(steps: int | None = None):
+    def until(steps: int | None = None, quiet: bool = False):
         def say(progress: Progress) -> None:
             if progress.step == step:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        with show(steps):
+        with show(steps, quiet):
             yield say
 
     train_module.show_progress, sys.argv = until, argv
