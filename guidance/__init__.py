@@ -1,7 +1,12 @@
-"""Words with places -> a picture: cross-attention steered towards regions.
+"""Words with boxes become a picture: cross-attention guides each word into its region.
 
 Conventions: a box is (x0, y0, x1, y1) in [0, 1], origin top left. Maps are attention, (batch, heads, pixels, tokens),
-one tensor a layer. An energy is what guidance lowers, a scalar. Where strengths are stated, latents have unit variance.
+one tensor per layer. An energy is a scalar that guidance lowers. Strengths are stated for latents of unit variance.
+
+Names of axes: `batch` rows, one per picture (twice as many where both halves of classifier-free guidance run);
+`heads` of attention; `pixels` = h * w of a map, row by row; `h`, `w` of a map or of latents; `tokens` of the padded
+prompt; `channels` of latents or hidden states; `width` of embeddings; `regions` of a picture; `frames` of an animation.
+A name that begins with an underscore is not compared, because it differs from layer to layer.
 """
 
 from importlib import import_module
@@ -10,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from guidance.attention import capture_cross_attention as capture_cross_attention
     from guidance.backbones import Backbone as Backbone
-    from guidance.control import load_control as load_control
+    from guidance.control import load_controlnet as load_controlnet
     from guidance.energies import boxdiff_energy as boxdiff_energy
     from guidance.energies import centroid_energy as centroid_energy
     from guidance.energies import combined_energy as combined_energy
@@ -45,12 +50,12 @@ _HOME = {
     "sample": "sampling",
     "Sample": "sampling",
     "animate": "frames",
-    "load_control": "control",
+    "load_controlnet": "control",
 }
 __all__ = list(_HOME)
 
 
-def __getattr__(name: str) -> Any:  # imported on first use: what needs no torch must not wait for it
+def __getattr__(name: str) -> Any:  # imported on first use, so that code without torch does not wait for it
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
-"""The 150 classes of ADE20K and their colours, as ControlNets for segmentation were trained to read them.
+"""The 150 classes of ADE20K and their colours, which ControlNets for segmentation were trained on.
 
 Zhou et al. (2017), Scene Parsing through ADE20K Dataset; colours as in MMSegmentation's `mmseg/datasets/ade.py`, which
-the cards of lllyasviel/sd-controlnet-seg and control_v11p_sd15_seg name too. Black is what no class was found for.
+the cards of lllyasviel/sd-controlnet-seg and control_v11p_sd15_seg name too. Black is unlabelled.
 """
 
 import re
@@ -37,8 +37,8 @@ _STUFF = (
     "wall building sky floor tree ceiling road grass sidewalk earth mountain water sea field sand river hill land lake "
     "waterfall stage path"
 )
-STUFF = frozenset(_STUFF.split())  # what has no outline of its own: fills its box
-_SAID = {  # what is heard, by the class it is drawn as; what has none, such as a train or a guitar, is left out
+STUFF = frozenset(_STUFF.split())  # classes without an outline of their own; they fill their box
+_SOUND_WORDS = {  # words of sounds, by class; sounds without a class, such as a train or a guitar, are left out
     "person": "man woman child baby people crowd singer musician band choir audience guitarist dancer dj rapper runner "
     "storyteller yodeler monk warrior beatboxer hand soldier group orchestra rock_and_roll_band",
     "animal": "dog cat horse cow pig goat sheep poultry chicken hen rooster turkey duck goose lion bird songbird "
@@ -72,17 +72,17 @@ _SAID = {  # what is heard, by the class it is drawn as; what has none, such as 
     "plaything": "toy toy_gun",
 }
 _CLASS = {name: name for name in COLOURS} | {
-    word.replace("_", " "): name for name, words in _SAID.items() for word in words.split()
+    word.replace("_", " "): name for name, words in _SOUND_WORDS.items() for word in words.split()
 }
 
 
-def class_of(word: str) -> str | None:
-    """The class a word is drawn as: "two barking dogs" is an animal, "trees in the wind" a tree; None where none is."""
+def find_class(word: str) -> str | None:
+    """The class of a word: "two barking dogs" is an animal, "trees in the wind" is a tree; None if it has none."""
     whole = word.lower().strip()
     phrase = re.split(r" (?:in|of|and|with|by|on) ", whole)[0]
-    for said in (whole, phrase, phrase.rpartition(" ")[2]):
-        for each in (said, said.removesuffix("s"), said.removesuffix("es")):
-            if each in _CLASS:
-                return _CLASS[each]
+    for name in (whole, phrase, phrase.rpartition(" ")[2]):
+        for singular in (name, name.removesuffix("s"), name.removesuffix("es")):
+            if singular in _CLASS:
+                return _CLASS[singular]
     people = {"person", "people", "children", "child", "man", "woman", "soldiers", "musicians", "dancers"}
     return "person" if people & set(phrase.split()) else None

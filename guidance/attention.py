@@ -1,8 +1,8 @@
-"""What each pixel reads in the prompt: cross-attention captured, and leaned on.
+"""Cross-attention maps, captured while a UNet runs, and a bias that is added to its logits.
 
-A processor is wrapped around the one that is there, on `attn2` only, and taken off on exit. The layer's output is
-computed by the wrapped processor (SDPA, sliced, LoRA, whatever it is), so that capturing changes no bit of it; the maps
-are computed beside it from the same queries and keys.
+An attention processor is wrapped around the one that is there, on `attn2` only, and removed on exit. The wrapped
+processor (SDPA, sliced, LoRA or any other) computes the layer's output, so that capturing does not change a bit of it;
+the maps are computed beside it from the same queries and keys.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,56 +11,61 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-Bias = Callable[[int], Tensor | None]  # pixels -> (batch, pixels, tokens) added to the logits, or None
+from guidance.errors import GuidanceError
+from guidance.interfaces import Attention, AttentionProcessor, DiffusionPipelineLike, UNet2DConditionModel
+
+AttentionBias = Callable[[int], Float[Tensor, "batch pixels tokens"] | None]  # of a number of pixels
 
 
 class EndOfForward(Exception):
-    """Raised inside a forward when the last map that was asked for is there."""
+    """Raised within a forward pass as soon as the last requested map is captured."""
 
 
 @dataclass(eq=False)
 class Capture:
-    """What goes on while a UNet runs. `maps` are those of the last forward, in the order they came.
+    """What is captured while a UNet runs, and how. `maps` are those of the last forward pass, in the order of layers.
 
-    `stop` ends the forward at the last layer (`EndOfForward`), `cut` ends only the recording of gradients there: the
-    rest of the forward runs, but nothing is kept for a way back through it.
+    `stop_at_last_map` ends the forward pass at the last layer (`EndOfForward`). `detach_at_last_map` only stops
+    recording gradients there: the rest of the pass runs, but keeps nothing for the backward pass.
     """
 
     layers: tuple[str, ...]
-    maps: dict[str, Tensor] = field(default_factory=dict)  # layer -> (batch, heads, pixels, tokens) float32
-    on: bool = True  # maps are kept
-    stop: bool = False
-    cut: bool = False
-    bias: Bias | None = None
+    maps: dict[str, Float[Tensor, "batch heads pixels tokens"]] = field(default_factory=dict)  # by layer, float32
+    enabled: bool = True
+    stop_at_last_map: bool = False
+    detach_at_last_map: bool = False
+    bias: AttentionBias | None = None
 
     def clear(self) -> None:
         self.maps.clear()
 
 
 class CaptureProcessor:
-    """The processor `inner`, watched."""
+    """Wraps the attention processor `inner`: captures the layer's maps and adds the bias to its logits."""
 
-    def __init__(self, name: str, inner: Any, capture: Capture):
-        self.name, self.inner, self.capture = name, inner, capture
+    def __init__(self, layer: str, inner: AttentionProcessor, capture: Capture) -> None:
+        self.layer, self.inner, self.capture = layer, inner, capture
 
     def __call__(
         self,
-        attn: Any,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
+        attn: Attention,
+        hidden_states: Float[Tensor, "batch pixels channels"],
+        encoder_hidden_states: Float[Tensor, "batch tokens width"] | None = None,
         attention_mask: Tensor | None = None,
         *args: Any,
         **kwargs: Any,
-    ) -> Tensor:
-        capture, last = self.capture, self.name == self.capture.layers[-1] if self.capture.layers else False
-        if capture.on and self.name in capture.layers:
-            capture.maps[self.name] = attention_maps(attn, hidden_states, encoder_hidden_states)
-            if last and capture.stop:
+    ) -> Float[Tensor, "batch pixels channels"]:
+        capture = self.capture
+        if capture.enabled and self.layer in capture.layers:
+            capture.maps[self.layer] = compute_attention_maps(attn, hidden_states, encoder_hidden_states)
+            is_last = self.layer == capture.layers[-1]
+            if is_last and capture.stop_at_last_map:
                 raise EndOfForward
-            if last and capture.cut:
-                torch.set_grad_enabled(False)  # put back by `recording`
+            if is_last and capture.detach_at_last_map:
+                torch.set_grad_enabled(False)  # `record_gradients` restores it
                 hidden_states = hidden_states.detach()
         bias = capture.bias(hidden_states.shape[1]) if capture.bias is not None else None
         if bias is not None:
@@ -69,48 +74,60 @@ class CaptureProcessor:
         return self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs)
 
 
-def attention_maps(attn: Any, pixels: Tensor, tokens: Tensor | None) -> Tensor:
-    """softmax(Q K^T / sqrt(d)) -> (batch, heads, pixels, tokens) float32: half precision would round small shares."""
-    if tokens is not None and attn.norm_cross:
-        tokens = attn.norm_encoder_hidden_states(tokens)
+def compute_attention_maps(
+    attn: Attention,
+    hidden_states: Float[Tensor, "batch pixels channels"],
+    encoder_hidden_states: Float[Tensor, "batch tokens width"] | None,
+) -> Float[Tensor, "batch heads pixels _tokens"]:
+    """softmax(Q K^T / sqrt(d)) over the tokens (over the pixels in self-attention).
 
-    def heads(x: Tensor) -> Tensor:
+    In float32, because half precision would round small shares to nothing.
+    """
+    if encoder_hidden_states is not None and attn.norm_cross:
+        encoder_hidden_states = attn.norm_encoder_hidden_states(encoder_hidden_states)
+
+    def split_heads(x: Tensor) -> Tensor:
         return x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
 
-    query, key = heads(attn.to_q(pixels)), heads(attn.to_k(pixels if tokens is None else tokens))
+    context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+    query, key = split_heads(attn.to_q(hidden_states)), split_heads(attn.to_k(context))
     return (query.float() @ key.float().transpose(-1, -2) * attn.scale).softmax(-1)
 
 
 @contextmanager
 def capture_cross_attention(
-    unet: Any, layers: Sequence[str] | None = None, *, bias: Bias | None = None
+    unet: UNet2DConditionModel | DiffusionPipelineLike,
+    layers: Sequence[str] | None = None,
+    *,
+    bias: AttentionBias | None = None,
 ) -> Iterator[Capture]:
-    """While open, `unet`'s forward leaves its cross-attention in `.maps`; the processors are put back on exit.
+    """While open, each forward pass leaves its cross-attention in `.maps`; the processors are restored on exit.
 
-    unet: a UNet2DConditionModel, or what has one as `.unet`. layers: names as `cross_attention_layers` gives them, by
-    default all. bias: what is added to the logits of every cross-attention layer ("forward" guidance).
+    unet: a UNet2DConditionModel, or a pipeline that has one as `.unet`. layers: names as `cross_attention_layers`
+    gives them, all by default. bias: added to the logits of every cross-attention layer ("forward" guidance).
+    GuidanceError for a layer that the UNet does not have.
     """
     unet = getattr(unet, "unet", unet)
     known = cross_attention_layers(unet)
     chosen = tuple(name for name in known if layers is None or name in layers)
     if layers is not None and (unknown := sorted(set(layers) - set(known))):
-        raise ValueError(f"Got the layer {unknown[0]}, want some of {', '.join(known)}; change it.")
+        raise GuidanceError(f"Got the layer {unknown[0]!r}, expected some of {', '.join(known)}; change it.")
     before = dict(unet.attn_processors)
     capture = Capture(chosen, bias=bias)
-    wrapped: Mapping[str, Any] = {
-        name: CaptureProcessor(layer_of(name), inner, capture) if layer_of(name) in known else inner
+    wrapped: Mapping[str, AttentionProcessor] = {
+        name: CaptureProcessor(layer_name(name), inner, capture) if layer_name(name) in known else inner
         for name, inner in before.items()
     }
     try:
-        unet.set_attn_processor(dict(wrapped))  # which it empties
+        unet.set_attn_processor(dict(wrapped))  # a copy, because diffusers empties it
         yield capture
     finally:
         unet.set_attn_processor(dict(before))
 
 
 @contextmanager
-def recording() -> Iterator[None]:
-    """Gradients are recorded inside, until a capture cuts; as before on exit, also when a forward ends early."""
+def record_gradients() -> Iterator[None]:
+    """Record gradients inside, until a capture detaches; restored on exit, also when a forward pass ends early."""
     before = torch.is_grad_enabled()
     try:
         torch.set_grad_enabled(True)
@@ -121,12 +138,13 @@ def recording() -> Iterator[None]:
         torch.set_grad_enabled(before)
 
 
-def cross_attention_layers(unet: Any) -> tuple[str, ...]:
-    """Names of the cross-attention layers in the order of a forward: down, mid, up."""
-    names = [layer_of(name) for name in unet.attn_processors if name.endswith("attn2.processor")]
+def cross_attention_layers(unet: UNet2DConditionModel) -> tuple[str, ...]:
+    """Names of the cross-attention layers in the order of a forward pass: down, mid, up."""
+    names = [layer_name(name) for name in unet.attn_processors if name.endswith("attn2.processor")]
     order = {"down": 0, "mid_": 1, "up_b": 2}
-    return tuple(sorted(names, key=lambda name: order[name[:4]]))  # stable: within these they are in order
+    return tuple(sorted(names, key=lambda name: order[name[:4]]))  # the sort is stable: within a block as they are
 
 
-def layer_of(processor: str) -> str:
+def layer_name(processor: str) -> str:
+    """ "...attn2" of "...attn2.processor"."""
     return processor.removesuffix(".processor")

@@ -1,61 +1,65 @@
-"""Stable Diffusion 1, 2 and XL behind one meaning; every foreign quirk lives here and nowhere else.
+"""Stable Diffusion 1, 2 and XL behind one interface; all that differs between them is in this file.
 
-A `Backbone` wraps a diffusers pipeline that is passed in (or a subclass, such as one with ears) and leaves nothing on
-it. Quirks: what a prompt is (XL is told the picture's size and a pooled output besides), the order of rows under
-classifier-free guidance (without the prompt first), what a scheduler's latents are scaled by, how they are decoded.
+A `Backbone` wraps a diffusers pipeline (or a subclass, such as one with an audio encoder) and leaves nothing on it. It
+handles what a prompt is (XL also takes the picture's size and a pooled output), the order of rows under classifier-free
+guidance (unconditional first), the scale of a scheduler's latents, and how latents are decoded.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Self
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from guidance.attention import cross_attention_layers
 from guidance.errors import GuidanceError
-
-
-class PromptEmbeds(Protocol):
-    """What a prompt has to have; `pooled` (1, features) may be None except for XL."""
-
-    @property
-    def embeddings(self) -> Tensor: ...  # (1, tokens, width)
+from guidance.interfaces import DiffusionPipelineLike, PromptEmbeds, SchedulerMixin, UNet2DConditionModel
 
 
 @dataclass(frozen=True, eq=False)
-class Condition:
-    """What the denoiser is told, rows in the order of the prompts; `negative` is None without guidance scale."""
+class Conditioning:
+    """The denoiser's inputs besides latents and timestep, rows in the order of the prompts.
+
+    `negative` is None without classifier-free guidance.
+    """
 
     positive: Tensor  # (batch, tokens, width)
     negative: Tensor | None
-    added: dict[str, Tensor] = field(default_factory=dict)  # XL: (batch, ...)
+    added: dict[str, Tensor] = field(default_factory=dict)  # XL: text_embeds and time_ids, each (batch, ...)
     negative_added: dict[str, Tensor] = field(default_factory=dict)
-    scale: float = 1.0
+    guidance_scale: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
     """A diffusers StableDiffusionPipeline or StableDiffusionXLPipeline."""
 
-    pipe: Any
+    pipe: DiffusionPipelineLike
 
     @classmethod
-    def of(cls, pipe: Any) -> "Backbone":
-        """`pipe` is a pipeline, or already a backbone."""
+    def from_pipe(cls, pipe: "DiffusionPipelineLike | Backbone") -> Self:
+        """Wrap a pipeline; a backbone is returned as it is. GuidanceError for what is not supported."""
         if isinstance(pipe, cls):
             return pipe
         if getattr(pipe, "unet", None) is None or not hasattr(pipe.unet, "attn_processors"):
-            raise GuidanceError(f"Got a {type(pipe).__name__}, want a pipeline with a UNet; Stable Diffusion 1, 2, XL.")
+            raise GuidanceError(
+                f"Got a {type(pipe).__name__}, expected a pipeline with a UNet; use Stable Diffusion 1, 2 or XL."
+            )
         if pipe.unet.config.time_cond_proj_dim is not None:
-            raise GuidanceError("The UNet is told the guidance scale (LCM), which is not supported; use another one.")
+            raise GuidanceError(
+                "Got a UNet that takes the guidance scale as an input (LCM), which is not supported; use another model."
+            )
         if pipe.unet.config.encoder_hid_dim_type is not None:
-            raise GuidanceError("The UNet reads pictures too (IP-Adapter), which is not supported; unload the adapter.")
-        return cls(pipe)
+            raise GuidanceError(
+                "Got a UNet that also reads pictures (IP-Adapter), which is not supported; unload the adapter."
+            )
+        return cls(pipe)  # type: ignore[arg-type]
 
     @property
-    def unet(self) -> Any:
+    def unet(self) -> UNet2DConditionModel:
         return self.pipe.unet
 
     @property
@@ -64,118 +68,133 @@ class Backbone:
 
     @property
     def defaults(self) -> tuple[int, float]:
-        """Steps and guidance scale that the checkpoint was tuned for."""
+        """num_inference_steps and guidance_scale that the checkpoint was tuned for."""
         config = self.pipe.config
         return config.get("default_steps", 50), config.get("default_guidance", 5.0 if self.is_xl else 7.5)
 
     @cached_property
-    def cross_layers(self) -> tuple[str, ...]:
+    def cross_attention_layers(self) -> tuple[str, ...]:
         return cross_attention_layers(self.unet)
 
-    def layers(self, which: str | Sequence[str]) -> tuple[str, ...]:
-        """Names of layers, or names as they are.
+    def select_layers(self, which: str | Sequence[str]) -> tuple[str, ...]:
+        """Names of cross-attention layers, by a keyword or by their own names.
 
-        "published" is the mid block and the first upward block that attends (Chen et al. 2023), "first" that upward
-        block alone, "last" the first layer of the last such block, "down" the last downward block that attends,
-        "early" the last two of these (half and a quarter as fine as all of Stable Diffusion 1's), "all" all.
+        "published" selects the mid block and the first upward block with cross-attention (Chen et al. 2023), "first"
+        that upward block alone, "last" the first layer of the last upward block, "down" the last downward block with
+        cross-attention, "early" the last two of these (a half and a quarter of the resolution of Stable Diffusion 1's
+        latents), "all" every layer.
         """
         if not isinstance(which, str):
             return tuple(which)
-        blocks = list(dict.fromkeys(_block(name) for name in self.cross_layers))
+        names = self.cross_attention_layers
+        blocks = list(dict.fromkeys(_block_name(name) for name in names))
         up = [block for block in blocks if block.startswith("up")]
         if which == "all":
-            return self.cross_layers
+            return names
         if which == "last":
-            return tuple(name for name in self.cross_layers if _block(name) == up[-1])[:1]
+            return tuple(name for name in names if _block_name(name) == up[-1])[:1]
         down = [block for block in blocks if block.startswith("down")]
         known = {"published": [up[0], "mid_block"], "first": up[:1], "down": down[-1:], "early": down[-2:]}
         if which not in known:
-            raise GuidanceError(f"Got the layers {which!r}, want {', '.join(known)}, last, all, or names; change it.")
-        chosen = known[which]
-        return tuple(name for name in self.cross_layers if _block(name) in chosen)
+            expected = f"{', '.join(known)}, last, all, or names of layers"
+            raise GuidanceError(f"Got the layers {which!r}, expected {expected}; change it.")
+        return tuple(name for name in names if _block_name(name) in known[which])
 
     @torch.no_grad()
-    def condition(
-        self, prompts: Sequence[Any], negative: str | Sequence[str] | None, scale: float, size: tuple[int, int]
-    ) -> Condition:
-        """Prompts (with `.embeddings`, and `.pooled` for XL) and what to avoid, as the denoiser is told them.
-
-        `size` is (height, width) of the picture in pixels.
-        """
+    def prepare_conditioning(
+        self,
+        prompts: Sequence[PromptEmbeds],
+        negative_prompt: str | Sequence[str] | None,
+        guidance_scale: float,
+        size: tuple[int, int],
+    ) -> Conditioning:
+        """Batch the prompts and encode the negative prompt. `size` is (height, width) of the picture in pixels."""
         embeddings = torch.cat([prompt.embeddings for prompt in prompts])
-        count, guided = len(embeddings), scale > 1
-        avoid = [negative] * count if isinstance(negative, str) else negative
+        count, guided = len(embeddings), guidance_scale > 1
+        negatives = [negative_prompt] * count if isinstance(negative_prompt, str) else negative_prompt
         device = self.pipe._execution_device
         if not self.is_xl:
-            positive, blank = self.pipe.encode_prompt(None, device, 1, guided, avoid, prompt_embeds=embeddings)
-            return Condition(positive, blank if guided else None, scale=scale)
-        positive, blank, pooled, blank_pooled = self.pipe.encode_prompt(
+            positive, negative = self.pipe.encode_prompt(None, device, 1, guided, negatives, prompt_embeds=embeddings)
+            return Conditioning(positive, negative if guided else None, guidance_scale=guidance_scale)
+        positive, negative, pooled, negative_pooled = self.pipe.encode_prompt(
             None,
             device=device,
             do_classifier_free_guidance=guided,
-            negative_prompt=avoid,
+            negative_prompt=negatives,
             prompt_embeds=embeddings,
-            pooled_prompt_embeds=torch.cat([prompt.pooled for prompt in prompts]),
+            pooled_prompt_embeds=torch.cat([prompt.pooled for prompt in prompts]),  # type: ignore[attr-defined]  # XL's
         )
-        times = self._time_ids(size, positive.dtype, pooled.shape[-1]).to(device).repeat(count, 1)
-        added = {"text_embeds": pooled.to(device), "time_ids": times}
+        time_ids = self._time_ids(size, positive.dtype, pooled.shape[-1]).to(device).repeat(count, 1)
+        added = {"text_embeds": pooled.to(device), "time_ids": time_ids}
         if not guided:
-            return Condition(positive.to(device), None, added, scale=scale)
-        avoided = {"text_embeds": blank_pooled.to(device), "time_ids": times}
-        return Condition(positive.to(device), blank.to(device), added, avoided, scale)
+            return Conditioning(positive.to(device), None, added, guidance_scale=guidance_scale)
+        negative_added = {"text_embeds": negative_pooled.to(device), "time_ids": time_ids}
+        return Conditioning(positive.to(device), negative.to(device), added, negative_added, guidance_scale)
 
-    def _time_ids(self, size: tuple[int, int], dtype: Any, width: int) -> Tensor:
-        """(1, 6): as large as it is, uncropped."""
-        projected = width if self.pipe.text_encoder_2 is None else self.pipe.text_encoder_2.config.projection_dim
-        return self.pipe._get_add_time_ids(size, (0, 0), size, dtype, text_encoder_projection_dim=projected)
+    def _time_ids(self, size: tuple[int, int], dtype: torch.dtype, width: int) -> Tensor:
+        """(1, 6): original size, crop and target size; the picture is as large as it is drawn, and not cropped."""
+        pipe: Any = self.pipe  # an XL pipeline, which has more than the others
+        projection = width if pipe.text_encoder_2 is None else pipe.text_encoder_2.config.projection_dim
+        return pipe._get_add_time_ids(size, (0, 0), size, dtype, text_encoder_projection_dim=projection)
 
-    def scheduler(self, steps: int) -> Any:
-        """A fresh one with its timesteps set; the pipeline's own keeps its state."""
+    def make_scheduler(self, num_inference_steps: int) -> SchedulerMixin:
+        """A new scheduler with its timesteps set; the pipeline's own keeps its state."""
         scheduler = type(self.pipe.scheduler).from_config(self.pipe.scheduler.config)
-        scheduler.set_timesteps(steps, device=self.pipe._execution_device)
+        scheduler.set_timesteps(num_inference_steps, device=self.pipe._execution_device)
         return scheduler
 
-    def start(self, scheduler: Any, condition: Condition, seeds: Sequence[int], size: tuple[int, int]) -> Any:
-        """(latents (batch, channels, h, w), generators): drawn on the CPU, so that every device draws the same."""
+    def prepare_latents(
+        self, scheduler: SchedulerMixin, conditioning: Conditioning, seeds: Sequence[int], size: tuple[int, int]
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """(latents (batch, channels, h, w), keyword arguments of `scheduler.step`).
+
+        The noise is drawn on the CPU, so that it is the same on every device.
+        """
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        held, self.pipe.scheduler = self.pipe.scheduler, scheduler  # `prepare_latents` asks it for the first scale
+        own, self.pipe.scheduler = self.pipe.scheduler, scheduler  # the pipeline's method reads its initial scale
         try:
             latents = self.pipe.prepare_latents(
                 len(seeds),
                 self.unet.config.in_channels,
                 *size,
-                condition.positive.dtype,
+                conditioning.positive.dtype,
                 self.pipe._execution_device,
                 generators,
                 None,
             )
             return latents, self.pipe.prepare_extra_step_kwargs(generators, 0.0)
         finally:
-            self.pipe.scheduler = held
+            self.pipe.scheduler = own
 
-    def size(self, height: int | None, width: int | None) -> tuple[int, int]:
-        """(height, width) in pixels, the model's own where not given."""
+    def resolve_size(self, height: int | None, width: int | None) -> tuple[int, int]:
+        """(height, width) in pixels, the model's own where not given. GuidanceError unless the VAE can make it."""
         side = self.unet.config.sample_size
         own = (side, side) if isinstance(side, int) else tuple(side)
         factor = self.pipe.vae_scale_factor
         size = height or own[0] * factor, width or own[1] * factor
         if size[0] % factor or size[1] % factor:
-            raise GuidanceError(f"Got a picture of {size[0]} x {size[1]}, want multiples of {factor}; change it.")
+            raise GuidanceError(
+                f"Got height={size[0]} and width={size[1]}, expected multiples of {factor}; change them."
+            )
         return size
 
-    def predict_noise(self, scheduler: Any, latents: Tensor, timestep: Any, condition: Condition) -> Tensor:
-        """What the denoiser says, with classifier-free guidance (Ho & Salimans 2022), as diffusers computes it."""
-        if condition.negative is None:
+    def predict_noise(
+        self, scheduler: SchedulerMixin, latents: Tensor, timestep: Tensor | float, conditioning: Conditioning
+    ) -> Tensor:
+        """Noise prediction with classifier-free guidance (Ho & Salimans 2022), computed as diffusers does."""
+        if conditioning.negative is None:
             inputs = scheduler.scale_model_input(latents, timestep)
-            return self.predict_raw(inputs, timestep, condition.positive, condition.added)
+            return self.predict_raw(inputs, timestep, conditioning.positive, conditioning.added)
         inputs = scheduler.scale_model_input(torch.cat([latents] * 2), timestep)
-        both = torch.cat([condition.negative, condition.positive])
-        added = {k: torch.cat([condition.negative_added[k], v]) for k, v in condition.added.items()}
-        without, told = self.predict_raw(inputs, timestep, both, added).chunk(2)
-        return without + condition.scale * (told - without)
+        embeddings = torch.cat([conditioning.negative, conditioning.positive])
+        added = {k: torch.cat([conditioning.negative_added[k], v]) for k, v in conditioning.added.items()}
+        unconditional, conditional = self.predict_raw(inputs, timestep, embeddings, added).chunk(2)
+        return unconditional + conditioning.guidance_scale * (conditional - unconditional)
 
-    def predict_raw(self, inputs: Tensor, timestep: Any, embeddings: Tensor, added: dict[str, Tensor]) -> Tensor:
-        """One forward of the denoiser; `inputs` are scaled already."""
+    def predict_raw(
+        self, inputs: Tensor, timestep: Tensor | float, embeddings: Tensor, added: dict[str, Tensor]
+    ) -> Tensor:
+        """One forward pass of the denoiser. `inputs` are latents that the scheduler has scaled."""
         return self.unet(
             inputs,
             timestep,
@@ -185,24 +204,17 @@ class Backbone:
         )[0]
 
     @torch.no_grad()
-    def decode(self, latents: Tensor, generators: Any = None) -> list[Any]:
-        """Latents -> pictures, checked and marked as the pipeline does."""
-        images = self._decode_xl(latents) if self.is_xl else self._decode(latents, generators)
+    def decode(self, latents: Tensor, generators: Any = None) -> list[Image]:
+        """Decode latents to pictures, with the pipeline's safety checker or watermark."""
+        images = self._decode_xl(latents) if self.is_xl else decode_checked(self.pipe, latents, generators)
         self.pipe.maybe_free_model_hooks()  # of CPU offload
         return images
 
-    def _decode(self, latents: Tensor, generators: Any) -> list[Any]:
+    def _decode_xl(self, latents: Tensor) -> list[Image]:
+        """XL's VAE overflows in float16 and decodes in float32; its latents may have their own mean and deviation."""
         vae, pipe = self.pipe.vae, self.pipe
-        pixels = vae.decode(latents / vae.config.scaling_factor, return_dict=False, generator=generators)[0]
-        pixels, bad = pipe.run_safety_checker(pixels, pixels.device, latents.dtype)
-        fine = [True] * len(pixels) if bad is None else [not each for each in bad]
-        return pipe.image_processor.postprocess(pixels, output_type="pil", do_denormalize=fine)
-
-    def _decode_xl(self, latents: Tensor) -> list[Any]:
-        """Its VAE overflows in float16 and is widened for the time being; it may have means of its own."""
-        vae, pipe = self.pipe.vae, self.pipe
-        widened = vae.dtype == torch.float16 and vae.config.force_upcast
-        if widened:
+        upcast = vae.dtype == torch.float16 and vae.config.force_upcast
+        if upcast:
             vae.to(dtype=torch.float32)
         latents = latents.to(vae.dtype)
         mean, std = (getattr(vae.config, name, None) for name in ("latents_mean", "latents_std"))
@@ -213,14 +225,23 @@ class Backbone:
         else:
             latents = latents / vae.config.scaling_factor
         pixels = vae.decode(latents, return_dict=False)[0]
-        if widened:
+        if upcast:
             vae.to(dtype=torch.float16)
         if getattr(pipe, "watermark", None) is not None:
             pixels = pipe.watermark.apply_watermark(pixels)
         return pipe.image_processor.postprocess(pixels, output_type="pil")
 
 
-def _block(layer: str) -> str:
+def decode_checked(pipe: Any, latents: Tensor, generators: Any = None) -> list[Image]:
+    """Decode latents with a pipeline of Stable Diffusion 1 or 2; pictures that its safety checker rejects are black."""
+    vae = pipe.vae
+    pixels = vae.decode(latents / vae.config.scaling_factor, return_dict=False, generator=generators)[0]
+    pixels, rejected = pipe.run_safety_checker(pixels, pixels.device, latents.dtype)
+    denormalise = [True] * len(pixels) if rejected is None else [not each for each in rejected]
+    return pipe.image_processor.postprocess(pixels, output_type="pil", do_denormalize=denormalise)
+
+
+def _block_name(layer: str) -> str:
     """ "up_blocks.1" of "up_blocks.1.attentions.0..."."""
     parts = layer.split(".")
     return parts[0] if parts[0] == "mid_block" else ".".join(parts[:2])

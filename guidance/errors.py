@@ -1,9 +1,9 @@
-"""The root of what can go wrong in this package and a user can mend."""
+"""Errors of this package that a user can fix; the message is one sentence: what came, what is expected, what to do."""
 
 
 class GuidanceError(ValueError):
-    """A picture that cannot be drawn as asked; the message is one sentence: what came, what is wanted, what to do."""
+    """A picture that cannot be drawn as requested; the root of this package's errors."""
 
 
 class RegionError(GuidanceError):
-    """A region that cannot be aimed at."""
+    """A box or token positions that are not valid."""

@@ -1,8 +1,8 @@
-"""A thing that moves while the world stays: frames of one picture with regions that differ.
+"""A thing that moves while its surroundings stay: frames of one picture with regions that differ.
 
-Frames are rows of a batch that share their initial noise, and read the first frame's pixels in self-attention beside
-their own, after Text2Video-Zero, Khachatryan et al. (2023), arXiv 2303.13439. Outside of where a thing
-stands now or stood in the first frame, latents are drawn towards the first frame's (their background smoothing).
+Frames are rows of a batch that share their initial noise; in self-attention they also read the first frame's pixels,
+after Text2Video-Zero, Khachatryan et al. (2023), arXiv 2303.13439. Outside the places where a thing stands now or stood
+in the first frame, latents are pulled towards the first frame's (the paper's background smoothing).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,33 +11,41 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
+from guidance.backbones import Backbone
 from guidance.energies import Energy
 from guidance.errors import GuidanceError
+from guidance.interfaces import Attention, AttentionProcessor, DiffusionPipelineLike, PromptEmbeds, UNet2DConditionModel
 from guidance.methods import Guidance
 from guidance.regions import Region
 from guidance.sampling import Sample, sample
 
 
 class CrossFrameProcessor:
-    """Self-attention that also reads the first of `frames` rows; wraps the processor that is there."""
+    """Self-attention that also reads the first of `frames` rows; wraps the attention processor `inner`."""
 
-    def __init__(self, inner: Any, frames: int):
+    def __init__(self, inner: AttentionProcessor, frames: int) -> None:
         self.inner, self.frames = inner, frames
 
     def __call__(
-        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Any = None, *args: Any, **kwargs: Any
-    ) -> Tensor:
-        """hidden_states (halves * frames, pixels, width); a half of classifier-free guidance has a first of its own."""
+        self,
+        attn: Attention,
+        hidden_states: Float[Tensor, "batch pixels channels"],
+        encoder_hidden_states: Tensor | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Float[Tensor, "batch pixels channels"]:
+        """The batch is halves * frames; each half of classifier-free guidance has its own first frame."""
         first = hidden_states.unflatten(0, (-1, self.frames))[:, :1].expand(-1, self.frames, -1, -1).flatten(0, 1)
-        first = first.detach()  # a later frame's energy does not move the first
+        first = first.detach()  # a later frame's energy does not move the first frame
         return self.inner(attn, hidden_states, torch.cat([first, hidden_states], 1), *args, **kwargs)
 
 
 @contextmanager
-def cross_frame_attention(unet: Any, frames: int) -> Iterator[None]:
-    """While open, `frames` rows of a batch read the first; the processors are put back on exit."""
+def cross_frame_attention(unet: UNet2DConditionModel, frames: int) -> Iterator[None]:
+    """While open, all of `frames` rows of a batch read the first one; the processors are restored on exit."""
     before = dict(unet.attn_processors)
     try:
         unet.set_attn_processor(
@@ -49,8 +57,8 @@ def cross_frame_attention(unet: Any, frames: int) -> Iterator[None]:
 
 
 def animate(
-    backbone: Any,
-    prompt: Any,
+    backbone: DiffusionPipelineLike | Backbone,
+    prompt: PromptEmbeds,
     *,
     regions: Sequence[Sequence[Region]],
     energy: str | Guidance | Energy = "combined",
@@ -60,50 +68,54 @@ def animate(
     callback: Callable[[int, int], None] | None = None,
     **sampling: Any,
 ) -> Sample:
-    """One picture a frame: `regions[frame]` are where things are then, the prompt and the noise are the same.
+    """Draw one picture per frame from one prompt and one noise; `regions[frame]` are where things are in that frame.
 
-    Boxes should hold all of a thing: what hangs over by more than an eighth of the picture leaves a trace behind.
+    Boxes should hold a thing completely: parts outside by more than an eighth of the picture leave a trace.
 
-    stillness: how much of the first frame's latents what is outside of regions takes at every step, in [0, 1].
-    at_once: frames that are drawn together, the first of all beside the others, which so need more memory. `sampling`
-    is that of `sample`; callback(done, all) counts steps. The trace, and the maps if asked, are
-    those of the first few frames.
+    stillness: weight of the first frame's latents outside the regions, at every step, in [0, 1]. at_once: number of
+    frames drawn together; the first frame is drawn with every group. sampling: keyword arguments of `sample`.
+    callback: called with (number of groups done, number of groups) at every step. The trace and the maps are those of
+    the first group.
     """
     if not regions:
-        raise GuidanceError("Got no frame, want the regions of one or more; give a list for each frame.")
+        raise GuidanceError("Got no frames, expected the regions of one or more; give a list for each frame.")
     if at_once < 2 or not 0 <= stillness <= 1:
-        raise GuidanceError(f"Got at_once={at_once}, stillness={stillness}, want 2 or more, and 0 to 1; change them.")
+        raise GuidanceError(
+            f"Got at_once={at_once} and stillness={stillness}, expected at least 2, and 0 to 1; change them."
+        )
     others, parts = at_once - 1, []
     starts = range(1, max(len(regions), 2), others)
     for number, start in enumerate(starts):
-        chunk = [regions[0], *regions[start : start + others]]
+        group = [regions[0], *regions[start : start + others]]
 
-        def still(step: int, latents: Tensor, number: int = number, chunk: Any = chunk) -> Tensor:
+        def smooth(step: int, latents: Tensor, number: int = number, group: Any = group) -> Tensor:
             if callback is not None:
                 callback(number, len(starts))
-            return smoothed(latents, chunk, stillness)
+            return smooth_background(latents, group, stillness)
 
-        with cross_frame_attention(getattr(backbone, "unet", backbone), len(chunk)):
-            options = {"regions": chunk, "energy": energy, "seed": seed, "callback": still, **sampling}
-            parts.append(sample(backbone, [prompt] * len(chunk), **options))
+        with cross_frame_attention(getattr(backbone, "unet", backbone), len(group)):
+            options = {"regions": group, "energy": energy, "seed": seed, "callback": smooth, **sampling}
+            parts.append(sample(backbone, [prompt] * len(group), **options))
     images = [parts[0].images[0]] + [image for part in parts for image in part.images[1:]]
     latents = torch.cat([parts[0].latents[:1]] + [part.latents[1:] for part in parts])
     return Sample(images, parts[0].trace, latents, parts[0].maps)
 
 
-def smoothed(latents: Tensor, regions: Sequence[Sequence[Region]], stillness: float) -> Tensor:
+def smooth_background(
+    latents: Float[Tensor, "frames channels h w"], regions: Sequence[Sequence[Region]], stillness: float
+) -> Float[Tensor, "frames channels h w"]:
     """Background smoothing, Khachatryan et al. (2023): x_k = M x_k + (1 - M) (a x_1 + (1 - a) x_k).
 
-    M is 1 where a region of frame k or of the first frame is, (batch, channels, h, w) latents.
+    M is 1 in the regions of frame k and of the first frame; a is `stillness`.
     """
     h, w = latents.shape[2:]
-    covers = torch.stack([_covered(each, h, w) for each in regions]).to(latents)  # (frames, h, w)
+    covers = torch.stack([_cover_regions(each, h, w) for each in regions]).to(latents)  # (frames, h, w)
     share = stillness * (1 - torch.maximum(covers, covers[:1]))[:, None]
     return latents + share * (latents[:1] - latents)
 
 
-def _covered(regions: Sequence[Region], h: int, w: int) -> Tensor:
-    """(h, w) in [0, 1]: where any region is, and an eighth of the picture around it, as things hang over."""
+def _cover_regions(regions: Sequence[Region], h: int, w: int) -> Float[Tensor, "{h} {w}"]:
+    """Cover in [0, 1] of all regions, widened by an eighth of the picture, as things reach beyond their boxes."""
     if not regions:
         return torch.zeros(h, w)
     cover = torch.stack([region.cover(h, w) for region in regions]).amax(0)

@@ -1,4 +1,4 @@
-"""The ways to guide, by name: an energy, the layers it reads, and a schedule."""
+"""The guidance methods by name: an energy, the layers whose maps it reads, and a schedule."""
 
 from dataclasses import dataclass, field, replace
 
@@ -9,28 +9,29 @@ from guidance import energies as E
 class Schedule:
     """When and how far latents move. Strengths are for latents of unit variance."""
 
-    steps: float = 0.5  # that are guided, from the first on: a whole number, or a share of all below 1
-    inner: int = 1  # updates before a step, each with a forward of its own
-    after_step: bool = False  # one update after a step, from that step's own forward
+    steps: int | float = 0.5  # guided steps, counted from the first: a whole number, or a share of all steps below 1
+    inner: int = 1  # updates before a step, each with a forward pass of its own
+    after_step: bool = False  # one update after a step, from that step's own forward pass
     strength: float = 30.0  # latents -= strength * (1 - alpha_bar) * gradient
-    stop_below: float = 0.2  # of the energy: no update below
+    stop_below: float = 0.2  # energy below which latents are not updated
     max_update_rms: float = float("inf")  # root mean square of an update, relative to the latents'
-    bias: float = 0.0  # added to the logits inside, taken off outside: "forward" guidance
-    bias_steps: float = 0.5  # as `steps`
+    bias: float = 0.0  # added to the logits inside a region, subtracted outside: "forward" guidance
+    bias_steps: int | float = 0.5  # steps with a bias, counted as in `steps`
 
 
 @dataclass(frozen=True)
 class Guidance:
-    """An energy, the layers whose maps it reads (see `Backbone.layers`), and its schedule."""
+    """An energy, the layers whose maps it reads (see `Backbone.select_layers`), and its schedule."""
 
     energy: E.Energy | None
     layers: str | tuple[str, ...] = "published"
     schedule: Schedule = field(default_factory=Schedule)
 
 
-# As published where a paper says it: Chen et al. move up to five times at each of the first ten steps by 30 times the
-# gradient, BoxDiff once at each of the first half. Ours was tuned on the mini checkpoint (benchmarks/placement.py):
-# the downward half alone knows where a word will be, at a third of a forward, and the bias keeps it there for nothing.
+# As published where a paper says it: Chen et al. update up to five times at each of the first ten steps by 30 times the
+# gradient, BoxDiff once at each step of the first half. "combined" was tuned on the mini checkpoint
+# (benchmarks/placement.py): the last downward blocks already know where a word will be, at a third of the cost of a
+# forward pass, and the bias, which is free, keeps it there.
 PUBLISHED = Schedule(steps=10, inner=5, strength=30.0, stop_below=0.2)
 METHODS: dict[str, Guidance] = {
     "forward": Guidance(None, "published", Schedule(steps=0, inner=0, bias=6.0)),

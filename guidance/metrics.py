@@ -1,7 +1,7 @@
-"""Is it there, and is it where it should be? Pure functions on what an independent eye saw.
+"""Is a thing present, and is it where it should be? Pure functions of what an independent detector found.
 
 Conventions: boxes (x0, y0, x1, y1) and centres (x, y) in [0, 1], origin top left; distances in widths of the picture;
-scores are 0 to 1. What is not there is on no side, and its distance and overlap count as 1 and 0.
+scores are 0 to 1. An absent thing is on no side, its distance counts as 1 and its overlap as 0.
 """
 
 import math
@@ -9,12 +9,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from guidance.errors import GuidanceError
 from guidance.regions import Box, Region
 
 
 @dataclass(frozen=True)
 class Detection:
-    """A thing that was seen. `area` is the share of the picture that it covers; score in [0, 1], 1 where none is."""
+    """A detected thing. `area` is the share of the picture that it covers; score in [0, 1], 1 if there is none."""
 
     label: str
     centre: tuple[float, float]
@@ -24,8 +25,8 @@ class Detection:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Of one region in one picture."""
+class Placement:
+    """Whether the thing of one region is in one picture, and how far from the region."""
 
     present: bool
     side: bool  # its centre is left or right of the middle, as the region's is
@@ -36,7 +37,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over regions, `all_*` over pictures: every region of a picture."""
+    """Means over regions; `all_*` are shares of pictures in which it holds for every region."""
 
     present: float
     side: float
@@ -49,19 +50,19 @@ class Scores:
     pictures: int
 
 
-def find(label: str, seen: Sequence[Detection]) -> Detection | None:
-    """The surest of that label, of those the largest; None when there is none."""
-    named = [each for each in seen if each.label == label]
-    return max(named, key=lambda each: (each.score, each.area), default=None)
+def find_label(label: str, detections: Sequence[Detection]) -> Detection | None:
+    """The detection of that label with the highest score, the largest of equals; None if there is none."""
+    matching = [each for each in detections if each.label == label]
+    return max(matching, key=lambda each: (each.score, each.area), default=None)
 
 
-def same_side(centre: tuple[float, float], target: tuple[float, float], middle: float = 0.5) -> bool:
-    """Both left or both right of the middle; in the middle itself is on no side."""
+def is_same_side(centre: tuple[float, float], target: tuple[float, float], middle: float = 0.5) -> bool:
+    """Both are left or both are right of the middle; the middle itself is on no side."""
     return (centre[0] - middle) * (target[0] - middle) > 0
 
 
 def centre_error(centre: tuple[float, float], target: tuple[float, float]) -> float:
-    """Distance along the width."""
+    """Distance along the width of the picture."""
     return abs(centre[0] - target[0])
 
 
@@ -73,23 +74,26 @@ def iou(a: Box, b: Box) -> float:
     return both / union if union > 0 else 0.0
 
 
-def place(regions: Sequence[Region], seen: Sequence[Detection], reach: float = 0.15) -> list[Placed]:
-    """One `Placed` a region, found by its label."""
-    placed = []
+def measure_placement(
+    regions: Sequence[Region], detections: Sequence[Detection], reach: float = 0.15
+) -> list[Placement]:
+    """One `Placement` per region; its thing is found by its label."""
+    placements = []
     for region in regions:
-        thing = find(region.label, seen)
+        thing = find_label(region.label, detections)
         if thing is None:
-            placed.append(Placed(False, False, False, 1.0, 0.0))
+            placements.append(Placement(False, False, False, 1.0, 0.0))
             continue
         error = centre_error(thing.centre, region.centre)
-        side = same_side(thing.centre, region.centre)
-        placed.append(Placed(True, side, error <= reach, error, iou(thing.box, region.box) if thing.box else 0.0))
-    return placed
+        side = is_same_side(thing.centre, region.centre)
+        overlap = iou(thing.box, region.box) if thing.box else 0.0
+        placements.append(Placement(True, side, error <= reach, error, overlap))
+    return placements
 
 
-def score(pictures: Sequence[Sequence[Placed]]) -> Scores:
-    """Over pictures with one region or more each; of nothing, zeros and a warning."""
-    each = [placed for picture in pictures for placed in picture]
+def average_placements(pictures: Sequence[Sequence[Placement]]) -> Scores:
+    """Scores over pictures with at least one region each; zeros and a warning if there are none."""
+    each = [placement for picture in pictures for placement in picture]
     if not each:
         warnings.warn("There is nothing to score: got no picture with a region; all scores are 0.", stacklevel=2)
         return Scores(0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -104,42 +108,42 @@ def score(pictures: Sequence[Sequence[Placed]]) -> Scores:
 class Visor:
     """VISOR, Gokhale et al. (2022), arXiv 2212.10015."""
 
-    object_accuracy: float  # both things are there
-    unconditional: float  # both are there and stand as asked
-    conditional: float  # of those where both are there: stand as asked
+    object_accuracy: float  # both things are present
+    unconditional: float  # both are present and in the requested relation
+    conditional: float  # the same, of the pictures in which both are present
 
 
 RELATIONS = ("left", "right", "above", "below")
 
 
-def related(a: tuple[float, float], b: tuple[float, float], relation: str) -> bool:
-    """a is left of, right of, above or below b, by their centres."""
+def is_related(a: tuple[float, float], b: tuple[float, float], relation: str) -> bool:
+    """Whether a is left of, right of, above or below b, by their centres. GuidanceError for another relation."""
     if relation not in RELATIONS:
-        raise ValueError(f"Got the relation {relation!r}, want one of {', '.join(RELATIONS)}; change it.")
+        raise GuidanceError(f"Got the relation {relation!r}, expected one of {', '.join(RELATIONS)}; change it.")
     axis, sign = (0 if relation in ("left", "right") else 1), (1 if relation in ("left", "above") else -1)
     return sign * (b[axis] - a[axis]) > 0
 
 
 def visor(pairs: Sequence[tuple[Detection | None, Detection | None, str]]) -> Visor:
-    """One (first, second, relation) a picture, None for what is not there; of nothing, zeros and a warning."""
+    """One (first, second, relation) per picture, None for absent things; zeros and a warning if there are none."""
     if not pairs:
-        warnings.warn("There is nothing to score: got no pair; all scores are 0.", stacklevel=2)
+        warnings.warn("There is nothing to score: got no pairs; all scores are 0.", stacklevel=2)
         return Visor(0.0, 0.0, 0.0)
-    there = [(a, b, relation) for a, b, relation in pairs if a is not None and b is not None]
-    right = sum(related(a.centre, b.centre, relation) for a, b, relation in there)
-    return Visor(len(there) / len(pairs), right / len(pairs), right / len(there) if there else 0.0)
+    present = [(a, b, relation) for a, b, relation in pairs if a is not None and b is not None]
+    right = sum(is_related(a.centre, b.centre, relation) for a, b, relation in present)
+    return Visor(len(present) / len(pairs), right / len(pairs), right / len(present) if present else 0.0)
 
 
 @dataclass(frozen=True)
 class GenEval:
     """Two tasks of GenEval, Ghosh et al. (2023), arXiv 2310.11513."""
 
-    two_object: float  # both things are there
-    position: float  # both are there and clearly stand as asked
+    two_object: float  # both things are present
+    position: float  # both are present and clearly in the requested relation
 
 
 def geneval_relations(a: Box, b: Box, margin: float = 0.1) -> set[str]:
-    """Which of `RELATIONS` box a is to box b, as GenEval's code decides it (`relative_position`, square pictures).
+    """Which `RELATIONS` hold from box a to box b, as GenEval's code decides (`relative_position`, square pictures).
 
     Per axis, the offset of the centres beyond `margin` of both sizes, over the distance of the centres: above 0.5.
     """
@@ -153,13 +157,13 @@ def geneval_relations(a: Box, b: Box, margin: float = 0.1) -> set[str]:
 
 
 def geneval(pairs: Sequence[tuple[Detection | None, Detection | None, str]]) -> GenEval:
-    """As `visor` takes them; what has no box stands nowhere. Of nothing, zeros and a warning."""
+    """Takes the same triples as `visor`; a detection without a box is in no relation. Zeros and a warning if empty."""
     if not pairs:
-        warnings.warn("There is nothing to score: got no pair; all scores are 0.", stacklevel=2)
+        warnings.warn("There is nothing to score: got no pairs; all scores are 0.", stacklevel=2)
         return GenEval(0.0, 0.0)
-    there = [(a.box, b.box, relation) for a, b, relation in pairs if a is not None and b is not None]
-    right = sum(bool(a and b) and relation in geneval_relations(a, b) for a, b, relation in there)  # type: ignore[arg-type]
-    return GenEval(len(there) / len(pairs), right / len(pairs))
+    present = [(a.box, b.box, relation) for a, b, relation in pairs if a is not None and b is not None]
+    right = sum(bool(a and b) and relation in geneval_relations(a, b) for a, b, relation in present)  # type: ignore[arg-type]
+    return GenEval(len(present) / len(pairs), right / len(pairs))
 
 
 def _mean(values: Sequence[float]) -> float:

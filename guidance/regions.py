@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from operator import index
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from guidance.errors import RegionError
@@ -16,7 +17,7 @@ Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in [0, 1], origin top 
 class Region:
     """A box and the tokens of the prompt that belong into it.
 
-    `positions` count tokens of the padded prompt, the start token is 0. `label` is what to call it; GLIGEN reads it.
+    `positions` count tokens of the padded prompt; the start token is 0. `label` names the region; GLIGEN reads it.
     """
 
     box: Box
@@ -28,15 +29,19 @@ class Region:
             object.__setattr__(self, "box", tuple(float(edge) for edge in self.box))
             object.__setattr__(self, "positions", tuple(index(at) for at in self.positions))
         except (TypeError, ValueError, OverflowError):
-            came = f"the box {self.box!r} with the positions {self.positions!r}"
-            raise RegionError(f"Got {came}, want four numbers and whole numbers; convert them.") from None
+            got = f"the box {self.box!r} with the positions {self.positions!r}"
+            raise RegionError(f"Got {got}, expected four numbers and whole numbers; convert them.") from None
         if len(self.box) != 4 or not all(math.isfinite(edge) and 0 <= edge <= 1 for edge in self.box):
-            raise RegionError(f"Got the box {self.box}, want four numbers x0, y0, x1, y1 from 0 to 1; clip it first.")
+            raise RegionError(
+                f"Got the box {self.box}, expected four numbers x0, y0, x1, y1 from 0 to 1; clip it first."
+            )
         x0, y0, x1, y1 = self.box
         if x0 >= x1 or y0 >= y1:
-            raise RegionError(f"Got the box {self.box}, want x0 < x1 and y0 < y1; give it a width and a height.")
+            raise RegionError(f"Got the box {self.box}, expected x0 < x1 and y0 < y1; give it a width and a height.")
         if not self.positions or min(self.positions) < 0:
-            raise RegionError(f"Got the positions {self.positions}, want one token or more, from 0; name a word.")
+            raise RegionError(
+                f"Got the positions {self.positions}, expected one or more tokens, counted from 0; name a word."
+            )
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -44,31 +49,32 @@ class Region:
         x0, y0, x1, y1 = self.box
         return (x0 + x1) / 2, (y0 + y1) / 2
 
-    def mask(self, h: int, w: int) -> Tensor:
-        """(h, w) of 0 and 1; edges fall as published, towards the top left (Chen et al. 2023). Never empty.
+    def mask(self, h: int, w: int) -> Float[Tensor, "{h} {w}"]:
+        """0 outside and 1 inside; edges are rounded towards the top left as published (Chen et al. 2023).
 
-        A box that falls between the edges of a coarse map gets the cell its centre is in.
+        Never empty: a box that lies between the edges of a coarse map gets the cell that holds its centre.
         """
         mask = torch.zeros(h, w)
-        x0, x1 = _span(self.box[0], self.box[2], w)
-        y0, y1 = _span(self.box[1], self.box[3], h)
+        x0, x1 = _cell_span(self.box[0], self.box[2], w)
+        y0, y1 = _cell_span(self.box[1], self.box[3], h)
         mask[y0:y1, x0:x1] = 1
         return mask
 
-    def cover(self, h: int, w: int) -> Tensor:
-        """(h, w) in [0, 1]: the share of each cell that is inside. Never empty, and mirrored boxes are mirrored."""
+    def cover(self, h: int, w: int) -> Float[Tensor, "{h} {w}"]:
+        """The share of each cell that is inside, in [0, 1]. Never empty; a mirrored box has the mirrored cover."""
         x0, y0, x1, y1 = self.box
         return torch.outer(_overlap(y0, y1, h), _overlap(x0, x1, w))
 
 
-def shape_of(pixels: int, aspect: float = 1.0) -> tuple[int, int]:
-    """(h, w) of a map with so many pixels, whose picture is `aspect` times as wide as high."""
+def map_shape(pixels: int, aspect: float = 1.0) -> tuple[int, int]:
+    """(h, w) of an attention map with this many pixels; `aspect` is the picture's width over its height."""
     heights = [h for h in range(1, pixels + 1) if pixels % h == 0]
     h = min(heights, key=lambda h: abs(math.log(pixels / h / h / aspect)))
     return h, pixels // h
 
 
-def _span(low: float, high: float, cells: int) -> tuple[int, int]:
+def _cell_span(low: float, high: float, cells: int) -> tuple[int, int]:
+    """First cell and the one after the last."""
     start, end = int(low * cells), int(high * cells)
     if start < end:
         return start, end
@@ -76,7 +82,7 @@ def _span(low: float, high: float, cells: int) -> tuple[int, int]:
     return middle, middle + 1
 
 
-def _overlap(low: float, high: float, cells: int) -> Tensor:
-    """(cells,): how much of each cell is between low and high."""
+def _overlap(low: float, high: float, cells: int) -> Float[Tensor, " {cells}"]:
+    """How much of each cell is between low and high."""
     edges = torch.arange(cells + 1, dtype=torch.float64) / cells
     return ((edges[1:].clamp(max=high) - edges[:-1].clamp(min=low)).clamp(min=0) * cells).float()

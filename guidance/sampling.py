@@ -1,20 +1,21 @@
-"""The one denoising loop."""
+"""The denoising loop."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from guidance.backbones import Backbone
 from guidance.energies import Energy
 from guidance.errors import GuidanceError
-from guidance.levels import level
+from guidance.interfaces import DiffusionPipelineLike, PromptEmbeds
 from guidance.methods import METHODS, Guidance
-from guidance.refine import StepTrace, steering
+from guidance.noise_levels import get_noise_level
 from guidance.regions import Region
+from guidance.steering import Steering, StepTrace, steer
 
 Regions = Sequence[Region] | Sequence[Sequence[Region]]
 
@@ -23,21 +24,22 @@ Regions = Sequence[Region] | Sequence[Sequence[Region]]
 class Sample:
     """Pictures, and how they came about."""
 
-    images: list[Any]  # PIL, one a prompt
-    trace: list[StepTrace]  # one a step; empty without regions
-    latents: Tensor  # (batch, channels, h, w), those that were decoded
-    maps: list[list[Tensor]] = field(default_factory=list)  # if asked: [look][row] (regions, h, w) of attention
+    images: list[Image]  # one per prompt
+    trace: list[StepTrace]  # one per step; empty without regions
+    latents: Tensor  # (batch, channels, h, w), as decoded
+    # with keep_maps, each time an energy was computed: [time][row] (regions, h, w), the mean attention of their words
+    maps: list[list[Tensor]] = field(default_factory=list)
 
     @property
-    def image(self) -> Any:
-        """The first."""
+    def image(self) -> Image:
+        """The first picture."""
         return self.images[0]
 
 
 @torch.no_grad()
 def sample(
-    backbone: Any,
-    prompt: Any,
+    backbone: DiffusionPipelineLike | Backbone,
+    prompt: PromptEmbeds | Sequence[PromptEmbeds],
     *,
     regions: Regions = (),
     energy: str | Guidance | Energy = "combined",
@@ -52,82 +54,91 @@ def sample(
 ) -> Sample:
     """Draw a prompt with its words where the regions say; without regions, what the pipeline draws, bit for bit.
 
-    backbone: a diffusers pipeline of Stable Diffusion 1, 2 or XL, or a `Backbone`. prompt: what has `.embeddings`
-    (1, tokens, width) and for XL `.pooled`; or a list, one picture each. regions: of the prompt, or a list for each
-    prompt; rows do not touch each other. energy: "none", one of `METHODS`, a `Guidance`, or a function
-    (maps, regions, aspect) -> scalar, lowered as `combined_energy` is. seed: for all or one a prompt.
-    num_inference_steps, guidance_scale, height and width (pixels): the model's own by default. callback(step, latents)
-    is called after each step and may return other latents to go on with. keep_maps: the Sample holds what the words of
-    each region got of the attention. GuidanceError for what cannot be drawn.
+    backbone: a diffusers pipeline of Stable Diffusion 1, 2 or XL, or a `Backbone`. prompt: an object with
+    `.embeddings` (1, tokens, width), and `.pooled` for XL; a list draws one picture for each. regions: those of every
+    prompt, or a list for each prompt; rows do not affect each other. energy: "none", one of `METHODS`, a `Guidance`, or
+    a function (maps, regions, aspect) -> scalar, lowered with the schedule of "combined". seed: one for all prompts, or
+    one for each. num_inference_steps, guidance_scale, height and width (pixels): the model's own by default. callback:
+    called after each step with (step, latents); it may return the latents to continue with. keep_maps: keep the
+    attention of each region's words in `Sample.maps`. GuidanceError for what cannot be drawn.
     """
-    backbone = Backbone.of(backbone)
+    backbone = Backbone.from_pipe(backbone)
     prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
-    rows, guidance = _rows(regions, prompts), _guidance(energy)
-    size, steps, scale = backbone.size(height, width), *_own(backbone, num_inference_steps, guidance_scale)
-    condition = backbone.condition(prompts, negative_prompt, scale, size)
-    scheduler = backbone.scheduler(steps)
-    latents, extra = backbone.start(scheduler, condition, _seeds(seed, len(prompts)), size)
-    steered: Any = nullcontext(None)
+    rows, guidance = _regions_per_prompt(regions, prompts), _resolve_guidance(energy)
+    size = backbone.resolve_size(height, width)
+    num_inference_steps, guidance_scale = _resolve_defaults(backbone, num_inference_steps, guidance_scale)
+    conditioning = backbone.prepare_conditioning(prompts, negative_prompt, guidance_scale, size)
+    scheduler = backbone.make_scheduler(num_inference_steps)
+    seeds = _seed_per_prompt(seed, len(prompts))
+    latents, step_options = backbone.prepare_latents(scheduler, conditioning, seeds, size)
+    context: AbstractContextManager[Steering | None] = nullcontext(None)
     if any(rows) and guidance is not None:
-        steered = steering(backbone, condition, rows, guidance, size[1] / size[0], keep_maps)
-    with steered as steer:
+        context = steer(backbone, conditioning, rows, guidance, size[1] / size[0], keep_maps)
+    with context as steering:
         for i, t in enumerate(scheduler.timesteps):
-            if steer is None:
-                noise = backbone.predict_noise(scheduler, latents, t, condition)
-                latents = scheduler.step(noise, t, latents, **extra, return_dict=False)[0]
+            if steering is None:
+                noise = backbone.predict_noise(scheduler, latents, t, conditioning)
+                latents = scheduler.step(noise, t, latents, **step_options, return_dict=False)[0]
             else:
-                now = level(scheduler, i, t)
-                latents = steer.refine(latents, now, scheduler)
-                noise = steer.predict_noise(latents, now, scheduler)
-                latents = scheduler.step(noise, t, latents, **extra, return_dict=False)[0]
-                latents = steer.move(latents, now, level(scheduler, i + 1))
+                level = get_noise_level(scheduler, i, t)
+                latents = steering.update_before_step(latents, level, scheduler)
+                noise = steering.predict_noise(latents, level, scheduler)
+                latents = scheduler.step(noise, t, latents, **step_options, return_dict=False)[0]
+                latents = steering.update_after_step(latents, level, get_noise_level(scheduler, i + 1))
             changed = callback(i, latents) if callback is not None else None
             latents = latents if changed is None else changed
     if not latents.isfinite().all():
         raise GuidanceError(
-            "The picture came out as no numbers; draw in float32, with a lower guidance scale or steps."
+            "Got latents that are not finite, expected numbers; draw in float32, with fewer steps or a lower "
+            "guidance_scale."
         )
-    images = backbone.decode(latents, extra.get("generator"))
-    return Sample(images, steer.notes if steer else [], latents, steer.kept if steer else [])
+    images = backbone.decode(latents, step_options.get("generator"))
+    return Sample(images, steering.trace if steering else [], latents, steering.maps if steering else [])
 
 
-def _guidance(energy: str | Guidance | Energy) -> Guidance | None:
+def _resolve_guidance(energy: str | Guidance | Energy) -> Guidance | None:
+    """The method; None for "none"."""
     if isinstance(energy, Guidance):
         return energy
     if not isinstance(energy, str):
         return replace(METHODS["combined"], energy=energy)
     if energy != "none" and energy not in METHODS:
-        raise GuidanceError(f"Got energy={energy!r}, want one of none, {', '.join(METHODS)}, or a Guidance; change it.")
+        expected = f"one of none, {', '.join(METHODS)}, a Guidance or a function"
+        raise GuidanceError(f"Got energy={energy!r}, expected {expected}; change it.")
     return METHODS.get(energy)
 
 
-def _own(backbone: Backbone, steps: int | None, scale: float | None) -> tuple[int, float]:
-    """Those given, or the model's own."""
+def _resolve_defaults(backbone: Backbone, steps: int | None, scale: float | None) -> tuple[int, float]:
+    """Number of steps and guidance scale: those given, or the model's own."""
     own_steps, own_scale = backbone.defaults
     if steps is not None and steps < 1:
-        raise GuidanceError(f"Got {steps} steps, want at least 1 step; 20 to 50 are usual.")
+        raise GuidanceError(f"Got num_inference_steps={steps}, expected at least 1; 20 to 50 are usual.")
     return own_steps if steps is None else steps, own_scale if scale is None else scale
 
 
-def _seeds(seed: int | Sequence[int], count: int) -> list[int]:
+def _seed_per_prompt(seed: int | Sequence[int], count: int) -> list[int]:
     seeds = [seed] * count if isinstance(seed, int) else list(seed)
     if len(seeds) != count:
-        raise GuidanceError(f"Got {len(seeds)} seeds for {count} prompts; give one seed, or one for each prompt.")
+        raise GuidanceError(
+            f"Got {len(seeds)} seeds for {count} prompts, expected as many; give one seed, or one for each prompt."
+        )
     return seeds
 
 
-def _rows(regions: Regions, prompts: Sequence[Any]) -> list[list[Region]]:
-    """The regions of each prompt."""
+def _regions_per_prompt(regions: Regions, prompts: Sequence[PromptEmbeds]) -> list[list[Region]]:
     if all(isinstance(region, Region) for region in regions):
         rows: list[list[Region]] = [list(regions)] * len(prompts)  # type: ignore[arg-type]
     elif len(regions) == len(prompts):
         rows = [list(each) for each in regions]  # type: ignore[arg-type]
     else:
         raise GuidanceError(
-            f"Got regions for {len(regions)} prompts, want them for {len(prompts)}; give one list each."
+            f"Got regions for {len(regions)} prompts, expected them for {len(prompts)}; give one list for each prompt."
         )
     for prompt, row in zip(prompts, rows, strict=True):
         tokens = prompt.embeddings.shape[1]
-        if far := [at for region in row for at in region.positions if at >= tokens]:
-            raise GuidanceError(f"Got a region of token {far[0]}, but the prompt holds {tokens}; count from 0.")
+        if too_far := [at for region in row for at in region.positions if at >= tokens]:
+            raise GuidanceError(
+                f"Got a region of token {too_far[0]}, expected positions below {tokens}, the length of the prompt; "
+                "count from 0."
+            )
     return rows

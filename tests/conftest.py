@@ -20,6 +20,7 @@ from skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  #
 SHAPED = [
     *(f"audiotoken.{name}" for name in ("embedder", "encoders.ast", "encoders.beats", "encoders.clap", "losses")),
     "audiotoken.prompt",
+    *(f"guidance.{name}" for name in ("attention", "energies", "frames", "steering")),  # Region converts its fields
 ]
 install_import_hook(SHAPED, "beartype.beartype")
 install_import_hook("spatial", "type_checks.check_types")

@@ -39,7 +39,7 @@ def decode_preview(pipe: Any, latents: torch.Tensor) -> Image:
     small = latents[:1].detach()
     factor = -(-max(small.shape[2:]) // PREVIEW_SIDE)
     small = torch.nn.functional.avg_pool2d(small, factor, ceil_mode=True) if factor > 1 else small
-    return Backbone.of(pipe).decode(small / small.std().clamp(min=1.0))[0]
+    return Backbone.from_pipe(pipe).decode(small / small.std().clamp(min=1.0))[0]
 
 
 class Monitor:

@@ -15,7 +15,7 @@ from audiotoken.stereo.options import DrawOptions, PlanOptions
 from audiotoken.stereo.planning import Plan, make_plan, timed_stage
 from audiotoken.stereo.words import TextSimilarity
 from guidance.backbones import Backbone
-from guidance.control import controlled
+from guidance.control import attach_controlnet
 from guidance.regions import Region
 from guidance.sampling import Sample, sample
 
@@ -199,7 +199,7 @@ def _prepare_control(planned: Plan, pipe: SoundPipeline, control: Any) -> tuple[
     def find_nearest(word: str, classes: Sequence[str]) -> str:
         return classes[int(TextSimilarity(pipe, classes).compare_words([word])[:, 0].argmax())]
 
-    return controlled(pipe, control, list(planned.regions.values()), nearest=find_nearest)
+    return attach_controlnet(pipe, control, list(planned.regions.values()), nearest=find_nearest)
 
 
 def _combine_callbacks(
@@ -208,7 +208,7 @@ def _combine_callbacks(
     """The callback for `guidance.sample` that calls all of these; some schedulers take more steps than asked for."""
     if on_step is None and on_latents is None and on_step_end is None:
         return None
-    timesteps = None if on_step_end is None else Backbone.of(pipe).scheduler(steps).timesteps
+    timesteps = None if on_step_end is None else Backbone.from_pipe(pipe).make_scheduler(steps).timesteps
 
     def call_all(step: int, latents: Tensor) -> Tensor | None:
         if on_step is not None:

@@ -64,7 +64,7 @@ def place_file(
     check_outputs(output, report)
 
     pipe = load_pipeline(model, device, dtype)
-    control = None if control_layout is None else guidance.load_control(control_layout, pipe)
+    control = None if control_layout is None else guidance.load_controlnet(control_layout, pipe)
     drawing = replace(drawing, keep_maps=report is not None)
     plan = stereo.make_plan(recording, rate, pipe, planning)
     if motion == "trail":

@@ -36,7 +36,7 @@ from experiments.benchmarks.seeing import look
 from experiments.benchmarks.tables import sheet_of
 from experiments.door import check_choices
 from experiments.world.measure import article
-from guidance.metrics import place, score
+from guidance.metrics import average_placements, measure_placement
 from guidance.sampling import sample
 from spatial.matching import Match, match
 from spatial.metrics import mean_error, si_sdr_improvement
@@ -184,6 +184,6 @@ def _draw_and_score(
     sheet_of(images, out / "pictures" / "drawn.png")
     seen, clear = look(images, cases)
     true = [regions_of(case, [(0,)] * len(case.words)) for case in cases]
-    scores = score([place(want, see, REACH) for want, see in zip(true, seen, strict=True)])
+    scores = average_placements([measure_placement(want, see, REACH) for want, see in zip(true, seen, strict=True)])
     kept = {name: getattr(scores, name) for name in ("present", "side", "error", "all_present", "all_side")}
     return kept | {"clear": clear}

@@ -30,9 +30,9 @@ from experiments.benchmarks.row import _reason
 from experiments.benchmarks.training_report import _device, _processor
 from experiments.door import run_from_signature
 from guidance import Backbone, Region, capture_cross_attention, sample
-from guidance.attention import recording
+from guidance.attention import record_gradients
 from guidance.methods import METHODS as KNOWN
-from guidance.refine import frozen
+from guidance.steering import freeze_weights
 
 METHODS = ("none", "layout", "boxdiff", "combined")
 STEPS = {"sd1": 50, "mini": 20, "debug": 4}
@@ -193,7 +193,7 @@ def count_update(pipe: Any, guidance: Any) -> tuple[int, int]:
 
     latents, states = _inputs(pipe, 1)
     regions = [Region(box, at) for box, at in zip(BOXES, ((2,), (5,)), strict=True)]
-    layers = Backbone.of(pipe).layers(guidance.layers)
+    layers = Backbone.from_pipe(pipe).select_layers(guidance.layers)
     weights = {weight.untyped_storage()._cdata for weight in pipe.unet.parameters()}
     kept: dict[int, int] = {}
 
@@ -202,12 +202,12 @@ def count_update(pipe: Any, guidance: Any) -> tuple[int, int]:
         kept[storage._cdata] = 0 if storage._cdata in weights else storage.nbytes()
         return tensor
 
-    with frozen(pipe.unet), capture_cross_attention(pipe.unet, layers) as capture:
-        capture.stop = True
+    with freeze_weights(pipe.unet), capture_cross_attention(pipe.unet, layers) as capture:
+        capture.stop_at_last_map = True
         with FlopCounterMode(display=False) as counter:
             latents.requires_grad_()
             with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-                with recording():
+                with record_gradients():
                     pipe.unet(latents, torch.zeros(1, device="meta"), states)
                 energy = guidance.energy(list(capture.maps.values()), regions, 1.0)
             energy.backward()  # to the latents alone

@@ -31,7 +31,7 @@ from experiments.benchmarks.quality import QUALITY, Quality, judge, quality_of
 from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, look, pairs_of, shares_of
 from experiments.benchmarks.tables import name_of, row_of, sheet_of, write_lines
 from experiments.door import check, run_from_signature
-from guidance.metrics import place, score
+from guidance.metrics import average_placements, measure_placement
 from guidance.sampling import sample
 from spatial.simulation import simulate
 
@@ -154,8 +154,8 @@ def run(
     wanted = [regions_of(case, [(1,)] * len(case.words)) for case in truth]
     images = [each.image for each in drawn]
     seen, clear = (eyes or look)(images, cases)
-    looked = [place(want, see, REACH) for want, see in zip(wanted, seen, strict=True)]
-    scores = asdict(score(looked))
+    looked = [measure_placement(want, see, REACH) for want, see in zip(wanted, seen, strict=True)]
+    scores = asdict(average_placements(looked))
     kept = {name: scores[name] for name in ("present", "side", "near", "all_present", "all_side")}
     fine = [all(one.present and one.side for one in each) for each in looked]
     still = [now for now, then in zip(fine, before, strict=True) if then] if control == "swapped" else []

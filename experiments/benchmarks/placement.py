@@ -22,7 +22,7 @@ from experiments.benchmarks.quality import QUALITY, Quality, judge, quality_of
 from experiments.benchmarks.seeing import ALONE, PAIRS, Eyes, Pairs, eyes_of, look, pairs_of, shares_of
 from experiments.benchmarks.tables import name_of, row_of, sheet_of, write_lines
 from experiments.door import check, run_from_signature
-from guidance.metrics import place, score
+from guidance.metrics import average_placements, measure_placement
 from guidance.sampling import sample
 
 METHODS = ("none", "forward", "layout", "boxdiff", "centroid", "combined")
@@ -128,7 +128,9 @@ def run(
     images, seconds = [each.image for each in drawn], sum(each.seconds for each in drawn) / len(drawn)
     wanted = [regions_of(case, at) for case, (_, at) in zip(told, words, strict=True)]
     seen, clear = (eyes or look)(images, cases)
-    scores = asdict(score([place(want, see, REACH) for want, see in zip(wanted, seen, strict=True)]))
+    scores = asdict(
+        average_placements([measure_placement(want, see, REACH) for want, see in zip(wanted, seen, strict=True)])
+    )
     kept = {name: scores[name] for name in ("present", "side", "near", "all_present", "all_side", "error", "iou")}
     things = len(cases[0].words)
     line = Line(things, method, control, len(cases), **kept, clear=clear, quality=judge(images, cases, eyes),

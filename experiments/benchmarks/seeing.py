@@ -9,7 +9,7 @@ from audiotoken.mini.object_detector import detect, load_detector
 from audiotoken.mini.things import WORDS
 from experiments.benchmarks.cases import Case
 from guidance.detect import load_detector as load_asked
-from guidance.metrics import Detection, find, geneval, visor
+from guidance.metrics import Detection, find_label, geneval, visor
 
 Eyes = Callable[[Sequence[Any], Sequence[Any]], tuple[list[list[Any]], float]]  # (pictures, cases) -> what, how sure
 
@@ -51,7 +51,7 @@ def pairs_of(wanted: Sequence[Sequence[Any]], seen: Sequence[Sequence[Any]]) -> 
     triples = []
     for (first, second), things in zip(wanted, seen, strict=True):
         side = "left" if first.centre[0] < second.centre[0] else "right"
-        triples.append((find(first.label, things), find(second.label, things), side))
+        triples.append((find_label(first.label, things), find_label(second.label, things), side))
     one, other = visor(triples), geneval(triples)
     return Pairs(one.unconditional, one.conditional, other.two_object, other.position)
 

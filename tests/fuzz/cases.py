@@ -205,7 +205,7 @@ def match(rng: Rng, folder: Path) -> str:
 
 def regions(rng: Rng, folder: Path) -> str:
     """Any box and any positions."""
-    from guidance.regions import Region, shape_of
+    from guidance.regions import Region, map_shape
 
     edges = sorted(rng.uniform(size=2)) + sorted(rng.uniform(size=2))
     box: Any = (edges[0], edges[2], edges[1], edges[3])
@@ -224,7 +224,7 @@ def regions(rng: Rng, folder: Path) -> str:
         hold(tuple(mask.shape) == tuple(cover.shape) == (h, w), "a mask of another shape")
         hold(mask.sum() >= 1 and cover.sum() > 0, "an empty mask")
         hold(bool(mask.isfinite().all() and cover.isfinite().all() and cover.max() <= 1.0001), "no numbers in a mask")
-        high, wide = shape_of(h * w, 2 ** rng.uniform(-2, 2))
+        high, wide = map_shape(h * w, 2 ** rng.uniform(-2, 2))
         hold(high * wide == h * w, "another shape")
     return f"{box!r}"
 

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from audiotoken.cli.app import app
 from audiotoken.debug import debug_pipeline
 from guidance import Region, sample
-from guidance.ade20k import COLOURS, class_of
-from guidance.control import controlled, load_control, paint
+from guidance.ade20k import COLOURS, find_class
+from guidance.control import attach_controlnet, load_controlnet, paint_segmentation
 from guidance.errors import GuidanceError
 
 LEFT, RIGHT = Region((0.0, 0.25, 0.375, 0.875), (3,), "dog"), Region((0.5, 0.125, 1.0, 1.0), (5,), "ocean waves")
@@ -47,11 +47,11 @@ def folder(pipe, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def control(folder, pipe):
-    return load_control(folder, pipe)
+    return load_controlnet(folder, pipe)
 
 
 def draw(pipe, control, *regions, **options):
-    backbone, image, notes = controlled(pipe, control, regions)
+    backbone, image, notes = attach_controlnet(pipe, control, regions)
     prompt = pipe.encode_prompts(TEXT)[0]
     drawn = sample(
         backbone, prompt, regions=regions, **{"energy": "none", "num_inference_steps": 3, "seed": 7, **options}
@@ -84,11 +84,11 @@ def test_the_palette_is_that_of_ade20k():
     ],
 )
 def test_words_have_their_class_or_none(word, name):
-    assert class_of(word) == name
+    assert find_class(word) == name
 
 
 def test_things_are_ellipses_and_landscapes_fill_their_box():
-    picture = np.asarray(paint([LEFT, RIGHT], ["animal", "sea"], (80, 160)))
+    picture = np.asarray(paint_segmentation([LEFT, RIGHT], ["animal", "sea"], (80, 160)))
     assert picture.shape == (80, 160, 3)
     sea = (picture == COLOURS["sea"]).all(-1)
     assert sea[10:80, 80:160].all() and sea.sum() == 70 * 80
@@ -100,7 +100,7 @@ def test_things_are_ellipses_and_landscapes_fill_their_box():
 
 def test_the_smaller_is_in_front():
     behind, before = Region((0.0, 0.0, 1.0, 1.0), (1,)), Region((0.4, 0.4, 0.6, 0.6), (2,))
-    picture = np.asarray(paint([before, behind], ["car", "sky"], (50, 50)))
+    picture = np.asarray(paint_segmentation([before, behind], ["car", "sky"], (50, 50)))
     assert tuple(picture[25, 25]) == COLOURS["car"] and tuple(picture[0, 0]) == COLOURS["sky"]
 
 
@@ -135,7 +135,7 @@ def test_an_energy_moves_them_as_well(pipe, control, energy):
 
 
 def test_other_sizes_and_rows_are_drawn_too(pipe, control):
-    backbone, _, _ = controlled(pipe, control, [LEFT])
+    backbone, _, _ = attach_controlnet(pipe, control, [LEFT])
     prompt = pipe.encode_prompts(TEXT)[0]
     wide = sample(backbone, [prompt, prompt], seed=[1, 2], num_inference_steps=1, width=48)
     assert wide.image.size == (48, 32)
@@ -154,33 +154,35 @@ def test_xl_goes_the_same_way():
 
 def test_a_word_without_a_class_is_said(pipe, control):
     guitar = Region(LEFT.box, (3,), "guitar")
-    _, image, notes = controlled(pipe, control, [guitar])
+    _, image, notes = attach_controlnet(pipe, control, [guitar])
     assert notes == ["The ControlNet knows no class for guitar: it has no colour there."] and not image.getbbox()
     asked = []
-    _, image, notes = controlled(pipe, control, [guitar], nearest=lambda word, names: asked.append(word) or names[20])
+    _, image, notes = attach_controlnet(
+        pipe, control, [guitar], nearest=lambda word, names: asked.append(word) or names[20]
+    )
     assert asked == ["guitar"] and "it has the colour of car there" in notes[0]
     assert image.getpixel((6, 18)) == COLOURS["car"]
 
 
 def test_what_does_not_fit_is_a_sentence_before_sampling(folder, control, tmp_path):
     wider = debug_pipeline(kind="sd2")
-    for attempt in (lambda: load_control(folder, wider), lambda: controlled(wider, control, [LEFT])):
-        with pytest.raises(GuidanceError, match=r"its cross_attention_dim is 32, the UNet's is 40; take one"):
+    for attempt in (lambda: load_controlnet(folder, wider), lambda: attach_controlnet(wider, control, [LEFT])):
+        with pytest.raises(GuidanceError, match=r"its cross_attention_dim is 32, the UNet's is 40; use one"):
             attempt()
     with pytest.raises(GuidanceError, match="there is no such folder"):
-        load_control(tmp_path / "none", wider)
+        load_controlnet(tmp_path / "none", wider)
     with pytest.raises(GuidanceError, match=r"holds no config\.json"):
-        load_control(tmp_path, wider)
+        load_controlnet(tmp_path, wider)
     (tmp_path / "config.json").write_text(json.dumps({"_class_name": "UNet2DConditionModel"}))
     with pytest.raises(GuidanceError, match="it is a UNet2DConditionModel; give a ControlNet for segmentation"):
-        load_control(tmp_path, wider)
+        load_controlnet(tmp_path, wider)
     config = json.loads((folder / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(GuidanceError, match=r"Cannot load the ControlNet .*diffusion_pytorch_model"):
-        load_control(tmp_path, debug_pipeline(kind="sd1"))
+        load_controlnet(tmp_path, debug_pipeline(kind="sd1"))
     (tmp_path / "config.json").write_text(json.dumps(config | {"conditioning_channels": 1}))
     with pytest.raises(GuidanceError, match="reads no segmentation"):
-        load_control(tmp_path, debug_pipeline(kind="sd1"))
+        load_controlnet(tmp_path, debug_pipeline(kind="sd1"))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from audiotoken.debug import debug_tokenizer
 from guidance import Region
-from guidance.detect import Detector, load_detector, suppressed
+from guidance.detect import Detector, load_detector, suppress_overlaps
 from guidance.errors import GuidanceError
 from guidance.metrics import Detection, geneval, geneval_relations
 
@@ -99,7 +99,7 @@ def picture(width=60, height=40):
 
 
 def test_scores_and_boxes_are_those_of_transformers(detector):
-    scores, boxes = detector.candidates(picture(), WORDS)
+    scores, boxes = detector.score_candidates(picture(), WORDS)
     kind = detector.model.config.model_type
     text = (
         "dog. old frog. bell."
@@ -131,7 +131,7 @@ def test_what_is_seen_has_the_words_that_were_asked(detector):
         none == [] and {each.label for each in seen} <= set(WORDS) and {each.label for each in again} == {"Bell. Old?"}
     )
     assert [each.score for each in seen] == sorted((each.score for each in seen), reverse=True)
-    scores, boxes = low.candidates(picture(), WORDS)
+    scores, boxes = low.score_candidates(picture(), WORDS)
     inside = boxes.clamp(0, 1)
     there = [i for i in scores.max(1).values.argsort(descending=True) if (inside[i, 2:] > inside[i, :2]).all()]
     assert len(there) > 2 and [each.label for each in seen] == [WORDS[scores[i].argmax()] for i in there]
@@ -142,7 +142,7 @@ def test_what_is_seen_has_the_words_that_were_asked(detector):
 
 
 def test_a_threshold_keeps_the_sure(detector):
-    scores, _ = detector.candidates(picture(), WORDS)
+    scores, _ = detector.score_candidates(picture(), WORDS)
     between = float(scores.max(1).values.median())
     chosen = Detector(detector.model, detector.processor, between, overlap=1.0)
     (seen,) = chosen([picture()], [WORDS])
@@ -155,8 +155,8 @@ def test_of_boxes_of_a_word_that_overlap_the_surest_is_kept():
         return Detection(label, (x + 0.2, 0.5), (x, 0.1, x + 0.4, 0.9), 0.32, score)
 
     first, near, far, other = at(0.1, 0.6), at(0.15, 0.9), at(0.5, 0.3), at(0.16, 0.5, "cat")
-    assert suppressed([first, near, far, other]) == [near, other, far]  # overlaps 0.78, 0.07 and another word
-    assert suppressed([first, near, far, other], overlap=0.8) == [near, first, other, far]
+    assert suppress_overlaps([first, near, far, other]) == [near, other, far]  # overlaps 0.78, 0.07 and another word
+    assert suppress_overlaps([first, near, far, other], overlap=0.8) == [near, first, other, far]
 
 
 def test_other_folders_are_a_sentence(tmp_path, folder):
@@ -178,10 +178,10 @@ def test_other_folders_are_a_sentence(tmp_path, folder):
 
 
 def test_what_cannot_be_asked_is_a_sentence(detector):
-    with pytest.raises(GuidanceError, match="want them for 1"):
+    with pytest.raises(GuidanceError, match="expected them for 1"):
         detector([picture()], [])
     if detector.model.config.model_type == "grounding-dino":
-        with pytest.raises(GuidanceError, match="words that cannot be asked for"):
+        with pytest.raises(GuidanceError, match="words that cannot be searched for"):
             detector([picture()], [["dog", "..."]])
 
 

@@ -13,7 +13,7 @@ from guidance.energies import (
     leak_energy,
     ownership_energy,
 )
-from guidance.refine import steering
+from guidance.steering import steer
 
 LEFT, RIGHT = Region((0.0, 0.0, 0.5, 1.0), (2,)), Region((0.5, 0.0, 1.0, 1.0), (5,))
 
@@ -79,13 +79,14 @@ def pipe():
 
 def test_attention_leans_into_the_box_and_without_the_prompt_it_does_not(pipe):
     guidance, (prompt,) = Guidance(None, schedule=Schedule(0.0, bias=3.0, bias_steps=1.0)), pipe.encode_prompts("a dog")
-    condition = Backbone.of(pipe).condition([prompt], None, 3.0, (32, 32))
-    with steering(Backbone.of(pipe), condition, [[Region((0.0, 0.0, 0.25, 0.5), (2,))]], guidance, 1.0) as steer:
-        without, told = steer._bias(16, True)  # (pixels, tokens) of either half
+    backbone, regions = Backbone.from_pipe(pipe), [[Region((0.0, 0.0, 0.25, 0.5), (2,))]]
+    conditioning = backbone.prepare_conditioning([prompt], None, 3.0, (32, 32))
+    with steer(backbone, conditioning, regions, guidance, 1.0) as steering:
+        unconditional, conditional = steering._bias(16, True)  # (pixels, tokens) of either half
     wanted = torch.full((4, 4), -3.0)
     wanted[:2, 0] = 3.0
-    assert torch.equal(told[:, 2].view(4, 4), wanted)
-    assert not without.any() and not told[:, [0, 1, 3]].any()
+    assert torch.equal(conditional[:, 2].view(4, 4), wanted)
+    assert not unconditional.any() and not conditional[:, [0, 1, 3]].any()
 
 
 def test_an_energy_without_strength_draws_the_plain_picture(pipe):

@@ -6,7 +6,7 @@ import torch
 from audiotoken.debug import debug_pipeline
 from guidance import Region, animate, sample
 from guidance.errors import GuidanceError
-from guidance.frames import CrossFrameProcessor, cross_frame_attention, smoothed
+from guidance.frames import CrossFrameProcessor, cross_frame_attention, smooth_background
 
 FRAMES = [[Region((x, 0.2, x + 0.3, 0.8), (3,))] for x in (0.0, 0.3, 0.6)]
 
@@ -63,12 +63,12 @@ def test_processors_are_put_back(pipe):
 def test_only_what_is_outside_of_both_is_still():
     latents = torch.stack([torch.zeros(2, 8, 8), torch.ones(2, 8, 8)])
     first, second = [Region((0.0, 0.0, 0.125, 1.0), (1,))], [Region((0.875, 0.0, 1.0, 1.0), (1,))]
-    got = smoothed(latents, [first, second], 0.75)
+    got = smooth_background(latents, [first, second], 0.75)
     assert torch.equal(got[0], latents[0])
     assert got[1, 0, 0].tolist() == [1, 1, 0.25, 0.25, 0.25, 0.25, 1, 1]  # and a cell around
 
 
 def test_what_cannot_be_animated_is_a_sentence(pipe):
-    for options, words in (({"regions": []}, "one or more"), ({"regions": FRAMES, "stillness": 2}, "0 to 1")):
+    for options, words in (({"regions": []}, "one or more"), ({"regions": FRAMES, "stillness": 2.0}, "0 to 1")):
         with pytest.raises(GuidanceError, match=words):
             animate(pipe, pipe.encode_prompts("a dog")[0], **options)

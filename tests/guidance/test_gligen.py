@@ -32,9 +32,8 @@ def pipe():
 
 
 def draw(pipe, *regions, **options):
-    return sample_gligen(
-        pipe, "a dog and a frog", regions=regions, **{"num_inference_steps": 3, "grounded": 1.0, **options}
-    )
+    options = {"num_inference_steps": 3, "scheduled_sampling_beta": 1.0, **options}
+    return sample_gligen(pipe, "a dog and a frog", regions=regions, **options)
 
 
 def test_boxes_and_labels_are_read(pipe):
@@ -50,11 +49,11 @@ def test_boxes_and_labels_are_read(pipe):
 def test_a_prompt_with_sounds_goes_in_as_it_was_read(pipe):
     prompt = debug_pipeline(kind="sd1").encode_prompts("a dog and a frog")[0]
     drawn = sample_gligen(pipe, prompt, regions=[LEFT], num_inference_steps=3)
-    assert torch.allclose(drawn.latents, draw(pipe, LEFT, grounded=0.3).latents, atol=1e-4)
+    assert torch.allclose(drawn.latents, draw(pipe, LEFT, scheduled_sampling_beta=0.3).latents, atol=1e-4)
 
 
 def test_other_models_and_regions_without_a_name_are_sentences(pipe):
     with pytest.raises(GuidanceError, match="load a GLIGEN checkpoint"):
         draw(debug_pipeline(), LEFT)
-    with pytest.raises(GuidanceError, match="say what they are"):
+    with pytest.raises(GuidanceError, match="give each region a label"):
         draw(pipe, Region(LEFT.box, (3,)))

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guidance.errors import RegionError
-from guidance.metrics import Detection, Placed, iou, place, related, score, visor
-from guidance.regions import Region, shape_of
+from guidance.metrics import Detection, Placement, average_placements, iou, is_related, measure_placement, visor
+from guidance.regions import Region, map_shape
 
 LEFT, RIGHT = (0.05, 0.2, 0.45, 0.9), (0.55, 0.1, 0.95, 0.8)
 
@@ -49,11 +49,11 @@ def test_cover_of_a_mirrored_box_is_mirrored():
         ((0, 0.9, 1, 0.1), (1,), "y0 < y1"),
         ((-0.1, 0, 1, 1), (1,), "from 0 to 1"),
         ((0, 0, float("nan"), 1), (1,), "four numbers"),
-        ((0, 0, 1, 1), (), "one token or more"),
+        ((0, 0, 1, 1), (), "one or more tokens"),
         ((0, 0, 1, 1), (-1,), "from 0"),
-        (None, (1,), "want four numbers"),
-        ("abcd", (1,), "want four numbers"),
-        ((0, 0, 1, 1j), (1,), "want four numbers"),
+        (None, (1,), "expected four numbers"),
+        ("abcd", (1,), "expected four numbers"),
+        ((0, 0, 1, 1j), (1,), "expected four numbers"),
         ((0, 0, 1, 1), None, "whole numbers"),
         ((0, 0, 1, 1), (1.5,), "whole numbers"),
         ((0, 0, 1, 1), (math.nan,), "whole numbers"),
@@ -66,28 +66,30 @@ def test_what_cannot_be_aimed_at_is_a_sentence(box, positions, words):
 
 @pytest.mark.parametrize(("pixels", "aspect", "shape"), [(256, 1, (16, 16)), (24, 1.5, (4, 6)), (96, 2 / 3, (12, 8))])
 def test_the_shape_of_a_map(pixels, aspect, shape):
-    assert shape_of(pixels, aspect) == shape
+    assert map_shape(pixels, aspect) == shape
 
 
 DOG = Detection("dog", (0.3, 0.5), (0.1, 0.2, 0.5, 0.8), 0.2)
 
 
 def test_what_is_in_place_scores_one():
-    (perfect,) = place([Region((0.1, 0.2, 0.5, 0.8), (1,), "dog")], [DOG, Detection("dog", (0.9, 0.9), None, 0.1)])
-    assert perfect == Placed(True, True, True, 0.0, 1.0)
-    scores = score([[perfect], [perfect]])
+    (perfect,) = measure_placement(
+        [Region((0.1, 0.2, 0.5, 0.8), (1,), "dog")], [DOG, Detection("dog", (0.9, 0.9), None, 0.1)]
+    )
+    assert perfect == Placement(True, True, True, 0.0, 1.0)
+    scores = average_placements([[perfect], [perfect]])
     assert (scores.present, scores.all_side, scores.error, scores.iou, scores.pictures) == (1, 1, 0, 1, 2)
 
 
 def test_what_is_elsewhere_or_absent_scores_less():
     regions = [Region((0.6, 0.2, 0.9, 0.8), (1,), "dog"), Region((0.1, 0.2, 0.4, 0.8), (2,), "cat")]
-    wrong, absent = place(regions, [DOG])
+    wrong, absent = measure_placement(regions, [DOG])
     assert wrong.present and not wrong.side and not wrong.near and wrong.error == pytest.approx(0.45)
-    assert absent == Placed(False, False, False, 1.0, 0.0)
-    scores = score([[wrong, absent], place(regions[:1], [Detection("dog", (0.7, 0.5))])])
+    assert absent == Placement(False, False, False, 1.0, 0.0)
+    scores = average_placements([[wrong, absent], measure_placement(regions[:1], [Detection("dog", (0.7, 0.5))])])
     assert scores.present == pytest.approx(2 / 3) and scores.all_present == 0.5 and scores.all_side == 0.5
     with pytest.warns(UserWarning, match="nothing to score"):
-        assert score([]).all_side == 0
+        assert average_placements([]).all_side == 0
 
 
 def test_overlap_of_boxes():
@@ -99,5 +101,5 @@ def test_visor_of_pairs():
     cat = Detection("cat", (0.8, 0.1))
     got = visor([(DOG, cat, "left"), (DOG, cat, "right"), (DOG, None, "left"), (DOG, cat, "below")])
     assert (got.object_accuracy, got.unconditional, got.conditional) == (0.75, 0.5, 2 / 3)
-    with pytest.raises(ValueError, match="want one of left"):
-        related(DOG.centre, cat.centre, "beside")
+    with pytest.raises(ValueError, match="expected one of left"):
+        is_related(DOG.centre, cat.centre, "beside")

@@ -21,7 +21,7 @@ from guidance import METHODS, Backbone, Guidance, Region, Schedule, capture_cros
 from guidance.attention import CaptureProcessor, cross_attention_layers
 from guidance.energies import combined_energy, layout_energy, leak_energy
 from guidance.errors import GuidanceError
-from guidance.levels import level
+from guidance.noise_levels import get_noise_level
 
 REGIONS = [Region((0.0, 0.1, 0.4, 0.9), (3,)), Region((0.55, 0.3, 1.0, 0.8), (5, 6))]
 SCHEDULERS = (
@@ -178,11 +178,12 @@ def test_processors_are_put_back_even_after_an_error(mini):
 
 
 def test_capture_changes_no_bit_and_maps_are_shares(pipe):
-    unet, condition = pipe.unet, Backbone.of(pipe).condition([words(pipe)], None, 1.0, (32, 32))
+    unet, backbone = pipe.unet, Backbone.from_pipe(pipe)
+    conditioning = backbone.prepare_conditioning([words(pipe)], None, 1.0, (32, 32))
     inputs = torch.randn(1, unet.config.in_channels, 4, 4, generator=torch.Generator().manual_seed(0))
 
     def run():
-        return Backbone.of(pipe).predict_raw(inputs, 500, condition.positive, condition.added)
+        return backbone.predict_raw(inputs, 500, conditioning.positive, conditioning.added)
 
     with torch.no_grad():
         plain = run()
@@ -205,9 +206,9 @@ def test_attention_slicing_keeps_working(mini):
 
 
 def test_a_bias_leans_the_conditional_half_only(mini):
-    condition = Backbone.of(mini).condition([words(mini)], None, 3.0, (32, 32))
+    conditioning = Backbone.from_pipe(mini).prepare_conditioning([words(mini)], None, 3.0, (32, 32))
     inputs = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
-    both = torch.cat([condition.negative, condition.positive])
+    both = torch.cat([conditioning.negative, conditioning.positive])
 
     def bias(pixels):
         lean = torch.zeros(2, pixels, 77)
@@ -237,10 +238,10 @@ def test_levels_know_how_latents_are_scaled(mini):
     euler, ddim = (kind.from_config(mini.scheduler.config) for kind in (EulerDiscreteScheduler, DDIMScheduler))
     for scheduler in (euler, ddim):
         scheduler.set_timesteps(10)
-    stretched, plain = level(euler, 0, euler.timesteps[0]), level(ddim, 0, ddim.timesteps[0])
+    stretched, plain = get_noise_level(euler, 0, euler.timesteps[0]), get_noise_level(ddim, 0, ddim.timesteps[0])
     assert stretched.sigma == pytest.approx(float(euler.sigmas[0]), rel=1e-3)
     assert stretched.latent_scale == pytest.approx((1 + stretched.sigma**2) ** 0.5) and plain.latent_scale == 1
-    assert 0.9 < plain.noise < 1
+    assert 0.9 < plain.noise_variance < 1
 
 
 def test_pictures_of_another_shape(mini):
@@ -257,12 +258,12 @@ def test_the_callback_is_told_every_step(mini):
 @pytest.mark.parametrize(
     ("change", "words_"),
     [
-        ({"regions": [REGIONS, REGIONS]}, "one list each"),
-        ({"energy": "wishful"}, "want one of"),
-        ({"regions": [Region((0, 0, 1, 1), (77,))]}, "holds 77"),
+        ({"regions": [REGIONS, REGIONS]}, "one list for each prompt"),
+        ({"energy": "wishful"}, "expected one of"),
+        ({"regions": [Region((0, 0, 1, 1), (77,))]}, "positions below 77"),
         ({"seed": [1, 2]}, "one seed"),
         ({"height": 33}, "multiples of 8"),
-        ({"num_inference_steps": 0}, "1 step"),
+        ({"num_inference_steps": 0}, "expected at least 1"),
     ],
 )
 def test_what_cannot_be_drawn_is_a_sentence(mini, change, words_):
@@ -285,5 +286,5 @@ def test_maps_are_kept_if_asked(mini):
 
 
 def test_something_else_is_no_backbone():
-    with pytest.raises(GuidanceError, match="want a pipeline with a UNet"):
+    with pytest.raises(GuidanceError, match="expected a pipeline with a UNet"):
         sample(object(), None)

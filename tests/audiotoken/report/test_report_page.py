@@ -25,9 +25,9 @@ from audiotoken.report.html import element
 from audiotoken.report.result_page import report_page
 from audiotoken.stereo.generation import Result, sound_to_image
 from audiotoken.stereo.words import Word
-from guidance.refine import StepTrace
 from guidance.regions import Region
 from guidance.sampling import Sample
+from guidance.steering import StepTrace
 from spatial.matching import match
 from spatial.scene import Direction, Scene, Source
 from spatial.simulation import simulate

@@ -12,7 +12,7 @@ from experiments.benchmarks.heard import bench_heard
 from experiments.benchmarks.pictures import draw_all
 from experiments.benchmarks.placement import Case, bench_placement, look, make_cases, regions_of
 from guidance import Region, animate, sample
-from guidance.metrics import place
+from guidance.metrics import measure_placement
 
 LEFT, RIGHT = (0.05, 0.25, 0.45, 0.8), (0.55, 0.25, 0.95, 0.8)
 
@@ -32,7 +32,7 @@ def test_what_is_asked_left_is_left_and_mirrored_it_is_right(mini):
     regions = [[Region(box, at, "frog")] for box in (LEFT, RIGHT) for _ in range(2)]
     drawn = sample(mini, [prompt] * 4, regions=regions, seed=[0, 1] * 2, num_inference_steps=8)
     seen, sure = look(drawn.images, [Case(("frog",), (0.0,), (0.0,), 0)] * 4)
-    placed = [place(want, see)[0] for want, see in zip(regions, seen, strict=True)]
+    placed = [measure_placement(want, see)[0] for want, see in zip(regions, seen, strict=True)]
     assert all(each.present and each.side for each in placed) and sure > 0.7
     first, last = [[note.before for note in drawn.trace if note.before][at] for at in (0, -1)]
     assert sum(last) < 0.85 * sum(first)
@@ -45,7 +45,7 @@ def test_two_things_each_on_its_side(mini):
     wanted = [straight] * 2 + [crossed] * 2
     drawn = sample(mini, [prompt] * 4, regions=wanted, seed=[0, 1] * 2, num_inference_steps=10)
     seen, _ = look(drawn.images, [Case(("dog", "frog"), (0.0, 0.0), (0.0, 0.0), 0)] * 4)
-    right = [all(each.side for each in place(want, see)) for want, see in zip(wanted, seen, strict=True)]
+    right = [all(each.side for each in measure_placement(want, see)) for want, see in zip(wanted, seen, strict=True)]
     assert all(right)
 
 

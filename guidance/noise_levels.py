@@ -1,0 +1,67 @@
+"""How noisy latents are at a step, for any scheduler: how it scales them and what it remembers of earlier steps."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from guidance.errors import GuidanceError
+from guidance.interfaces import SchedulerMixin
+
+
+@dataclass(frozen=True)
+class NoiseLevel:
+    """The noise before one call of the denoiser."""
+
+    step: int
+    num_steps: int
+    timestep: Tensor | float
+    sigma: float  # standard deviation of the noise over that of the signal
+    latent_scale: float  # latents are this many times those of unit variance
+    editable: bool  # latents may be changed here: the scheduler does not continue from those of an earlier call
+
+    @property
+    def noise_variance(self) -> float:
+        """1 - alpha_bar: the share of noise in the variance of the latents, in [0, 1]."""
+        return self.sigma**2 / (1 + self.sigma**2)
+
+
+def get_noise_level(scheduler: SchedulerMixin, step: int, timestep: Tensor | float | None = None) -> NoiseLevel:
+    """How noisy the latents are before this step; after the last step there is no noise.
+
+    timestep: the scheduler's own for this step by default. Euler, Heun and related schedulers keep latents of variance
+    1 + sigma^2; DDIM, DPM++ and PNDM keep unit variance. GuidanceError for schedulers without `alphas_cumprod`.
+    """
+    num_steps = len(scheduler.timesteps)
+    if step >= num_steps:
+        return NoiseLevel(step, num_steps, 0, 0.0, 1.0, False)
+    if not hasattr(scheduler, "alphas_cumprod"):
+        raise GuidanceError(
+            f"Got a {type(scheduler).__name__}, expected a scheduler with alphas_cumprod, which set how far latents "
+            "move; use DDIM, Euler, DPM++ or PNDM, or draw without regions."
+        )
+    timestep = scheduler.timesteps[step] if timestep is None else timestep
+    sigma = _interpolate_sigma(scheduler.alphas_cumprod, float(timestep))
+    scaled = float(scheduler.init_noise_sigma) > 1.5
+    latent_scale = (1 + sigma**2) ** 0.5 if scaled else 1.0
+    return NoiseLevel(step, num_steps, timestep, sigma, latent_scale, not _is_mid_step(scheduler))
+
+
+def _interpolate_sigma(alphas_cumprod: Tensor, timestep: float) -> float:
+    """sigma = sqrt((1 - alpha_bar) / alpha_bar), geometric between whole timesteps, where those of Karras lie."""
+    at = min(max(timestep, 0.0), len(alphas_cumprod) - 1.0)
+    low, part = int(at), at - int(at)
+    high = min(low + 1, len(alphas_cumprod) - 1)
+    alphas = float(alphas_cumprod[low]), float(alphas_cumprod[high])
+    before, after = (((1 - a) / max(a, 1e-6)) ** 0.5 for a in alphas)
+    return before ** (1 - part) * after**part
+
+
+def _is_mid_step(scheduler: SchedulerMixin) -> bool:
+    """Between two calls that make one step: the scheduler continues from the latents of an earlier call."""
+    if getattr(scheduler, "state_in_first_order", True) is False:  # Heun, KDPM2: in the second half of a step
+        return True
+    if not hasattr(scheduler, "prk_timesteps"):
+        return False
+    if scheduler.counter < len(scheduler.prk_timesteps) and not scheduler.config.skip_prk_steps:  # PNDM: Runge-Kutta
+        return scheduler.counter % 4 != 0
+    return scheduler.config.skip_prk_steps and scheduler.counter == 1  # its first linear step is taken twice
