@@ -76,6 +76,22 @@ class SoundPipeline(Protocol):
     def set_progress_bar_config(self, **options: Any) -> None:
         """As in diffusers."""
 
+    # what `guidance.sample` uses of a diffusers pipeline
+
+    @property
+    def image_processor(self) -> Any: ...
+
+    @property
+    def _execution_device(self) -> Any: ...
+
+    def encode_prompt(self, *args: Any, **kwargs: Any) -> "tuple[Tensor, ...]": ...
+
+    def prepare_latents(self, *args: Any, **kwargs: Any) -> "Tensor": ...
+
+    def prepare_extra_step_kwargs(self, generator: Any, eta: float) -> dict[str, Any]: ...
+
+    def maybe_free_model_hooks(self) -> None: ...
+
     def classify(self, audio: Any, rate: int | None = None) -> list[tuple[str, float]]:
         """One recording -> (label, score in [0, 1]), best first."""
 

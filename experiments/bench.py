@@ -6,7 +6,7 @@ python -m experiments.bench arithmetic               # the same by counting, at 
 python -m experiments.bench spatial scenes=SCENES    # directions
 python -m experiments.bench guidance                 # what guidance costs
 python -m experiments.bench placement n=200          # what guidance is worth
-python -m experiments.bench heard n=200              # from sound to picture
+python -m experiments.bench end_to_end n=200         # from sound to picture
 """
 
 from experiments.benchmarks.command import main

@@ -107,22 +107,22 @@ def capture_cross_attention(
     gives them, all by default. bias: added to the logits of every cross-attention layer ("forward" guidance).
     GuidanceError for a layer that the UNet does not have.
     """
-    unet = getattr(unet, "unet", unet)
-    known = cross_attention_layers(unet)
+    model: UNet2DConditionModel = getattr(unet, "unet", unet)
+    known = cross_attention_layers(model)
     chosen = tuple(name for name in known if layers is None or name in layers)
     if layers is not None and (unknown := sorted(set(layers) - set(known))):
         raise GuidanceError(f"Got the layer {unknown[0]!r}, expected some of {', '.join(known)}; change it.")
-    before = dict(unet.attn_processors)
+    before = dict(model.attn_processors)
     capture = Capture(chosen, bias=bias)
     wrapped: Mapping[str, AttentionProcessor] = {
         name: CaptureProcessor(layer_name(name), inner, capture) if layer_name(name) in known else inner
         for name, inner in before.items()
     }
     try:
-        unet.set_attn_processor(dict(wrapped))  # a copy, because diffusers empties it
+        model.set_attn_processor(dict(wrapped))  # a copy, because diffusers empties it
         yield capture
     finally:
-        unet.set_attn_processor(dict(before))
+        model.set_attn_processor(dict(before))
 
 
 @contextmanager

@@ -151,7 +151,8 @@ class Backbone:
         The noise is drawn on the CPU, so that it is the same on every device.
         """
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        own, self.pipe.scheduler = self.pipe.scheduler, scheduler  # the pipeline's method reads its initial scale
+        pipe: Any = self.pipe  # whose scheduler is replaced, because `prepare_latents` reads its initial scale
+        own, pipe.scheduler = pipe.scheduler, scheduler
         try:
             latents = self.pipe.prepare_latents(
                 len(seeds),
@@ -164,7 +165,7 @@ class Backbone:
             )
             return latents, self.pipe.prepare_extra_step_kwargs(generators, 0.0)
         finally:
-            self.pipe.scheduler = own
+            pipe.scheduler = own
 
     def resolve_size(self, height: int | None, width: int | None) -> tuple[int, int]:
         """(height, width) in pixels, the model's own where not given. GuidanceError unless the VAE can make it."""
@@ -212,7 +213,8 @@ class Backbone:
 
     def _decode_xl(self, latents: Tensor) -> list[Image]:
         """XL's VAE overflows in float16 and decodes in float32; its latents may have their own mean and deviation."""
-        vae, pipe = self.pipe.vae, self.pipe
+        pipe: Any = self.pipe  # an XL pipeline, which has more than the others
+        vae = pipe.vae
         upcast = vae.dtype == torch.float16 and vae.config.force_upcast
         if upcast:
             vae.to(dtype=torch.float32)

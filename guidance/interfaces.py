@@ -33,11 +33,20 @@ class DiffusionPipelineLike(Protocol):
     XL pipelines also have `text_encoder_2`, `_get_add_time_ids` and `watermark`, the others `run_safety_checker`.
     """
 
-    unet: UNet2DConditionModel
-    vae: AutoencoderKL
-    scheduler: SchedulerMixin
-    image_processor: VaeImageProcessor
-    vae_scale_factor: int
+    @property
+    def unet(self) -> UNet2DConditionModel: ...
+
+    @property
+    def vae(self) -> AutoencoderKL: ...
+
+    @property
+    def scheduler(self) -> SchedulerMixin: ...
+
+    @property
+    def image_processor(self) -> VaeImageProcessor: ...
+
+    @property
+    def vae_scale_factor(self) -> int: ...
 
     @property
     def config(self) -> Mapping[str, Any]: ...

@@ -63,7 +63,7 @@ def sample(
     attention of each region's words in `Sample.maps`. GuidanceError for what cannot be drawn.
     """
     backbone = Backbone.from_pipe(backbone)
-    prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
+    prompts: list[PromptEmbeds] = [prompt] if isinstance(prompt, PromptEmbeds) else list(prompt)
     rows, guidance = _regions_per_prompt(regions, prompts), _resolve_guidance(energy)
     size = backbone.resolve_size(height, width)
     num_inference_steps, guidance_scale = _resolve_defaults(backbone, num_inference_steps, guidance_scale)

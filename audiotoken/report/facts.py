@@ -8,7 +8,7 @@ from audiotoken.report import figure
 from audiotoken.report.listening_text import format_setup
 from audiotoken.stereo.generation import Result
 from audiotoken.stereo.planning import Plan
-from guidance.refine import StepTrace
+from guidance.steering import StepTrace
 
 ALIASES = {"steps": "num_inference_steps", "guidance": "guidance_scale"}  # of the commands
 OPTION_TITLES = {

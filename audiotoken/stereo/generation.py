@@ -183,7 +183,8 @@ def make_result(
 ) -> Result:
     """The plan and its pictures, in the output type that the options name."""
     if options.output_type == "np":
-        drawn = replace(drawn, images=[np.asarray(image, np.float32) / 255 for image in drawn.images])
+        arrays: list[Any] = [np.asarray(image, np.float32) / 255 for image in drawn.images]
+        drawn = replace(drawn, images=arrays)
     known = {each.name: getattr(planned, each.name) for each in dataclass_fields(Plan)}
     known |= {"seconds": seconds, "notes": [*planned.notes, *notes]}
     return Result(**known, sample=drawn, seed=options.seed, energy=options.energy, **fields)

@@ -172,7 +172,7 @@ def compose_prompt(
 
     Sources that no word names fill the `<audio>` of the prompt, the loudest first; without any they are added to it, or
     dropped. With token None one such source becomes a learned token, but several become their labels: when separated
-    from a mixture they are drawn more reliably that way (python -m experiments.bench heard).
+    from a mixture they are drawn more reliably that way (python -m experiments.bench end_to_end).
     """
     check_choice("unmatched", unmatched, UNMATCHED)
     named = {pair.source: pair.token for pair in matches if pair.source is not None and pair.token is not None}

@@ -15,29 +15,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL.Image import Image
 
+from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.options import PlanOptions
-from audiotoken.stereo.planning import Stages, make_plan
+from audiotoken.stereo.planning import Plan, Stages, make_plan
 from audiotoken.stereo.words import THRESHOLD
 from experiments.ablations.listening import (
     SEPARATIONS,
-    Layout,
     average_finite,
-    draw_layouts,
     listen_to_scene,
     pair_sources,
-    record_layout,
+    record_case,
     replace_signals,
+    spread_cases,
 )
 from experiments.ablations.shared import load_pipeline_once
-from experiments.benchmarks.cases import Case, regions_of
-from experiments.benchmarks.placement import REACH
-from experiments.benchmarks.seeing import look
+from experiments.benchmarks.cases import Case
+from experiments.benchmarks.end_to_end import draw_plans, measure_pictures
 from experiments.benchmarks.tables import sheet_of
 from experiments.door import check_choices
 from experiments.world.measure import article
-from guidance.metrics import average_placements, measure_placement
-from guidance.sampling import sample
+from guidance.metrics import average_placements
 from spatial.matching import Match, match
 from spatial.metrics import mean_error, si_sdr_improvement
 
@@ -85,15 +84,15 @@ def place_sounds(
     )
     pipe, way = load_pipeline_once(model), Way(directions, separation, matching)
     found: dict[str, list[float]] = defaultdict(list)
-    plans, scenes = [], draw_layouts(n, num_sources, seed, SEEN, sides=True)
-    for layout in scenes:
+    plans, scenes = [], spread_cases(n, num_sources, seed, SEEN, sides=True)
+    for case in scenes:
         start = time.process_time()
-        simulated = record_layout(layout, setup, rt60, snr)
-        options = PlanOptions(prompt=name_all(layout), unmatched="drop")
-        stages = make_stages(layout, simulated, way)
+        simulated = record_case(case, setup, rt60, snr)
+        options = PlanOptions(prompt=name_all(case), unmatched="drop")
+        stages = make_stages(case, simulated, way)
         plan = make_plan(simulated.recording, simulated.scene.rate, pipe, options, stages=stages)
         plans.append(plan)
-        for name, value in score_plan(plan, layout, simulated).items():
+        for name, value in score_plan(plan, case, simulated).items():
             found[name].append(value)
         found["cpu_per_scene"].append(time.process_time() - start)
     shown = n if drawn is None else min(drawn, n)
@@ -103,27 +102,27 @@ def place_sounds(
     )
 
 
-def make_stages(layout: Layout, simulated: Any, way: Way) -> Stages:
+def make_stages(case: Case, simulated: Any, way: Way) -> Stages:
     """The stages of `audiotoken.stereo.planning.make_plan`, done as `way` says."""
 
     def find_sources(recording: Any, rate: int, options: PlanOptions, report_progress: Any) -> Any:
         return replace_signals(listen_to_scene(simulated, "auto", None, way.directions), simulated, way.separation)
 
     def match_words(scores: np.ndarray, scene: Any, words: Sequence[Any]) -> list[Any]:
-        return match_sources(scores, way.matching, find_true_words(scene, simulated, layout, words))
+        return match_sources(scores, way.matching, find_true_words(scene, simulated, case, words))
 
     return Stages(find_sources=find_sources, match=match_words)
 
 
-def name_all(layout: Layout) -> str:
+def name_all(case: Case) -> str:
     """ "a photo of a dog and an owl", in an order that has nothing to do with who is where."""
-    return "a photo of " + " and ".join(article(word) for word in sorted(layout.words))
+    return "a photo of " + " and ".join(article(word) for word in sorted(case.words))
 
 
-def find_true_words(scene: Any, simulated: Any, layout: Layout, words: Sequence[Any]) -> dict[int, int]:
+def find_true_words(scene: Any, simulated: Any, case: Case, words: Sequence[Any]) -> dict[int, int]:
     """Source -> the word that it truly is, by the nearest true direction."""
     texts = [word.text for word in words]
-    return {found: texts.index(layout.words[true]) for found, true in pair_sources(scene, simulated.scene)}
+    return {found: texts.index(case.words[true]) for found, true in pair_sources(scene, simulated.scene)}
 
 
 def match_sources(scores: np.ndarray, matching: str, truth: dict[int, int]) -> list[Any]:
@@ -149,15 +148,15 @@ def match_greedily(scores: np.ndarray, threshold: float) -> dict[int, int]:
     return chosen
 
 
-def score_plan(plan: Any, layout: Layout, simulated: Any) -> dict[str, float]:
+def score_plan(plan: Any, case: Case, simulated: Any) -> dict[str, float]:
     """Score a plan before anything is drawn."""
     said = {plan.words[pair.token].text: pair.source for pair in plan.matches if None not in (pair.source, pair.token)}
     near = dict(pair_sources(plan.scene, simulated.scene))
-    right = [near.get(said.get(word, -1)) == true for true, word in enumerate(layout.words)]
+    right = [near.get(said.get(word, -1)) == true for true, word in enumerate(case.words)]
     boxes = {region.label: region.box for region in plan.regions.values()}
     sided = [
         word in boxes and (boxes[word][0] + boxes[word][2] - 1) * azimuth > 0
-        for word, azimuth in zip(layout.words, layout.azimuths, strict=True)
+        for word, azimuth in zip(case.words, case.azimuths, strict=True)
     ]
     stems = [source.signal if source.image is None else source.image for source in plan.scene.sources]
     better = [gain for _, gain in si_sdr_improvement(stems, simulated.images, simulated.recording)]
@@ -170,20 +169,14 @@ def score_plan(plan: Any, layout: Layout, simulated: Any) -> dict[str, float]:
 
 
 def _draw_and_score(
-    pipe: Any, plans: Sequence[Any], scenes: Sequence[Layout], energy: str, steps: int | None, out: Path
+    pipe: SoundPipeline, plans: Sequence[Plan], cases: Sequence[Case], energy: str, steps: int | None, out: Path
 ) -> dict[str, float]:
-    """Draw, detect, compare with where things truly were."""
-    cases = [Case(layout.words, layout.azimuths, (-35.0,) * len(layout.words), layout.seed) for layout in scenes]
-    images: list[Any] = []
+    """Draw the plans and compare what is detected with where things truly were."""
+    images: list[Image] = []
     for i in range(0, len(plans), BATCH):
-        rows = plans[i : i + BATCH]
-        regions = [list(plan.regions.values()) for plan in rows]
-        seeds = [case.seed for case in cases[i : i + BATCH]]
-        prompts = [plan.prompt for plan in rows]
-        images += sample(pipe, prompts, regions=regions, energy=energy, seed=seeds, num_inference_steps=steps).images
+        images += draw_plans(pipe, plans[i : i + BATCH], cases[i : i + BATCH], energy, steps)
     sheet_of(images, out / "pictures" / "drawn.png")
-    seen, clear = look(images, cases)
-    true = [regions_of(case, [(0,)] * len(case.words)) for case in cases]
-    scores = average_placements([measure_placement(want, see, REACH) for want, see in zip(true, seen, strict=True)])
-    kept = {name: getattr(scores, name) for name in ("present", "side", "error", "all_present", "all_side")}
-    return kept | {"clear": clear}
+    _, _, clear, placements = measure_pictures(images, cases)
+    scores = average_placements(placements)
+    figures = {name: getattr(scores, name) for name in ("present", "side", "error", "all_present", "all_side")}
+    return figures | {"clear": clear}

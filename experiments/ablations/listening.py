@@ -12,7 +12,6 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import numpy as np
 from audiotoken.errors import OptionError
 from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.ablations.shared import RATE, synthesise_clip
+from experiments.benchmarks.cases import Case
 from experiments.door import check_choices
 from spatial import metrics
 from spatial.listening import listen
@@ -33,16 +33,8 @@ AWAY = 70.0  # degrees: the farthest to a side; a panned recording has PANNED
 PANNED = 40.0
 APART = 20.0  # degrees between any two
 MIDDLE = 10.0  # degrees either side of ahead that are neither left nor right
+LEVEL = -35.0  # dB of each source, which sets the size of its box
 SEPARATIONS = ("none", "estimated", "oracle")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One scene to record."""
-
-    words: tuple[str, ...]
-    azimuths: tuple[float, ...]  # degrees, positive right
-    seed: int
 
 
 def listen_scenes(
@@ -67,8 +59,8 @@ def listen_scenes(
     """
     check_choices(directions=([directions], ("estimated", "oracle")), separation=([separation], SEPARATIONS))
     found: dict[str, list[float]] = defaultdict(list)
-    for layout in draw_layouts(n, num_sources, seed, PANNED if setup == "panned" else AWAY):
-        simulated = record_layout(layout, setup, rt60, snr)
+    for case in spread_cases(n, num_sources, seed, PANNED if setup == "panned" else AWAY):
+        simulated = record_case(case, setup, rt60, snr)
         start = time.process_time()
         scene = listen_to_scene(
             simulated, setup if known_setup else "auto", num_sources if known_count else None, directions
@@ -82,11 +74,11 @@ def listen_scenes(
         scores["setup_right"] = scores.pop("setup")
         for name, value in scores.items():
             found[name].append(value)
-    plot_scene(layout, simulated, scene, Path(out) / "pictures" / "last.png")
+    plot_scene(case, simulated, scene, Path(out) / "pictures" / "last.png")
     return {name: average_finite(values) for name, values in found.items()}
 
 
-def draw_layouts(n: int, num_sources: int, seed: int, far: float, *, sides: bool = False) -> list[Layout]:
+def spread_cases(n: int, num_sources: int, seed: int, far: float, *, sides: bool = False) -> list[Case]:
     """Scene i depends on the seed and i alone: different words, up to `far` degrees away, `APART` from each other.
 
     sides: no source is in the middle, and two or more are not all on one side.
@@ -101,7 +93,7 @@ def draw_layouts(n: int, num_sources: int, seed: int, far: float, *, sides: bool
         words, azimuths = tuple(rng.sample(AUDIBLE_WORDS, num_sources)), _draw_azimuths(rng, num_sources, far)
         while sides and not _is_on_both_sides(azimuths):
             azimuths = _draw_azimuths(rng, num_sources, far)
-        scenes.append(Layout(words, tuple(rng.sample(azimuths, num_sources)), 1000 * seed + i))
+        scenes.append(Case(words, tuple(rng.sample(azimuths, num_sources)), (LEVEL,) * num_sources, 1000 * seed + i))
     return scenes
 
 
@@ -115,13 +107,11 @@ def _is_on_both_sides(azimuths: Sequence[float]) -> bool:
     return min(map(abs, azimuths)) > MIDDLE and (len(azimuths) == 1 or min(azimuths) < 0 < max(azimuths))
 
 
-def record_layout(layout: Layout, setup: str, rt60: float | None, snr: float | None) -> Any:
+def record_case(case: Case, setup: str, rt60: float | None, snr: float | None) -> Any:
     """The recording with its truth; sources equally loud."""
-    clips = [synthesise_clip(word, 10 * layout.seed + i) for i, word in enumerate(layout.words)]
+    clips = [synthesise_clip(word, 10 * case.seed + i) for i, word in enumerate(case.words)]
     loud = [each * 0.1 / max(float(np.sqrt(np.mean(np.square(each)))), 1e-6) for each in clips]
-    return simulation(
-        list(zip(loud, layout.azimuths, strict=True)), setup, rate=RATE, rt60=rt60, snr=snr, seed=layout.seed
-    )
+    return simulation(list(zip(loud, case.azimuths, strict=True)), setup, rate=RATE, rt60=rt60, snr=snr, seed=case.seed)
 
 
 def listen_to_scene(simulated: Any, setup: str, count: int | None, directions: str) -> Any:
@@ -167,16 +157,16 @@ def average_finite(values: Sequence[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def plot_scene(layout: Layout, simulated: Any, scene: Any, path: Path) -> None:
+def plot_scene(case: Case, simulated: Any, scene: Any, path: Path) -> None:
     """Plot where the sources were and where they were heard."""
     from matplotlib.figure import Figure
 
     path.parent.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(5, 1.6), dpi=100, layout="constrained")
     axes = figure.subplots()
-    axes.vlines(layout.azimuths, 0, 1, color="#8a8f98", lw=6, alpha=0.5)
+    axes.vlines(case.azimuths, 0, 1, color="#8a8f98", lw=6, alpha=0.5)
     axes.plot(scene.azimuths, [0.5] * len(scene.azimuths), "o", color="#c2410c")
-    for word, azimuth in zip(layout.words, layout.azimuths, strict=True):
+    for word, azimuth in zip(case.words, case.azimuths, strict=True):
         axes.text(azimuth, 1.05, word, ha="center", fontsize=8)
     said = f"{simulated.scene.setup} (heard as {scene.setup}): degrees; bars are true, dots heard"
     axes.set(xlim=(-90, 90), ylim=(0, 1.3), yticks=[])

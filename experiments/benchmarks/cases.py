@@ -1,13 +1,15 @@
-"""What is to be drawn: one or two things at seeded places, in words, in boxes, and as a prompt."""
+"""What is to be recorded or drawn: things at seeded places, in words, in boxes, and as a prompt."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+import numpy as np
 
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORDS
-from audiotoken.prompt import find_word_positions
+from audiotoken.prompt import Positions, Prompt, find_word_positions
+from audiotoken.protocols import SoundPipeline
 from guidance.regions import Region
 from spatial.camera import Camera
 from spatial.scene import Direction, Source
@@ -16,21 +18,22 @@ AZIMUTHS = (10.0, 38.0)  # degrees off the middle, of a camera that sees 45 to e
 LEVELS = {1: (-40.0, -15.0), 2: (-45.0, -25.0)}  # dB, by number of things: how large (see spatial.camera)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Case:
-    """One picture to draw: words, where they are heard, and the seed of its noise."""
+    """One scene: words, the directions they are heard from, and a seed of sounds and noise."""
 
     words: tuple[str, ...]
     azimuths: tuple[float, ...]  # degrees, positive right
     levels: tuple[float, ...]  # dB
     seed: int
 
-    def swapped(self) -> "Case":
+    def swap_sides(self) -> "Case":
+        """The same with left and right exchanged."""
         return replace(self, azimuths=tuple(-azimuth for azimuth in self.azimuths))
 
 
 def make_cases(count: int, things: int, seed: int, tokens: str = "label") -> list[Case]:
-    """Case i depends on the seed and i only. Two things are one left and one right, of different words."""
+    """Case i depends on the seed and i only. Two things have different words, and one is left and one is right."""
     cases = []
     for i in range(count):
         rng = random.Random(f"{seed}/{things}/{i}")
@@ -41,30 +44,32 @@ def make_cases(count: int, things: int, seed: int, tokens: str = "label") -> lis
     return cases
 
 
-def read(pipe: Any, cases: Sequence[Case], tokens: str) -> list[tuple[Any, tuple[tuple[int, ...], ...]]]:
-    """(prompt, positions of each thing) of every case."""
-    rate, found = 22_050, []
+def encode_cases(pipe: SoundPipeline, cases: Sequence[Case], tokens: str) -> list[tuple[Prompt, Positions]]:
+    """(prompt, positions of each thing) of every case.
+
+    tokens: "label" names the things, "audio" has an audio token for each.
+    """
+    rate, encoded = 22_050, []
     for case in cases:
         if tokens == "audio":
             clips = [synthesise(word, rate, 4.0, 700_000 + case.seed) for word in case.words]
             prompt = pipe.encode_prompts(
                 "a photo of " + " and ".join(["<audio>"] * len(clips)), pipe.audio_prompts(clips, rate)
             )[0]
-            found.append((prompt, prompt.positions))
+            encoded.append((prompt, prompt.positions))
             continue
-        prompt = pipe.encode_prompts(sentence_of(case))[0]
-        found.append((prompt, tuple(find_word_positions(prompt.text, word, pipe.tokenizer) for word in case.words)))
-    return found
+        prompt = pipe.encode_prompts(write_caption(case))[0]
+        encoded.append((prompt, tuple(find_word_positions(prompt.text, word, pipe.tokenizer) for word in case.words)))
+    return encoded
 
 
-def sentence_of(case: Case) -> str:
+def write_caption(case: Case) -> str:
+    """ "a photo of a dog and an owl"."""
     return "a photo of " + " and ".join(f"{'an' if word[0] in 'aeiou' else 'a'} {word}" for word in case.words)
 
 
-def regions_of(case: Case, positions: Sequence[tuple[int, ...]], mono: bool = False) -> list[Any]:
-    """The camera's boxes of true directions; mono: all of them in the middle."""
-    import numpy as np
-
+def make_regions(case: Case, positions: Sequence[tuple[int, ...]], mono: bool = False) -> list[Region]:
+    """The camera's boxes of the true directions; with mono all of them are in the middle."""
     silence = np.zeros(1, np.float32)
     azimuths = [0.0] * len(case.azimuths) if mono else case.azimuths
     sources = [

@@ -4,7 +4,7 @@ import sys
 
 from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
-from experiments.benchmarks import guidance, heard, placement
+from experiments.benchmarks import end_to_end, guidance, placement
 from experiments.benchmarks.parts import arithmetic, bench_parts
 from experiments.benchmarks.spatial import bench_spatial
 from experiments.benchmarks.train import bench_train
@@ -17,12 +17,14 @@ COMMANDS = {
     "spatial": lambda: run_from_config("bench_spatial", bench_spatial),
     "guidance": guidance.main,
     "placement": placement.main,
-    "heard": heard.main,
+    "end_to_end": end_to_end.main,
 }
+ALIASES = {"heard": "end_to_end"}  # old names, kept for one release
 
 
 def main(usage: str | None = None) -> None:
-    command = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    command = ALIASES.get(name, name)
     if command in ("-h", "--help"):
         print(usage or __doc__)
         return

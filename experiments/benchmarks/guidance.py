@@ -1,14 +1,15 @@
-"""What guidance costs: seconds and peak memory of a picture, plain and with each method.
+"""What guidance costs: seconds and peak memory per picture, without guidance and with each method.
 
     python -m experiments.bench guidance geometry=mini device=cpu out=runs/guidance
     python -m experiments.bench guidance geometry=sd1 device=cuda precision=float16    # 512 x 512, 50 steps
     python -m experiments.bench guidance arithmetic    # operations at the size of Stable Diffusion 1.5, without a GPU
 
-"sd1" is Stable Diffusion 1.5 by its config files with random weights, its queries and keys sharpened (freshly made,
-they attend evenly). No energy counts as low enough, so that each method makes all the updates that it may: the most it
-can cost. Each row is a process of its own; rows take turns.
+"sd1" is Stable Diffusion 1.5 built from its config files with random weights; its queries and keys are scaled up,
+because fresh ones attend evenly. Updates never stop early, so that the cost of each method is its maximum. Each row is
+measured in processes of its own; rows take turns.
 """
 
+import json
 import math
 import os
 import statistics
@@ -20,6 +21,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from audiotoken.errors import OptionError
 from audiotoken.tables import markdown_table
 from audiotoken.writing import write_bytes
@@ -29,7 +33,7 @@ from experiments.benchmarks.process import in_process, place
 from experiments.benchmarks.row import _reason
 from experiments.benchmarks.training_report import _device, _processor
 from experiments.door import run_from_signature
-from guidance import Backbone, Region, capture_cross_attention, sample
+from guidance import Backbone, Guidance, Region, capture_cross_attention, sample
 from guidance.attention import record_gradients
 from guidance.methods import METHODS as KNOWN
 from guidance.steering import freeze_weights
@@ -42,7 +46,7 @@ SHARPER = 4.0
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows share. `threads` is read by the benchmark's own helpers, as `device` and `compiled` are."""
+    """What all rows share. `threads`, `device` and `compiled` are read by the helpers in `benchmarks.row`."""
 
     geometry: str
     device: str
@@ -54,14 +58,14 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Of one method in one process; `why` says why there is nothing."""
+class Measurement:
+    """One method in one process; `why` is the reason if there is none."""
 
     method: str
-    seconds: float = float("nan")  # on the clock, a picture, the median
-    cpu_seconds: float = float("nan")  # of this process, the median
-    memory: int | None = None  # bytes at the peak: allocated on the GPU, or resident beyond what was before
-    updates: int = 0  # that moved the latents
+    seconds: float = float("nan")  # median wall time per picture
+    cpu_seconds: float = float("nan")  # median CPU time of this process per picture
+    memory: int | None = None  # peak in bytes: allocated on the GPU, or resident memory beyond that before
+    updates: int = 0  # of the latents, per picture
     why: str = ""
 
 
@@ -81,69 +85,65 @@ def bench_guidance(
 ) -> str:
     """Measure each method, write table.md and rows.json into `out` -> the Markdown table.
 
-    geometry: "sd1" (50 steps), "mini" (20), "debug"; by default what the device can bear. pictures: in a process,
-    after one that does not count. repeats: processes of each method. OptionError for what is out of range.
+    geometry: "sd1" (50 steps), "mini" (20) or "debug" (4); by default chosen for the device. pictures: measured in each
+    process, after a warm-up picture. repeats: processes per method. OptionError for options out of range.
     """
     device, geometry = place(device, geometry)
     if geometry not in STEPS or not set(methods) <= set(METHODS) or min(pictures, repeats) < 1:
-        known = f"{', '.join(STEPS)} and some of {', '.join(METHODS)}, pictures and repeats from 1"
-        raise OptionError(f"Got geometry={geometry}, methods={','.join(methods)}, want {known}; change it.")
+        expected = f"{', '.join(STEPS)} and some of {', '.join(METHODS)}, pictures and repeats from 1"
+        raise OptionError(f"Got geometry={geometry}, methods={','.join(methods)}, expected {expected}; change it.")
     cores = threads or (1 if device == "cpu" else os.cpu_count() or 1)
     setting = Setting(geometry, device, precision, steps or STEPS[geometry], pictures, cores)
-    runs: dict[str, list[Measured]] = {method: [] for method in methods}
+    runs: dict[str, list[Measurement]] = {method: [] for method in methods}
     for _ in range(repeats):
         for method in methods:
-            measured = in_process(run_row, (setting, method), limit, partial(_failed, method))
+            measured = in_process(run_row, (setting, method), limit, partial(_make_failure, method))
             runs[method].append(measured)
             if on_row is not None:
                 on_row(f"{method}: {measured.why or f'{measured.seconds:.3g} s a picture'}")
-    lines = [summary(each) for each in runs.values()]
+    lines = [summarise(each) for each in runs.values()]
     return _write(lines, setting, Path(out))
 
 
-def _failed(method: str, why: str) -> Measured:
-    return Measured(method, why=why)
+def _make_failure(method: str, why: str) -> Measurement:
+    return Measurement(method, why=why)
 
 
 def run_row(setting: Setting, method: str, connection: Any) -> None:
-    """The process: measure and send; whatever goes wrong is sent as well."""
+    """The work of a process: measure and send the result; errors are sent too."""
     try:
         connection.send(measure(setting, method))
     except Exception as error:
-        connection.send(Measured(method, why=_reason(error)))
+        connection.send(Measurement(method, why=_reason(error)))
     finally:
         connection.close()
 
 
-def measure(setting: Setting, method: str) -> Measured:
-    """Build, draw one picture that does not count, then those that do."""
-    import torch
-
+def measure(setting: Setting, method: str) -> Measurement:
+    """Build the pipeline, draw a warm-up picture, then measure the others."""
     row._settle(setting)  # type: ignore[arg-type]
     device = torch.device(setting.device)
-    pipe = build(setting)
+    pipe = build_pipeline(setting)
     prompt = pipe.encode_prompts("a dog and a frog")[0]
     regions = [Region(box, at) for box, at in zip(BOXES, ((2,), (5,)), strict=True)]
-    energy: Any = method
-    if method != "none":  # random weights never attend as they should, trained ones may: as many updates as there are
+    energy: str | Guidance = method
+    if method != "none":  # trained weights may stop early, random ones do not: the maximum number of updates for both
         energy = replace(KNOWN[method], schedule=replace(KNOWN[method].schedule, stop_below=0.0))
-    options = {"regions": regions, "energy": energy, "num_inference_steps": setting.steps}
+    options: dict[str, Any] = {"regions": regions, "energy": energy, "num_inference_steps": setting.steps}
     before, known = row._resident("VmRSS"), row._reset_peak(device)
     sample(pipe, prompt, **options)
     times, updates = [row.now(device)], 0
     for seed in range(setting.pictures):
         drawn = sample(pipe, prompt, seed=seed, **options)
-        updates = sum(sum(note.updates) for note in drawn.trace)
+        updates = sum(sum(step.updates) for step in drawn.trace)
         times.append(row.now(device))
     clock, cpu = zip(*[(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(times)], strict=True)
     memory, _ = row._peak(device, before if known else None)
-    return Measured(method, statistics.median(clock), statistics.median(cpu), memory, updates)
+    return Measurement(method, statistics.median(clock), statistics.median(cpu), memory, updates)
 
 
-def build(setting: Setting) -> Any:
-    """The pipeline of the geometry without ears, sharpened where its weights are random."""
-    import torch
-
+def build_pipeline(setting: Setting) -> Any:
+    """The pipeline of the geometry without audio modules; random queries and keys are scaled up."""
     pipe = build_geometry(setting.geometry, setting.device, getattr(torch, setting.precision))
     pipe.audio_encoder = pipe.audio_embedder = None
     if setting.geometry == "sd1":
@@ -155,13 +155,11 @@ def build(setting: Setting) -> Any:
 
 
 def arithmetic(geometry: str = "sd1") -> str:
-    """What each method costs by counting, on torch's "meta" device: no numbers, no GPU -> Markdown.
+    """The cost of each method, counted on torch's "meta" device without data or GPU -> Markdown.
 
-    Of the denoiser, a picture, with all the updates that a method may make; and what an update keeps for its way back,
-    in half precision.
+    Operations of the denoiser per picture, with the maximum number of updates; and the memory that an update keeps for
+    its backward pass, in half precision.
     """
-    import torch
-
     pipe, steps = build_geometry(geometry, "meta", torch.float32), STEPS[geometry]
     plain = steps * count_step(pipe)
     heads = ["method", "updates", "TFLOP of an update", "TFLOP a picture", "x plain", "kept by an update, MiB"]
@@ -176,23 +174,18 @@ def arithmetic(geometry: str = "sd1") -> str:
 
 
 def count_step(pipe: Any) -> int:
-    """Operations of a plain step: both halves of classifier-free guidance."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    latents, states = _inputs(pipe, 2)
+    """Operations of a step without guidance by an energy: both halves of classifier-free guidance."""
+    latents, states = _make_inputs(pipe, 2)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         pipe.unet(latents, torch.zeros(2, device="meta"), states)
     return counter.get_total_flops()
 
 
-def count_update(pipe: Any, guidance: Any) -> tuple[int, int]:
-    """Of a forward to the last map that is read and of the way back to the latents: operations, bytes kept between."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    latents, states = _inputs(pipe, 1)
+def count_update(pipe: Any, guidance: Guidance) -> tuple[int, int]:
+    """(operations, bytes kept) of a forward pass up to the last map and the backward pass to the latents."""
+    latents, states = _make_inputs(pipe, 1)
     regions = [Region(box, at) for box, at in zip(BOXES, ((2,), (5,)), strict=True)]
+    assert guidance.energy is not None
     layers = Backbone.from_pipe(pipe).select_layers(guidance.layers)
     weights = {weight.untyped_storage()._cdata for weight in pipe.unet.parameters()}
     kept: dict[int, int] = {}
@@ -214,18 +207,16 @@ def count_update(pipe: Any, guidance: Any) -> tuple[int, int]:
     return counter.get_total_flops(), sum(kept.values())
 
 
-def _inputs(pipe: Any, rows: int) -> tuple[Any, Any]:
-    """(latents, embeddings) without numbers."""
-    import torch
-
+def _make_inputs(pipe: Any, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(latents, embeddings) without data."""
     config = pipe.unet.config
     with torch.device("meta"):
         latents = torch.empty(rows, config.in_channels, config.sample_size, config.sample_size)
         return latents, torch.empty(rows, 77, config.cross_attention_dim)
 
 
-def summary(runs: Sequence[Measured]) -> Measured:
-    """Medians over the processes."""
+def summarise(runs: Sequence[Measurement]) -> Measurement:
+    """Medians over the successful processes."""
     good = [run for run in runs if not run.why]
     if not good:
         return runs[0]
@@ -238,8 +229,8 @@ def summary(runs: Sequence[Measured]) -> Measured:
     )
 
 
-def table(lines: Sequence[Measured], setting: Setting) -> str:
-    """Markdown; ratios to plain sampling: time by the clock on a GPU, by the process's own seconds on a CPU."""
+def format_table(lines: Sequence[Measurement], setting: Setting) -> str:
+    """Markdown. Ratios to "none" are of wall time on a GPU and of CPU time on a CPU."""
     clock = setting.device.startswith("cuda")
     plain = next((line for line in lines if line.method == "none"), None)
     heads = ["method", "updates", "s a picture", "CPU s", "x plain", "peak memory, MiB", "x plain's memory"]
@@ -254,12 +245,10 @@ def table(lines: Sequence[Measured], setting: Setting) -> str:
     return markdown_table([*heads, *["failed"] * failed], rows)
 
 
-def _write(lines: Sequence[Measured], setting: Setting, folder: Path) -> str:
-    import json
-
+def _write(lines: Sequence[Measurement], setting: Setting, folder: Path) -> str:
     facts = f"{_processor()}, {_device(setting.device)}, {setting.threads} threads; {setting.geometry}, "
     facts += f"{setting.steps} steps, {setting.precision}, one picture at a time"
-    text = f"{facts}\n\n{table(lines, setting)}\n"
+    text = f"{facts}\n\n{format_table(lines, setting)}\n"
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(text.encode(), folder / "table.md")
     write_bytes(json.dumps([asdict(line) for line in lines], indent=1).encode(), folder / "rows.json")

@@ -1,5 +1,6 @@
-"""Pictures of a benchmark, kept as they are drawn: stopped, it goes on; asked again, only what is new is drawn."""
+"""Pictures of a benchmark, saved as they are drawn, so that a stopped run continues and only new pictures are drawn."""
 
+import io
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -7,63 +8,62 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
+from PIL.PngImagePlugin import PngInfo
+
 from audiotoken.writing import write_bytes
 
 BATCH = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """A picture, CPU seconds of this process for it, and what else is to be known of it (JSON)."""
+class DrawnPicture:
+    """A picture, the CPU seconds of this process for it, and other facts about it (JSON)."""
 
-    image: Any
+    image: PIL.Image.Image
     seconds: float
     facts: Any = None
 
 
-def draw_all(
-    settings: Sequence[dict[str, Any]], folder: Path | None, draw: Callable[[slice], tuple[list[Any], list[Any]]]
-) -> list[Drawn]:
+def draw_or_load(
+    settings: Sequence[dict[str, Any]],
+    folder: Path | None,
+    draw: Callable[[slice], tuple[list[PIL.Image.Image], list[Any]]],
+) -> list[DrawnPicture]:
     """One picture for each of `settings`, in batches: `draw(part)` -> (pictures, facts of each).
 
-    A batch whose pictures lie in `folder` with the same settings is read instead; a change of the code or of the
-    weights of a model is not seen, so take a new folder after one.
+    A batch whose pictures are in `folder` with the same settings is loaded instead. Changes of the code or of a model's
+    weights are not noticed, so use a new folder after one.
     """
-    drawn: list[Drawn] = []
+    drawn: list[DrawnPicture] = []
     for first in range(0, len(settings), BATCH):
         part = slice(first, first + BATCH)
         paths = [folder / f"{i:04}.png" if folder else None for i in range(len(settings))[part]]
-        kept = [_read(path, wanted) for path, wanted in zip(paths, settings[part], strict=True)]
-        found = [each for each in kept if each]
-        if len(found) < len(paths):
+        saved = [_load(path, wanted) for path, wanted in zip(paths, settings[part], strict=True)]
+        batch = [each for each in saved if each]
+        if len(batch) < len(paths):
             start = time.process_time()
             images, facts = draw(part)
             seconds = (time.process_time() - start) / len(images)
-            found = [Drawn(image, seconds, fact) for image, fact in zip(images, facts, strict=True)]
-            for path, one, wanted in zip(paths, found, settings[part], strict=True):
-                _write(path, one, wanted)
-        drawn += found
+            batch = [DrawnPicture(image, seconds, fact) for image, fact in zip(images, facts, strict=True)]
+            for path, one, wanted in zip(paths, batch, settings[part], strict=True):
+                _save(path, one, wanted)
+        drawn += batch
     return drawn
 
 
-def _read(path: Path | None, wanted: dict[str, Any]) -> Drawn | None:
-    from PIL import Image
-
+def _load(path: Path | None, wanted: dict[str, Any]) -> DrawnPicture | None:
     if path is None or not path.is_file():
         return None
-    with Image.open(path) as image:
+    with PIL.Image.open(path) as image:
         text = getattr(image, "text", {})
         if text.get("settings") != json.dumps(wanted):
             return None
-        return Drawn(image.convert("RGB"), float(text["seconds"]), json.loads(text["facts"]))
+        return DrawnPicture(image.convert("RGB"), float(text["seconds"]), json.loads(text["facts"]))
 
 
-def _write(path: Path | None, drawn: Drawn, settings: dict[str, Any]) -> None:
-    """The settings lie in the picture's own text, so that the two cannot part."""
-    import io
-
-    from PIL.PngImagePlugin import PngInfo
-
+def _save(path: Path | None, drawn: DrawnPicture, settings: dict[str, Any]) -> None:
+    """The settings are in the text of the PNG, so that the two stay together."""
     if path is None:
         return
     info, buffer = PngInfo(), io.BytesIO()

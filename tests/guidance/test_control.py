@@ -117,7 +117,7 @@ def test_without_an_energy_it_is_the_pipeline_of_diffusers(pipe, control, scale)
     torch.testing.assert_close(drawn.latents, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_where_things_are_is_in_the_picture_and_a_seed_draws_the_same(pipe, control):
+def test_boxes_and_labels_change_the_picture_and_a_seed_repeats_it(pipe, control):
     drawn, _, notes = draw(pipe, control, LEFT, RIGHT)
     moved, _, _ = draw(pipe, control, Region(RIGHT.box, (3,), "dog"), Region(LEFT.box, (5,), "ocean waves"))
     renamed, _, _ = draw(pipe, control, Region(LEFT.box, (3,), "car"), RIGHT)
@@ -152,7 +152,7 @@ def test_xl_goes_the_same_way():
     )
 
 
-def test_a_word_without_a_class_is_said(pipe, control):
+def test_a_word_without_a_class_gets_a_note(pipe, control):
     guitar = Region(LEFT.box, (3,), "guitar")
     _, image, notes = attach_controlnet(pipe, control, [guitar])
     assert notes == ["The ControlNet knows no class for guitar: it has no colour there."] and not image.getbbox()
@@ -164,7 +164,7 @@ def test_a_word_without_a_class_is_said(pipe, control):
     assert image.getpixel((6, 18)) == COLOURS["car"]
 
 
-def test_what_does_not_fit_is_a_sentence_before_sampling(folder, control, tmp_path):
+def test_a_controlnet_that_does_not_fit_is_refused_before_sampling(folder, control, tmp_path):
     wider = debug_pipeline(kind="sd2")
     for attempt in (lambda: load_controlnet(folder, wider), lambda: attach_controlnet(wider, control, [LEFT])):
         with pytest.raises(GuidanceError, match=r"its cross_attention_dim is 32, the UNet's is 40; use one"):
@@ -187,7 +187,7 @@ def test_what_does_not_fit_is_a_sentence_before_sampling(folder, control, tmp_pa
 
 @pytest.fixture(scope="module")
 def model(pipe, tmp_path_factory):
-    """With ears."""
+    """A model folder with an audio encoder."""
     path = tmp_path_factory.mktemp("model")
     pipe.save_pretrained(path)
     return path
@@ -203,7 +203,7 @@ def clip(tmp_path_factory):
     return path
 
 
-def test_the_road_asks_the_text_encoder_for_the_nearest_class(pipe, control, clip):
+def test_draw_finds_the_nearest_class_with_the_text_encoder(pipe, control, clip):
     from audiotoken import stereo as pipeline
 
     recording, rate = soundfile.read(clip, dtype="float32")

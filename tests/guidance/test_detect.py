@@ -1,4 +1,4 @@
-"""Detectors that are asked in words: tiny ones with random weights, in the published layouts of transformers."""
+"""Open-vocabulary detectors: tiny ones with random weights, in the published layouts of transformers."""
 
 import json
 from functools import cache
@@ -124,7 +124,7 @@ def test_scores_and_boxes_are_those_of_transformers(detector):
         assert scores.argmax(1).equal(expected["labels"])
 
 
-def test_what_is_seen_has_the_words_that_were_asked(detector):
+def test_detections_are_labelled_with_the_given_words(detector):
     low = Detector(detector.model, detector.processor, threshold=0.0, overlap=1.0)
     (seen, none, again) = low([picture(), picture(), picture()], [[*WORDS, "dog"], [], ["Bell. Old?"]])
     assert (
@@ -141,7 +141,7 @@ def test_what_is_seen_has_the_words_that_were_asked(detector):
     assert all(0 <= edge <= 1 for each in seen for edge in each.box) and all(0 < each.area <= 1 for each in seen)
 
 
-def test_a_threshold_keeps_the_sure(detector):
+def test_a_threshold_keeps_high_scores(detector):
     scores, _ = detector.score_candidates(picture(), WORDS)
     between = float(scores.max(1).values.median())
     chosen = Detector(detector.model, detector.processor, between, overlap=1.0)
@@ -150,7 +150,7 @@ def test_a_threshold_keeps_the_sure(detector):
     assert Detector(detector.model, detector.processor, 1.0)([picture()], [WORDS]) == [[]]
 
 
-def test_of_boxes_of_a_word_that_overlap_the_surest_is_kept():
+def test_overlapping_boxes_of_a_word_are_suppressed():
     def at(x, score, label="dog"):
         return Detection(label, (x + 0.2, 0.5), (x, 0.1, x + 0.4, 0.9), 0.32, score)
 
@@ -159,7 +159,7 @@ def test_of_boxes_of_a_word_that_overlap_the_surest_is_kept():
     assert suppress_overlaps([first, near, far, other], overlap=0.8) == [near, first, other, far]
 
 
-def test_other_folders_are_a_sentence(tmp_path, folder):
+def test_folders_without_a_detector_are_refused(tmp_path, folder):
     with pytest.raises(GuidanceError, match="there is no such folder; give a folder or hub id of OWLv2"):
         load_detector(tmp_path / "none")
     with pytest.raises(GuidanceError, match=r"holds no config\.json"):
@@ -177,7 +177,7 @@ def test_other_folders_are_a_sentence(tmp_path, folder):
         load_detector(tmp_path)
 
 
-def test_what_cannot_be_asked_is_a_sentence(detector):
+def test_words_that_cannot_be_searched_for_are_refused(detector):
     with pytest.raises(GuidanceError, match="expected them for 1"):
         detector([picture()], [])
     if detector.model.config.model_type == "grounding-dino":
@@ -214,9 +214,10 @@ def test_geneval_of_pairs():
         assert geneval([]).position == 0
 
 
-def test_the_benchmark_looks_with_it(folder, tmp_path):
-    from experiments.benchmarks.placement import Case, bench_placement
-    from experiments.benchmarks.seeing import ALONE, eyes_of, pairs_of
+def test_the_benchmark_uses_it(folder, tmp_path):
+    from experiments.benchmarks.cases import Case
+    from experiments.benchmarks.detection import NO_PAIRS, load_detect, score_pairs
+    from experiments.benchmarks.placement import bench_placement
 
     if folder.name.startswith("grounding"):
         text = bench_placement(
@@ -226,11 +227,11 @@ def test_the_benchmark_looks_with_it(folder, tmp_path):
         at = head.index("VISOR %")
         assert single[at : at + 4] == [""] * 4 and all(pair[at : at + 4]) and head.index("GenEval position %") == at + 3
         assert pair[head.index("CLIP score")] == ""  # no judge knows these pictures
-    seen, sure = eyes_of(str(folder))([picture()] * 2, [Case(("dog",), (0.0,), (0.0,), 0)] * 2)
+    seen, sure = load_detect(str(folder))([picture()] * 2, [Case(("dog",), (0.0,), (0.0,), 0)] * 2)
     assert len(seen) == 2 and {each.label for each in seen[0]} <= {"dog"} and 0 <= sure <= 1
     wanted = [Region((0.6, 0.2, 0.9, 0.8), (1,), "dog"), Region((0.1, 0.2, 0.4, 0.8), (2,), "cat")]
     dog, cat = (Detection(each.label, each.centre, each.box, 0.2) for each in wanted)
     swapped = [Detection("dog", cat.centre, cat.box, 0.2), Detection("cat", dog.centre, dog.box, 0.2)]
-    pairs = pairs_of([wanted] * 5, [[dog, cat], [cat, dog], swapped, [dog], []])
+    pairs = score_pairs([wanted] * 5, [[dog, cat], [cat, dog], swapped, [dog], []])
     assert (pairs.visor, pairs.visor_conditional, pairs.geneval_two, pairs.geneval_position) == (0.4, 2 / 3, 0.6, 0.4)
-    assert pairs_of([wanted[:1]], [[dog]]) is ALONE
+    assert score_pairs([wanted[:1]], [[dog]]) is NO_PAIRS

@@ -1,4 +1,4 @@
-"""Energies, leaning and guidance against numbers worked out by hand: a term that is left out is noticed."""
+"""Energies, bias and guidance against numbers worked out by hand, so that a missing term is noticed."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ LEFT, RIGHT = Region((0.0, 0.0, 0.5, 1.0), (2,)), Region((0.5, 0.0, 1.0, 1.0), (
 
 
 def attention(side: int = 4, **words: list[tuple]) -> list[torch.Tensor]:
-    """One layer of one head; of tokens 2 and 5 (rows, columns, value) of a side x side grid, the rest is 0."""
+    """One layer of one head; (rows, columns, value) on a side x side grid for tokens 2 and 5, 0 elsewhere."""
     maps = torch.zeros(1, 1, side, side, 8)
     for word, places in words.items():
         for rows, columns, value in places:
@@ -41,26 +41,26 @@ def test_boxdiff_is_inner_and_outer_box_and_corners():
     assert boxdiff_energy(maps, box).item() == pytest.approx(0.0 + 0.25 + 0.5, abs=1e-4)
 
 
-def test_centroid_bears_the_variance_of_an_even_box_and_no_more():
+def test_centroid_allows_the_variance_of_an_evenly_filled_box():
     """The first and last of eight columns: variance 0.4375^2; an even box half as wide as the picture: 0.5^2 / 12."""
     maps = attention(8, two=[(ALL, 0, 1.0), (ALL, 7, 1.0)])
     energy = centroid_energy(maps, [Region((0.25, 0.0, 0.75, 1.0), (2,))])
     assert energy.item() == pytest.approx(4 * (0.19140625 - 0.0208333), abs=1e-4)
 
 
-def test_what_two_regions_share_is_no_leak():
+def test_attention_where_regions_overlap_is_no_leak():
     wide = [Region((0.0, 0.0, 0.75, 1.0), (2,)), RIGHT]
     maps = attention(two=[(ALL, 0, 0.6), (ALL, 2, 0.3), (ALL, 3, 0.1)], five=[(ALL, 2, 1.0)])
     assert leak_energy(maps, wide).item() == pytest.approx(0.05, abs=1e-4)  # 0.1 of one word, nothing of the other
 
 
-def test_own_is_who_has_less_of_its_region():
+def test_ownership_is_the_share_of_other_words_in_a_region():
     """The second word everywhere, the first in its region only, of which it has half."""
     maps = attention(two=[(ALL, slice(0, 2), 1.0)], five=[(ALL, ALL, 1.0)])
     assert ownership_energy(maps, [LEFT, RIGHT]).item() == pytest.approx(0.25, abs=1e-4)
 
 
-def test_ours_is_layout_half_of_own_and_centroids():
+def test_combined_is_layout_half_of_ownership_and_centroids():
     """A quarter of the first word is in the third column, in the other's box; the second is in the last column."""
     maps = attention(two=[(ALL, 0, 0.75), (ALL, 2, 0.25)], five=[(ALL, 3, 1.0)])
     layout = 0.25**2 / 2
@@ -77,7 +77,7 @@ def pipe():
     return debug_pipeline()
 
 
-def test_attention_leans_into_the_box_and_without_the_prompt_it_does_not(pipe):
+def test_bias_is_towards_the_box_in_the_conditional_half_only(pipe):
     guidance, (prompt,) = Guidance(None, schedule=Schedule(0.0, bias=3.0, bias_steps=1.0)), pipe.encode_prompts("a dog")
     backbone, regions = Backbone.from_pipe(pipe), [[Region((0.0, 0.0, 0.25, 0.5), (2,))]]
     conditioning = backbone.prepare_conditioning([prompt], None, 3.0, (32, 32))
@@ -90,7 +90,7 @@ def test_attention_leans_into_the_box_and_without_the_prompt_it_does_not(pipe):
 
 
 def test_an_energy_without_strength_draws_the_plain_picture(pipe):
-    """Its way round the two halves of a step is another one: it must be guided as far, and the same way."""
+    """Its two halves of a step run apart, and must combine to the same guidance."""
     (prompt,) = pipe.encode_prompts("a dog and a frog")
     idle = Guidance(layout_energy, "early", Schedule(1.0, inner=0, after_step=True, strength=0.0, stop_below=0.0))
     options = {"num_inference_steps": 4, "seed": 3, "guidance_scale": 7.5}

@@ -1,4 +1,4 @@
-"""The loop: without regions it is the pipeline's, with regions energies fall, on every backbone and scheduler."""
+"""Without regions the loop draws what the pipeline draws; with regions energies fall, on any backbone and scheduler."""
 
 import math
 
@@ -53,9 +53,9 @@ def words(pipe, text="a dog and a frog"):
     "options", [{}, {"negative_prompt": "photo"}, {"guidance_scale": 1.0}, {"height": 48, "width": 40}]
 )
 def test_without_regions_it_is_the_pipeline_bit_for_bit(pipe, options):
-    ours = sample(pipe, words(pipe), seed=7, **options)
+    drawn = sample(pipe, words(pipe), seed=7, **options)
     plain = pipe(prompt=words(pipe), seed=7, **options).images[0]
-    assert ours.image.tobytes() == plain.tobytes() and not ours.trace
+    assert drawn.image.tobytes() == plain.tobytes() and not drawn.trace
     assert (
         sample(pipe, words(pipe), seed=7, regions=REGIONS, energy="none", **options).image.tobytes() == plain.tobytes()
     )
@@ -66,9 +66,9 @@ def test_without_regions_any_scheduler_is_the_pipelines(mini, kind, monkeypatch)
     pipe = mini
     monkeypatch.setattr(pipe, "scheduler", kind.from_config(pipe.scheduler.config))
     before = {k: v for k, v in vars(pipe.scheduler).items() if not isinstance(v, torch.Tensor)}
-    ours = sample(pipe, words(pipe), seed=3, num_inference_steps=5).image
+    drawn = sample(pipe, words(pipe), seed=3, num_inference_steps=5).image
     assert {k: v for k, v in vars(pipe.scheduler).items() if not isinstance(v, torch.Tensor)}.keys() == before.keys()
-    assert ours.tobytes() == pipe(prompt=words(pipe), seed=3, num_inference_steps=5).images[0].tobytes()
+    assert drawn.tobytes() == pipe(prompt=words(pipe), seed=3, num_inference_steps=5).images[0].tobytes()
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
@@ -95,14 +95,14 @@ def test_the_same_seed_draws_the_same(mini):
     assert not torch.allclose(first, sample(mini, words(mini), seed=4, regions=REGIONS).latents)
 
 
-ON_THE_WAY = {"inner": 0, "after_step": True}
+AFTER_STEP = {"inner": 0, "after_step": True}
 
 
 @pytest.mark.parametrize(
     ("kind", "way"),
     [
         *((kind, {"inner": 1}) for kind in SCHEDULERS),
-        *((kind, ON_THE_WAY) for kind in (*SCHEDULERS[:2], *SCHEDULERS[-2:])),
+        *((kind, AFTER_STEP) for kind in (*SCHEDULERS[:2], *SCHEDULERS[-2:])),
     ],
 )
 def test_energy_falls_under_any_scheduler(mini, kind, way, monkeypatch):
@@ -155,8 +155,8 @@ def test_nothing_is_computed_beyond_the_last_map(mini):
         sample(mini, words(mini), regions=REGIONS, energy=Guidance(layout_energy, "first", METHODS["layout"].schedule))
         assert len(runs) == 4  # one a step: inner forwards end early
         runs.clear()
-        ours = Guidance(layout_energy, "first", Schedule(steps=2, inner=0, after_step=True))
-        sample(mini, words(mini), regions=REGIONS, energy=ours)
+        after_step = Guidance(layout_energy, "first", Schedule(steps=2, inner=0, after_step=True))
+        sample(mini, words(mini), regions=REGIONS, energy=after_step)
         assert len(runs) == 6 and not any(runs)  # two at guided steps: the halves apart; none keeps a way back
     finally:
         hook.remove()
@@ -205,7 +205,7 @@ def test_attention_slicing_keeps_working(mini):
     assert torch.allclose(sample(pipe, words(pipe), regions=REGIONS).latents, whole, atol=1e-4)
 
 
-def test_a_bias_leans_the_conditional_half_only(mini):
+def test_a_bias_changes_the_conditional_half_only(mini):
     conditioning = Backbone.from_pipe(mini).prepare_conditioning([words(mini)], None, 3.0, (32, 32))
     inputs = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
     both = torch.cat([conditioning.negative, conditioning.positive])
@@ -249,7 +249,7 @@ def test_pictures_of_another_shape(mini):
     assert got.image.size == (64, 32) and np.isfinite(got.trace[0].before[0])
 
 
-def test_the_callback_is_told_every_step(mini):
+def test_the_callback_gets_every_step(mini):
     steps = []
     sample(mini, words(mini), regions=REGIONS, num_inference_steps=3, callback=lambda step, latents: steps.append(step))
     assert steps == [0, 1, 2]
@@ -279,12 +279,12 @@ def test_a_scheduler_without_alphas_draws_plain_only():
         sample(pipe, words(pipe), num_inference_steps=2, regions=REGIONS)
 
 
-def test_maps_are_kept_if_asked(mini):
+def test_maps_are_kept_on_request(mini):
     kept = sample(mini, words(mini), regions=REGIONS, energy="layout", keep_maps=True, num_inference_steps=2).maps
     assert len(kept) == 10 and kept[0][0].shape == (2, 2, 2) and kept[0][0].isfinite().all()
     assert sample(mini, words(mini), regions=REGIONS, num_inference_steps=2).maps == []
 
 
-def test_something_else_is_no_backbone():
+def test_an_object_without_a_unet_is_refused():
     with pytest.raises(GuidanceError, match="expected a pipeline with a UNet"):
         sample(object(), None)

@@ -9,17 +9,17 @@ import torch
 
 from audiotoken.errors import OptionError
 from experiments.ablations.end_to_end import find_true_words, match_greedily, match_sources, score_plan
-from experiments.ablations.guidance import guidance_of
+from experiments.ablations.guidance import build_guidance
 from experiments.ablations.layers import LAST, LayeredEncoder
 from experiments.ablations.listening import (
-    Layout,
-    draw_layouts,
     listen_scenes,
     listen_to_scene,
     pair_sources,
-    record_layout,
+    record_case,
     replace_signals,
+    spread_cases,
 )
+from experiments.benchmarks.cases import Case
 from spatial.scene import Direction, Scene
 
 SCORES = np.array([[0.9, 0.8], [0.8, 0.1]])  # the best pair first leaves a bad one
@@ -27,7 +27,7 @@ SCORES = np.array([[0.9, 0.8], [0.8, 0.1]])  # the best pair first leaves a bad 
 
 @pytest.fixture(scope="module")
 def simulated():
-    return record_layout(Layout(("bell", "dog"), (-32.0, 21.0), 7), "ortf", None, None)
+    return record_case(Case(("bell", "dog"), (-32.0, 21.0), (-35.0, -35.0), 7), "ortf", None, None)
 
 
 def test_greedy_takes_the_best_pair_and_hungarian_the_best_sum():
@@ -44,15 +44,15 @@ def test_no_matching_is_the_order_and_the_oracle_the_truth():
 
 
 def test_scenes_depend_on_the_seed_and_stand_apart():
-    made = draw_layouts(6, 3, 5, 38.0, sides=True)
-    assert made == draw_layouts(6, 3, 5, 38.0, sides=True) and made[:2] == draw_layouts(2, 3, 5, 38.0, sides=True)
-    assert made != draw_layouts(6, 3, 6, 38.0, sides=True)
-    for layout in made:
-        assert len(set(layout.words)) == 3 and min(np.diff(sorted(layout.azimuths))) >= 20 - 1e-9
-        assert min(map(abs, layout.azimuths)) > 10 and min(layout.azimuths) < 0 < max(layout.azimuths)
-        assert max(map(abs, layout.azimuths)) <= 38
+    made = spread_cases(6, 3, 5, 38.0, sides=True)
+    assert made == spread_cases(6, 3, 5, 38.0, sides=True) and made[:2] == spread_cases(2, 3, 5, 38.0, sides=True)
+    assert made != spread_cases(6, 3, 6, 38.0, sides=True)
+    for case in made:
+        assert len(set(case.words)) == 3 and min(np.diff(sorted(case.azimuths))) >= 20 - 1e-9
+        assert min(map(abs, case.azimuths)) > 10 and min(case.azimuths) < 0 < max(case.azimuths)
+        assert max(map(abs, case.azimuths)) <= 38
     with pytest.raises(OptionError, match="num_sources=5"):
-        draw_layouts(2, 5, 0, 70.0)
+        spread_cases(2, 5, 0, 70.0)
 
 
 def test_oracle_directions_are_the_true_ones_and_separated_by_us(simulated):
@@ -76,17 +76,18 @@ def test_separations_none_and_oracle(simulated):
 
 def test_what_was_matched_is_scored_by_where_it_truly_is(simulated):
     """bell left, dog right; a plan that swaps the words has nothing right, half a plan has half."""
-    layout, scene = Layout(("bell", "dog"), (-32.0, 21.0), 7), listen_to_scene(simulated, "auto", None, "oracle")
+    case, scene = (
+        Case(("bell", "dog"), (-32.0, 21.0), (-35.0, -35.0), 7),
+        listen_to_scene(simulated, "auto", None, "oracle"),
+    )
     words = [SimpleNamespace(text="dog"), SimpleNamespace(text="bell")]
-    assert find_true_words(scene, simulated, layout, words) == {0: 1, 1: 0}
+    assert find_true_words(scene, simulated, case, words) == {0: 1, 1: 0}
     left, right = (0.1, 0.3, 0.4, 0.7), (0.6, 0.3, 0.9, 0.7)
 
     def share(chosen: dict[int, int], boxes: dict[str, tuple]) -> tuple[float, float]:
         matches = [SimpleNamespace(source=source, token=token) for source, token in chosen.items()]
         regions = {i: SimpleNamespace(label=name, box=box) for i, (name, box) in enumerate(boxes.items())}
-        found = score_plan(
-            SimpleNamespace(scene=scene, words=words, matches=matches, regions=regions), layout, simulated
-        )
+        found = score_plan(SimpleNamespace(scene=scene, words=words, matches=matches, regions=regions), case, simulated)
         return found["matched"], found["sided"]
 
     assert share({0: 1, 1: 0}, {"bell": left, "dog": right}) == (1.0, 1.0)
@@ -115,13 +116,13 @@ def test_listening_with_all_that_is_true_is_right(tmp_path):
 def test_guidance_is_changed_only_where_something_is_given():
     from guidance.methods import METHODS
 
-    assert guidance_of("layout") == METHODS["layout"] and guidance_of("none") == "none"
-    changed = guidance_of("combined", strength=15.0, guided_steps=2, inner=3, layers=["a", "b"])
+    assert build_guidance("layout") == METHODS["layout"] and build_guidance("none") == "none"
+    changed = build_guidance("combined", strength=15.0, guided_steps=2, inner=3, layers=["a", "b"])
     assert changed.layers == ("a", "b") and changed.energy == METHODS["combined"].energy
     assert (changed.schedule.strength, changed.schedule.steps, changed.schedule.inner) == (15.0, 2, 3)
     assert changed.schedule.bias == METHODS["combined"].schedule.bias
     with pytest.raises(OptionError, match="Got strength for energy=none"):
-        guidance_of("none", strength=15.0)
+        build_guidance("none", strength=15.0)
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,12 @@ import pytest
 from audiotoken.errors import OptionError
 from audiotoken.model import load_pipeline
 from audiotoken.prompt import find_word_positions
+from experiments.benchmarks.cases import Case, make_cases, make_regions
+from experiments.benchmarks.detection import detect_painted
+from experiments.benchmarks.end_to_end import bench_end_to_end
 from experiments.benchmarks.guidance import arithmetic, bench_guidance
-from experiments.benchmarks.heard import bench_heard
-from experiments.benchmarks.pictures import draw_all
-from experiments.benchmarks.placement import Case, bench_placement, look, make_cases, regions_of
+from experiments.benchmarks.pictures import draw_or_load
+from experiments.benchmarks.placement import bench_placement
 from guidance import Region, animate, sample
 from guidance.metrics import measure_placement
 
@@ -31,7 +33,7 @@ def test_what_is_asked_left_is_left_and_mirrored_it_is_right(mini):
     (at,) = positions(mini, prompt, "frog")
     regions = [[Region(box, at, "frog")] for box in (LEFT, RIGHT) for _ in range(2)]
     drawn = sample(mini, [prompt] * 4, regions=regions, seed=[0, 1] * 2, num_inference_steps=8)
-    seen, sure = look(drawn.images, [Case(("frog",), (0.0,), (0.0,), 0)] * 4)
+    seen, sure = detect_painted(drawn.images, [Case(("frog",), (0.0,), (0.0,), 0)] * 4)
     placed = [measure_placement(want, see)[0] for want, see in zip(regions, seen, strict=True)]
     assert all(each.present and each.side for each in placed) and sure > 0.7
     first, last = [[note.before for note in drawn.trace if note.before][at] for at in (0, -1)]
@@ -44,7 +46,7 @@ def test_two_things_each_on_its_side(mini):
     straight, crossed = ([Region(a, dog, "dog"), Region(b, frog, "frog")] for a, b in ((LEFT, RIGHT), (RIGHT, LEFT)))
     wanted = [straight] * 2 + [crossed] * 2
     drawn = sample(mini, [prompt] * 4, regions=wanted, seed=[0, 1] * 2, num_inference_steps=10)
-    seen, _ = look(drawn.images, [Case(("dog", "frog"), (0.0, 0.0), (0.0, 0.0), 0)] * 4)
+    seen, _ = detect_painted(drawn.images, [Case(("dog", "frog"), (0.0, 0.0), (0.0, 0.0), 0)] * 4)
     right = [all(each.side for each in measure_placement(want, see)) for want, see in zip(wanted, seen, strict=True)]
     assert all(right)
 
@@ -54,7 +56,7 @@ def test_a_thing_that_moves(mini):
     (at,) = positions(mini, prompt, "car")
     frames = [[Region((x - 0.2, 0.35, x + 0.2, 0.8), at, "car")] for x in (0.22, 0.5, 0.78)]
     drawn = animate(mini, prompt, regions=frames, seed=1, num_inference_steps=8)
-    seen, _ = look(drawn.images, [Case(("car",), (0.0,), (0.0,), 0)] * 3)
+    seen, _ = detect_painted(drawn.images, [Case(("car",), (0.0,), (0.0,), 0)] * 3)
     x = [see[0].centre[0] for see in seen]
     assert x[0] < x[1] - 0.1 < x[2] - 0.2
 
@@ -63,7 +65,7 @@ def test_cases_are_seeded_and_swapping_mirrors_their_boxes():
     cases = make_cases(20, 2, 0)
     assert cases[3].words == make_cases(5, 2, 0)[3].words != make_cases(5, 2, 1)[3].words
     for case in cases:
-        (a, b), (c, d) = (regions_of(each, [(1,), (2,)]) for each in (case, case.swapped()))
+        (a, b), (c, d) = (make_regions(each, [(1,), (2,)]) for each in (case, case.swap_sides()))
         assert (a.centre[0] - 0.5) * (b.centre[0] - 0.5) < 0 and (a.centre[0] < 0.5) == (case.azimuths[0] < 0)
         for straight, mirrored in ((a, c), (b, d)):
             assert straight.centre[0] == pytest.approx(1 - mirrored.centre[0])
@@ -98,27 +100,27 @@ def test_pictures_that_are_there_are_not_drawn_again(tmp_path):
         return [Image.new("RGB", (4, 4), (i, 0, 0)) for i in range(11)[part]], [[i] for i in range(11)[part]]
 
     settings = [{"seed": i, "nothing": None} for i in range(11)]
-    first = draw_all(settings, tmp_path / "row", draw)
-    again = draw_all(settings, tmp_path / "row", draw)
+    first = draw_or_load(settings, tmp_path / "row", draw)
+    again = draw_or_load(settings, tmp_path / "row", draw)
     assert asked == [slice(0, 8), slice(8, 16)] and len(list((tmp_path / "row").iterdir())) == 11
     assert [each.image.getpixel((0, 0))[0] for each in again] == list(range(11)) == [each.facts[0] for each in first]
     assert [(each.seconds, each.facts) for each in again] == [(each.seconds, each.facts) for each in first]
     (tmp_path / "row" / "0002.png").unlink()
     settings[9] = {"seed": 10}
-    draw_all(settings, tmp_path / "row", draw)
+    draw_or_load(settings, tmp_path / "row", draw)
     assert asked[2:] == [slice(0, 8), slice(8, 16)]  # something is missing in the one, changed in the other
 
 
 def test_the_whole_road_is_measured(tmp_path):
     """Two sounds are heard where they are; in one channel no side is known; swapped, both are mirrored."""
-    text = bench_heard(n=1, singles=0, methods=["combined"], setups=["panned"], steps=1, out=tmp_path)
+    text = bench_end_to_end(n=1, singles=0, methods=["combined"], setups=["panned"], steps=1, out=tmp_path)
     rows = {line["control"]: line for line in json.loads((tmp_path / "rows.json").read_text())}
     assert text.count("\n") == 4 and list(rows) == ["", "swapped", "mono"]
     assert rows[""]["counted"] == rows[""]["heard_side"] == rows["swapped"]["heard_side"] == 1
     assert rows["mono"]["counted"] == rows["mono"]["heard_side"] == 0
     assert (tmp_path / "2-ours-swapped.png").is_file()
     with pytest.raises(OptionError, match="name some"):
-        bench_heard(setups=[], out=tmp_path)
+        bench_end_to_end(setups=[], out=tmp_path)
 
 
 @pytest.mark.parametrize("options", [{"n": 0}, {"methods": ["magic"]}, {"tokens": "smell"}, {"controls": ["upside"]}])
