@@ -101,7 +101,7 @@ def bench_end_to_end(
     Writes table.md, rows.json, the pictures and a sheet of each row into `out`, and continues a stopped run.
     OptionError for options out of range.
     """
-    check(n, methods=(methods, KNOWN), controls=(controls, CONTROLS))
+    check(n, methods=(methods, KNOWN), controls=(controls or CONTROLS, CONTROLS))
     if not setups:
         raise OptionError("Got no setups, expected one or more, such as setups=[panned]; name some.")
     torch.set_num_threads(threads)

@@ -91,7 +91,7 @@ def bench_placement(
     hub id of OWLv2 or Grounding DINO, and quality is not judged. Writes table.md, rows.json, the pictures and a sheet
     of each row into `out`, and continues a stopped run. OptionError for options out of range.
     """
-    check(n, methods=(methods, METHODS), controls=(controls, CONTROLS), tokens=([tokens], TOKENS))
+    check(n, methods=(methods, METHODS), controls=(controls or CONTROLS, CONTROLS), tokens=([tokens], TOKENS))
     torch.set_num_threads(threads)
     folder, report_row = Path(out), on_row or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)

@@ -82,11 +82,11 @@ def test_the_placement_table_is_written(tmp_path):
         "on_row": rows.append,
     }
     text = bench_placement(n=2, singles=1, **options)
-    assert text.count("\n") == 7 and len(rows) == 6 and "ours mono" in text
+    assert text.count("\n") == 7 and len(rows) == 6 and "combined mono" in text
     lines = json.loads((tmp_path / "rows.json").read_text())
     assert [(line["things"], line["pictures"]) for line in lines] == [(1, 1)] * 3 + [(2, 2)] * 3
     assert {line["ratio"] for line in lines if line["method"] == "none"} == {1.0}
-    assert (tmp_path / "2-ours-mono.png").is_file() and (tmp_path / "1-none.png").is_file()
+    assert (tmp_path / "2-combined-mono.png").is_file() and (tmp_path / "1-none.png").is_file()
     assert all(0 < line["quality"]["clip"] < 1 for line in lines)
 
 
@@ -111,21 +111,21 @@ def test_pictures_that_are_there_are_not_drawn_again(tmp_path):
     assert asked[2:] == [slice(0, 8), slice(8, 16)]  # something is missing in the one, changed in the other
 
 
-def test_the_whole_road_is_measured(tmp_path):
+def test_end_to_end_is_measured(tmp_path):
     """Two sounds are heard where they are; in one channel no side is known; swapped, both are mirrored."""
     text = bench_end_to_end(n=1, singles=0, methods=["combined"], setups=["panned"], steps=1, out=tmp_path)
     rows = {line["control"]: line for line in json.loads((tmp_path / "rows.json").read_text())}
     assert text.count("\n") == 4 and list(rows) == ["", "swapped", "mono"]
     assert rows[""]["counted"] == rows[""]["heard_side"] == rows["swapped"]["heard_side"] == 1
     assert rows["mono"]["counted"] == rows["mono"]["heard_side"] == 0
-    assert (tmp_path / "2-ours-swapped.png").is_file()
+    assert (tmp_path / "2-combined-swapped.png").is_file()
     with pytest.raises(OptionError, match="name some"):
         bench_end_to_end(setups=[], out=tmp_path)
 
 
 @pytest.mark.parametrize("options", [{"n": 0}, {"methods": ["magic"]}, {"tokens": "smell"}, {"controls": ["upside"]}])
 def test_what_cannot_be_measured_is_a_sentence(options, tmp_path):
-    with pytest.raises(OptionError, match=r"Got .* want"):
+    with pytest.raises(OptionError, match=r"Got .* expected"):
         bench_placement(out=tmp_path, **options)
 
 
