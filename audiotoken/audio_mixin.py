@@ -12,6 +12,7 @@ from audiotoken.audio import as_recording, to_mono
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.fit import check_model
 from audiotoken.labels import choose_subject
+from audiotoken.protocols import SoundPipeline
 
 AUDIO_PARTS = ("audio_encoder", "audio_embedder")
 TOKENS = ("learned", "label")
@@ -103,7 +104,7 @@ def float32_audio_parts(dtype: Any) -> dict[str, torch.dtype]:
     return parts | dict.fromkeys(AUDIO_PARTS, torch.float32)
 
 
-def check_fit(pipe: Any) -> None:
+def check_fit(pipe: SoundPipeline) -> None:
     """Raise CheckpointError unless the parts of a pipeline fit together; missing parts are skipped."""
     check_model(pipe)
     encoder, embedder = pipe.audio_encoder, pipe.audio_embedder

@@ -1,4 +1,4 @@
-"""What the rest of the project requires of a pipeline; `AudioTokenPipeline` and `AudioTokenXLPipeline` offer it."""
+"""What the project requires of a pipeline; `AudioTokenPipeline` and `AudioTokenXLPipeline` implement it."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -109,5 +109,21 @@ class SoundPipeline(Protocol):
     ) -> "EncodedPrompts":
         """The same for a batch, differentiable."""
 
+    @property
+    def image_processor(self) -> Any:
+        """Between pictures and tensors, as in diffusers."""
+
     def label_embeddings(self, names: Sequence[str]) -> "Tensor":
         """(classes, token_width)."""
+
+
+class TrainablePipeline(SoundPipeline, Protocol):
+    """A `SoundPipeline` whose two audio parts are there, as training requires."""
+
+    @property
+    def audio_encoder(self) -> "AudioEncoder":
+        """Recognises sounds and gives their features."""
+
+    @property
+    def audio_embedder(self) -> "AudioEmbedder":
+        """Turns features into audio tokens."""

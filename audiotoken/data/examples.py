@@ -23,6 +23,7 @@ from audiotoken.audio import as_recording, to_mono
 from audiotoken.data import fit_image, fit_signal
 from audiotoken.data.augment import Augment
 from audiotoken.errors import DataError
+from audiotoken.protocols import TrainablePipeline
 
 Input = tuple[int, Tensor, Tensor]  # index, picture (3, size, size) in [-1, 1], signal (frames,)
 UNREADABLE = (ValueError, OSError)  # what a broken file raises: DataError, AudioError, PyAV's and Pillow's
@@ -70,7 +71,7 @@ class RawExamples:
     def __init__(
         self,
         source: Any,
-        pipe: Any,
+        pipe: TrainablePipeline,
         *,
         size: int,
         seconds: float,

@@ -34,7 +34,7 @@ class Result(Plan):
 
     sample: Sample
     seed: int
-    energy: "str | Guidance | Energy"
+    energy: str  # its name; "custom" for a `Guidance`
     frames: list[list[Region]] = field(default_factory=list)  # of a film: the regions of each frame
     control: Image | None = None  # the control image that a ControlNet was given
 
@@ -187,7 +187,7 @@ def make_result(
         drawn = replace(drawn, images=arrays)
     known = {each.name: getattr(planned, each.name) for each in dataclass_fields(Plan)}
     known |= {"seconds": seconds, "notes": [*planned.notes, *notes]}
-    return Result(**known, sample=drawn, seed=options.seed, energy=options.energy, **fields)
+    return Result(**known, sample=drawn, seed=options.seed, energy=options.energy_name, **fields)
 
 
 def _prepare_control(planned: Plan, pipe: SoundPipeline, control: Any) -> tuple[Any, Image | None, list[str]]:

@@ -88,6 +88,11 @@ class DrawOptions:
             raise OptionError(f"Got guidance_scale={scale!r}, expected a finite number; 3 to 9 are usual.")
 
     @property
+    def energy_name(self) -> str:
+        """The energy itself if it is a name, the name of an energy function, or "custom"."""
+        return self.energy if isinstance(self.energy, str) else getattr(self.energy, "__name__", "custom")
+
+    @property
     def sampling(self) -> dict[str, Any]:
         """Keyword arguments for both `guidance.sample` and `guidance.animate`."""
         names = ("energy", "negative_prompt", "num_inference_steps", "guidance_scale", "height", "width", "keep_maps")

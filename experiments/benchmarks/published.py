@@ -14,8 +14,6 @@ In bfloat16 the published code stops: it casts the waveform as well, and the spe
 (torchaudio's kaldi.fbank: "Unsupported dtype BFloat16"). Here the spectrogram is float32 and the rest goes on.
 """
 
-from typing import Any
-
 import torch
 from diffusers import DDPMScheduler
 from torch import Tensor, nn
@@ -23,6 +21,7 @@ from torch.nn import functional as F
 
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.prompt import inject, tokenize_prompt
+from audiotoken.protocols import TrainablePipeline
 
 RATE_PER_PICTURE = 1e-5  # learning rate
 L1 = 0.01
@@ -31,7 +30,7 @@ L1 = 0.01
 class Published(nn.Module):
     """Everything in one module; `step(pixels, waveform)` trains the embedder once and returns the loss."""
 
-    def __init__(self, pipe: Any, dtype: torch.dtype, batch: int):
+    def __init__(self, pipe: TrainablePipeline, dtype: torch.dtype, batch: int):
         super().__init__()
         self.unet, self.vae, self.text_encoder = pipe.unet, pipe.vae, pipe.text_encoder
         self.audio_encoder, self.embedder = pipe.audio_encoder, pipe.audio_embedder

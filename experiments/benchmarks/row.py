@@ -14,6 +14,7 @@ from audiotoken.data import fit_image
 from audiotoken.data.batches import Batches
 from audiotoken.data.examples import RawExamples
 from audiotoken.data.prepared import Prepared, prepare
+from audiotoken.protocols import TrainablePipeline
 from audiotoken.training import Settings, train_embedder
 from experiments.benchmarks.models import GEOMETRIES, InMemory, build
 from experiments.benchmarks.published import Published
@@ -110,7 +111,7 @@ def measure(setting: Setting, row: Row) -> Measured:
     return Measured(*each, steps[0] - usual, memory, reserved)
 
 
-def _published(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) -> None:
+def _published(setting: Setting, row: Row, pipe: TrainablePipeline, tick: Callable[[], None]) -> None:
     """Batches are ready in memory; decoding is left out, as it is for ours."""
     import torch
 
@@ -126,7 +127,7 @@ def _published(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) 
         tick()
 
 
-def _ours(setting: Setting, row: Row, pipe: Any, tick: Callable[[], None]) -> None:
+def _ours(setting: Setting, row: Row, pipe: TrainablePipeline, tick: Callable[[], None]) -> None:
     """`train_embedder`, as experiments.train calls it."""
     from accelerate import Accelerator
 

@@ -23,6 +23,7 @@ from audiotoken.mini.object_detector import detect, load_detector
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10, WORDS
 from audiotoken.pipeline import AudioTokenPipeline
+from audiotoken.protocols import SoundPipeline
 from audiotoken.tables import markdown_table
 
 PICTURES = 20  # of each class
@@ -68,14 +69,16 @@ def article(word: str) -> str:
     return ("an " if word[0] in "aeiou" else "a ") + word
 
 
-def from_text(pipe: Any, out: Path) -> dict[str, Any]:
+def from_text(pipe: SoundPipeline, out: Path) -> dict[str, Any]:
     def draw(word: str, first: int, count: int) -> list[Any]:
         return pipe(prompt=f"a photo of {article(word)}", seed=SEED + first, num_images_per_prompt=count).images
 
     return measure(WORDS, draw, out, "text")
 
 
-def from_clips(pipe: Any, clips: dict[str, list[tuple[Any, int | None]]], out: Path, name: str) -> dict[str, Any]:
+def from_clips(
+    pipe: SoundPipeline, clips: dict[str, list[tuple[Any, int | None]]], out: Path, name: str
+) -> dict[str, Any]:
     """Pictures of recordings `(path or signal, rate)`; also how often the encoder's first guess is right."""
 
     def draw(word: str, first: int, count: int) -> list[Any]:

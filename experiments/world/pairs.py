@@ -10,11 +10,11 @@ drawn from words ("a photo of a dog"), so an embedder that learns from them lear
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from audiotoken.model import load_pipeline
+from audiotoken.protocols import SoundPipeline
 from audiotoken.writing import write_image
 from experiments.world.measure import article
 
@@ -23,7 +23,7 @@ SECONDS = 4.0
 
 
 def write_pairs(
-    pipe: Any,
+    pipe: SoundPipeline,
     folder: Path,
     words: Sequence[str] = AUDIBLE_WORDS,
     each: int = 8,

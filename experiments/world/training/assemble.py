@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
@@ -20,6 +19,7 @@ from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.mini.things import WORDS
 from audiotoken.pipeline import AudioTokenPipeline
+from audiotoken.protocols import SoundPipeline
 from experiments.world.captions import tokenizer_of
 from experiments.world.training import workers
 from experiments.world.training.train_unet import build_scheduler, build_text_model, build_unet
@@ -75,7 +75,7 @@ def pipeline_of(
     return pipe
 
 
-def look(pipe: Any, path: Path, seed: int = 0, steps: int = STEPS) -> None:
+def look(pipe: SoundPipeline, path: Path, seed: int = 0, steps: int = STEPS) -> None:
     """One picture for every prompt of LOOK, labelled."""
     cells = []
     for i in range(0, len(LOOK), 12):
