@@ -109,10 +109,6 @@ class SoundPipeline(Protocol):
     ) -> "EncodedPrompts":
         """The same for a batch, differentiable."""
 
-    @property
-    def image_processor(self) -> Any:
-        """Between pictures and tensors, as in diffusers."""
-
     def label_embeddings(self, names: Sequence[str]) -> "Tensor":
         """(classes, token_width)."""
 
