@@ -2,7 +2,7 @@
 
 Conventions: a waveform is `(batch, frames)` float32 in [-1, 1], mono, at the encoder's own `rate`; features are
 `(batch, time, width)`; probabilities are `(batch, classes)` in [0, 1], one independent score per class (several
-sounds may be heard at once, or none).
+sounds may be present at once, or none).
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 
 @runtime_checkable
 class AudioEncoder(Protocol):
-    """What the rest of the project asks of an audio encoder."""
+    """What the rest of the project needs of an audio encoder."""
 
     @property
     def rate(self) -> int:
@@ -26,11 +26,11 @@ class AudioEncoder(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where the waveform has to be."""
+        """The device that the waveform must be on."""
 
     @property
     def labels(self) -> Sequence[str]:
-        """Names of the classes, in the order of `probabilities`; empty when it has no class head."""
+        """Names of the classes, in the order of `probabilities`; empty without a class head."""
 
     def features(self, waveform: Tensor) -> Tensor:
         """(batch, frames) -> (batch, time, width), for the embedder."""
@@ -40,7 +40,7 @@ class AudioEncoder(Protocol):
 
 
 def check_waveform(waveform: Tensor, who: str, rate: int) -> None:
-    """ValueError, one sentence, unless it is what `who` hears at `rate` Hz."""
+    """ValueError, one sentence, unless it is a waveform that the encoder `who` takes at `rate` Hz."""
     if waveform.ndim != 2 or 0 in waveform.shape or not waveform.is_floating_point():
         raise ValueError(
             f"{who} got a waveform {tuple(waveform.shape)} of {waveform.dtype}, "

@@ -1,7 +1,7 @@
-"""AST (Gong et al. 2021, arXiv 2104.01778) as ears: transformers' ASTForAudioClassification with a front end.
+"""AST (Gong et al. 2021, arXiv 2104.01778) as an audio encoder: transformers' model with a front end.
 
 The hub id is "MIT/ast-finetuned-audioset-10-10-0.4593"; folders that `save_pretrained` of either class wrote load too.
-A log-mel picture of 10.24 s is cut into overlapping 16x16 patches, read by a transformer with learnt positions.
+A log-mel spectrogram of 10.24 s is cut into overlapping 16x16 patches, for a transformer with learnt positions.
 """
 
 import os
@@ -29,7 +29,7 @@ WANTED = 'an AST with a class head, such as "MIT/ast-finetuned-audioset-10-10-0.
 
 
 class AST(ASTForAudioClassification):
-    """An `AudioEncoder`: 16 kHz mono in [-1, 1] -> features of the chosen `layers`, joined; class scores.
+    """An `AudioEncoder`: 16 kHz mono in [-1, 1] -> features of the chosen `layers`, concatenated; class scores.
 
     Features are patches only, without the two summary tokens: time runs over patches, 12 (low to high) for each
     100 ms, of the sound and not of the padding behind it. They are taken as the blocks give them, before the last norm.
@@ -42,7 +42,9 @@ class AST(ASTForAudioClassification):
         super().__init__(config)
         depth, layers = config.num_hidden_layers, config.layers
         if not layers or not all(isinstance(layer, int) and 1 <= layer <= depth for layer in layers):
-            raise CheckpointError(f"Got layers={tuple(layers)}, but this AST has layers 1 to {depth}; choose of these.")
+            raise CheckpointError(
+                f"Got layers={tuple(layers)}, but this AST has layers 1 to {depth}; choose among these."
+            )
 
     @property
     def width(self) -> int:
@@ -54,44 +56,47 @@ class AST(ASTForAudioClassification):
 
     def features(self, waveform: Tensor) -> Float[Tensor, "batch time width"]:
         """(batch, frames) -> (batch, time, width): the outputs of the chosen layers side by side."""
-        joined = []
-        for piece in self._pieces(waveform):
+        features = []
+        for piece in self._split(waveform):
             mel = log_mel(piece, self.config.num_mel_bins)
-            states = self(self._filled(mel), output_hidden_states=True).hidden_states  # (batch, 2 + patches, hidden)
+            states = self(
+                self._pad_and_normalise(mel), output_hidden_states=True
+            ).hidden_states  # (batch, 2 + patches, hidden)
             chosen = torch.cat([states[layer][:, 2:] for layer in self.config.layers], dim=-1)
-            joined.append(self._in_time(chosen, mel.shape[1]))
-        return torch.cat(joined, dim=1)
+            features.append(self._order_by_time(chosen, mel.shape[1]))
+        return torch.cat(features, dim=1)
 
     def probabilities(self, waveform: Tensor) -> Float[Tensor, "batch classes"]:
         """(batch, frames) -> (batch, classes) in [0, 1], one independent score per class.
 
-        The best piece of a long clip counts: a dog that barks once in a minute of rain is there; a mean would lose it.
+        A long clip takes its highest score over pieces, so that one bark in a minute of rain is not averaged away.
         """
         scores = [
-            self(self._filled(log_mel(piece, self.config.num_mel_bins))).logits for piece in self._pieces(waveform)
+            self(self._pad_and_normalise(log_mel(piece, self.config.num_mel_bins))).logits
+            for piece in self._split(waveform)
         ]
         return torch.stack(scores).amax(dim=0).sigmoid()
 
-    def _pieces(self, waveform: Tensor) -> tuple[Tensor, ...]:
+    def _split(self, waveform: Tensor) -> tuple[Tensor, ...]:
         check_waveform(waveform, "AST", RATE)
         return split_evenly(waveform, WINDOW + (self.config.max_length - 1) * HOP)
 
-    def _filled(self, mel: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch max_length mels"]:
-        """As published: zeros after the sound, before normalising."""
+    def _pad_and_normalise(self, mel: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch max_length mels"]:
+        """As published: pad with zeros at the end, then normalise."""
         mel = F.pad(mel, (0, 0, 0, self.config.max_length - mel.shape[1]))
         return ((mel - MEAN) / (2 * DEVIATION)).to(self.dtype)
 
-    def _in_time(self, patches: Tensor, frames: int) -> Float[Tensor, "batch time width"]:
-        """(batch, bands x times, width), band by band -> time by time, those wholly in the sound, at least one."""
+    def _order_by_time(self, patches: Tensor, frames: int) -> Float[Tensor, "batch time width"]:
+        """(batch, bands x times, width), band by band -> time by time; only those within the sound, at least one."""
         bands, times = self.audio_spectrogram_transformer.embeddings.get_shape(self.config)
-        heard = max(1, (frames - self.config.patch_size) // self.config.time_stride + 1)
-        return patches.unflatten(1, (bands, times)).transpose(1, 2)[:, :heard].flatten(1, 2)
+        steps = max(1, (frames - self.config.patch_size) // self.config.time_stride + 1)
+        return patches.unflatten(1, (bands, times)).transpose(1, 2)[:, :steps].flatten(1, 2)
 
     @classmethod
     def from_pretrained(cls, model: str | os.PathLike, *, layers: Sequence[int] | None = None, **kwargs: Any) -> "AST":
         """The encoder of a hub id or folder, ready for inference; `layers` are the saved ones, or (4, 8, 12).
 
-        CheckpointError, one sentence, when it cannot be loaded or is no AST with a class head.
+        CheckpointError, one sentence, when it cannot be loaded or is not an AST with a class head.
         """
         if layers is not None:
             kwargs["layers"] = tuple(layers)
@@ -101,7 +106,7 @@ class AST(ASTForAudioClassification):
 def log_mel(waveform: Float[Tensor, "batch samples"], mels: int = 128) -> Float[Tensor, "batch frames {mels}"]:
     """16 kHz -> Kaldi's log-mel filter banks under a Hann window, not yet normalised, a frame each 10 ms.
 
-    Computed in float32 whatever comes; a clip below one window (25 ms) is filled up with silence.
+    Computed in float32 for any input; a clip shorter than one window (25 ms) is padded with silence.
     """
     waveform = F.pad(waveform.float(), (0, max(0, WINDOW - waveform.shape[1])))
     hann = torch.hann_window(WINDOW, periodic=False, device=waveform.device)

@@ -1,7 +1,7 @@
 """AudioSet's 527 classes (Gemmeke et al. 2017): their names, and the word to draw for each.
 
 A class is a MID ("/m/0bt9lr"), a name ("Dog") or a subject ("dog"). Many names say how a sound is made ("Meow"), some
-say more than one thing ("Vehicle horn, car horn, honking"), some nothing one could point at ("Echo"). The table
+say more than one thing ("Vehicle horn, car horn, honking"), and some name nothing visible ("Echo"). The table
 beside this module, `audioset.csv`, has one judgement for each, made by reading all of them; its head says whose it is.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
-GENERIC_SUBJECTS = frozenset(  # subjects that say less than the classes under them; a tagger scores both highly
+GENERIC_SUBJECTS = frozenset(  # less specific than the classes under them; a tagger scores both highly
     (
         "aircraft",
         "alarm bell",
@@ -38,9 +38,9 @@ GENERIC_SUBJECTS = frozenset(  # subjects that say less than the classes under t
         "woodwind instrument",
     )
 )
-MARGIN = 0.5  # an umbrella gives way to a class under it that has at least this part of its score
+MARGIN = 0.5  # a generic subject yields to a specific one with at least this fraction of its score
 
-OTHER = {  # names of ESC-50 (Piczak 2015) and the like that neither AudioSet nor the rule serves
+OTHER = {  # names of ESC-50 (Piczak 2015) and similar sets that neither AudioSet nor the general rule covers
     "breathing": "breathing person",
     "brushing teeth": "person brushing teeth",
     "can opening": "tin can",
@@ -71,7 +71,7 @@ def load_classes() -> tuple[tuple[str, str, str | None], ...]:
 
 
 def resolve_mids(labels: Iterable[str]) -> tuple[str, ...]:
-    """AudioSet's MIDs -> their names; what is no MID of AudioSet stays."""
+    """AudioSet's MIDs -> their names; other labels are unchanged."""
     names = {mid: name for mid, name, _ in load_classes()}
     return tuple(names.get(label, label) for label in labels)
 
@@ -79,24 +79,24 @@ def resolve_mids(labels: Iterable[str]) -> tuple[str, ...]:
 def find_subject(label: str) -> str | None:
     """The word to draw for a label: "Bark" -> "dog"; None when it names nothing that can be drawn ("Echo").
 
-    A name that is not AudioSet's is read as ESC-50 writes them: "crying_baby" -> "crying baby".
+    Other names are read in the style of ESC-50: "crying_baby" -> "crying baby".
     """
     label = re.sub(r"[\s_]+", " ", label).strip()
     known = _subjects()
-    return known[label.lower()] if label.lower() in known else _plain(label)
+    return known[label.lower()] if label.lower() in known else _first_name(label)
 
 
 def list_subjects() -> tuple[str, ...]:
-    """Every word `find_subject` has for AudioSet, once each, in the order of the classes."""
+    """All words that `find_subject` returns for AudioSet, without duplicates, in the order of the classes."""
     return tuple(dict.fromkeys(word for *_, word in load_classes() if word))
 
 
-def find_best_subject(heard: Iterable[tuple[str, float]]) -> tuple[str, float] | None:
-    """(subject, score) of the best of `heard`, (label, score) in any order; None when none of them can be drawn.
+def find_best_subject(scores: Iterable[tuple[str, float]]) -> tuple[str, float] | None:
+    """(subject, score) of the best of `scores`, (label, score) in any order; None when no label can be drawn.
 
-    Scores of several labels for one subject do not add up; the best counts. "Animal" 0.9, "Dog" 0.8 is a dog.
+    Several labels of one subject count once, with the best score. "Animal" 0.9 and "Dog" 0.8 give a dog.
     """
-    drawable = [(word, score) for label, score in heard if (word := find_subject(label))]
+    drawable = [(word, score) for label, score in scores if (word := find_subject(label))]
     best = max(drawable, key=lambda each: each[1], default=None)
     if best is None or best[0] not in GENERIC_SUBJECTS:
         return best
@@ -111,6 +111,6 @@ def _subjects() -> dict[str, str | None]:
     return words | {key.lower(): word for mid, name, word in load_classes() for key in (mid, name)}
 
 
-def _plain(label: str) -> str | None:
+def _first_name(label: str) -> str | None:
     """The first of several names, without what stands in brackets, as one writes it within a sentence."""
     return re.sub(r"\(.*?\)", "", label).split(",")[0].strip().lower() or None

@@ -1,8 +1,8 @@
 """BEATs (Chen et al. 2022, arXiv 2212.09058), the audio encoder of the AudioToken paper.
 
-A log-mel picture is cut into 16x16 patches, read row by row in time by a transformer whose attention is biased by the
-gated distance between patches (Chi et al. 2021, as in WavLM). Ours, for inference and for features with gradients;
-`beats_file` reads the published weights.
+A log-mel spectrogram is cut into 16x16 patches, in order of time, for a transformer whose attention is biased by the
+gated distance between patches (Chi et al. 2021, as in WavLM). Our own implementation, for inference and for features
+with gradients; `beats_file` reads the published weights.
 """
 
 import math
@@ -25,8 +25,8 @@ from audiotoken.encoders.kaldi import fbank, povey, window_width
 RATE = 16_000
 PATCH = 16  # mel bins and frames of 10 ms
 MEL = 128
-SHORTEST = 400 + (PATCH - 1) * 160  # samples under one patch: a window of 25 ms, then 15 steps of 10 ms
-LONGEST = 30 * RATE  # longer clips are heard in pieces, because attention grows with the square of the length
+SHORTEST = 400 + (PATCH - 1) * 160  # samples of one patch: a window of 25 ms, then 15 steps of 10 ms
+LONGEST = 30 * RATE  # longer clips are processed in pieces, because attention grows with the square of the length
 MEAN, DEVIATION = 15.41663, 6.55582  # of the log-mel values of AudioSet, from the published front end
 
 
@@ -34,7 +34,7 @@ class BEATs(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name thei
     """An `AudioEncoder`: 16 kHz mono in [-1, 1] -> features of the chosen `layers` (from 1), joined; class scores.
 
     Time runs over patches, 8 (low to high) for each 160 ms. `labels` name the classes; the published files have
-    AudioSet's MIDs, read here as its names; `classes=0` has no class head. The defaults are the released base model's.
+    AudioSet's MIDs, which become names; `classes=0` means no class head. The defaults are the released base model's.
     """
 
     rate = RATE
@@ -84,20 +84,20 @@ class BEATs(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name thei
     def probabilities(self, waveform: Tensor) -> Float[Tensor, "batch classes"]:
         """(batch, frames) -> (batch, classes) in [0, 1], one independent score per class."""
         if self.head is None:
-            raise ValueError("This BEATs has no class head, but scores are wanted; load a fine-tuned checkpoint.")
+            raise ValueError("This BEATs has no class head, so it has no scores; load a fine-tuned checkpoint.")
         return self.head(self.hidden_states(waveform)[-1]).mean(dim=1).sigmoid()
 
     def forward(self, waveform: Tensor) -> Tensor:
         return self.features(waveform)
 
     def hidden_states(self, waveform: Tensor) -> list[Float[Tensor, "batch time hidden"]]:
-        """(batch, frames) -> what each block gives, the input first: depth + 1 of (batch, time, hidden)."""
+        """(batch, frames) -> the input and the output of each block: depth + 1 of (batch, time, hidden)."""
         check_waveform(waveform, "BEATs", RATE)
-        pieces = [self._read(log_mel(piece)) for piece in waveform.split(LONGEST, dim=1)]
+        pieces = [self._encode_piece(log_mel(piece)) for piece in waveform.split(LONGEST, dim=1)]
         return [torch.cat(layer, dim=1) for layer in zip(*pieces, strict=True)]
 
-    def _read(self, mel: Float[Tensor, "batch frames 128"]) -> list[Float[Tensor, "batch time hidden"]]:
-        """One picture through all layers."""
+    def _encode_piece(self, mel: Float[Tensor, "batch frames 128"]) -> list[Float[Tensor, "batch time hidden"]]:
+        """One spectrogram through all layers."""
         patches = self.patches(mel[:, None].to(self.dtype)).flatten(2).mT  # (batch, time, patch_width)
         hidden = self.project(self.patch_norm(patches))
         position = self.position(hidden.mT)[..., : hidden.shape[1]]  # an even kernel gives one too many
@@ -116,7 +116,7 @@ class BEATs(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name thei
 
     @classmethod
     def from_checkpoint(cls, file: str | os.PathLike, *, layers: Sequence[int] = (4, 8, 12)) -> "BEATs":
-        """The encoder in a published file; its sizes come from the file. Ready for inference."""
+        """The encoder in a published file, ready for inference; its sizes are read from the file."""
         config, weights = read_beats(file)
         beats = cls(layers=tuple(layers), **config)
         load_weights(beats, weights, file, WANTED)
@@ -164,14 +164,14 @@ class Attention(nn.Module):
         )
         update, reset = self.gate(query).unflatten(-1, (2, 4)).sum(-1).sigmoid().split(1, dim=-1)
         gate = update * (reset * self.gate_scale - 1) + 2  # (batch, heads, time, 1)
-        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=gate * bias)
-        return self.out(seen.transpose(1, 2).flatten(2))
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=gate * bias)
+        return self.out(attended.transpose(1, 2).flatten(2))
 
 
 def log_mel(waveform: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch frames 128"]:
     """16 kHz -> Kaldi's log-mel filter banks, normalised, a frame each 10 ms.
 
-    Computed in float32 whatever comes; a clip below one patch (175 ms) is filled up with silence.
+    Computed in float32 for any input; a clip shorter than one patch (175 ms) is padded with silence.
     """
     waveform = F.pad(waveform.float(), (0, max(0, SHORTEST - waveform.shape[1]))) * 2**15
     window = povey(window_width(RATE)).to(waveform.device)

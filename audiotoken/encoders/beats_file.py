@@ -1,6 +1,6 @@
 """The published files of BEATs -> the parameters and weights of our `BEATs`.
 
-They hold `{"cfg": ..., "model": ...}` and, when fine-tuned, `label_dict`; sizes, names and oddities stay in here.
+They hold `{"cfg": ..., "model": ...}` and, when fine-tuned, `label_dict`; nothing else handles their names and sizes.
 """
 
 import os
@@ -13,7 +13,7 @@ from audiotoken.checkpoint import read_checkpoint
 from audiotoken.errors import CheckpointError
 
 WANTED = 'a BEATs checkpoint, {"cfg": ..., "model": ...}'
-OUR_NAME = (  # patterns of the published names, in this order
+WEIGHT_NAMES = (  # (pattern of the published name, ours), applied in this order
     (r"^patch_embedding\.", "patches."),
     (r"^layer_norm\.", "patch_norm."),
     (r"^post_extract_proj\.", "project."),
@@ -36,16 +36,16 @@ OUR_NAME = (  # patterns of the published names, in this order
 
 
 def read_beats(file: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """(constructor parameters, state dict) of our BEATs; CheckpointError when the file is something else."""
+    """(constructor parameters, state dict) of our BEATs; CheckpointError for any other file."""
     content = read_checkpoint(file, WANTED)
     parts = [content.get(key) for key in ("cfg", "model")] if isinstance(content, dict) else [None]
     if not all(isinstance(part, dict) for part in parts):
         raise CheckpointError(f"Cannot load {file}: it has no `cfg` and `model`; give {WANTED}.")
-    return _our_config(content, file), _our_weights(content["model"])
+    return _convert_config(content, file), _convert_weights(content["model"])
 
 
-def _our_config(content: dict[str, Any], file: str | os.PathLike) -> dict[str, Any]:
-    """The published `cfg` -> our constructor's parameters; refuses what was never released."""
+def _convert_config(content: dict[str, Any], file: str | os.PathLike) -> dict[str, Any]:
+    """The published `cfg` -> our constructor's parameters; refuses variants that were never released."""
     cfg = content["cfg"]
     fixed = {"layer_norm_first": False, "deep_norm": True, "activation_fn": "gelu", "input_patch_size": 16}
     fixed |= {"relative_position_embedding": True, "gru_rel_pos": True}
@@ -61,22 +61,22 @@ def _our_config(content: dict[str, Any], file: str | os.PathLike) -> dict[str, A
     return {ours: cfg[theirs] for ours, theirs in names.items()} | {
         "patch_bias": bool(cfg.get("conv_bias", False)),
         "classes": classes,
-        "labels": _labels(content.get("label_dict") or {}, classes, file),
+        "labels": _read_labels(content.get("label_dict") or {}, classes, file),
     }
 
 
-def _labels(names: dict[Any, str], classes: int, file: str | os.PathLike) -> tuple[str, ...]:
-    """`{index: name}` -> the names in the order of the class head; none where the file has none."""
+def _read_labels(names: dict[Any, str], classes: int, file: str | os.PathLike) -> tuple[str, ...]:
+    """`{index: name}` -> the names in the order of the class head; empty when the file has none."""
     if names and {int(index) for index in names if str(index).isdecimal()} != set(range(classes)):
         raise CheckpointError(f"Cannot load {file}: its `label_dict` does not name {classes} classes; give {WANTED}.")
     return tuple(str(names[index]) for index in sorted(names, key=int))
 
 
-def _our_weights(published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Published names -> ours; the weight-normalised convolution multiplied out, the shared distance bias once."""
+def _convert_weights(published: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Published names -> ours; the weight-normalised convolution is multiplied out, the shared bias kept once."""
     weights = {}
     for name, value in published.items():
-        for pattern, ours in OUR_NAME:
+        for pattern, ours in WEIGHT_NAMES:
             name = re.sub(pattern, ours, name)
         if not re.search(r"^blocks\.\d+\.self_attn\.relative_attention_bias\.", name):
             weights[name] = value

@@ -1,7 +1,7 @@
-"""CLAP (Wu et al. 2023, arXiv 2211.06687) as ears: the audio tower of transformers' ClapModel, and names it can tell.
+"""CLAP (Wu et al. 2023, arXiv 2211.06687) as an audio encoder: transformers' audio tower, with names to score.
 
 The hub ids are "laion/clap-htsat-unfused" and "laion/clap-htsat-fused". The text tower is needed once, to turn a list
-of names into vectors; they are saved with the weights, so that a model which hears carries no text tower.
+of names into vectors; they are saved with the weights, so that a saved model needs no text tower.
 """
 
 import math
@@ -29,10 +29,10 @@ from audiotoken.errors import CheckpointError
 RATE = 48_000
 WINDOW, HOP, MEL = 1024, 480, 64  # samples, samples (10 ms), bins
 BAND = (50.0, 14_000.0)  # Hz, of the mel bins, from the published front ends
-LENGTH = 10 * RATE  # what the tower was trained on: shorter clips are repeated, longer ones heard in pieces
+LENGTH = 10 * RATE  # what the tower was trained on: shorter clips are repeated, longer ones processed in pieces
 SENTENCE = "This is a sound of {}."
 NEUTRAL = "This is a sound."
-AT_ONCE = 256  # sentences through the text tower
+AT_ONCE = 256  # sentences per batch of the text tower
 PUBLISHED = 'a CLAP as published, such as "laion/clap-htsat-unfused"'
 WANTED = f"{PUBLISHED}, or a folder it was saved in"
 HUB_OPTIONS = ("cache_dir", "local_files_only", "revision", "token")
@@ -41,10 +41,10 @@ HUB_OPTIONS = ("cache_dir", "local_files_only", "revision", "token")
 class CLAP(ClapAudioModelWithProjection):
     """An `AudioEncoder`: 48 kHz mono in [-1, 1] -> features of the last layer; a score for each of its names.
 
-    Time runs over the 10 s that the tower hears, 2 (low, high) for each 0.32 s; a short clip is repeated until they are
-    full, so its features go round as well. `width` is 768 in the published sizes.
-    The fused checkpoint hears its global view only, since pieces never are longer than 10 s; transformers' extractor
-    marks one clip of a batch as long at random, and then no clip sounds the same twice.
+    Time runs over the 10 s of the tower's input, 2 (low, high) for each 0.32 s; a short clip is repeated to fill them,
+    so its features repeat as well. `width` is 768 in the published sizes.
+    The fused checkpoint uses its global view only, since pieces are never longer than 10 s; transformers' extractor
+    would mark a random clip of a batch as long, so that results would not be reproducible.
     """
 
     config_class = NamedClapConfig
@@ -66,34 +66,36 @@ class CLAP(ClapAudioModelWithProjection):
 
     def features(self, waveform: Tensor) -> Float[Tensor, "batch time width"]:
         """(batch, frames) -> (batch, time, width): 32 moments of 2 bands for each piece of up to 10 s."""
-        states = [self._hear(piece).last_hidden_state for piece in self._pieces(waveform)]
+        states = [self._encode_audio(piece).last_hidden_state for piece in self._split(waveform)]
         return torch.cat([state.permute(0, 3, 2, 1).flatten(1, 2) for state in states], dim=1)  # from (b, width, 2, 32)
 
     def probabilities(self, waveform: Tensor) -> Float[Tensor, "batch classes"]:
         """(batch, frames) -> (batch, classes) in [0, 1]: does the name fit better than "This is a sound."?
 
-        The softmax of these two sentences at the temperature that CLAP learnt, for each name by itself; 0.5 says "no
-        better". It ranks as the cosine does, but is no measured frequency: nothing was calibrated on recordings. The
-        best piece of a long clip counts, as a sound heard once is there.
+        The softmax over these two sentences at CLAP's learnt temperature, for each name separately; 0.5 means "no
+        better". It ranks as the cosine does, but is not a calibrated probability. A long clip takes its highest
+        score over pieces, so that a short sound is not averaged away.
         """
         if self.sentences is None:
-            raise ValueError("This CLAP has no names to choose from, but scores are wanted; give it some: clap.name().")
+            raise ValueError(
+                "This CLAP has no names to choose from, so it has no scores; give it some: clap.set_names()."
+            )
         scores = []
-        for piece in self._pieces(waveform):
-            heard = F.normalize(self.audio_projection(self._hear(piece).pooler_output), dim=-1)
-            cosines = heard @ self.sentences.mT  # (batch, 1 + classes)
+        for piece in self._split(waveform):
+            embedding = F.normalize(self.audio_projection(self._encode_audio(piece).pooler_output), dim=-1)
+            cosines = embedding @ self.sentences.mT  # (batch, 1 + classes)
             scores.append(self.logit_scale_a.exp() * (cosines[:, 1:] - cosines[:, :1]))
         return torch.stack(scores).amax(dim=0).sigmoid()
 
     @torch.no_grad()
-    def name(self, names: Sequence[str], text_tower: ClapTextModelWithProjection, tokenizer: Any) -> "CLAP":
-        """Learn the names to tell apart, in this order; returns itself."""
+    def set_names(self, names: Sequence[str], text_tower: ClapTextModelWithProjection, tokenizer: Any) -> "CLAP":
+        """Set the names to score, in this order; returns itself."""
         words = [each.strip() for each in names]
         if not words or not all(words) or len(set(words)) < len(words):
-            raise CheckpointError(f"CLAP got the names {words[:3]}..., but wants one or more, none empty or twice.")
+            raise CheckpointError(f"CLAP got the names {words[:3]}..., want one or more, none empty or twice.")
         sentences = [NEUTRAL, *(SENTENCE.format(word) for word in words)]
-        read = {tuple(ids) for ids in tokenizer(sentences)["input_ids"]}
-        if len(read) < len(sentences):  # transformers makes a tokenizer of no files as well, and it knows no words
+        distinct = {tuple(ids) for ids in tokenizer(sentences)["input_ids"]}
+        if len(distinct) < len(sentences):  # transformers also makes a tokenizer without files, and it knows no words
             raise CheckpointError("The tokenizer reads different names alike; give CLAP the one it was published with.")
         vectors = []
         for start in range(0, len(sentences), AT_ONCE):
@@ -104,11 +106,11 @@ class CLAP(ClapAudioModelWithProjection):
         self.config.names = tuple(words)
         return self
 
-    def _pieces(self, waveform: Tensor) -> tuple[Tensor, ...]:
+    def _split(self, waveform: Tensor) -> tuple[Tensor, ...]:
         check_waveform(waveform, "CLAP", RATE)
         return split_evenly(waveform, LENGTH)
 
-    def _hear(self, waveform: Float[Tensor, "batch samples"]) -> Any:
+    def _encode_audio(self, waveform: Float[Tensor, "batch samples"]) -> Any:
         """Up to 10 s through the audio tower: `last_hidden_state` (batch, width, 2, 32), `pooler_output`."""
         mel = log_mel(waveform, fused=self.config.enable_fusion)[:, None].to(self.dtype)
         longer = torch.zeros(len(mel), 1, dtype=torch.bool, device=mel.device)
@@ -118,8 +120,8 @@ class CLAP(ClapAudioModelWithProjection):
     def from_pretrained(cls, model: str | os.PathLike, *, names: Sequence[str] | None = None, **kwargs: Any) -> "CLAP":
         """The encoder of a hub id or folder, ready for inference.
 
-        It can tell the saved names; one as published has none and gets `names`, or the subjects of AudioSet.
-        CheckpointError, one sentence, when it cannot be loaded, or has no text tower and new names are wanted.
+        It keeps its saved names; a published one has none and gets `names`, or the subjects of AudioSet.
+        CheckpointError, one sentence, when it cannot be loaded, or has no text tower for new names.
         """
         clap = load_complete(super().from_pretrained, model, ("clap", NamedClapConfig.model_type), WANTED, **kwargs)
         if clap.config.names and names is not None:
@@ -133,14 +135,14 @@ class CLAP(ClapAudioModelWithProjection):
             tokenizer = AutoTokenizer.from_pretrained(model, **options)
         except LOAD_ERRORS as error:
             raise make_load_error(model, error, f"{PUBLISHED}, with its tokenizer") from error
-        return clap.name(list_subjects() if names is None else names, text_tower, tokenizer)
+        return clap.set_names(list_subjects() if names is None else names, text_tower, tokenizer)
 
 
 def log_mel(waveform: Float[Tensor, "batch samples"], *, fused: bool) -> Float[Tensor, "batch 1001 64"]:
-    """48 kHz, up to 10 s, repeated as often as it fits whole, then silence -> log-mel in dB, a frame each 10 ms.
+    """48 kHz, up to 10 s, repeated as often as it fits completely, then silence -> log-mel in dB, a frame each 10 ms.
 
     The two checkpoints differ in their mel bins: HTK's for the fused one, Slaney's (librosa's default) for the other.
-    Computed in float32 whatever comes.
+    Computed in float32 for any input.
     """
     waveform = waveform.float().repeat(1, max(1, LENGTH // waveform.shape[1]))
     waveform = F.pad(waveform, (0, LENGTH - waveform.shape[1]))

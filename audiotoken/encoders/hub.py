@@ -1,6 +1,6 @@
-"""Models of transformers as ears: what we add to their configurations, loading them whole, long clips in pieces.
+"""Helpers for encoders from transformers: additions to their configurations, complete loading, splitting of long clips.
 
-The configurations stand here because their strict dataclasses take no other type checker, as tests put on the models.
+The configurations are here because their strict dataclasses do not work with the type checker that tests use.
 """
 
 import logging
@@ -25,13 +25,13 @@ LOAD_ERRORS += (SafetensorError, StrictDataclassError, UnpicklingError)
 
 
 class LayeredASTConfig(ASTConfig):
-    """ASTConfig that also says which `layers` (from 1) the features are."""
+    """ASTConfig with the `layers` (from 1) whose outputs are the features."""
 
     layers: list[int] | tuple[int, ...] = (4, 8, 12)
 
 
 class NamedClapConfig(ClapAudioConfig):
-    """ClapAudioConfig that also has the `names` of what it can tell."""
+    """ClapAudioConfig with the `names` to score."""
 
     names: list[str] | tuple[str, ...] = ()
 
@@ -39,16 +39,15 @@ class NamedClapConfig(ClapAudioConfig):
 def load_complete(load: Callable, model: str | os.PathLike, kinds: Sequence[str], wanted: str, **kwargs: Any) -> Any:
     """`load(model, ...)`, a `from_pretrained` of transformers, with every weight that the class has.
 
-    Transformers fills what a file lacks with random numbers and logs it; here that is a `CheckpointError`, as is a
-    `model_type` that is none of `kinds`, and everything else that keeps a model from loading. `wanted` says in words
-    what to give instead.
+    Transformers initialises missing weights at random and logs it; here that is a `CheckpointError`, as is a
+    `model_type` that is not among `kinds`, and every other failure to load. `wanted` describes what to give instead.
     """
     source = resolve_source(model, wanted)
     try:
         kind = PreTrainedConfig.get_config_dict(source, **kwargs)[0].get("model_type", "model of no known type")
         if kind not in kinds:
             raise CheckpointError(f"Cannot load {model}: it is a {kind}; give {wanted}.")
-        with _quiet():
+        with _silence_transformers():
             loaded, report = load(source, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs)
     except CheckpointError:
         raise
@@ -63,29 +62,29 @@ def load_complete(load: Callable, model: str | os.PathLike, kinds: Sequence[str]
 
 
 def resolve_source(model: str | os.PathLike, wanted: str) -> str:
-    """The folder that `model` is, else the hub id; CheckpointError where it can be neither, and nothing is asked."""
+    """The folder `model`, else the hub id; CheckpointError, without asking the hub, when it can be neither."""
     folder = Path(model).expanduser()
     if folder.is_dir():
         return str(folder)
     if folder.exists() or str(model).count("/") != 1 or str(model)[0] in "./~":
-        raise CheckpointError(f"Cannot load {model}: there is no such folder, and it is no hub id; give {wanted}.")
+        raise CheckpointError(f"Cannot load {model}: there is no such folder, and it is not a hub id; give {wanted}.")
     return str(model)
 
 
 def make_load_error(model: str | os.PathLike, error: BaseException, wanted: str) -> CheckpointError:
-    """What went wrong as one sentence: transformers' messages go on for paragraphs, the first sentence says it."""
+    """The failure as one sentence: the first of transformers' message, which may be paragraphs long."""
     reason = re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".:") or type(error).__name__
     return CheckpointError(f"Cannot load {model}: {reason}; give {wanted}.")
 
 
 def split_evenly(waveform: Tensor, longest: int) -> tuple[Tensor, ...]:
-    """(batch, frames) -> pieces of equal length, at most `longest`: no sliver is left to be heard as mostly padding."""
+    """(batch, frames) -> pieces of equal length, at most `longest`, so that no short rest is mostly padding."""
     return waveform.tensor_split(math.ceil(waveform.shape[1] / longest), dim=1)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' table of what does not fit, and of the other half of a file that holds two models."""
+def _silence_transformers() -> Iterator[None]:
+    """Suppress transformers' table of weights that do not fit, or that belong to another model in the file."""
     log = logging.getLogger("transformers")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -21,10 +21,10 @@ FLOOR = torch.finfo(torch.float32).eps  # of the energies, before the logarithm
 def fbank(
     waveform: Float[Tensor, " samples"], rate: int, bins: int, window: Float[Tensor, " width"]
 ) -> Float[Tensor, "frames {bins}"]:
-    """Log-mel energies, a row for each whole window; none for a clip shorter than one.
+    """Log-mel energies, one row for each complete window; no rows for a clip shorter than one.
 
     waveform: float32; Kaldi expects 16-bit scale, [-32768, 32767], which only shifts the result.
-    rate: Hz. window: of `window_width(rate)` samples, such as `povey` or `torch.hann_window(width, periodic=False)`.
+    rate: Hz. window: `window_width(rate)` samples, such as `povey` or `torch.hann_window(width, periodic=False)`.
     """
     width, hop = window_width(rate), int(rate * HOP_SECONDS)
     if window.shape != (width,):
@@ -33,7 +33,7 @@ def fbank(
         return waveform.new_zeros(0, bins)
     frames = waveform.unfold(0, width, hop)  # (frames, width)
     frames = frames - frames.mean(dim=1, keepdim=True)
-    before = F.pad(frames[None], (1, 0), mode="replicate")[0, :, :-1]  # the first sample stands before itself
+    before = F.pad(frames[None], (1, 0), mode="replicate")[0, :, :-1]  # the first sample is repeated
     frames = (frames - PREEMPHASIS * before) * window
     size = 1 << (width - 1).bit_length()  # the next power of two
     power = torch.fft.rfft(F.pad(frames, (0, size - width))).abs().square()  # (frames, size / 2 + 1)
@@ -61,4 +61,4 @@ def mel_filters(rate: int, bins: int, size: int) -> Float[Tensor, "{bins} freque
     left, centre, right = low + number * step, low + (number + 1.0) * step, low + (number + 2.0) * step
     mel = 1127 * (1 + rate / size * torch.arange(size // 2) / 700).log()  # (frequencies,) without the last
     triangles = torch.minimum((mel - left) / (centre - left), (right - mel) / (right - centre)).clamp(min=0)
-    return F.pad(triangles, (0, 1))  # half the rate lies at the end of the last triangle
+    return F.pad(triangles, (0, 1))  # the last triangle ends at half the rate

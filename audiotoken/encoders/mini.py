@@ -3,9 +3,9 @@
 A recording of any length goes through once. The network is convolutional along time, so every 0.16 s of it has its
 own feature vector and its own class scores; the scores are pooled over overlapping windows and the windows are averaged
 by how loud they are, so that silence around a bark does not count. Scores are independent per class: all low means
-"none of these". A window whose features are far from those of a class in training loses score for it, because a network
-alone is sure of itself on sounds it never heard (Lee et al. 2018). How it
-is trained: `experiments/world/training/train_audio.py`.
+"none of these". A window whose features are far from a class's training features loses score for it, because a network
+alone is overconfident on unknown sounds (Lee et al. 2018). It is trained by
+`experiments/world/training/train_audio.py`.
 """
 
 import math
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 FLOOR = 80.0  # dB below the loudest moment at which the spectrogram is cut off
-QUIET = -65.0  # dB of full scale; a recording that never gets louder than this is not heard at all
+QUIET = -65.0  # dB of full scale; recordings that never exceed it have all scores 0
 BLOCK = 16  # spectrogram frames per feature vector, the network's stride along time
 
 
@@ -127,13 +127,13 @@ class MiniEncoder(ModelMixin, ConfigMixin):
 
     def probabilities(self, waveform: Tensor) -> Tensor:
         """(batch, frames) at `rate` -> (batch, classes) in [0, 1], calibrated, independent per class."""
-        scores, means, weight, heard = self.windows(waveform)
+        scores, means, weight, audible = self.windows(waveform)
         scores = scores - self.strangeness(means)
         pooled = (scores * weight[..., None]).sum(1)
-        return torch.sigmoid(pooled * self.scale.float() + self.offset.float()) * heard[:, None]
+        return torch.sigmoid(pooled * self.scale.float() + self.offset.float()) * audible[:, None]
 
     def windows(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What overlapping windows of 2.56 s hear, before calibration, all float32.
+        """Scores and features of overlapping windows of 2.56 s, before calibration, all float32.
 
         Returns scores (batch, windows, classes), mean features (batch, windows, width), weights (batch, windows) that
         sum to one (loud windows count, those 25 dB below do not), and whether there is any sound at all (batch,).
@@ -151,7 +151,7 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         return scores, means, weight / weight.sum(1, keepdim=True), level.amax(1) > QUIET
 
     def strangeness(self, means: Tensor) -> Tensor:
-        """What mean features (batch, windows, width) cost each class: squared Mahalanobis distance, in score units."""
+        """Penalty of mean features (batch, windows, width) per class: squared Mahalanobis distance, in score units."""
         at = means.clamp(min=0).sqrt() @ self.whitening.float()
         gaps = at[:, :, None, None] - self.centres.float()  # (batch, windows, classes, 2, width)
         return gaps.square().sum(-1).amin(-1)

@@ -62,7 +62,7 @@ def test_agrees_with_transformers(seconds):
     ours.load_state_dict(theirs.state_dict())
     extractor = ASTFeatureExtractor()
     inputs = extractor(list(waveform.numpy()), sampling_rate=16_000, return_tensors="pt")["input_values"]
-    ours_in = ours._filled(log_mel(waveform))
+    ours_in = ours._pad_and_normalise(log_mel(waveform))
     close(ours_in, inputs, 5e-3)  # without torchaudio theirs is computed in float64; test_kaldi.py holds to its numbers
     out = theirs(ours_in, output_hidden_states=True)
     close(ours.probabilities(waveform), out.logits.sigmoid())
@@ -203,7 +203,7 @@ def test_refuses_names_of_nothing(folder, tmp_path):
 @pytest.mark.parametrize("layers", [(0,), (5,), (), None])
 def test_refuses_layers_it_has_not(folder, layers):
     """Without any it takes the published three, and this one is too shallow."""
-    with pytest.raises(CheckpointError, match=r"^Got layers=.* layers 1 to 4; choose of these\.$"):
+    with pytest.raises(CheckpointError, match=r"^Got layers=.* layers 1 to 4; choose among these\.$"):
         AST.from_pretrained(folder, layers=layers)
 
 

@@ -97,7 +97,7 @@ def test_any_image_model_gives_features(tmp_path):
 
 @pytest.mark.parametrize("load", [load_clip, load_features])
 def test_other_models_are_refused(load, tmp_path):
-    with pytest.raises(CheckpointError, match="there is no such folder, and it is no hub id"):
+    with pytest.raises(CheckpointError, match="there is no such folder, and it is not a hub id"):
         load("nowhere")
     (tmp_path / "config.json").write_text('{"model_type": "clap"}')
     with pytest.raises(CheckpointError, match="Cannot load"):
