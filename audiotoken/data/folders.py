@@ -1,8 +1,9 @@
-"""Folders and data sets -> examples: a picture and the recording that goes with it, as they were found.
+"""Folders and data sets -> examples: a picture and the recording that goes with it, unchanged.
 
 Conventions: a *source* is anything with the members of the protocol `Source`; its order, keys and pairs are the same
 each time it is opened. A recording is (channels, frames) float32 in [-1, 1], all channels kept; a picture is RGB,
-upright, of any size. What is broken is found when it is read: one sentence, `DataError` or `AudioError`, that names it.
+upright, of any size. Reading a
+broken file raises a `DataError` or `AudioError` of one sentence that names it.
 """
 
 import csv
@@ -38,7 +39,7 @@ ESC10 = (
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A picture and what is heard in it."""
+    """A picture and the recording that goes with it."""
 
     key: str  # unique in its source, safe as a file name
     label: str  # name of the class, "" if unknown
@@ -48,7 +49,7 @@ class Example:
 
 
 class Source(Protocol):
-    """What training and `prepare` read from; safe to read from several threads."""
+    """A data set that training and `prepare` read; safe to read from several threads."""
 
     def __len__(self) -> int: ...
 
@@ -65,7 +66,7 @@ class Source(Protocol):
 def fit_image(image: "Image", size: int, rng: np.random.Generator | None = None) -> "Tensor":
     """Any picture -> (3, size, size) float32 in [-1, 1]: the largest square of it, resized with Lanczos' filter.
 
-    The square is the middle one, or anywhere along the longer side with `rng`; nothing is ever stretched.
+    The square is the middle one, or anywhere along the longer side with `rng`; pictures are never stretched.
     """
     import torch
     from PIL.Image import Resampling
@@ -92,9 +93,9 @@ def fit_signal(signal: NDArray[np.float32], frames: int, rng: np.random.Generato
 
 
 def make_safe_keys(names: Iterable[str]) -> list[str]:
-    """Names of any kind -> as many different ones that every file system takes: letters, digits, `.`, `-`, `_`.
+    """Any names -> as many different ones that every file system accepts: letters, digits, `.`, `-`, `_`.
 
-    What is changed, too long or already there (capitals do not count) gets eight letters made of the name itself.
+    Names that were changed, are too long or are taken (ignoring case) get eight hexadecimal digits, a CRC of the name.
     """
     keys: list[str] = []
     taken: set[str] = set()
@@ -119,21 +120,23 @@ def read_pair(key: str, label: str, sound: Path, picture: Path) -> Example:
 class PairFolder:
     """A folder of `name.wav` (flac, ogg, mp3) with `name.jpg` (jpeg, png, webp) beside it, in sub-folders as well.
 
-    The label is the name of the folder that holds the pair, "" at the top. Hidden files are passed over. `missing`
-    names the files whose other half is not there. DataError for two sounds or two pictures of one name, or no pair.
+    The label is the name of the folder that holds the pair, "" at the top. Hidden files are skipped. `missing`
+    names the files without a partner. DataError for two sounds or two pictures of one name, or no pair.
     """
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
-        sounds, pictures = _by_stem(self.folder, SOUNDS), _by_stem(self.folder, PICTURES)
+        sounds, pictures = _index_by_stem(self.folder, SOUNDS), _index_by_stem(self.folder, PICTURES)
         names = sorted(sounds.keys() & pictures.keys())
-        alone = sorted([*(sounds[n] for n in sounds.keys() - names), *(pictures[n] for n in pictures.keys() - names)])
+        unpaired = sorted(
+            [*(sounds[n] for n in sounds.keys() - names), *(pictures[n] for n in pictures.keys() - names)]
+        )
         if not names:
             raise DataError(
                 f"Found no pair in {folder}, want name.wav (flac, ogg, mp3) and name.jpg (png, webp) side by side; "
-                f"{len(alone)} files stand alone."
+                f"{len(unpaired)} files have no partner."
             )
-        self.missing = tuple(path.relative_to(self.folder).as_posix() for path in alone)
+        self.missing = tuple(path.relative_to(self.folder).as_posix() for path in unpaired)
         self._pairs = [(sounds[name], pictures[name]) for name in names]
         self._keys = make_safe_keys(names)
 
@@ -151,26 +154,26 @@ class PairFolder:
         return read_pair(self.key(i), self.label(i), *self._pairs[i])
 
 
-def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+def _index_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     """Path below `folder` without its suffix -> the file."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in list_files(folder, suffixes):
         name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in found:
-            raise DataError(f"Got both {found[name]} and {path.name}, want one of each name; take one away.")
-        found[name] = path
-    return found
+        if name in files:
+            raise DataError(f"Got both {files[name]} and {path.name}, want one of each name; remove one.")
+        files[name] = path
+    return files
 
 
 def list_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """All files with these suffixes, at any depth, sorted, none of them hidden; DataError when there is no folder."""
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}; check the spelling.")
-    found = []
+    files = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, n) for n in names if n.lower().endswith(tuple(suffixes)) and not n.startswith(".")]
-    return sorted(found)
+        files += [Path(place, n) for n in names if n.lower().endswith(tuple(suffixes)) and not n.startswith(".")]
+    return sorted(files)
 
 
 class EscFolder:
@@ -198,7 +201,7 @@ class EscFolder:
             raise DataError(
                 f"Found no clip of folds {sorted(wanted or ())} in {audio}, want one or more; change folds."
             )
-        picture = _shared_out(rows, _pictures_of(Path(pictures), {label for _, label, _ in self._rows}), seed)
+        picture = _assign_pictures(rows, _list_pictures(Path(pictures), {label for _, label, _ in self._rows}), seed)
         self._pictures = [picture[path] for path, _, _ in self._rows]
         self._keys = make_safe_keys(f"{label}/{path.stem}" for path, label, _ in self._rows)
 
@@ -219,7 +222,7 @@ def read_esc_rows(folder: str | os.PathLike, folds: Iterable[int] | None = None)
     """(file, class, fold) of the clips of `folds` (all by default), in the order of the table.
 
     The folder is ESC-50 as published (`meta/esc50.csv` and `audio/`), or holds a `metadata.csv` with the columns path,
-    label and fold. Nothing is checked to be there but the table; DataError names the line that cannot be read.
+    label and fold. Only the table is checked, not the files; DataError names the line that cannot be read.
     """
     folder, wanted = Path(folder), None if folds is None else set(folds)
     tables = {folder / "metadata.csv": ("path", "label"), folder / "meta" / "esc50.csv": ("filename", "category")}
@@ -231,14 +234,14 @@ def read_esc_rows(folder: str | os.PathLike, folds: Iterable[int] | None = None)
     for number, row in read_table(table, (*tables[table], "fold")):
         name, label, fold = (row[column] for column in (*tables[table], "fold"))
         if not fold.isdecimal() or not label or Path(name).is_absolute() or ".." in Path(name).parts:
-            raise DataError(f"Cannot read line {number} of {table}: want a file below, a class, a fold; mend it.")
+            raise DataError(f"Cannot read line {number} of {table}: want a file below, a class, a fold; correct it.")
         if wanted is None or int(fold) in wanted:
             rows.append((below / name, label, int(fold)))
     return rows
 
 
 def read_table(table: Path, columns: Sequence[str]) -> Iterable[tuple[int, dict[str, str]]]:
-    """(line, row) of a csv file with a header; DataError when it lacks one of `columns`, or a row a value."""
+    """(line, row) of a csv file with a header; DataError when a column of `columns` or a value is missing."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -252,26 +255,32 @@ def read_table(table: Path, columns: Sequence[str]) -> Iterable[tuple[int, dict[
     return rows
 
 
-def _pictures_of(folder: Path, labels: Iterable[str]) -> dict[str, list[Path]]:
+def _list_pictures(folder: Path, labels: Iterable[str]) -> dict[str, list[Path]]:
     """Class -> its pictures, sorted by name."""
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}; make one, with a folder of pictures for each class in it.")
-    folders = {_plain(path.name): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    found = {label: list_files(folders[_plain(label)], PICTURES) for label in labels if _plain(label) in folders}
-    if lacking := sorted(label for label in labels if not found.get(label)):
+    folders = {_normalise_name(path.name): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    by_label = {
+        label: list_files(folders[_normalise_name(label)], PICTURES)
+        for label in labels
+        if _normalise_name(label) in folders
+    }
+    if lacking := sorted(label for label in labels if not by_label.get(label)):
         raise DataError(f"Found no picture of {', '.join(lacking)} in {folder}, want a folder of some for each class.")
-    return found
+    return by_label
 
 
-def _plain(name: str) -> str:
+def _normalise_name(name: str) -> str:
     return re.sub(r"[\W_]+", " ", name).strip().casefold()
 
 
-def _shared_out(rows: Iterable[tuple[Path, str, int]], pictures: dict[str, list[Path]], seed: int) -> dict[Path, Path]:
-    """Clip -> picture, as `EscFolder` says."""
-    shared: dict[Path, Path] = {}
-    for label, found in pictures.items():
-        order = np.random.default_rng([seed, crc32(label.encode())]).permutation(len(found))
+def _assign_pictures(
+    rows: Iterable[tuple[Path, str, int]], pictures: dict[str, list[Path]], seed: int
+) -> dict[Path, Path]:
+    """Clip -> picture, as `EscFolder` describes."""
+    assigned: dict[Path, Path] = {}
+    for label, files in pictures.items():
+        order = np.random.default_rng([seed, crc32(label.encode())]).permutation(len(files))
         clips = [path for path, own, _ in rows if own == label]
-        shared |= {clip: found[order[n % len(found)]] for n, clip in enumerate(clips)}
-    return shared
+        assigned |= {clip: files[order[n % len(files)]] for n, clip in enumerate(clips)}
+    return assigned

@@ -1,6 +1,6 @@
-"""Picture files -> upright RGB, whatever they were; what cannot be seen whole is refused with a sentence.
+"""Reads picture files of any mode as upright RGB; files that cannot be decoded completely are refused.
 
-A message here is the second half of a sentence, the caller puts the name of the file before it.
+A message here is the second half of a sentence; the caller puts the name of the file before it.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 KINDS = "a JPEG, PNG or WebP picture"
-FORMATS = ("JPEG", "PNG", "WEBP")  # few: every decoder that may run is a door
+FORMATS = ("JPEG", "PNG", "WEBP")  # few, because every decoder is an attack surface
 MAX_PIXELS = 100_000_000
 
 
@@ -58,29 +58,29 @@ def check_size(width: int, height: int) -> None:
 
 
 def as_rgb(image: "Image") -> "Image":
-    """Any mode -> RGB: turned as its EXIF says, what is transparent on white, 16 bits and floats scaled to 8."""
-    image = _upright(image)
+    """Any mode -> RGB: rotated by its EXIF, transparency on white, 16 bits and floats scaled to 8 bits."""
+    image = _apply_rotation(image)
     if image.mode.startswith("I") or image.mode == "F":
-        image = _eight_bits(image)
+        image = _to_eight_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        return _on_white(image)
+        return _paste_on_white(image)
     try:
         return image if image.mode == "RGB" else image.convert("RGB")
     except ValueError:
         raise DataError(f"its colours are {image.mode}, which cannot be made RGB; convert it.") from None
 
 
-def _upright(image: "Image") -> "Image":
-    """Cameras write which way up they were held; a damaged note is no note."""
+def _apply_rotation(image: "Image") -> "Image":
+    """Apply the rotation that the camera stored in EXIF; damaged EXIF is ignored."""
     from PIL import ImageOps
 
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # EXIF is parsed from bytes anybody may have written: too many kinds to name
+    except Exception:  # EXIF comes from untrusted bytes: too many kinds of errors to list
         return image
 
 
-def _eight_bits(image: "Image") -> "Image":
+def _to_eight_bits(image: "Image") -> "Image":
     """Grey of 16 or 32 bits, or floats: full scale is 65535, or 1.0 for floats; PIL alone would cut off at 255."""
     from PIL import Image
 
@@ -89,7 +89,7 @@ def _eight_bits(image: "Image") -> "Image":
     return Image.fromarray(np.clip(np.nan_to_num(values) * scale + 0.5, 0, 255).astype(np.uint8))
 
 
-def _on_white(image: "Image") -> "Image":
+def _paste_on_white(image: "Image") -> "Image":
     from PIL import Image
 
     image = image.convert("RGBA")

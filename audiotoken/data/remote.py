@@ -1,4 +1,4 @@
-"""Files behind `http(s)://` addresses, as open local files; of those that were fetched, two are kept at a time."""
+"""Opens local files and files at `http(s)://` addresses; of the downloads, two are kept at a time."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 from audiotoken.audio_file import open_plain
 from audiotoken.errors import AudioError, DataError
 
-KEPT = 2
+MAX_DOWNLOADS = 2  # kept at a time
 WAITS = (1.0, 5.0)  # seconds before the second and the third try
 TIMEOUT = 60.0
 
@@ -25,8 +25,8 @@ def is_url(place: str) -> bool:
     return place.lower().startswith(("http://", "https://"))
 
 
-def shown(place: str) -> str:
-    """An address as messages and indices may show it: without a password, and without a query, which may be a key."""
+def redact_url(place: str) -> str:
+    """An address for messages and indices: without password and query, which may hold a key."""
     if not is_url(place):
         return place
     address = urlsplit(place)
@@ -34,13 +34,13 @@ def shown(place: str) -> str:
     return f"{address.scheme}://{address.hostname}{port}{address.path}"
 
 
-class Fetched:
-    """Opens files here or elsewhere; safe for threads, and each process that is forked or sent one fetches its own."""
+class FileCache:
+    """Opens local and remote files; thread-safe; a forked process, or one that receives it, has its own downloads."""
 
     def __init__(self, folder: str | os.PathLike | None = None):
         self._parent, self._lock = folder, threading.Lock()
         self._pid, self._folder = 0, Path()
-        self._files: dict[str, Path] = {}  # address -> file, the longest unused first
+        self._files: dict[str, Path] = {}  # address -> file, least recently used first
 
     def __getstate__(self) -> dict:
         return {"folder": self._parent}
@@ -49,7 +49,7 @@ class Fetched:
         self.__init__(**state)  # type: ignore[misc]
 
     def open(self, place: str) -> BinaryIO:
-        """The file, open; it stays readable when it is dropped meanwhile. DataError: not there, not to be had."""
+        """The open file, which stays readable after its removal from the cache; DataError when it cannot be opened."""
         if not is_url(place):
             try:
                 return open_plain(Path(place), "a tar file")
@@ -57,22 +57,24 @@ class Fetched:
                 raise DataError(f"Cannot open {place}: {error}") from None
         try:
             with self._lock:
-                self._own_folder()
-                path = self._files.pop(place, None) or self._fetch(place)
+                self._ensure_folder()
+                path = self._files.pop(place, None) or self._download(place)
                 self._files[place] = path
                 return path.open("rb")
         except OSError as error:
-            raise DataError(f"Cannot keep {shown(place)} on this disk: {error}; choose another temporary.") from None
+            raise DataError(
+                f"Cannot keep {redact_url(place)} on this disk: {error}; choose another temporary."
+            ) from None
 
-    def _own_folder(self) -> None:
+    def _ensure_folder(self) -> None:
         if self._pid == os.getpid():
             return
         self._files, self._pid = {}, os.getpid()
         self._folder = Path(tempfile.mkdtemp(prefix="audiotoken-", dir=self._parent))
         weakref.finalize(self, _remove, self._folder, self._pid)
 
-    def _fetch(self, url: str) -> Path:
-        while len(self._files) >= KEPT:
+    def _download(self, url: str) -> Path:
+        while len(self._files) >= MAX_DOWNLOADS:
             self._files.pop(next(iter(self._files))).unlink(missing_ok=True)
         handle, name = tempfile.mkstemp(".tar", dir=self._folder)
         os.close(handle)
@@ -85,13 +87,13 @@ class Fetched:
             except (OSError, HTTPException, ValueError) as error:
                 why = str(error) or type(error).__name__
                 if isinstance(error, HTTPError) and error.code < 500:
-                    break  # not there, or not for us: asking again does not help
+                    break  # missing or forbidden: a retry does not help
         os.unlink(name)
-        raise DataError(f"Cannot fetch {shown(url)}: {why}; check the address, the network and the disk.")
+        raise DataError(f"Cannot fetch {redact_url(url)}: {why}; check the address, the network and the disk.")
 
 
 def download(url: str, path: Path) -> None:
-    """Write what is behind `url`; OSError when it breaks off."""
+    """Write the content of `url` to `path`; OSError when the transfer is incomplete."""
     request = Request(url, headers={"User-Agent": "spatial-audiotoken"})
     with urlopen(request, timeout=TIMEOUT) as answer, path.open("wb") as file:
         shutil.copyfileobj(answer, file, 1 << 20)
@@ -101,5 +103,5 @@ def download(url: str, path: Path) -> None:
 
 
 def _remove(folder: Path, pid: int) -> None:
-    if os.getpid() == pid:  # a forked child leaves its parent's files alone
+    if os.getpid() == pid:  # a forked child must not remove its parent's files
         shutil.rmtree(folder, ignore_errors=True)

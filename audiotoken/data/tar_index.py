@@ -1,7 +1,7 @@
-"""What lies where in a tar shard: read once from its headers, and kept in a file if wanted.
+"""The index of a tar shard: read once from its headers, and stored in a file if wanted.
 
-The archive is not trusted: names only group members, links and devices are passed over, and a member counts only if all
-of it is there. What stands before a damage is good, and the damage is told.
+The archive is not trusted: names only group members, links and devices are skipped, and a member counts only if it is
+complete. Members before a damaged one are used, and the damage is reported.
 """
 
 import json
@@ -13,13 +13,13 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from audiotoken.data.remote import Fetched, is_url, shown
+from audiotoken.data.remote import FileCache, is_url, redact_url
 from audiotoken.errors import DataError
 
 Members = dict[str, tuple[int, int]]  # suffix, such as ".wav" -> (offset, bytes) in the shard
 
 VERSION = 1
-LABELS = (".json", ".cls", ".txt")  # the first that is there names the class
+LABELS = (".json", ".cls", ".txt")  # the first that exists names the class
 MAX_LABEL = 1 << 16  # bytes
 BLOCK = tarfile.BLOCKSIZE
 MARK = bytes(BLOCK)  # a tar file ends with blocks of zeros
@@ -27,27 +27,27 @@ MARK = bytes(BLOCK)  # a tar file ends with blocks of zeros
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """Of one shard."""
+    """The members of one shard."""
 
-    place: str  # as `audiotoken.data.remote.shown`
+    place: str  # as `audiotoken.data.remote.redact_url`
     size: int  # bytes of the shard
     samples: dict[str, Members]  # name up to the first dot -> its members
     labels: dict[str, str]  # name -> class
     broken: tuple[tuple[str, str], ...]  # (shard or member, why)
 
 
-def index_of(place: str, fetched: Fetched, folder: Path | None = None) -> ShardIndex:
-    """Of the shard at `place`; from `folder` if it is there and the shard is still the same, else it is put there."""
-    kept = None if folder is None else _kept_at(place, folder)
-    if kept is not None and (index := _load(kept, place)) is not None:
+def load_index(place: str, cache: FileCache, folder: Path | None = None) -> ShardIndex:
+    """The index of the shard at `place`, stored in `folder` and read from there while the shard is unchanged."""
+    stored = None if folder is None else _index_path(place, folder)
+    if stored is not None and (index := _load(stored, place)) is not None:
         return index
     try:
-        with fetched.open(place) as file:
-            index = read_index(file, shown(place))
+        with cache.open(place) as file:
+            index = read_index(file, redact_url(place))
     except DataError as error:
-        return ShardIndex(shown(place), 0, {}, {}, ((shown(place), str(error)),))
-    if kept is not None:
-        _save(kept, place, index)
+        return ShardIndex(redact_url(place), 0, {}, {}, ((redact_url(place), str(error)),))
+    if stored is not None:
+        _save(stored, place, index)
     return index
 
 
@@ -57,7 +57,7 @@ def read_index(file: BinaryIO, place: str) -> ShardIndex:
     samples: dict[str, Members] = {}
     labels: dict[str, str] = {}
     broken: list[tuple[str, str]] = []
-    for member in _members(file, size, place, broken):
+    for member in _iterate_members(file, size, place, broken):
         name, suffix = split_name(member.name)
         if not member.isreg() or member.issparse() or not suffix or PurePosixPath(name).name.startswith("."):
             continue
@@ -68,14 +68,14 @@ def read_index(file: BinaryIO, place: str) -> ShardIndex:
             members[suffix] = (member.offset_data, member.size)
     for name, members in samples.items():
         try:
-            labels[name] = _label(file, members)
+            labels[name] = _read_label(file, members)
         except ValueError as error:
-            broken.append((f"{place}: {printable(name)}", f"its label cannot be read ({error}); mend it."))
+            broken.append((f"{place}: {printable(name)}", f"its label cannot be read ({error}); correct it."))
     return ShardIndex(place, size, samples, labels, tuple(broken))
 
 
-def _members(file: BinaryIO, size: int, place: str, broken: list[tuple[str, str]]) -> Iterator[tarfile.TarInfo]:
-    """Those that are there as a whole; what stops the reading is added to `broken`."""
+def _iterate_members(file: BinaryIO, size: int, place: str, broken: list[tuple[str, str]]) -> Iterator[tarfile.TarInfo]:
+    """Yield the complete members; the reason why reading stops early is added to `broken`."""
     file.seek(0)
     end, last = 0, "the beginning"
     try:
@@ -92,7 +92,7 @@ def _members(file: BinaryIO, size: int, place: str, broken: list[tuple[str, str]
         kind = "not a plain tar file, or compressed; unpack it, or" if end == 0 else f"damaged after {last};"
         broken.append((place, f"it is {kind} get it again ({error})."))
         return
-    file.seek(end)  # tarfile takes a damaged header for the end
+    file.seek(end)  # tarfile treats a damaged header as the end
     block = file.read(BLOCK)
     if block != MARK:
         what = "damaged" if block else "has no end mark, so it may be cut off,"
@@ -107,7 +107,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def is_header_of(block: bytes, name: str, size: int) -> bool:
-    """Is this the header of that member? Long names and those that are not ASCII stand elsewhere, if at all."""
+    """Is this the header of that member? Long and non-ASCII names are stored elsewhere and not compared."""
     try:
         member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.TarError:
@@ -117,11 +117,11 @@ def is_header_of(block: bytes, name: str, size: int) -> bool:
 
 
 def printable(name: str) -> str:
-    """Archives may hold names in no encoding."""
+    """Escape undecodable bytes of a name."""
     return name.encode(errors="backslashreplace").decode()
 
 
-def _label(file: BinaryIO, members: Members) -> str:
+def _read_label(file: BinaryIO, members: Members) -> str:
     """The class, "" where none is named; ValueError when it cannot be read."""
     suffix = next((suffix for suffix in LABELS if suffix in members), None)
     if suffix is None:
@@ -140,36 +140,36 @@ def _label(file: BinaryIO, members: Members) -> str:
     return str(label).strip()
 
 
-def _kept_at(place: str, folder: Path) -> Path:
-    """Two shards of one name from different places have different files."""
-    return folder / f"{PurePosixPath(shown(place)).stem[:100]}-{_name(place)}.json"
+def _index_path(place: str, folder: Path) -> Path:
+    """The file of a shard's index; shards of one name at different places get different files."""
+    return folder / f"{PurePosixPath(redact_url(place)).stem[:100]}-{_hash_place(place)}.json"
 
 
-def _name(place: str) -> str:
-    """Sixteen letters for a shard; its address may hold a key, so it is not written down."""
+def _hash_place(place: str) -> str:
+    """Sixteen hexadecimal digits for a shard; its address may hold a key and is not stored."""
     whole = place if is_url(place) else os.path.abspath(place)
     return blake2b(whole.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 
 def _stamp(place: str) -> list[Any]:
-    """What changes when the shard does; of one behind an address the size is compared when it is fetched."""
+    """Values that change with the shard; the size of a remote shard is compared when it is downloaded."""
     status = None if is_url(place) else os.stat(place)
-    return [VERSION, _name(place), *((status.st_size, status.st_mtime_ns) if status else ())]
+    return [VERSION, _hash_place(place), *((status.st_size, status.st_mtime_ns) if status else ())]
 
 
 def _load(path: Path, place: str) -> ShardIndex | None:
-    """None: not there, of another shard, or unreadable, which all mean that it must be made."""
+    """The stored index; None when it is missing, of another shard or unreadable, and must be made."""
     try:
-        kept = json.loads(path.read_text())
-        if kept.pop("stamp") != _stamp(place):
+        values = json.loads(path.read_text())
+        if values.pop("stamp") != _stamp(place):
             return None
         samples = {
             str(name): {str(suffix): (int(offset), int(size)) for suffix, (offset, size) in members.items()}
-            for name, members in kept["samples"].items()
+            for name, members in values["samples"].items()
         }
-        labels = {str(name): str(label) for name, label in kept["labels"].items()}
-        broken = tuple((str(name), str(why)) for name, why in kept["broken"])
-        return ShardIndex(str(kept["place"]), int(kept["size"]), samples, labels, broken)
+        labels = {str(name): str(label) for name, label in values["labels"].items()}
+        broken = tuple((str(name), str(why)) for name, why in values["broken"])
+        return ShardIndex(str(values["place"]), int(values["size"]), samples, labels, broken)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -1,7 +1,7 @@
-"""VGGSound (Chen et al., ICASSP 2020): a table of ten-second YouTube clips, and the videos that could be had.
+"""VGGSound (Chen et al., ICASSP 2020): a table of ten-second YouTube clips, and the videos that are available.
 
-The table, `vggsound.csv`, has no header: YouTube ID, start in seconds, label, train or test. A header is passed over,
-so that tables of other makers with the same columns can be read. Videos lie anywhere below one folder, named as the
+The table, `vggsound.csv`, has no header: YouTube ID, start in seconds, label, train or test. A header is skipped,
+so that other tables with the same columns can be read. Videos lie anywhere below one folder, named as the
 usual downloaders do (`NAMES`), as .mp4, .mkv, .webm or .mov.
 
 Filters. AudioToken's published data code (data/dataloader.py of its repository) leaves out the videos of two lists,
@@ -31,7 +31,7 @@ from audiotoken.errors import AudioError, DataError
 
 SECONDS = 10  # of a clip
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov")
-NAMES = (  # of a clip that begins at second s and ends at e = s + 10; the first that is there is taken
+NAMES = (  # of a clip from second s to e = s + 10; the first that exists is used
     "{id}_{s:06d}",
     "{id}_{s}",
     "{id}_{s}_{e}",
@@ -62,8 +62,8 @@ class Row:
 class VGGSound:
     """The clips of the table whose video is there, in the order of the table; `missing` has the keys of the others.
 
-    A key is `ID_SSSSSS`, ID and start. split: "train", "test" or None for both. keep, drop: files of `read_ids`; what
-    is not kept or is dropped is not missing either. frame: "middle"; "random", drawn with (seed, key), so that a clip
+    A key is `ID_SSSSSS`, ID and start. split: "train", "test" or None for both. keep, drop: files of `read_ids`; clips
+    that they exclude are not missing. frame: "middle"; "random", drawn with (seed, key), so that a clip
     keeps its frame whatever else is there; or a number from 0 (first) to 1 (last). best_frames: a JSON file, ID or file
     name -> numbers of frames of the clip's file; one of them is drawn, also with (seed, key), and `frame` is for the
     clips that are not in it. The recording keeps the channels of the video.
@@ -81,13 +81,17 @@ class VGGSound:
         best_frames: str | os.PathLike | None = None,
         seed: int = 0,
     ):
-        self.frame, self.seed = _checked_frame(frame), seed
+        self.frame, self.seed = _check_frame(frame), seed
         kept, dropped = (None if path is None else read_ids(path) for path in (keep, drop))
         self._best = {} if best_frames is None else read_best_frames(best_frames)
         rows = [row for row in read_rows(csv) if split is None or row.split == split]
-        rows = [row for row in rows if (kept is None or _listed(row, kept)) and not (dropped and _listed(row, dropped))]
+        rows = [
+            row
+            for row in rows
+            if (kept is None or _is_listed(row, kept)) and not (dropped and _is_listed(row, dropped))
+        ]
         found = {path.stem: path for path in reversed(list_files(Path(videos), VIDEOS))}  # the first of each name
-        clips = [(row, *_file_of(row, found)) for row in rows]
+        clips = [(row, *_find_file(row, found)) for row in rows]
         self._clips = [(row, path, whole) for row, path, whole in clips if path is not None]
         self.missing = tuple(row.key for row, path, _ in clips if path is None)
         if not self._clips:
@@ -111,7 +115,7 @@ class VGGSound:
             with open_plain(path, KINDS) as file:
                 start = row.start if whole and not 0 < read_duration(file) <= SECONDS + 0.5 else None
                 samples, rate = read_sound(file, start, SECONDS, MAX_SECONDS)
-                image = read_frame(file, self._moment(row, path), start, SECONDS)
+                image = read_frame(file, self._choose_moment(row, path), start, SECONDS)
         except OSError as error:
             raise DataError(f"Cannot use {path}: {error.strerror or error}; check the file and the disk.") from None
         except (AudioError, DataError) as error:
@@ -119,8 +123,8 @@ class VGGSound:
         recording, rate = prepare_recording(samples, rate, None, str(path))
         return Example(row.key, row.label, recording, rate, image)
 
-    def _moment(self, row: Row, path: Path) -> Moment:
-        """Which second of the clip is looked at."""
+    def _choose_moment(self, row: Row, path: Path) -> Moment:
+        """The function that chooses the second of the frame."""
         rng = np.random.default_rng([self.seed, crc32(row.key.encode())])
         best = self._best.get(path.stem) or self._best.get(row.key) or self._best.get(row.id)
         if best:
@@ -133,7 +137,7 @@ class VGGSound:
 def read_rows(path: str | os.PathLike) -> list[Row]:
     """The table; DataError names the line that is not ID, start, label, split."""
     rows, seen = [], set()
-    for number, cells in _lines(path):
+    for number, cells in _read_lines(path):
         if number == 1 and len(cells) > 1 and not _is_second(cells[1]):
             continue  # a header
         if len(cells) < 3 or not re.fullmatch(r"[\w-]+", cells[0], re.ASCII) or not _is_second(cells[1]):
@@ -148,12 +152,12 @@ def read_rows(path: str | os.PathLike) -> list[Row]:
 def read_ids(path: str | os.PathLike) -> set[tuple[str, int | None]]:
     """A list of clips, one a line: an ID for all clips of that video, or a csv line that begins with ID and start."""
     ids: set[tuple[str, int | None]] = set()
-    for number, cells in _lines(path):
+    for number, cells in _read_lines(path):
         name, second = cells[0], cells[1] if len(cells) > 1 else ""
         if number == 1 and name.lower() in ("id", "ytid", "youtube_id", "video_id", "youtube id"):
             continue
         if not re.fullmatch(r"[\w-]+", name, re.ASCII):
-            raise DataError(f"Cannot read line {number} of {path}: want a YouTube ID, or ID,start; mend the list.")
+            raise DataError(f"Cannot read line {number} of {path}: want a YouTube ID, or ID,start; correct the list.")
         ids.add((name, int(float(second)) if _is_second(second) else None))
     return ids
 
@@ -166,17 +170,17 @@ def read_best_frames(path: str | os.PathLike) -> dict[str, Sequence[int]]:
         raise DataError(f"Cannot read {path}: {error}; want JSON, ID -> numbers of frames.") from None
     if not isinstance(content, dict):
         raise DataError(f"Cannot read {path}: want a JSON object, ID -> numbers of frames.")
-    found: dict[str, Sequence[int]] = {}
+    frames: dict[str, Sequence[int]] = {}
     for name, numbers in content.items():
         if isinstance(numbers, list) and numbers and isinstance(numbers[0], list):
             numbers = numbers[0]
         if not isinstance(numbers, list) or not all(isinstance(n, int) and n >= 0 for n in numbers):
-            raise DataError(f"Cannot read {path}: {name} has no list of whole numbers from 0; mend or remove it.")
-        found[name] = numbers
-    return found
+            raise DataError(f"Cannot read {path}: {name} has no list of whole numbers from 0; correct or remove it.")
+        frames[name] = numbers
+    return frames
 
 
-def _lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
+def _read_lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
     """(number from 1, cells) of the lines of a csv file that are not empty."""
     try:
         with open_plain(Path(path), "a csv file") as file:
@@ -191,11 +195,11 @@ def _is_second(cell: str) -> bool:
     return re.fullmatch(r"\d{1,6}(\.\d*)?", cell.strip(), re.ASCII) is not None
 
 
-def _listed(row: Row, ids: set[tuple[str, int | None]]) -> bool:
+def _is_listed(row: Row, ids: set[tuple[str, int | None]]) -> bool:
     return (row.id, None) in ids or (row.id, row.start) in ids
 
 
-def _file_of(row: Row, found: Mapping[str, Path]) -> tuple[Path | None, bool]:
+def _find_file(row: Row, found: Mapping[str, Path]) -> tuple[Path | None, bool]:
     """The clip's file, and whether it is the whole video."""
     s, e = row.start, row.start + SECONDS
     for name in (*NAMES, WHOLE):
@@ -205,7 +209,7 @@ def _file_of(row: Row, found: Mapping[str, Path]) -> tuple[Path | None, bool]:
     return None, False
 
 
-def _checked_frame(frame: str | float) -> str | float:
+def _check_frame(frame: str | float) -> str | float:
     number = isinstance(frame, int | float) and not isinstance(frame, bool) and 0 <= frame <= 1
     if not number and frame not in ("middle", "random"):
         raise DataError(f"Got frame={frame!r}, want middle, random, or a number from 0 to 1; change it.")

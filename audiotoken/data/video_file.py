@@ -1,8 +1,8 @@
-"""A video -> one frame of it and its sound, of the whole file or of a stretch.
+"""Reads one frame and the sound of a video, of the whole file or of an excerpt.
 
-Seconds count from the start of the file; a frame lasts until the next one. Nothing is decoded that is not needed: the
-frame from the key frame before it, the sound of a stretch from half a second before it. A message here is the second
-half of a sentence, the caller puts the name of the file before it.
+Seconds count from the start of the file; a frame lasts until the next one. Decoding is kept short: a
+frame from the key frame before it, the sound of an excerpt from half a second before it. A message here is the second
+half of a sentence; the caller puts the name of the file before it.
 """
 
 from collections.abc import Callable
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 KINDS = "a video (MP4, MKV, WebM) with pictures and sound"
-MAX_DECODED = 5000  # frames from one key frame to the one that is wanted; encoders set one every 250 or sooner
-RUN_UP = 0.5  # seconds; a decoder that starts in the middle needs some to be right
+MAX_DECODED = 5000  # frames after a key frame; encoders set one at least every 250
+RUN_UP = 0.5  # seconds; a decoder that starts in the middle needs some to settle
 
-Moment = Callable[[float, float], float]  # (seconds there are, frames per second) -> second
+Moment = Callable[[float, float], float]  # (length in seconds, frames per second) -> second
 
 
 def middle(length: float, rate: float) -> float:
@@ -30,7 +30,7 @@ def middle(length: float, rate: float) -> float:
 
 
 def read_duration(file: BinaryIO) -> float:
-    """How long the file says it lasts; 0 if it does not say."""
+    """Duration by the file's header, in seconds; 0 if it is not given."""
     file.seek(0)
     with open_media(file, KINDS, DataError, "a video") as container:
         return (container.duration or 0) / 1e6
@@ -47,11 +47,11 @@ def read_sound(
     with open_media(file, KINDS) as container:
         if start is None:
             return decode_sound(container, max_seconds)
-        return _decode_cut(container, find_audio_track(container), start, seconds)
+        return _decode_excerpt(container, find_audio_track(container), start, seconds)
 
 
-def _decode_cut(container: Any, track: Any, start: float, seconds: float) -> tuple[NDArray, int]:
-    """The samples from `start`, placed by the time stamp of the first frame and then without a gap."""
+def _decode_excerpt(container: Any, track: Any, start: float, seconds: float) -> tuple[NDArray, int]:
+    """The samples from `start`, positioned by the time stamp of the first frame, without gaps."""
     import av
 
     origin, blocks, read, first, resampler = _origin(container), [], 0, 0.0, None
@@ -78,22 +78,21 @@ def _decode_cut(container: Any, track: Any, start: float, seconds: float) -> tup
 
 
 def read_frame(file: BinaryIO, moment: Moment, start: float | None = None, seconds: float = 10.0) -> "Image":
-    """The frame shown at `moment`, a second from 0 to the length of the whole, or of the stretch from `start`; RGB.
+    """The frame shown at `moment`, a second from 0 to the length of the whole, or of the excerpt from `start`; RGB.
 
-    Upright if the file says how it was held, and with square pixels. DataError: no pictures, none at that second, too
-    large, damaged.
+    Upright by the file's rotation, with square pixels. DataError: no pictures, none at that second, too large, damaged.
     """
     file.seek(0)
     with open_media(file, KINDS, DataError, "a video") as container:
         track = _video_track(container)
-        begin, length = _span(container, track)
+        begin, length = _find_span(container, track)
         if start is not None:
             begin, length = begin + start, min(seconds, length - start)
         if length <= 0:
             raise DataError(f"its pictures end before second {start or 0:g}; get the whole video again.")
         rate = float(track.average_rate or track.guessed_rate or 25)
         second = min(max(moment(length, rate), 0.0), length)
-        return _picture(_frame_at(container, track, begin + second, max(1.0, 2 / rate)), track)
+        return _to_image(_decode_frame(container, track, begin + second, max(1.0, 2 / rate)), track)
 
 
 def _video_track(container: Any) -> Any:
@@ -116,21 +115,21 @@ def _origin(container: Any) -> float:
     return (container.start_time or 0) / 1e6
 
 
-def _span(container: Any, track: Any) -> tuple[float, float]:
+def _find_span(container: Any, track: Any) -> tuple[float, float]:
     """Second of the container's clock where the file begins, and how long the pictures last from there."""
     origin = _origin(container)
     if track.duration:
         return origin, float(((track.start_time or 0) + track.duration) * track.time_base) - origin
     if container.duration:
         return origin, container.duration / 1e6
-    end = 0.0  # a recording that was never closed: the last time stamp says it
+    end = 0.0  # a file that was never finalised: the last time stamp is its length
     for packet in container.demux(track):
         if packet.pts is not None:
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
     return origin, end - origin
 
 
-def _frame_at(container: Any, track: Any, second: float, tolerance: float) -> Any:
+def _decode_frame(container: Any, track: Any, second: float, tolerance: float) -> Any:
     """The last frame that begins at or before `second`, on the container's clock."""
     container.seek(int(second / track.time_base), stream=track)  # to the key frame before
     best = None
@@ -145,7 +144,7 @@ def _frame_at(container: Any, track: Any, second: float, tolerance: float) -> An
     return best
 
 
-def _picture(frame: Any, track: Any) -> "Image":
+def _to_image(frame: Any, track: Any) -> "Image":
     from PIL.Image import Transpose
 
     check_size(frame.width, frame.height)

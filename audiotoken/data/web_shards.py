@@ -1,13 +1,13 @@
 """WebDataset shards -> examples: tar files whose members belong together when they share a name up to the first dot.
 
 A sample has a sound (`key.wav`, flac, ogg, mp3) and a picture (`key.jpg`, jpeg, png, webp), or a video (`key.mp4`, mkv,
-webm, mov) for the one that is not there; and, if it has one, its label: `key.json` {"label": "dog"}, `key.cls` (a name,
-or a number that counts in `names`) or `key.txt`.
+webm, mov) in place of a missing one; and optionally its label: `key.json` {"label": "dog"}, `key.cls` (a name,
+or an index into `names`) or `key.txt`.
 
-Shards are indexed by reading their headers once; members are then read where they lie. Nothing is unpacked, and no
-name from an archive is ever used as a path. A shard behind an address is fetched for its index and again when its
-samples are asked for, and two shards are kept at a time: what does not fit one disk is prepared in order, for two
-transfers of each shard. With `index`, a folder that keeps what was found in them, the first is made once.
+Shards are indexed by reading their headers once; members are then read in place. Nothing is unpacked, and names from
+an archive are never used as paths. A remote shard is downloaded for its index and again when its samples are read,
+and two shards are kept at a time: a set larger than the disk is prepared in order, with two downloads per shard. With
+`index`, a folder that stores the indices, the first download happens only once.
 """
 
 import glob
@@ -22,8 +22,8 @@ from audiotoken.audio import MAX_SECONDS, prepare_recording
 from audiotoken.audio_file import read_stream
 from audiotoken.data.folders import PICTURES, SOUNDS, Example, list_files, make_safe_keys
 from audiotoken.data.image_file import decode_image
-from audiotoken.data.remote import Fetched, is_url
-from audiotoken.data.tar_index import BLOCK, Members, ShardIndex, index_of, is_header_of, printable
+from audiotoken.data.remote import FileCache, is_url
+from audiotoken.data.tar_index import BLOCK, Members, ShardIndex, is_header_of, load_index, printable
 from audiotoken.data.video_file import middle, read_frame, read_sound
 from audiotoken.errors import AudioError, DataError
 
@@ -36,12 +36,12 @@ class WebShards:
     """The samples of tar shards, in the order of the shards and of the members in them.
 
     shards: files, `http(s)://` addresses, a folder of .tar files, patterns (`shard-{000000..000012}.tar`, `*.tar`), or
-    a list of those. names: of the classes, where labels are numbers. index: a folder that keeps what was found in each
-    shard. temporary: the folder for fetched shards, the system's by default. Read remote shards in order, as `prepare`
-    does: out of order they would be fetched again and again.
+    a list of those. names: of the classes, where labels are numbers. index: a folder that stores the index of each
+    shard. temporary: the folder for downloads, the system's by default. Read remote shards in order, as `prepare`
+    does: out of order they would be downloaded again and again.
 
-    `broken` lists (name, why) of what is not as it should be: damaged shards, of which the members before the damage
-    are used; samples that lack a sound or a picture, which are left out. DataError when nothing can be used.
+    `broken` lists (name, why): damaged shards, whose members before the damage are used, and samples without a sound or
+    a picture, which are left out. DataError when no sample can be used.
     """
 
     def __init__(
@@ -52,15 +52,15 @@ class WebShards:
         index: str | os.PathLike | None = None,
         temporary: str | os.PathLike | None = None,
     ):
-        self._fetched = Fetched(temporary)
+        self._cache = FileCache(temporary)
         self._places = expand_shards(shards)
-        found = [index_of(place, self._fetched, None if index is None else Path(index)) for place in self._places]
+        found = [load_index(place, self._cache, None if index is None else Path(index)) for place in self._places]
         self._shards = found
         broken = [entry for shard in found for entry in shard.broken]
         self._samples: list[tuple[int, str]] = []  # shard, name
         for number, shard in enumerate(found):
             for name, members in shard.samples.items():
-                if why := _lacks(members):
+                if why := _describe_missing(members):
                     broken.append((f"{shard.place}: {printable(name)}", why))
                 else:
                     self._samples.append((number, name))
@@ -68,7 +68,7 @@ class WebShards:
         if not self._samples:
             first = f"; the first fault, {broken[0][0]}: {broken[0][1]}" if broken else "."
             raise DataError(f"Found no sample in {len(found)} shards, want key.wav and key.jpg in them{first}")
-        self._labels = [_named(found[number], name, names) for number, name in self._samples]
+        self._labels = [_resolve_label(found[number], name, names) for number, name in self._samples]
         count = Counter(name for _, name in self._samples)
         self._keys = make_safe_keys(
             name if count[name] == 1 else f"{Path(found[number].place).stem}/{name}" for number, name in self._samples
@@ -88,8 +88,8 @@ class WebShards:
         shard = self._shards[number]
         shown, members = f"{shard.place}: {printable(name)}", shard.samples[name]
         try:
-            files = {suffix: self._member(number, name, suffix) for suffix in _used(members)}
-            sound, picture, video = (_first(files, kinds) for kinds in (SOUNDS, PICTURES, VIDEOS))
+            files = {suffix: self._member(number, name, suffix) for suffix in _choose_members(members)}
+            sound, picture, video = (_find_suffix(files, kinds) for kinds in (SOUNDS, PICTURES, VIDEOS))
             if sound:
                 samples, rate = read_stream(files[sound], MAX_SECONDS)
             else:
@@ -101,13 +101,13 @@ class WebShards:
         return Example(self.key(i), self.label(i), recording, rate, image)
 
     def _member(self, number: int, name: str, suffix: str) -> BytesIO:
-        """Read from its place in the shard, where its header must still stand before it."""
+        """Read a member in place, after a check that its header still precedes it."""
         shard = self._shards[number]
         offset, size = shard.samples[name][suffix]
         if size > MAX_BYTES:
             raise DataError(f"its {suffix} has {size} bytes, want at most {MAX_BYTES}; cut it.")
         try:
-            with self._fetched.open(self._places[number]) as file:
+            with self._cache.open(self._places[number]) as file:
                 whole = file.seek(0, os.SEEK_END)
                 file.seek(max(0, offset - BLOCK))
                 header, content = file.read(BLOCK), file.read(size)
@@ -119,15 +119,15 @@ class WebShards:
 
 
 def expand_shards(shards: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str]:
-    """Files, folders, patterns and addresses -> files and addresses, each list sorted where the order is not given."""
+    """Files, folders, patterns and addresses -> files and addresses, sorted where no order is given."""
     places = [shards] if isinstance(shards, str | os.PathLike) else list(shards)
-    found = [one for place in places for name in _braces(os.fspath(place)) for one in _files(name)]
+    found = [one for place in places for name in _expand_braces(os.fspath(place)) for one in _list_shards(name)]
     if not found or len(found) > MAX_SHARDS:
         raise DataError(f"Got {len(found)} shards from {shards}, want 1 to {MAX_SHARDS:,}; check the pattern.")
     return found
 
 
-def _files(name: str) -> list[str]:
+def _list_shards(name: str) -> list[str]:
     if is_url(name) or Path(name).is_file():
         return [name]
     if name.startswith("pipe:") or "://" in name:
@@ -136,10 +136,10 @@ def _files(name: str) -> list[str]:
         return [str(path) for path in list_files(Path(name), (".tar",))]
     if re.search(r"[*?\[]", name):
         return sorted(glob.glob(name))
-    return [name]  # not there: told by its name
+    return [name]  # missing: reported when it is opened
 
 
-def _braces(pattern: str) -> Iterator[str]:
+def _expand_braces(pattern: str) -> Iterator[str]:
     """`a-{000..002}.tar` -> a-000.tar, a-001.tar, a-002.tar; `{train,test}.tar` -> both; several multiply."""
     match = re.search(r"\{([^{}]*)\}", pattern)
     if match is None or Path(pattern).exists():
@@ -151,28 +151,34 @@ def _braces(pattern: str) -> Iterator[str]:
         raise DataError(f"Got the pattern {pattern}, want a range of 1 to {MAX_SHARDS:,} shards; change it.")
     choices = [f"{n:0{len(ends[1])}d}" for n in range(int(ends[1]), int(ends[2]) + 1)] if ends else inside.split(",")
     for choice in choices:
-        yield from _braces(before + choice + after)
+        yield from _expand_braces(before + choice + after)
 
 
-def _first(members: dict, kinds: Sequence[str]) -> str:
+def _find_suffix(members: dict, kinds: Sequence[str]) -> str:
     return next((suffix for suffix in kinds if suffix in members), "")
 
 
-def _lacks(members: Members) -> str:
-    """Why a sample cannot be used, "" if it can."""
-    if _first(members, VIDEOS) or (_first(members, SOUNDS) and _first(members, PICTURES)):
+def _describe_missing(members: Members) -> str:
+    """Why a sample cannot be used; "" if it can."""
+    if _find_suffix(members, VIDEOS) or (_find_suffix(members, SOUNDS) and _find_suffix(members, PICTURES)):
         return ""
-    lacking = "picture" if _first(members, SOUNDS) else "sound" if _first(members, PICTURES) else "sound or picture"
+    lacking = (
+        "picture"
+        if _find_suffix(members, SOUNDS)
+        else "sound"
+        if _find_suffix(members, PICTURES)
+        else "sound or picture"
+    )
     return f"it has no {lacking} in this shard, only {', '.join(sorted(members))}; it is left out."
 
 
-def _used(members: Members) -> list[str]:
-    """The members that are read: a video only for what is not there by itself."""
-    own = [suffix for kinds in (SOUNDS, PICTURES) if (suffix := _first(members, kinds))]
-    return own if len(own) == 2 else [*own, _first(members, VIDEOS)]
+def _choose_members(members: Members) -> list[str]:
+    """The members that are read: a video only in place of a missing sound or picture."""
+    own = [suffix for kinds in (SOUNDS, PICTURES) if (suffix := _find_suffix(members, kinds))]
+    return own if len(own) == 2 else [*own, _find_suffix(members, VIDEOS)]
 
 
-def _named(shard: ShardIndex, name: str, names: Sequence[str]) -> str:
+def _resolve_label(shard: ShardIndex, name: str, names: Sequence[str]) -> str:
     """The class of a sample, in words where `names` has them."""
     label = shard.labels.get(name, "")
     if not names or not label.isdecimal():

@@ -393,7 +393,7 @@ _SYNTHESISERS: dict[str, Callable[[Random, int, float], Signal]] = {
 
 
 def synthesise(word: str, rate: int = 16000, seconds: float = 5.0, seed: int = 0) -> NDArray[np.float32]:
-    """The sound of `word` (one of `things.AUDIBLE_WORDS`) as a recorder would keep it: (frames,) float32 in [-1, 1].
+    """The sound of `word` (one of `things.AUDIBLE_WORDS`) as recorded in a room: (frames,) float32 in [-1, 1].
 
     Raises ValueError for a word that has no sound.
     """

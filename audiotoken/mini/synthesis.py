@@ -1,7 +1,7 @@
 """Building blocks of the sound synthesiser: sources, resonators, envelopes, placing, a room.
 
-Conventions: a signal is `(frames,)` float64 while it is being made; `rate` in Hz; times in seconds; frequencies in
-Hz; `rng` is the only source of chance, so the same generator state gives the same sound.
+Conventions: a signal is `(frames,)` float64 until it is finished; `rate` in Hz; times in seconds; frequencies in
+Hz; `rng` is the only source of randomness, so the same generator state gives the same sound.
 """
 
 from collections.abc import Sequence
@@ -145,7 +145,7 @@ def normalise(signal: Signal) -> Signal:
 
 
 def simulate_recorder(signal: Signal, rate: int, rng: Random) -> NDArray[np.float32]:
-    """What a recorder at some distance would have kept: a room, a colour, a noise floor, a level. (frames,) float32."""
+    """Simulate a recording from some distance: room, spectral tilt, noise floor, level. (frames,) float32."""
     signal = normalise(signal)
     if rng.random() < 0.7:  # exponentially decaying noise as the room's late response (Moorer 1979)
         decay = rng.uniform(0.03, 0.25)

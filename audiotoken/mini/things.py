@@ -1,4 +1,4 @@
-"""What there is in the painted world: one word per thing, and which of them can be heard.
+"""The things of the painted world: one word for each, and which of them have a sound.
 
 The word is the thing's name everywhere: in captions, as label of the audio encoder, as subject of a prompt.
 """
@@ -13,7 +13,7 @@ class Thing:
     word: str
     phrase: str  # how a caption may say it at length; holds the word
     esc10: str | None = None  # folder of real recordings in ESC-10
-    heard: bool = False  # the mini audio encoder knows its sound (real or synthesised)
+    heard: bool = False  # the mini audio encoder knows its sound, real or synthesised
 
 
 THINGS: tuple[Thing, ...] = (
