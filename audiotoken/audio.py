@@ -1,13 +1,13 @@
-"""Any sound file or array -> a recording.
+"""Turns sound files and arrays into recordings.
 
 Conventions: a *recording* is `(channels, frames)` float32 in [-1, 1]; a *signal* is `(frames,)`, mono; a *rate* is Hz.
-Everything that cannot be heard is refused here, once, with an `AudioError` that is one sentence.
+All unusable sounds are refused here, with an `AudioError` that is one sentence.
 """
 
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +15,12 @@ from numpy.typing import NDArray
 from audiotoken.audio_file import read_file
 from audiotoken.errors import AudioError
 
-if TYPE_CHECKING:  # what takes seconds to import is imported when it is needed
-    import numpy as np
-    from numpy.typing import NDArray
-
-
-LONGEST = 600.0  # seconds of a file that are heard
-
-
 __all__ = ["AudioError", "Recording", "as_recording", "load_audio", "prepare_recording", "resample", "to_mono"]
 
-SILENCE = 1e-4  # -80 dB below full scale: quieter than the dither of a 16-bit file, so nobody made this sound
-RATES = (100, 1_000_000)  # Hz; outside, the number is a broken header, not a recorder
+SILENCE = 1e-4  # -80 dB below full scale: quieter than the dither of a 16-bit file
+RATES = (100, 1_000_000)  # Hz; other values come from broken headers
 MAX_SECONDS = 600.0
+LONGEST = MAX_SECONDS  # of a file that commands listen to
 
 Recording = NDArray[np.float32]
 
@@ -39,40 +32,39 @@ def load_audio(
     max_seconds: float = MAX_SECONDS,
     first: float | None = None,
 ) -> tuple[Recording, int]:
-    """Read a sound file, or the sound of a video -> (recording `(channels, frames)` float32 in [-1, 1], rate in Hz).
+    """Read a sound file, or the sound of a video: (recording `(channels, frames)` float32 in [-1, 1], rate in Hz).
 
-    Without `rate` the file's own is kept, with it the recording is resampled. Float files louder than full scale are
-    scaled down to it, all channels alike. A truncated file (one that holds less than its header promises) is refused
-    rather than played as far as it goes: the part that is missing may be the part that matters. Longer than
-    `max_seconds` is refused too, before it fills the memory; with `first` only that many seconds are read, and what
-    follows is no fault.
+    With `rate` the recording is resampled; otherwise it keeps the rate of the file. Float files louder than full scale
+    are scaled down to it, all channels by the same factor. Truncated files (which hold less than their header says) and
+    files longer than `max_seconds` are refused. With `first`, only that many seconds are read, and the length and the
+    end of the file do not matter.
 
-    Raises `AudioError` for what is not a sound: missing, unreadable, empty, truncated, silent, partly NaN, no audio.
+    Raises `AudioError` for a file that is missing, unreadable, empty, truncated, silent, partly NaN or without audio.
     """
     path = Path(path)
     try:
         samples, own_rate = read_file(path, max_seconds, first)
     except AudioError as error:
-        raise AudioError(f"Cannot hear {path}: {error}") from None
+        raise AudioError(f"Cannot read {path}: {error}") from None
     return prepare_recording(samples, own_rate, rate, str(path))
 
 
 def as_recording(audio: Any, rate: int | None = None, *, resample_to: int | None = None) -> tuple[Recording, int]:
-    """A path, or an array `(frames,)` or `(channels, frames)` with its `rate` -> (recording, rate), checked.
+    """Check and convert a path, or an array `(frames,)` or `(channels, frames)` with its `rate`: (recording, rate).
 
-    The door of everything that takes sound: numpy and torch, float (any level) and integer (full scale of its type).
+    Arrays may be numpy or torch, float (of any level) or integer (full scale is that of the type). Raises AudioError.
     """
     if isinstance(audio, str | os.PathLike):
         if rate is not None:
-            raise AudioError(f"Got the file {audio} and rate={rate}, but a file knows its own rate; leave `rate` out.")
+            raise AudioError(f"Got the file {audio} and rate={rate}, but a file has its own rate; leave `rate` out.")
         return load_audio(audio, resample_to)
     if rate is None:
         raise AudioError("Got an array without its rate; pass rate= in Hz, such as rate=16000.")
-    return prepare_recording(_shaped(_to_float(audio)), rate, resample_to, "the recording")
+    return prepare_recording(_add_channels(_to_float(audio)), rate, resample_to, "the recording")
 
 
 def to_mono(recording: Recording) -> Recording:
-    """(channels, frames) -> (frames,): the mean, or the loudest channel where the channels cancel each other out."""
+    """(channels, frames) -> (frames,): the mean, or the loudest channel if the channels cancel each other out."""
     mean = recording.mean(axis=0)
     loudest = recording[np.argmax(np.square(recording).mean(axis=1))]
     cancelled = np.square(mean).mean() < 0.01 * np.square(recording).mean()  # 20 dB lost: wired in opposite phase
@@ -81,22 +73,22 @@ def to_mono(recording: Recording) -> Recording:
 
 def resample(recording: Recording, rate: int, wanted: int) -> Recording:
     """(..., frames) at `rate` -> (..., frames) at `wanted`: polyphase, flat to 90 % of the band, -80 dB beyond it."""
-    from scipy.signal import firwin, resample_poly
+    from scipy.signal import firwin, resample_poly  # here: it takes a second to import, and most reading needs none
 
-    ratio = Fraction(int(wanted), int(rate)).limit_denominator(10_000)  # 44,101 Hz must not need a filter of 100 MB
+    ratio = Fraction(int(wanted), int(rate)).limit_denominator(10_000)  # or 44,101 Hz would need a filter of 100 MB
     up, down = ratio.numerator, ratio.denominator
     if up == down:
         return recording
     widest = max(up, down)
     taps = firwin(2 * 64 * widest + 1, 0.955 / widest, window=("kaiser", 9.0))
     out = resample_poly(recording, up, down, axis=-1, window=taps.astype(np.float32))
-    return np.clip(out, -1.0, 1.0).astype(np.float32)  # ringing may pass full scale by a little
+    return np.clip(out, -1.0, 1.0).astype(np.float32)  # ringing may exceed full scale slightly
 
 
 def prepare_recording(samples: Recording, rate: int, resample_to: int | None, name: str) -> tuple[Recording, int]:
-    """(channels, frames) at any level -> (recording, rate), checked and resampled."""
+    """Check and resample (channels, frames) of any level: (recording, rate); `name` is for errors."""
     _check_rate(rate, name)
-    recording = _normalised(samples, name)
+    recording = _normalise(samples, name)
     if resample_to is not None and resample_to != rate:
         _check_rate(resample_to, "the resampled recording")
         recording, rate = resample(recording, rate, resample_to), resample_to
@@ -106,41 +98,41 @@ def prepare_recording(samples: Recording, rate: int, resample_to: int | None, na
 def _check_rate(rate: Any, name: str) -> None:
     whole = isinstance(rate, int | np.integer) and not isinstance(rate, bool)
     if not whole or not RATES[0] <= rate <= RATES[1]:
-        raise AudioError(f"Got a rate of {rate!r} for {name}, want a whole number of Hz, such as 16000.")
+        raise AudioError(f"Got a rate of {rate!r} for {name}, expected a whole number of Hz; pass one, such as 16000.")
 
 
 def _to_float(audio: Any) -> Recording:
-    """Any array -> float32; whole numbers are divided by the full scale of their type."""
+    """Convert any array to float32; integers are divided by the full scale of their type."""
     if hasattr(audio, "detach"):  # a torch tensor, on any device; bfloat16 is unknown to numpy
         audio = audio.detach().cpu()
         audio = (audio.float() if audio.is_floating_point() else audio).numpy()
     if not isinstance(audio, np.ndarray) or audio.dtype.kind not in "fiu":
         kind = audio.dtype if isinstance(audio, np.ndarray) else type(audio).__name__
-        raise AudioError(f"Got {kind} as a recording, want a path or an array of real numbers; convert it.")
+        raise AudioError(f"Got {kind} as a recording, expected a path or an array of real numbers; convert it.")
     if audio.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what overflows is refused as not finite
+        with np.errstate(over="ignore"):  # overflow is refused later, as not finite
             return audio.astype(np.float32)
     full = 2.0 ** (8 * audio.dtype.itemsize - 1)
     return ((audio.astype(np.float64) - (full if audio.dtype.kind == "u" else 0)) / full).astype(np.float32)
 
 
-def _shaped(audio: Recording) -> Recording:
+def _add_channels(audio: Recording) -> Recording:
     """(frames,) or (channels, frames) -> (channels, frames)."""
     recording = audio[None] if audio.ndim == 1 else audio
     if recording.ndim != 2 or recording.size == 0:
-        raise AudioError(f"Got an array {audio.shape}, want (channels, frames) or (frames,), not empty; reshape it.")
+        raise AudioError(f"Got an array {audio.shape}, expected non-empty (channels, frames) or (frames,); reshape it.")
     if recording.shape[0] > recording.shape[1]:
         raise AudioError(
-            f"Got an array {audio.shape}, want (channels, frames) with more frames than channels; transpose it."
+            f"Got an array {audio.shape}, expected (channels, frames) with more frames than channels; transpose it."
         )
     return recording
 
 
-def _normalised(recording: Recording, name: str) -> Recording:
-    """Refuse NaN, infinity and silence; scale down what is louder than full scale."""
+def _normalise(recording: Recording, name: str) -> Recording:
+    """Refuse NaN, infinity and silence; scale down recordings louder than full scale."""
     bad = recording.size - int(np.isfinite(recording).sum())
     if bad:
-        raise AudioError(f"Cannot hear {name}: {bad} of {recording.size} samples are NaN or infinite; export it again.")
+        raise AudioError(f"Cannot read {name}: {bad} of {recording.size} samples are NaN or infinite; export it again.")
     low, high = recording.min(axis=1), recording.max(axis=1)  # no copies: a recording may be a gigabyte
     peak = float(max(-low.min(), high.max()))
     if peak > 1.0:
@@ -148,13 +140,13 @@ def _normalised(recording: Recording, name: str) -> Recording:
         low, high = low / np.float32(peak), high / np.float32(peak)
     mean = recording.mean(axis=1, dtype=np.float64)
     if max((high - mean).max(), (mean - low).max()) < SILENCE:
-        raise AudioError(f"Cannot hear {name}: it is silent (never above {SILENCE:g}); record it louder.")
+        raise AudioError(f"Cannot read {name}: it is silent (never above {SILENCE:g}); record it louder.")
     return np.ascontiguousarray(recording, dtype=np.float32)
 
 
-def load_beginning(clip: str | os.PathLike, seconds: float) -> tuple["NDArray[np.float32]", int, list[str]]:
-    """(recording, rate, notes) of at most so many seconds of a file of any length; a note says where it was cut."""
+def load_beginning(clip: str | os.PathLike, seconds: float) -> tuple[Recording, int, list[str]]:
+    """Read at most that many seconds of a file of any length: (recording, rate, notes); a note says if it was cut."""
     recording, rate = load_audio(clip, first=seconds + 1)
     frames = round(seconds * rate)
-    cut = [f"The first {seconds:g} seconds were listened to; cut the file to hear others."]
+    cut = [f"Only the first {seconds:g} seconds were used; cut the file to use others."]
     return recording[:, :frames], rate, cut if recording.shape[1] > frames else []

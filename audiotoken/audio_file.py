@@ -1,7 +1,7 @@
-"""Sound files and videos -> samples, as they are; what cannot be read whole is refused with a sentence.
+"""Reads the samples of sound files and videos; files that cannot be read as a whole are refused.
 
-libsndfile reads WAV, FLAC, OGG and MP3; FFmpeg (PyAV) whatever that refuses. Samples are (channels, frames); a message
-here is the second half of a sentence, `load_audio` puts the name of the file before it.
+libsndfile reads WAV, FLAC, OGG and MP3; FFmpeg (PyAV) reads everything else. Samples are (channels, frames). Error
+messages here are the second half of a sentence; `load_audio` puts the name of the file before it.
 """
 
 import math
@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from audiotoken.errors import AudioError
 
 MAX_SAMPLES = 1 << 28  # channels times frames, a gigabyte: ten minutes of stereo at 192 kHz
-BLOCK = 1 << 20  # samples that are read at once
+BLOCK = 1 << 20  # samples read at once
 KINDS = "a WAV, FLAC, OGG or MP3 file, or a video (MP4, MKV, WebM) with sound"
 
 
 def read_file(path: Path, max_seconds: float, first: float | None = None) -> tuple[NDArray, int]:
-    """The samples (channels, frames) as they are, and their rate in Hz.
+    """Read a file: (samples (channels, frames) at their own level, rate in Hz).
 
-    A file longer than `max_seconds` is refused, but with `first` only that many seconds are read, whatever follows.
+    A file longer than `max_seconds` is refused; with `first`, only that many seconds are read, whatever its length.
     """
     try:
         with open_plain(path) as file:
@@ -38,7 +38,7 @@ def read_file(path: Path, max_seconds: float, first: float | None = None) -> tup
 
 
 def open_plain(path: Path, kinds: str = KINDS) -> BinaryIO:
-    """The file, opened, or a sentence that says why not."""
+    """Open a regular file that is not empty; raises AudioError."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -59,14 +59,14 @@ def open_plain(path: Path, kinds: str = KINDS) -> BinaryIO:
 
 
 def read_stream(file: BinaryIO, max_seconds: float, first: float | None = None) -> tuple[NDArray, int]:
-    """libsndfile first, FFmpeg for what it refuses -> ((channels, frames), rate)."""
+    """Read with libsndfile, or with FFmpeg what libsndfile refuses: ((channels, frames), rate)."""
     import soundfile
 
     max_seconds = max_seconds if first is None else math.inf
     _check_whole(file)
     try:
         sound = soundfile.SoundFile(file)
-    except (soundfile.LibsndfileError, TypeError, ValueError):  # TypeError: soundfile wants a `.raw` described
+    except (soundfile.LibsndfileError, TypeError, ValueError):  # TypeError: soundfile needs the format of a `.raw`
         file.seek(0)
         with open_media(file) as container:
             return decode_sound(container, max_seconds, first)
@@ -75,7 +75,7 @@ def read_stream(file: BinaryIO, max_seconds: float, first: float | None = None) 
         promised = promised if first is None else min(promised, first)
         _check_length(promised, max_seconds)
         try:
-            blocks = list(_blocks(sound, max_seconds, first))
+            blocks = list(_read_blocks_of(sound, max_seconds, first))
         except soundfile.LibsndfileError as error:
             raise AudioError(f"it breaks off or is damaged ({error.error_string}); copy or record it again.") from None
         read = sum(map(len, blocks))
@@ -86,7 +86,7 @@ def read_stream(file: BinaryIO, max_seconds: float, first: float | None = None) 
 
 
 def read_length(path: Path) -> tuple[int, int] | None:
-    """(frames, rate) by the header of what libsndfile reads; None for other files and for a length that is unknown."""
+    """(frames, rate) from the header; None for files that libsndfile cannot read and for unknown lengths."""
     import soundfile
 
     try:
@@ -120,8 +120,8 @@ def read_blocks(path: Path, frames: int) -> Iterator[NDArray]:
             _check_promise(read / sound.samplerate, promised / sound.samplerate)
 
 
-def _blocks(sound: Any, max_seconds: float, first: float | None) -> Iterator[NDArray]:
-    """(frames, channels) until the end, so that a header that promises the moon does not fill the memory."""
+def _read_blocks_of(sound: Any, max_seconds: float, first: float | None) -> Iterator[NDArray]:
+    """Yield (frames, channels) until the end, so that a header with a wrong length does not fill the memory."""
     read, size = 0, max(1, BLOCK // sound.channels)
     last = None if first is None else math.ceil(first * sound.samplerate)
     while last is None or read < last:
@@ -138,11 +138,11 @@ def _blocks(sound: Any, max_seconds: float, first: float | None) -> Iterator[NDA
 def open_media(
     file: BinaryIO, wanted: str = KINDS, refusal: type[ValueError] = AudioError, what: str = "a sound"
 ) -> Iterator[Any]:
-    """What FFmpeg sees in a file; all it says while that is read becomes a `refusal`, and those pass as they are."""
+    """Open a file with FFmpeg and turn its errors into a `refusal`; a `refusal` raised meanwhile passes unchanged."""
     import av
 
     try:
-        # no protocol: a playlist must not open other files or hosts
+        # no protocols, so that a playlist cannot open other files or hosts
         with av.open(file, options={"protocol_whitelist": "none"}) as container:
             yield container
     except (av.FFmpegError, EOFError, OSError, ValueError, IndexError) as error:
@@ -152,16 +152,17 @@ def open_media(
 
 
 def find_audio_track(container: Any) -> Any:
+    """The best audio stream of an open container; raises AudioError if there is none that FFmpeg can decode."""
     if not container.streams.audio:
         raise AudioError(f"there is no audio track in it; give {KINDS}.")
     track = container.streams.best("audio") or container.streams.audio[0]
     if track.codec_context is None:
-        raise AudioError(f"its sound is coded in a way that FFmpeg does not know; give {KINDS}.")
+        raise AudioError(f"FFmpeg does not know the codec of its sound; give {KINDS}.")
     return track
 
 
 def decode_sound(container: Any, max_seconds: float, first: float | None = None) -> tuple[NDArray, int]:
-    """The audio track of an open container, with its own rate and channels; `first` as in `read_file`."""
+    """Decode the audio track of an open container with its own rate and channels; `first` as in `read_file`."""
     import av
 
     track, resampler = find_audio_track(container), None
@@ -173,7 +174,7 @@ def decode_sound(container: Any, max_seconds: float, first: float | None = None)
             continue
         for frame in packet.decode():
             if resampler is None:
-                # packed: of planar frames PyAV reads the eighth channel and those after it from nowhere
+                # packed, because PyAV reads the eighth and later channels of planar frames from invalid memory
                 resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
             for piece in resampler.resample(frame):
                 blocks.append(piece.to_ndarray().reshape(piece.samples, -1).T)
@@ -184,46 +185,46 @@ def decode_sound(container: Any, max_seconds: float, first: float | None = None)
             _check_size(read * frame.layout.nb_channels)
     if not read or resampler is None:
         raise AudioError("its audio track holds no sound; record or copy it again.")
-    if container.duration and {"matroska", "mp4"} & set(container.format.name.split(",")):  # other headers only guess
+    if container.duration and {"matroska", "mp4"} & set(container.format.name.split(",")):  # other headers are guesses
         first = max(container.start_time or 0, 0) / 1e6
         _check_promise(end - first, container.duration / 1e6)
     return np.concatenate(blocks, axis=1), resampler.rate
 
 
 def _check_whole(file: BinaryIO) -> None:
-    """Refuse a WAV or OGG that was cut: libsndfile plays what is left of those without a word."""
+    """Refuse a truncated WAV or OGG, which libsndfile would read without an error."""
     head = file.read(12)
     if head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE":
-        missing = _wav_bytes_missing(file)
+        missing = _count_missing_bytes(file)
         if missing > 0:
             raise AudioError(f"it is truncated, {missing} bytes are missing at its end; copy or record it again.")
-    elif head[:4] == b"OggS" and not _ogg_ends(file):
+    elif head[:4] == b"OggS" and not _is_ogg_complete(file):
         raise AudioError("it is truncated, the stream has no last page; copy or record it again.")
     file.seek(0)
 
 
 def _size(file: BinaryIO) -> int:
-    """In bytes; the place in the file is kept."""
-    place = file.tell()
+    """The size in bytes; keeps the position in the file."""
+    position = file.tell()
     size = file.seek(0, os.SEEK_END)
-    file.seek(place)
+    file.seek(position)
     return size
 
 
-def _wav_bytes_missing(file: BinaryIO) -> int:
-    """How many bytes the data chunk promises beyond the end of the file; 0 for a stream of unknown length."""
+def _count_missing_bytes(file: BinaryIO) -> int:
+    """The number of bytes of the data chunk beyond the end of the file; 0 for a stream of unknown length."""
     size = _size(file)
     while len(chunk := file.read(8)) == 8:
         name, length = struct.unpack("<4sI", chunk)
         if name == b"data":
-            streamed = length >= 0x7FFFF000  # what recorders write into a pipe, and RF64, whose length is elsewhere
+            streamed = length >= 0x7FFFF000  # recorders that write into a pipe, and RF64 with its length elsewhere
             return 0 if streamed else file.tell() + length - size
         file.seek(length + length % 2, os.SEEK_CUR)
     return 0
 
 
-def _ogg_ends(file: BinaryIO) -> bool:
-    """Does the last page (RFC 3533, at most 65,307 bytes) end the stream, and is it there as a whole?"""
+def _is_ogg_complete(file: BinaryIO) -> bool:
+    """Whether the last page (RFC 3533, at most 65,307 bytes) is complete and ends the stream."""
     size = _size(file)
     file.seek(max(0, size - 2 * 65_307))
     tail = file.read()
@@ -241,9 +242,9 @@ def _check_promise(seconds: float, promised: float) -> None:
 
 def _check_length(seconds: float, max_seconds: float) -> None:
     if seconds > max_seconds:
-        raise AudioError(f"it lasts longer than {max_seconds:g} s; cut the part you mean, or raise max_seconds.")
+        raise AudioError(f"it lasts longer than {max_seconds:g} s; cut out a part of it, or raise max_seconds.")
 
 
 def _check_size(samples: int) -> None:
     if samples > MAX_SAMPLES:
-        raise AudioError(f"it holds more than {MAX_SAMPLES:,} samples in all its channels; cut the part you mean.")
+        raise AudioError(f"it holds more than {MAX_SAMPLES:,} samples in all its channels; cut out a part of it.")

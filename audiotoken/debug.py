@@ -1,8 +1,8 @@
-"""Tiny parts with random weights that run the whole road in seconds, with no download.
+"""Tiny models with random weights that run everything in seconds, with no download.
 
-Nothing here is trained: pictures are noise, and only shapes, seeds and wiring mean something. `debug_pipeline` puts all
-together, for 32x32 pictures, in four kinds: "mini" as the mini checkpoint (8 latent channels, v-prediction), and "sd1",
-"sd2" and "xl" as the published models: same parts, same switches in the same files, small numbers.
+Nothing here is trained: pictures are noise, and only shapes, seeds and wiring are meaningful. `debug_pipeline` combines
+all parts, for 32x32 pictures, in four kinds: "mini" like the mini checkpoint (8 latent channels, v-prediction), and
+"sd1", "sd2" and "xl" like the published models, with the same parts and settings but small sizes.
 """
 
 from functools import partial
@@ -32,10 +32,10 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 WIDTH = 32  # of the text encoder
 WIDTHS = {"mini": (32,), "sd1": (32,), "sd2": (40,), "xl": (32, 48)}  # of each text encoder of a kind
 KINDS = tuple(WIDTHS)
-POOLED = 24  # width of what SDXL's denoiser is told besides
+POOLED = 24  # width of SDXL's pooled text embedding
 NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 LEVELS = ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D")
-UNETS: dict[str, dict[str, Any]] = {  # what each kind is built with
+UNETS: dict[str, dict[str, Any]] = {  # settings of each kind
     "mini": {"in_channels": 8, "out_channels": 8, "attention_head_dim": 4},
     "sd1": {"attention_head_dim": 4},
     "sd2": {"attention_head_dim": [2, 4], "use_linear_projection": True, "upcast_attention": True},
@@ -54,7 +54,7 @@ SCALING = {"mini": 0.5, "sd1": 0.18215, "sd2": 0.18215, "xl": 0.13025}  # of lat
 
 
 def debug_tokenizer(pad_token: str = END) -> CLIPTokenizer:
-    """Byte pairs: letters and one merged word, "photo"; 77 tokens, padded as SD 1 (`END`) or SD 2 ("!")."""
+    """A byte-pair tokenizer: letters and one merged word, "photo"; 77 tokens, padded as SD 1 (`END`) or SD 2 ("!")."""
     letters = ascii_lowercase + digits + punctuation
     merges: Any = [("p", "h"), ("ph", "o"), ("pho", "t"), ("phot", "o</w>")]
     entries = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges), START, END]
@@ -63,7 +63,7 @@ def debug_tokenizer(pad_token: str = END) -> CLIPTokenizer:
 
 
 def debug_text_encoder(tokenizer: Any, seed: int = 0, width: int = WIDTH, projects: bool = False) -> Any:
-    """CLIP's, 2 layers; one that `projects` is SDXL's second, with the wrong end token of the published file."""
+    """A CLIP text encoder of 2 layers; `projects` gives SDXL's second, with its wrong published end token."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -76,23 +76,23 @@ def debug_text_encoder(tokenizer: Any, seed: int = 0, width: int = WIDTH, projec
         pad_token_id=tokenizer.pad_token_id,
         projection_dim=POOLED,
     )
-    return _seeded(seed, partial(CLIPTextModelWithProjection if projects else CLIPTextModel, config)).eval()
+    return _build_seeded(seed, partial(CLIPTextModelWithProjection if projects else CLIPTextModel, config)).eval()
 
 
 def debug_encoder(seed: int = 0, width: int = 24) -> MiniEncoder:
-    """Three classes, `width` features per 0.16 s."""
+    """An audio encoder with three classes and features of this width every 0.16 s."""
     build = partial(MiniEncoder, labels=("dog", "bell", "rain"), width=width, mels=32, channels=(4, 4, 8, 8, 8))
-    return _sharpened(_seeded(seed, build), ("trunk", "project", "head"), 2.0)
+    return _sharpen(_build_seeded(seed, build), ("trunk", "project", "head"), 2.0)
 
 
 def debug_embedder(encoder: Any, seed: int = 0, width: int = WIDTH, **options: Any) -> AudioEmbedder:
     """`width` is the pipeline's `token_width`; `options` as in AudioEmbedder."""
     build = partial(AudioEmbedder, encoder.width, width, **options)
-    return _sharpened(_seeded(seed, build), ("hidden", "output"), 2.0)
+    return _sharpen(_build_seeded(seed, build), ("hidden", "output"), 2.0)
 
 
 def debug_vae(seed: int = 0, kind: str = "mini") -> AutoencoderKL:
-    """8x, 8 latent channels as the mini checkpoint or 4 as the others."""
+    """A VAE with a factor of 8 and 8 latent channels (mini) or 4 (other kinds)."""
     blocks = (8, 8, 8, 8)
     build = partial(
         AutoencoderKL,
@@ -105,11 +105,11 @@ def debug_vae(seed: int = 0, kind: str = "mini") -> AutoencoderKL:
         scaling_factor=SCALING[kind],
         mid_block_add_attention=kind != "mini",
     )
-    return _seeded(seed, build).eval()
+    return _build_seeded(seed, build).eval()
 
 
 def debug_unet(seed: int = 0, kind: str = "mini") -> UNet2DConditionModel:
-    """Two levels, cross-attention at both (SDXL: at the lower), 4x4 latents."""
+    """A UNet of two levels with cross-attention at both (SDXL: at the lower one), for 4x4 latents."""
     same = {
         "sample_size": 4,
         "block_out_channels": (16, 32),
@@ -120,11 +120,11 @@ def debug_unet(seed: int = 0, kind: str = "mini") -> UNet2DConditionModel:
         "norm_num_groups": 8,
     }
     build = partial(UNet2DConditionModel, **(same | UNETS[kind]))
-    return _sharpened(_seeded(seed, build), ("attn2.to_q", "attn2.to_k"), 4.0)
+    return _sharpen(_build_seeded(seed, build), ("attn2.to_q", "attn2.to_k"), 4.0)
 
 
 def debug_scheduler(kind: str = "mini") -> Any:
-    """As in the published folders: PNDM and Euler for noise, DDIM for velocity."""
+    """The scheduler of the published folder: PNDM and Euler for noise, DDIM for velocity."""
     if kind == "sd1":
         return PNDMScheduler(**NOISE, skip_prk_steps=True, set_alpha_to_one=False)
     if kind == "xl":
@@ -133,10 +133,10 @@ def debug_scheduler(kind: str = "mini") -> Any:
 
 
 def debug_pipeline(seed: int = 0, kind: str = "mini") -> Any:
-    """All of it: hears 16 kHz, draws 32x32 in 4 steps. "xl" is an AudioTokenXLPipeline."""
+    """A complete pipeline that reads sounds at 16 kHz and draws 32x32 in 4 steps; "xl" is an AudioTokenXLPipeline."""
     encoder = debug_encoder(seed)
     pipe = (AudioTokenXLPipeline if kind == "xl" else AudioTokenPipeline)(
-        **_texts(seed, kind),
+        **_build_text_parts(seed, kind),
         vae=debug_vae(seed, kind),
         unet=debug_unet(seed, kind),
         scheduler=debug_scheduler(kind),
@@ -150,7 +150,7 @@ def debug_pipeline(seed: int = 0, kind: str = "mini") -> Any:
 
 
 def debug_folder(kind: str, folder: Path, seed: int = 0) -> Path:
-    """Write a plain diffusers folder, as such a model is published: without ears. Returns `folder`."""
+    """Write a plain diffusers folder, as such models are published, without audio parts; returns `folder`."""
     pipe = debug_pipeline(seed, kind)
     parts = {name: part for name, part in pipe.components.items() if name not in AUDIO_PARTS}
     if kind == "xl":
@@ -161,7 +161,7 @@ def debug_folder(kind: str, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def _texts(seed: int, kind: str) -> dict[str, Any]:
+def _build_text_parts(seed: int, kind: str) -> dict[str, Any]:
     """Tokenizers and text encoders; the first of SD 1 and SDXL is padded with the end token, the others with "!"."""
     tokenizers = [debug_tokenizer("!" if kind == "sd2" else END), debug_tokenizer("!")]
     parts: dict[str, Any] = {}
@@ -172,8 +172,8 @@ def _texts(seed: int, kind: str) -> dict[str, Any]:
     return parts
 
 
-def _sharpened(model: Any, layers: tuple[str, ...], factor: float) -> Any:
-    """Larger weights in these layers: freshly initialised, they hardly tell one input from another."""
+def _sharpen(model: Any, layers: tuple[str, ...], factor: float) -> Any:
+    """Scale up the weights of these layers: freshly initialised ones give nearly the same output for all inputs."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim > 1 and any(layer in name for layer in layers):
@@ -181,8 +181,8 @@ def _sharpened(model: Any, layers: tuple[str, ...], factor: float) -> Any:
     return model.eval()
 
 
-def _seeded(seed: int, build: Any) -> Any:
-    """Build with this seed and leave torch's own random state as it was."""
+def _build_seeded(seed: int, build: Any) -> Any:
+    """Call `build` with this seed, without changing torch's global random state."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build()

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from audiotoken.checkpoint import load_weights, read_checkpoint, write_checkpoint
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.errors import CheckpointError
-from audiotoken.objective import LossWeights, TrainablePipeline
+from audiotoken.objective import LossWeights
+from audiotoken.protocols import TrainablePipeline
 
 WANTED = "a checkpoint of this trainer"
 ADAPTER = "audiotoken"

@@ -2,36 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
-from diffusers import DDPMScheduler, UNet2DConditionModel
+from diffusers import DDPMScheduler
 from torch import Tensor, nn
 
-from audiotoken.embedder import AudioEmbedder
 from audiotoken.losses import classification_loss, diffusion_loss, min_snr_weight, token_l1, token_l2
 from audiotoken.placeholder import TEMPLATE
-from audiotoken.prompt import EncodedPrompts
-
-
-class TrainablePipeline(Protocol):
-    """What training needs of a pipeline; `AudioTokenPipeline` and `AudioTokenXLPipeline` have it."""
-
-    audio_embedder: AudioEmbedder
-    unet: UNet2DConditionModel
-    scheduler: Any
-    vae_scale_factor: int
-
-    @property
-    def components(self) -> dict[str, Any]:
-        """All parts by name."""
-
-    def label_embeddings(self, names: Sequence[str]) -> Tensor:
-        """(classes, width): the input embeddings of each label's words, averaged."""
-
-    def encode(
-        self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]], size: tuple[int, int] | None = None
-    ) -> EncodedPrompts:
-        """Texts and the audio tokens of each, for images of `size` (height, width) -> what conditions the UNet."""
+from audiotoken.protocols import TrainablePipeline
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from audiotoken.data.examples import derive_seed
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.learner import Learner, Settings
-from audiotoken.objective import Batch, LossWeights, Objective, TrainablePipeline, check_batch
+from audiotoken.objective import Batch, LossWeights, Objective, check_batch
+from audiotoken.protocols import TrainablePipeline
 
 __all__ = ["Batch", "LossWeights", "Progress", "Settings", "draw_noise", "train_embedder"]
 

@@ -98,7 +98,7 @@ def _find_in_windows(
             raise AudioError(f"it is silent (never above {SILENCE:g}); record it louder.")
         files = writer.finish(ranks, frames) if writer else []
     except AudioError as error:
-        raise AudioError(f"Cannot hear {clip}: {error}") from None
+        raise AudioError(f"Cannot read {clip}: {error}") from None
     finally:
         if writer:
             writer.clear()

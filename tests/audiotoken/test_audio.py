@@ -303,7 +303,7 @@ def test_the_caller_keeps_the_array_as_it_was(loudness):
 def test_a_path_at_the_door(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone().T, 44_100)
     assert as_recording(tmp_path / "a.wav", resample_to=16_000)[0].shape == (2, 16_000)
-    with pytest.raises(AudioError, match="knows its own rate"):
+    with pytest.raises(AudioError, match="has its own rate"):
         as_recording(str(tmp_path / "a.wav"), 16_000)
 
 

@@ -217,7 +217,7 @@ def test_broken_videos_are_named(tmp_path, videos):
         "eeeeeeeeeee": (b"<html>Video unavailable</html>", "damaged, truncated or not"),
         "fffffffffff": (videos["mkv"].read_bytes()[:-9000], "truncated|damaged|no picture"),
         "hhhhhhhhhhh": (clip.replace(b"avc1", b"zzzz"), "pictures are coded in a way"),
-        "iiiiiiiiiii": (videos["mkv"].read_bytes().replace(b"A_AAC", b"A_ZZZ"), "sound is coded in a way"),
+        "iiiiiiiiiii": (videos["mkv"].read_bytes().replace(b"A_AAC", b"A_ZZZ"), "does not know the codec of its sound"),
         "ggggggggggg": (b"#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/a.ts\n", "damaged, truncated or not"),
     }
     for name, (content, _) in cases.items():

@@ -87,7 +87,7 @@ def test_long_upload_is_cut_with_a_note(tmp_path, monkeypatch):
 def test_error_of_upload_names_file_without_folder(tmp_path):
     broken = tmp_path / "notes.wav"
     broken.write_bytes(b"RIFF no sound at all" * 40)
-    with pytest.raises(AudioError, match=r"Cannot hear notes\.wav: .*; give") as error:
+    with pytest.raises(AudioError, match=r"Cannot read notes\.wav: .*; give") as error:
         uploads.read_upload(broken)
     assert str(tmp_path) not in str(error.value)
 

@@ -102,7 +102,7 @@ def test_broken_file_shows_an_error(page, tmp_path):
     path.write_bytes(b"RIFF nothing of the kind" * 50)
     page.set_input_files("#clip input[type=file]", path)
     page.wait_for_selector(".page-status p.error")
-    assert page.locator(".page-status p.error").inner_text().startswith("Cannot hear broken.wav: ")
+    assert page.locator(".page-status p.error").inner_text().startswith("Cannot read broken.wav: ")
     assert page.locator("#generate").is_disabled()
     page.errors = [
         error for error in page.errors if not error.startswith("Waveform load error")
