@@ -78,8 +78,8 @@ def train_embedder(
                 learner.set_learning_rate(step)
                 losses, stopped = _run_step(wrapped, learner, batch, step, accelerator, stop)
                 done, images = step + 1, images + len(batch) * accelerator.num_processes
-                save = checkpoint is not None and (stopped or done % settings.save_every == 0)
-                if save and accelerator.is_main_process:
+                due = stopped or done % settings.save_every == 0
+                if checkpoint is not None and due and accelerator.is_main_process:
                     learner.save(checkpoint, done)
                 if on_progress is not None and accelerator.is_main_process:
                     speed = images / (time.monotonic() - began)

@@ -24,7 +24,7 @@ def check_clip(clip: str | os.PathLike) -> None:
     try:
         open_plain(Path(clip)).close()
     except AudioError as error:
-        raise AudioError(f"Cannot hear {clip}: {error}") from None
+        raise AudioError(f"Cannot read {clip}: {error}") from None
 
 
 def check_model(model: str) -> None:

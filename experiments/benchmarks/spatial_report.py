@@ -108,7 +108,8 @@ def _plot_panel(axes: Axes, line: Line, systems: Sequence[str]) -> None:
         axes.barh(place, line[system], color=COLOURS.get(system, OTHER), height=0.75)
         axes.annotate(f" {_format_value(line[system], goal)}", (max(line[system], 0), place), va="center", fontsize=8)
     for value, style in ((goal.must, "-"), (goal.stretch, ":")):
-        axes.axvline(value, color="#22252b", linewidth=1, linestyle=style)
+        if value is not None:
+            axes.axvline(value, color="#22252b", linewidth=1, linestyle=style)
     axes.set_yticks(range(len(present)), present, fontsize=8)
     axes.invert_yaxis()
     axes.tick_params(axis="x", labelsize=8)

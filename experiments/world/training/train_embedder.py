@@ -146,7 +146,7 @@ def main() -> None:
             )
 
     embedder = train_embedder(
-        pipe, batches, AUDIBLE_WORDS, settings, checkpoint=args.run / f"{args.name}-{key}.pt", progress=show
+        pipe, batches, AUDIBLE_WORDS, settings, checkpoint=args.run / f"{args.name}-{key}.pt", on_progress=show
     )
     embedder.save_pretrained(args.run / args.name)
 
