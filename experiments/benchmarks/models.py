@@ -1,8 +1,8 @@
-"""What `experiments.bench` runs on: models of a stated size with random weights, and examples in memory.
+"""Models and examples for `experiments.bench`: random weights of a given size, and noise in memory.
 
-Nothing is downloaded: what a step costs does not depend on what the weights say. "sd1" is Stable Diffusion 1.4 (its
-UNet of 860 M weights, VAE and CLIP-L) with BEATs-base and the published embedder; "mini" is the checkpoint that ships;
-"debug" is for tests.
+Nothing is downloaded: the cost of a step does not depend on the values of the weights. "sd1" is Stable Diffusion 1.4
+(its UNet of 860 M weights, VAE and CLIP-L) with BEATs-base and the published embedder; "mini" is the shipped
+checkpoint; "debug" is for tests.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ LABELS = ("dog", "rain", "bell")
 
 @dataclass(frozen=True)
 class Geometry:
-    """What goes in: pictures of size x size pixels, clips of so many seconds."""
+    """Size of the inputs: pictures of size x size pixels, clips of `seconds`."""
 
     name: str
     size: int
@@ -29,16 +29,16 @@ class Geometry:
 
 
 GEOMETRIES = {
-    "sd1": Geometry("sd1", 512, 10.0),  # VGGSound's clips; the published trainer's default is 5 s of them
+    "sd1": Geometry("sd1", 512, 10.0),  # VGGSound's clips; the published trainer uses 5 s of them by default
     "mini": Geometry("mini", 128, 5.0),  # ESC-50's clips
     "debug": Geometry("debug", 32, 1.0),
 }
 
 
 def build(name: str, device: Any, dtype: Any, *, frozen_parts: bool = True) -> Any:
-    """The pipeline of a geometry, made on `device` in `dtype` at once (the audio parts in float32, as ever).
+    """Build the pipeline of a geometry directly on `device` in `dtype`; the audio parts are always float32.
 
-    Without `frozen_parts` it has no VAE and no audio encoder: all that training on prepared examples needs.
+    Without `frozen_parts` it has no VAE and no audio encoder: training on prepared examples needs neither.
     """
     import torch
 
@@ -59,12 +59,12 @@ KEPT = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "audio_encoder"
 
 
 def sd1_parts(device: Any, dtype: Any, frozen_parts: bool = True) -> dict[str, Any]:
-    """Stable Diffusion 1.4 as its config files say, BEATs-base, the published embedder; in evaluation mode."""
+    """Stable Diffusion 1.4 as in its config files, BEATs-base and the published embedder, in evaluation mode."""
     import torch
     from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    parts: dict[str, Any] = {"tokenizer": debug_tokenizer()}  # another vocabulary costs the same
+    parts: dict[str, Any] = {"tokenizer": debug_tokenizer()}  # another vocabulary, at the same cost
     noise = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     parts["scheduler"] = PNDMScheduler(**noise, skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1)
     with made_in(device, dtype):
@@ -89,7 +89,7 @@ def sd1_parts(device: Any, dtype: Any, frozen_parts: bool = True) -> dict[str, A
 
 @contextmanager
 def made_in(device: Any, dtype: Any) -> Iterator[None]:
-    """Weights made inside are on this device in this precision from the start."""
+    """Create weights directly on `device` in `dtype` inside this context."""
     import torch
 
     before = torch.get_default_dtype()
@@ -102,7 +102,7 @@ def made_in(device: Any, dtype: Any) -> Iterator[None]:
 
 
 class InMemory:
-    """A source of `count` pictures and clips of noise, already decoded: reading files is not what is measured."""
+    """A source of `count` decoded pictures and clips of noise, because reading files is not measured."""
 
     def __init__(self, count: int, size: int, seconds: float, rate: int):
         import numpy as np

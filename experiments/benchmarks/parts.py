@@ -1,9 +1,9 @@
-"""What a training step is made of: measured part by part on a device, or counted for the true size without one.
+"""The parts of a training step: timed on a device, or counted at the true size without one.
 
     python -m experiments.bench parts geometry=mini batch=4     # milliseconds of each part
-    python -m experiments.bench arithmetic                      # of Stable Diffusion 1.4: weights, TFLOP, bytes kept
+    python -m experiments.bench arithmetic                      # Stable Diffusion 1.4: weights, TFLOP, bytes kept
 
-Counting touches no numbers (tensors on torch's "meta" device), so that a laptop can do it in a minute.
+Counting computes nothing (tensors are on torch's "meta" device), so a laptop needs about a minute.
 """
 
 import statistics
@@ -22,15 +22,15 @@ from experiments.benchmarks.process import place
 from experiments.benchmarks.row import now
 
 GIB, TERA = 2**30, 1e12
-FROZEN = ("VAE, encoding", "audio encoder")  # what training on prepared examples leaves out
+FROZEN = ("VAE, encoding", "audio encoder")  # parts that training on prepared examples leaves out
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Of one sample, in one training step."""
+    """Cost of a part for one sample in one training step."""
 
     weights: int
-    flops: float  # forward, and back through it where gradients flow
+    flops: float  # forward, and backward where gradients flow
 
 
 def bench_parts(
@@ -43,21 +43,21 @@ def bench_parts(
     repeats: int = 7,
     threads: int | None = None,
 ) -> str:
-    """Milliseconds of each part of a step for a batch, medians -> a Markdown table."""
+    """Median milliseconds of each part of a step for a batch, as a Markdown table."""
     device, geometry = place(device, geometry)
     if precision not in ("float32", "bfloat16") or geometry not in GEOMETRIES or batch < 1 or repeats < 1:
         raise OptionError(f"Got {geometry=}, {precision=}, {batch=}, {repeats=}; see configs/bench_parts.yaml.")
     found = timed_parts(geometry, device, precision, batch, seconds or GEOMETRIES[geometry].seconds, repeats, threads)
-    step = sum(found[name] for name in found if name not in ("UNet, forward", "of it tokenizing"))
+    step = sum(found[name] for name in found if name not in ("UNet, forward", "tokenizing only"))
     rows = [[name, f"{1000 * value:.1f}", f"{value / step:.1%}"] for name, value in found.items()]
-    table = markdown_table(["part", "ms", "of the sum"], rows, "lr")
+    table = markdown_table(["part", "ms", "share of a step"], rows, "lr")
     return f"{geometry} on {device}, {precision}, batch {batch}\n\n{table}\n"
 
 
 def timed_parts(
     geometry: str, device: str, precision: str, batch: int, seconds: float, repeats: int, threads: int | None
 ) -> dict[str, float]:
-    """Part -> median seconds for a batch; on a CPU the process's own seconds, which neighbours do not lengthen."""
+    """Median seconds of each part for a batch; on a CPU, CPU seconds, which other processes do not lengthen."""
     import torch
 
     torch.set_num_threads(threads or (1 if device == "cpu" else torch.get_num_threads()))
@@ -85,37 +85,37 @@ def timed_parts(
     parts: dict[str, Callable[[], Any]] = {
         "VAE, encoding": torch.no_grad()(lambda: pipe.vae.encode(pixels)),
         "audio encoder": torch.no_grad()(lambda: pipe.audio_encoder.features(waveform)),
-        "embedder, forward and back": lambda: pipe.audio_embedder(features).sum().backward(),
-        "text encoder, forward and back": lambda: text().float().sum().backward(),
-        "of it tokenizing": lambda: [tokenize_prompt(text, pipe.tokenizer) for text in texts],
+        "embedder, forward and backward": lambda: pipe.audio_embedder(features).sum().backward(),
+        "text encoder, forward and backward": lambda: text().float().sum().backward(),
+        "tokenizing only": lambda: [tokenize_prompt(text, pipe.tokenizer) for text in texts],
         "UNet, forward": unet,
-        "UNet, forward and back": lambda: unet().float().square().mean().backward(),
+        "UNet, forward and backward": lambda: unet().float().square().mean().backward(),
         "noise": lambda: [draw_noise(0, 1, i, latents.shape[1:], 1000) for i in range(batch)],
     }
     return {name: _seconds(part, place, repeats) for name, part in parts.items()}
 
 
 def arithmetic() -> str:
-    """What Stable Diffusion 1.4 with BEATs-base costs by counting -> Markdown."""
+    """The counted cost of Stable Diffusion 1.4 with BEATs-base, as Markdown."""
     counted, kept = count_sd1(), {name: kept_bytes(*options) for name, options in KEPT.items()}
     rows = [[name, f"{part.weights / 1e6:.1f}", f"{part.flops / TERA:.3f}"] for name, part in counted.items()]
     operations = markdown_table(["part", "weights, M", "TFLOP per sample"], rows, "lr")
     whole, cached = flops_of(counted)
-    steps = f"A step with everything: {whole / TERA:.2f} TFLOP per sample; on prepared examples: {cached / TERA:.2f}, "
-    steps += f"{whole / cached:.2f} times less."
+    steps = f"A whole step takes {whole / TERA:.2f} TFLOP per sample; a step on prepared examples {cached / TERA:.2f}, "
+    steps += f"which is {whole / cached:.2f} times less."
     sizes = [[name, f"{size / GIB:.2f}"] for name, size in kept.items()]
-    memory = markdown_table(["the UNet keeps for going back", "GiB per sample"], sizes, "lr")
+    memory = markdown_table(["activations kept by the UNet", "GiB per sample"], sizes, "lr")
     return f"{operations}\n\n{steps}\n\n{memory}\n"
 
 
 def flops_of(counted: Mapping[str, Counted]) -> tuple[float, float]:
-    """Of a step with everything, and of one on prepared examples."""
+    """Floating-point operations of a whole step, and of a step on prepared examples."""
     whole = sum(part.flops for part in counted.values())
     return whole, whole - sum(counted[name].flops for name in FROZEN)
 
 
 def count_sd1() -> dict[str, Counted]:
-    """The parts at the true size, on the meta device, for 512x512 pixels and 10 s of sound."""
+    """Count the parts at the true size, on the meta device, for 512x512 pixels and 10 s of sound."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -136,9 +136,9 @@ def count_sd1() -> dict[str, Counted]:
     steps: dict[str, tuple[Any, Callable[[], Any]]] = {
         FROZEN[0]: (pipe.vae.encoder, lambda: pipe.vae.encode(pixels)),
         FROZEN[1]: (pipe.audio_encoder, lambda: pipe.audio_encoder._read(mel)),
-        "embedder, forward and back": (pipe.audio_embedder, lambda: pipe.audio_embedder(features).sum().backward()),
-        "text encoder, forward and back": (pipe.text_encoder, text),
-        "UNet, forward and back": (pipe.unet, lambda: pipe.unet(latents, level, states).sample.sum().backward()),
+        "embedder, forward and backward": (pipe.audio_embedder, lambda: pipe.audio_embedder(features).sum().backward()),
+        "text encoder, forward and backward": (pipe.text_encoder, text),
+        "UNet, forward and backward": (pipe.unet, lambda: pipe.unet(latents, level, states).sample.sum().backward()),
     }
     counted = {}
     for name, (part, step) in steps.items():
@@ -157,16 +157,16 @@ KEPT = {  # name -> (dtype, gradient checkpointing)
 
 
 def kept_bytes(precision: str, checkpointing: bool) -> int:
-    """Bytes that the UNet of Stable Diffusion 1.4 keeps of one 512x512 sample between forward and backward.
+    """Bytes that the UNet of Stable Diffusion 1.4 keeps between forward and backward for one 512x512 sample.
 
-    With fused attention, no autocast, and without the weights, which are there anyhow.
+    Assumes fused attention and no autocast. The weights are not counted, since they are in memory anyway.
     """
     import torch
     from diffusers import UNet2DConditionModel
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     dtype, kept = getattr(torch, precision), {}
-    with FakeTensorMode(), made_in("cpu", dtype):  # fake: "meta" would choose attention that is not fused
+    with FakeTensorMode(), made_in("cpu", dtype):  # not "meta", which would choose attention that is not fused
         unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8).requires_grad_(False)
         if checkpointing:
             unet.enable_gradient_checkpointing()
@@ -176,7 +176,7 @@ def kept_bytes(precision: str, checkpointing: bool) -> int:
         def keep(tensor: Any) -> Any:
             storage = tensor.untyped_storage()
             if storage._cdata not in weights:
-                kept[storage._cdata] = storage  # held, so that no other gets its address
+                kept[storage._cdata] = storage  # keep it alive, so that its address is not reused
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):

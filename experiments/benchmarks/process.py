@@ -1,4 +1,4 @@
-"""A row of a benchmark in a process of its own, and the device that it is measured on."""
+"""Run a benchmark row in its own process, and choose the device to measure on."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +9,9 @@ PRELOADED = ["audiotoken.data.prepared", "audiotoken.debug", "experiments.benchm
 
 
 def in_process(target: Callable[..., None], args: tuple, limit: float, failed: Callable[[str], Any]) -> Any:
-    """What `target` sends from a fresh process, or `failed(why)` when that ends without a word or takes too long.
+    """Return what `target` sends from a fresh process, or `failed(why)` if it ends without sending or takes too long.
 
-    Processes are forked from one that has imported what they need and done nothing else.
+    Processes are forked from one that has imported their modules and done nothing else.
     """
     import multiprocessing
 
@@ -22,18 +22,18 @@ def in_process(target: Callable[..., None], args: tuple, limit: float, failed: C
     process.start()
     theirs.close()
     try:
-        return ours.recv() if ours.poll(limit) else failed(f"not done after {limit:g} s")
+        return ours.recv() if ours.poll(limit) else failed(f"not finished after {limit:g} s")
     except EOFError:
         process.join()
         code = process.exitcode or 0
-        return failed("killed, most likely out of memory" if code == -9 else f"ended by itself with code {code}")
+        return failed("killed, most likely out of memory" if code == -9 else f"exited with code {code}")
     finally:
-        process.join(1)  # what has sent is as good as done; what has not is too late
+        process.join(1)  # a process that has sent is about to end; the others are too late
         process.kill()
         process.join()
 
 
 def place(device: str | None, geometry: str | None) -> tuple[str, str]:
-    """Those asked for, or the best device there is and what it can bear; OptionError for a device that is not there."""
+    """The given device and geometry, by default the best device and its geometry; OptionError for a missing device."""
     name = str(find_device(device))
     return name, geometry or ("sd1" if name.startswith("cuda") else "mini")

@@ -1,17 +1,19 @@
-"""The published trainer's step, acted again with our parts, to stand beside ours in `experiments.bench`.
+"""The published trainer's step, re-enacted with our modules to compare it with ours in `experiments.bench`.
 
-What is acted, as read in the published repository (guyyariv/AudioToken, train.py and modules/AudioToken/AudioToken.py):
-one wrapper module holds UNet, VAE, text encoder, BEATs and embedder and is cast as a whole to the weight dtype, so that
-in bfloat16 the embedder and its Adam state are bfloat16 as well. All but the embedder have requires_grad off and are
-in evaluation mode. Every step encodes the pictures with the VAE, hears the clips with BEATs, embeds them, runs the text
-encoder and the UNet, adds 0.01 times the mean absolute token, goes back, and steps AdamW; gradients are not clipped.
-There is no autocast: the parts are called past the wrapper that accelerate prepared. Batches of 4 and clips of 5 s are
-its defaults, TF32 is as PyTorch has it. It has no activation checkpointing and does not compile.
+The published repository (guyyariv/AudioToken, train.py and modules/AudioToken/AudioToken.py) does the following. One
+wrapper module holds UNet, VAE, text encoder, BEATs and embedder. It is cast as a whole to the weight dtype, so in
+bfloat16 the embedder and its Adam state are bfloat16 as well. All parts except the embedder have requires_grad off and
+are in evaluation mode. Every step encodes the pictures with the VAE and the clips with BEATs, embeds the clips, runs
+the text encoder and the UNet, adds 0.01 times the mean absolute token to the loss, backpropagates and steps AdamW.
+Gradients are not clipped. There is no autocast, because the parts are called directly and not through the wrapper that
+accelerate prepared. The defaults are batches of 4 and clips of 5 s; TF32 is as PyTorch sets it. There is no activation
+checkpointing and no compilation.
 
-What differs, in its favour: attention is PyTorch's fused one everywhere (its BEATs and its copy of CLIP have their
-own), token ids are ready, pictures and clips are in memory. Its pictures are 512 x 320, squeezed; here all are square.
-In bfloat16 the published code stops: it casts the waveform as well, and the spectrogram cannot be computed in it
-(torchaudio's kaldi.fbank: "Unsupported dtype BFloat16"). Here the spectrogram is float32 and the rest goes on.
+The differences here favour the published trainer: attention is PyTorch's fused one everywhere (its BEATs and its copy
+of CLIP have their own), token ids are ready, and pictures and clips are in memory. Its pictures are squeezed to
+512 x 320; here all are square. In bfloat16 the published code fails: it also casts the waveform, and the spectrogram
+cannot be computed in bfloat16 (torchaudio's kaldi.fbank: "Unsupported dtype BFloat16"). Here the spectrogram stays in
+float32 and the rest runs in bfloat16.
 """
 
 import torch
@@ -23,12 +25,12 @@ from audiotoken.placeholder import TEMPLATE
 from audiotoken.prompt import inject, tokenize_prompt
 from audiotoken.protocols import TrainablePipeline
 
-RATE_PER_PICTURE = 1e-5  # learning rate
+RATE_PER_PICTURE = 1e-5  # learning rate for each picture of a batch
 L1 = 0.01
 
 
 class Published(nn.Module):
-    """Everything in one module; `step(pixels, waveform)` trains the embedder once and returns the loss."""
+    """All parts in one module; `step(pixels, waveform)` takes a training step of the embedder and returns the loss."""
 
     def __init__(self, pipe: TrainablePipeline, dtype: torch.dtype, batch: int):
         super().__init__()
@@ -43,7 +45,7 @@ class Published(nn.Module):
         self.ids, self.positions = torch.tensor([ids] * batch, device=self.device), [positions] * batch
 
     def step(self, pixels: Tensor, waveform: Tensor) -> float:
-        """Pictures (batch, 3, size, size) in [-1, 1] and clips (batch, frames), float32 in memory."""
+        """One step on pictures (batch, 3, size, size) in [-1, 1] and clips (batch, frames), float32 in memory."""
         latents = self.vae.encode(pixels.to(self.device, self.dtype)).latent_dist.sample().detach()
         latents = latents * self.vae.config.scaling_factor
         noise = torch.randn_like(latents)

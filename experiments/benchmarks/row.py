@@ -1,4 +1,4 @@
-"""One row of `experiments.bench train`, measured in a process of its own."""
+"""One row of `experiments.bench train`, measured in its own process."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True)
 class Row:
-    """What is measured: a way to train, a precision, a batch size, and what is switched on."""
+    """One measured combination: a way to train, a precision, a batch size and the switched-on options."""
 
     way: str  # one of WAYS
     precision: str  # of the denoiser, the VAE and the text encoder
@@ -40,33 +40,33 @@ class Row:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows share."""
+    """Values that all rows share."""
 
     geometry: str
     device: str
-    seconds: float  # of a clip
-    warmup: int  # steps that do not count
-    steps: int  # steps that do
+    seconds: float  # length of a clip
+    warmup: int  # uncounted steps
+    steps: int  # counted steps
     threads: int
-    examples: int  # in memory
-    prepared: str  # folder of the cached ones
-    compiled: str  # folder of what torch.compile makes
+    examples: int  # number in memory
+    prepared: str  # folder of the prepared examples, for the cached rows
+    compiled: str  # cache folder of torch.compile
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one row in one process. `memory` is None where it cannot be known; `why` says why there is nothing."""
+    """Results of one row in one process. `memory` is None if it is unknown; `why` is the reason for a failure."""
 
-    seconds: float = float("nan")  # per step, on the clock
-    cpu_seconds: float = float("nan")  # per step, of this process
-    first: float = float("nan")  # seconds by which the first step is longer: compilation, allocation
-    memory: int | None = None  # bytes: allocated on the GPU, or resident more than before, at the peak
-    reserved: int | None = None  # bytes taken from the GPU at the peak
+    seconds: float = float("nan")  # wall time per step
+    cpu_seconds: float = float("nan")  # CPU time of this process per step
+    first: float = float("nan")  # additional seconds of the first step: compilation, allocation
+    memory: int | None = None  # bytes at the peak: allocated on the GPU, or the growth of resident memory
+    reserved: int | None = None  # bytes reserved on the GPU at the peak
     why: str = ""
 
 
 def run_row(setting: Setting, row: Row, connection: Any) -> None:
-    """The process: measure and send; whatever goes wrong is sent as well."""
+    """Measure a row in this process and send the result or the reason for a failure."""
     try:
         connection.send(measure(setting, row))
     except Exception as error:
@@ -76,7 +76,7 @@ def run_row(setting: Setting, row: Row, connection: Any) -> None:
 
 
 def run_prepare(setting: Setting, connection: Any) -> None:
-    """The process that encodes the examples once, for the cached rows; sends why it could not, or ""."""
+    """Encode the examples once, for the cached rows; send the reason for a failure, or ""."""
     try:
         import torch
 
@@ -92,14 +92,14 @@ def run_prepare(setting: Setting, connection: Any) -> None:
 
 
 def measure(setting: Setting, row: Row) -> Measured:
-    """Build, warm up, train for the steps that count."""
+    """Build the pipeline, warm up and train for the counted steps."""
     import torch
 
     _settle(setting)
     before = _resident("VmRSS")
     dtype, device = getattr(torch, row.precision), torch.device(setting.device)
     pipe = build(setting.geometry, device, dtype, frozen_parts=row.way != "cached")
-    times: list[tuple[float, float]] = []  # at the start, and after each step
+    times: list[tuple[float, float]] = []  # at the start and after each step
     train = _published if row.way == "published" else _ours
     known = _reset_peak(device)
     train(setting, row, pipe, lambda: times.append(now(device)))
@@ -112,7 +112,7 @@ def measure(setting: Setting, row: Row) -> Measured:
 
 
 def _published(setting: Setting, row: Row, pipe: TrainablePipeline, tick: Callable[[], None]) -> None:
-    """Batches are ready in memory; decoding is left out, as it is for ours."""
+    """Train the published way, on batches that are ready in memory: as for ours, decoding is not measured."""
     import torch
 
     source = _source(setting, pipe.audio_encoder.rate)
@@ -128,7 +128,7 @@ def _published(setting: Setting, row: Row, pipe: TrainablePipeline, tick: Callab
 
 
 def _ours(setting: Setting, row: Row, pipe: TrainablePipeline, tick: Callable[[], None]) -> None:
-    """`train_embedder`, as experiments.train calls it."""
+    """Run `train_embedder` as experiments.train does."""
     from accelerate import Accelerator
 
     examples: Any
@@ -154,7 +154,7 @@ def _ours(setting: Setting, row: Row, pipe: TrainablePipeline, tick: Callable[[]
 
 
 def _steps(setting: Setting) -> int:
-    return 1 + setting.warmup + setting.steps  # the first is told apart: it may compile
+    return 1 + setting.warmup + setting.steps  # the first is counted separately: it may compile
 
 
 def _source(setting: Setting, rate: int) -> InMemory:
@@ -162,7 +162,7 @@ def _source(setting: Setting, rate: int) -> InMemory:
 
 
 def _settle(setting: Setting) -> None:
-    """So many threads; on a CPU also no more cores, so that a thread that encodes ahead is no free gift."""
+    """Set the number of threads; on a CPU also limit the cores, so that a thread that encodes ahead is not free."""
     import torch
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
@@ -178,7 +178,7 @@ def _settle(setting: Setting) -> None:
 
 
 def now(device: Any) -> tuple[float, float]:
-    """Clock, and the process's own seconds, when the device is done with what it was given."""
+    """Wall time and CPU time of this process, in seconds, after the device has finished its work."""
     import torch
 
     if device.type == "cuda":
@@ -187,7 +187,7 @@ def now(device: Any) -> tuple[float, float]:
 
 
 def _reset_peak(device: Any) -> bool:
-    """Forget what building took; False where that cannot be."""
+    """Reset the peak that building left; return False where that is impossible."""
     import torch
 
     if device.type == "cuda":
@@ -200,7 +200,7 @@ def _reset_peak(device: Any) -> bool:
 
 
 def _peak(device: Any, before: int | None) -> tuple[int | None, int | None]:
-    """Bytes of memory at the peak, and bytes reserved on a GPU."""
+    """Peak bytes of memory, and peak bytes reserved on a GPU."""
     import torch
 
     if device.type == "cuda":
@@ -210,7 +210,7 @@ def _peak(device: Any, before: int | None) -> tuple[int | None, int | None]:
 
 
 def _resident(field: str) -> int | None:
-    """Bytes, as Linux says; None elsewhere."""
+    """Bytes of a field of Linux's /proc/self/status; None on other systems."""
     for line in _lines(STATUS):
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
@@ -227,4 +227,4 @@ def _reason(error: Exception) -> str:
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return "out of memory"
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no words'}"[:200]
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"[:200]

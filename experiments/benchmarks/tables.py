@@ -1,4 +1,4 @@
-"""The rows of a benchmark of pictures: in Markdown, in JSON, and as a sheet of what was drawn."""
+"""Rows of a picture benchmark as Markdown and JSON, and a contact sheet of the pictures."""
 
 import math
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ def name_of(things: int, method: str, control: str) -> str:
 
 
 def row_of(line: Any, shares: Sequence[float], rest: Sequence[str]) -> list[str]:
-    """The cells of a row: what was drawn and how, shares in percent (empty where there is no number), and the rest."""
+    """The cells of a row: the case, shares in percent (empty for NaN), and the remaining cells."""
     cells = [str(line.things), f"{line.method} {line.control}".strip(), str(line.pictures)]
     cells += ["" if math.isnan(share) else f"{100 * share:.1f}" for share in shares]
     return [*cells, *rest]
 
 
 def write_lines(lines: Sequence[Any], text: str, folder: Path) -> None:
-    """rows.json and table.md, each whole."""
+    """Write rows.json and table.md, each atomically."""
     import json
 
     write_bytes(json.dumps([asdict(line) for line in lines], indent=1).encode(), folder / "rows.json")

@@ -1,11 +1,11 @@
-"""Training, measured side by side with the published code.
+"""Measure training side by side with the published code.
 
     python -m experiments.bench train                              # SD 1.4's size on a GPU, the mini one on a CPU
     python -m experiments.bench train batch_sizes=[4] repeats=1 checkpointing=true out=runs/bench
 
-Each row is measured in fresh processes, one at a time, taking turns with the other rows; a row that runs out of memory
-is listed as such. In `out`: rows.csv, table.md and chart.png. `experiments.benchmarks.published` defines the published
-way.
+Each row is measured in fresh processes, one at a time, alternating with the other rows. A row that runs out of memory
+is listed as such. Writes rows.csv, table.md and chart.png to `out`. `experiments.benchmarks.published` defines the
+published way.
 """
 
 import os
@@ -42,13 +42,13 @@ def bench_train(
     out: str | os.PathLike = "runs/bench",
     on_row: Callable[[str], None] | None = None,
 ) -> str:
-    """Measure every combination, write the results into `out` -> the Markdown table.
+    """Measure every combination, write the results to `out` and return the Markdown table.
 
-    geometry: "sd1" or "mini", by default what the device can bear. ways: some of `WAYS`. `compile` adds a row with
-    torch.compile to each of ours, `checkpointing` one with gradient checkpointing. seconds: of a clip, by default the
-    geometry's. A process of a row takes 1 + `warmup` steps that do not count and `steps` that do; each row has
-    `repeats` of them, and `limit` seconds for each. threads: of torch on the CPU. `on_row` is told what goes on.
-    OptionError for what is out of range.
+    geometry: "sd1" or "mini"; by default "sd1" on a GPU and "mini" elsewhere. ways: some of `WAYS`. compile: adds a
+    row with torch.compile to each of ours. checkpointing: adds a row with gradient checkpointing to each of ours.
+    seconds: length of a clip; by default the geometry's. Each row runs in `repeats` processes. Each process takes
+    1 + `warmup` uncounted steps, then `steps` counted ones, and may last `limit` seconds. threads: number of torch
+    threads on the CPU. on_row: receives progress messages. Raises OptionError if a value is out of range.
     """
     device, geometry = place(device, geometry)
     _check(ways=(ways, WAYS), precisions=(precisions, PRECISIONS), geometry=([geometry], tuple(GEOMETRIES)))
@@ -79,7 +79,7 @@ def bench_train(
 def rows_of(
     ways: Sequence[str], precisions: Sequence[str], batch_sizes: Sequence[int], compile: bool, checkpointing: bool
 ) -> list[Row]:
-    """The published way is as it is; ours also with what may be switched on."""
+    """One row per combination, and a row of ours for each switched-on option; the published way has no options."""
     rows = []
     for precision, batch, way in product(precisions, batch_sizes, ways):
         rows.append(Row(way, precision, batch))
@@ -92,10 +92,10 @@ def rows_of(
 def run_all(
     setting: Setting, rows: Sequence[Row], repeats: int, limit: float, tell: Callable[[str], None]
 ) -> dict[Row, list[Measured]]:
-    """All rows once, then all again: what else the machine does meanwhile falls on all of them."""
+    """Measure all rows once, then all rows again, so that other work on the machine affects all of them."""
     runs: dict[Row, list[Measured]] = {row: [] for row in rows}
     if any(row.way == "cached" for row in rows):
-        tell("encoding the examples of the cached rows")
+        tell("encoding the examples for the cached rows")
         if why := in_process(run_prepare, (setting,), limit, lambda why: why):
             raise OptionError(
                 f"Cannot prepare the examples: {why}; leave out the cached rows with ways=[published,raw]."
@@ -118,16 +118,16 @@ def _write(setting: Setting, runs: dict[Row, list[Measured]], repeats: int, fold
     write_bytes(to_csv(lines).encode(), folder / "rows.csv")
     write_bytes(table.encode(), folder / "table.md")
     chart(lines, known, folder / "chart.png")
-    return f"{table}\nwritten rows.csv, table.md and chart.png into {folder}"
+    return f"{table}\nwrote rows.csv, table.md and chart.png to {folder}"
 
 
 def _check(**choices: tuple[Sequence[str], Sequence[str]]) -> None:
     for name, (values, known) in choices.items():
         if not values or not set(values) <= set(known):
-            raise OptionError(f"Got {name}={','.join(values)}, want some of {', '.join(known)}; change it.")
+            raise OptionError(f"Got {name}={','.join(values)}, expected some of {', '.join(known)}; change {name}.")
 
 
 def _check_counts(**counts: int) -> None:
     for name, count in counts.items():
         if count < 1:
-            raise OptionError(f"Got too small a number for {name}; make it larger.")
+            raise OptionError(f"Got too small a value for {name}; pass a larger one.")

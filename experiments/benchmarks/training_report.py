@@ -1,4 +1,4 @@
-"""What `experiments.bench` found, as CSV, as a Markdown table and as a chart; and the machine it was found on."""
+"""Results of `experiments.bench train` as CSV, a Markdown table and a chart, with a description of the machine."""
 
 import csv
 import io
@@ -21,10 +21,10 @@ COLOURS = {"published": "#8a8f98", "raw": "#2b6cb0", "cached": "#c2410c"}
 
 
 def summary(runs: Mapping[Row, Sequence[Measured]], by_clock: bool = True) -> list[dict[str, Any]]:
-    """One line per row: medians over the runs, with the least and the most; ratios to the published way.
+    """One line per row: medians over the runs, the slowest and the fastest run, and ratios to the published way.
 
-    `faster` and `memory_ratio` compare with the published row of the same precision and batch; NaN without one. Speed
-    is compared by the clock on a GPU, by the processes' own seconds on a CPU, which is often shared.
+    `faster` and `memory_ratio` compare with the published row of the same precision and batch; they are NaN if there is
+    none. Speed is compared by wall time on a GPU, and by CPU time on a CPU, because CPUs are often shared.
     """
     lines = []
     for row, measured in runs.items():
@@ -50,7 +50,7 @@ def summary(runs: Mapping[Row, Sequence[Measured]], by_clock: bool = True) -> li
 
 
 def facts(setting: Setting, repeats: int) -> dict[str, str]:
-    """What the figures belong to."""
+    """The machine and the settings of a measurement."""
     size = GEOMETRIES[setting.geometry].size
     machine = f"{_processor()}, {platform.system()} {platform.machine()}"
     known = {
@@ -59,12 +59,12 @@ def facts(setting: Setting, repeats: int) -> dict[str, str]:
         "device": _device(setting.device),
         "geometry": f"{setting.geometry}, {size}x{size} pixels, {setting.seconds:g} s of sound, random pictures",
         "versions": ", ".join([f"Python {platform.python_version()}", *(f"{n} {version(n)}" for n in LIBRARIES)]),
-        "steps": f"{setting.steps} counted after {setting.warmup + 1}, in {repeats} processes of each row, interleaved",
+        "steps": f"{setting.steps} counted after {setting.warmup + 1}, in {repeats} alternating processes per row",
     }
     if setting.device.startswith("cuda"):
-        return known | {"x published": "by the clock", "memory": "allocated on the GPU at the peak"}
-    known |= {"x published": "by the processes' own seconds, as the machine is shared"}
-    return known | {"memory": "resident at the peak, less what was before the models; with compile, the compiler too"}
+        return known | {"x published": "by wall time", "memory": "peak allocated on the GPU"}
+    known |= {"x published": "by CPU time, because the machine is shared"}
+    return known | {"memory": "peak resident, minus what was resident before; with compile, including the compiler"}
 
 
 def to_csv(lines: Sequence[dict[str, Any]]) -> str:
@@ -76,7 +76,7 @@ def to_csv(lines: Sequence[dict[str, Any]]) -> str:
 
 
 def to_markdown(lines: Sequence[dict[str, Any]], known: dict[str, str]) -> str:
-    """The facts as a list, the rows as a table: medians, and in brackets the least and the most."""
+    """The settings as a list and the rows as a table: medians, with the slowest and the fastest run in brackets."""
     head = ["precision", "batch", "way", "samples/s (least to most)", "x published", "peak memory, GiB", "of published"]
     told = any(line["compile"] for line in lines)
     head += ["compile, s"] * told
@@ -95,7 +95,7 @@ def to_markdown(lines: Sequence[dict[str, Any]], known: dict[str, str]) -> str:
 
 
 def chart(lines: Sequence[dict[str, Any]], known: dict[str, str], path: Path) -> None:
-    """Speed above, memory below; a group of bars for each precision and batch size."""
+    """Draw the speed above the memory, with a group of bars for each precision and batch size."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -141,7 +141,7 @@ def _device(name: str) -> str:
 
 
 def _processor() -> str:
-    """The name of the processor, and how many cores this process may use."""
+    """The name of the processor and its number of cores."""
     import os
 
     name = platform.processor() or platform.machine()

@@ -45,9 +45,9 @@ def test_the_keys_of_the_configs_are_parameters(name, run):
     ("options", "words"),
     [
         ({"ways": ["publshed"]}, "Got ways=publshed"),
-        ({"ways": []}, "want some of published"),
+        ({"ways": []}, "expected some of published"),
         ({"precisions": ["fp8"]}, "Got precisions=fp8"),
-        ({"geometry": "sd3"}, "want some of sd1, mini"),
+        ({"geometry": "sd3"}, "expected some of sd1, mini"),
         ({"steps": 0}, "for steps"),
         ({"warmup": -1}, "for warmup"),
         ({"batch_sizes": [4, 0]}, "for batch_sizes"),
@@ -121,7 +121,7 @@ def test_a_row_that_dies_is_told_and_the_rest_goes_on(monkeypatch):
     for target, words in (
         (bench_targets.dies, "killed, most likely out of memory"),
         (bench_targets.leaves, "code 3"),
-        (bench_targets.hangs, "not done after"),
+        (bench_targets.hangs, "not finished after"),
     ):
         monkeypatch.setattr(bench, "run_row", target)
         runs = run_all(SETTING, rows, 2, 0.5 if target is bench_targets.hangs else 60.0, told.append)
@@ -134,7 +134,7 @@ def test_a_row_that_dies_is_told_and_the_rest_goes_on(monkeypatch):
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried\nto"), "out of memory"),
         (KeyError("a\nb"), "KeyError: 'a"),
-        (ValueError(), "no words"),
+        (ValueError(), "no message"),
     ],
 )
 def test_what_goes_wrong_in_a_row_is_sent(error, words, monkeypatch):
@@ -193,7 +193,7 @@ def test_the_true_size_is_the_true_size():
     counted = count_sd1()
     millions = {name: round(part.weights / 1e6, 1) for name, part in counted.items()}
     assert list(millions.values()) == [34.2, 90.7, 8.9, 123.1, 859.5]
-    unet = counted["UNet, forward and back"].flops
+    unet = counted["UNet, forward and backward"].flops
     assert unet == pytest.approx(1.67e12, rel=0.01)
     assert counted[FROZEN[0]].flops == pytest.approx(1.12e12, rel=0.01)
     whole, cached = flops_of(counted)
