@@ -142,7 +142,7 @@ def test_a_wrong_choice_lists_what_there_is():
 @pytest.mark.parametrize(
     ("name", "configs", "keys", "absent"),
     [
-        ("generate", "configs", ["Generate pictures from a clip.", "clip: ???", "steps: null"], ["experiment", "Powered"]),
+        ("generate", "configs", ["Draw pictures from a clip.", "clip: ???", "steps: null"], ["experiment", "Powered"]),
         ("bench", "configs", ["repeats: 3", "batch_sizes:"], ["experiment"]),
         ("ablate", "configs", ["experiment: attention, classification", "sweep: joblib", "resume: true"], ["clip:"]),
         ("train", "audiotoken.configs", ["recipe: mini, paper", "source: esc, pairs", "learning_rate: 8"], ["task:"]),
