@@ -1,1 +1,1 @@
-"""The only folder that knows audiotoken, spatial and guidance together, and the only one that knows Hydra."""
+"""Experiments on audiotoken, spatial and guidance together: Hydra command lines, benchmarks and ablations."""

@@ -1,4 +1,4 @@
-"""One experiment, many runs: `experiments.ablations.ablate` with the keys of configs/ablate.yaml.
+"""Run one experiment with many variants: `experiments.ablations.ablate` with the keys of configs/ablate.yaml.
 
 python -m experiments.ablate experiment=pooling -m                # every variant with every seed
 python -m experiments.ablate experiment=pooling sweep=joblib -m   # two runs at a time

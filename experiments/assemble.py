@@ -1,4 +1,4 @@
-"""Put published parts into one model folder: `audiotoken assemble` with the keys of configs/assemble.yaml.
+"""Combine published parts in one model folder: `audiotoken assemble` with the keys of configs/assemble.yaml.
 
 python -m experiments.assemble base=sd-folder encoder=beats:BEATs.pt embedder=embedder.bin output=model
 """

@@ -1,8 +1,8 @@
-"""`make demo`: synthesised sounds, heard and drawn by the checkpoint that ships.
+"""`make demo`: synthesised sounds, classified and drawn by the shipped checkpoint.
 
-    python -m experiments.demo --out demo      # a minute on a laptop; clips, pictures, reports and one overview
+    python -m experiments.demo --out demo      # a minute on a laptop: clips, pictures, reports and an overview
 
-The clips are WAV files in the same folder, so that you can listen to what each picture was drawn from.
+The clips are WAV files in the same folder, so you can listen to the sound behind each picture.
 """
 
 from audiotoken.tasks.showcase import main

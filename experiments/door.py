@@ -1,4 +1,4 @@
-"""A function as a command line of Hydra's: its keyword parameters are the keys, and their types hold."""
+"""Turn functions into Hydra command lines: keyword parameters become keys, and their types are checked."""
 
 import difflib
 import inspect
@@ -15,27 +15,27 @@ from audiotoken.tasks.sentences import errors_as_sentences
 
 
 def check(n: int, **choices: tuple[Sequence[str], Sequence[str]]) -> None:
-    """OptionError unless there is at least one picture and, for each name=(values, known), every value is known."""
+    """Raise OptionError unless n is at least 1 and, for each name=(values, known), every value is known."""
     if n < 1:
-        raise OptionError(f"Got n={n}, expected at least 1 picture; 200 pictures are good to 3 points.")
+        raise OptionError(f"Got n={n}, expected at least 1 picture; pass n=200 for an accuracy of 3 points.")
     check_choices(**choices)
 
 
 def check_choices(**choices: tuple[Sequence[str], Sequence[str]]) -> None:
-    """OptionError unless, for each name=(values, known), there are values and every one is known."""
+    """Raise OptionError unless, for each name=(values, known), there are values and every one is known."""
     for name, (values, known) in choices.items():
         if not values or not set(values) <= set(known):
             raise OptionError(f"Got {name}={','.join(values)}, expected some of {', '.join(known)}; change {name}.")
 
 
 def run_from_signature(function: Callable[..., str]) -> None:
-    """The command line of `function`, whose keys and defaults are its keyword parameters."""
+    """Run the command line of `function`; its keyword parameters give the keys and defaults."""
     from hydra.core.config_store import ConfigStore
 
     parameters = inspect.signature(function).parameters
     keys: dict[str, Any] = {name: each.default for name, each in parameters.items() if not name.startswith("on_")}
     header = (inspect.getdoc(function) or "").split("\n")[0]
-    silent = {"run": {"dir": "."}, "output_subdir": None, "help": {"header": header}}  # no folders but the results
+    silent = {"run": {"dir": "."}, "output_subdir": None, "help": {"header": header}}  # no folders except the results
     overrides = [{"override hydra/help": "keys"}, {"override hydra/job_logging": "stdout"}]
     ConfigStore.instance().store(function.__name__, keys | {"hydra": silent, "defaults": [*overrides, "_self_"]})
     run_from_config(function.__name__, function)
@@ -48,10 +48,10 @@ def run_from_config(
     configs: str = "configs",
     call: Callable[[dict[str, Any]], Any] | None = None,
 ) -> None:
-    """The command line of `function`, whose parameters are the keys of `config_name`.yaml in the package `configs`.
+    """Run the command line of `function`; its parameters are the keys of `config_name`.yaml in the package `configs`.
 
-    Prints what the function returns; its `on_row`, where it has one, prints to stderr. call: what is called with the
-    composed values instead.
+    Prints the return value of the function. If the function has a parameter `on_row`, progress goes to stderr. call: a
+    function to call with the composed values instead.
     """
     import hydra
     from omegaconf import OmegaConf
@@ -73,13 +73,13 @@ def run_from_config(
 
 
 def run_hydra(entry: Callable[[], Any], keys: Collection[str] = ()) -> None:
-    """Run a function of `hydra.main`; what Hydra cannot read is one sentence and exit code 2.
+    """Run a function decorated with `hydra.main`; a Hydra error becomes one sentence and exit code 2.
 
-    keys: the known ones, among which a misspelt one is looked up.
+    keys: the known keys, which are searched for one similar to a misspelt key.
     """
     from hydra.errors import HydraException
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print in several lines
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors instead of printing several lines
     try:
         entry()
     except HydraException as error:
@@ -88,7 +88,7 @@ def run_hydra(entry: Callable[[], Any], keys: Collection[str] = ()) -> None:
 
 
 def explain_error(error: Exception, keys: Collection[str] = ()) -> str:
-    """Hydra's error as a sentence, with its hints: what there is to choose from, what is close."""
+    """Hydra's error as one sentence, with the available choices or a similar name."""
     from hydra.errors import MissingConfigException
 
     text = str(error)
@@ -99,7 +99,7 @@ def explain_error(error: Exception, keys: Collection[str] = ()) -> str:
         return f"There is no {group}={name}{_suggest(name, error.options, f'{group}=')}; choose one of {known}."
     if first.startswith("Could not override") and len(quoted) > 2:
         key = quoted[1]
-        return f"Got {key}=..., which is no key of this command{_suggest(key, keys)}; --help lists them."
+        return f"Got {key}=..., which is not a key of this command{_suggest(key, keys)}; --help lists them."
     if first.startswith("Ambiguous value") and len(quoted) > 2:
         key, _, value = quoted[1].partition("=")
         return f"Got {key}={value}; add -m to sweep over it, or pass a list: '{key}=[{value}]'."
@@ -110,6 +110,6 @@ def explain_error(error: Exception, keys: Collection[str] = ()) -> str:
 
 
 def _suggest(name: str, known: Collection[str], prefix: str = "") -> str:
-    """ ", did you mean ...?" where a known name is close."""
+    """ " (did you mean ...?)" if a known name is similar, else ""."""
     close = difflib.get_close_matches(name, known, 1)
     return f" (did you mean {prefix}{close[0]}?)" if close else ""

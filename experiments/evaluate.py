@@ -1,4 +1,4 @@
-"""Do the pictures show what was heard? `audiotoken evaluate` with Hydra's command line.
+"""Score how well pictures match sounds: `audiotoken evaluate` with Hydra's command line.
 
 python -m experiments.evaluate clips=clips n=40 out=runs/evaluated
 """

@@ -3,9 +3,9 @@
     python -m experiments.fit_listening maps SCENES --out scenes.npz    # once per folder of scenes, about 0.6 s a scene
     python -m experiments.fit_listening fit scenes.npz more.npz --held-out other.npz
 
-Scenes are folders in the format of the benchmark (index.json; per scene mix.wav and truth.json), made of clips that the
-benchmark's final figures never use. The command writes `spatial/recognise.npz` and `spatial/heatmap.npz`; only this
-file needs torch, the package multiplies the matrices itself.
+Scenes are folders in the format of the benchmark (index.json; mix.wav and truth.json per scene). Their clips are never
+used for the final figures of the benchmark. The command writes `spatial/recognise.npz` and `spatial/heatmap.npz`. Only
+this file needs torch; the package multiplies the matrices itself.
 """
 
 import json
@@ -70,11 +70,11 @@ def compute(scenes: Path, out: Annotated[Path, typer.Option()]) -> None:
 @app.command()
 def fit(
     files: list[Path],
-    held_out: Annotated[Path | None, typer.Option(help="Scenes for the evaluation only.")] = None,
+    held_out: Annotated[Path | None, typer.Option(help="Scenes used only for the evaluation.")] = None,
     seed: int = 0,
     into: Annotated[Path, typer.Option(help="Folder for the two files.")] = Path("spatial"),
 ) -> None:
-    """Fit both networks and print their accuracy on the scenes held out."""
+    """Fit both networks and print their accuracy on the held-out scenes."""
     if held_out and into != Path("spatial"):
         raise typer.BadParameter("--held-out evaluates the package's own files; leave out --into or --held-out")
     scenes = _load(files)
@@ -89,10 +89,10 @@ def fit(
 
 
 def fit_setups(scenes: Scenes, seed: int) -> dict[str, NDArray]:
-    """One hidden layer (scikit-learn) from features to the setup.
+    """Fit a network with one hidden layer (scikit-learn) from features to the setup.
 
-    A dry recording with level differences only may be panned or XY, and nothing in it tells which: such scenes are
-    weighted so that the more common setup wins.
+    A dry recording that has only level differences may be panned or XY, and nothing in it distinguishes the two. Such
+    scenes are weighted so that the more common setup wins.
     """
     targets = [truth["setup"] for truth in scenes.truths]
     scaler = StandardScaler().fit(scenes.features)
@@ -110,7 +110,7 @@ def fit_setups(scenes: Scenes, seed: int) -> dict[str, NDArray]:
 
 
 def fit_heatmap(scenes: Scenes, seed: int) -> dict[str, NDArray]:
-    """Three convolutions (torch) from maps to presence at each azimuth and to the number of sources."""
+    """Fit three convolutions (torch) from maps to the presence at each azimuth and the number of sources."""
     torch.manual_seed(seed)
     fixed = [i for i, truth in enumerate(scenes.truths) if not truth["moving"]]
     seen = scenes.maps[fixed].astype(np.float32)
@@ -143,7 +143,7 @@ def fit_heatmap(scenes: Scenes, seed: int) -> dict[str, NDArray]:
 
 
 class Net(nn.Module):
-    """The network of `spatial.learned.predict_heatmap`, with names as there."""
+    """The network of `spatial.learned.predict_heatmap`, with the same names."""
 
     def __init__(self, maps: int) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class Net(nn.Module):
         self.drop = nn.Dropout(DROP)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(scenes, maps, azimuths) -> logits of presence (scenes, azimuths) and of the number (scenes, 4)."""
+        """(scenes, maps, azimuths) -> logits of the presence (scenes, azimuths) and of the number (scenes, 4)."""
         x = self.drop(torch.relu(self.a(x)))
         x = self.drop(torch.relu(self.b(x)) + x)
         x = torch.relu(self.c(x)) + x
@@ -163,7 +163,7 @@ class Net(nn.Module):
 
 
 def evaluate(scenes: Scenes) -> None:
-    """Print how often the setup, the number and the azimuths are correct; the second network gets true setups."""
+    """Print how often the setup, the number and the azimuths are correct; the second network gets the true setup."""
     net = load_network("recognise")
     correct = [
         net.classes[int(net.predict_probabilities(x).argmax())] == t["setup"]

@@ -1,4 +1,4 @@
-"""Draw a folder of clips: `audiotoken generate CLIPS` with the keys of configs/folder.yaml.
+"""Draw pictures from a folder of clips: `audiotoken generate CLIPS` with the keys of configs/folder.yaml.
 
 python -m experiments.folder clips=clips output=pictures count=2
 """

@@ -1,4 +1,4 @@
-"""Draw a clip: `audiotoken generate` with the keys of configs/generate.yaml.
+"""Draw pictures from a clip: `audiotoken generate` with the keys of configs/generate.yaml.
 
 python -m experiments.generate clip=dog.wav output=dog.png seed=3
 """

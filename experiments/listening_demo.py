@@ -1,9 +1,9 @@
-"""A simulated stereo clip and the directions of its sources: the picture in the README.
+"""Simulate a stereo clip and locate its sources: the picture in the README.
 
     python -m experiments.listening_demo --out demo
 
-A dog on the left, a clock near the middle and a rooster on the right, as an ORTF pair of microphones records them in a
-living room. Prints the true directions and the estimated ones. About ten seconds, most of it imports.
+The clip has a dog on the left, a clock near the middle and a rooster on the right, recorded by an ORTF microphone pair
+in a living room. Prints the true and the estimated directions. Takes about ten seconds, mostly for imports.
 """
 
 import argparse
@@ -24,7 +24,7 @@ PLACES = {"dog": -48.0, "clock": 8.0, "rooster": 37.0}
 
 
 def write_clip(path: Path) -> None:
-    """The clip, of synthesised sounds only."""
+    """Write the clip, made of synthesised sounds only."""
     sounds = {word: synthesise(word, RATE, SECONDS, SEED).astype(float) for word in PLACES}
     signals = {word: 0.1 * sound / np.sqrt(np.mean(sound**2)) for word, sound in sounds.items()}
     recording = simulate([(signals[word], azimuth) for word, azimuth in PLACES.items()], "ortf", rate=RATE, rt60=0.2)

@@ -1,4 +1,4 @@
-"""Run docs/tutorial.md and write it with its outputs as docs/tutorial.ipynb.
+"""Run docs/tutorial.md and write it, with its outputs, as docs/tutorial.ipynb.
 
     python -m experiments.notebook
 
@@ -16,7 +16,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "tutorial.md"
 
 
 def read_page(page: Path) -> nbformat.NotebookNode:
-    """The page as a notebook without outputs; cell ids are numbers, so that the same page gives the same file."""
+    """Read the page as a notebook without outputs; cell ids are numbers, so the same page gives the same file."""
     notebook = jupytext.read(page)
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
@@ -24,7 +24,7 @@ def read_page(page: Path) -> nbformat.NotebookNode:
 
 
 def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook with its outputs, each picture once, as JPEG. Files that it writes go to a temporary folder."""
+    """Run the notebook in a temporary folder and add its outputs, with each picture once, as JPEG."""
     with TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
         NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False, resources=resources).execute()

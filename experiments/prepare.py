@@ -1,4 +1,4 @@
-"""Encode a data set once, for training: `audiotoken prepare` with Hydra's command line.
+"""Encode a data set once for training: `audiotoken prepare` with Hydra's command line.
 
 python -m experiments.prepare source=pairs source.folder=clips output=prepared/clips model=sd14-beats
 """

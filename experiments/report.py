@@ -1,4 +1,4 @@
-"""Tables, plots and a gallery of any set of runs.
+"""Write tables, plots and a gallery for any set of runs.
 
 python -m experiments.report runs/ablate/pooling
 """

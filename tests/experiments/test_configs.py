@@ -96,8 +96,8 @@ def run_door(
     ("words", "message"),
     [
         (["out=\u00fc bench"], "Cannot read out=\u00fc bench; put a value with spaces"),
-        (["clipss=3"], "Got clipss=..., which is no key of this command (did you mean clips?); --help lists them."),
-        (["recipe.deep=3"], "Got recipe.deep=..., which is no key of this command; --help"),
+        (["clipss=3"], "Got clipss=..., which is not a key of this command (did you mean clips?); --help lists them."),
+        (["recipe.deep=3"], "Got recipe.deep=..., which is not a key of this command; --help"),
         (["n=[1"], "Cannot read the command line"),
         (["seeds=1,2"], "Got seeds=1,2; add -m to sweep over it, or pass a list: 'seeds=[1,2]'."),
         (["batch=abc"], "Got batch=abc, expected a whole number; change batch."),

@@ -153,7 +153,7 @@ def test_a_misspelt_experiment_ends_with_a_sentence(place):
     [
         ("seed=first", "Got seed=first, expected a whole number; change seed."),
         ("baseline=a", "Got baseline=a, expected keys with values or null; change baseline."),
-        ("tread=2", "Got tread=..., which is no key of this command (did you mean threads?)"),
+        ("tread=2", "Got tread=..., which is not a key of this command (did you mean threads?)"),
     ],
 )
 def test_a_wrong_value_or_key_ends_with_a_sentence(place, word, message):
