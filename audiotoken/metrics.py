@@ -163,22 +163,38 @@ def score_set(
 
 
 def bootstrap_interval(
-    values: ArrayLike, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+    values: ArrayLike,
+    rows: ArrayLike | None = None,
+    columns: ArrayLike | None = None,
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile interval of the mean of (seeds, examples) or (examples,), both resampled; Efron (1979).
+    """Percentile interval of the mean of (rows, columns) or (columns,), both resampled with replacement.
 
-    A seed is resampled with all its examples and an example with all its seeds, since pictures that share one are not
-    independent.
+    The pigeonhole bootstrap of Owen (2007), The Annals of Applied Statistics 1(2): the weight of a value is how often
+    its row was drawn times how often its column was drawn, since values that share a seed, a clip or a rater are not
+    independent. Where values are missing, give those there are, (n,), with the name of each one's row and column. What
+    has a single row or column varies by the other alone. MetricError for no value, or one that is not finite.
     """
-    array = np.atleast_2d(np.asarray(values, float))
-    if array.ndim != 2 or 0 in array.shape or not np.isfinite(array).all():
-        raise MetricError(f"Got values {array.shape}, expected finite numbers (seeds, examples); check the scores.")
+    array = np.asarray(values, float)
+    if array.size == 0 or array.ndim > 2 or not np.isfinite(array).all():
+        raise MetricError(f"Got values {array.shape}, expected finite numbers (rows, columns); check the scores.")
+    if rows is None or columns is None:
+        array = np.atleast_2d(array)
+        rows, columns = (each.ravel() for each in np.indices(array.shape))
+    names, places = zip(*(np.unique(np.asarray(each), return_inverse=True) for each in (rows, columns)), strict=True)
+    sums, counts = np.zeros((2, len(names[0]), len(names[1])))
+    np.add.at(sums, places, array.ravel())
+    np.add.at(counts, places, 1)
     rng = np.random.default_rng(seed)
-    seeds, examples = array.shape
-    rows = rng.integers(seeds, size=(resamples, seeds, 1))
-    columns = rng.integers(examples, size=(resamples, 1, examples))
-    means = array[rows, columns].mean(axis=(1, 2))
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    row_weights, column_weights = (
+        rng.multinomial(len(each), np.full(len(each), 1 / len(each)), resamples) for each in names
+    )  # (resamples, rows), (resamples, columns)
+    weights = ((row_weights @ counts) * column_weights).sum(axis=1)
+    totals = ((row_weights @ sums) * column_weights).sum(axis=1)
+    low, high = np.quantile(totals[weights > 0] / weights[weights > 0], [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

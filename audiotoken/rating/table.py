@@ -8,6 +8,7 @@ from math import isnan, nan
 
 import numpy as np
 
+from audiotoken.metrics import bootstrap_interval
 from audiotoken.rating.agreement import krippendorff_alpha
 from audiotoken.rating.store import Answer
 from audiotoken.rating.study import BELONGS, CANNOT_SAY
@@ -55,35 +56,11 @@ def _compute_row(system: str, question: str, answers: Sequence[Answer], seed: in
         units.setdefault((each.clip, each.system, each.question), []).append(value)
     alpha = krippendorff_alpha(list(units.values()), "ordinal" if question == BELONGS else "nominal")
     mean = float(np.mean(values)) if values else nan
-    low, high = bootstrap_interval(values, clips, raters, seed)
     counts = len(valid), len(answers) - len(valid), len(set(clips)), len(set(raters))
+    low = high = nan
+    if max(counts[2:]) > 1:
+        low, high = bootstrap_interval(values, clips, raters, resamples=DRAWS, seed=seed)
     return Row(system, question, mean, low, high, *counts, alpha)
-
-
-def bootstrap_interval(
-    values: Sequence[float], clips: Sequence[str], raters: Sequence[str], seed: int = 0, draws: int = DRAWS
-) -> tuple[float, float]:
-    """95 % percentile interval of the mean; clips and raters are both resampled with replacement.
-
-    The pigeonhole bootstrap of Owen (2007), The Annals of Applied Statistics 1(2): the weight of an answer is how often
-    its clip was drawn times how often its rater was drawn. If all answers are of one clip or of one rater, the interval
-    covers the variation of the other alone; for a single clip and a single rater it is (nan, nan).
-    """
-    clip_names, columns = np.unique(clips, return_inverse=True)
-    rater_names, rows = np.unique(raters, return_inverse=True)
-    num_clips, num_raters = len(clip_names), len(rater_names)
-    if num_clips < 2 and num_raters < 2:
-        return nan, nan
-    sums, counts = np.zeros((2, num_raters, num_clips))
-    np.add.at(sums, (rows, columns), values)
-    np.add.at(counts, (rows, columns), 1)
-    generator = np.random.default_rng(seed)
-    rater_weights = generator.multinomial(num_raters, np.full(num_raters, 1 / num_raters), draws)  # (draws, raters)
-    clip_weights = generator.multinomial(num_clips, np.full(num_clips, 1 / num_clips), draws)  # (draws, clips)
-    weights = ((rater_weights @ counts) * clip_weights).sum(axis=1)
-    totals = ((rater_weights @ sums) * clip_weights).sum(axis=1)
-    low, high = np.percentile(totals[weights > 0] / weights[weights > 0], (2.5, 97.5))
-    return float(low), float(high)
 
 
 def format_csv(rows: Sequence[Row]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from audiotoken.errors import OptionError
+from audiotoken.metrics import bootstrap_interval
 from experiments.ablations.run import RECORD, read_record
 
 DRAWS, SHARE = 2000, 0.95
@@ -105,14 +106,12 @@ def _find_baseline(rows: Sequence[Row], wanted: Mapping[str, Any]) -> Row | None
     return fit[0] if wanted and len(fit) == 1 and len(rows) > 1 else None
 
 
-def bootstrap_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
-    """(mean, low, high) of the mean; nan for nothing, and one value is its own interval."""
-    known = np.array([value for value in values if np.isfinite(value)])
-    if not len(known):
+def summarise_values(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
+    """Mean and bootstrap interval (mean, low, high) of the finite values; nan for none."""
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
         return (float("nan"),) * 3
-    drawn = np.random.default_rng(seed).choice(known, (DRAWS, len(known))).mean(axis=1)
-    low, high = np.quantile(drawn, [(1 - SHARE) / 2, (1 + SHARE) / 2])
-    return float(known.mean()), float(low), float(high)
+    return float(np.mean(known)), *bootstrap_interval(known, resamples=DRAWS, level=SHARE, seed=seed)
 
 
 def compare_rows(row: Row, baseline: Row, name: str) -> tuple[float, float, float]:
@@ -122,7 +121,7 @@ def compare_rows(row: Row, baseline: Row, name: str) -> tuple[float, float, floa
     """
     here, there = ({_repetition(run): run.record["figures"].get(name) for run in each.runs} for each in (row, baseline))
     pairs = [(value, there.get(seed)) for seed, value in here.items()]
-    return bootstrap_interval([a - b for a, b in pairs if a is not None and b is not None])
+    return summarise_values([a - b for a, b in pairs if a is not None and b is not None])
 
 
 def flatten_options(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -151,7 +150,7 @@ def _make_row(varies: Sequence[str], runs: Sequence[Run]) -> Row:
     names = list(dict.fromkeys(name for run in done for name in run.record["figures"]))
     each = {name: [run.record["figures"].get(name, float("nan")) for run in done] for name in names}
     variant = {key: done[0].options.get(key) for key in varies}
-    return Row(variant, done, {name: bootstrap_interval(values) for name, values in each.items()}, each)
+    return Row(variant, done, {name: summarise_values(values) for name, values in each.items()}, each)
 
 
 def _repetition(run: Run) -> tuple[Any, ...]:

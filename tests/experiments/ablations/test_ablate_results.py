@@ -16,7 +16,7 @@ from audiotoken.errors import OptionError
 from experiments.ablations.docs import write_results
 from experiments.ablations.git import git_state
 from experiments.ablations.plots import write_plot
-from experiments.ablations.results import bootstrap_interval, collect, compare_rows, flatten_options, format_variant
+from experiments.ablations.results import collect, compare_rows, flatten_options, format_variant, summarise_values
 from experiments.ablations.run import read_record
 from experiments.ablations.summary import gather
 from experiments.ablations.tables import format_csv, format_latex, format_markdown
@@ -52,12 +52,12 @@ def runs(tmp_path):
 
 def test_an_interval_holds_the_mean_and_narrows_with_more_seeds():
     values = np.random.default_rng(3).normal(5.0, 1.0, 400)
-    mean, low, high = bootstrap_interval(values)
+    mean, low, high = summarise_values(values)
     assert mean == pytest.approx(values.mean()) and low < mean < high
     assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)  # of a mean of many: normal
-    assert bootstrap_interval([2.5]) == (2.5, 2.5, 2.5) and bootstrap_interval([1.0, float("nan")])[0] == 1.0
-    assert np.isnan(bootstrap_interval([float("nan")])).all()
-    assert bootstrap_interval(values) == bootstrap_interval(values)
+    assert summarise_values([2.5]) == (2.5, 2.5, 2.5) and summarise_values([1.0, float("nan")])[0] == 1.0
+    assert np.isnan(summarise_values([float("nan")])).all()
+    assert summarise_values(values) == summarise_values(values)
 
 
 def test_variants_are_compared_seed_by_seed(tmp_path):
@@ -79,7 +79,7 @@ def test_variants_are_compared_seed_by_seed(tmp_path):
 
 def test_an_interval_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(0)
-    found = [bootstrap_interval(rng.normal(0, 1, 40), seed)[1:] for seed in range(200)]
+    found = [summarise_values(rng.normal(0, 1, 40), seed)[1:] for seed in range(200)]
     assert 0.88 <= np.mean([low <= 0 <= high for low, high in found]) <= 0.99
 
 
