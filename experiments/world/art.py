@@ -1,8 +1,8 @@
-"""Drawings of every thing, rendered from open emoji sets into one atlas; none of the art is committed.
+"""Render drawings of every thing from open emoji sets into one atlas; none of the art is committed.
 
 Noto Emoji (Apache-2.0; Debian package fonts-noto-color-emoji), Fluent Emoji flat (MIT; npm @lobehub/fluent-emoji-flat)
 and Twemoji (CC BY 4.0; npm @twemoji/svg) are fetched as packages; the chainsaw is drawn here (no set has one).
-Two or three drawings a thing, chosen by eye so that they share a pose: what differs too much blurs in a small model.
+Each thing has two or three drawings, chosen by eye so that they share a pose: a small model blurs different poses.
 
     python -m experiments.world.art --out runs/art        # a minute; writes atlas.safetensors and sheet.png
 """
@@ -23,7 +23,7 @@ from audiotoken.mini.things import WORDS
 SIDE = 96  # pixels of one drawing in the atlas
 NPM = {"F": "@lobehub/fluent-emoji-flat@1.1.0", "T": "@twemoji/svg@15.0.0"}
 SVG_FOLDER = {"F": "package/assets", "T": "package"}
-DRAWINGS: dict[str, tuple[str, ...]] = {  # set letter (Noto, Twemoji, Fluent) and code point
+DRAWINGS: dict[str, tuple[str, ...]] = {  # letter of the set (Noto, Twemoji, Fluent) and code point
     "dog": ("N1f436", "T1f436", "F1f436"),
     "rooster": ("N1f413", "F1f413"),
     "baby": ("N1f476", "T1f476", "F1f476"),
@@ -59,17 +59,17 @@ CHAINSAW = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"><g t
 
 
 def chainsaw(body: str, dark: str, light: str) -> str:
-    """An SVG of our own: motor block, handle, bar with teeth."""
+    """Our own SVG drawing: motor block, handle, bar with teeth."""
     rows = [(x, y, s) for x in range(50, 94, 7) for y, s in ((44, -4), (61, 4))]
     teeth = "".join(f'<path d="M{x} {y} l3.5 {s} l3.5 {-s}z" fill="#4a4f57"/>' for x, y, s in rows)
     return CHAINSAW.format(teeth=teeth, body=body, dark=dark, light=light)
 
 
 def fetch(folder: Path) -> None:
-    """Download and unpack the three sets as packages into `folder`, once."""
+    """Download the packages of the three sets and unpack them into `folder`, once."""
     folder.mkdir(parents=True, exist_ok=True)
     if missing := [tool for tool in ("npm", "tar", "apt-get", "dpkg") if shutil.which(tool) is None]:
-        raise SystemExit(f"The art comes as packages, but {missing[0]} is not on this machine: install it first.")
+        raise SystemExit(f"{missing[0]} is not installed, but the art is fetched as packages; install it first.")
     for letter, package in NPM.items():
         target = folder / letter
         if target.is_dir():
@@ -85,10 +85,10 @@ def fetch(folder: Path) -> None:
 
 
 def draw(name: str, folder: Path, size: int = 136) -> Image.Image:
-    """One drawing as RGBA, cut to its ink and centred on a square with a small margin."""
+    """One drawing as RGBA, cropped to its content and centred on a square with a small margin."""
     letter, code = name[0], name[1:]
     if letter == "N":
-        font = ImageFont.truetype(str(next(folder.rglob("NotoColorEmoji.ttf"))), 109)  # the only size it holds
+        font = ImageFont.truetype(str(next(folder.rglob("NotoColorEmoji.ttf"))), 109)  # the only size in the font
         image = Image.new("RGBA", (size, size))
         ImageDraw.Draw(image).text((0, 4), chr(int(code, 16)), font=font, embedded_color=True)
     else:
@@ -112,7 +112,7 @@ def squared(image: Image.Image, margin: float = 0.03) -> Image.Image:
 
 
 def atlas(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """All drawings, premultiplied RGBA (drawings, 4, 96, 96) uint8, and the index of each one's word in WORDS."""
+    """All drawings as premultiplied RGBA (drawings, 4, 96, 96) uint8, and the index of each drawing's word in WORDS."""
     images, kinds = [], []
     for kind, word in enumerate(WORDS):
         if word == "chainsaw":
@@ -122,7 +122,7 @@ def atlas(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
             drawings = [draw(name, folder) for name in DRAWINGS[word]]
         for image in drawings:
             rgba = np.asarray(image, np.float32)
-            rgba[..., :3] *= rgba[..., 3:] / 255  # premultiplied: edges stay clean when resampled
+            rgba[..., :3] *= rgba[..., 3:] / 255  # premultiplied, so that edges stay clean when resampled
             images.append(torch.from_numpy(rgba.round().astype(np.uint8)).permute(2, 0, 1))
             kinds.append(kind)
     return torch.stack(images), torch.tensor(kinds)

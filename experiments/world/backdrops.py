@@ -1,7 +1,7 @@
 """Procedural backdrops, painted a batch at a time on any device.
 
-Each backdrop is a function `(draw) -> (batch, 3, side, side)` in [0, 1]; `Draw` hands out random numbers and shapes.
-Coordinates run from 0 to 1, origin top left.
+Each backdrop is a function `(draw) -> (batch, 3, side, side)` in [0, 1]; `Draw` provides random numbers and shapes.
+Coordinates run from 0 to 1, with the origin at the top left.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Random numbers of one generator and soft-edged shapes for `batch` pictures of `side` pixels."""
+    """Random numbers from one generator, and soft-edged shapes for `batch` pictures of `side` pixels."""
 
     batch: int
     side: int
@@ -21,7 +21,7 @@ class Draw:
     device: torch.device
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        """(batch, *shape) uniform numbers; drawn on the CPU so that every device paints the same scene."""
+        """(batch, *shape) uniform numbers, drawn on the CPU so that every device paints the same scene."""
         values = torch.rand(self.batch, *shape, generator=self.generator)
         return (low + (high - low) * values).to(self.device)
 

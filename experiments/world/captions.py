@@ -1,6 +1,6 @@
-"""Captions of painted scenes and the tokenizer that reads them.
+"""Captions of painted scenes, and their tokenizer.
 
-A caption names every object and perhaps the backdrop, and never says where anything is.
+A caption names every object and sometimes the backdrop, but never a position.
 """
 
 import random
@@ -39,7 +39,7 @@ LENGTH = 77  # tokens, as in Stable Diffusion
 def caption(kinds: Sequence[int], backdrop: int, rng: random.Random, heard: int | None = None) -> str:
     """A caption for the objects `kinds` (indices into WORDS; -1 is empty) before `backdrop` (index into BACKDROPS).
 
-    Instead of the noun of slot `heard` it says `<audio>`.
+    The noun of slot `heard` is replaced by `<audio>`.
     """
     names = [with_article("<audio>", rng) if s == heard else noun(k, rng) for s, k in enumerate(kinds) if k >= 0]
     rng.shuffle(names)
@@ -52,7 +52,7 @@ def caption(kinds: Sequence[int], backdrop: int, rng: random.Random, heard: int 
 def noun(kind: int, rng: random.Random) -> str:
     thing = THINGS[kind]
     name = thing.phrase if rng.random() < 0.2 else thing.word
-    if rng.random() < 0.08:  # words that mean nothing here: learn to read past them
+    if rng.random() < 0.08:  # words without meaning here, so that the model learns to ignore them
         name = f"{rng.choice(FILLERS) if rng.random() < 0.6 else nonsense(rng)} {name}"
     return with_article(name, rng)
 
@@ -76,10 +76,10 @@ def listing(names: Sequence[str], rng: random.Random) -> str:
 
 
 def build_tokenizer() -> "CLIPTokenizer":
-    """A CLIPTokenizer whose byte-pair merges make every word of the captions one token; 77 tokens long.
+    """Build a CLIPTokenizer whose byte-pair merges make every word of the captions one token; 77 tokens long.
 
-    Other words fall apart into letters and pieces, as in any CLIP. Always the same ids: ties are broken by spelling
-    (the trainer of `tokenizers` breaks them by chance, and a model must meet the ids that it was trained with).
+    Other words are split into letters and pieces, as in any CLIP. The ids are always the same, because ties are broken
+    by spelling. (The trainer of `tokenizers` breaks them at random, but a model needs the ids it was trained with.)
     """
     from transformers import CLIPTokenizer
 
@@ -114,7 +114,7 @@ def merged(word: list[str], pair: tuple[str, str]) -> list[str]:
 
 
 def tokenizer_of(run: Path) -> "CLIPTokenizer":
-    """The tokenizer that the models of a run were trained with; kept in the run's folder from its first use."""
+    """The tokenizer that the models of a run were trained with; the first use saves it in the run's folder."""
     from transformers import CLIPTokenizer
 
     if not (run / "tokenizer").is_dir():
@@ -130,5 +130,5 @@ def byte_alphabet() -> list[str]:
 
 
 def noun_positions(ids: Sequence[int], kinds: Sequence[int], word_ids: Sequence[int]) -> list[int]:
-    """For each slot the place of its word among the token `ids`; -1 for an empty slot. Twins share the first place."""
+    """The position of each slot's word among the token `ids`; -1 for an empty slot. Equal words share the first one."""
     return [list(ids).index(word_ids[kind]) if kind >= 0 else -1 for kind in kinds]

@@ -1,7 +1,7 @@
-"""Sounds of things the painted world does not know, to teach and to test the answer "none of these".
+"""Sounds of things outside the painted world, to train and test the answer "none of these".
 
-`distractor(rate, seconds, seed)` draws one of the KINDS for training, `held_out=True` one of HELD_OUT, kinds that
-nothing is ever trained on. Same conventions as `synthesis`.
+`distractor(rate, seconds, seed)` synthesises one of the training KINDS; with `held_out=True` one of HELD_OUT, kinds
+that are never used in training. Conventions are those of `synthesis`.
 """
 
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def noise(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def hum(rng: Random, rate: int, seconds: float) -> Signal:
-    """Mains hum with a fan's breath."""
+    """Mains hum with the air noise of a fan."""
     n = to_frames(seconds, rate)
     out = harmonics(np.full(n, rng.choice([50.0, 60.0, 100.0, 120.0])), rate, rng.uniform(0.6, 2), 30)
     return normalise(out) + rng.uniform(0.01, 0.5) * normalise(coloured_noise(rng, n, 1))
@@ -100,7 +100,7 @@ def wind(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def typing(rng: Random, rate: int, seconds: float) -> Signal:
-    """Keys struck at uneven times, down and up."""
+    """Keystrokes at uneven times, down and up."""
     out, at, n = np.zeros(to_frames(seconds, rate)), rng.uniform(0, 0.3), to_frames(0.06, rate)
     while at < seconds:
         key = modes(
@@ -114,7 +114,7 @@ def typing(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def footsteps(rng: Random, rate: int, seconds: float) -> Signal:
-    """Heel and sole on some floor."""
+    """Heel and sole on a random floor."""
     out, n, soft = np.zeros(to_frames(seconds, rate)), to_frames(0.2, rate), rng.uniform(0.01, 0.05)
     for at in onsets(rng, seconds, 0.35, 0.8, 0.06):
         heel = bandpass(coloured_noise(rng, n, 1), rate, 60, rng.uniform(500, 1500)) * strike(n, rate, 0.003, 0.02)
@@ -124,7 +124,7 @@ def footsteps(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def plucked(rng: Random, rate: int, seconds: float) -> Signal:
-    """Strings plucked, one after another or in chords (Karplus & Strong 1983)."""
+    """Plucked strings, one after another or in chords (Karplus & Strong 1983)."""
     out, root = np.zeros(to_frames(seconds, rate)), rng.uniform(80, 330)
     for at in onsets(rng, seconds, 0.15, 0.9, 0.1):
         for _ in range(rng.integers(1, 4)):
@@ -159,7 +159,7 @@ def vacuum(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def jet(rng: Random, rate: int, seconds: float) -> Signal:
-    """An airliner passing: a roar that swells and darkens, a fan tone that sinks."""
+    """A passing airliner: a roar that swells and darkens, and a falling fan tone."""
     n = to_frames(seconds, rate)
     swell = curve(n, *rng.uniform(0.15, 1, 4))
     roar = normalise(bandpass(coloured_noise(rng, n, 1.0), rate, 60, 3500, 1)) + 0.4 * normalise(
@@ -181,7 +181,7 @@ def beeps(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def pouring(rng: Random, rate: int, seconds: float) -> Signal:
-    """Water poured: bubbles, each a short rising note (Minnaert 1933), over a trickle."""
+    """Pouring water: bubbles, each a short rising note (Minnaert 1933), over a trickle."""
     n, m = to_frames(seconds, rate), to_frames(0.06, rate)
     out = rng.uniform(0.01, 0.08) * bandpass(coloured_noise(rng, n), rate, 500, 5000)
     centre = rng.uniform(500, 1600)
@@ -198,7 +198,7 @@ def pouring(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def diesel(rng: Random, rate: int, seconds: float) -> Signal:
-    """A lorry or tractor idling: slow knocking pulses, a rumble."""
+    """An idling lorry or tractor: slow knocking pulses and a rumble."""
     n = to_frames(seconds, rate)
     pitch = (
         rng.uniform(16, 45)
@@ -243,7 +243,7 @@ def moo(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def thunder(rng: Random, rate: int, seconds: float) -> Signal:
-    """A crack and its long rolling."""
+    """A crack followed by a long roll."""
     out = np.zeros(to_frames(seconds, rate))
     for at in onsets(rng, seconds, 1.5, 4.0, 0.4):
         n = to_frames(rng.uniform(1.5, 4.0), rate)
@@ -279,7 +279,7 @@ def knocking(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def glass(rng: Random, rate: int, seconds: float) -> Signal:
-    """Glass and cutlery clinking: few high modes, very unequal blows."""
+    """Clinking glass and cutlery: a few high modes, blows of very unequal strength."""
     out, n, at = np.zeros(to_frames(seconds, rate)), to_frames(0.4, rate), rng.uniform(0, 0.5)
     while at < seconds:
         parts = [(rng.uniform(1800, 7500), rng.uniform(0.01, 0.12), rng.uniform(0.2, 1)) for _ in range(6)]
@@ -289,7 +289,7 @@ def glass(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def scraps(rng: Random, rate: int, seconds: float) -> Signal:
-    """Grains of no thing at all: random modes, glides, noise bursts and pulse trains at random times."""
+    """Grains without a source: random modes, glides, noise bursts and pulse trains at random times."""
     out, kinds = np.zeros(to_frames(seconds, rate)), rng.permutation(4)[: rng.integers(1, 3)]
     centre, length = 10 ** rng.uniform(2, 3.7), 10 ** rng.uniform(-1.7, 0.2)
     for at in onsets(rng, seconds, 0.4 * length + 0.02, 3 * length + 0.2, rng.uniform(0, 0.6)):
@@ -317,7 +317,7 @@ def scraps(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def creature(rng: Random, rate: int, seconds: float) -> Signal:
-    """A voice of no animal in particular: any pitch, contour, tremor, throat, hoarseness and rhythm."""
+    """The voice of no particular animal: random pitch, contour, tremor, throat, hoarseness and rhythm."""
     out, pitch, length = np.zeros(to_frames(seconds, rate)), 10 ** rng.uniform(1.8, 3.2), rng.uniform(0.12, 1.6)
     contour, tilt, hoarse = 2 ** rng.normal(0, 0.25, 4), rng.uniform(0.2, 1.6), rng.uniform(0, 1.5)
     speed, depth, shake = rng.uniform(3, 30), rng.uniform(0, 0.08), rng.uniform(0, 0.8) * (rng.random() < 0.5)
@@ -333,7 +333,7 @@ def creature(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def machine(rng: Random, rate: int, seconds: float) -> Signal:
-    """A motor of no sort in particular: partials on any speed that drifts or starts, gears, a load, rushing air."""
+    """A motor of no particular kind: partials at a speed that drifts or starts, gears, a load, rushing air."""
     n = to_frames(seconds, rate)
     speed = np.clip(1 + rng.uniform(0, 0.4) * wander(rng, n, rate, rng.uniform(0.2, 2)), 0.2, 2)
     out = np.zeros(n)
@@ -349,7 +349,7 @@ def machine(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def strokes(rng: Random, rate: int, seconds: float) -> Signal:
-    """Rubbing, brushing, breathing, sweeping: strokes of noise in a rhythm, to and fro unlike."""
+    """Rubbing, brushing, breathing, sweeping: rhythmic strokes of noise that differ to and fro."""
     out, length = np.zeros(to_frames(seconds, rate)), 10 ** rng.uniform(-1.0, 0.3)
     bands = [np.sort(10 ** rng.uniform(2.2, 3.9, 2)) for _ in range(2)]
     grain, depth = rng.uniform(15, 200), rng.uniform(0, 1)
@@ -364,7 +364,7 @@ def strokes(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def buzz(rng: Random, rate: int, seconds: float) -> Signal:
-    """Insects and electric things: a tone or a rasp of any height, flickering, for long."""
+    """Insects and electric devices: a long flickering tone or rasp of any pitch."""
     n = to_frames(seconds, rate)
     flicker = rng.uniform(3, 80) * (1 + 0.1 * wander(rng, n, rate, 2))
     gate = np.clip(rng.uniform(1, 4) * (np.sin(2 * np.pi * np.cumsum(flicker) / rate) + rng.uniform(-0.5, 1)), 0, 1)
@@ -378,7 +378,7 @@ def buzz(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def applause(rng: Random, rate: int, seconds: float) -> Signal:
-    """Hands clapping, many pairs."""
+    """Many pairs of clapping hands."""
     out, m = np.zeros(to_frames(seconds, rate)), to_frames(0.03, rate)
     for at in rng.uniform(0, seconds, int(seconds * rng.uniform(25, 130))):
         f = rng.uniform(700, 1900)
@@ -393,7 +393,7 @@ def applause(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def cricket(rng: Random, rate: int, seconds: float) -> Signal:
-    """Chirps of three to five pulses on one steady high tone, endlessly."""
+    """Endless chirps of three to five pulses on one steady high tone."""
     out, pitch, m = np.zeros(to_frames(seconds, rate)), rng.uniform(3800, 5200), to_frames(0.018, rate)
     count = rng.integers(3, 6)
     pulse = np.sin(2 * np.pi * pitch * np.arange(m) / rate) * hold(m, rate, 0.006, 0.008)
@@ -424,7 +424,7 @@ def snore(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def telephone(rng: Random, rate: int, seconds: float) -> Signal:
-    """An electronic telephone: two tones warbling twenty times a second, two seconds on, then off."""
+    """An electronic telephone: two tones that warble twenty times a second, on for two seconds, then off."""
     out, low = np.zeros(to_frames(seconds, rate)), rng.uniform(600, 1400)
     n = to_frames(rng.uniform(0.8, 1.8), rate)
     flip = (np.arange(n) / rate * rng.uniform(12, 26)) % 1 < 0.5
@@ -435,7 +435,7 @@ def telephone(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def drill(rng: Random, rate: int, seconds: float) -> Signal:
-    """An electric drill: a commutator's scream that follows the trigger."""
+    """An electric drill: the scream of a commutator that follows the trigger."""
     n = to_frames(seconds, rate)
     speed = np.clip(0.8 + 0.4 * wander(rng, n, rate, 0.7), 0.05, 1)
     return (
@@ -445,7 +445,7 @@ def drill(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def laughter(rng: Random, rate: int, seconds: float) -> Signal:
-    """Ha-ha-ha: breathy syllables five a second that sink in pitch and strength."""
+    """Ha-ha-ha: five breathy syllables per second, falling in pitch and strength."""
     out, voice, at = np.zeros(to_frames(seconds, rate)), rng.uniform(140, 340), rng.uniform(0, 0.4)
     while at < seconds:
         for k in range(rng.integers(4, 10)):
@@ -484,7 +484,7 @@ def bleat(rng: Random, rate: int, seconds: float) -> Signal:
 
 
 def handsaw(rng: Random, rate: int, seconds: float) -> Signal:
-    """A saw drawn through wood: noise strokes to and fro, teeth heard in them."""
+    """A handsaw in wood: strokes of noise to and fro, with audible teeth."""
     out = np.zeros(to_frames(seconds, rate))
     for k, at in enumerate(onsets(rng, seconds, 0.25, 0.55, 0.05)):
         n = to_frames(0.24, rate)
@@ -526,13 +526,13 @@ _SYNTHESISERS: dict[str, Maker] = {f.__name__: f for f in _TRAINED + _UNHEARD}
 def distractor(
     rate: int = 16000, seconds: float = 5.0, seed: int = 0, *, kind: str | None = None, held_out: bool = False
 ) -> NDArray[np.float32]:
-    """A sound of none of `things.AUDIBLE_WORDS`: (frames,) float32 in [-1, 1]; `kind` None turns through all by seed.
+    """A sound that is none of `things.AUDIBLE_WORDS`: (frames,) float32 in [-1, 1]; by default the seed picks the kind.
 
     Raises ValueError for an unknown kind.
     """
     kinds = HELD_OUT if held_out else KINDS
     kind = kind or kinds[seed % len(kinds)]
     if kind not in _SYNTHESISERS:
-        raise ValueError(f"no distractor is called {kind!r}; choose one of {', '.join(KINDS + HELD_OUT)}")
+        raise ValueError(f"Got kind={kind!r}, which is not a distractor; choose one of {', '.join(KINDS + HELD_OUT)}")
     rng = np.random.default_rng([1000 + list(_SYNTHESISERS).index(kind), seed])
     return simulate_recorder(_SYNTHESISERS[kind](rng, rate, seconds), rate, rng)

@@ -1,4 +1,4 @@
-"""The figures of the model card: what an independent detector recognises in the mini checkpoint's pictures.
+"""Measure the figures of the model card: what an independent detector recognises in the mini checkpoint's pictures.
 
     python -m experiments.world.measure --model audiotoken/mini --esc10 ESC10_FOLDER --out runs/measured
     python -m experiments.world.measure --only speed        # time and memory of one picture, in a fresh process
@@ -26,13 +26,13 @@ from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.protocols import SoundPipeline
 from audiotoken.tables import markdown_table
 
-PICTURES = 20  # of each class
+PICTURES = 20  # per class
 BATCH = 10
 SEED = 1000
 
 
 def recognised(images: Sequence[Any]) -> list[str]:
-    """The word of the thing that covers most of each picture."""
+    """The word of the thing that covers the largest area of each picture."""
     import numpy as np
     import torch
 
@@ -42,7 +42,7 @@ def recognised(images: Sequence[Any]) -> list[str]:
 
 
 def measure(words: Sequence[str], draw: Callable[[str, int, int], list[Any]], out: Path, name: str) -> dict[str, Any]:
-    """`draw(word, first, count)` draws pictures first..first + count - 1 of a word; -> what each was recognised as."""
+    """Draw pictures with `draw(word, first, count)`, first..first + count - 1 of a word; count what is recognised."""
     rows: dict[str, Any] = {}
     for word in words:
         images = [image for first in range(0, PICTURES, BATCH) for image in draw(word, first, BATCH)]
@@ -79,7 +79,7 @@ def from_text(pipe: SoundPipeline, out: Path) -> dict[str, Any]:
 def from_clips(
     pipe: SoundPipeline, clips: dict[str, list[tuple[Any, int | None]]], out: Path, name: str
 ) -> dict[str, Any]:
-    """Pictures of recordings `(path or signal, rate)`; also how often the encoder's first guess is right."""
+    """Measure pictures of clips `(path or signal, rate)`, and how often the encoder's first guess is right."""
 
     def draw(word: str, first: int, count: int) -> list[Any]:
         chosen = [clips[word][i % len(clips[word])] for i in range(first, first + count)]
@@ -104,13 +104,13 @@ def real_clips(esc10: Path, fold: int) -> dict[str, list[tuple[Any, int | None]]
 
 
 def made_clips(count: int = 10) -> dict[str, list[tuple[Any, int | None]]]:
-    """Synthesised clips of seeds that trained nothing."""
+    """Synthesised clips with seeds that were not used in training."""
     rate = 22050
     return {w: [(synthesise(w, rate, 4.0, 900_000 + i), rate) for i in range(count)] for w in AUDIBLE_WORDS}
 
 
 def speed(model: str) -> dict[str, Any]:
-    """Seconds to load, seconds of a picture of 20 steps from a sound, and the most memory held, on this machine."""
+    """Loading time, time of a picture of 20 steps from a sound, and peak memory, on this machine."""
     start = time.perf_counter()
     import torch
 
@@ -138,7 +138,7 @@ def speed(model: str) -> dict[str, Any]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """Markdown: a row a word."""
+    """The Markdown table, with one row per word."""
     kinds = [k for k in ("text", "real", "made") if k in figures]
     names = {"text": "text prompt", "real": "real clip, fold 4", "made": "synthesised clip"}
     head = ["word"] + [h for k in kinds for h in ([names[k]] if k == "text" else [names[k], "heard"])]
@@ -164,7 +164,7 @@ def speed_line(figures: dict[str, Any]) -> str:
 
 
 def into_card(card: Path, text: str) -> None:
-    """Put the measured table between the card's markers."""
+    """Write the measured table between the card's markers."""
     before, rest = card.read_text().split("<!-- measured -->")
     _, after = rest.split("<!-- /measured -->")
     card.write_text(f"{before}<!-- measured -->\n{text}<!-- /measured -->{after}")
@@ -177,13 +177,13 @@ def main() -> None:
     parser.add_argument("--fold", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("runs/measured"))
     parser.add_argument("--only", nargs="*", choices=("text", "real", "made", "speed"), default=None)
-    parser.add_argument("--card", type=Path, default=None, help="model card to put the table into")
+    parser.add_argument("--card", type=Path, default=None, help="model card to write the table to")
     args = parser.parse_args()
     wanted = args.only or [k for k in ("text", "real", "made", "speed") if k != "real" or args.esc10]
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "measured.json"
     figures = json.loads(path.read_text()) if path.exists() else {}
-    if "speed" in wanted:  # first, while the process holds nothing else
+    if "speed" in wanted:  # first, before the process loads anything else
         figures["speed"] = speed(args.model)
     if {"text", "real", "made"} & set(wanted):
         pipe = AudioTokenPipeline.from_pretrained(args.model)

@@ -1,10 +1,10 @@
-"""A small data set to train on, made of nothing: synthesised sounds, and pictures of them by the mini checkpoint.
+"""Write a small training set: synthesised sounds, and pictures of them drawn by the mini checkpoint.
 
-    python -m experiments.world.pairs --out pairs         # 8 pairs of each of 16 classes
+    python -m experiments.world.pairs --out pairs         # 8 pairs for each of 16 classes
     python -m experiments.train recipe=mini source=pairs source.folder=pairs out=runs/pairs
 
-What it is for: the trainer can be tried, and tested, on data that means something, with no download. The pictures are
-drawn from words ("a photo of a dog"), so an embedder that learns from them learns what the words meant.
+The trainer can be tried and tested on these meaningful data without a download. The pictures are drawn from words ("a
+photo of a dog"), so an embedder trained on them learns the meaning of the words.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def write_pairs(
     steps: int | None = None,
     seed: int = 0,
 ) -> None:
-    """`folder/word/word-0.wav` and `.png`, and so on; what is there already is kept."""
+    """Write `folder/word/word-0.wav` and `.png`, and so on; complete words are kept."""
     import soundfile
 
     for word in words:
@@ -43,7 +43,7 @@ def write_pairs(
         for i, (name, image) in enumerate(zip(names, images, strict=True)):
             sound = synthesise(word, RATE, SECONDS, 900_000 + seed + i)
             soundfile.write(name.with_suffix(".wav"), sound, RATE, subtype="PCM_16")
-            write_image(image, name.with_suffix(".png"))  # last: it says that both are there
+            write_image(image, name.with_suffix(".png"))  # last, because it marks a complete pair
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""Scenes of the painted world, composed on the fly on any device: a backdrop and one to four objects.
+"""Compose scenes of the painted world on any device: a backdrop and one to four objects.
 
-    python -m experiments.world.scenes --atlas runs/art/atlas.safetensors --out scenes.png     # look at 48 of them
+    python -m experiments.world.scenes --atlas runs/art/atlas.safetensors --out scenes.png     # 48 scenes to look at
 
-Where an object stands is drawn apart from everything the caption says, so position stays free and can be steered later.
+The position of an object is drawn independently of the caption, so it stays free and can be steered later.
 """
 
 import argparse
@@ -20,26 +20,26 @@ from audiotoken.mini.object_detector import SIDE
 from audiotoken.mini.things import BACKDROPS
 from experiments.world.backdrops import PAINTERS, Draw
 
-SLOTS = 4  # objects at most
-MASK = 16  # masks are kept at the size of the latents
+SLOTS = 4  # maximum number of objects
+MASK = 16  # masks have the size of the latents
 COUNTS = (0.5, 0.35, 0.1, 0.05)  # share of scenes with 1, 2, 3, 4 objects
 SIZES = ((0.42, 0.78), (0.34, 0.52), (0.28, 0.4), (0.26, 0.36))  # object side / picture side, by number of objects
-SAME_KIND = 0.08  # share of scenes of several objects whose second is of the first's kind
+SAME_KIND = 0.08  # share of scenes with several objects whose second object is of the same kind as the first
 
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """A batch of scenes with their truth."""
+    """A batch of scenes with ground truth."""
 
     images: Tensor  # (batch, 3, 128, 128) in [-1, 1]
-    masks: Tensor  # (batch, 4, 16, 16) in [0, 1]: how much of each cell shows the object of this slot
+    masks: Tensor  # (batch, 4, 16, 16) in [0, 1]: the visible share of this slot's object in each cell
     kinds: Tensor  # (batch, 4) int64, index into WORDS; -1 where the slot is empty
     backdrops: Tensor  # (batch,) int64, index into BACKDROPS
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What the random numbers decided, on the CPU: which drawing where, how large, how turned, what tint."""
+    """The random choices, on the CPU: the drawing, position, size, rotation and tint of each object."""
 
     kinds: Tensor  # (batch, 4)
     drawings: Tensor  # (batch, 4)
@@ -61,10 +61,10 @@ class Painter:
         self.kinds = tensors["kinds"]
         full = tensors["images"].to(self.device).float() / 255  # (drawings, 4, 96, 96) premultiplied
         half = F.interpolate(F.avg_pool2d(full, 2), scale_factor=2, mode="bilinear")
-        self.levels = torch.stack([full, half])  # the second is for small objects: no aliasing
+        self.levels = torch.stack([full, half])  # the second is for small objects, to avoid aliasing
 
     def paint(self, batch: int, seed: int, counts: tuple[float, ...] = COUNTS) -> Scenes:
-        """`batch` scenes; the same seed paints the same scenes."""
+        """Paint `batch` scenes; the same seed gives the same scenes."""
         generator = torch.Generator().manual_seed(seed)
         layout = self.layout(batch, generator, counts)
         canvas = self.backdrop(layout.backdrops, generator)
@@ -101,7 +101,7 @@ class Painter:
         )
 
     def drawings(self, kinds: Tensor, generator: torch.Generator) -> Tensor:
-        """For each kind one of its drawings."""
+        """A random drawing of each kind."""
         first = torch.searchsorted(self.kinds, torch.arange(int(self.kinds.max()) + 1))
         count = torch.bincount(self.kinds)
         return first[kinds] + (torch.rand(kinds.shape, generator=generator) * count[kinds]).long()
@@ -139,11 +139,11 @@ class Painter:
 
 
 def place(sizes: Tensor, generator: torch.Generator, tries: int = 24) -> Tensor:
-    """Centres (batch, slots, 2): of `tries` places, each object takes the one that overlaps the earlier ones least."""
+    """Centres (batch, slots, 2): each object takes the one of `tries` places that overlaps earlier ones least."""
     batch, slots = sizes.shape
     centres = torch.empty(batch, slots, 2)
     for slot in range(slots):
-        reach = (0.5 - sizes[:, slot] * 0.46).clamp(min=0)[:, None, None]  # at most a sliver leaves the picture
+        reach = (0.5 - sizes[:, slot] * 0.46).clamp(min=0)[:, None, None]  # at most a sliver is outside the picture
         candidates = 0.5 + reach * (torch.rand(batch, tries, 2, generator=generator) * 2 - 1)
         overlap = torch.zeros(batch, tries)
         for other in range(slot):
@@ -155,7 +155,7 @@ def place(sizes: Tensor, generator: torch.Generator, tries: int = 24) -> Tensor:
 
 
 def inverse_affine(centres: Tensor, sizes: Tensor, angles: Tensor, flips: Tensor) -> Tensor:
-    """(batch, 2, 3): from picture coordinates in [-1, 1] to drawing coordinates in [-1, 1], as affine_grid wants it."""
+    """(batch, 2, 3) for affine_grid: from picture coordinates in [-1, 1] to drawing coordinates in [-1, 1]."""
     cos, sin = angles.cos() / sizes, angles.sin() / sizes
     x, y = (centres * 2 - 1).unbind(-1)
     rows = [torch.stack([cos * flips, sin * flips], -1), torch.stack([-sin, cos], -1)]

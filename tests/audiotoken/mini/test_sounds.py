@@ -44,5 +44,5 @@ def test_length_follows_rate_and_seconds():
 def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"no sound is known for 'cat'; choose one of dog, "):
         synthesise("cat")
-    with pytest.raises(ValueError, match="no distractor is called 'dog'"):
+    with pytest.raises(ValueError, match="Got kind='dog', which is not a distractor; choose one of noise, "):
         distractor(kind="dog")
