@@ -115,7 +115,6 @@ def test_the_table_is_written(tmp_path):
     ("options", "message"),
     [
         (["--table"], "Found no answers in"),
-        (["--port", "70000"], "Invalid value for '--port'"),
         (["--rater", " "], "Got rater=' '"),
         (["--no-open"], "Found no picture of dog"),
     ],
@@ -133,3 +132,8 @@ def test_no_answers_yet_is_one_sentence(tmp_path):
     Store(tmp_path / FILE).close()
     result = run(tmp_path, "--table")
     assert result.exit_code == 2 and "expected at least one" in result.stderr and not (tmp_path / "ratings.md").exists()
+
+
+def test_a_port_out_of_range_is_refused(tmp_path):
+    result = run(rate_folder(tmp_path / "study"), "--port", "70000")
+    assert result.exit_code == 2 and "Invalid value for '--port'" in result.stderr
