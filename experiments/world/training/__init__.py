@@ -1,1 +1,1 @@
-"""How the weights of audiotoken/mini are made."""
+"""Training of the weights in audiotoken/mini."""

@@ -1,7 +1,7 @@
-"""Checkpoints of the training stages -> one folder in the layout of diffusers, and grids to look at.
+"""Combine checkpoints of the training stages in one folder in the layout of diffusers, and draw picture grids.
 
 python -m experiments.world.training.assemble --run runs/mini --out audiotoken/mini
-python -m experiments.world.training.assemble --run runs/mini --look runs/look.png     # what it draws by now
+python -m experiments.world.training.assemble --run runs/mini --look runs/look.png     # what it draws so far
 """
 
 import argparse
@@ -25,7 +25,7 @@ from experiments.world.training import workers
 from experiments.world.training.train_unet import build_scheduler, build_text_model, build_unet
 from experiments.world.training.train_vae import build as build_vae
 
-STEPS, GUIDANCE = 20, 4.0  # what the checkpoint is measured and shipped with
+STEPS, GUIDANCE = 20, 4.0  # used for the measurements and the shipped checkpoint
 SHARD = "15MB"
 LOOK = (
     *(f"a photo of {w}" for w in WORDS),
@@ -36,10 +36,10 @@ LOOK = (
 
 
 def vae_of(run: Path) -> AutoencoderKL:
-    """The encoder of the first stage with the latest decoder."""
+    """The autoencoder with the encoder of the first stage and the latest decoder."""
     state = workers.load(run / "vae_decoder.pt") or workers.load(run / "vae.pt")
     if state is None:
-        raise SystemExit(f"{run} holds no vae.pt: run `make mini`, or name the folder with --run.")
+        raise SystemExit(f"{run} has no vae.pt; run `make mini`, or pass the folder with --run.")
     vae = build_vae()
     vae.load_state_dict(state["ema"])
     return vae
@@ -48,10 +48,10 @@ def vae_of(run: Path) -> AutoencoderKL:
 def pipeline_of(
     run: Path, embedder: AudioEmbedder | None = None, encoder: MiniEncoder | None = None
 ) -> AudioTokenPipeline:
-    """What the run has learned so far (averaged weights), in float32."""
+    """The pipeline of the run so far (averaged weights), in float32."""
     state = workers.load(run / "unet.pt")
     if state is None:
-        raise SystemExit(f"{run} holds no unet.pt: run `make mini`, or name the folder with --run.")
+        raise SystemExit(f"{run} has no unet.pt; run `make mini`, or pass the folder with --run.")
     tokenizer, unet, vae = tokenizer_of(run), build_unet(), vae_of(run)
     text = build_text_model(tokenizer)
     parts = {"unet": unet, "text": text}
@@ -76,7 +76,7 @@ def pipeline_of(
 
 
 def look(pipe: SoundPipeline, path: Path, seed: int = 0, steps: int = STEPS) -> None:
-    """One picture for every prompt of LOOK, labelled."""
+    """Draw one labelled picture for every prompt in LOOK."""
     cells = []
     for i in range(0, len(LOOK), 12):
         prompts = list(LOOK[i : i + 12])
@@ -94,7 +94,7 @@ def look(pipe: SoundPipeline, path: Path, seed: int = 0, steps: int = STEPS) -> 
 
 
 def write(pipe: AudioTokenPipeline, out: Path) -> None:
-    """Half precision, safetensors in shards below 16 MB; the parts that are not weights (card, package) stay."""
+    """Write half-precision safetensors in shards below 16 MB; other files (card, package) are kept."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         pipe.to(torch.float16)

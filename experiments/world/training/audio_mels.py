@@ -1,8 +1,8 @@
-"""Training data of the mini audio encoder: spectrograms of real and synthesised sounds, and how they are varied.
+"""Training data of the mini audio encoder: spectrograms of real and synthesised sounds, and their augmentation.
 
-Everything after the spectrogram happens on mel power, where speed of a crop, colour, level, room, mixing with another
-sound and the marks that source separation leaves are cheap to imitate. Conventions: a clip is `(columns, mels)` float16
-dB of full scale, one column per 10 ms; a batch is `(batch, columns, mels)`; targets are `(batch, classes)` in [0, 1].
+All augmentation works on mel power, where it is cheap to imitate speed, colour, level, a room, a second sound and the
+artefacts of source separation. Conventions: a clip is `(columns, mels)` float16 dB of full scale, one column per 10 ms;
+a batch is `(batch, columns, mels)`; targets are `(batch, classes)` in [0, 1].
 """
 
 from collections.abc import Iterable
@@ -26,14 +26,14 @@ from experiments.world.distractors import KINDS, distractor
 
 SPEEDS = (0.8, 0.9, 1.0, 1.12, 1.25)
 RATE, MELS = 16000, 128
-TONAL = ("dog", "rooster", "baby", "person", "chainsaw")  # upside down or out of step these are something else
+TONAL = ("dog", "rooster", "baby", "person", "chainsaw")  # upside down or out of step, these become other sounds
 
 
 @dataclass
 class Clips:
-    """Clips of one kind of origin, each with its class (-1: none) and active columns."""
+    """Clips of one origin, each with its spectrograms and its class (-1: none)."""
 
-    mels: list[list[NDArray[np.float16]]] = field(default_factory=list)  # per clip one spectrogram per speed
+    mels: list[list[NDArray[np.float16]]] = field(default_factory=list)  # for each clip, one spectrogram per speed
     classes: list[int] = field(default_factory=list)
 
     def add(self, mels: list[NDArray[np.float16]], index: int) -> None:
@@ -42,7 +42,7 @@ class Clips:
 
 
 def read_wave(path: Path, rate: int = RATE) -> NDArray[np.float32]:
-    """A recording as mono signal (frames,) float32 at `rate`."""
+    """Read a recording as a mono signal (frames,) float32 at `rate`."""
     return np.asarray(load_audio(path, rate)[0], np.float32).mean(0)
 
 
@@ -58,7 +58,7 @@ def mels_of(signal: NDArray[np.float32], spectrogram: MelSpectrogram) -> NDArray
 
 
 def load_real(folder: Path, folds: Iterable[int]) -> Clips:
-    """The real recordings, each at five speeds."""
+    """Load the real recordings, each at five speeds."""
     spectrogram, clips = MelSpectrogram(RATE, MELS), Clips()
     for path, word in real_clips(folder, folds):
         wave, mels = read_wave(path), []
@@ -72,7 +72,7 @@ def load_real(folder: Path, folds: Iterable[int]) -> Clips:
 
 
 def load_made(per_word: int, per_kind: int) -> tuple[Clips, Clips]:
-    """Synthesised sounds of every word, and distractors; training seeds are even, odd ones are left for measuring."""
+    """Synthesise sounds of every word, and distractors, with even seeds; odd seeds are reserved for evaluation."""
     spectrogram, words, others = MelSpectrogram(RATE, MELS), Clips(), Clips()
     for index, word in enumerate(AUDIBLE_WORDS):
         for seed in range(per_word):
@@ -84,7 +84,7 @@ def load_made(per_word: int, per_kind: int) -> tuple[Clips, Clips]:
 
 
 def load_others(folder: Path) -> Clips:
-    """Recordings of none of the things, at most five seconds of each."""
+    """Load recordings that are none of the things, at most five seconds each."""
     spectrogram, clips = MelSpectrogram(RATE, MELS), Clips()
     for path in sorted(p for p in folder.iterdir() if p.suffix in (".wav", ".flac", ".ogg", ".mp3")):
         wave = read_wave(path)[: 5 * RATE]
@@ -93,7 +93,7 @@ def load_others(folder: Path) -> Clips:
 
 
 def crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """`columns` of a clip around a random active moment (within 25 dB of the loudest), silence if it is too short."""
+    """`columns` of a clip around a random active moment (within 25 dB of the loudest); short clips get silence."""
     level = mels.max(1)
     active = np.flatnonzero(level > level.max() - 25)
     start = (
@@ -110,7 +110,7 @@ def crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator) -> N
 
 
 def draw(clips: Clips, count: int, columns: int, rng: np.random.Generator, choose: list[int]) -> tuple[Tensor, Tensor]:
-    """`count` crops of the clips listed in `choose` -> dB (count, columns, mels) and targets (count, classes)."""
+    """Draw `count` crops of the clips in `choose` -> dB (count, columns, mels) and targets (count, classes)."""
     batch, targets = np.empty((count, columns, MELS), np.float32), np.zeros((count, len(AUDIBLE_WORDS)), np.float32)
     for i in range(count):
         k = int(rng.choice(choose))
@@ -131,7 +131,7 @@ def _chance(rng: np.random.Generator, p: float, count: int) -> Tensor:
 
 
 def colour(decibels: Tensor, rng: np.random.Generator) -> Tensor:
-    """Shift along the mel axis by up to four bands, a smooth random equaliser of a few dB, sometimes a missing top."""
+    """Shift by up to four mel bands, apply a smooth random equaliser of a few dB, and sometimes remove high bands."""
     count, _, mels = decibels.shape
     shifts = rng.integers(-4, 5, count) * (rng.random(count) < 0.6)
     decibels = torch.stack([torch.roll(d, int(s), 1) for d, s in zip(decibels, shifts, strict=True)])
@@ -143,7 +143,7 @@ def colour(decibels: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def room(power: Tensor, rng: np.random.Generator) -> Tensor:
-    """Reverberation of power: every moment leaves an exponentially fading trail."""
+    """Add reverberation in power: every moment leaves an exponential decay."""
     count = len(power)
     fade = torch.exp(-torch.arange(30) / _random(rng, 1.5, 10, count, 1))  # (batch, lag)
     fade = fade * _random(rng, 0.02, 0.3, count, 1) * _chance(rng, 0.3, count)[:, :, 0]
@@ -153,14 +153,14 @@ def room(power: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def mix(power: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Half of the clips get a second sound at -12 to 12 dB, some of them separated again by an imperfect ratio mask.
+    """Add a second sound at -12 to 12 dB to half of the clips, and separate some again with an imperfect ratio mask.
 
-    Returns power, targets per class (is it heard?) and shares per class (of the amplitude; between-class learning,
-    Tokozume et al. 2018).
+    Returns the power, the targets per class (is it audible?) and the shares of the amplitude per class (between-class
+    learning, Tokozume et al. 2018).
     """
     count = len(power)
     other = torch.from_numpy(rng.permutation(count))
-    gap = _random(rng, -12, 12, count, 1)  # dB by which the second is weaker
+    gap = _random(rng, -12, 12, count, 1)  # dB by which the second sound is weaker
     level = power.mean((1, 2), keepdim=True).clamp(min=1e-9)
     second = power[other] / level[other] * level * 10 ** (-gap[:, :, None] / 10)
     both, alone = _chance(rng, 0.5, count)[:, :, 0], _chance(rng, 0.2, count)[:, :, 0]
@@ -178,14 +178,14 @@ def mix(power: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tenso
 
 
 def separation_mask(power: Tensor, second: Tensor, rng: np.random.Generator) -> Tensor:
-    """Gain that an imperfect separator would give each cell of the mixture to keep the first sound."""
+    """The gain per cell with which an imperfect separator would extract the first sound from the mixture."""
     mask = power / (power + second + 1e-12)
     blurred = F.avg_pool2d(mask[:, None], (1, 5), 1, (0, 2))[:, 0]
     return (0.5 * mask + 0.5 * blurred).square() + _random(rng, 0.0, 0.1, len(power), 1, 1).square()
 
 
 def noise_floor(power: Tensor, rng: np.random.Generator) -> Tensor:
-    """Steady noise of a random colour, 10 to 70 dB below the loudest band of the clip."""
+    """Add steady noise of a random colour, 10 to 70 dB below the loudest band of the clip."""
     count, columns, mels = power.shape
     slope = _random(rng, -0.25, 0.15, count, 1, 1) * (torch.arange(mels) - 64)
     level = power.amax((1, 2), keepdim=True) * 10 ** ((slope - _random(rng, 15, 75, count, 1, 1)) / 10)
@@ -194,7 +194,7 @@ def noise_floor(power: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def blank(spectrogram: Tensor, rng: np.random.Generator) -> Tensor:
-    """SpecAugment, Park et al. (2019): up to two bands and two stretches of each clip are emptied."""
+    """SpecAugment, Park et al. (2019): blank up to two bands and two time spans of each clip."""
     count, columns, mels = spectrogram.shape
     keep = torch.ones_like(spectrogram, dtype=torch.bool)
     for axis, size, most in ((1, columns, 0.12), (2, mels, 0.14)):
@@ -207,7 +207,7 @@ def blank(spectrogram: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def estrange(decibels: Tensor, rng: np.random.Generator) -> Tensor:
-    """Real recordings made into nothing known: upside down, two octaves off, bands out of step, or far too slow."""
+    """Make real recordings unknown: upside down, two octaves off, bands out of step, or far too slow."""
     out = []
     for clip in decibels:
         kind, columns = rng.integers(4), clip.shape[0]
@@ -230,7 +230,7 @@ def estrange(decibels: Tensor, rng: np.random.Generator) -> Tensor:
 
 @dataclass
 class Supply:
-    """Where batches come from: `batch(step)` depends on the seed and the step only, so training resumes exactly."""
+    """Source of batches: `batch(step)` depends only on the seed and the step, so training resumes exactly."""
 
     real: Clips
     words: Clips

@@ -1,15 +1,16 @@
-"""Give a trained mini audio encoder its sense of the strange and its calibration, both stored in its weights.
+"""Fit the familiarity and the calibration of a trained mini audio encoder, and store both in its weights.
 
     python -m experiments.world.training.calibrate_audio --model runs/audio/folds123 --esc10 ESC10 --folds 1,2,3
     python -m experiments.world.training.calibrate_audio --model runs/audio/shipped --esc10 ESC10 --folds 1,2,3,4 \
         --like runs/audio/folds123 --strictness 0.009
 
-First the windows of the training sounds give each class a centre for real and one for synthesised sounds, and all
-together one covariance: far from a class's centres costs score (Lee et al. 2018, "A simple unified framework for
-detecting out-of-distribution samples"). Then one temperature and an offset per class are fitted on a fold that training
-had not seen, on synthesised sounds and on distractors of odd seeds (training takes even ones). `--like` takes them over
-where there is no such fold; trained on more, that encoder is surer of itself, so it is also made stricter, until it
-accepts other things (`--strangers` of measure_audio) about as often as the one it takes after.
+First, the windows of the training sounds give each class one centre for real and one for synthesised sounds, and all
+classes together one covariance. A large distance from the centres of a class lowers its score (Lee et al. 2018, "A
+simple unified framework for detecting out-of-distribution samples"). Then one temperature and an offset per class are
+fitted on a fold that was not used in training, on synthesised sounds and on distractors with odd seeds (training uses
+even ones). If there is no such fold, `--like` copies the calibration of another encoder. The encoder trained on more
+data is more confident, so its strictness is increased until it accepts other things (`--strangers` of measure_audio)
+about as often as the other encoder.
 """
 
 import argparse
@@ -29,13 +30,13 @@ from experiments.world.distractors import KINDS, distractor
 from experiments.world.training.audio_mels import RATE, read_wave, real_clips
 from experiments.world.training.measure_audio import Scores, Waves, calibration_error, loudest, one_hot
 
-STRICTNESS = 0.006  # score lost per unit of squared distance; chosen on recordings of other things, see measured.md
-SHRINKAGE = 0.2  # of the covariance towards a sphere: 192 dimensions, a few hundred clips
+STRICTNESS = 0.006  # loss of score per unit of squared distance; chosen on recordings of other things, see measured.md
+SHRINKAGE = 0.2  # of the covariance towards a sphere, for 192 dimensions and a few hundred clips
 SYNTHESISED = 16  # clips per class
 
 
 def window_features(model: MiniEncoder, waves: Waves) -> Tensor:
-    """Square roots of the mean features of all windows that count, of whole clips and of their loudest seconds."""
+    """Square roots of the mean features of all windows with enough weight, for clips and their loudest 1 and 2 s."""
     kept = []
     for wave in waves:
         for part in (wave, loudest(wave, 1.0), loudest(wave, 2.0)):
@@ -46,7 +47,7 @@ def window_features(model: MiniEncoder, waves: Waves) -> Tensor:
 
 @torch.no_grad()
 def fit_familiarity(model: MiniEncoder, esc10: Path, folds: Iterable[int], strictness: float = STRICTNESS) -> None:
-    """Store centres and whitening from the training sounds."""
+    """Compute centres and whitening from the training sounds and store them in the model."""
     clips, centres, spreads = real_clips(esc10, folds), [], []
     for word in AUDIBLE_WORDS:
         real = [read_wave(path) for path, name in clips if name == word]
@@ -63,7 +64,7 @@ def fit_familiarity(model: MiniEncoder, esc10: Path, folds: Iterable[int], stric
 
 
 def fit_calibration(logits: Scores, truth: Scores, weight: Scores, pull: float = 0.02) -> tuple[Scores, Scores]:
-    """One temperature and per-class offsets by weighted logistic regression, offsets pulled towards their mean."""
+    """Fit one temperature and an offset per class by weighted logistic regression; offsets are pulled to their mean."""
     x, y, w = (torch.tensor(a) for a in (logits, truth, weight))
     log_scale = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     offset = torch.zeros(len(AUDIBLE_WORDS), dtype=torch.float64, requires_grad=True)
@@ -91,7 +92,7 @@ def logits_of(model: MiniEncoder, waves: Waves) -> Scores:
 
 
 def calibration_set(esc10: Path, fold: int) -> tuple[Waves, Scores, Scores]:
-    """Waves, truth, weights: real clips weigh half, synthesised ones and known kinds of distractors a quarter each."""
+    """Waves, truth and weights: half for real clips, a quarter each for synthesised clips and known distractors."""
     clips = real_clips(esc10, [fold])
     waves, words = [read_wave(p) for p, _ in clips], [w for _, w in clips]
     made = [(word, seed) for word in AUDIBLE_WORDS for seed in range(3)]
@@ -103,7 +104,7 @@ def calibration_set(esc10: Path, fold: int) -> tuple[Waves, Scores, Scores]:
 
 
 def calibrate(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, float]:
-    """Fit and store the calibration; returns its error before, after, and two-fold, on the real clips."""
+    """Fit and store the calibration; return its error on the real clips before, after, and with two-fold validation."""
     waves, truth, weight = calibration_set(esc10, fold)
     logits, real = logits_of(model, waves), len(real_clips(esc10, [fold]))
 
@@ -124,10 +125,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", required=True, help="folder of the encoder, changed in place")
     parser.add_argument("--esc10", required=True, help="folder of real recordings with metadata.csv")
-    parser.add_argument("--folds", default="1,2,3", help="folds the encoder was trained on")
+    parser.add_argument("--folds", default="1,2,3", help="folds that the encoder was trained on")
     parser.add_argument("--fold", type=int, default=4, help="fold to calibrate on")
-    parser.add_argument("--like", default=None, help="folder of an encoder whose calibration is taken over")
-    parser.add_argument("--strictness", type=float, default=STRICTNESS, help="score lost per squared distance")
+    parser.add_argument("--like", default=None, help="folder of an encoder to copy the calibration from")
+    parser.add_argument("--strictness", type=float, default=STRICTNESS, help="loss of score per squared distance")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = MiniEncoder.from_pretrained(args.model, torch_dtype=torch.float32).eval()

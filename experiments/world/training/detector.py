@@ -1,9 +1,9 @@
-"""A small independent eye: says what stands where in a picture of the painted world.
+"""Train a small independent detector of the things in a picture of the painted world, and of their positions.
 
-Trained on composed scenes of its own seeds and on nothing else; nothing is trained on it. It measures the mini
-checkpoint: is the dog there, and where.
+It is trained only on composed scenes with seeds of its own, and no other model is trained on it. It measures whether
+and where the mini checkpoint draws a thing.
 
-    python -m experiments.world.training.detector --out audiotoken/mini/detector     # minutes on two cores
+    python -m experiments.world.training.detector --out audiotoken/mini/detector     # a few minutes on two cores
 """
 
 import argparse
@@ -19,18 +19,18 @@ from experiments.world.scenes import Painter
 from experiments.world.training import workers
 from experiments.world.training.workers import Ema, Log, Worker
 
-FIRST_SEED = 500_000_000  # apart from every scene that trains the checkpoint
+FIRST_SEED = 500_000_000  # different from the seeds of all scenes that train the checkpoint
 
 
 def truth(kinds: Tensor, masks: Tensor) -> Tensor:
-    """Class of every cell (batch, 16, 16): the object that covers it most, nothing below a third."""
+    """The class of every cell (batch, 16, 16): the object that covers most of it, or the background below a third."""
     cover, slot = masks.max(1)
     kind = kinds.long().gather(1, slot.flatten(1)).view_as(slot)
     return torch.where(cover > 0.33, kind, BACKGROUND)
 
 
 def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Blur, noise and contrast, since generated pictures are softer than painted ones."""
+    """Add blur and noise and vary the contrast, because generated pictures are softer than painted ones."""
     if torch.rand((), generator=generator) < 0.5:
         images = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="bilinear")
     noise = 0.1 * torch.rand((), generator=generator) * torch.randn(images.shape, generator=generator)
@@ -64,7 +64,7 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int) -> Non
         save_file({n: w.half().contiguous() for n, w in ema.weights.items()}, out / "model.safetensors")
         scenes = painter.paint(480, FIRST_SEED - 1, counts=(1.0, 0, 0, 0))
         right = detect(load_detector(out), scenes.images.cpu()).largest() == scenes.kinds[:, 0].cpu()
-        print(f"largest object named right in {100 * right.float().mean():.1f} % of 480 unseen scenes", flush=True)
+        print(f"largest object correct in {100 * right.float().mean():.1f} % of 480 unseen scenes", flush=True)
 
 
 def main() -> None:

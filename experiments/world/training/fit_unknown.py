@@ -1,12 +1,12 @@
-"""Fit what tells known sounds from unknown ones, beside the weights of the mini audio encoder, and say how well.
+"""Fit the test for unknown sounds, save it beside the weights of the mini audio encoder, and measure it.
 
     python -m experiments.world.training.fit_unknown --esc10 ../shared/esc10 [--strangers FOLDER] [--dry-run]
 
-Unknown sounds to fit on: each real clip with its own class taken away from the encoder, and distractors of odd seeds.
-Known: the real clips, whole, their loudest second, and with another clip 12 dB below, as separation leaves it. The
-threshold keeps 95 % of those. Measured on distractors of kinds that nothing was fitted on, on noise and tones, and on
-`--strangers`, a folder of other recordings. The shipped encoder has heard the real clips in training, so figures of
-known ones flatter.
+The fit uses as unknown sounds real clips whose own class is removed from the encoder, and distractors with odd seeds.
+The known sounds are the real clips: whole, their loudest second, and with another clip 12 dB below, as separation
+leaves it. The threshold accepts 95 % of the known sounds. The test is measured on distractors of held-out kinds, on
+noise and tones, and on `--strangers`, a folder of other recordings. The shipped encoder was trained on the real clips,
+so the figures for known sounds are too good.
 """
 
 import argparse
@@ -27,13 +27,13 @@ from experiments.world.training.audio_mels import RATE, read_wave, real_clips
 from experiments.world.training.measure_audio import loudest
 
 FOLDS = (1, 2, 3, 4)
-KEPT = 0.95  # of known sounds
+KEPT = 0.95  # accepted share of known sounds
 LEAK = 10 ** (-12 / 20)
 Signal = NDArray[np.float32]
 
 
 def knowns(esc10: Path) -> Iterator[tuple[Signal, int]]:
-    """(signal, class) of real clips and of what becomes of them."""
+    """Yield (signal, class) of real clips and their variants."""
     clips = real_clips(esc10, FOLDS)
     waves = [read_wave(path) for path, _ in clips]
     for number, (wave, (_, word)) in enumerate(zip(waves, clips, strict=True)):
@@ -48,7 +48,7 @@ def strangers(kinds: tuple[str, ...], seeds: range) -> list[Signal]:
 
 
 def artificial() -> list[Signal]:
-    """White and brown noise, clicks, sweeps and tones of many pitches."""
+    """White and brown noise, clicks, a sweep, and tones of several pitches."""
     random, time = np.random.default_rng(0), np.arange(3 * RATE) / RATE
     made = [random.standard_normal(len(time)) * 0.1, np.cumsum(random.standard_normal(len(time))) / 500]
     made += [
@@ -63,7 +63,7 @@ def energies(model: MiniEncoder, waves: list[Signal]) -> NDArray:
 
 
 def fit(known: NDArray, unknown: NDArray) -> Familiarity:
-    """Known and unknown weigh the same."""
+    """Fit with equal weight for known and unknown sounds."""
     from sklearn.linear_model import LogisticRegression
 
     both, truth = np.concatenate([known, unknown]), np.repeat([1, 0], [len(known), len(unknown)])
@@ -73,14 +73,14 @@ def fit(known: NDArray, unknown: NDArray) -> Familiarity:
 
 
 def auroc(known: NDArray, unknown: NDArray) -> float:
-    """The chance that a known sound scores above an unknown one."""
+    """The probability that a known sound scores above an unknown one."""
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(np.repeat([1, 0], [len(known), len(unknown)]), np.concatenate([known, unknown])))
 
 
 def measure(found: Familiarity, known: NDArray, unknown: dict[str, NDArray]) -> dict[str, Any]:
-    """AUROC, and the share that is rejected, for each kind of unknown."""
+    """AUROC and the rejected share, for each kind of unknown sound."""
     return {
         name: {
             "sounds": len(strange),
@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", type=Path, default=Path("audiotoken/mini/audio_encoder"))
     parser.add_argument("--esc10", type=Path, required=True)
-    parser.add_argument("--strangers", type=Path, help="a folder of recordings of nothing that mini knows")
+    parser.add_argument("--strangers", type=Path, help="folder of recordings of things that mini does not know")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     options = parser.parse_args()
     model = MiniEncoder.from_pretrained(options.model).eval()

@@ -1,10 +1,10 @@
-"""Collect recordings that are none of the things, from two open packages, to teach the encoder "none of these".
+"""Collect recordings of other things from two open packages, to train the answer "none of these".
 
     apt-get install sonic-pi-samples flite
     python -m experiments.world.training.gather_others --samples /usr/share/sonic-pi/samples --out runs/audio/others
 
-Sonic Pi's samples are CC0; flite is free software of Carnegie Mellon University and claims nothing on what it speaks.
-Training works without them: it then knows only synthesised distractors, and takes more real ones for things.
+Sonic Pi's samples are CC0; flite is free software of Carnegie Mellon University, with no claims on its speech. Training
+works without them, but the encoder then learns only synthesised distractors and mistakes more real ones for things.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 VOICES = ("kal16", "awb", "rms", "slt")
 KEPT = re.compile(r"ambi|bass|elec|glitch|guit|mehackit|misc|vinyl|loop_(garzul|drone|3d|indus|elect)")
-LEFT = re.compile(r"snare|kick|cymbal|bell|chime|tom|crow|triangle|ping")  # like a drum, a bell or a bird
+LEFT = re.compile(r"snare|kick|cymbal|bell|chime|tom|crow|triangle|ping")  # sounds like a drum, a bell or a bird
 SENTENCES = (
     "Good morning, how are you today?",
     "The train to the city leaves at seven, please mind the gap.",

@@ -1,4 +1,4 @@
-"""Scenes as the autoencoder sees them: cached in shards on a CPU, painted anew for every batch on a GPU.
+"""Encode scenes with the autoencoder: cached in shards on a CPU, painted for every batch on a GPU.
 
 python -m experiments.world.training.latents --out runs/mini --pictures 40000      # 5 minutes on two cores; resumes
 """
@@ -19,13 +19,13 @@ from experiments.world.training import workers
 from experiments.world.training.train_vae import build
 from experiments.world.training.workers import Worker
 
-SHARD = 1000  # pictures
-FIRST_SEED = 10_000_000  # apart from the autoencoder's scenes and from the tests'
+SHARD = 1000  # pictures per file
+FIRST_SEED = 10_000_000  # different from the seeds of the autoencoder and of the tests
 
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """Scenes as latents with their truth; the fields of Scenes, but for the pictures."""
+    """Scenes as latents with ground truth; the fields of Scenes, without the pictures."""
 
     latents: Tensor  # (batch, 8, 16, 16), unscaled posterior mean
     masks: Tensor  # (batch, 4, 16, 16) uint8, 255 is full
@@ -42,7 +42,7 @@ class Latents:
 def load_vae(out: Path, device: torch.device) -> AutoencoderKL:
     state = workers.load(out / "vae.pt")
     if state is None:
-        raise SystemExit(f"{out / 'vae.pt'} is missing: run `python -m experiments.world.training.train_vae` first.")
+        raise SystemExit(f"{out / 'vae.pt'} is missing; run `python -m experiments.world.training.train_vae` first.")
     model = build()
     model.load_state_dict(state["ema"])
     return model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -60,7 +60,7 @@ def encode(
 
 
 def fresh(painter: Painter, vae: AutoencoderKL, batch: int, seed: int) -> Iterator[Latents]:
-    """An endless stream of batches that nobody has seen."""
+    """An endless stream of new batches."""
     while True:
         yield encode(painter, vae, batch, seed)
         seed += 1
@@ -84,7 +84,7 @@ def cache(worker: Worker, atlas: Path, out: Path, pictures: int) -> None:
 def load_cache(out: Path) -> Latents:
     shards = [load_file(path) for path in sorted((out / "latents").glob("*.safetensors"))]
     if not shards:
-        raise SystemExit(f"{out / 'latents'} holds no shard: run `python -m experiments.world.training.latents` first.")
+        raise SystemExit(f"{out / 'latents'} has no shard; run `python -m experiments.world.training.latents` first.")
     return Latents(*(torch.cat([s[f.name] for s in shards]) for f in fields(Latents)))
 
 

@@ -1,9 +1,9 @@
-"""`make mini`: everything the mini checkpoint is made of, from scratch, in order; finished stages are not repeated.
+"""`make mini`: make the mini checkpoint from scratch, stage by stage; finished stages are not repeated.
 
     python -m experiments.world.training.make_mini --esc10 FOLDER --out runs/mini      # about three hours on two cores
 
-Each stage is a command of its own, printed before it runs, and resumes from its checkpoint. On a GPU scenes are painted
-on the device for every batch, so nothing is cached for the UNet; the embedder's trainer always reads the cache.
+Each stage is a separate command, which is printed before it runs and resumes from its checkpoint. On a GPU, scenes are
+painted on the device for every batch, so nothing is cached for the UNet; the embedder's trainer always reads the cache.
 """
 
 import argparse
@@ -14,25 +14,25 @@ from pathlib import Path
 
 import torch
 
-DEFAULT_ESC10 = Path("../shared/esc10")  # beside the checkout; elsewhere: --esc10
+DEFAULT_ESC10 = Path("../shared/esc10")  # beside the checkout; change it with --esc10
 
 
 @dataclass(frozen=True)
 class Stage:
     name: str
-    done: Path | None  # skip when it exists; None: the stage itself knows
+    done: Path | None  # skip the stage if it exists; None: the stage itself decides
     module: str
     arguments: tuple[str, ...]
 
 
 def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
-    """Sizes as in the model card on a CPU; planned longer and in larger batches on a GPU, where nobody ran it yet."""
+    """Sizes as in the model card on a CPU; longer and with larger batches on a GPU, where it has not been run yet."""
     run, work = str(out), str(out.parent)
     vae, decoder, unet, more = ("700", "300", "2400", "2650") if not gpu else ("4000", "6000", "12000", "13500")
     batch = ("--batch", "24") if not gpu else ("--batch", "256")
     crops = () if not gpu else ("--batch", "128")
     sounds, some, all_folds = ("--esc10", str(esc10)), f"{work}/audio/folds123", f"{work}/audio/shipped"
-    honest = ("--run", run, "--encoder", some)  # audio parts that never heard fold 4, for measuring
+    honest = ("--run", run, "--encoder", some)  # audio parts trained without fold 4, for measuring
     shipped, eye = ("--run", run, "--encoder", all_folds), f"{run}/detector"
     judge, ear, looks = f"{run}/clip", f"{run}/wav2clip", "2500" if not gpu else "6000"
 
@@ -94,16 +94,14 @@ def main() -> None:
     parser.add_argument("--esc10", type=Path, default=DEFAULT_ESC10, help="ESC-10 with metadata.csv, folds 1 to 4")
     args = parser.parse_args()
     if not (args.esc10 / "metadata.csv").is_file():
-        sys.exit(f"{args.esc10} holds no metadata.csv: give the folder of ESC-10 recordings with --esc10.")
+        sys.exit(f"{args.esc10} has no metadata.csv; pass the folder of ESC-10 recordings with --esc10.")
     for stage in stages(args.out, args.esc10, torch.cuda.is_available()):
         if stage.done is not None and stage.done.exists():
             continue
         command = [sys.executable, "-m", stage.module, *stage.arguments]
         print(f"{stage.name}: {' '.join(['python', *command[1:]])}", flush=True)
         if subprocess.run(command).returncode:
-            sys.exit(
-                f"The stage {stage.name} stopped; mend what it says above and run the same command again to go on."
-            )
+            sys.exit(f"The stage {stage.name} failed; fix the error above and run the same command again to resume.")
 
 
 if __name__ == "__main__":

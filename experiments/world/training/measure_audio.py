@@ -1,8 +1,8 @@
-"""Measure the mini audio encoder on what it was not trained on.
+"""Measure the mini audio encoder on sounds that were not used in training.
 
     python -m experiments.world.training.measure_audio --model runs/audio/folds123 --esc10 ../shared/esc10 --fold 4
 
-Synthesised sounds and distractors have seeds from 20001 up, which neither training nor calibration uses.
+Synthesised sounds and distractors have seeds from 20001 upwards, which neither training nor calibration uses.
 """
 
 import argparse
@@ -26,7 +26,7 @@ Waves = list[NDArray[np.float32]]
 
 
 def hear(model: MiniEncoder, waves: Waves) -> Scores:
-    """Probabilities (clips, classes) of signals that may differ in length."""
+    """Class probabilities (clips, classes) of signals that may differ in length."""
     with torch.inference_mode():
         rows = [model.probabilities(torch.from_numpy(np.ascontiguousarray(w))[None])[0].double().numpy() for w in waves]
     return np.stack(rows)
@@ -40,7 +40,7 @@ def top1(model: MiniEncoder, esc10: Path, fold: int) -> float:
 
 
 def loudest(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
-    """The stretch of `seconds` with the most energy; longer ones are filled up with very faint noise."""
+    """The span of `seconds` with the most energy; shorter signals are padded with very faint noise."""
     n = round(seconds * RATE)
     if n >= len(wave):
         noise = np.random.default_rng(len(wave)).standard_normal(n).astype(np.float32) * 1e-4
@@ -63,12 +63,12 @@ def calibration_error(scores: Scores, truth: Scores, bins: int = 10) -> float:
 
 
 def one_hot(words: list[str | None]) -> Scores:
-    """(clips, classes): 1 at the word's class, no 1 for None."""
+    """(clips, classes): 1 at the class of the word, all 0 for None."""
     return np.array([[float(word == name) for name in AUDIBLE_WORDS] for word in words])
 
 
 def measure_real(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, Any]:
-    """Per class accuracy, confusion, acceptance and calibration on real clips, and accuracy by length."""
+    """Accuracy per class, confusions, acceptance and calibration on real clips, and accuracy by length."""
     clips = real_clips(esc10, [fold])
     waves, words = [read_wave(p) for p, _ in clips], [w for _, w in clips]
     scores = hear(model, waves)
@@ -96,7 +96,7 @@ def measure_real(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, Any]:
 
 
 def measure_made(model: MiniEncoder, per_word: int) -> dict[str, Any]:
-    """Per word: top-1, and own score above 0.5, on synthesised sounds of new seeds."""
+    """Shares per word of top-1 and of own scores above 0.5, on synthesised sounds with new seeds."""
     out = {}
     for word in AUDIBLE_WORDS:
         scores = hear(model, [synthesise(word, RATE, 5.0, 20001 + s) for s in range(per_word)])
@@ -109,7 +109,7 @@ def measure_made(model: MiniEncoder, per_word: int) -> dict[str, Any]:
 
 
 def measure_rejection(model: MiniEncoder, per_kind: int) -> dict[str, Any]:
-    """Share of distractors that some class accepts at 0.5, by kind; `held_out` kinds were never trained on."""
+    """Share of distractors that some class accepts at 0.5, by kind; `held_out` kinds were not used in training."""
     out: dict[str, Any] = {}
     for name, kinds in (("trained", KINDS), ("held_out", HELD_OUT)):
         by_kind, taken_for = {}, {}
@@ -127,7 +127,7 @@ def measure_rejection(model: MiniEncoder, per_kind: int) -> dict[str, Any]:
 
 
 def measure_mixtures(model: MiniEncoder, esc10: Path, fold: int, pairs: int = 100) -> dict[str, float]:
-    """Two real clips of different classes of `fold` at equal power: what the two highest scores say."""
+    """The two highest scores for mixtures of two real clips of `fold`, of different classes, at equal power."""
     rng, clips = np.random.default_rng(7), real_clips(esc10, [fold])
     first = second = both = above = 0
     for _ in range(pairs):
@@ -152,7 +152,7 @@ def measure_mixtures(model: MiniEncoder, esc10: Path, fold: int, pairs: int = 10
 
 
 def measure_strangers(model: MiniEncoder, folder: Path) -> dict[str, Any]:
-    """Share of recordings of other things, one file each, that some class accepts at 0.5, and which."""
+    """Share of recordings of other things, one per file, that some class accepts at 0.5, and the accepting classes."""
     waves = {p.stem: read_wave(p)[: 10 * RATE] for p in sorted(folder.iterdir())}
     scores = hear(model, list(waves.values()))
     taken = {
@@ -167,14 +167,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", required=True, help="folder of the encoder")
     parser.add_argument("--esc10", required=True, help="folder of real recordings with metadata.csv")
-    parser.add_argument("--fold", type=int, default=4, help="fold of real clips to measure on; 0: none was left out")
+    parser.add_argument("--fold", type=int, default=4, help="fold of real clips to measure on; 0: none held out")
     parser.add_argument("--per-word", type=int, default=10)
     parser.add_argument("--per-kind", type=int, default=8)
     parser.add_argument("--strangers", default=None, help="folder of recordings of other things, not trained on")
     parser.add_argument(
         "--before", default=None, help="measured.json of the encoder trained without the fold, to include"
     )
-    parser.add_argument("--out", default=None, help="where to write measured.json; default: beside the weights")
+    parser.add_argument("--out", default=None, help="path of measured.json; default: beside the weights")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = MiniEncoder.from_pretrained(args.model, torch_dtype=torch.float32).eval()

@@ -1,9 +1,9 @@
-"""Painted scenes as the mini judges see them: what FID and IIS of the painted world compare with.
+"""Embed painted scenes with the mini judges: the reference for FID and IIS of the painted world.
 
     python -m experiments.world.training.painted_reference --clip audiotoken/mini/clip
 
-Only embeddings are kept, since the art is not ours to ship. Scenes of one thing, and of two, of seeds that trained
-nothing.
+Only embeddings are saved, because the art is not ours to ship. The scenes have one or two things; their seeds are not
+used in any training.
 """
 
 import argparse
@@ -25,9 +25,9 @@ FIRST_SEED = 980_000_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
-    parser.add_argument("--clip", type=Path, default=Path("audiotoken/mini/clip"), help="folder; it is written there")
-    parser.add_argument("--each", type=int, default=12, help="scenes of a word")
-    parser.add_argument("--pairs", type=int, default=288, help="scenes of two things")
+    parser.add_argument("--clip", type=Path, default=Path("audiotoken/mini/clip"), help="folder; the result goes there")
+    parser.add_argument("--each", type=int, default=12, help="scenes per word")
+    parser.add_argument("--pairs", type=int, default=288, help="scenes with two things")
     args = parser.parse_args()
     clip, painter = load_clip(args.clip), Painter(args.atlas)
     images: list[Any] = []

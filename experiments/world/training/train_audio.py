@@ -1,4 +1,4 @@
-"""Train the mini audio encoder on real recordings, synthesised sounds and sounds that are none of either.
+"""Train the mini audio encoder on real recordings, synthesised sounds and sounds of other things.
 
     python -m experiments.world.training.train_audio --esc10 ESC10 --folds 1,2,3 --test 4 --out runs/audio/folds123
     python -m experiments.world.training.train_audio --esc10 ESC10 --folds 1,2,3,4 --out runs/audio/shipped \
@@ -6,8 +6,8 @@
 
 Add `--others runs/audio/others` for recordings of other things (`gather_others` collects some).
 
-Interrupt and start the same command again: it goes on from the last state in the folder.
-`calibrate_audio` then sets its scores right and `measure_audio` measures it.
+After an interruption, the same command resumes from the last state in the folder. Afterwards, `calibrate_audio`
+calibrates the scores and `measure_audio` measures the encoder.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from experiments.world.training.measure_audio import top1
 
 
 def loss_of(scores: Tensor, targets: Tensor, shares: Tensor) -> Tensor:
-    """Is each thing heard (binary cross-entropy) and, where one is, which (cross-entropy with between-class shares)."""
+    """Binary cross-entropy of the presence of each thing, plus cross-entropy of the shares where there are any."""
     heard = F.binary_cross_entropy_with_logits(scores, targets.clamp(0.005, 0.995), reduction="none").sum(1).mean()
     known = shares.sum(1, keepdim=True)
     which = -(shares * F.log_softmax(scores, 1)).sum(1)[known[:, 0] > 0.05]
@@ -37,7 +37,7 @@ def loss_of(scores: Tensor, targets: Tensor, shares: Tensor) -> Tensor:
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Linear warm-up over 6 % of the steps, then a half cosine to zero."""
+    """Linear warm-up over 6 % of the steps, then a half cosine down to zero."""
     warm = max(1, round(0.06 * steps))
     return peak * (step / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm))))
 
@@ -53,7 +53,7 @@ def follow(average: MiniEncoder, model: MiniEncoder, decay: float) -> None:
 
 
 def build_model(seed: int) -> MiniEncoder:
-    """A fresh encoder for every word that can be heard."""
+    """Build an untrained encoder for all audible words."""
     torch.manual_seed(seed)
     return MiniEncoder(labels=AUDIBLE_WORDS)
 
@@ -61,7 +61,7 @@ def build_model(seed: int) -> MiniEncoder:
 def train(
     supply: Supply, folder: Path, *, steps: int, peak: float, seed: int, device: str, start: Path | None = None
 ) -> MiniEncoder:
-    """The averaged model after `steps` batches; goes on from `folder/state.pt` if there is one."""
+    """Train for `steps` batches and return the averaged model; resumes from `folder/state.pt` if it exists."""
     model = build_model(seed) if start is None else MiniEncoder.from_pretrained(start, torch_dtype=torch.float32)
     model = model.to(device, memory_format=torch.channels_last).train()
     average = copy.deepcopy(model).eval()
@@ -98,12 +98,12 @@ def train(
 
 
 def save(model: MiniEncoder, folder: Path) -> None:
-    """Write the weights in half precision, in the layout of diffusers."""
+    """Save the weights in half precision, in the layout of diffusers."""
     copy.deepcopy(model).to("cpu", torch.float16, memory_format=torch.contiguous_format).save_pretrained(folder)
 
 
 def gather(args: argparse.Namespace) -> Supply:
-    """Spectrograms of the real clips, of the synthesised sounds and of everything else."""
+    """Gather spectrograms of the real clips, the synthesised sounds and all other sounds."""
     real = load_real(Path(args.esc10), [int(fold) for fold in args.folds.split(",")])
     words, others = load_made(args.per_word, args.per_kind)
     if args.others:
@@ -117,10 +117,10 @@ def main() -> None:
     parser.add_argument("--esc10", required=True, help="folder of real recordings with metadata.csv")
     parser.add_argument("--folds", default="1,2,3", help="folds to train on")
     parser.add_argument("--test", default="", help="fold to measure on afterwards")
-    parser.add_argument("--others", default=None, help="folder of recordings of none of the things")
+    parser.add_argument("--others", default=None, help="folder of recordings that are none of the things")
     parser.add_argument("--out", default="runs/audio/folds123")
-    parser.add_argument("--start", default=None, help="folder of an encoder to go on from")
-    parser.add_argument("--steps", type=int, default=2600)  # of 32 crops; about 5 CPU minutes per thousand
+    parser.add_argument("--start", default=None, help="folder of an encoder to start from")
+    parser.add_argument("--steps", type=int, default=2600)  # of 32 crops each; about 5 CPU minutes per thousand
     parser.add_argument("--peak", type=float, default=3e-3)
     parser.add_argument("--per-word", type=int, default=40)
     parser.add_argument("--per-kind", type=int, default=16)
@@ -129,7 +129,7 @@ def main() -> None:
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "command.json").write_text(json.dumps(vars(args), indent=1))
-    np.random.seed(args.seed)  # noqa: NPY002 - nothing here draws from it; libraries may
+    np.random.seed(args.seed)  # noqa: NPY002 - not used here, but perhaps by libraries
     device = "cuda" if torch.cuda.is_available() else "cpu"
     start = Path(args.start) if args.start else None
     model = train(gather(args), folder, steps=args.steps, peak=args.peak, seed=args.seed, device=device, start=start)

@@ -1,13 +1,13 @@
-"""A small CLIP of the painted world: pictures and captions in one space, for metrics that need no download.
+"""Train a small CLIP of the painted world: pictures and captions in one space, for metrics without a download.
 
     python -m experiments.world.training.train_clip --out runs/mini/clip400 --steps 400
     python -m experiments.world.training.train_clip --start runs/mini/clip400 --out runs/mini/clip --steps 2500
 
-In the folder layout of transformers' CLIPModel, so that whatever reads this reads "openai/clip-vit-base-patch32" too.
-It learns from composed scenes of its own seeds alone: it never saw a picture that the mini checkpoint drew, nor was
-anything trained on it but the small Wav2CLIP. A caption that names some of the things of a scene fits it, so that a
-picture has several right captions in a batch (contrastive loss with many positives, Khosla et al. 2020). At first each
-patch is also told what it shows, which saves most of the time a vision transformer needs to learn to see.
+The folder layout is that of transformers' CLIPModel, so the same code reads "openai/clip-vit-base-patch32". It learns
+only from composed scenes with seeds of its own, never from pictures drawn by the mini checkpoint, and only the small
+Wav2CLIP is trained on it. A caption that names some of the things in a scene fits it, so a picture has several correct
+captions in a batch (contrastive loss with many positives, Khosla et al. 2020). At first, each patch is also supervised
+with its content, which saves most of the training time of a vision transformer.
 """
 
 import argparse
@@ -31,15 +31,15 @@ from experiments.world.training.workers import Ema, Log, Worker
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer
 
-FIRST_SEED = 900_000_000  # apart from the scenes of the checkpoint and of its detector
-HELD_OUT = FIRST_SEED - 1_000  # seeds that measure
+FIRST_SEED = 900_000_000  # different from the seeds of the checkpoint and of its detector
+HELD_OUT = FIRST_SEED - 1_000  # seeds for the evaluation
 WIDTH, PATCH, PROJECTION = 128, 16, 64
 BACKGROUND = len(WORDS)
-PARTLY = 0.3  # of the captions of several things leave some out
+PARTLY = 0.3  # share of captions of several things that leave some out
 
 
 def build_clip(tokenizer: "CLIPTokenizer") -> "CLIPModel":
-    """1.4 M parameters: a ViT of 4 layers on 8 x 8 patches, a text model of 2 layers."""
+    """1.4 M parameters: a ViT of 4 layers on 8 x 8 patches and a text model of 2 layers."""
     from transformers import CLIPConfig, CLIPModel
 
     layer = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": 4}
@@ -51,7 +51,7 @@ def build_clip(tokenizer: "CLIPTokenizer") -> "CLIPModel":
 
 
 def captions_of(scenes: Scenes, rng: random.Random) -> tuple[list[str], Tensor]:
-    """A caption for each scene, and which scene fits which caption: (batch, batch) bool, [scene, caption]."""
+    """A caption for each scene, and which scenes fit which captions: (batch, batch) bool, [scene, caption]."""
     texts, named, placed = [], [], []
     for kinds, backdrop in zip(scenes.kinds.tolist(), scenes.backdrops.tolist(), strict=True):
         there = [kind for kind in kinds if kind >= 0]
@@ -63,21 +63,21 @@ def captions_of(scenes: Scenes, rng: random.Random) -> tuple[list[str], Tensor]:
         placed.append(backdrop if said else -1)
     holds = F.one_hot(scenes.kinds.cpu() % (BACKGROUND + 1), BACKGROUND + 1).amax(1)[
         :, :BACKGROUND
-    ]  # -1 is the last column
-    lacking = (1 - holds).float() @ torch.stack(named).float().T  # things that the caption names and the scene lacks
+    ]  # -1 maps to the last column
+    lacking = (1 - holds).float() @ torch.stack(named).float().T  # things that the caption names but the scene lacks
     place = torch.tensor(placed)
     return texts, (lacking == 0) & ((place < 0) | (place == scenes.backdrops.cpu()[:, None]))
 
 
 def contrastive(pictures: Tensor, texts: Tensor, fits: Tensor, scale: Tensor) -> Tensor:
-    """Cross-entropy both ways, the right answers of a row sharing its weight; embeddings are of length 1."""
+    """Cross-entropy in both directions; the correct answers of a row share its weight. Embeddings have length 1."""
     scores, right = scale.exp().clamp(max=100) * pictures @ texts.T, fits.float()
     rows = F.cross_entropy(scores, right / right.sum(1, keepdim=True))
     return (rows + F.cross_entropy(scores.T, (right / right.sum(0)).T)) / 2
 
 
 def patch_loss(hidden: Tensor, head: nn.Module, scenes: Scenes, kept: Tensor) -> Tensor:
-    """What each of the `kept` of the 8 x 8 patches shows: the thing that covers most of it, or nothing."""
+    """Cross-entropy of the content of the `kept` 8 x 8 patches: the thing that covers most of a patch, or nothing."""
     side = SIDE // PATCH
     cover, slot = F.adaptive_avg_pool2d(scenes.masks, side).max(1)
     kind = scenes.kinds.gather(1, slot.flatten(1)).view_as(slot)
@@ -88,21 +88,21 @@ def patch_loss(hidden: Tensor, head: nn.Module, scenes: Scenes, kept: Tensor) ->
 
 
 def read(vision: Any, pixels: Tensor, kept: Tensor) -> Tensor:
-    """The last layer of the vision model on some of the patches, as in FLIP (Li et al. 2023): half the work."""
+    """The last layer of the vision model on some of the patches, which halves the work, as in FLIP (Li et al. 2023)."""
     hidden = vision.embeddings(pixels)
     hidden = torch.cat([hidden[:, :1], hidden[:, 1 + kept]], 1)
     return vision.encoder(inputs_embeds=vision.pre_layrnorm(hidden)).last_hidden_state
 
 
 class Pool:
-    """The last scenes that were painted, mirrored at random: painting takes longer than learning from a scene."""
+    """The most recent scenes, mirrored at random and reused because painting takes longer than a training step."""
 
     def __init__(self, painter: Painter, size: int = 1024, fresh: float = 0.25):
         self.painter, self.size, self.fresh = painter, size, fresh
         self.scenes: Scenes | None = None
 
     def draw(self, count: int, seed: int) -> Scenes:
-        """`count` of them, `fresh` of which are new."""
+        """Draw `count` scenes from the pool, after adding a share `fresh` of new ones."""
         new = self.painter.paint(count if self.scenes is None else round(count * self.fresh), seed)
         parts = [new] if self.scenes is None else [new, self.scenes]
         names = ("images", "masks", "kinds", "backdrops")
@@ -116,7 +116,7 @@ class Pool:
 
 
 def normalised(images: Tensor) -> Tensor:
-    """[-1, 1] -> what the image processor makes of the same pictures."""
+    """Pictures in [-1, 1], normalised like the output of the image processor."""
     from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
     mean, std = (images.new_tensor(v).view(3, 1, 1) for v in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
@@ -158,11 +158,11 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
             weights = {n.removeprefix("clip."): w for n, w in ema.weights.items() if n.startswith("clip.")}
             save(weights, tokenizer, out)
     if worker.first:
-        print(f"zero-shot: {100 * zero_shot(load_clip(out), painter):.1f} % of 480 unseen scenes of one thing")
+        print(f"zero-shot: {100 * zero_shot(load_clip(out), painter):.1f} % of 480 unseen scenes with one thing")
 
 
 def save(weights: dict[str, Tensor], tokenizer: "CLIPTokenizer", out: Path) -> None:
-    """The folder that CLIPModel, CLIPTokenizer and CLIPImageProcessor read, in half precision."""
+    """Save a folder for CLIPModel, CLIPTokenizer and CLIPImageProcessor, in half precision."""
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     clip = build_clip(tokenizer)
@@ -175,14 +175,14 @@ def save(weights: dict[str, Tensor], tokenizer: "CLIPTokenizer", out: Path) -> N
 
 @torch.no_grad()
 def zero_shot(clip: Any, painter: Painter, count: int = 480) -> float:
-    """Share of unseen scenes of one thing whose nearest of 24 captions "a photo of a WORD" is the right one."""
+    """Share of unseen scenes with one thing whose nearest of 24 captions "a photo of a WORD" is correct."""
     scenes = painter.paint(count, HELD_OUT, counts=(1.0, 0, 0, 0))
     nearest = (clip.embed_images(pictures_of(scenes.images)) @ clip.embed_classes(WORDS).T).argmax(1)
     return float((nearest == scenes.kinds[:, 0].cpu().numpy()).mean())
 
 
 def pictures_of(images: Tensor) -> list[Any]:
-    """(batch, 3, h, w) in [-1, 1] -> pictures."""
+    """(batch, 3, h, w) in [-1, 1] -> PIL pictures."""
     from PIL import Image
 
     arrays = ((images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
@@ -194,10 +194,10 @@ def main() -> None:
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
     parser.add_argument("--out", type=Path, default=Path("runs/mini/clip"))
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--batch", type=int, default=64, help="scenes a worker and step")
+    parser.add_argument("--batch", type=int, default=64, help="scenes per worker and step")
     parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--start", type=Path, default=None, help="folder of a CLIP to go on from, on other scenes")
-    parser.add_argument("--workers", type=int, default=None, help="default: one a GPU, or a core")
+    parser.add_argument("--start", type=Path, default=None, help="folder of a CLIP to start from, on other scenes")
+    parser.add_argument("--workers", type=int, default=None, help="default: one per GPU, or per core")
     args = parser.parse_args()
     workers.run(train, args.atlas, args.out, args.steps, args.batch, args.lr, args.start, workers=args.workers)
 

@@ -1,8 +1,8 @@
-"""The mini embedder, by the project's own trainer: real and synthesised sounds with painted scenes of their thing.
+"""Train the mini embedder with the project's own trainer, on real and synthesised sounds with painted scenes of them.
 
 python -m experiments.world.training.train_embedder --esc10 ESC10 --folds 1 2 3 \
     --encoder runs/audio/folds123 --name embedder123
-python -m experiments.world.training.train_embedder --esc10 FOLDER --folds 1 2 3 4      # for shipping
+python -m experiments.world.training.train_embedder --esc10 FOLDER --folds 1 2 3 4      # to ship
 """
 
 import argparse
@@ -28,13 +28,13 @@ from experiments.world.training.assemble import pipeline_of
 from experiments.world.training.latents import Latents, load_cache
 from experiments.world.training.train_unet import WIDTH
 
-SECONDS = 4.0  # of a training clip
-MADE = 24  # synthesised clips of each word
-CROPS = 4  # of each real clip
+SECONDS = 4.0  # length of a training clip
+MADE = 24  # synthesised clips per word
+CROPS = 4  # per real clip
 
 
 def signals(esc10: Path, folds: list[int], rate: int) -> Iterator[tuple[str, np.ndarray]]:
-    """(word, signal) of every training clip: crops of real ones at several levels, and synthesised ones."""
+    """Yield (word, signal) of every training clip: crops of real clips at several levels, and synthesised clips."""
     rng, frames = np.random.default_rng(0), round(SECONDS * rate)
     for path, label, _ in read_esc_rows(esc10, folds):
         signal = to_mono(load_audio(path, rate)[0])
@@ -47,7 +47,7 @@ def signals(esc10: Path, folds: list[int], rate: int) -> Iterator[tuple[str, np.
 
 
 def fingerprint(*parts: object) -> str:
-    """Eight letters that change with the content of the files and the values of the rest."""
+    """Eight characters that depend on the content of files and the values of other parts."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part.read_bytes() if isinstance(part, Path) else repr(part).encode())
@@ -55,7 +55,7 @@ def fingerprint(*parts: object) -> str:
 
 
 def sounding_crop(signal: np.ndarray, frames: int, rng: np.random.Generator) -> np.ndarray:
-    """A random stretch that is not much quieter than the loudest one."""
+    """A random span that is not much quieter than the loudest one."""
     starts = rng.integers(0, len(signal) - frames + 1, 8)
     power = [np.square(signal[s : s + frames]).sum() for s in starts]
     loud = [s for s, p in zip(starts, power, strict=True) if p >= 0.3 * max(power)]
@@ -65,7 +65,7 @@ def sounding_crop(signal: np.ndarray, frames: int, rng: np.random.Generator) -> 
 
 @torch.no_grad()
 def features_of(encoder: MiniEncoder, esc10: Path, folds: list[int], cache: Path) -> tuple[Tensor, Tensor]:
-    """(clips, time, width) in half precision and the index of each in AUDIBLE_WORDS; kept in `cache`."""
+    """Features (clips, time, width) in half precision and the index of each in AUDIBLE_WORDS; saved in `cache`."""
     if cache.exists():
         kept = load_file(cache)
         return kept["features"], kept["labels"]
@@ -80,7 +80,7 @@ def features_of(encoder: MiniEncoder, esc10: Path, folds: list[int], cache: Path
 
 
 class Batches:
-    """Scenes with a thing that sounds, a clip of it, and a caption that says `<audio>` where its noun would stand."""
+    """Scenes with an audible thing, a clip of it, and a caption with `<audio>` instead of its noun."""
 
     def __init__(self, scenes: Latents, scale: float, features: Tensor, labels: Tensor, size: int):
         self.scenes, self.scale, self.features, self.size = scenes, scale, features, size
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--classification", type=float, default=LossWeights.classification)
     args = parser.parse_args()
     torch.manual_seed(0)
-    heard = fingerprint(*args.encoder.glob("*.safetensors"), args.folds)  # other parts, other files: nothing stale
+    heard = fingerprint(*args.encoder.glob("*.safetensors"), args.folds)  # new parts get new files, never stale ones
     key = fingerprint(args.run / "unet.pt", heard)
     encoder = MiniEncoder.from_pretrained(args.encoder, torch_dtype=torch.float32).eval()
     pipe = pipeline_of(args.run, AudioEmbedder(encoder.width, WIDTH), encoder)

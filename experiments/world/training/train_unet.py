@@ -1,10 +1,10 @@
-"""Text-to-image on the painted world: a small Stable Diffusion UNet and its CLIP text model, trained together.
+"""Train a small Stable Diffusion UNet and its CLIP text model together, on the painted world.
 
     python -m experiments.world.training.train_unet --out runs/mini --steps 2700 --batch 24  # resumes
 
-v-prediction, min-SNR weights (Hang et al., arXiv 2303.09556), objects weigh three times, Muon, EMA; single objects
-first. The maps of the nouns are told where their object is, and which pixels belong to another's: a word that looks at
-its own object can be steered later.
+Uses v-prediction, min-SNR weights (Hang et al., arXiv 2303.09556), triple weight on objects, Muon and EMA; scenes with
+a single object come first. The attention maps of the nouns are supervised with the masks of their own and of the other
+objects, because a word that attends to its own object can be steered later.
 """
 
 import argparse
@@ -27,15 +27,15 @@ from experiments.world.training import workers
 from experiments.world.training.latents import FIRST_SEED, Latents, fresh, load_cache, load_vae
 from experiments.world.training.workers import Ema, Log, Worker
 
-WIDTH = 128  # of a token
-WIDTHS = (64, 128, 192)  # of the UNet at 16x16, 8x8 and 4x4
-DROP = 0.1  # captions left out, for classifier-free guidance
-SINGLES = 0.25  # of the steps see one object only
+WIDTH = 128  # size of a token
+WIDTHS = (64, 128, 192)  # channels of the UNet at 16x16, 8x8 and 4x4
+DROP = 0.1  # share of captions dropped, for classifier-free guidance
+SINGLES = 0.25  # share of steps with single objects only
 ATTENTION = 0.02  # weight of each attention term
 
 
 def build_unet() -> UNet2DConditionModel:
-    """8.8 M parameters; the 4x4 level is nearly free and lets a picture know itself: fewer duplicates."""
+    """8.8 M parameters; the 4x4 level costs little and makes pictures more consistent, with fewer duplicates."""
     return UNet2DConditionModel(
         sample_size=16,
         in_channels=8,
@@ -45,7 +45,7 @@ def build_unet() -> UNet2DConditionModel:
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         layers_per_block=1,
         cross_attention_dim=WIDTH,
-        attention_head_dim=4,  # heads, not their size: an old misnomer of diffusers
+        attention_head_dim=4,  # number of heads, not their size: an old misnomer in diffusers
         norm_num_groups=16,
     )
 
@@ -80,9 +80,9 @@ def build_scheduler() -> DDIMScheduler:
 
 
 class PlainAttention:
-    """Attention written out, for training: on a CPU the fused kernel's backward pass takes a third of a step.
+    """Unfused attention for training, because on a CPU the fused kernel's backward pass takes a third of a step.
 
-    Keeps the head-averaged map (batch, pixels, tokens) when asked to.
+    With `keep`, stores the head-averaged map (batch, pixels, tokens).
     """
 
     def __init__(self, keep: bool):
@@ -105,27 +105,27 @@ class PlainAttention:
 
 
 def install_attention(unet: UNet2DConditionModel) -> list[PlainAttention]:
-    """Write out every attention, and read every cross-attention of the upward half."""
+    """Replace every attention by PlainAttention, and keep the maps of the cross-attention in the up blocks."""
     processors = {n: PlainAttention(n.startswith("up_blocks") and "attn2" in n) for n in unet.attn_processors}
-    unet.set_attn_processor(dict(processors))  # which it empties
+    unet.set_attn_processor(dict(processors))  # a copy, because the method empties it
     return [p for p in processors.values() if p.keep]
 
 
 def attention_losses(maps: Tensor, masks: Tensor, positions: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """How far the nouns look off their objects.
+    """How much the nouns attend outside their objects: (inside, own).
 
     maps (batch, pixels, tokens), masks (batch, slots, 16, 16) in [0, 1], positions (batch, slots; -1 is empty), weight
-    (batch,). `inside`: -log of the share of a noun's map that lies on its object. `own`: on its object, -log of the
-    noun's share among all nouns of the scene: without it a layer learns "some object", not "this object".
+    (batch,). `inside` is -log of the share of a noun's map that lies on its object. `own` is -log of the noun's share
+    among all nouns of the scene, on its object. Without `own`, a layer learns "some object" instead of "this object".
     """
     side = round(maps.shape[1] ** 0.5)
     masks = F.adaptive_avg_pool2d(masks, side).flatten(2)  # (batch, slots, pixels)
     present = positions >= 0
-    same = (positions[:, :, None] == positions[:, None]) & present[:, None]  # twins share a word, hence their masks
+    same = (positions[:, :, None] == positions[:, None]) & present[:, None]  # equal words share their masks
     masks = torch.einsum("bst,btp->bsp", same.float(), masks)
     index = positions.clamp(min=0)[:, None].expand(-1, maps.shape[1], -1)
     nouns = maps.gather(2, index).transpose(1, 2) * present[..., None]  # (batch, slots, pixels)
-    first = present & (torch.tril(same, -1).sum(-1) == 0)  # count a word once
+    first = present & (torch.tril(same, -1).sum(-1) == 0)  # count each word once
     counted = first.float() * weight[:, None]
     inside = (nouns * masks).sum(-1) / (nouns.sum(-1) + 1e-6)
     rivals = (nouns * first[..., None]).sum(1, keepdim=True)
@@ -144,7 +144,7 @@ class Batch:
 
 
 class Writer:
-    """Scenes -> batches: a new caption every time a scene is seen."""
+    """Scenes -> batches, with a new caption every time a scene is used."""
 
     def __init__(self, tokenizer: CLIPTokenizer, scale: float, device: torch.device):
         self.tokenizer, self.scale, self.device = tokenizer, scale, device
@@ -182,7 +182,7 @@ def step_losses(
     t = ((torch.arange(count) + torch.rand(count, generator=generator)) / count * 1000).long().clamp(max=999)
     t = t[torch.randperm(count, generator=generator)].to(
         latents.device
-    )  # stratified: every batch sees all noise levels
+    )  # stratified: every batch covers all noise levels
     alpha_bar = scheduler.alphas_cumprod.to(latents.device)[t]
     snr = alpha_bar / (1 - alpha_bar)
     noisy = scheduler.add_noise(latents, noise, t).contiguous(memory_format=torch.channels_last)
@@ -203,7 +203,7 @@ def step_losses(
 
 
 def batches(cached: Latents, count: int, worker: Worker, start: int, steps: int) -> Iterator[Latents]:
-    """Cached scenes in an order that depends on the step alone, so that a resumed run sees what it would have seen."""
+    """Cached scenes in an order that depends only on the step, so that a resumed run repeats an uninterrupted one."""
     singles = (cached.kinds[:, 1] < 0).nonzero().flatten()
     everything = torch.arange(len(cached.kinds))
     for step in range(start, steps):
@@ -217,7 +217,7 @@ def train(
 ) -> None:
     torch.manual_seed(0)
     if worker.first:
-        tokenizer_of(out)  # makes it
+        tokenizer_of(out)  # creates it
     worker.wait_for_the_first()
     tokenizer, scheduler = tokenizer_of(out), build_scheduler()
     model = nn.ModuleDict({"unet": build_unet(), "text": build_text_model(tokenizer)}).to(worker.device)
@@ -269,13 +269,13 @@ def main() -> None:
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
     parser.add_argument("--out", type=Path, default=Path("runs/mini"))
     parser.add_argument(
-        "--steps", type=int, default=5000, help="length of the schedule; the rate falls over its second half"
+        "--steps", type=int, default=5000, help="length of the schedule; the learning rate falls over its second half"
     )
-    parser.add_argument("--stop", type=int, default=None, help="stop here, to go on later")
-    parser.add_argument("--batch", type=int, default=16, help="scenes a worker and step")
+    parser.add_argument("--stop", type=int, default=None, help="stop at this step, to resume later")
+    parser.add_argument("--batch", type=int, default=16, help="scenes per worker and step")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument(
-        "--even", action="store_true", help="all noise levels weigh the same: for backdrops and outlines"
+        "--even", action="store_true", help="give all noise levels equal weight, for backdrops and outlines"
     )
     args = parser.parse_args()
     workers.run(train, args.atlas, args.out, args.steps, args.batch, args.lr, args.stop, args.even)

@@ -1,7 +1,7 @@
-"""The mini autoencoder (8 x 8 pixels -> 8 latent channels): first whole, then the decoder alone, sharper.
+"""Train the mini autoencoder (8 x 8 pixels -> 8 latent channels), then its decoder alone for sharper pictures.
 
 python -m experiments.world.training.train_vae --out runs/mini --steps 700           # 10 minutes on two cores: 25 dB
-python -m experiments.world.training.train_vae --out runs/mini --steps 700 --decoder # 10 more: 28 dB; latents stay
+python -m experiments.world.training.train_vae --out runs/mini --steps 700 --decoder # 10 more: 28 dB; same latents
 """
 
 import argparse
@@ -17,11 +17,11 @@ from experiments.world.scenes import MASK, Painter
 from experiments.world.training import workers
 from experiments.world.training.workers import Ema, Log, Worker
 
-CROP = 64  # pixels; whole pictures cost four times as much and teach the same
+CROP = 64  # pixels; whole pictures cost four times as much without a benefit
 
 
 def build() -> AutoencoderKL:
-    """2.6 M parameters; f = 8, as in Stable Diffusion; 8 channels because small details need them."""
+    """2.6 M parameters; f = 8, as in Stable Diffusion, and 8 channels, which small details need."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -35,7 +35,7 @@ def build() -> AutoencoderKL:
 
 
 def crops(images: Tensor, masks: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """`count` crops of every picture (batch * count, 3, 64, 64), more often where an object is."""
+    """`count` crops of every picture (batch * count, 3, 64, 64), preferably on objects."""
     weight = masks.sum(1).flatten(1).cpu() + 0.05  # (batch, 256)
     cells = torch.multinomial(weight, count, replacement=True, generator=generator)  # (batch, count)
     shift = torch.randint(-20, 21, (*cells.shape, 2), generator=generator)
@@ -51,7 +51,7 @@ def crops(images: Tensor, masks: Tensor, count: int, generator: torch.Generator)
 
 
 def losses(model: AutoencoderKL, pictures: Tensor, kl_weight: float = 2e-3) -> dict[str, Tensor]:
-    """L1 + 0.5 L1 of the gradients (edges) + 0.5 L2 + a small pull of the latents towards a unit Gaussian."""
+    """L1 + 0.5 L1 of the gradients (edges) + 0.5 L2 + a small KL term that pulls the latents to a unit Gaussian."""
     posterior = model.encode(pictures).latent_dist
     output = model.decode(posterior.sample()).sample.float()
     error = output - pictures
@@ -73,7 +73,7 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, decoder: bool, bat
     if state is None and decoder:
         first = workers.load(out / "vae.pt")
         if first is None:
-            raise SystemExit(f"{out / 'vae.pt'} is missing: train the whole autoencoder first, without --decoder.")
+            raise SystemExit(f"{out / 'vae.pt'} is missing; train the whole autoencoder first, without --decoder.")
         model.load_state_dict(first["ema"])
     if state is not None:
         model.load_state_dict(state["model"])
@@ -93,7 +93,7 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, decoder: bool, bat
         scenes = painter.paint(batch // 4, seed)
         generator = torch.Generator().manual_seed(seed)
         pictures = crops(scenes.images, scenes.masks, 4, generator).contiguous(memory_format=torch.channels_last)
-        torch.manual_seed(seed)  # the posterior's noise, so that a resumed run repeats it
+        torch.manual_seed(seed)  # for the posterior's noise, so that a resumed run repeats it
         with worker.autocast():
             terms = losses(model, pictures)
         sum(terms.values(), torch.zeros((), device=worker.device)).backward()
@@ -134,9 +134,9 @@ def main() -> None:
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
     parser.add_argument("--out", type=Path, default=Path("runs/mini"))
     parser.add_argument("--steps", type=int, default=700)
-    parser.add_argument("--batch", type=int, default=16, help="crops a worker and step")
+    parser.add_argument("--batch", type=int, default=16, help="crops per worker and step")
     parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--decoder", action="store_true", help="tune the decoder alone")
+    parser.add_argument("--decoder", action="store_true", help="train only the decoder")
     args = parser.parse_args()
     workers.run(train, args.atlas, args.out, args.steps, args.decoder, args.batch, args.lr)
 

@@ -1,11 +1,11 @@
-"""A small Wav2CLIP of the painted world: its sounds in the space of the small CLIP, which stays as it is.
+"""Train a small Wav2CLIP of the painted world: it maps sounds to the space of the small CLIP, which stays fixed.
 
     python -m experiments.world.training.train_wav2clip --esc10 ../shared/esc10 --folds 1 2 3 --test 4 \
-        --out runs/mini/wav2clip                                    # 15 minutes of one core
+        --out runs/mini/wav2clip                                    # 15 minutes on one core
 
-As in the paper, a clip and a picture of what sounds are pulled together and all others of the batch pushed apart; here
-the pictures are scenes painted for the clip's word, and every picture of that word is a right one. Half of each batch
-are real recordings, half synthesised ones.
+As in the paper, a clip and a picture of its source are pulled together, and pushed away from the others of the batch.
+Here the pictures are scenes painted for the clip's word, and every picture of that word counts as correct. Half of each
+batch are real recordings, half synthesised sounds.
 """
 
 import argparse
@@ -29,18 +29,18 @@ from experiments.world.training.audio_mels import read_wave, real_clips
 from experiments.world.training.train_clip import contrastive, pictures_of
 from experiments.world.training.workers import Ema, Log, Worker
 
-WIDTH = 16  # of the first stage; 64 is published
-SECONDS = 5.0  # of the clips
-CROP = 2.56  # seconds of them in a batch, around a loud moment
-MADE = 24  # synthesised clips of a word
-PICTURES = 40  # painted scenes of a word
+WIDTH = 16  # channels of the first stage; the published model has 64
+SECONDS = 5.0  # length of the clips
+CROP = 2.56  # seconds of a clip used in a batch, around a loud moment
+MADE = 24  # synthesised clips per word
+PICTURES = 40  # painted scenes per word
 FIRST_SEED = 950_000_000  # of the scenes
 
 Signals = dict[str, list[NDArray[np.float32]]]
 
 
 def picture_bank(clip: Clip, painter: Painter, each: int, first_seed: int) -> Tensor:
-    """(24, each, width): embeddings of scenes of one thing, by word."""
+    """Embeddings (24, each, width) of scenes with one thing, by word."""
     found: list[list[NDArray[np.float32]]] = [[] for _ in WORDS]
     seed = first_seed
     while min(map(len, found)) < each:
@@ -53,7 +53,7 @@ def picture_bank(clip: Clip, painter: Painter, each: int, first_seed: int) -> Te
 
 
 def vary(signal: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Another recording of the same: speed, place in the clip, room colour, a noise floor."""
+    """Vary a recording in speed, position in the clip, room colour and noise floor."""
     speed = float(rng.choice([0.8, 0.9, 1.0, 1.0, 1.12, 1.25]))
     at = np.arange(0, len(signal) - 1, speed)
     faster = np.interp(at, np.arange(len(signal)), signal)
@@ -70,7 +70,7 @@ def vary(signal: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.fl
 
 
 def blank(levels: Tensor, rng: np.random.Generator) -> Tensor:
-    """SpecAugment, Park et al. (2019): two bands and two stretches of each clip are emptied."""
+    """SpecAugment, Park et al. (2019): blank two bands and two time spans of each clip."""
     levels = levels.clone()
     for clip in levels:
         for axis, most in ((1, 40), (2, 40)):
@@ -97,7 +97,7 @@ def train(worker: Worker, args: argparse.Namespace) -> None:
     bank = picture_bank(clip, painter, PICTURES, FIRST_SEED)
     real, made = gather(args.esc10, args.folds)
     model = Wav2CLIP(WIDTH, (8 * WIDTH, 8 * WIDTH, clip.width)) if args.start is None else load_wav2clip(args.start)
-    model.train().to(memory_format=torch.channels_last)  # on a CPU less than half the time
+    model.train().to(memory_format=torch.channels_last)  # takes less than half the time on a CPU
     scale = torch.nn.Parameter(torch.tensor(1 / 0.07).log())
     parameters = [p for p in (*model.parameters(), scale) if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, args.lr, weight_decay=0.05)
@@ -107,7 +107,7 @@ def train(worker: Worker, args: argparse.Namespace) -> None:
         workers.set_learning_rate([optimiser], args.lr * min(1, warm_up, decay))
         rng = np.random.default_rng([4, step, worker.rank])
         waves, kinds = batch_of(real, made, args.batch, rng)
-        shown = torch.cat([kinds, torch.arange(len(WORDS))])  # a picture for each clip, and one of every word
+        shown = torch.cat([kinds, torch.arange(len(WORDS))])  # a picture for each clip, and one for every word
         pictures = bank[shown, torch.from_numpy(rng.integers(PICTURES, size=len(shown)))]
         levels = blank(spectrogram(waves), rng).contiguous(memory_format=torch.channels_last)
         heard = F.normalize(model.audio_transform(model.audio_encoder(levels)), dim=1)
@@ -120,7 +120,7 @@ def train(worker: Worker, args: argparse.Namespace) -> None:
         log(step, args.batch * worker.count, contrastive=loss)
         if worker.first and ((step + 1) % 100 == 0 or step + 1 == args.steps):
             save(model, ema, args.out)
-    if worker.first and args.steps == 0:  # the last layer alone
+    if worker.first and args.steps == 0:  # the last layer only
         fit_head(model, bank, real, made)
         save(model, Ema(model, 0), args.out)
     if worker.first and args.test:
@@ -136,9 +136,9 @@ def save(model: Wav2CLIP, ema: Ema, out: Path) -> None:
 
 @torch.no_grad()
 def fit_head(model: Wav2CLIP, bank: Tensor, real: Signals, made: Signals, ridge: float = 1e-5) -> None:
-    """The last layer by least squares: from what the others give to the middle of each word's pictures.
+    """Fit the last layer by least squares: from the output of the others to the mean of each word's pictures.
 
-    For another CLIP, or for a network that was trained little; the statistics of its norms are taken anew as well.
+    Useful for another CLIP, or for a network with little training; also recomputes the statistics of its norms.
     """
     rng = np.random.default_rng(5)
     waves = [
@@ -149,7 +149,7 @@ def fit_head(model: Wav2CLIP, bank: Tensor, real: Signals, made: Signals, ridge:
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.reset_running_stats()
-            module.momentum = None  # all batches weigh the same
+            module.momentum = None  # equal weight for all batches
     model.train()
     for some in levels.split(64)[:8]:
         model.audio_encoder(some.contiguous(memory_format=torch.channels_last))
@@ -167,7 +167,7 @@ def fit_head(model: Wav2CLIP, bank: Tensor, real: Signals, made: Signals, ridge:
 
 
 def one_way(heard: Tensor, pictures: Tensor, fits: Tensor, scale: Tensor) -> Tensor:
-    """Contrastive both ways; pictures of words that no clip of the batch has are wrong answers only."""
+    """Contrastive loss in both directions; pictures of words without a clip in the batch are only wrong answers."""
     some = fits.any(0)
     scores = scale.exp().clamp(max=100) * heard @ pictures.T
     right = fits.float() / fits.sum(1, keepdim=True)
@@ -176,7 +176,7 @@ def one_way(heard: Tensor, pictures: Tensor, fits: Tensor, scale: Tensor) -> Ten
 
 
 def gather(esc10: Path, folds: list[int]) -> tuple[Signals, Signals]:
-    """Real recordings and synthesised ones of even seeds, by word."""
+    """Real recordings, and synthesised sounds with even seeds, by word."""
     made: Signals = {
         word: [np.asarray(synthesise(word, RATE, SECONDS, 2 * i), np.float32) for i in range(MADE)]
         for word in AUDIBLE_WORDS
@@ -192,7 +192,7 @@ def real_signals(esc10: Path, folds: list[int]) -> Signals:
 
 
 def report(model: Wav2CLIP, clip: Clip, painter: Painter, real: Signals) -> dict[str, float]:
-    """Of clips that trained nothing: how often the nearest of 24 is right, pictures (one a word) or captions."""
+    """On clips not used in training: how often the nearest of 24 pictures (one per word) or captions is correct."""
     bank = picture_bank(clip, painter, 20, FIRST_SEED - 1_000).numpy()
     made = {word: [synthesise(word, RATE, 4.0, 20_001 + 2 * i) for i in range(5)] for word in AUDIBLE_WORDS}
     figures: dict[str, Any] = {}
@@ -215,12 +215,12 @@ def main() -> None:
     parser.add_argument("--test", type=int, nargs="*", default=[], help="folds to measure on afterwards")
     parser.add_argument("--clip", default="runs/mini/clip", help="folder of the small CLIP")
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
-    parser.add_argument("--start", type=Path, default=None, help="folder of a Wav2CLIP to go on from")
+    parser.add_argument("--start", type=Path, default=None, help="folder of a Wav2CLIP to start from")
     parser.add_argument("--out", type=Path, default=Path("runs/mini/wav2clip"))
-    parser.add_argument("--steps", type=int, default=1000, help="0: the last layer alone, by least squares")
+    parser.add_argument("--steps", type=int, default=1000, help="0: only fit the last layer, by least squares")
     parser.add_argument("--batch", type=int, default=40)
     parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--workers", type=int, default=None, help="default: one a GPU, or a core")
+    parser.add_argument("--workers", type=int, default=None, help="default: one per GPU, or per core")
     args = parser.parse_args()
     workers.run(train, args, workers=args.workers)
 

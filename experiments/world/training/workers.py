@@ -1,7 +1,7 @@
-"""Plumbing of the mini checkpoint's training: one worker a core, or one a GPU; Muon; EMA; atomic checkpoints.
+"""Shared parts of the mini checkpoint's training: one worker per core or GPU, Muon, EMA and atomic checkpoints.
 
-On a busy machine two single-threaded processes that average their gradients run about twice as fast as one process
-with two threads, hence workers also on one CPU.
+There are several workers even on one CPU: on a busy machine, two single-threaded processes that average their gradients
+run about twice as fast as one process with two threads.
 """
 
 import os
@@ -38,7 +38,7 @@ class Worker:
             gradient.copy_(mean.view_as(gradient))
 
     def wait_for_the_first(self) -> None:
-        """The first worker calls it when it is done, the others wait for that."""
+        """Wait until the first worker calls this as well, when it is done."""
         if self.count > 1:
             dist.barrier()
 
@@ -47,7 +47,7 @@ class Worker:
 
 
 def run(function: Callable[..., None], *args: Any, workers: int | None = None) -> None:
-    """Run `function(worker, *args)` in every worker and wait."""
+    """Run `function(worker, *args)` in every worker and wait for all of them."""
     if workers is None:
         workers = torch.cuda.device_count() or min(os.cpu_count() or 1, 4)
     if workers == 1:
@@ -74,10 +74,10 @@ def _start(rank: int, count: int, port: int, function: Callable[..., None], args
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum orthogonalised by Newton-Schulz (Jordan et al. 2024), for weights of two and more dimensions.
+    """Momentum orthogonalised by Newton-Schulz (Jordan et al. 2024), for weights with two or more dimensions.
 
     The update has the size of AdamW's: scaled by 0.2 * sqrt(max(rows, columns)) (Liu et al., arXiv 2502.16982).
-    `torch.optim.Muon` refuses convolutions, and does not divide its iteration among workers.
+    `torch.optim.Muon` does not accept convolutions and does not divide its iteration among workers.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Muon(torch.optim.Optimizer):
                 p.add_(update.view_as(p), alpha=-group["lr"] * 0.2 * max(p.flatten(1).shape) ** 0.5)
 
     def updates(self, parameters: list[nn.Parameter], momentum: float) -> list[Tensor]:
-        """The orthogonalised momenta; each worker makes its share (it is a third of a step's time) and all sum them."""
+        """Orthogonalise the momenta (a third of a step's time); each worker computes a share, and all sum them."""
         rank, count = (self.worker.rank, self.worker.count) if self.worker else (0, 1)
         updates = []
         for i, p in enumerate(parameters):
@@ -120,7 +120,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor, steps: int = 5, dtype: torch.dtype = torch.bfloat16) -> Tensor:
-    """The nearest semi-orthogonal matrix, roughly: quintic Newton-Schulz iteration with Jordan's coefficients."""
+    """Approximate the nearest semi-orthogonal matrix by quintic Newton-Schulz iteration with Jordan's coefficients."""
     x = (matrix.float() / (matrix.norm() + 1e-7)).to(dtype)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
@@ -139,7 +139,7 @@ def optimisers(
 ) -> list[torch.optim.Optimizer]:
     """Muon for hidden weights, AdamW for the rest (embeddings, first and last convolution, norms, biases).
 
-    Muon's iteration runs in `dtype`: where the CPU only imitates bfloat16, float32 is ten times faster.
+    Muon's iteration runs in `dtype`; if the CPU only emulates bfloat16, float32 is ten times faster.
     """
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     edges = ("conv_in", "conv_out", "embedding", "quant_conv")
@@ -159,7 +159,7 @@ def set_learning_rate(optimisers: list[torch.optim.Optimizer], lr: float) -> Non
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint so that a crash leaves the old one."""
+    """Save a checkpoint atomically, so that a crash leaves the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     torch.save(state, part)
@@ -173,8 +173,8 @@ def load(path: Path) -> dict[str, Any] | None:
 class Ema:
     """Exponential moving average of a model's weights, with a warm-up so that early averages forget the start.
 
-    The decay is that of diffusers' `EMAModel`, which keeps parameters without their names and leaves out buffers, so
-    that its average cannot be written as a state dict.
+    The decay is that of diffusers' `EMAModel`. That class keeps parameters without their names and omits buffers, so
+    its average cannot be saved as a state dict.
     """
 
     def __init__(self, model: nn.Module, decay: float):
@@ -191,7 +191,7 @@ class Ema:
 
 
 class Log:
-    """One line now and then: step, losses, pictures a second, time left."""
+    """Print a line at intervals: step, losses, pictures per second, time left."""
 
     def __init__(self, total: int, every: int, quiet: bool):
         self.total, self.every, self.quiet = total, every, quiet
