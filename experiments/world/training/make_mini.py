@@ -64,14 +64,14 @@ def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
         ),
         stage("embedder", "train_embedder", *shipped, *sounds),
         stage(
-            "CLIP that judges", "train_clip", "--out", f"{judge}400", "--steps", "400",
+            "CLIP for evaluation", "train_clip", "--out", f"{judge}400", "--steps", "400",
             done=f"{judge}400/model.safetensors",
         ),
         stage(
             "CLIP, on other scenes", "train_clip", "--start", f"{judge}400", "--out", judge, "--steps", looks,
             done=f"{judge}/model.safetensors",
         ),
-        stage("what it compares with", "painted_reference", "--clip", judge, done=f"{judge}/painted.safetensors"),
+        stage("its painted reference", "painted_reference", "--clip", judge, done=f"{judge}/painted.safetensors"),
         stage(
             "Wav2CLIP, folds 1 to 3", "train_wav2clip", *sounds, "--clip", judge, "--folds", "1", "2", "3",
             "--test", "4", "--steps", "1000", "--out", ear, done=f"{ear}/config.json",
