@@ -4,7 +4,7 @@ python -m experiments.assemble base=sd-folder encoder=beats:BEATs.pt embedder=em
 """
 
 from audiotoken.assembly.assemble import assemble
-from experiments.door import run_from_config
+from experiments.hydra_cli import run_from_config
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ python -m experiments.evaluate clips=clips n=40 out=runs/evaluated
 """
 
 from audiotoken.evaluation.evaluate import evaluate
-from experiments.door import run_from_config
+from experiments.hydra_cli import run_from_config
 
 
 def main() -> None:

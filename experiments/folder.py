@@ -4,7 +4,7 @@ python -m experiments.folder clips=clips output=pictures count=2
 """
 
 from audiotoken.tasks.folder import draw_folder
-from experiments.door import run_from_config
+from experiments.hydra_cli import run_from_config
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ python -m experiments.generate clip=dog.wav output=dog.png seed=3
 """
 
 from audiotoken.tasks.generate import format_summary, generate
-from experiments.door import run_from_config
+from experiments.hydra_cli import run_from_config
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ python -m experiments.prepare source=pairs source.folder=clips output=prepared/c
 
 from audiotoken.cli.composing import prepare_from_config
 from audiotoken.tasks.prepare import prepare
-from experiments.door import run_from_config
+from experiments.hydra_cli import run_from_config
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ accelerate launch -m experiments.train data=prepared/vggsound out=runs/paper
 
 from audiotoken.cli.composing import train_from_config
 from audiotoken.tasks.train import train
-from experiments.door import run_from_config
+from experiments.hydra_cli import run_from_config
 
 
 def main() -> None:

@@ -78,7 +78,7 @@ def require(config: Mapping[str, Any], **options: str) -> None:
     """OptionError unless each key has a value; `options` are keys and the options that set them."""
     for key, option in options.items():
         if config.get(key) in (None, "???"):
-            raise OptionError(f"Got no {key}; pass {option} ....")
+            raise OptionError(f"Got no {key}; pass {option} VALUE.")
 
 
 def instantiate_source(config: Mapping[str, Any]) -> Any:
@@ -91,7 +91,7 @@ def instantiate_source(config: Mapping[str, Any]) -> Any:
     from hydra.utils import get_object, instantiate
 
     if missing := [key for key, value in config.items() if value == "???"]:
-        raise OptionError(f"Got no source.{missing[0]}; pass source.{missing[0]}=....")
+        raise OptionError(f"Got no source.{missing[0]}; pass source.{missing[0]}=VALUE.")
     values = convert_options(get_object(config["_target_"]), config, "source.")
     try:
         return instantiate(values)

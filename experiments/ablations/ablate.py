@@ -14,7 +14,7 @@ from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
 from experiments.ablations.gather import Gather
 from experiments.ablations.run import RunConfig, run
-from experiments.door import run_hydra
+from experiments.hydra_cli import run_hydra
 
 
 def main() -> None:

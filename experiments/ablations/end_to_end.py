@@ -34,7 +34,7 @@ from experiments.ablations.shared import load_pipeline_once
 from experiments.benchmarks.cases import Case
 from experiments.benchmarks.end_to_end import draw_plans, measure_pictures
 from experiments.benchmarks.tables import sheet_of
-from experiments.door import check_choices
+from experiments.hydra_cli import check_choices
 from experiments.world.measure import article
 from guidance.metrics import average_placements
 from spatial.matching import Match, match

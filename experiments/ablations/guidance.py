@@ -16,7 +16,7 @@ from experiments.ablations.shared import load_pipeline_once
 from experiments.benchmarks.cases import encode_cases, make_cases
 from experiments.benchmarks.placement import TOKENS, draw_and_score
 from experiments.benchmarks.tables import sheet_of
-from experiments.door import check
+from experiments.hydra_cli import check
 from guidance.methods import METHODS, Guidance
 
 FIGURES = ("present", "side", "error", "all_present", "all_side", "clear")

@@ -21,7 +21,7 @@ from audiotoken.errors import OptionError
 from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.ablations.shared import RATE, synthesise_clip
 from experiments.benchmarks.cases import Case
-from experiments.door import check_choices
+from experiments.hydra_cli import check_choices
 from spatial import metrics
 from spatial.listening import listen
 from spatial.metrics import pair

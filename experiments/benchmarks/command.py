@@ -8,7 +8,7 @@ from experiments.benchmarks import end_to_end, guidance, placement
 from experiments.benchmarks.parts import arithmetic, bench_parts
 from experiments.benchmarks.spatial import bench_spatial
 from experiments.benchmarks.train import bench_train
-from experiments.door import run_from_config
+from experiments.hydra_cli import run_from_config
 
 COMMANDS = {
     "train": lambda: run_from_config("bench", bench_train),

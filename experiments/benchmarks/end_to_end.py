@@ -42,7 +42,7 @@ from experiments.benchmarks.placement import METHODS as KNOWN
 from experiments.benchmarks.placement import REACH
 from experiments.benchmarks.quality import QUALITY_COLUMNS, Quality, format_quality, judge_quality
 from experiments.benchmarks.tables import name_of, row_of, sheet_of, write_lines
-from experiments.door import check, run_from_signature
+from experiments.hydra_cli import check, run_from_signature
 from guidance.metrics import Detection, Placement, average_placements, measure_placement
 from guidance.regions import Region
 from guidance.sampling import sample

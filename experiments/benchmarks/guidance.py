@@ -32,7 +32,7 @@ from experiments.benchmarks.models import build as build_geometry
 from experiments.benchmarks.process import in_process, place
 from experiments.benchmarks.row import _reason
 from experiments.benchmarks.training_report import _device, _processor
-from experiments.door import run_from_signature
+from experiments.hydra_cli import run_from_signature
 from guidance import Backbone, Guidance, Region, capture_cross_attention, sample
 from guidance.attention import record_gradients
 from guidance.methods import METHODS as KNOWN

@@ -35,7 +35,7 @@ from experiments.benchmarks.detection import (
 from experiments.benchmarks.pictures import draw_or_load
 from experiments.benchmarks.quality import QUALITY_COLUMNS, Quality, format_quality, judge_quality
 from experiments.benchmarks.tables import name_of, row_of, sheet_of, write_lines
-from experiments.door import check, run_from_signature
+from experiments.hydra_cli import check, run_from_signature
 from guidance.methods import Guidance
 from guidance.metrics import average_placements, measure_placement
 from guidance.sampling import sample

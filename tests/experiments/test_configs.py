@@ -19,7 +19,7 @@ from audiotoken.tasks.generate import generate
 from experiments.benchmarks.parts import bench_parts
 from experiments.benchmarks.spatial import bench_spatial
 from experiments.benchmarks.train import bench_train
-from experiments.door import explain_error, run_from_config
+from experiments.hydra_cli import explain_error, run_from_config
 
 
 def composed(name: str, *overrides: str) -> dict:
@@ -81,7 +81,7 @@ def test_from_any_folder_a_bad_input_is_one_sentence(overrides, words, tmp_path)
     assert os.listdir(tmp_path) == []
 
 
-def run_door(
+def run_command_line(
     monkeypatch, capsys, name: str, function, *words: str, configs: str = "configs"
 ) -> tuple[object, str, str]:
     """(exit code, stdout, stderr) of a command line."""
@@ -105,7 +105,7 @@ def run_door(
     ],
 )
 def test_what_hydra_cannot_read_is_one_sentence(words, message, monkeypatch, capsys):
-    code, _, error = run_door(monkeypatch, capsys, "evaluate", evaluate, *words, configs="audiotoken.configs")
+    code, _, error = run_command_line(monkeypatch, capsys, "evaluate", evaluate, *words, configs="audiotoken.configs")
     assert code == 2 and message in error and error.count("\n") == 1
 
 
@@ -127,7 +127,7 @@ def test_what_hydra_cannot_read_is_one_sentence(words, message, monkeypatch, cap
     ],
 )
 def test_a_value_of_the_wrong_type_is_one_sentence(name, function, words, message, monkeypatch, capsys):
-    code, output, error = run_door(monkeypatch, capsys, name, function, *words)
+    code, output, error = run_command_line(monkeypatch, capsys, name, function, *words)
     assert code == 2 and message in error and error.count("\n") == 1 and output == ""
 
 
@@ -171,9 +171,9 @@ def test_help_of_a_command_without_a_file(monkeypatch, capsys):
     assert capsys.readouterr().err == "Got n=many, expected a whole number; change n.\n"
 
 
-NO_DOORS = (
+NOT_COMMANDS = (
     "__init__",
-    "door",
+    "hydra_cli",
     "notebook",
     "fit_listening",
     "listening_demo",
@@ -181,7 +181,7 @@ NO_DOORS = (
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "experiments").glob("*.py")))
-def test_doors_are_short_and_say_their_command(name):
+def test_commands_are_short_and_show_how_to_run_them(name):
     text = (ROOT / "experiments" / f"{name}.py").read_text()
     short = len(text.splitlines()) <= 20 and f"python -m experiments.{name} " in text.split('"""')[1]
-    assert short or name in NO_DOORS
+    assert short or name in NOT_COMMANDS

@@ -27,7 +27,7 @@ import numpy as np
 
 from audiotoken.errors import OptionError
 from audiotoken.tables import markdown_table
-from experiments.door import run_from_signature
+from experiments.hydra_cli import run_from_signature
 
 SHIFT = 2500  # inputs that a process lives: what leaks shows, and dies
 LOADING = 900.0  # seconds until its libraries and the model are there: minutes on a busy machine

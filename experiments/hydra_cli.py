@@ -1,4 +1,4 @@
-"""Turn functions into Hydra command lines: keyword parameters become keys, and their types are checked."""
+"""Run a function as a Hydra application; its keyword parameters become typed config keys."""
 
 import difflib
 import inspect
@@ -17,7 +17,9 @@ from audiotoken.tasks.sentences import errors_as_sentences
 def check(n: int, **choices: tuple[Sequence[str], Sequence[str]]) -> None:
     """Raise OptionError unless n is at least 1 and, for each name=(values, known), every value is known."""
     if n < 1:
-        raise OptionError(f"Got n={n}, expected at least 1 picture; pass n=200 for an accuracy of 3 points.")
+        raise OptionError(
+            f"Got n={n}, expected at least 1 picture; pass n=200 to measure a percentage to within about 3 points."
+        )
     check_choices(**choices)
 
 
@@ -60,7 +62,7 @@ def run_from_config(
     def entry(config: Any) -> None:
         with errors_as_sentences():
             if missing := sorted(OmegaConf.missing_keys(config)):
-                raise OptionError(f"Got no {missing[0]}; pass {missing[0]}=....")
+                raise OptionError(f"Got no {missing[0]}; pass {missing[0]}=VALUE.")
             values = convert(OmegaConf.to_container(config, resolve=True))
             print(call(values) if call else function(**values, **rows))
 
