@@ -135,7 +135,7 @@ def count_sd1() -> dict[str, Counted]:
 
     steps: dict[str, tuple[Any, Callable[[], Any]]] = {
         FROZEN[0]: (pipe.vae.encoder, lambda: pipe.vae.encode(pixels)),
-        FROZEN[1]: (pipe.audio_encoder, lambda: pipe.audio_encoder._read(mel)),
+        FROZEN[1]: (pipe.audio_encoder, lambda: pipe.audio_encoder._encode_piece(mel)),
         "embedder, forward and backward": (pipe.audio_embedder, lambda: pipe.audio_embedder(features).sum().backward()),
         "text encoder, forward and backward": (pipe.text_encoder, text),
         "UNet, forward and backward": (pipe.unet, lambda: pipe.unet(latents, level, states).sample.sum().backward()),

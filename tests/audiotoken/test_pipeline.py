@@ -217,7 +217,7 @@ def test_a_folder_without_ears_is_given_some(pipe, tmp_path):
     assert np.array_equal(draw(hearing), draw(pipe))
 
 
-def test_without_ears_it_reads_only(pipe, tmp_path):
+def test_without_an_encoder_it_reads_text_only(pipe, tmp_path):
     parts = {name: part for name, part in pipe.components.items() if not name.startswith("audio")}
     AudioTokenPipeline(**parts).save_pretrained(tmp_path)
     deaf = AudioTokenPipeline.from_pretrained(tmp_path)
@@ -226,7 +226,7 @@ def test_without_ears_it_reads_only(pipe, tmp_path):
         draw(deaf, None, prompt="a cat", num_inference_steps=2),
         draw(pipe, None, prompt="a cat", num_inference_steps=2, guidance_scale=7.5),
     )
-    with pytest.raises(CheckpointError, match="has no audio_embedder, so it cannot hear"):
+    with pytest.raises(CheckpointError, match="has no audio_embedder, so it cannot read sounds"):
         draw(deaf)
 
 

@@ -51,8 +51,16 @@ def clip(tmp_path):
 
 
 def capture(page, selector):
-    """What is on the screen there, (height, width, 3)."""
-    return np.asarray(Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB"), float)
+    """A screenshot of the element, (height, width, 3); once more if the page replaces the element meanwhile."""
+    for _ in range(100):
+        try:
+            shot = page.locator(selector).screenshot()
+            break
+        except Exception as error:  # playwright's own type is not imported: it may be missing
+            if "not attached" not in str(error):
+                raise
+            page.wait_for_timeout(50)
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), float)
 
 
 def test_upload_correct_and_generate(page, clip, folder):
