@@ -1,4 +1,4 @@
-"""The whole road as a task: a simulated stereo recording and a prompt that names its sounds -> a picture.
+"""The end-to-end pipeline as a task: a simulated stereo recording and a prompt that names its sounds -> a picture.
 
 Each stage can be replaced by the truth, or by doing nothing. Figures: `matched`: share of true
 sources whose word is the right one; `sided`: share whose word was also given a place on the right side, before anything
@@ -42,12 +42,12 @@ from spatial.metrics import mean_error, si_sdr_improvement
 
 MATCHINGS = ("hungarian", "greedy", "none", "oracle")
 BATCH = 8
-SEEN = 38.0  # degrees to a side; the camera sees 45
+MAX_AZIMUTH = 38.0  # degrees to a side; the camera sees 45
 
 
 @dataclass(frozen=True, eq=False)
-class Way:
-    """How each stage is done."""
+class StageVariants:
+    """Which variant of each stage to use."""
 
     directions: str
     separation: str
@@ -82,14 +82,14 @@ def place_sounds(
         separation=([separation], SEPARATIONS),
         matching=([matching], MATCHINGS),
     )
-    pipe, way = load_pipeline_once(model), Way(directions, separation, matching)
+    pipe, variants = load_pipeline_once(model), StageVariants(directions, separation, matching)
     found: dict[str, list[float]] = defaultdict(list)
-    plans, scenes = [], spread_cases(n, num_sources, seed, SEEN, sides=True)
+    plans, scenes = [], spread_cases(n, num_sources, seed, MAX_AZIMUTH, sides=True)
     for case in scenes:
         start = time.process_time()
         simulated = record_case(case, setup, rt60, snr)
         options = PlanOptions(prompt=name_all(case), unmatched="drop")
-        stages = make_stages(case, simulated, way)
+        stages = make_stages(case, simulated, variants)
         plan = make_plan(simulated.recording, simulated.scene.rate, pipe, options, stages=stages)
         plans.append(plan)
         for name, value in score_plan(plan, case, simulated).items():
@@ -102,14 +102,16 @@ def place_sounds(
     )
 
 
-def make_stages(case: Case, simulated: Any, way: Way) -> Stages:
-    """The stages of `audiotoken.stereo.planning.make_plan`, done as `way` says."""
+def make_stages(case: Case, simulated: Any, variants: StageVariants) -> Stages:
+    """The stages of `audiotoken.stereo.planning.make_plan`, in these variants."""
 
     def find_sources(recording: Any, rate: int, options: PlanOptions, report_progress: Any) -> Any:
-        return replace_signals(listen_to_scene(simulated, "auto", None, way.directions), simulated, way.separation)
+        return replace_signals(
+            listen_to_scene(simulated, "auto", None, variants.directions), simulated, variants.separation
+        )
 
     def match_words(scores: np.ndarray, scene: Any, words: Sequence[Any]) -> list[Any]:
-        return match_sources(scores, way.matching, find_true_words(scene, simulated, case, words))
+        return match_sources(scores, variants.matching, find_true_words(scene, simulated, case, words))
 
     return Stages(find_sources=find_sources, match=match_words)
 

@@ -16,7 +16,7 @@ from experiments.benchmarks.tables import sheet_of
 def judge_pictures(
     *,
     system: str = "audio",
-    clips: str = "made",
+    clips: str = "synthetic",
     n: int | None = 8,
     folds: list[int] | None = None,
     real: str | None = None,

@@ -2,6 +2,8 @@
 
 In the folder: run.json (task, figures or error, versions, git, machine, seconds), config.yaml, pictures/, and after an
 error traceback.txt. run.json is written last, in one piece: a folder that has it is finished.
+A run resumes as a whole, not picture by picture as in `experiments.benchmarks.pictures`, because some runs train
+instead of drawing, and the record holds one time and one state of the code.
 """
 
 import hashlib
@@ -62,9 +64,9 @@ def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool
             _write_config(config, folder)
     except OSError as error:
         raise OptionError(f"Cannot write {folder}: {error.strerror}; choose another folder with out=.") from None
-    if config["resume"] and (twin := _find_twin(folder)):
-        _take_over(twin, folder, config, overrides)
-        return f"as in   {folder}: {twin}"
+    if config["resume"] and (other := _find_equal_run(folder)):
+        _copy_run(other, folder, config, overrides)
+        return f"as in   {folder}: {other}"
     record = _run_and_record(
         lambda: _call_task(function, options, config, folder), describe_run(config, overrides), folder, alone
     )
@@ -175,7 +177,7 @@ def _is_finished(folder: Path) -> bool:
     return record is not None and record["status"] == "finished"
 
 
-def _find_twin(folder: Path) -> Path | None:
+def _find_equal_run(folder: Path) -> Path | None:
     """A finished run of another experiment with the same key, in the same output folder."""
     key = folder.name.rpartition("-")[2]
     others = [other for other in sorted(folder.parent.parent.glob(f"*/*-{key}")) if other != folder]
@@ -184,11 +186,12 @@ def _find_twin(folder: Path) -> Path | None:
     )
 
 
-def _take_over(twin: Path, folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    if (twin / "pictures").is_dir():
-        shutil.copytree(twin / "pictures", folder / "pictures", dirs_exist_ok=True)
+def _copy_run(other: Path, folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Copy the pictures and the record of `other`, with the name, title and overrides of this run."""
+    if (other / "pictures").is_dir():
+        shutil.copytree(other / "pictures", folder / "pictures", dirs_exist_ok=True)
     shared = {key: config.get(key) for key in ("name", "title", "shown", "baseline")} | {"overrides": list(overrides)}
-    _write_record((read_record(twin) or {}) | shared | {"same_as": f"../../{twin.parent.name}/{twin.name}"}, folder)
+    _write_record((read_record(other) or {}) | shared | {"same_as": f"../../{other.parent.name}/{other.name}"}, folder)
 
 
 def _write_config(config: Mapping[str, Any], folder: Path) -> None:
