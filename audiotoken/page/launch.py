@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from audiotoken import page as room
+from audiotoken import page
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.page.uploads import MAX_MEGABYTES
@@ -38,10 +38,10 @@ def open_page(
 
 def serve(pipe: Any, folder: Path, *, model: str = "mini", port: int | None = None) -> "gr.Blocks":
     """Build and launch the page; its files go into `folder`. `serving.prepare_gradio` comes before."""
-    page = room.app.build(pipe, folder, model)
-    return launch_blocks(page, port=port, max_upload=MAX_MEGABYTES * 2**20, css_paths=[HERE / "style.css"])
+    blocks = page.app.build(pipe, folder, model)
+    return launch_blocks(blocks, port=port, max_upload=MAX_MEGABYTES * 2**20, css_paths=[HERE / "style.css"])
 
 
-def _end_sessions(page: Any) -> None:  # the Blocks of `app.build`, which adds `sessions`
-    for session in page.sessions:
+def _end_sessions(blocks: Any) -> None:  # the Blocks of `app.build`, which adds `sessions`
+    for session in blocks.sessions:
         session.cancel_jobs()

@@ -32,13 +32,13 @@ def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
     batch = ("--batch", "24") if not gpu else ("--batch", "256")
     crops = () if not gpu else ("--batch", "128")
     sounds, some, all_folds = ("--esc10", str(esc10)), f"{work}/audio/folds123", f"{work}/audio/shipped"
-    honest = ("--run", run, "--encoder", some)  # audio parts trained without fold 4, for measuring
-    shipped, eye = ("--run", run, "--encoder", all_folds), f"{run}/detector"
-    judge, ear, looks = f"{run}/clip", f"{run}/wav2clip", "2500" if not gpu else "6000"
+    held_out_args = ("--run", run, "--encoder", some)  # audio parts trained without fold 4, for measuring
+    shipped, detector_dir = ("--run", run, "--encoder", all_folds), f"{run}/detector"
+    judge, wav2clip_dir, clip_steps = f"{run}/clip", f"{run}/wav2clip", "2500" if not gpu else "6000"
 
     def stage(name: str, module: str, *arguments: str, done: str | None = None) -> Stage:
-        room = "experiments.world" if module in ("art", "measure") else "experiments.world.training"
-        return Stage(name, Path(done) if done else None, f"{room}.{module}", arguments)
+        package = "experiments.world" if module in ("art", "measure") else "experiments.world.training"
+        return Stage(name, Path(done) if done else None, f"{package}.{module}", arguments)
 
     return [
         stage("art", "art", "--out", f"{work}/art", done=f"{work}/art/atlas.safetensors"),
@@ -47,7 +47,7 @@ def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
         stage("UNet", "train_unet", "--out", run, "--steps", unet, *batch),
         stage("UNet, all noise levels", "train_unet", "--out", run, "--steps", more, *batch, "--lr", "4e-3", "--even"),
         stage("decoder", "train_vae", "--out", run, "--steps", decoder, "--decoder", *crops),
-        stage("detector", "detector", "--out", eye, done=f"{eye}/model.safetensors"),
+        stage("detector", "detector", "--out", detector_dir, done=f"{detector_dir}/model.safetensors"),
         stage("audio encoder, folds 1 to 3", "train_audio", *sounds, "--folds", "1,2,3", "--test", "4", "--out", some),
         stage("its calibration", "calibrate_audio", *sounds, "--model", some, "--folds", "1,2,3"),
         stage(
@@ -59,7 +59,7 @@ def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
             "--like", some, "--strictness", "0.009",
         ),
         stage(
-            "embedder, folds 1 to 3", "train_embedder", *honest, *sounds,
+            "embedder, folds 1 to 3", "train_embedder", *held_out_args, *sounds,
             "--folds", "1", "2", "3", "--name", "embedder123",
         ),
         stage("embedder", "train_embedder", *shipped, *sounds),
@@ -68,15 +68,15 @@ def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
             done=f"{judge}400/model.safetensors",
         ),
         stage(
-            "CLIP, on other scenes", "train_clip", "--start", f"{judge}400", "--out", judge, "--steps", looks,
+            "CLIP, on other scenes", "train_clip", "--start", f"{judge}400", "--out", judge, "--steps", clip_steps,
             done=f"{judge}/model.safetensors",
         ),
         stage("its painted reference", "painted_reference", "--clip", judge, done=f"{judge}/painted.safetensors"),
         stage(
             "Wav2CLIP, folds 1 to 3", "train_wav2clip", *sounds, "--clip", judge, "--folds", "1", "2", "3",
-            "--test", "4", "--steps", "1000", "--out", ear, done=f"{ear}/config.json",
+            "--test", "4", "--steps", "1000", "--out", wav2clip_dir, done=f"{wav2clip_dir}/config.json",
         ),
-        stage("assemble", "assemble", *honest, "--embedder", f"{run}/embedder123", "--out", f"{work}/mini123"),
+        stage("assemble", "assemble", *held_out_args, "--embedder", f"{run}/embedder123", "--out", f"{work}/mini123"),
         stage("assemble", "assemble", *shipped, "--out", "audiotoken/mini"),
         stage(
             "measure", "measure", "--model", f"{work}/mini123", *sounds, "--only", "real", "--out", f"{work}/measured",
