@@ -30,8 +30,8 @@ class Guidance:
 
 # As published where a paper says it: Chen et al. update up to five times at each of the first ten steps by 30 times the
 # gradient, BoxDiff once at each step of the first half. "combined" was tuned on the mini checkpoint
-# (benchmarks/placement.py): the last downward blocks already know where a word will be, at a third of the cost of a
-# forward pass, and the bias, which is free, keeps it there.
+# (experiments/benchmarks/placement.py): the last downward blocks already know where a word will be, at a third of the
+# cost of a forward pass, and the bias, which is free, keeps it there.
 PUBLISHED = Schedule(steps=10, inner=5, strength=30.0, stop_below=0.2)
 METHODS: dict[str, Guidance] = {
     "forward": Guidance(None, "published", Schedule(steps=0, inner=0, bias=6.0)),
