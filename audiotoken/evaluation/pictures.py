@@ -1,6 +1,8 @@
 """Draw the pictures of each system once and keep them, so that other judges need no new pictures.
 
-All systems draw example i from the same noise, so that pictures differ by their condition only.
+All systems draw example i from the same noise, so that pictures differ by their condition only. One file of settings
+holds for the whole folder, unlike the manifest of `audiotoken.tasks.folder`, because systems can be compared only on
+the same clips and options: any change draws all pictures again.
 """
 
 import json

@@ -4,7 +4,8 @@
 
 `audiotoken generate clips/ -o pictures/` does the same without Hydra. The pictures keep the sub-folders and the names
 of their clips. The folder also holds `made.jsonl` (one line per clip with all options, so that the next call draws only
-what is missing or has changed), `heard.csv` and `gallery.png`.
+what is missing or has changed), `heard.csv` and `gallery.png`. The lines are separate, unlike the settings of
+`audiotoken.evaluation.pictures`, because a user adds and replaces clips, and the pictures of the others stay valid.
 """
 
 import os

@@ -1,4 +1,8 @@
-"""Pictures of a benchmark, saved as they are drawn, so that a stopped run continues and only new pictures are drawn."""
+"""Pictures of a benchmark, saved as they are drawn, so that a stopped run continues and only new pictures are drawn.
+
+Each PNG holds its own settings, CPU seconds and facts, unlike the pictures of `audiotoken.evaluation` and of
+`audiotoken.tasks.folder`: a benchmark with more cases keeps the old pictures, and its times are reported again.
+"""
 
 import io
 import json
