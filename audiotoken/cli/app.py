@@ -2,7 +2,7 @@
 
     audiotoken generate dog.wav -o dog.png
 
-The rooms below are imported when a command uses them, so that `audiotoken --help` answers at once.
+The packages are imported when a command uses them, so that `audiotoken --help` answers at once.
 """
 
 import sys
@@ -37,7 +37,12 @@ def audiotoken(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Pictures from sound (AudioToken, arXiv 2305.13050), with every sound drawn where it is heard."""
+    """Generate images from sound; in stereo, each source appears in the direction it is heard from.
+
+    The method is AudioToken (arXiv 2305.13050) with a spatial extension. generate draws any sound; listen, place and
+    animate are for stereo recordings. The built-in model "mini" draws emoji; assemble makes a model that draws
+    photographs from published weights.
+    """
 
 
 for command in (generate, listen, place, animate, assemble, prepare, train, rate, evaluate, demo):

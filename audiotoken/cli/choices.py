@@ -113,5 +113,7 @@ def normalize_token(token: str) -> str:
     """An option's name (without dashes) or a choice; names of earlier releases still work, with a note on stderr."""
     if token not in RENAMED:
         return token
-    typer.echo(f"note   {token} is now called {RENAMED[token]}; the old name goes with the next release.", err=True)
+    typer.echo(
+        f"note   {token} is now called {RENAMED[token]}; the old name will be removed in the next release.", err=True
+    )
     return RENAMED[token]

@@ -33,7 +33,7 @@ NESTED = {  # keys with keys of their own -> what these are parameters of
 
 @dataclass
 class TrainingData:
-    """On the command line the data is always a folder, even one called 1."""
+    """Forces `data` to a str so that data=1 is read as a path."""
 
     data: str | None
 

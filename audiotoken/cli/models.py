@@ -8,7 +8,7 @@ import typer
 from audiotoken import assembly, evaluation, tasks
 from audiotoken.cli import choices
 from audiotoken.cli.composing import compose_config, prepare_from_config, require, train_from_config
-from audiotoken.cli.parameters import KEYS, Device, Quiet, Verbose
+from audiotoken.cli.parameters import KEY_VALUE, Device, Quiet, Verbose, describe_keys
 from audiotoken.cli.terminal import handling_errors, running
 from audiotoken.errors import OptionError
 
@@ -17,36 +17,55 @@ RECIPES_OWN = "the recipe's own"
 
 def assemble(
     base: Annotated[
-        str, typer.Option(help="The model that draws: a diffusers folder, a hub id, a .safetensors or .ckpt file.")
+        str,
+        typer.Option(
+            metavar="MODEL", help="The model that draws: a diffusers folder, a hub id, a .safetensors or .ckpt file."
+        ),
     ],
     encoder: Annotated[
         str | None,
         typer.Option(
+            metavar="ENCODER",
             help="The audio encoder: beats:FILE, ast:ID, clap:ID (hub id or folder) or mini.",
             show_default="the base's own",
         ),
     ] = None,
     embedder: Annotated[
         Path | None,
-        typer.Option(help="The trained embedder: a published file, a folder, or a run of `audiotoken train`."),
+        typer.Option(
+            metavar="PATH", help="The trained embedder: a published file, a folder, or a run of `audiotoken train`."
+        ),
     ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the new model.")] = Path("model"),
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the new model.")] = Path(
+        "model"
+    ),
     layers: Annotated[
-        str | None, typer.Option(help="Layers of BEATs or AST whose features are used.", show_default="4,8,12")
+        str | None,
+        typer.Option(metavar="N,N,...", help="Layers of BEATs or AST whose features are used.", show_default="4,8,12"),
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Text file of the labels that CLAP chooses from, one a line.", show_default="AudioSet's"),
+        typer.Option(
+            metavar="FILE",
+            help="Text file of the labels that CLAP chooses from, one on each line.",
+            show_default="AudioSet's",
+        ),
     ] = None,
     lora: Annotated[
         Path | None,
-        typer.Option(help="LoRA layers to merge into the UNet.", show_default="those of the training run"),
+        typer.Option(
+            metavar="FOLDER", help="LoRA layers to merge into the UNet.", show_default="those of the training run"
+        ),
     ] = None,
     dtype: Annotated[
         choices.StoredDtype, typer.Option(help="Precision of the saved model; float16 halves its size.")
     ] = choices.StoredDtype.FLOAT32,
     base_config: Annotated[
-        str | None, typer.Option(help="For a single-file base: a folder with the json and txt files of its kind.")
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="For a single-file base: a folder (json and txt files are enough) or hub id of its kind.",
+        ),
     ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -55,8 +74,8 @@ def assemble(
 
     The parts are a text-to-image model (Stable Diffusion 1, 2 or XL), an audio encoder and an embedder. Without
     --embedder no training is needed: pictures are drawn from the label of the recognised sound. diffusers looks up the
-    configuration of a single-file base on the hub unless --base-config gives it; Stable Diffusion 2 (base, 512 pixels)
-    always needs it, as its files look like those of 2.1.
+    configuration of a single-file base on the hub unless --base-config names a folder with it; Stable Diffusion 2
+    (base, 512 pixels) always needs --base-config, because its files look like those of 2.1.
 
     \b
     Example:
@@ -94,26 +113,36 @@ def _parse_layers(text: str | None) -> tuple[int, ...] | None:
 
 
 def prepare(
-    values: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=KEYS.format("prepare"))] = None,
+    values: Annotated[list[str] | None, typer.Argument(metavar=KEY_VALUE, help=describe_keys("prepare"))] = None,
     source: Annotated[
         str | None,
         typer.Option(
-            help="A folder of name.wav + name.jpg, or esc, vggsound or web with the keys of audiotoken/configs/source."
+            metavar="SOURCE",
+            help="Required: a folder of name.wav + name.jpg, or esc, vggsound or web with the keys of "
+            "audiotoken/configs/source.",
         ),
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder of the prepared data.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model to prepare for.", show_default="mini")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="Required: folder of the prepared data.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Model to prepare for.", show_default="mini")
+    ] = None,
     size: Annotated[
-        int | None, typer.Option(min=8, help="Picture size in pixels.", show_default="the model's own")
+        int | None,
+        typer.Option(min=8, metavar="N", help="Picture size in pixels.", show_default="the model's own"),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, max=600.0, help="Length of each clip in seconds.", show_default="5")
+        float | None,
+        typer.Option(min=0.1, max=600.0, metavar="X", help="Length of each clip in seconds.", show_default="5"),
     ] = None,
     part: Annotated[
-        int | None, typer.Option(min=0, help="Number of this process among --parts, from 0.", show_default="0")
+        int | None,
+        typer.Option(min=0, metavar="N", help="Number of this process among --parts, from 0.", show_default="0"),
     ] = None,
     parts: Annotated[
-        int | None, typer.Option(min=1, help="Number of processes that share the work.", show_default="1")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of processes that share the work.", show_default="1"),
     ] = None,
     device: Device = None,
     quiet: Quiet = False,
@@ -145,16 +174,34 @@ def prepare(
 
 
 def train(
-    values: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=KEYS.format("train"))] = None,
-    data: Annotated[Path | None, typer.Option(help="A folder made by `audiotoken prepare`.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder of the run; an interrupted run continues.")
+    values: Annotated[
+        list[str] | None, typer.Argument(metavar=KEY_VALUE, help=describe_keys("train", "recipe/paper"))
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Model to train for.", show_default="mini")] = None,
-    recipe: Annotated[choices.Recipe | None, typer.Option(help="Training recipe.", show_default="paper")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimisation steps.", show_default=RECIPES_OWN)] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Required, or source=...: a folder made by `audiotoken prepare`."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", help="Required: folder of the run; an interrupted run continues."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="MODEL", help="Model to train for.", show_default="mini")] = None,
+    recipe: Annotated[
+        choices.Recipe | None,
+        typer.Option(
+            help="Training recipe: paper (as in the paper's text), published (as in the authors' code) or mini (for "
+            "the built-in model).",
+            show_default="paper",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Optimisation steps.", show_default=RECIPES_OWN)
+    ] = None,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Batch size, over all processes.", show_default=RECIPES_OWN)
+        int | None,
+        typer.Option(min=1, metavar="N", help="Batch size, over all processes.", show_default=RECIPES_OWN),
     ] = None,
     precision: Annotated[choices.Precision | None, typer.Option(help="Mixed precision.", show_default="no")] = None,
     device: Device = None,
@@ -169,7 +216,7 @@ def train(
     Example:
       audiotoken train --data prepared --model my-model -o runs/one settings.lora=8
     \b
-    On several GPUs:
+    On several GPUs, from a checkout of the repository:
       accelerate launch -m experiments.train data=prepared out=runs/one
     """
     with handling_errors(verbose):
@@ -189,25 +236,37 @@ def train(
 
 
 def evaluate(
-    values: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=KEYS.format("evaluate"))] = None,
+    values: Annotated[list[str] | None, typer.Argument(metavar=KEY_VALUE, help=describe_keys("evaluate"))] = None,
     clips: Annotated[
         Path | None,
-        typer.Option(help="A folder of clips, with a sub-folder for each label.", show_default="synthesised clips"),
+        typer.Option(
+            metavar="FOLDER",
+            help="A folder of clips, with a sub-folder for each label.",
+            show_default="synthesised clips",
+        ),
     ] = None,
     pictures: Annotated[
-        Path | None, typer.Option(help="Evaluate the pictures of this folder, named like the clips.")
+        Path | None, typer.Option(metavar="FOLDER", help="Evaluate the pictures of this folder, named like the clips.")
     ] = None,
-    real: Annotated[Path | None, typer.Option(help="A folder of real pictures, named like the clips.")] = None,
-    n: Annotated[int | None, typer.Option("-n", min=2, help="Number of clips.", show_default="all")] = None,
+    real: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="A folder of real pictures, named like the clips.")
+    ] = None,
+    n: Annotated[
+        int | None, typer.Option("-n", "--num-clips", min=2, metavar="N", help="Number of clips.", show_default="all")
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="MODEL", help="Model that draws.", show_default="mini")] = None,
+    device: Device = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder of the results.", show_default="runs/evaluated")
+        Path | None,
+        typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the results.", show_default="runs/evaluated"),
     ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Measure how well pictures show what was heard.
 
-    The table has AIS, IIS, AIC and FID, with intervals, of several systems on the same clips.
+    The table compares several systems on the same clips by AIS (audio-image similarity), IIS (image-image similarity),
+    AIC (audio-image content) and FID (Fréchet distance), with confidence intervals.
 
     \b
     Example:
@@ -219,7 +278,10 @@ def evaluate(
         tasks.checks.check_folder(real, "--real", "a folder of pictures")
         if output is not None:
             tasks.checks.check_output_folder(output)
+        if model is not None:
+            tasks.checks.check_model(model)
         options = {"clips": clips, "pictures": pictures, "real": real, "n": n, "out": output}
+        options |= {"model": model, "device": device}
         config = compose_config("evaluate", [], values, options)
         table = evaluation.evaluate.evaluate(**config, on_row=bar.write_note)
     typer.echo(table)

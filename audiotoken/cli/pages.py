@@ -18,22 +18,27 @@ def rate(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="A folder with clips/NAME.wav, a folder of NAME.png for each system, and optionally objects.json."
+            metavar="FOLDER",
+            help="A folder with clips/NAME.wav, a folder of NAME.png for each system, and optionally objects.json.",
         ),
     ],
     table: Annotated[
         bool, typer.Option("--table", help="Write ratings.md and ratings.csv instead of opening the page.")
     ] = False,
-    rater: Annotated[str | None, typer.Option(help="Name of the rater.", show_default="the page asks")] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 picks a free one.")] = 0,
-    seed: Annotated[int, typer.Option(help="Random seed of the order, and of the intervals in the table.")] = 0,
+    rater: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the rater.", show_default="the page asks")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of the page; 0 picks a free one.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Random seed of the order, and of the intervals in the table.")
+    ] = 0,
     opened: Open = True,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Let people rate how well pictures match sounds.
 
-    The page is served by this computer only, and every answer is stored at once. It needs Gradio:
+    The page is only reachable from this computer, and every answer is stored at once. It needs Gradio:
     pip install 'spatial-audiotoken[demo]'.
 
     \b
@@ -55,7 +60,8 @@ def demo(
     device: Device = None,
     dtype: Dtype = choices.Dtype.FLOAT32,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port of the page.", show_default="first free from 7860")
+        int | None,
+        typer.Option(min=1, max=65535, metavar="N", help="Port of the page.", show_default="first free from 7860"),
     ] = None,
     opened: Open = True,
     quiet: Quiet = False,
@@ -63,8 +69,8 @@ def demo(
 ) -> None:
     """Try everything on a page in the browser.
 
-    The page is served by this computer only: upload a clip, correct who is where, and see it painted; or pan two
-    sounds by hand. It needs Gradio: pip install 'spatial-audiotoken[demo]'.
+    Upload a clip, correct the detected directions, and see it painted; or pan two sounds by hand. The page is only
+    reachable from this computer. It needs Gradio: pip install 'spatial-audiotoken[demo]'.
 
     \b
     Example:

@@ -1,5 +1,7 @@
 """Options that several commands have, under the same names."""
 
+import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -7,19 +9,36 @@ import typer
 
 from audiotoken.cli import choices
 
-KEYS = "Any other key of audiotoken/configs/{}.yaml."
 MODELS_OWN = "the model's own"
+KEY_VALUE = "KEY=VALUE"
 
-StereoClip = Annotated[Path, typer.Argument(help="A stereo sound file (WAV, FLAC, OGG, MP3) or video.")]
-Setup = Annotated[choices.Setup, typer.Option(help="How the clip was recorded; auto finds out.")]
-DrawingSetup = Annotated[
-    choices.DrawingSetup, typer.Option(help="How the clip was recorded; auto finds out, mono ignores directions.")
-]
+
+def describe_keys(name: str, *more: str) -> str:
+    """The help of the KEY=VALUE arguments: the keys of `name`.yaml of audiotoken/configs and of the files `more`."""
+    texts = [(files("audiotoken.configs") / f"{each}.yaml").read_text(encoding="utf-8") for each in (name, *more)]
+    keys = [key for text in texts for key in re.findall(r"^(\w+):", text, re.MULTILINE)]
+    listed = ", ".join(key for key in dict.fromkeys(keys) if key not in ("defaults", "hydra"))
+    return f"Other settings, explained in audiotoken/configs/{name}.yaml: {listed}."
+
+
+StereoClip = Annotated[Path, typer.Argument(metavar="CLIP", help="A stereo sound file (WAV, FLAC, OGG, MP3) or video.")]
+RECORDED = (
+    "How the clip was recorded: panned on a mixing desk, spaced (omnidirectional microphones), ortf (cardioids 17 cm "
+    "apart, at 110 degrees), nos (cardioids 30 cm apart, at 90 degrees), xy (coincident cardioids), ms (mid-side) or "
+    "binaural; auto detects it"
+)
+Setup = Annotated[choices.Setup, typer.Option(help=f"{RECORDED}.")]
+DrawingSetup = Annotated[choices.DrawingSetup, typer.Option(help=f"{RECORDED}, mono ignores directions.")]
 Spacing = Annotated[
     float | None,
-    typer.Option(min=0.0, help="Distance between spaced microphones, in metres.", show_default="estimated, or 0.5"),
+    typer.Option(
+        min=0.0,
+        metavar="METRES",
+        help="Distance between spaced microphones, in metres.",
+        show_default="estimated, or 0.5",
+    ),
 ]
-MaxSources = Annotated[int, typer.Option(min=1, max=4, help="Maximum number of sources.")]
+MaxSources = Annotated[int, typer.Option(min=1, max=4, metavar="N", help="Maximum number of sources.")]
 Token = Annotated[
     choices.Token | None,
     typer.Option(
@@ -34,23 +53,45 @@ Unknown = Annotated[
 ]
 PlacedPrompt = Annotated[
     str | None,
-    typer.Option("--prompt", help="Words to draw; words that name a sound are drawn where it is heard."),
+    typer.Option(
+        "--prompt", metavar="TEXT", help="Words to draw; words that name a sound are drawn where it is heard."
+    ),
 ]
-NegativePrompt = Annotated[str | None, typer.Option(help="Words to avoid.")]
-Energy = Annotated[choices.Energy, typer.Option(help="How things are guided into their boxes.")]
-Fov = Annotated[float, typer.Option(help="Horizontal field of view of the picture, in degrees.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32, help="Random seed; the same seed gives the same picture.")]
-Count = Annotated[int, typer.Option(min=1, max=64, help="Number of pictures per clip, with seeds SEED, SEED + 1, ...")]
-Steps = Annotated[int | None, typer.Option(min=1, max=1000, help="Denoising steps.", show_default=MODELS_OWN)]
+NegativePrompt = Annotated[str | None, typer.Option(metavar="TEXT", help="Words to avoid.")]
+Energy = Annotated[
+    choices.Energy,
+    typer.Option(
+        help="How objects are guided into their boxes: combined (the default, and fast), layout (Chen et al. 2023), "
+        "boxdiff (Xie et al. 2023), centroid (after InfSplign, 2025), forward (attention bias only) or none."
+    ),
+]
+Fov = Annotated[
+    float, typer.Option(metavar="DEGREES", help="Horizontal field of view of the picture, in degrees (1 to 170).")
+]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**32, metavar="N", help="Random seed; the same seed gives the same picture.")
+]
+COUNT = "Number of pictures per clip, with seeds SEED, SEED + 1, ..."
+Count = Annotated[int, typer.Option(min=1, max=64, metavar="N", help=COUNT)]
+PlacedCount = Annotated[
+    int, typer.Option("--count", min=1, max=64, metavar="N", help=f"{COUNT}; 1 with --motion trail.")
+]
+Steps = Annotated[
+    int | None, typer.Option(min=1, max=1000, metavar="N", help="Denoising steps.", show_default=MODELS_OWN)
+]
 GuidanceScale = Annotated[
     float | None,
-    typer.Option(min=0.0, max=100.0, help="Classifier-free guidance scale.", show_default=MODELS_OWN),
+    typer.Option(min=0.0, max=100.0, metavar="X", help="Classifier-free guidance scale.", show_default=MODELS_OWN),
 ]
-Model = Annotated[str, typer.Option(help='"mini", a model folder or a hub id; see `audiotoken assemble`.')]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...", show_default="the best one available")]
+Model = Annotated[
+    str, typer.Option(metavar="MODEL", help='"mini", a model folder or a hub id; see `audiotoken assemble`.')
+]
+Device = Annotated[
+    str | None, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:1, ...", show_default="the best one available")
+]
 Dtype = Annotated[choices.Dtype, typer.Option(help="Precision of the drawing.")]
 ReportPage = Annotated[
-    Path | None, typer.Option(help="Also write a self-contained page that explains the result: report.html.")
+    Path | None, typer.Option(metavar="PATH.html", help="Also write a self-contained page that explains the result.")
 ]
 Open = Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Hide progress and notes.")]

@@ -18,6 +18,7 @@ from audiotoken.cli.parameters import (
     MaxSources,
     Model,
     NegativePrompt,
+    PlacedCount,
     PlacedPrompt,
     Quiet,
     ReportPage,
@@ -37,18 +38,21 @@ SOME_BROKEN = 1  # exit code
 
 
 def generate(
-    clip: Annotated[Path, typer.Argument(help="A sound file (WAV, FLAC, OGG, MP3), a video, or a folder of them.")],
+    clip: Annotated[
+        Path, typer.Argument(metavar="CLIP", help="A sound file (WAV, FLAC, OGG, MP3), a video, or a folder of them.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
+            metavar="PATH",
             help="The picture (PNG, JPEG or WebP), or for a folder of clips the folder of pictures.",
-            show_default="out.png, pictures",
+            show_default="out.png, or pictures/ for a folder",
         ),
     ] = None,
     prompt: Annotated[
-        str, typer.Option(help="Words around the sound; (<audio>:1.3) gives it more weight.")
+        str, typer.Option(metavar="TEXT", help="Words around the sound; (<audio>:1.3) gives it more weight.")
     ] = "a photo of <audio>",
     negative_prompt: NegativePrompt = None,
     token: Token = None,
@@ -60,12 +64,17 @@ def generate(
     device: Device = None,
     dtype: Dtype = choices.Dtype.FLOAT32,
     report: Annotated[
-        Path | None, typer.Option(help="Also explain the result: a picture (report.png) or a page (report.html).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also explain the result: a picture (report.png) or a page (report.html)."),
     ] = None,
     batch: Annotated[
         int | None,
         typer.Option(
-            min=1, max=1024, help="For a folder: number of clips drawn at once.", show_default="4 on a GPU, else 1"
+            min=1,
+            max=1024,
+            metavar="N",
+            help="For a folder: number of clips drawn at once.",
+            show_default="4 on a GPU, else 1",
         ),
     ] = None,
     overwrite: Annotated[
@@ -76,8 +85,9 @@ def generate(
 ) -> None:
     """Draw what is heard in a clip, or in every clip of a folder.
 
-    The pictures of a folder keep the names and sub-folders of their clips; the folder also gets gallery.png, heard.csv
-    and made.jsonl. The same command continues where it was stopped. Broken clips are named and skipped.
+    The pictures of a folder keep the names and sub-folders of their clips. The folder also gets gallery.png, heard.csv
+    (the recognised sounds) and made.jsonl, a progress log used for resuming: the same command continues where it was
+    stopped. Unreadable clips are named and skipped.
 
     \b
     Example:
@@ -141,9 +151,9 @@ def generate(
 
 def place(
     clip: StereoClip,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The picture: PNG, JPEG or WebP.")] = Path(
-        "placed.png"
-    ),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The picture: PNG, JPEG or WebP.")
+    ] = Path("placed.png"),
     prompt: PlacedPrompt = None,
     negative_prompt: NegativePrompt = None,
     token: Token = None,
@@ -158,14 +168,15 @@ def place(
         bool, typer.Option("--boxes", help="Also write OUTPUT-boxes.png with the box of each source.")
     ] = False,
     control_layout: Annotated[
-        str | None, typer.Option(help="A segmentation ControlNet that is given the boxes: a folder or hub id.")
+        str | None,
+        typer.Option(metavar="MODEL", help="A segmentation ControlNet that is given the boxes: a folder or hub id."),
     ] = None,
     setup: DrawingSetup = choices.DrawingSetup.AUTO,
     spacing: Spacing = None,
     max_sources: MaxSources = 4,
     fov: Fov = 90.0,
     seed: Seed = 0,
-    count: Count = 1,
+    count: PlacedCount = 1,
     steps: Steps = None,
     guidance_scale: GuidanceScale = None,
     model: Model = "mini",
@@ -178,7 +189,7 @@ def place(
     """Draw every sound of a stereo clip where it is heard.
 
     A sound from the left is drawn on the left. Sources without a direction, such as those of a mono file, are drawn
-    without a place; a note says which.
+    without a box; a note says which.
 
     \b
     Example:
@@ -227,9 +238,9 @@ def place(
 def animate(
     clip: StereoClip,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="The film: a GIF, or an MP4 with the sound in it.")
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The film: a GIF, or an MP4 with the sound in it.")
     ] = Path("placed.gif"),
-    frames: Annotated[int, typer.Option(min=2, max=200, help="Number of pictures.")] = 12,
+    frames: Annotated[int, typer.Option(min=2, max=200, metavar="N", help="Number of pictures.")] = 12,
     prompt: PlacedPrompt = None,
     negative_prompt: NegativePrompt = None,
     token: Token = None,

@@ -1,4 +1,4 @@
-"""Commands that listen: who is where."""
+"""Commands that listen: sound source localisation."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,19 +17,24 @@ def listen(
     spacing: Spacing = None,
     max_sources: MaxSources = 4,
     count: Annotated[
-        int | None, typer.Option(min=1, max=4, help="Exact number of sources.", show_default="estimated")
+        int | None, typer.Option(min=1, max=4, metavar="N", help="Exact number of sources.", show_default="estimated")
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(help="Also write the result as JSON; - prints JSON instead of the table.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the result as JSON; - prints JSON instead of the table."),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Also draw the result: PNG, JPEG or WebP.")] = None,
-    stems: Annotated[Path | None, typer.Option(help="Also write a WAV file of each source into this folder.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw the result: PNG, JPEG or WebP.")] = None,
+    stems: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also write a WAV file of each source into this folder.")
+    ] = None,
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Classify each source.")] = True,
-    model: Annotated[str, typer.Option(help='Model that classifies the sources: "mini" or a folder.')] = "mini",
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help='Model that classifies the sources: "mini" or a folder.')
+    ] = "mini",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """List who is where in a stereo recording.
+    """Locate and classify the sources of a stereo recording.
 
     For each source: its direction, how certain that is, when it sounds, whether it moves and what it is. Directions
     are degrees from straight ahead as recorded; for panned stereo the loudspeakers stand at 45 degrees left and right.

@@ -1,4 +1,4 @@
-"""From a recording to a plan: listen -> embed -> match -> write -> place.
+"""From a recording to a plan: listen -> embed -> match -> compose -> place.
 
 A `Plan` says what will be drawn; `generation` and `animation` draw it. With setup="mono", or for a recording with one
 channel, the road is that of the AudioToken paper: one sound, no region, plain sampling.
@@ -51,7 +51,7 @@ class Plan:
     similarity: NDArray[np.float64]  # (sources, words) in [0, 1]
     matches: list[Match]
     prompt: Prompt
-    regions: dict[int, Region]  # by the number of the source; sources without a place are missing
+    regions: dict[int, Region]  # by the number of the source; sources without a box are missing
     notes: list[str]  # sentences: which sources have no place and why, and what else a reader should know
     seconds: dict[str, float]  # per stage
 
@@ -85,7 +85,7 @@ def plan(
     no word names fill the `<audio>` of the prompt, the loudest first; without one they are added to the prompt, or left
     out with unmatched="drop". token: "learned" or "label", as in `pipe.audio_prompts`; None: see
     `words.compose_prompt`. unknown: draw sounds that the encoder does not know as the nearest label and in their place
-    ("guess"), or without a place ("unplaced"). setup, spacing, max_sources: as in `spatial.listen`; "mono" ignores
+    ("guess"), or without a box ("unplaced"). setup, spacing, max_sources: as in `spatial.listen`; "mono" ignores
     directions. fov: degrees across the picture. progress: called with the share of the listening that is done, 0 to 1,
     and again before each sound is classified; an exception in it ends the planning.
     """
@@ -141,12 +141,12 @@ def place_sources(
         if not positions.get(i):
             continue
         if not planned.known[i]:
-            free = "; it is drawn without a place" if unknown == "unplaced" else ""
+            free = "; it is drawn without a box" if unknown == "unplaced" else ""
             notes.append(f"Sound {i + 1} is not one that the encoder knows (nearest: {subjects[i]}){free}.")
         if scene.setup == "mono":
             continue
         if source.direction.spread > WIDE:
-            notes.append(f"The {subjects[i]} comes from everywhere, so it is drawn without a place.")
+            notes.append(f"The {subjects[i]} comes from everywhere, so it is drawn without a box.")
         elif planned.known[i] or unknown == "guess":
             placed.append(i)
     boxes = Camera(fov).boxes([scene.sources[i] for i in placed])

@@ -1,4 +1,4 @@
-"""A stereo file -> who is where and what it is.
+"""Sound source localisation: a stereo file -> the sources, their directions and labels.
 
 Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; dB of full scale.
 """

@@ -146,7 +146,7 @@ def format_summary(
     lines = [f"setup  {result.scene.setup}"]
     for i, source in enumerate(result.scene.sources):
         region = result.regions.get(i)
-        box = "without a place" if region is None else f"box {', '.join(f'{edge:.2f}' for edge in region.box)}"
+        box = "without a box" if region is None else f"box {', '.join(f'{edge:.2f}' for edge in region.box)}"
         azimuth = reports.listening_text.format_azimuth(source.direction.azimuth)
         lines.append(f"{i + 1}  {result.subjects[i]}  {azimuth}  {box}")
     lines += result.notes if notes else []

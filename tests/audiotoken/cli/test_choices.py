@@ -74,3 +74,31 @@ def test_new_names_print_no_note(received):
 def test_old_names_are_not_listed():
     text = CliRunner().invoke(app, ["place", "--help"]).stdout
     assert "ours" not in text.replace("hours", "") and "--guidance " not in text and "combined" in text
+
+
+def test_evaluate_passes_its_options_on(monkeypatch):
+    received = {}
+
+    def evaluate(**options):
+        received.update(options)
+        return "table"
+
+    monkeypatch.setattr("audiotoken.evaluation.evaluate.evaluate", evaluate)
+    options = ["--num-clips", "4", "--model", "mini", "--device", "cpu", "seeds=[0,1]"]
+    result = CliRunner().invoke(app, ["evaluate", *options])
+    assert result.exit_code == 0 and result.stdout == "table\n", result.output
+    assert (received["n"], received["model"], received["device"]) == (4, "mini", "cpu")
+    assert received["seeds"] == [0, 1] and received["out"] == "runs/evaluated"
+
+
+@pytest.mark.parametrize(
+    ("command", "keys"),
+    [
+        ("prepare", ("copies", "shard_size", "prepare.yaml")),
+        ("train", ("sample_every", "settings", "embedder", "train.yaml")),
+        ("evaluate", ("systems", "unclip", "evaluate.yaml")),
+    ],
+)
+def test_help_lists_the_keys_of_the_configuration(command, keys):
+    text = CliRunner().invoke(app, [command, "--help"]).stdout
+    assert all(key in text for key in keys) and "defaults" not in text and "hydra" not in text

@@ -1,4 +1,4 @@
-"""`audiotoken listen`: simulate -> WAV -> who is where; and one sentence for what cannot be listened to."""
+"""`audiotoken listen`: simulate -> WAV -> sources and directions; and one sentence for what cannot be listened to."""
 
 import json
 import os
