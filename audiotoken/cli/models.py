@@ -281,8 +281,7 @@ def evaluate(
         if model is not None:
             tasks.checks.check_model(model)
         options = {"clips": clips, "pictures": pictures, "real": real, "n": n, "out": output}
-        options |= {"model": model, "device": device}
-        config = compose_config("evaluate", [], values, options)
+        config = compose_config("evaluate", [], values, {**options, "model": model, "device": device})
         table = evaluation.evaluate.evaluate(**config, on_row=bar.write_note)
     typer.echo(table)
 
