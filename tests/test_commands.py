@@ -105,6 +105,7 @@ def reason(text: str) -> str:
     return next((why for pattern, why in BOUND.items() if re.match(pattern, typed(text))), "")
 
 
+@pytest.mark.slow
 def test_the_road_of_training_runs(tmp_path, monkeypatch, capsys):
     if not (files("audiotoken.mini") / "model_index.json").is_file():
         pytest.skip("the mini checkpoint is not in this checkout: make mini")

@@ -232,6 +232,7 @@ def test_checkpointing_changes_memory_only():
         torch.testing.assert_close(frugal[name], weight)
 
 
+@pytest.mark.slow
 def test_half_precision_learns_what_full_precision_does():
     """Frozen parts in bfloat16, what learns in float32."""
     pipe = still_pipeline()

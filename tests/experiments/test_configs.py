@@ -74,6 +74,7 @@ def test_a_folder_from_its_config(tmp_path):
 
 
 @pytest.mark.parametrize(("overrides", "words"), [(("clip=no.wav",), "there is no such file"), ((), "Got no clip")])
+@pytest.mark.slow
 def test_from_any_folder_a_bad_input_is_one_sentence(overrides, words, tmp_path):
     ran = run_elsewhere(tmp_path, *overrides)
     assert ran.returncode == 2 and words in ran.stderr, ran.stderr

@@ -220,6 +220,7 @@ def run(*arguments):
     return CliRunner().invoke(app, ["place", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_place_draws_with_it(model, folder, clip, tmp_path):
     out, plain = tmp_path / "out.png", tmp_path / "plain.png"
     options = ["--model", model, "--steps", 2, "--setup", "panned"]

@@ -214,6 +214,7 @@ def test_geneval_of_pairs():
         assert geneval([]).position == 0
 
 
+@pytest.mark.slow
 def test_the_benchmark_uses_it(folder, tmp_path):
     from experiments.benchmarks.cases import Case
     from experiments.benchmarks.detection import NO_PAIRS, load_detect, score_pairs

@@ -86,6 +86,7 @@ def test_assembled_it_draws_what_its_parts_draw(kind, bases, embedders, names, t
 @pytest.mark.parametrize(
     ("kind", "suffix"), [("sd1", "safetensors"), ("sd1", "ckpt"), ("sd2", "safetensors"), ("xl", "safetensors")]
 )
+@pytest.mark.slow
 def test_a_single_file_is_the_folder_it_was_made_of(kind, suffix, bases, embedders, tmp_path):
     file = write_single_file(debug_pipeline(kind=kind), kind, tmp_path / f"model.{suffix}")
     options = {"base_config": str(bases[kind])}

@@ -42,6 +42,7 @@ def refused(*arguments) -> str:
 TRAIN = ("train", "--data", "prepared", "--model", "model", "-o", "run", "--batch", 2, "--device", "cpu", "log=null")
 
 
+@pytest.mark.slow
 def test_prepared_trained_and_assembled(workplace):
     prepared = run("prepare", "--source", "clips", "-o", "prepared", "--model", "model", "--size", 32, "seconds=1")
     assert prepared.exit_code == 0 and "prepared 4 of 4 examples" in prepared.stdout, prepared.output

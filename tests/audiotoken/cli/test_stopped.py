@@ -221,6 +221,7 @@ start.main()
 """
 
 
+@pytest.mark.slow
 def test_a_real_interrupt_while_signals_are_written(here):
     """The signal comes from the writer itself after its first window, so the outcome does not hang on the speed."""
     noise = 0.3 * np.random.default_rng(0).normal(size=(60 * RATE, 1))

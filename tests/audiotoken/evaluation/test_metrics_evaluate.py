@@ -114,6 +114,7 @@ def test_pictures_of_a_folder_are_judged(clips, tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_text_beats_a_random_clip_and_pictures_are_kept(tmp_path):
     options = {"n": 4, "systems": ["text", "random"], "steps": 6, "resamples": 50, "out": tmp_path}
     evaluate("synthetic", **options)

@@ -45,6 +45,7 @@ def test_it_draws_what_the_text_says(mini, words):
     assert sum(right) >= len(words) - 1, dict(zip(words, recognised(images), strict=True))
 
 
+@pytest.mark.slow
 def test_it_draws_what_it_hears(mini):
     words = ("frog", "rooster", "clock", "bell", "fire", "dog")
     clips = [synthesise(word, RATE, 4.0, 901_000) for word in words]
@@ -53,6 +54,7 @@ def test_it_draws_what_it_hears(mini):
     assert sum(seen == word for seen, word in zip(recognised(images), words, strict=False)) >= 3
 
 
+@pytest.mark.slow
 def test_different_seeds_put_the_thing_elsewhere_and_the_same_seed_repeats(mini):
     clip = synthesise("frog", RATE, 3.0, 902_000)
     one, again, other = (
@@ -62,6 +64,7 @@ def test_different_seeds_put_the_thing_elsewhere_and_the_same_seed_repeats(mini)
     assert np.abs(one - other).mean() > 10
 
 
+@pytest.mark.slow
 def test_its_scheduler_can_be_changed(mini):
     from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler
 

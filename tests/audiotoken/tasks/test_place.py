@@ -141,6 +141,7 @@ def test_two_of_a_kind_are_two_words_in_two_places(pipe):
     assert "30° left" in text and "30° right" in text and text.count("box") == 2 and "box 0.0" in text
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_picture(pipe, street, heard):
     first = sound_to_image(street, RATE, pipe, seed=3, num_inference_steps=2).images[0]
     heard.clear()

@@ -183,6 +183,7 @@ def killed_at(step: int, argv: list[str]) -> None:
     experiments.train.main()
 
 
+@pytest.mark.slow
 def test_the_command_killed_and_given_again(places, tmp_path, monkeypatch, capsys):
     """SIGKILL between two checkpoints; then the same command ends where an uninterrupted run does."""
     settings = {**SETTINGS, "steps": 8, "save_every": 3}

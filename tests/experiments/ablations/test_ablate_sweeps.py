@@ -105,6 +105,7 @@ def test_a_failed_run_is_listed_and_the_rest_go_on(place):
     assert "failed: Got way=c" in (place / "runs" / "tiny" / "gallery.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_was(place):
     gate = place / "gate"
     first = sweep(place, f"task.gate={gate}")
@@ -130,6 +131,7 @@ def test_a_killed_sweep_goes_on_where_it_was(place):
     ("name", "plugin", "more"),
     [("joblib", "hydra_joblib_launcher", ()), ("local", "hydra_submitit_launcher", ("seed=0",))],
 )
+@pytest.mark.slow
 def test_processes_and_jobs_do_the_same(name, plugin, more, place):
     if find_spec("hydra_plugins") is None or find_spec(f"hydra_plugins.{plugin}") is None:
         pytest.skip(f"{plugin} is not installed")

@@ -40,6 +40,7 @@ def trained(place, out, seed: int = 3, **more) -> dict[str, float]:
     return train_small(model=str(place / "model"), seed=seed, out=place / out, **sizes | more)
 
 
+@pytest.mark.slow
 def test_a_run_depends_on_its_seed_alone(place):
     first, again = trained(place, "a"), trained(place, "b")
     assert first == again and set(first) == {"retrieval", "meaning", "loss", "train_loss"}
@@ -49,6 +50,7 @@ def test_a_run_depends_on_its_seed_alone(place):
     assert not (place / "a" / "checkpoint.pt").exists()
 
 
+@pytest.mark.slow
 def test_what_varies_reaches_the_trainer(place):
     base = trained(place, "d")
     for change in ({"pooling": "max"}, {"tokens_per_clip": 2}, {"classification": 5.0}):

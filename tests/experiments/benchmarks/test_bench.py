@@ -114,6 +114,7 @@ def test_cached_rows_need_no_frozen_parts():
     assert pipe.vae is None and pipe.audio_encoder is None and pipe.unet is not None
 
 
+@pytest.mark.slow
 def test_a_row_that_dies_is_told_and_the_rest_goes_on(monkeypatch):
     """In real fresh processes, of a server that has imported nothing."""
     monkeypatch.setattr(process, "PRELOADED", [])

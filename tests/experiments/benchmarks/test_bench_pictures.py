@@ -51,6 +51,7 @@ def test_two_things_each_on_its_side(mini):
     assert all(right)
 
 
+@pytest.mark.slow
 def test_a_thing_that_moves(mini):
     prompt = mini.encode_prompts("a photo of a car")[0]
     (at,) = positions(mini, prompt, "car")
@@ -72,6 +73,7 @@ def test_cases_are_seeded_and_swapping_mirrors_their_boxes():
             assert straight.box[1::2] == mirrored.box[1::2]
 
 
+@pytest.mark.slow
 def test_the_placement_table_is_written(tmp_path):
     rows: list[str] = []
     options = {
@@ -111,6 +113,7 @@ def test_pictures_that_are_there_are_not_drawn_again(tmp_path):
     assert asked[2:] == [slice(0, 8), slice(8, 16)]  # something is missing in the one, changed in the other
 
 
+@pytest.mark.slow
 def test_end_to_end_is_measured(tmp_path):
     """Two sounds are heard where they are; in one channel no side is known; swapped, both are mirrored."""
     text = bench_end_to_end(n=1, singles=0, methods=["combined"], setups=["panned"], steps=1, out=tmp_path)
@@ -129,6 +132,7 @@ def test_what_cannot_be_measured_is_a_sentence(options, tmp_path):
         bench_placement(out=tmp_path, **options)
 
 
+@pytest.mark.slow
 def test_the_cost_table_is_written(tmp_path, forked):
     options = {"geometry": "debug", "device": "cpu", "pictures": 1, "repeats": 1, "out": tmp_path}
     text = bench_guidance(methods=["none", "combined"], **options)
@@ -140,6 +144,7 @@ def test_the_cost_table_is_written(tmp_path, forked):
         bench_guidance(methods=["magic"], out=tmp_path)
 
 
+@pytest.mark.slow
 def test_costs_are_counted_without_numbers():
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in arithmetic("debug").splitlines()[2:]]
     ratios, updates = {row[0]: float(row[4]) for row in rows}, {row[0]: row[1] for row in rows}

@@ -149,6 +149,7 @@ def test_goals_use_the_run_with_or_without_count():
     assert lines["within 10°, static, %"]["ilrma"] is None  # it gives no directions
 
 
+@pytest.mark.slow
 def test_a_whole_run(scenes, tmp_path):
     said = bench.bench_spatial(
         scenes=str(scenes), systems=["listen-setup", "histogram", "auxiva"], limit=1, labels=False, out=str(tmp_path)

@@ -95,6 +95,7 @@ def test_every_word_is_one_token_and_others_fall_apart(tokenizer):
     assert tokenizer.model_max_length == 77 and set(AUDIBLE_WORDS) <= set(WORDS)
 
 
+@pytest.mark.slow
 def test_a_tokenizer_is_the_same_in_every_process(tokenizer):
     """Ties broken by chance once gave `of` another id in every worker."""
     code = (
@@ -170,6 +171,7 @@ def run_folder(tmp_path, painter):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_stopped_unet_run_goes_on_as_if_it_had_not_stopped(run_folder, atlas, monkeypatch):
     from experiments.world.training import train_unet
 
