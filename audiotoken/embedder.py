@@ -89,7 +89,7 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
     ):
         super().__init__()
         if tokens_per_clip < 1:
-            raise ValueError(f"Got tokens_per_clip={tokens_per_clip}, want 1 or more; change it.")
+            raise ValueError(f"Got tokens_per_clip={tokens_per_clip}, expected 1 or more; change it.")
         self.hidden = nn.Linear(input_size, input_size)
         self.output = nn.Linear(input_size, output_size * tokens_per_clip)
         self.pool = _make_pooling(pooling, output_size, dropout)
@@ -102,7 +102,7 @@ class AudioEmbedder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two n
         if features.ndim != 3 or features.shape[2] != self.config["input_size"] or not features.shape[1]:
             raise ValueError(
                 f"The embedder got features of shape {tuple(features.shape)}, "
-                f"wants (batch, time, {self.config['input_size']}); use the audio encoder it was trained with."
+                f"expected (batch, time, {self.config['input_size']}); use the audio encoder it was trained with."
             )
         steps = self.output(F.gelu(self.hidden(features)))  # (batch, time, tokens_per_clip * output_size)
         each = steps.unflatten(2, (self.tokens_per_clip, -1)).transpose(1, 2)  # (batch, tokens, time, output_size)
@@ -129,7 +129,7 @@ def _make_pooling(pooling: str, width: int, dropout: float) -> nn.Module:
     if pooling == "attentive":
         return AttentivePooling(width, dropout)
     if pooling not in POOLINGS:
-        raise ValueError(f"Got pooling={pooling!r}, want one of attentive, {', '.join(POOLINGS)}; change it.")
+        raise ValueError(f"Got pooling={pooling!r}, expected one of attentive, {', '.join(POOLINGS)}; change it.")
     return POOLINGS[pooling]()
 
 

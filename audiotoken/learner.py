@@ -191,7 +191,7 @@ class Learner:
 
 def check_schedule(name: str) -> None:
     if name not in SCHEDULES:
-        raise ValueError(f"Got schedule={name!r}, want one of {', '.join(SCHEDULES)}; change it.")
+        raise ValueError(f"Got schedule={name!r}, expected one of {', '.join(SCHEDULES)}; change it.")
 
 
 def lora_state(unet: UNet2DConditionModel) -> dict[str, Tensor]:

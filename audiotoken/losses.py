@@ -30,7 +30,7 @@ def diffusion_loss(
     targets = {"epsilon": lambda: noise, "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps)}
     kind = scheduler.config.prediction_type
     if kind not in targets:
-        raise ValueError(f"The scheduler predicts {kind!r}, want epsilon or v_prediction; use such a model.")
+        raise ValueError(f"The scheduler predicts {kind!r}, expected epsilon or v_prediction; use such a model.")
     noisy = scheduler.add_noise(latents, noise, timesteps).to(embeddings)
     conditions = {"added_cond_kwargs": added} if added else {}
     predicted = unet(noisy, timesteps, embeddings, **conditions).sample.float()

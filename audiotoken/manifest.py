@@ -26,7 +26,7 @@ def picture_names(clips: Path, count: int = 1, reserved: tuple[str, ...] = ()) -
     names = sorted(_find_clips(clips))
     if not names:
         kinds = ", ".join(SOUNDS[:4])
-        raise OptionError(f"There is no sound in {clips}, want files such as {kinds} or videos; check the folder.")
+        raise OptionError(f"There is no sound in {clips}, expected files such as {kinds} or videos; check the folder.")
     stems = {name: Path(name).with_suffix("").as_posix() for name in names}
     uses = Counter(stem.casefold() for stem in (*stems.values(), *reserved))  # some file systems ignore case
     stems = {name: stem if uses[stem.casefold()] == 1 else name for name, stem in stems.items()}

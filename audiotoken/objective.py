@@ -98,7 +98,9 @@ def check_batch(batch: Batch, classes: int) -> None:
     if len(sizes) != 1 or batch.latents.ndim != 4:
         raise ValueError(
             f"Got latents {tuple(batch.latents.shape)}, features {tuple(batch.features.shape)}, {len(batch.labels)} "
-            f"labels and {len(batch.texts)} texts, want one of each per image."
+            f"labels and {len(batch.texts)} texts, expected one of each per image."
         )
     if (classes and batch.labels.min() < 0) or batch.labels.max() >= classes:
-        raise ValueError(f"Got labels {batch.labels.tolist()}, want 0 to {classes - 1}; give the names of all classes.")
+        raise ValueError(
+            f"Got labels {batch.labels.tolist()}, expected 0 to {classes - 1}; give the names of all classes."
+        )

@@ -134,7 +134,7 @@ def _run_step(
     losses = dict(zip([*terms, "total"], values, strict=False))
     if not torch.isfinite(torch.tensor(losses["total"])):
         raise FloatingPointError(
-            f"The loss is {losses['total']} at step {step + 1}, want a finite number; lower the learning rate."
+            f"The loss is {losses['total']} at step {step + 1}, expected a finite number; lower the learning rate."
         )
     learner.update(accelerator)
     return losses, values[-1] > 0

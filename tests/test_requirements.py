@@ -65,7 +65,7 @@ def undeclared(file: str, text: str) -> list[str]:
         known = asked["core"] | asked[home] if at_once else set().union(*asked.values())
         if not (top in sys.stdlib_module_names or top in PACKAGES or distributions(top) & known):
             when = "at once" if at_once else "in a function"
-            said.append(f"{file} imports {top} {when}, want its distribution in pyproject.toml; add it.")
+            said.append(f"{file} imports {top} {when}, expected its distribution in pyproject.toml; add it.")
     return said
 
 

@@ -53,11 +53,13 @@ class Batches:
     ):
         if size < 1 or size % processes or not 0 <= rank < processes:
             raise DataError(
-                f"Got a batch of {size} for process {rank} of {processes}, want one that all can share; "
+                f"Got a batch of {size} for process {rank} of {processes}, expected one that all can share; "
                 f"make it a multiple of {processes}, or change the number of processes."
             )
         if not templates or any(template.count(PLACEHOLDER) != 1 for template in templates):
-            raise PromptError(f"Got the templates {tuple(templates)}, want one or more, each with one {PLACEHOLDER}.")
+            raise PromptError(
+                f"Got the templates {tuple(templates)}, expected one or more, each with one {PLACEHOLDER}."
+            )
         self.examples, self.size, self.seed, self.templates = examples, size, seed, tuple(templates)
         self.rank, self.processes, self.prefetch = rank, processes, prefetch
         self.names = examples.names

@@ -81,7 +81,9 @@ class RawExamples:
         at_once: int | None = None,
     ):
         if len(source) == 0:
-            raise DataError("Got a source without examples, want one or more; check the folder or the list it is from.")
+            raise DataError(
+                "Got a source without examples, expected one or more; check the folder or the list it is from."
+            )
         self.source, self.pipe, self.augment, self.seed = source, pipe, augment, seed
         self.size, self.seconds = size, seconds
         self.skipped: dict[str, str] = {}  # key -> why
@@ -181,7 +183,7 @@ class RawExamples:
             if place % count not in self._broken:
                 return place % count
         key, why = next(iter(self.skipped.items()))
-        raise DataError(f"None of the {count} examples can be used, want one or more; the first, {key}: {why}")
+        raise DataError(f"None of the {count} examples can be used, expected one or more; the first, {key}: {why}")
 
     def skip(self, index: int, why: str) -> None:
         """Mark an example as broken; from now on another replaces it."""

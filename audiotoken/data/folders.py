@@ -84,7 +84,7 @@ def fit_image(image: "Image", size: int, rng: np.random.Generator | None = None)
 def fit_signal(signal: NDArray[np.float32], frames: int, rng: np.random.Generator | None = None) -> NDArray[np.float32]:
     """(any number,) -> (frames,): the middle of a long one, or any stretch with `rng`; a short one is repeated."""
     if signal.ndim != 1 or not len(signal):
-        raise DataError(f"Got a signal {signal.shape}, want (frames,), not empty; mix it down to one channel.")
+        raise DataError(f"Got a signal {signal.shape}, expected (frames,), not empty; mix it down to one channel.")
     if len(signal) < frames:
         return np.tile(signal, -(-frames // len(signal)))[:frames]
     spare = len(signal) - frames
@@ -133,7 +133,7 @@ class PairFolder:
         )
         if not names:
             raise DataError(
-                f"Found no pair in {folder}, want name.wav (flac, ogg, mp3) and name.jpg (png, webp) side by side; "
+                f"Found no pair in {folder}, expected name.wav (flac, ogg, mp3) and name.jpg (png, webp) side by side; "
                 f"{len(unpaired)} files have no partner."
             )
         self.missing = tuple(path.relative_to(self.folder).as_posix() for path in unpaired)
@@ -160,7 +160,7 @@ def _index_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     for path in list_files(folder, suffixes):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in files:
-            raise DataError(f"Got both {files[name]} and {path.name}, want one of each name; remove one.")
+            raise DataError(f"Got both {files[name]} and {path.name}, expected one of each name; remove one.")
         files[name] = path
     return files
 
@@ -199,7 +199,7 @@ class EscFolder:
         self._rows = [row for row in rows if wanted is None or row[2] in wanted]
         if not self._rows:
             raise DataError(
-                f"Found no clip of folds {sorted(wanted or ())} in {audio}, want one or more; change folds."
+                f"Found no clip of folds {sorted(wanted or ())} in {audio}, expected one or more; change folds."
             )
         picture = _assign_pictures(rows, _list_pictures(Path(pictures), {label for _, label, _ in self._rows}), seed)
         self._pictures = [picture[path] for path, _, _ in self._rows]
@@ -228,13 +228,17 @@ def read_esc_rows(folder: str | os.PathLike, folds: Iterable[int] | None = None)
     tables = {folder / "metadata.csv": ("path", "label"), folder / "meta" / "esc50.csv": ("filename", "category")}
     table = next((path for path in tables if path.is_file()), None)
     if table is None:
-        raise DataError(f"Found neither metadata.csv nor meta/esc50.csv in {folder}, want one; give the folder of ESC.")
+        raise DataError(
+            f"Found neither metadata.csv nor meta/esc50.csv in {folder}, expected one; give the folder of ESC."
+        )
     below = folder if table.parent == folder else folder / "audio"
     rows = []
     for number, row in read_table(table, (*tables[table], "fold")):
         name, label, fold = (row[column] for column in (*tables[table], "fold"))
         if not fold.isdecimal() or not label or Path(name).is_absolute() or ".." in Path(name).parts:
-            raise DataError(f"Cannot read line {number} of {table}: want a file below, a class, a fold; correct it.")
+            raise DataError(
+                f"Cannot read line {number} of {table}: expected a file below, a class, a fold; correct it."
+            )
         if wanted is None or int(fold) in wanted:
             rows.append((below / name, label, int(fold)))
     return rows
@@ -246,12 +250,12 @@ def read_table(table: Path, columns: Sequence[str]) -> Iterable[tuple[int, dict[
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             if lacking := [c for c in columns if c not in (reader.fieldnames or ())]:
-                raise DataError(f"Cannot read {table}: it has no column {lacking[0]}; want {', '.join(columns)}.")
+                raise DataError(f"Cannot read {table}: it has no column {lacking[0]}; expected {', '.join(columns)}.")
             rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"Cannot read {table}: {error}; want a csv file in UTF-8.") from None
+        raise DataError(f"Cannot read {table}: {error}; expected a csv file in UTF-8.") from None
     if short := [number for number, row in rows if any(row[column] is None for column in columns)]:
-        raise DataError(f"Cannot read line {short[0]} of {table}: it is too short; want {', '.join(columns)}.")
+        raise DataError(f"Cannot read line {short[0]} of {table}: it is too short; expected {', '.join(columns)}.")
     return rows
 
 
@@ -266,7 +270,9 @@ def _list_pictures(folder: Path, labels: Iterable[str]) -> dict[str, list[Path]]
         if _normalise_name(label) in folders
     }
     if lacking := sorted(label for label in labels if not by_label.get(label)):
-        raise DataError(f"Found no picture of {', '.join(lacking)} in {folder}, want a folder of some for each class.")
+        raise DataError(
+            f"Found no picture of {', '.join(lacking)} in {folder}, expected a folder of pictures for each class."
+        )
     return by_label
 
 

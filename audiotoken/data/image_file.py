@@ -26,9 +26,9 @@ def read_image(path: Path) -> "Image":
         with open_plain(path, KINDS) as file:
             return decode_image(file)
     except OSError as error:
-        raise DataError(f"Cannot see {path}: {error.strerror or error}; check the file and the disk.") from None
+        raise DataError(f"Cannot read {path}: {error.strerror or error}; check the file and the disk.") from None
     except (AudioError, DataError) as error:
-        raise DataError(f"Cannot see {path}: {error}") from None
+        raise DataError(f"Cannot read {path}: {error}") from None
 
 
 def decode_image(file: BinaryIO) -> "Image":
@@ -52,7 +52,7 @@ def decode_image(file: BinaryIO) -> "Image":
 
 def check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise DataError(f"it is {width} x {height} pixels, want at most {MAX_PIXELS:,} in all; make it smaller.")
+        raise DataError(f"it is {width} x {height} pixels, expected at most {MAX_PIXELS:,} in all; make it smaller.")
     if width < 1 or height < 1:
         raise DataError("it has no pixels; get it again.")
 

@@ -170,8 +170,10 @@ class Prepared:
         if have != want:
             raise self._mismatch(f"for {have} latent channels", f"{want}")
 
-    def _mismatch(self, was: str, wants: str) -> DataError:
-        return DataError(f"{self.folder} was prepared {was}, but this model wants {wants}; prepare it for this model.")
+    def _mismatch(self, was: str, expects: str) -> DataError:
+        return DataError(
+            f"{self.folder} was prepared {was}, but this model expects {expects}; prepare it for this model."
+        )
 
     def check(self) -> dict[str, str]:
         """Read every byte and return the damage by name of the shard; empty when all shards are as written."""
@@ -249,13 +251,13 @@ def _write_one_shard(raw: RawExamples, folder: Path, shard: int, manifest: Manif
 
 def _check_options(dtype: str, shard_size: int, copies: int, augment: Augment | None, part: int, parts: int) -> None:
     if dtype not in DTYPES:
-        raise DataError(f"Got dtype={dtype}, want one of {', '.join(DTYPES)}; change it.")
+        raise DataError(f"Got dtype={dtype}, expected one of {', '.join(DTYPES)}; change it.")
     if shard_size < 1 or copies < 1:
-        raise DataError(f"Got shard_size={shard_size} and copies={copies}, want 1 or more of each; change it.")
+        raise DataError(f"Got shard_size={shard_size} and copies={copies}, expected 1 or more of each; change it.")
     if copies > 1 and augment is None:
         raise DataError(f"Got copies={copies} without augmentation, so all would be the same; say what may vary.")
     if not 0 <= part < parts:
-        raise DataError(f"Got part={part} of parts={parts}, want a part from 0 to {parts - 1}; change it.")
+        raise DataError(f"Got part={part} of parts={parts}, expected a part from 0 to {parts - 1}; change it.")
 
 
 def format_size(size: float) -> str:

@@ -128,7 +128,7 @@ def _read_label(file: BinaryIO, members: Members) -> str:
         return ""
     offset, size = members[suffix]
     if size > MAX_LABEL:
-        raise ValueError(f"it has {size} bytes, want at most {MAX_LABEL}")
+        raise ValueError(f"it has {size} bytes, expected at most {MAX_LABEL}")
     file.seek(offset)
     text = file.read(size).decode("utf-8-sig").strip()
     if suffix != ".json":
@@ -136,7 +136,7 @@ def _read_label(file: BinaryIO, members: Members) -> str:
     content = json.loads(text)
     label = content.get("label", "") if isinstance(content, dict) else content
     if isinstance(label, bool) or not isinstance(label, str | int):
-        raise ValueError('want {"label": NAME}')
+        raise ValueError('expected {"label": NAME}')
     return str(label).strip()
 
 

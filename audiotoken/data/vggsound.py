@@ -96,8 +96,8 @@ class VGGSound:
         self.missing = tuple(row.key for row, path, _ in clips if path is None)
         if not self._clips:
             raise DataError(
-                f"Found none of the {len(rows)} clips of {csv} (split {split}) in {videos}, want files named such as "
-                f"{rows[0].key if rows else 'ID_000030'}.mp4; check the folder, the split and the lists."
+                f"Found none of the {len(rows)} clips of {csv} (split {split}) in {videos}, expected files named "
+                f"such as {rows[0].key if rows else 'ID_000030'}.mp4; check the folder, the split and the lists."
             )
 
     def __len__(self) -> int:
@@ -141,7 +141,9 @@ def read_rows(path: str | os.PathLike) -> list[Row]:
         if number == 1 and len(cells) > 1 and not _is_second(cells[1]):
             continue  # a header
         if len(cells) < 3 or not re.fullmatch(r"[\w-]+", cells[0], re.ASCII) or not _is_second(cells[1]):
-            raise DataError(f"Cannot read line {number} of {path}: want YouTube ID, start in seconds, label, split.")
+            raise DataError(
+                f"Cannot read line {number} of {path}: expected YouTube ID, start in seconds, label, split."
+            )
         row = Row(cells[0], int(float(cells[1])), cells[2].strip(), cells[3].strip() if len(cells) > 3 else "")
         if row.key not in seen:
             rows.append(row)
@@ -157,7 +159,9 @@ def read_ids(path: str | os.PathLike) -> set[tuple[str, int | None]]:
         if number == 1 and name.lower() in ("id", "ytid", "youtube_id", "video_id", "youtube id"):
             continue
         if not re.fullmatch(r"[\w-]+", name, re.ASCII):
-            raise DataError(f"Cannot read line {number} of {path}: want a YouTube ID, or ID,start; correct the list.")
+            raise DataError(
+                f"Cannot read line {number} of {path}: expected a YouTube ID, or ID,start; correct the list."
+            )
         ids.add((name, int(float(second)) if _is_second(second) else None))
     return ids
 
@@ -167,9 +171,9 @@ def read_best_frames(path: str | os.PathLike) -> dict[str, Sequence[int]]:
     try:
         content: Any = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"Cannot read {path}: {error}; want JSON, ID -> numbers of frames.") from None
+        raise DataError(f"Cannot read {path}: {error}; expected JSON, ID -> numbers of frames.") from None
     if not isinstance(content, dict):
-        raise DataError(f"Cannot read {path}: want a JSON object, ID -> numbers of frames.")
+        raise DataError(f"Cannot read {path}: expected a JSON object, ID -> numbers of frames.")
     frames: dict[str, Sequence[int]] = {}
     for name, numbers in content.items():
         if isinstance(numbers, list) and numbers and isinstance(numbers[0], list):
@@ -188,7 +192,7 @@ def _read_lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
         reader = csv.reader(text.splitlines())
         yield from ((reader.line_num, [cell.strip() for cell in cells]) for cells in reader if "".join(cells).strip())
     except (OSError, UnicodeError, csv.Error, AudioError) as error:
-        raise DataError(f"Cannot read {path}: {error} Want a csv file in UTF-8.") from None
+        raise DataError(f"Cannot read {path}: {error} Expected a csv file in UTF-8.") from None
 
 
 def _is_second(cell: str) -> bool:
@@ -212,5 +216,5 @@ def _find_file(row: Row, found: Mapping[str, Path]) -> tuple[Path | None, bool]:
 def _check_frame(frame: str | float) -> str | float:
     number = isinstance(frame, int | float) and not isinstance(frame, bool) and 0 <= frame <= 1
     if not number and frame not in ("middle", "random"):
-        raise DataError(f"Got frame={frame!r}, want middle, random, or a number from 0 to 1; change it.")
+        raise DataError(f"Got frame={frame!r}, expected middle, random, or a number from 0 to 1; change it.")
     return frame

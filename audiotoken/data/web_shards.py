@@ -67,7 +67,7 @@ class WebShards:
         self.broken = tuple(broken)
         if not self._samples:
             first = f"; the first fault, {broken[0][0]}: {broken[0][1]}" if broken else "."
-            raise DataError(f"Found no sample in {len(found)} shards, want key.wav and key.jpg in them{first}")
+            raise DataError(f"Found no sample in {len(found)} shards, expected key.wav and key.jpg in them{first}")
         self._labels = [_resolve_label(found[number], name, names) for number, name in self._samples]
         count = Counter(name for _, name in self._samples)
         self._keys = make_safe_keys(
@@ -105,7 +105,7 @@ class WebShards:
         shard = self._shards[number]
         offset, size = shard.samples[name][suffix]
         if size > MAX_BYTES:
-            raise DataError(f"its {suffix} has {size} bytes, want at most {MAX_BYTES}; cut it.")
+            raise DataError(f"its {suffix} has {size} bytes, expected at most {MAX_BYTES}; cut it.")
         try:
             with self._cache.open(self._places[number]) as file:
                 whole = file.seek(0, os.SEEK_END)
@@ -123,7 +123,7 @@ def expand_shards(shards: str | os.PathLike | Sequence[str | os.PathLike]) -> li
     places = [shards] if isinstance(shards, str | os.PathLike) else list(shards)
     found = [one for place in places for name in _expand_braces(os.fspath(place)) for one in _list_shards(name)]
     if not found or len(found) > MAX_SHARDS:
-        raise DataError(f"Got {len(found)} shards from {shards}, want 1 to {MAX_SHARDS:,}; check the pattern.")
+        raise DataError(f"Got {len(found)} shards from {shards}, expected 1 to {MAX_SHARDS:,}; check the pattern.")
     return found
 
 
@@ -131,7 +131,7 @@ def _list_shards(name: str) -> list[str]:
     if is_url(name) or Path(name).is_file():
         return [name]
     if name.startswith("pipe:") or "://" in name:
-        raise DataError(f"Got the shard {name}, want a file or an http(s):// address; no command is run for one.")
+        raise DataError(f"Got the shard {name}, expected a file or an http(s):// address; no command is run for one.")
     if Path(name).is_dir():
         return [str(path) for path in list_files(Path(name), (".tar",))]
     if re.search(r"[*?\[]", name):
@@ -148,7 +148,7 @@ def _expand_braces(pattern: str) -> Iterator[str]:
     before, inside, after = pattern[: match.start()], match[1], pattern[match.end() :]
     ends = re.fullmatch(r"(\d{1,12})\.\.(\d{1,12})", inside)
     if ends and not 0 <= int(ends[2]) - int(ends[1]) < MAX_SHARDS:
-        raise DataError(f"Got the pattern {pattern}, want a range of 1 to {MAX_SHARDS:,} shards; change it.")
+        raise DataError(f"Got the pattern {pattern}, expected a range of 1 to {MAX_SHARDS:,} shards; change it.")
     choices = [f"{n:0{len(ends[1])}d}" for n in range(int(ends[1]), int(ends[2]) + 1)] if ends else inside.split(",")
     for choice in choices:
         yield from _expand_braces(before + choice + after)
@@ -185,6 +185,7 @@ def _resolve_label(shard: ShardIndex, name: str, names: Sequence[str]) -> str:
         return label
     if int(label) >= len(names):
         raise DataError(
-            f"Got the class {label} for {shard.place}: {printable(name)}, want 0 to {len(names) - 1}; give all names."
+            f"Got the class {label} for {shard.place}: {printable(name)}, expected 0 to {len(names) - 1}; "
+            "give all names."
         )
     return names[int(label)]

@@ -44,5 +44,5 @@ def check_waveform(waveform: Tensor, who: str, rate: int) -> None:
     if waveform.ndim != 2 or 0 in waveform.shape or not waveform.is_floating_point():
         raise ValueError(
             f"{who} got a waveform {tuple(waveform.shape)} of {waveform.dtype}, "
-            f"wants floats (batch, frames), mono at {rate / 1000:g} kHz; mix and resample the recording first."
+            f"expected floats (batch, frames), mono at {rate / 1000:g} kHz; mix and resample the recording first."
         )

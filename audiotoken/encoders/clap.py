@@ -92,7 +92,7 @@ class CLAP(ClapAudioModelWithProjection):
         """Set the names to score, in this order; returns itself."""
         words = [each.strip() for each in names]
         if not words or not all(words) or len(set(words)) < len(words):
-            raise CheckpointError(f"CLAP got the names {words[:3]}..., want one or more, none empty or twice.")
+            raise CheckpointError(f"CLAP got the names {words[:3]}..., expected one or more, none empty or twice.")
         sentences = [NEUTRAL, *(SENTENCE.format(word) for word in words)]
         distinct = {tuple(ids) for ids in tokenizer(sentences)["input_ids"]}
         if len(distinct) < len(sentences):  # transformers also makes a tokenizer without files, and it knows no words

@@ -35,7 +35,7 @@ def load_encoder(
     if has_encoder(spec) and kind != "mini":
         return _load_from_model(Path(spec), layers, labels)
     if kind not in CLASSES or bool(source) == (kind == "mini"):
-        raise OptionError(f"Got encoder={spec}, want {ENCODERS}; change it.")
+        raise OptionError(f"Got encoder={spec}, expected {ENCODERS}; change it.")
     if layers is not None and kind not in ("beats", "ast"):
         raise OptionError(f"Got layers={','.join(map(str, layers))}, but {kind} has no layers to choose; leave it out.")
     if labels is not None and kind not in ("beats", "clap"):

@@ -79,7 +79,7 @@ def test_gradients_reach_every_weight(io):
 
 @pytest.mark.parametrize("shape", [(2, 144), (2, 96, 143), (2, 0, 144)])
 def test_refuses_other_features(embedder, shape):
-    with pytest.raises(ValueError, match=r"wants \(batch, time, 144\)"):
+    with pytest.raises(ValueError, match=r"expected \(batch, time, 144\)"):
         embedder(torch.zeros(shape))
 
 
@@ -142,7 +142,7 @@ def test_several_tokens_of_a_clip_are_as_many_embedders_with_one_pooling(pooling
 
 
 def test_refuses_unknown_poolings_and_no_tokens():
-    with pytest.raises(ValueError, match="want one of attentive, mean, max"):
+    with pytest.raises(ValueError, match="expected one of attentive, mean, max"):
         AudioEmbedder(6, 4, pooling="sum")
-    with pytest.raises(ValueError, match="want 1 or more"):
+    with pytest.raises(ValueError, match="expected 1 or more"):
         AudioEmbedder(6, 4, tokens_per_clip=0)

@@ -257,7 +257,7 @@ def test_the_learning_rate_follows_its_schedule():
     assert rates == pytest.approx([0.5, 1.0, 1.0, 0.5, 0.0])
     _, reports = trained(replace(settings, learning_rate=1e-3, schedule="linear", steps=4))
     assert [report.learning_rate for report in reports] == pytest.approx([0.5e-3, 1e-3, 1e-3, 0.5e-3])
-    with pytest.raises(ValueError, match="want one of constant, linear, cosine"):
+    with pytest.raises(ValueError, match="expected one of constant, linear, cosine"):
         trained(replace(settings, schedule="sometimes"))
 
 

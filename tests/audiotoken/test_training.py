@@ -232,8 +232,8 @@ def test_refuses_the_checkpoint_of_another_run(tmp_path):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"labels": torch.tensor([0, 1, 2, 3])}, "want 0 to 2"),
-        ({"labels": torch.tensor([0, 1, 2, -1])}, "want 0 to 2"),
+        ({"labels": torch.tensor([0, 1, 2, 3])}, "expected 0 to 2"),
+        ({"labels": torch.tensor([0, 1, 2, -1])}, "expected 0 to 2"),
         ({"labels": torch.tensor([0, 1])}, "one of each per image"),
         ({"texts": ["<audio>"]}, "one of each per image"),
         ({"features": torch.full((4, 5, WIDTH), torch.nan)}, "loss is nan at step 1"),

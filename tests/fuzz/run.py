@@ -51,10 +51,10 @@ def fuzz(
     from tests.fuzz.cases import CASES
 
     if n < 1 or limit <= 0:
-        raise OptionError(f"Got n={n} and limit={limit:g}, want at least 1 input and some seconds; change them.")
+        raise OptionError(f"Got n={n} and limit={limit:g}, expected at least 1 input and some seconds; change them.")
     chosen = list(cases or CASES)
     if not set(chosen) <= set(CASES):
-        raise OptionError(f"Got cases={','.join(chosen)}, want some of {','.join(CASES)}; change it.")
+        raise OptionError(f"Got cases={','.join(chosen)}, expected some of {','.join(CASES)}; change it.")
     folder = Path(out)
     (folder / "bugs").mkdir(parents=True, exist_ok=True)
     journal = folder / "results.jsonl"

@@ -142,7 +142,7 @@ def made(folder, name):
 def refuse():
     from spatial.errors import SpatialError
 
-    raise SpatialError("Got nothing, want something; change it.")
+    raise SpatialError("Got nothing, expected something; change it.")
 
 
 def mumble():

@@ -129,7 +129,7 @@ def test_the_thread_ends_when_the_iterator_is_closed():
 
 @pytest.mark.parametrize("options", [{"size": 5, "processes": 2}, {"size": 0}, {"size": 4, "processes": 2, "rank": 2}])
 def test_a_batch_that_cannot_be_shared_is_refused(options):
-    with pytest.raises(DataError, match="want one that all can share"):
+    with pytest.raises(DataError, match="expected one that all can share"):
         Batches(Numbers(8), **options)
 
 

@@ -154,7 +154,7 @@ def test_signals():
     assert fit_signal(signal, 10).tolist() == signal.tolist()
     starts = {int(fit_signal(signal, 4, np.random.default_rng(s))[0]) for s in range(60)}
     assert starts == set(range(7))
-    with pytest.raises(DataError, match="want \\(frames,\\)"):
+    with pytest.raises(DataError, match="expected \\(frames,\\)"):
         fit_signal(np.zeros(0, np.float32), 4)
     with pytest.raises(DataError, match="one channel"):
         fit_signal(np.zeros((2, 9), np.float32), 4)
@@ -337,7 +337,7 @@ def test_a_data_error_is_a_sentence_on_the_command_line():
     from audiotoken.tasks.sentences import errors_as_sentences
 
     with pytest.raises(SystemExit), errors_as_sentences():
-        raise DataError("Found nothing, want something; look again.")
+        raise DataError("Found nothing, expected something; look again.")
 
 
 def test_made_sounds_are_stereo(tmp_path):  # the tests above lean on it

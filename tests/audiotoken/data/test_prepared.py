@@ -278,8 +278,8 @@ def test_another_model_is_noticed(tmp_path):
     other = SimpleNamespace(config=SimpleNamespace(in_channels=4, scaling_factor=0.13))
     for name, words in (
         ("vae", "a SimpleNamespace"),
-        ("audio_encoder", "wants a Simple"),
-        ("unet", "wants 4; prepare"),
+        ("audio_encoder", "expects a Simple"),
+        ("unet", "expects 4; prepare"),
     ):
         with pytest.raises(DataError, match=words):
             ours.check_fits(SimpleNamespace(**(parts | {name: other})))
@@ -288,7 +288,7 @@ def test_another_model_is_noticed(tmp_path):
 def test_a_vae_that_scales_otherwise_is_noticed(tmp_path):
     prepare_tiny(tmp_path, TinySource(2))
     louder = type("AutoencoderKL", (), {"config": SimpleNamespace(scaling_factor=0.13)})()
-    with pytest.raises(DataError, match=r"for latents times [\d.]+, but this model wants them times 0\.13; prepare"):
+    with pytest.raises(DataError, match=r"for latents times [\d.]+, but this model expects them times 0\.13; prepare"):
         Prepared(tmp_path).check_fits(
             SimpleNamespace(vae=louder, audio_encoder=PIPE.audio_encoder, unet=PIPE.unet),
         )
@@ -303,10 +303,10 @@ def test_text_ids_are_those_of_the_tokenizer(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"dtype": "int8"}, "want one of float16"),
+        ({"dtype": "int8"}, "expected one of float16"),
         ({"copies": 2}, "without augmentation"),
         ({"part": 2, "parts": 2}, "a part from 0 to 1"),
-        ({"shard_size": 0}, "want 1 or more"),
+        ({"shard_size": 0}, "expected 1 or more"),
     ],
 )
 def test_options_that_cannot_be_followed(options, words, tmp_path):

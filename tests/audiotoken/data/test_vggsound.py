@@ -266,5 +266,5 @@ def test_lengths_and_sounds_of_other_containers(videos):
 
 @pytest.mark.parametrize("frame", ["best", 1.2, -0.1, True, float("nan")])
 def test_frames_that_are_none(tmp_path, frame):
-    with pytest.raises(DataError, match="want middle, random, or a number from 0 to 1"):
+    with pytest.raises(DataError, match="expected middle, random, or a number from 0 to 1"):
         VGGSound(tmp_path / "a.csv", tmp_path, frame=frame)

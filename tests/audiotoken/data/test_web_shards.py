@@ -54,7 +54,7 @@ def test_classes_by_number(tmp_path):
     assert [WebShards(tmp_path / "a.tar").label(i) for i in (0, 1)] == ["1", "2"]
     named = WebShards(tmp_path / "a.tar", names=("dog", "rain", "bell"))
     assert [named.label(i) for i in (0, 1)] == ["rain", "bell"]
-    with pytest.raises(DataError, match=r"class 2 for .*a\.tar: y, want 0 to 1"):
+    with pytest.raises(DataError, match=r"class 2 for .*a\.tar: y, expected 0 to 1"):
         WebShards(tmp_path / "a.tar", names=("dog", "rain"))
 
 

@@ -120,7 +120,7 @@ def test_long_clips_are_heard_in_equal_pieces(ast):
 
 @pytest.mark.parametrize("shape", [(16_000,), (1, 1, 16_000), (1, 0), (0, 16_000)])
 def test_refuses_what_is_no_waveform(ast, shape):
-    with pytest.raises(ValueError, match=r"AST got .* wants floats \(batch, frames\), mono at 16 kHz"):
+    with pytest.raises(ValueError, match=r"AST got .* expected floats \(batch, frames\), mono at 16 kHz"):
         ast.features(torch.zeros(shape))
     with pytest.raises(ValueError, match=r"torch\.int16"):
         ast.probabilities(torch.zeros(1, 16_000, dtype=torch.int16))

@@ -87,7 +87,7 @@ def test_long_clips_are_heard_in_pieces(beats, io, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(16_000,), (1, 1, 16_000), (1, 0), (0, 16_000)])
 def test_refuses_what_is_no_waveform(beats, shape):
-    with pytest.raises(ValueError, match=r"wants floats \(batch, frames\)"):
+    with pytest.raises(ValueError, match=r"expected floats \(batch, frames\)"):
         beats.features(torch.zeros(shape))
 
 

@@ -146,7 +146,7 @@ def test_long_clips_are_heard_in_equal_pieces(clap):
 
 @pytest.mark.parametrize("shape", [(48_000,), (1, 1, 48_000), (1, 0), (0, 48_000)])
 def test_refuses_what_is_no_waveform(clap, shape):
-    with pytest.raises(ValueError, match=r"CLAP got .* wants floats \(batch, frames\), mono at 48 kHz"):
+    with pytest.raises(ValueError, match=r"CLAP got .* expected floats \(batch, frames\), mono at 48 kHz"):
         clap.features(torch.zeros(shape))
 
 

@@ -48,7 +48,7 @@ def test_has_encoder(model, tmp_path):
 
 @pytest.mark.parametrize("spec", ["wav2vec:x", "beats:", "mini:x", "beats", "nowhere"])
 def test_refuses_what_names_no_encoder(spec):
-    with pytest.raises(OptionError, match="want beats:FILE"):
+    with pytest.raises(OptionError, match="expected beats:FILE"):
         load_encoder(spec)
 
 

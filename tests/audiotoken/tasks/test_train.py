@@ -120,10 +120,10 @@ def test_every_setting_of_the_recipe_is_one(places):
         (["batch=0"], "expected at least 1"),
         (["log=nothing"], "Got log=nothing, expected a tracker"),
         (["+settings.stepz=3"], "stepz"),
-        (["settings.schedule=never"], "want one of constant"),
+        (["settings.schedule=never"], "expected one of constant"),
         (["data=somewhere"], "both data and source"),
         (["source=esc"], "no source.audio"),
-        (["embedder.pooling=sum"], "want one of attentive"),
+        (["embedder.pooling=sum"], "expected one of attentive"),
     ],
 )
 def test_a_bad_option_is_a_sentence(places, tmp_path, overrides, match):

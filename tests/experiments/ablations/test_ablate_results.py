@@ -46,7 +46,7 @@ def runs(tmp_path):
     for seed, score in enumerate((1.0, 2.0, 6.0)):
         write_run(tmp_path, "a_b", seed, {"extra": 5.0, "score": score})
         write_run(tmp_path, None, seed, {"extra": float("nan"), "score": 2.0})
-    write_run(tmp_path, "c", 0, {}, status="failed", error="Got <c>, want a; change it.")
+    write_run(tmp_path, "c", 0, {}, status="failed", error="Got <c>, expected a; change it.")
     return tmp_path
 
 
@@ -132,7 +132,7 @@ def test_the_results_page_is_of_the_runs_alone(runs, tmp_path):
     assert "## Which <way>?" in text and "experiment=ways -m" in text and "![ways](results-ways.png)" in text
     assert "- runs: 6, and 0 that" in text and "0.3 minutes of CPU; 0.6 minutes on the clock" in text
     assert "**Not run yet: others.**" in text
-    assert "Got <c>, want a; change it." in text and (tmp_path / "docs" / "results-ways.png").is_file()
+    assert "Got <c>, expected a; change it." in text and (tmp_path / "docs" / "results-ways.png").is_file()
     assert "`side`, `recall`" in text  # what the figures are, of the module that measures them
 
 

@@ -18,7 +18,7 @@ def ask(*, way: int = 1, broken: bool = False, seed: int, out) -> dict[str, floa
     (Path(out) / "pictures").mkdir(exist_ok=True)
     (Path(out) / "pictures" / "one.png").write_bytes(b"picture")
     if broken:
-        raise ValueError("Got broken=True, want False; change it.")
+        raise ValueError("Got broken=True, expected False; change it.")
     return {"score": way + seed / 10, "none": float("nan")}
 
 
@@ -69,7 +69,7 @@ def test_an_error_is_kept_and_told_and_mended_by_the_next_run(config, monkeypatc
     broken = config | {"task": config["task"] | {"broken": True}}
     assert run(broken, alone=False).startswith("failed") and "Got broken=True" in run(broken, alone=False)
     folder = find_folder(broken)
-    assert read_record(folder)["error"] == "Got broken=True, want False; change it."
+    assert read_record(folder)["error"] == "Got broken=True, expected False; change it."
     assert "Traceback" in (folder / "traceback.txt").read_text()
     with pytest.raises(ValueError, match="Got broken=True"):
         run(broken, alone=True)

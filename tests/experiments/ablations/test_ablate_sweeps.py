@@ -25,7 +25,7 @@ def ask(*, way="a", log, gate="", seed, out):
     with open(log, "a") as file:
         file.write(f"{way}{seed}\\n")
     if way == "c":
-        raise ValueError("Got way=c, want a or b; change it.")
+        raise ValueError("Got way=c, expected a or b; change it.")
     while way == "b" and gate and not Path(gate).exists():
         time.sleep(0.02)
     return {"score": {"a": 1.0, "b": 2.0}[way] + seed}
@@ -99,7 +99,7 @@ def test_a_failed_run_is_listed_and_the_rest_go_on(place):
     told = ended(ran, place)
     assert ran.exitcode == 1, told
     assert asked(place) == ["a0", "a1", "c0", "c1"] and len(finished(place)) == 2
-    assert told.count("failed  ") >= 2 and "Got way=c, want a or b; change it." in told
+    assert told.count("failed  ") >= 2 and "Got way=c, expected a or b; change it." in told
     table = (place / "runs" / "tiny" / "tiny.md").read_text()
     assert "| a | 2 | 1.500 (1.000 to 2.000) |" in re.sub(" +", " ", table)
     assert "failed: Got way=c" in (place / "runs" / "tiny" / "gallery.html").read_text()
