@@ -19,8 +19,7 @@ __all__ = ["AudioError", "Recording", "as_recording", "load_audio", "prepare_rec
 
 SILENCE = 1e-4  # -80 dB below full scale: quieter than the dither of a 16-bit file
 RATES = (100, 1_000_000)  # Hz; other values come from broken headers
-MAX_SECONDS = 600.0
-LONGEST = MAX_SECONDS  # of a file that commands listen to
+MAX_SECONDS = 600.0  # of a file that is read, and of one that commands listen to
 
 Recording = NDArray[np.float32]
 

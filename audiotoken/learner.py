@@ -165,7 +165,7 @@ class Learner:
 
     @contextmanager
     def result_weights(self) -> Iterator[None]:
-        """While open, the weights are those that `finish` would leave now, in inference mode; restored on exit."""
+        """Context manager: use the weights that `finish` would leave now, in inference mode; exit restores them."""
         embedder = self.pipe.audio_embedder.eval()
         if self.ema is not None:
             self.ema.store(self.weights)

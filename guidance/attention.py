@@ -101,7 +101,7 @@ def capture_cross_attention(
     *,
     bias: AttentionBias | None = None,
 ) -> Iterator[Capture]:
-    """While open, each forward pass leaves its cross-attention in `.maps`; the processors are restored on exit.
+    """Context manager: each forward pass leaves its cross-attention in `.maps`; exit restores the processors.
 
     unet: a UNet2DConditionModel, or a pipeline that has one as `.unet`. layers: names as `cross_attention_layers`
     gives them, all by default. bias: added to the logits of every cross-attention layer ("forward" guidance).

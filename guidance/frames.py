@@ -45,7 +45,7 @@ class CrossFrameProcessor:
 
 @contextmanager
 def cross_frame_attention(unet: UNet2DConditionModel, frames: int) -> Iterator[None]:
-    """While open, all of `frames` rows of a batch read the first one; the processors are restored on exit."""
+    """Context manager: all of `frames` rows of a batch read the first one; exit restores the processors."""
     before = dict(unet.attn_processors)
     try:
         unet.set_attn_processor(

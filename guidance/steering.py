@@ -188,21 +188,25 @@ class Steering:
 
     @contextmanager
     def _no_capture(self) -> Iterator[None]:
-        """No maps are captured inside."""
+        """Context manager: capture no maps inside the block."""
         self.capture.enabled = False
-        yield
-        self.capture.enabled = True
+        try:
+            yield
+        finally:
+            self.capture.enabled = True
 
     @contextmanager
     def _attention_bias(self, on: bool, both_halves: bool) -> Iterator[None]:
-        """Inside, attention is biased towards the regions.
+        """Context manager: bias attention towards the regions inside the block.
 
         both_halves: the batch holds the unconditional half too, which comes first and is not biased.
         """
         if on:
             self.capture.bias = lambda pixels: self._bias(pixels, both_halves)
-        yield
-        self.capture.bias = None
+        try:
+            yield
+        finally:
+            self.capture.bias = None
 
     def _bias(self, pixels: int, both_halves: bool) -> Float[Tensor, "batch {pixels} tokens"]:
         """Positive inside and negative outside the region, for the region's tokens; 0 for all other tokens."""
@@ -234,7 +238,7 @@ def steer(
     aspect: float,
     keep_maps: bool = False,
 ) -> Iterator[Steering]:
-    """While open, the backbone's cross-attention is captured; `regions[row]` are those of a row of the batch."""
+    """Context manager: capture the backbone's cross-attention; `regions[row]` are those of one row of the batch."""
     layers = () if guidance.energy is None else backbone.select_layers(guidance.layers)
     with freeze_weights(backbone.unet), capture_cross_attention(backbone.unet, layers) as capture:
         yield Steering(backbone, conditioning, regions, guidance, capture, aspect, keep_maps)
@@ -242,7 +246,7 @@ def steer(
 
 @contextmanager
 def freeze_weights(module: torch.nn.Module) -> Iterator[None]:
-    """While open, no weight requires a gradient, so that none is computed or kept."""
+    """Context manager: turn off the gradients of all weights, so that none is computed or kept."""
     trainable = [weight for weight in module.parameters() if weight.requires_grad]
     try:
         for weight in trainable:

@@ -16,19 +16,19 @@ from spatial.errors import SpatialError
 from spatial.evidence import Evidence, gather
 from spatial.localisation import estimate_directions, refine_by_level, refine_direction
 from spatial.recognise import Recognition, recognise
-from spatial.scene import Direction, Scene, Source
+from spatial.scene import MONO_DIRECTION, Direction, Scene, Source
 from spatial.separation import pick_louder_channels, separate
 from spatial.setups import Setup, make_setup
 from spatial.track import Trajectory, track_sources
 
-SILENT = 1e-4  # of full scale: peak of a silent recording
-LOUDEST = 1e10  # more than whole numbers of 32 bits; fourth powers of larger samples overflow
-DEAD = 1e-3  # amplitude of a silent channel relative to the other
-SAME = 1e-4  # difference of two equal channels, relative to the peak
+SILENCE_PEAK = 1e-4  # of full scale: peak of a silent recording
+MAX_SAMPLE = 1e10  # more than whole numbers of 32 bits; fourth powers of larger samples overflow
+DEAD_CHANNEL_RATIO = 1e-3  # amplitude of a silent channel relative to the other
+IDENTICAL_TOLERANCE = 1e-4  # difference of two equal channels, relative to the peak
 CLIPPED = 0.001  # share of samples at full scale
-OPPOSED = -0.3  # correlation of the low frequencies below which a channel may be inverted
-LOW = 2  # bands of `evidence.BANDS` that are low
-BETTER = 0.2  # of confidence: advantage of all setups but mid-side, whose channels are always in opposition
+INVERTED_CORRELATION = -0.3  # correlation of the low frequencies below which a channel may be inverted
+NUM_LOW_BANDS = 2  # the first of `evidence.BANDS`, below 400 Hz
+OTHER_SETUPS_BONUS = 0.2  # of confidence, to all setups but mid-side, whose channels are always in opposition
 
 Recording = Float[np.ndarray, "channels frames"]
 Points = tuple[tuple[float, float], ...]  # (seconds, azimuth)
@@ -63,10 +63,12 @@ def listen(
     """
     report_progress = progress or (lambda share: None)
     mixture, notes = _validate(recording, rate, setup, spacing, max_sources, count)
-    if not len(mixture) or np.abs(mixture).max(initial=0) < SILENT:
+    if not len(mixture) or np.abs(mixture).max(initial=0) < SILENCE_PEAK:
+        report_progress(1.0)
         return Scene((), rate, _setup_name(setup), 0.0, 0.0, (*notes, "The recording is silent."))
     mono = _detect_mono(mixture)
     if mono is not None:
+        report_progress(1.0)
         return _mono_scene(mono[0], rate, (*notes, *mono[1]))
     analysis = _analyse(mixture, rate, setup, spacing, notes)
     report_progress(0.4)
@@ -74,8 +76,7 @@ def listen(
     report_progress(0.6)
     sources = _separate_sources(analysis, rate, directions, paths) if directions else []
     notes = analysis.notes if sources else (*analysis.notes, "No source has a direction.")
-    if sources:
-        report_progress(1.0)
+    report_progress(1.0)
     ranked = tuple(sorted(sources, key=lambda one: -one.level))
     return Scene(ranked, rate, analysis.setup.name, analysis.setup.spacing, analysis.confidence, notes)
 
@@ -88,7 +89,7 @@ def _estimate_directions(
     fixed = estimate_directions(evidence, setup, max_sources=most, count=count)
     moving, still = track_sources(evidence, setup, count or len(fixed), certain=count is not None)
     if moving:
-        fixed = [refine_direction(evidence, setup, azimuth, min(1.0, 5 * share)) for azimuth, share in still]
+        fixed = [refine_direction(evidence, setup, azimuth, _to_confidence(share)) for azimuth, share in still]
     else:
         fixed = refine_by_level(fixed, evidence, analysis.recording, rate, setup)
         fixed = widen_ambience(fixed, evidence, setup)
@@ -97,7 +98,12 @@ def _estimate_directions(
 
 
 def _mean_direction(trajectory: Trajectory) -> Direction:
-    return Direction(float(np.median(trajectory.azimuths)), confidence=min(1.0, 5 * trajectory.share))
+    return Direction(float(np.median(trajectory.azimuths)), confidence=_to_confidence(trajectory.share))
+
+
+def _to_confidence(share: float) -> float:
+    """A source is certain from a fifth of the evidence on; below, its confidence is proportional to its share."""
+    return min(1.0, 5 * share)
 
 
 def _to_points(trajectory: Trajectory) -> Points:
@@ -130,7 +136,7 @@ def _analyse(
     if setup != "auto":
         return _Analysis(mixture, make_setup(setup, spacing=spacing), 1.0, evidence, notes)
     best = recognise(evidence)
-    if float(evidence.ringing[:LOW, 1].mean()) < OPPOSED:
+    if float(evidence.ringing[:NUM_LOW_BANDS, 1].mean()) < INVERTED_CORRELATION:
         inverted = mixture * np.array([[1], [-1]], np.float32)
         other = gather(inverted, rate)
         again = recognise(other)
@@ -141,7 +147,7 @@ def _analyse(
 
 
 def _rank(one: Recognition) -> float:
-    return one.confidence + BETTER * (one.setup.name != "ms")
+    return one.confidence + OTHER_SETUPS_BONUS * (one.setup.name != "ms")
 
 
 def _detect_mono(mixture: Recording) -> tuple[Float[np.ndarray, " frames"], tuple[str, ...]] | None:
@@ -149,10 +155,10 @@ def _detect_mono(mixture: Recording) -> tuple[Float[np.ndarray, " frames"], tupl
     if len(mixture) == 1:
         return mixture[0], ("The recording has one channel: directions cannot be estimated.",)
     power = np.abs(mixture).max(axis=1)
-    if power.min() < DEAD * power.max():
+    if power.min() < DEAD_CHANNEL_RATIO * power.max():
         dead = ("left", "right")[int(power.argmin())]
         return mixture[int(power.argmax())], (f"The {dead} channel is silent: directions cannot be estimated.",)
-    if np.abs(mixture[0] - mixture[1]).max() < SAME * power.max():
+    if np.abs(mixture[0] - mixture[1]).max() < IDENTICAL_TOLERANCE * power.max():
         return mixture[0], ("Both channels are the same: directions cannot be estimated.",)
     return None
 
@@ -160,7 +166,7 @@ def _detect_mono(mixture: Recording) -> tuple[Float[np.ndarray, " frames"], tupl
 def _mono_scene(signal: Float[np.ndarray, " frames"], rate: int, notes: tuple[str, ...]) -> Scene:
     level = 10 * np.log10(float(np.mean(signal.astype(float) ** 2)) + 1e-12)
     active, image = find_active_spans(signal, rate), np.stack([signal, signal])
-    source = Source(signal, Direction(0.0, 45.0, 0.0), level, (), active, image)
+    source = Source(signal, MONO_DIRECTION, level, (), active, image)
     return Scene((source,), rate, "mono", 0.0, 1.0, notes)
 
 
@@ -191,7 +197,7 @@ def _validate(
         mixture = np.nan_to_num(mixture, nan=0.0, posinf=0.0, neginf=0.0)
         notes.append("Some samples were not finite numbers; they were set to zero.")
     peak = np.abs(mixture).max(initial=0)
-    if peak > LOUDEST:
+    if peak > MAX_SAMPLE:
         raise SpatialError(f"Got samples up to {peak:g}, expected -1 to 1; divide them by their full scale.")
     if mixture.size and np.mean(np.abs(mixture) >= 0.999 * peak) > CLIPPED and peak > 0.9:
         notes.append("The recording is clipped: directions may be off, above all those that levels tell.")

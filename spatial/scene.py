@@ -25,6 +25,9 @@ class Direction:
     confidence: float = 1.0  # 0..1: the probability that there is such a source
 
 
+MONO_DIRECTION = Direction(0.0, 45.0, 0.0)  # of the one source of a recording that holds no directions
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """One sound source."""

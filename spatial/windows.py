@@ -146,7 +146,7 @@ def vote_setup(votes: Sequence[Scene]) -> tuple[Setup, float] | None:
 
 
 def _is_silent(piece: Block) -> bool:
-    return float(np.abs(piece).max(initial=0)) < listening.SILENT
+    return float(np.abs(piece).max(initial=0)) < listening.SILENCE_PEAK
 
 
 def _listen_to_window(

@@ -31,7 +31,7 @@ from guidance.regions import Region
 from spatial.camera import Camera
 from spatial.listening import listen
 from spatial.matching import Match
-from spatial.scene import Array, Direction, Scene, Source
+from spatial.scene import MONO_DIRECTION, Array, Scene, Source
 
 WIDE = 20.0  # degrees of spread from which a sound is everywhere; a localised source stays below 9
 
@@ -96,7 +96,7 @@ def plan(
 def find_sources(recording: Array, rate: int, options: PlanOptions, report_progress: Progress) -> Scene:
     """Listen for the sources and their directions; of more than two channels the first two are left and right."""
     if options.setup == "mono":
-        return Scene((Source(to_mono(recording), Direction(0.0, 45.0, 0.0)),), rate, "mono")
+        return Scene((Source(to_mono(recording), MONO_DIRECTION),), rate, "mono")
     scene = listen(
         recording[:2],
         rate,
@@ -200,7 +200,9 @@ def make_plan(
 
 @contextmanager
 def timed_stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
-    """Write the time that the block takes to `seconds[name]`."""
+    """Context manager: write the time that the block takes to `seconds[name]`."""
     start = perf_counter()
-    yield
-    seconds[name] = perf_counter() - start
+    try:
+        yield
+    finally:
+        seconds[name] = perf_counter() - start

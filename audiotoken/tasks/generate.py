@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from audiotoken import report as reports
 from audiotoken import stereo
-from audiotoken.audio import LONGEST, load_beginning
+from audiotoken.audio import MAX_SECONDS, load_beginning
 from audiotoken.errors import printable
 from audiotoken.labels import format_labels
 from audiotoken.model import load_pipeline
@@ -47,11 +47,11 @@ def generate(
     The word for the sound is the embedder's (`token="learned"`) or the label of what was heard (`token="label"`); by
     default the embedder's, if the model has one. Steps and guidance scale default to the model's own, the device to
     the best one available. report: a picture (PNG, JPEG, WebP) or an HTML page that explains the result.
-    `on_step(done, steps)` is called after each step. Only the first `LONGEST` seconds of a clip are heard; the notes
+    `on_step(done, steps)` is called after each step. Only the first `MAX_SECONDS` seconds of a clip are heard; the notes
     say so when it is longer. Raises AudioError, CheckpointError, PromptError or OptionError.
     """
     check_options(seed=seed, count=count, steps=steps, guidance_scale=guidance_scale, dtype=dtype, token=token)
-    recording, rate, notes = load_beginning(clip, LONGEST)
+    recording, rate, notes = load_beginning(clip, MAX_SECONDS)
     check_outputs(output, report, report_suffixes=REPORTS)  # before the long work
 
     pipe = load_pipeline(model, device, dtype)

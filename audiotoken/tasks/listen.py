@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from audiotoken import stereo
-from audiotoken.audio import LONGEST, load_beginning
+from audiotoken.audio import MAX_SECONDS, load_beginning
 from audiotoken.audio_file import read_blocks, read_length
 from audiotoken.errors import AudioError, OptionError
 from audiotoken.stereo.labelled_scene import COLUMNS, Label, Listening, compute_outline
@@ -63,7 +63,7 @@ def _find_sources(clip: Path, options: dict[str, Any], stems: Path | None, repor
         return _find_in_windows(
             clip, read_blocks(clip, -(-length[0] // COLUMNS)), *length, options, stems, report_progress
         )
-    recording, rate, cut = load_beginning(clip, LONGEST)
+    recording, rate, cut = load_beginning(clip, MAX_SECONDS)
     frames = recording.shape[1]
     if frames > LONG * rate:  # the sound of a video
         pieces = iter(np.array_split(recording, COLUMNS, axis=1))

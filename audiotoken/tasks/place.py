@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # takes seconds to import
     OnStep = Callable[[int, int], None]
 
 MOTIONS = ("middle", "trail")
-LONGEST = 30.0  # seconds that are listened to
+PLACE_SECONDS = 30.0  # seconds that are listened to
 TRAIL = 3  # pictures of a moving source
 FRAMES = (2, 200)  # of a film: fewest and most
 
@@ -60,7 +60,7 @@ def place_file(
     if motion == "trail" and drawing.count > 1:
         raise OptionError(f"Got count={drawing.count} with a trail, expected 1; leave out one of the two.")
     _check_drawing(drawing, dtype)
-    recording, rate, cut = load_beginning(clip, LONGEST)
+    recording, rate, cut = load_beginning(clip, PLACE_SECONDS)
     check_outputs(output, report)
 
     pipe = load_pipeline(model, device, dtype)
@@ -108,7 +108,7 @@ def animate_file(
     if not FRAMES[0] <= frames <= FRAMES[1]:
         raise OptionError(f"Got frames={frames}, expected {FRAMES[0]} to {FRAMES[1]}; change it.")
     _check_drawing(drawing, dtype)
-    recording, rate, cut = load_beginning(clip, LONGEST)
+    recording, rate, cut = load_beginning(clip, PLACE_SECONDS)
     check_outputs(output, report, FILMS)
 
     pipe = load_pipeline(model, device, dtype)

@@ -157,6 +157,20 @@ def test_progress_reaches_one() -> None:
     assert progress == sorted(progress) and progress[-1] == 1.0
 
 
+@pytest.mark.parametrize("recording", [np.zeros((2, RATE), np.float32), bursts(1)[None]], ids=["silent", "mono"])
+def test_progress_reaches_one_without_localisation(recording: np.ndarray) -> None:
+    progress: list[float] = []
+    listen(recording, RATE, progress=progress.append)
+    assert progress[-1] == 1.0
+
+
+def test_progress_reaches_one_without_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spatial.listening._estimate_directions", lambda *_: ([], []))
+    progress: list[float] = []
+    scene = listen(simulate([(bursts(1), 31.0)], "panned", rate=RATE), RATE, progress=progress.append)
+    assert not scene.sources and progress[-1] == 1.0
+
+
 def test_a_given_setup_is_kept() -> None:
     recording = simulate([(bursts(1), 31.0)], "ortf", rate=RATE)
     scene = listen(recording, RATE, setup=make_setup("spaced", spacing=0.3))
