@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiotoken.errors import CheckpointError, out_of_memory
+from audiotoken.writing import replace_file
 
 
 def read_checkpoint(file: str | os.PathLike, wanted: str) -> Any:
@@ -53,12 +54,7 @@ def write_checkpoint(values: Any, file: str | os.PathLike) -> None:
     """Save to a temporary file beside `file`, then rename it: a reader sees the old file or the new one."""
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")  # not mkstemp's, which only its owner may read
-    try:
-        with temporary.open("wb") as stream:
-            torch.save(values, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replace_file(file) as temporary, temporary.open("wb") as stream:
+        torch.save(values, stream)
+        stream.flush()
+        os.fsync(stream.fileno())

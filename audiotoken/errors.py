@@ -4,6 +4,8 @@ All derive from `AudioTokenError`. `spatial` and `guidance` do not depend on thi
 `SpatialError` and `GuidanceError`.
 """
 
+import re
+
 
 class AudioTokenError(ValueError):
     """Base class of all errors that the user can fix."""
@@ -42,3 +44,8 @@ def out_of_memory(error: BaseException) -> bool:
 def printable(text: object) -> str:
     """The text as one line: file names may hold line breaks and control characters."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text))
+
+
+def first_sentence(error: BaseException) -> str:
+    """The first sentence of a library's error, or its type if it has no text."""
+    return re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".:") or type(error).__name__

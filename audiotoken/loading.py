@@ -1,7 +1,6 @@
 """Finds a model by its name, checks its kind, and explains why it cannot be loaded."""
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -13,7 +12,7 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
-from audiotoken.errors import CheckpointError, out_of_memory
+from audiotoken.errors import CheckpointError, first_sentence, out_of_memory
 
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
 OWN_ENCODERS = tuple(f"audiotoken.encoders.{name}" for name in ("mini", "beats", "ast", "clap"))
@@ -59,14 +58,9 @@ def explain_load_errors(model: str | os.PathLike) -> Iterator[None]:
         reason = "a file in it is damaged, or holds more than weights and plain values"
         raise CheckpointError(f"Cannot load the model {model}: {reason}; give {MODELS}.") from error
     except (KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError, OverflowError) as error:
-        reason = f"one of its configurations is damaged ({type(error).__name__}: {_first_sentence(error)})"
+        reason = f"one of its configurations is damaged ({type(error).__name__}: {first_sentence(error)})"
         raise CheckpointError(f"Cannot load the model {model}: {reason}; give {MODELS}.") from error
     except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError) as error:
         if out_of_memory(error):
             raise
-        raise CheckpointError(f"Cannot load the model {model}: {_first_sentence(error)}; give {MODELS}.") from error
-
-
-def _first_sentence(error: Exception) -> str:
-    """The first sentence of an error."""
-    return re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".:")
+        raise CheckpointError(f"Cannot load the model {model}: {first_sentence(error)}; give {MODELS}.") from error

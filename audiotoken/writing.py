@@ -17,27 +17,37 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 def write_image(image: "Image", path: Path) -> None:
     """Save the picture, whole or not at all."""
-    with _replacing(path) as temporary:
+    with _reporting_errors(path), replace_file(path) as temporary:
         image.save(temporary, quality=95)  # of JPEG and WebP
 
 
 def write_bytes(content: bytes, path: Path) -> None:
     """Save the bytes, whole or not at all."""
-    with _replacing(path) as temporary:
+    with _reporting_errors(path), replace_file(path) as temporary:
         temporary.write_bytes(content)
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it at the end: Ctrl-C or a full disk leaves the old file or none."""
+def replace_file(path: Path) -> Iterator[Path]:
+    """Context manager: a temporary path beside `path` that replaces it at the end.
+
+    Ctrl-C or a full disk leaves the old file or none.
+    """
     temporary = _temporary_path(path)
     try:
         yield temporary
         os.replace(temporary, path)
-    except OSError as error:
-        raise cannot_write(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _reporting_errors(path: Path) -> Iterator[None]:
+    """Context manager: OptionError if `path` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from None
 
 
 def check_output(output: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) -> None:
@@ -74,4 +84,18 @@ def _temporary_path(path: Path) -> Path:
 
 def cannot_write(path: Path, error: OSError) -> OptionError:
     """The error for a file that cannot be written."""
-    return OptionError(f"Cannot write {path}: {error.strerror or error}; choose a folder that you can write to.")
+    return OptionError(f"{format_write_error(path, error)}; choose a folder that you can write to.")
+
+
+def format_write_error(path: Path, error: OSError) -> str:
+    """The beginning of the error for a file that cannot be written; callers add what to do."""
+    return f"Cannot write {path}: {error.strerror or error}"
+
+
+def format_size(size: float) -> str:
+    """Bytes in powers of 1000, as disks are sold: "2.35 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if size < 999.5 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}"

@@ -24,7 +24,7 @@ from audiotoken.errors import CheckpointError, OptionError, PromptError
 from audiotoken.labels import choose_subject
 from audiotoken.model import silence_library_logs
 from audiotoken.tables import markdown_table
-from audiotoken.writing import cannot_write
+from audiotoken.writing import cannot_write, check_output_folder, format_size
 
 DTYPES = ("float32", "float16")
 SPARE = 16 * 2**20  # bytes for files other than weights
@@ -42,8 +42,8 @@ class AssembledModel:
 
     def __str__(self) -> str:
         widest, total = max(map(len, self.parts)), sum(size for _, size in self.parts.values())
-        lines = [f"made   {self.folder}: {self.family}, {self.prediction}, {_format_size(total)}"]
-        lines += [f"       {name:<{widest}}  {kind}, {_format_size(size)}" for name, (kind, size) in self.parts.items()]
+        lines = [f"made   {self.folder}: {self.family}, {self.prediction}, {format_size(total)}"]
+        lines += [f"       {name:<{widest}}  {kind}, {format_size(size)}" for name, (kind, size) in self.parts.items()]
         if not self.has_embedder:
             lines += ["       no embedder: sounds are drawn by their labels (--token label)"]
         return "\n".join([*lines, f"next   audiotoken generate clip.wav --model {quote(str(self.folder))}"])
@@ -75,7 +75,7 @@ def assemble(
     if dtype not in DTYPES:
         raise OptionError(f"Got dtype={dtype}, expected one of {', '.join(DTYPES)}; change it.")
     output = Path(output).expanduser()
-    check_output_folder(output)
+    _check_model_folder(output)
     silence_library_logs()
     inspected = inspect_base(base)
     audio_embedder = None if embedder is None else load_embedder(embedder)
@@ -97,14 +97,13 @@ def assemble(
     return AssembledModel(output, inspected.family, parts, prediction, audio_embedder is not None)
 
 
-def check_output_folder(folder: Path) -> None:
-    """Raise OptionError unless `folder` is new, empty, or an assembled model."""
+def _check_model_folder(folder: Path) -> None:
+    """OptionError unless `folder` is new, empty, or an assembled model, and can be written to."""
+    check_output_folder(folder)
     if folder.is_dir() and any(folder.iterdir()) and not _is_assembled(folder):
         raise OptionError(
             f"Cannot write {folder}: it holds files that are not an assembled model; choose another folder."
         )
-    if folder.exists() and not folder.is_dir():
-        raise OptionError(f"Cannot write {folder}: it is a file; choose a folder.")
 
 
 def _is_assembled(folder: Path) -> bool:
@@ -163,7 +162,7 @@ def _check_disk_space(pipe: Any, output: Path) -> None:
     free = shutil.disk_usage(place).free
     if free < needed:
         raise OptionError(
-            f"Cannot write {output}: it needs {_format_size(needed)}, but {_format_size(free)} are free; free space, "
+            f"Cannot write {output}: it needs {format_size(needed)}, but {format_size(free)} are free; free space, "
             "choose another disk, or use --dtype float16."
         )
 
@@ -236,7 +235,3 @@ def _public_name(where: str) -> str:
     """A hub id unchanged; a path on this machine without its folders."""
     kind, colon, rest = where.partition(":") if where.startswith(("beats:", "ast:", "clap:")) else ("", "", where)
     return f"{kind}{colon}{Path(rest).name if Path(rest).expanduser().exists() else rest}"
-
-
-def _format_size(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

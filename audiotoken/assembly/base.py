@@ -5,13 +5,12 @@
 
 import json
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiotoken.checkpoint import read_checkpoint
-from audiotoken.errors import CheckpointError
+from audiotoken.errors import CheckpointError, first_sentence
 from audiotoken.loading import find_model
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.pipeline_xl import AudioTokenXLPipeline
@@ -102,7 +101,7 @@ def read_json(where: str | os.PathLike, name: str) -> dict[str, Any]:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(
-            f"Cannot use {where}: {name} cannot be read ({_first_sentence(error)}); pass {WANTED}."
+            f"Cannot use {where}: {name} cannot be read ({first_sentence(error)}); pass {WANTED}."
         ) from None
     if not isinstance(values, dict):
         raise CheckpointError(f"Cannot use {where}: {name} is not a JSON object; pass {WANTED}.")
@@ -139,7 +138,7 @@ def _fetch_file(where: str | os.PathLike, name: str) -> Path:
         ) from None
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise CheckpointError(
-            f"Cannot use {where}: the hub has no {name} for it ({_first_sentence(error)}); pass {WANTED}."
+            f"Cannot use {where}: the hub has no {name} for it ({first_sentence(error)}); pass {WANTED}."
         ) from None
 
 
@@ -190,7 +189,7 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"Cannot use {path}: it is damaged or truncated ({_first_sentence(error)}); download it again."
+            f"Cannot use {path}: it is damaged or truncated ({first_sentence(error)}); download it again."
         ) from None
 
 
@@ -210,7 +209,7 @@ def _load_file(base: Base, dtype: "torch.dtype", base_config: str | None, audio_
                 "which does, cannot be reached; pass --base-config FOLDER with the json and txt files of such a model."
             ) from error
         incomplete = "meta tensor" in str(error)  # diffusers left a weight without values
-        reason = "some of its weights are missing" if incomplete else _first_sentence(error)
+        reason = "some of its weights are missing" if incomplete else first_sentence(error)
         raise CheckpointError(f"Cannot load {base.source}: {reason}; pass {FILE_WANTED}.") from error
 
 
@@ -222,8 +221,3 @@ def _check_config(base: Base, base_config: str) -> None:
             f"The --base-config {base_config} does not describe {base.source}: it is a {described.family} with tokens "
             f"{described.token_width} wide, the file a {base.family} with {base.token_width}; pass a matching one."
         )
-
-
-def _first_sentence(error: BaseException) -> str:
-    """The first sentence of a library's error."""
-    return re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".:") or type(error).__name__

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from audiotoken.data.shards import cannot_write, read_notes, write_text
+from audiotoken.data.shards import cannot_continue, read_notes, write_text
 from audiotoken.errors import DataError
 from audiotoken.prompt import tokenize_prompt
 
@@ -67,7 +67,7 @@ def claim_folder(folder: Path, manifest: Manifest) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise cannot_write(folder, error) from None
+            raise cannot_continue(folder, error) from None
         write_text(folder / NAME, json.dumps({"format": FORMAT, **asdict(manifest)}))
     theirs, ours = read_manifest(folder).settings, manifest.settings
     if changed := [key for key in ours | theirs if theirs.get(key) != ours.get(key)]:

@@ -37,6 +37,7 @@ from audiotoken.data.manifest import (
 )
 from audiotoken.data.shards import check_shard, open_shard, write_shard
 from audiotoken.errors import DataError
+from audiotoken.writing import format_size
 
 DTYPES = ("float16", "bfloat16", "float32")
 OPEN = 256  # shards at a time; a process may often have no more than 1024 files open
@@ -225,7 +226,7 @@ def _write_one_shard(raw: RawExamples, folder: Path, shard: int, manifest: Manif
     """Write one shard; yields the index of each example when it is done, the last one when the file is written."""
     settings, indices, file = manifest.settings, manifest.rows(shard), shard_file(folder, shard)
     dtype, good = getattr(torch, settings["dtype"]), {}
-    for left in folder.glob(f".{file.name}.*"):  # of a process that was killed while writing
+    for left in folder.glob(f".{file.stem}.*"):  # of a process that was killed while writing
         left.unlink(missing_ok=True)
     for index, *parts in raw.each(indices, range(settings["copies"])):
         good[index] = [part.to(dtype).cpu() for part in parts]
@@ -258,12 +259,3 @@ def _check_options(dtype: str, shard_size: int, copies: int, augment: Augment | 
         raise DataError(f"Got copies={copies} without augmentation, so all would be the same; say what may vary.")
     if not 0 <= part < parts:
         raise DataError(f"Got part={part} of parts={parts}, expected a part from 0 to {parts - 1}; change it.")
-
-
-def format_size(size: float) -> str:
-    """In powers of 1000, as disks are sold: "2.35 MB"."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            break
-        size /= 1000
-    return f"{size:.3g} {unit}"

@@ -13,38 +13,33 @@ from safetensors.torch import save
 from torch import Tensor
 
 from audiotoken.errors import DataError
+from audiotoken.writing import format_write_error, replace_file
 
 
 def write_shard(file: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
-    """Save to a temporary neighbour, then rename; DataError, and no file, when it cannot be written."""
+    """Write the shard whole or not at all; DataError if it cannot be written. `notes` go into its header as JSON."""
     sums = {name: _sum(tensor) for name, tensor in tensors.items()}
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as stream:  # by ourselves: safetensors' own file is for one user's eyes only
+        # not safetensors' own save_file, whose files only their owner may read
+        with replace_file(file) as temporary, temporary.open("wb") as stream:
             stream.write(save(dict(tensors), {"notes": json.dumps({**notes, "sums": sums})}))
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, file)
     except OSError as error:
-        raise cannot_write(file, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise cannot_continue(file, error) from None
 
 
 def write_text(file: Path, text: str) -> None:
-    """The same for a small text."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    """Write a small text file whole or not at all; DataError if it cannot be written."""
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, file)
+        with replace_file(file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise cannot_write(file, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise cannot_continue(file, error) from None
 
 
 def open_shard(file: Path) -> Any:
-    """Memory-mapped; DataError when it is no shard, or shorter than its header says."""
+    """Open memory-mapped; DataError if it is no shard, or shorter than its header says."""
     try:
         return safe_open(file, "pt")
     except (OSError, SafetensorError):
@@ -53,7 +48,7 @@ def open_shard(file: Path) -> Any:
 
 
 def read_notes(file: Path) -> dict[str, Any]:
-    """What was written beside the tensors; DataError as `open_shard`. Reads the header only."""
+    """Read the notes in the header of a shard; errors as in `open_shard`."""
     try:
         return json.loads((open_shard(file).metadata() or {})["notes"])
     except (KeyError, json.JSONDecodeError):
@@ -70,9 +65,10 @@ def check_shard(file: Path) -> str | None:
     return f"{file.name} has changed {' and '.join(changed)}; delete it and prepare again." if changed else None
 
 
-def cannot_write(file: Path, error: OSError) -> DataError:
+def cannot_continue(file: Path, error: OSError) -> DataError:
+    """The error for a file that cannot be written while data are prepared."""
     return DataError(
-        f"Cannot write {file}: {error.strerror or error}; "
+        f"{format_write_error(file, error)}; "
         "make room, or choose another folder, and run it again: it goes on where it stopped."
     )
 

@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from audiotoken.data.remote import FileCache, is_url, redact_url
-from audiotoken.errors import DataError
+from audiotoken.errors import DataError, printable
+from audiotoken.writing import format_write_error, replace_file
 
 Members = dict[str, tuple[int, int]]  # suffix, such as ".wav" -> (offset, bytes) in the shard
 
@@ -116,11 +117,6 @@ def is_header_of(block: bytes, name: str, size: int) -> bool:
     return member.size == size and (not plain or split_name(member.name) == split_name(name))
 
 
-def printable(name: str) -> str:
-    """Escape undecodable bytes of a name."""
-    return name.encode(errors="backslashreplace").decode()
-
-
 def _read_label(file: BinaryIO, members: Members) -> str:
     """The class, "" where none is named; ValueError when it cannot be read."""
     suffix = next((suffix for suffix in LABELS if suffix in members), None)
@@ -175,12 +171,9 @@ def _load(path: Path, place: str) -> ShardIndex | None:
 
 
 def _save(path: Path, place: str, index: ShardIndex) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"stamp": _stamp(place), **asdict(index)}))
-        os.replace(temporary, path)
+        with replace_file(path) as temporary:
+            temporary.write_text(json.dumps({"stamp": _stamp(place), **asdict(index)}))
     except OSError as error:
-        raise DataError(f"Cannot write {path}: {error.strerror or error}; choose another folder as index.") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise DataError(f"{format_write_error(path, error)}; choose another folder as index.") from None

@@ -23,9 +23,9 @@ from audiotoken.audio_file import read_stream
 from audiotoken.data.folders import PICTURES, SOUNDS, Example, list_files, make_safe_keys
 from audiotoken.data.image_file import decode_image
 from audiotoken.data.remote import FileCache, is_url
-from audiotoken.data.tar_index import BLOCK, Members, ShardIndex, is_header_of, load_index, printable
+from audiotoken.data.tar_index import BLOCK, Members, ShardIndex, is_header_of, load_index
 from audiotoken.data.video_file import middle, read_frame, read_sound
-from audiotoken.errors import AudioError, DataError
+from audiotoken.errors import AudioError, DataError, printable
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov")
 MAX_SHARDS = 100_000

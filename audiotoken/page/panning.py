@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from audiotoken.audio import resample, to_mono
 from audiotoken.page.examples import RATE, synthesise_sound
 from audiotoken.page.uploads import read_upload
-from audiotoken.page.view import css_colour
+from audiotoken.report.listening_figure import css_colour
 from audiotoken.stereo.planning import Plan
 from spatial.setups import make_setup
 from spatial.simulation import simulate

@@ -12,7 +12,7 @@ from PIL.Image import Image
 from audiotoken.page.background import Progress
 from audiotoken.page.edits import AUTO, Placement, compute_boxes
 from audiotoken.report import media
-from audiotoken.report.listening_figure import COLOURS
+from audiotoken.report.listening_figure import css_colour
 from audiotoken.report.listening_text import format_azimuth, format_path, format_setup, format_spans
 from audiotoken.stereo.generation import Result
 from audiotoken.stereo.labelled_scene import compute_outline
@@ -180,11 +180,6 @@ def encode_film(path: Path) -> str | None:
     """A data URI of a GIF; None if it is too large to be shown."""
     encoded = media.encode_film(path, FILM_BUDGET)
     return encoded[0] if encoded else None
-
-
-def css_colour(source: int) -> str:
-    """A CSS variable; style.css has its values in light and dark mode."""
-    return f"var(--c{source % len(COLOURS)})"
 
 
 def _box_value(i: int, label: str, box: Sequence[float]) -> Values:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from audiotoken.report import figure
+from audiotoken.report.figure import format_seeds
 from audiotoken.report.listening_text import format_setup
 from audiotoken.stereo.generation import Result
 from audiotoken.stereo.planning import Plan
@@ -53,11 +53,6 @@ def list_citations(result: "Result") -> list[tuple[str, str]]:
 def name_method(energy: Any) -> str:
     """The name of a layout guidance method, also of one that is a Guidance or a function."""
     return energy if isinstance(energy, str) else getattr(energy, "__name__", type(energy).__name__)
-
-
-def format_seeds(result: "Result") -> str:
-    """The seeds of the pictures; all frames of a film have the same."""
-    return f"seed {result.seed}" if result.frames else figure.format_seeds(result)
 
 
 def list_settings(result: "Result", options: Mapping[str, Any]) -> list[tuple[str, str]]:

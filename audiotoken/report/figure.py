@@ -110,6 +110,9 @@ def style_axes(axes: Axes) -> None:
 
 
 def format_seeds(result: "Result") -> str:
+    """The seeds of the pictures; all frames of a film have the same."""
+    if result.frames:
+        return f"seed {result.seed}"
     last = result.seed + len(result.images) - 1
     return f"seed {result.seed}" if last == result.seed else f"seeds {result.seed} to {last}"
 

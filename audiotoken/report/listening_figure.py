@@ -21,6 +21,11 @@ ARC = 0.93  # radius of paths
 CAPTIONS = 5  # maximum; more would run off the figure
 
 
+def css_colour(source: int) -> str:
+    """A CSS variable, the same for a source everywhere; the style sheets have its values in light and dark mode."""
+    return f"var(--c{source % len(COLOURS)})"
+
+
 def draw_listening(listening: "Listening") -> Image.Image:
     """(1320, 780) pixels."""
     figure = Figure(figsize=(11, 6.5), dpi=120, facecolor="white")

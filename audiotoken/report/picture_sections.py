@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from audiotoken.report import facts, media, plots
+from audiotoken.report import facts, media
+from audiotoken.report.figure import format_seeds
 from audiotoken.report.html import Html, element
+from audiotoken.report.listening_figure import css_colour
 from audiotoken.report.listening_text import format_setup
 from audiotoken.report.source_sections import build_name, describe_direction
 from audiotoken.stereo.generation import Result
@@ -49,7 +51,7 @@ def build_picture(uri: str, boxes: Boxes, result: "Result", alt: str, small: boo
             "div",
             element("span", result.regions[i].label),
             class_="box",
-            style=f"--on:{plots.css_colour(i)};{_css_box(box)}",
+            style=f"--on:{css_colour(i)};{_css_box(box)}",
         )
         for i, box in boxes.items()
     ]
@@ -92,7 +94,7 @@ def _colour_prompt(result: "Result") -> list[Html | str]:
     order, names = facts.find_spoken_sources(result), result.subjects
     parts: list[Html | str] = [pieces[0]]
     for nth, piece in enumerate(pieces[1:]):
-        colour = f"--on:{plots.css_colour(order[nth])}" if nth < len(order) else None
+        colour = f"--on:{css_colour(order[nth])}" if nth < len(order) else None
         title = f"the sound of {names[order[nth]]}" if nth < len(order) else None
         parts += [element("span", "<audio>", class_="sound", style=colour, title=title), piece]
     return parts
@@ -107,7 +109,7 @@ def _summarise_run(result: "Result") -> Html:
         sources,
         format_setup(result.scene),
         *frames,
-        facts.format_seeds(result),
+        format_seeds(result),
         f"{result.recording.shape[1] / result.rate:.1f} s",
     ]
     return element("p", " · ".join(items), class_="faint")
@@ -155,7 +157,7 @@ def _css_box(box: tuple[float, float, float, float]) -> str:
 
 
 def _build_map(values: np.ndarray, highest: float, source: int, box: Any, name: str) -> Html:
-    frame = element("div", class_="box", style=f"--on:{plots.css_colour(source)};{_css_box(box)}")
+    frame = element("div", class_="box", style=f"--on:{css_colour(source)};{_css_box(box)}")
     shown = element(
         "div",
         element("img", src=media.encode_heatmap(values, highest), alt=f"attention at {name}"),

@@ -19,19 +19,14 @@ from audiotoken.stereo.planning import Plan
 from guidance.steering import StepTrace
 
 LEFT = 0.12  # left margin as a share of the figure's width
-NAMES = {INK: "--ink", FAINT: "--faint", GRID: "--grid", ACCENT: "--accent"}
-NAMES |= {colour: f"--c{i}" for i, colour in enumerate(COLOURS) if colour != ACCENT}
+NAMES = {INK: "--ink", FAINT: "--faint", GRID: "--grid"}
+NAMES |= {colour: f"--c{i}" for i, colour in enumerate(COLOURS)}  # the first is ACCENT
 TRANSPARENT: dict[Any, Any] = {"axes.facecolor": "none", "figure.facecolor": "none", "text.color": INK}
 TEXT: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "page",
     "font.size": 11,
 }  # the page's fonts
-
-
-def css_colour(source: int) -> str:
-    """A CSS variable; the same for a source in every section of the page."""
-    return f"var({NAMES[COLOURS[source % len(COLOURS)]]})"
 
 
 def plot_waveform(planned: "Plan") -> Html:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from audiotoken.labels import LIKELY
 from audiotoken.report import facts, media, plots
 from audiotoken.report.html import Html, element, join_html, section, table
+from audiotoken.report.listening_figure import css_colour
 from audiotoken.report.listening_text import format_azimuth, format_path, format_setup, format_spans
 from audiotoken.stereo.generation import Result
 
@@ -99,17 +100,17 @@ def describe_direction(result: "Result", i: int) -> str:
 
 def build_name(result: "Result", source: int) -> Html:
     """The number and the name of a source, with a dot in its colour."""
-    dot = element("span", class_="dot", style=f"--on:{plots.css_colour(source)}")
+    dot = element("span", class_="dot", style=f"--on:{css_colour(source)}")
     return element("span", dot, f"{source + 1} {result.subjects[source]}")
 
 
 def _score_cell(source: int, value: float, pair: bool) -> Html:
-    style = f"--on:{plots.css_colour(source)};--part:{value:.3f}"
+    style = f"--on:{css_colour(source)};--part:{value:.3f}"
     return element("td", f"{value:.2f}{' ✓' if pair else ''}", class_="pair" if pair else None, style=style)
 
 
 def _build_card(result: "Result", i: int, uri: str) -> Html:
-    labels, colour = result.heard[i], plots.css_colour(i)
+    labels, colour = result.heard[i], css_colour(i)
     known = "A known sound." if result.known[i] else "No known sound has a high score; the best match is named."
     return element(
         "article",

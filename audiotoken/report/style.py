@@ -3,6 +3,7 @@
 STYLE = """
 :root { color-scheme: light dark;
   --paper: #fbfaf8; --card: #fff; --ink: #22252b; --faint: #666c76; --grid: #dfe2e6; --accent: #c2410c;
+  --c0: var(--accent);
   --c1: #1d6fb8; --c2: #3f8f3a; --c3: #8b4fb0; --c4: #b8860b; --c5: #0f8b8d; --c6: #a83a6b; --c7: #5b6470; }
 @media (prefers-color-scheme: dark) { :root {
   --paper: #17181b; --card: #202226; --ink: #eceae6; --faint: #a2a7b0; --grid: #3a3d44; --accent: #ff8a50;

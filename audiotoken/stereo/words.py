@@ -138,18 +138,26 @@ class TextSimilarity:
     def _rescale(self, cosines: NDArray) -> NDArray[np.float64]:
         return np.clip((cosines - self.unrelated) / max(1 - self.unrelated, 1e-6), 0, 1)
 
-    @torch.no_grad()
     def _encode_texts(self, texts: list[str], sounds: Sequence[Tensor] = ()) -> NDArray[np.float64]:
-        """(texts, width) of unit length: the output at the end token, which has seen the whole text."""
-        dealt = [[sound] for sound in sounds] or [[] for _ in texts]
-        embeddings = self.pipe.encode(texts, dealt).embeddings.float()
-        tokenizer = self.pipe.tokenizer
-        ends = [
-            tokenize_prompt(text, tokenizer, [len(sound) for sound in each])[0].index(tokenizer.eos_token_id)
-            for text, each in zip(texts, dealt, strict=True)
-        ]
-        rows = torch.nn.functional.normalize(embeddings[torch.arange(len(texts)), torch.tensor(ends)], dim=-1)
+        """(texts, width) of unit length."""
+        rows = torch.nn.functional.normalize(encode_text_ends(self.pipe, texts, sounds), dim=-1)
         return rows.cpu().double().numpy()
+
+
+@torch.no_grad()
+def encode_text_ends(pipe: SoundPipeline, texts: list[str], sounds: Sequence[Tensor] = ()) -> Tensor:
+    """(texts, width): the text encoder's output at the end token, which attends to the whole text.
+
+    `sounds`: the tokens of one sound for each text, which then holds one `<audio>`.
+    """
+    dealt = [[sound] for sound in sounds] or [[] for _ in texts]
+    embeddings = pipe.encode(texts, dealt).embeddings.float()
+    tokenizer = pipe.tokenizer
+    ends = [
+        tokenize_prompt(text, tokenizer, [len(sound) for sound in each])[0].index(tokenizer.eos_token_id)
+        for text, each in zip(texts, dealt, strict=True)
+    ]
+    return embeddings[torch.arange(len(texts)), torch.tensor(ends)]
 
 
 def match_words(similarity: NDArray[np.float64]) -> list[Match]:

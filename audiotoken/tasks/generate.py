@@ -47,8 +47,8 @@ def generate(
     The word for the sound is the embedder's (`token="learned"`) or the label of what was heard (`token="label"`); by
     default the embedder's, if the model has one. Steps and guidance scale default to the model's own, the device to
     the best one available. report: a picture (PNG, JPEG, WebP) or an HTML page that explains the result.
-    `on_step(done, steps)` is called after each step. Only the first `MAX_SECONDS` seconds of a clip are heard; the notes
-    say so when it is longer. Raises AudioError, CheckpointError, PromptError or OptionError.
+    `on_step(done, steps)` is called after each step. Only the first `MAX_SECONDS` of a clip are heard; the notes say so
+    when it is longer. Raises AudioError, CheckpointError, PromptError or OptionError.
     """
     check_options(seed=seed, count=count, steps=steps, guidance_scale=guidance_scale, dtype=dtype, token=token)
     recording, rate, notes = load_beginning(clip, MAX_SECONDS)

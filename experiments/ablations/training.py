@@ -19,7 +19,7 @@ from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.errors import OptionError
 from audiotoken.model import load_pipeline
 from audiotoken.objective import LossWeights, Objective
-from audiotoken.prompt import tokenize_prompt
+from audiotoken.stereo.words import encode_text_ends
 from audiotoken.training import Batch, Progress, Settings, draw_noise, train_embedder
 from experiments.ablations.layers import LayeredEncoder
 from experiments.world.measure import recognised as seen_in
@@ -127,7 +127,7 @@ def measure_unheard(pipe: Any, asked: "Prepared", names: tuple[str, ...]) -> dic
         near = _find_nearest(tokens.mean(1), pipe.label_embeddings(names).to(tokens))
         texts = [f"a photo of a {name}" for name in names]
         meant = _find_nearest(
-            _encode_ends(pipe, ["a photo of a <audio>"] * len(tokens), list(tokens)), _encode_ends(pipe, texts)
+            encode_text_ends(pipe, ["a photo of a <audio>"] * len(tokens), list(tokens)), encode_text_ends(pipe, texts)
         )
         loss = _measure_loss(Objective(pipe, names, None), encoded, labels, asked.scaling_factor)
     return {
@@ -213,17 +213,3 @@ def _find_nearest(of: Any, among: Any) -> Any:
     from torch.nn.functional import normalize
 
     return (normalize(of, dim=-1) @ normalize(among, dim=-1).T).argmax(1)
-
-
-def _encode_ends(pipe: Any, texts: list[str], sounds: list[Any] | None = None) -> Any:
-    """(texts, width): the embedding at the end of each text, which attends to all of it."""
-    import torch
-
-    each = [[sound] for sound in sounds] if sounds else [[] for _ in texts]
-    read = pipe.encode(texts, each).embeddings.float()
-    tokenizer = getattr(pipe, "tokenizer")  # noqa: B009  # of the first reader
-    ends = [
-        tokenize_prompt(text, tokenizer, [len(s) for s in said])[0].index(tokenizer.eos_token_id)
-        for text, said in zip(texts, each, strict=True)
-    ]
-    return read[torch.arange(len(texts)), torch.tensor(ends)]

@@ -19,11 +19,12 @@ from audiotoken.data import prepared
 from audiotoken.data.augment import Augment
 from audiotoken.data.batches import TEMPLATES, Batches
 from audiotoken.data.examples import RawExamples
-from audiotoken.data.prepared import Prepared, format_size, prepare
+from audiotoken.data.prepared import Prepared, prepare
 from audiotoken.debug import debug_pipeline
 from audiotoken.errors import DataError, OptionError
 from audiotoken.prompt import tokenize_prompt
 from audiotoken.tasks.prepare import prepare as from_files
+from audiotoken.writing import format_size
 
 PIPE = debug_pipeline()
 OPTIONS = {"size": 32, "seconds": 0.75, "dtype": "float32", "shard_size": 3}
@@ -324,6 +325,7 @@ def test_a_folder_without_a_readable_manifest_is_refused(tmp_path):
 
 
 def test_sizes_in_words():
+    assert format_size(999_700_000) == "1 GB"
     assert [format_size(size) for size in (0, 999, 2_351_104, 4.7e11)] == ["0 bytes", "999 bytes", "2.35 MB", "470 GB"]
 
 

@@ -206,7 +206,7 @@ def test_first_image_is_the_picture():
 
 def test_a_source_has_one_colour():
     page = usual()
-    for name, colour in (("frog", "--accent"), ("bell", "--c1")):
+    for name, colour in (("frog", "--c0"), ("bell", "--c1")):
         box = re.search(rf'<div class="box" style="--on:var\(({colour})\);[^"]*"><span>{name}', page)
         assert box, name
     assert page.count("--on:var(--c1)") >= 6 and "fill: var(--c1)" in page and "stroke: var(--c1)" in page
