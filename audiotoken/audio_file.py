@@ -71,15 +71,15 @@ def read_stream(file: BinaryIO, max_seconds: float, first: float | None = None) 
         with open_media(file) as container:
             return decode_sound(container, max_seconds, first)
     with sound:
-        promised = sound.frames / sound.samplerate if sound.frames < 2**62 else 0.0  # 2**63 - 1: length unknown
-        promised = promised if first is None else min(promised, first)
-        _check_length(promised, max_seconds)
+        declared = sound.frames / sound.samplerate if sound.frames < 2**62 else 0.0  # 2**63 - 1: length unknown
+        declared = declared if first is None else min(declared, first)
+        _check_length(declared, max_seconds)
         try:
             blocks = list(_read_blocks_of(sound, max_seconds, first))
         except soundfile.LibsndfileError as error:
             raise AudioError(f"it breaks off or is damaged ({error.error_string}); copy or record it again.") from None
         read = sum(map(len, blocks))
-        _check_promise(read / sound.samplerate, promised)
+        _check_declared_length(read / sound.samplerate, declared)
         if not read:
             raise AudioError("it holds no sound, its length is zero; record or copy it again.")
         return np.concatenate(blocks).T, sound.samplerate
@@ -106,7 +106,7 @@ def read_blocks(path: Path, frames: int) -> Iterator[NDArray]:
     with open_plain(path) as file:
         _check_whole(file)
         with soundfile.SoundFile(file) as sound:
-            promised, read = sound.frames, 0
+            declared, read = sound.frames, 0
             try:
                 while len(block := sound.read(frames, dtype="float32", always_2d=True)):
                     read += len(block)
@@ -117,7 +117,7 @@ def read_blocks(path: Path, frames: int) -> Iterator[NDArray]:
                     yield block.T
             except soundfile.LibsndfileError as error:
                 raise AudioError(f"it breaks off or is damaged ({error.error_string}); record it again.") from None
-            _check_promise(read / sound.samplerate, promised / sound.samplerate)
+            _check_declared_length(read / sound.samplerate, declared / sound.samplerate)
 
 
 def _read_blocks_of(sound: Any, max_seconds: float, first: float | None) -> Iterator[NDArray]:
@@ -187,7 +187,7 @@ def decode_sound(container: Any, max_seconds: float, first: float | None = None)
         raise AudioError("its audio track holds no sound; record or copy it again.")
     if container.duration and {"matroska", "mp4"} & set(container.format.name.split(",")):  # other headers are guesses
         first = max(container.start_time or 0, 0) / 1e6
-        _check_promise(end - first, container.duration / 1e6)
+        _check_declared_length(end - first, container.duration / 1e6)
     return np.concatenate(blocks, axis=1), resampler.rate
 
 
@@ -235,9 +235,10 @@ def _is_ogg_complete(file: BinaryIO) -> bool:
     return bool(tail[at + 5] & 4) and len(tail) >= at + 27 + len(lengths) + sum(lengths)
 
 
-def _check_promise(seconds: float, promised: float) -> None:
-    if seconds < promised - 0.1:  # containers round, encoders pad
-        raise AudioError(f"it is truncated, {seconds:.2f} of {promised:.2f} s are there; copy or record it again.")
+def _check_declared_length(seconds: float, declared: float) -> None:
+    """AudioError if the file holds fewer seconds than its header declares."""
+    if seconds < declared - 0.1:  # containers round, encoders pad
+        raise AudioError(f"it is truncated, {seconds:.2f} of {declared:.2f} s are there; copy or record it again.")
 
 
 def _check_length(seconds: float, max_seconds: float) -> None:

@@ -16,11 +16,11 @@ def check_model(pipe: Any) -> None:
     widths = set(width) if isinstance(width, list | tuple) else {width}
     hidden_size = sum(encoder.config.hidden_size for _, encoder in text_encoders)
     if len(text_encoders) == len(pipe._text_encoders) and widths != {None}:
-        _check_same("takes words", widths, "text encoder", "wide", hidden_size)
+        _check_same("cross_attention_dim", widths, "text encoder", "hidden_size", hidden_size)
     if pipe.vae is not None:
         latents = pipe.vae.config.latent_channels
-        _check_same("takes latents", {pipe.unet.config.in_channels}, "vae", "channels deep", latents)
-        _check_same("gives latents", {pipe.unet.config.out_channels}, "vae", "channels deep", latents)
+        _check_same("in_channels", {pipe.unet.config.in_channels}, "VAE", "latent_channels", latents)
+        _check_same("out_channels", {pipe.unet.config.out_channels}, "VAE", "latent_channels", latents)
 
 
 def _check_text_encoder(tokenizer: Any, encoder: Any) -> None:
@@ -37,10 +37,11 @@ def _check_text_encoder(tokenizer: Any, encoder: Any) -> None:
         )
 
 
-def _check_same(verb: str, own: set[Any], other: str, unit: str, theirs: int) -> None:
+def _check_same(setting: str, own: set[Any], other: str, other_setting: str, theirs: int) -> None:
+    """CheckpointError unless a setting of the UNet has the one value that a setting of the other part has."""
     if own != {theirs}:
         values = " and ".join(map(str, sorted(own, key=str)))
         raise CheckpointError(
-            f"The unet does not fit the {other}: it {verb} {values} {unit}, those of the {other} are {theirs}; "
+            f"The UNet does not fit the {other}: UNet {setting}={values}, {other} {other_setting}={theirs}; "
             "use parts of one model, and one that draws from text."
         )

@@ -94,7 +94,8 @@ def centroid_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) 
 def excite_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Scalar:
     """Attend-and-Excite, Chefer et al. (2023), arXiv 2301.13826: E = max over words of (1 - max over pixels of A).
 
-    A is averaged over heads, smoothed (3 x 3, Gaussian) and restricted to the region. In [0, 1] per row.
+    A is averaged over heads, smoothed (3 x 3, Gaussian) and restricted to the region. In [0, 1] per row. No method in
+    `METHODS` uses it: it is a building block for energies of your own.
     """
     worst = []
     for region in regions:
@@ -110,7 +111,8 @@ def excite_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) ->
 def leak_energy(maps: Maps, regions: Sequence[Region], aspect: float = 1.0) -> Scalar:
     """Against leaking: the share of a word's attention that lies in another word's region and outside its own.
 
-    E = sum_i sum_{j in others} m_j (1 - m_i) A_i / sum A_i, averaged over heads and words; 0 for a single region.
+    E = sum_i sum_{j in others} m_j (1 - m_i) A_i / sum A_i, averaged over heads and words; 0 for a single region. No
+    method in `METHODS` uses it: it is a building block for energies of your own.
     """
     if len(regions) < 2:
         return maps[0].new_zeros(())

@@ -52,15 +52,19 @@ def sample(
     callback: Callable[[int, Tensor], Tensor | None] | None = None,
     keep_maps: bool = False,
 ) -> Sample:
-    """Draw a prompt with its words where the regions say; without regions, what the pipeline draws, bit for bit.
+    """Draw prompts with their words in the given regions; without regions, what the pipeline draws, bit for bit.
 
-    backbone: a diffusers pipeline of Stable Diffusion 1, 2 or XL, or a `Backbone`. prompt: an object with
-    `.embeddings` (1, tokens, width), and `.pooled` for XL; a list draws one picture for each. regions: those of every
-    prompt, or a list for each prompt; rows do not affect each other. energy: "none", one of `METHODS`, a `Guidance`, or
-    a function (maps, regions, aspect) -> scalar, lowered with the schedule of "combined". seed: one for all prompts, or
-    one for each. num_inference_steps, guidance_scale, height and width (pixels): the model's own by default. callback:
-    called after each step with (step, latents); it may return the latents to continue with. keep_maps: keep the
-    attention of each region's words in `Sample.maps`. GuidanceError for what cannot be drawn.
+    backbone: a diffusers pipeline of Stable Diffusion 1, 2 or XL, or a `Backbone`. prompt: an object with `.embeddings`
+    (1, tokens, width), and `.pooled` for XL; a list draws one picture for each, as the rows of one batch. regions:
+    those of every prompt, or a list for each prompt; a row does not depend on the others. energy: "none", one of
+    `METHODS`, a `Guidance`, or a function (maps, regions, aspect) -> scalar, lowered with the schedule of "combined".
+    seed: one for all prompts, or one for each. num_inference_steps, guidance_scale, height and width (pixels): the
+    model's own by default. callback: called after each step with (step, latents); it may return the latents to continue
+    with. keep_maps: keep the attention of each region's words in `Sample.maps`.
+
+    Raises GuidanceError for a model that is not supported, an unknown energy, fewer than one step, a size that the VAE
+    cannot make, numbers of seeds or lists of regions other than that of the prompts, a region whose positions are not
+    in its prompt, and latents that became NaN or infinite.
     """
     backbone = Backbone.from_pipe(backbone)
     prompts: list[PromptEmbeds] = [prompt] if isinstance(prompt, PromptEmbeds) else list(prompt)

@@ -34,7 +34,9 @@ class Evidence:
     frequencies: Float[np.ndarray, " frequencies"]  # Hz
     stokes: Float[np.ndarray, "bins 3"]  # Stokes vectors of the covariances over their traces
     weight: Float[np.ndarray, " bins"]  # how much a bin counts
-    ringing: Float[np.ndarray, "bands 5"]  # mean Stokes vector, its squared length, and share of level between onsets
+    # Sound between onsets in each of `BANDS`, as means of: the three Stokes parameters (level difference, in-phase and
+    # quadrature correlation of the channels), the squared length of the Stokes vector, |level difference|.
+    ringing: Float[np.ndarray, "bands 5"]
 
     def __len__(self) -> int:
         return len(self.times)
@@ -46,7 +48,7 @@ class Evidence:
         return self.select(np.sort(np.argpartition(self.weight, -most)[-most:]))
 
     def select(self, chosen: Int[np.ndarray, " chosen"]) -> "Evidence":
-        """The bins of those indices, which rise."""
+        """The bins at these indices, which must ascend."""
         each = {name: getattr(self, name)[chosen] for name in ("times", "index", "stokes", "weight")}
         return replace(self, **each)
 
@@ -56,7 +58,7 @@ def stft(
 ) -> tuple[
     Complex[np.ndarray, "channels times frequencies"], Float[np.ndarray, " times"], Float[np.ndarray, " frequencies"]
 ]:
-    """(spectra, seconds, Hz) with Hann windows of about `window` seconds, `overlap` hops long."""
+    """(spectra, times in seconds, frequencies in Hz): Hann windows of about `window` seconds, `overlap` hops long."""
     length = 1 << max(5, round(np.log2(window * rate)))
     hop = length // overlap
     padded = np.pad(recording, ((0, 0), (0, max(0, length - recording.shape[1]))))
@@ -132,7 +134,7 @@ def _summarise_ringing(
     weight: Float[np.ndarray, "times frequencies"],
     frequencies: Float[np.ndarray, " frequencies"],
 ) -> Float[np.ndarray, "bands 5"]:
-    """The sound between the onsets, in each of `BANDS`."""
+    """The sound between the onsets, in each of `BANDS`; the columns are those of `Evidence.ringing`."""
     points = parts[:3] / (parts[3] + 1e-20)
     values = np.concatenate([points, (points**2).sum(axis=0)[None], np.abs(points[:1])])
     edges = np.searchsorted(frequencies, BANDS)

@@ -110,6 +110,15 @@ def _estimate_images(
     azimuths: list[float],
     method: str,
 ) -> Complex[np.ndarray, "sources 2 times frequencies"]:
+    """The images of fixed sources, by the method that suits the recording.
+
+    "auto" inverts the mixing (`demix`: Kim et al. 2007, Ono 2011) if there are two sources, the recording is dry
+    (mixedness below `REVERBERANT`), little leaks between the demixed sources (below `DRY`), and the estimated steering
+    vectors agree with the directions (similarity of at least `SIMILAR`, directions `APART`). Otherwise a Wiener filter
+    separates them (`local_gaussian`: Duong et al. 2010). It starts from the estimated steering vectors if these are
+    reliable, and leaves each source a share of the recording where the directions are doubtful. This rule and its
+    thresholds are our own.
+    """
     if method in bss.METHODS:
         return bss.estimate_images(method, spectra, setup, azimuths, frequencies)
     vectors, doubt = steering_vectors(setup, azimuths, frequencies), False

@@ -151,7 +151,11 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         return scores, means, weight / weight.sum(1, keepdim=True), level.amax(1) > QUIET
 
     def strangeness(self, means: Tensor) -> Tensor:
-        """Penalty of mean features (batch, windows, width) per class: squared Mahalanobis distance, in score units."""
+        """Penalty for sounds unlike those of a class in training: (batch, windows, width) -> (batch, windows, classes).
+
+        It is the squared Mahalanobis distance of the square roots of the mean features to the nearer of the two centres
+        of a class, in score units; zero in a model that is not calibrated.
+        """
         at = means.clamp(min=0).sqrt() @ self.whitening.float()
         gaps = at[:, :, None, None] - self.centres.float()  # (batch, windows, classes, 2, width)
         return gaps.square().sum(-1).amin(-1)

@@ -10,7 +10,7 @@ from torch import Generator
 
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.generation import OnStep, Result, make_result
-from audiotoken.stereo.options import DrawOptions, PlanOptions
+from audiotoken.stereo.options import DrawOptions, PlanOptions, resolve_seed
 from audiotoken.stereo.planning import Plan, make_plan, timed_stage
 from guidance.frames import animate
 from guidance.regions import Region
@@ -57,7 +57,7 @@ def sound_to_film(
     planning = PlanOptions(prompt, token, unmatched, unknown, setup, spacing, max_sources, fov)
     drawing = DrawOptions(
         energy=energy,
-        seed=seed if generator is None else generator.initial_seed(),
+        seed=resolve_seed(seed, generator),
         negative_prompt=negative_prompt,
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,
@@ -92,7 +92,7 @@ def film(
     """Draw a plan as a film, as `sound_to_film` does; the options are those of `draw`."""
     options = DrawOptions(
         energy=energy,
-        seed=seed if generator is None else generator.initial_seed(),
+        seed=resolve_seed(seed, generator),
         negative_prompt=negative_prompt,
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,

@@ -11,7 +11,7 @@ from PIL.Image import Image
 from torch import Generator, Tensor
 
 from audiotoken.protocols import SoundPipeline
-from audiotoken.stereo.options import DrawOptions, PlanOptions
+from audiotoken.stereo.options import DrawOptions, PlanOptions, resolve_seed
 from audiotoken.stereo.planning import Plan, make_plan, timed_stage
 from audiotoken.stereo.words import TextSimilarity
 from guidance.backbones import Backbone
@@ -76,14 +76,14 @@ def sound_to_image(
     """Listen to a recording, (frames,) or (channels, frames) at `rate` Hz, and draw each source where it is heard.
 
     pipe: an `AudioTokenPipeline`. prompt, token, unmatched, unknown, setup, spacing, max_sources, fov and progress are
-    those of `plan`, all others those of `draw`. All options are checked before the recording is listened to. Raises
-    OptionError, PromptError, SpatialError or GuidanceError for a value that is not valid, AudioError or CheckpointError
-    for a recording or model that cannot be used.
+    those of `plan`, all others those of `draw`; only the initial seed of `generator` is used. All options are checked
+    before the recording is listened to. Raises OptionError, PromptError, SpatialError or GuidanceError for a value that
+    is not valid, AudioError or CheckpointError for a recording or model that cannot be used.
     """
     planning = PlanOptions(prompt, token, unmatched, unknown, setup, spacing, max_sources, fov)
     drawing = DrawOptions(
         energy=energy,
-        seed=seed if generator is None else generator.initial_seed(),
+        seed=resolve_seed(seed, generator),
         count=count,
         negative_prompt=negative_prompt,
         num_inference_steps=num_inference_steps,
@@ -120,10 +120,10 @@ def draw(
     """Draw a plan.
 
     num_inference_steps, guidance_scale, height and width (pixels): the model's own by default. `count` pictures are
-    drawn with seed, seed + 1, ... generator: its initial seed is used instead of `seed`; its state is neither read nor
-    changed. energy: "none", one of `guidance.METHODS`, a `Guidance` or an energy function. control: a ControlNetModel
-    that is given the regions as a segmentation, see `guidance.control`. keep_maps: keep the attention maps of each
-    region. output_type: "pil", or "np" for arrays (height, width, 3) in [0, 1].
+    drawn with seed, seed + 1, ... generator: one torch.Generator, of which only the initial seed is used, instead of
+    `seed`; its state is neither read nor changed. energy: "none", one of `guidance.METHODS`, a `Guidance` or an energy
+    function. control: a ControlNetModel that is given the regions as a segmentation, see `guidance.control`. keep_maps:
+    keep the attention maps of each region. output_type: "pil", or "np" for arrays (height, width, 3) in [0, 1].
 
     After each step on_step(steps done, all steps), on_latents(steps done, latents) and, as in diffusers,
     callback_on_step_end(pipe, step, timestep, {"latents": latents}) are called; the last may return
@@ -131,7 +131,7 @@ def draw(
     """
     options = DrawOptions(
         energy=energy,
-        seed=seed if generator is None else generator.initial_seed(),
+        seed=resolve_seed(seed, generator),
         count=count,
         negative_prompt=negative_prompt,
         num_inference_steps=num_inference_steps,

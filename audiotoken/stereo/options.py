@@ -15,12 +15,26 @@ from spatial.errors import SpatialError
 from spatial.setups import NAMES, make_setup
 
 if TYPE_CHECKING:
+    from torch import Generator
+
     from guidance.energies import Energy
 
 UNMATCHED = ("add", "drop")
 UNKNOWN = ("guess", "unplaced")
 SETUPS = ("auto", "mono", *NAMES)
 OUTPUT_TYPES = ("pil", "np")
+
+
+def resolve_seed(seed: int, generator: "Generator | None") -> int:
+    """The initial seed of the generator, or `seed` without one; OptionError for anything but one torch.Generator."""
+    if generator is None:
+        return seed
+    if not hasattr(generator, "initial_seed"):
+        raise OptionError(
+            f"Got generator={type(generator).__name__}, expected one torch.Generator; for several pictures "
+            "pass seed= and count=."
+        )
+    return generator.initial_seed()
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def kind(request):
 
 @pytest.fixture(scope="module")
 def folder(kind, tmp_path_factory):
-    """As published: a plain diffusers folder without ears."""
+    """As published: a plain diffusers folder without audio parts."""
     return debug_folder(kind, tmp_path_factory.mktemp(kind))
 
 

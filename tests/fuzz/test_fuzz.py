@@ -85,9 +85,13 @@ def test_half_characters_of_a_command_line_are_no_prompt():
         (
             "unet",
             lambda pipe: debug_unet(kind="sd2"),
-            "unet does not fit the text encoder: it takes words 40 wide, .* 32",
+            "UNet does not fit the text encoder: UNet cross_attention_dim=40, text encoder hidden_size=32;",
         ),
-        ("vae", lambda pipe: debug_pipeline(kind="mini").vae, "unet does not fit the vae: it takes latents 4 .* are 8"),
+        (
+            "vae",
+            lambda pipe: debug_pipeline(kind="mini").vae,
+            "UNet does not fit the VAE: UNet in_channels=4, VAE latent_channels=8;",
+        ),
         ("tokenizer", lambda pipe: larger(pipe.tokenizer), "tokenizer does not fit the text encoder: it knows"),
         ("tokenizer", lambda pipe: longer(pipe.tokenizer), "tokenizer does not fit the text encoder: its prompts"),
     ],

@@ -16,7 +16,7 @@ RATE = 16_000
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """`clips/`: four sounds with a picture each, in two classes; `model/`: tiny parts; `base/`: without ears."""
+    """`clips/`: four sounds with a picture each, in two classes; `model/`: tiny parts; `base/`: without audio parts."""
     random = np.random.default_rng(0)
     for i, label in enumerate(("dog", "dog", "bell", "bell")):
         (tmp_path / "clips" / label).mkdir(parents=True, exist_ok=True)

@@ -308,7 +308,7 @@ def test_sounds_beyond_the_budget_are_resampled_then_cut():
 
 
 def test_place_command_writes_a_page(tmp_path, monkeypatch):
-    """The whole road on the checkpoint that ships: by the command, and from Python for one channel."""
+    """From recording to report with the checkpoint that ships: by the command, and from Python for one channel."""
     pipe = load_pipeline("mini", "cpu")
     monkeypatch.setattr("audiotoken.tasks.place.load_pipeline", lambda *_: pipe)
     frog, bell = (synthesise(word, RATE, 1.5, 9) for word in ("frog", "bell"))

@@ -131,6 +131,12 @@ def test_a_generator_stands_for_its_initial_seed(pipe, planned):
     assert drawn.images[0].tobytes() == draw(planned, pipe, seed=11, num_inference_steps=1).images[0].tobytes()
 
 
+def test_a_list_of_generators_is_refused_in_a_sentence(pipe):
+    generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+    with pytest.raises(OptionError, match=r"Got generator=list, expected one torch\.Generator; for several pictures"):
+        sound_to_image(SIGNAL, RATE, pipe, generator=generators)
+
+
 def test_arrays_are_the_pictures(pipe, planned):
     drawn = draw(planned, pipe, count=2, num_inference_steps=1)
     arrays = draw(planned, pipe, count=2, num_inference_steps=1, output_type="np").images

@@ -1,4 +1,4 @@
-"""The whole road on tiny parts: a recording in, a picture out, and what the result says about it."""
+"""From recording to picture with tiny models: a recording in, a picture out, and what the result says about it."""
 
 from importlib.resources import files
 
