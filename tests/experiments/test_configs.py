@@ -61,9 +61,10 @@ def test_generate_runs_from_its_config(tmp_path):
 
 
 def run_elsewhere(folder, *overrides: str, module: str = "generate") -> subprocess.CompletedProcess:
-    """`python -m experiments.MODULE` in a folder that is not the checkout."""
+    """`python -m experiments.MODULE` in a folder that is not the checkout; PYTHONPATH names the checkout."""
     command = [sys.executable, "-m", f"experiments.{module}", *overrides]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def test_a_folder_from_its_config(tmp_path):
