@@ -52,15 +52,14 @@ def clip(tmp_path):
 
 def capture(page, selector):
     """A screenshot of the element, (height, width, 3); once more if the page replaces the element meanwhile."""
-    for _ in range(100):
+    for attempt in range(100):
         try:
             shot = page.locator(selector).screenshot()
-            break
+            return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), float)
         except Exception as error:  # playwright's own type is not imported: it may be missing
-            if "not attached" not in str(error):
+            if "not attached" not in str(error) or attempt == 99:
                 raise
             page.wait_for_timeout(50)
-    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), float)
 
 
 def test_upload_correct_and_generate(page, clip, folder):
