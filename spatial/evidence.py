@@ -9,6 +9,7 @@ the unit sphere, on its surface where the rank is one.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -19,10 +20,10 @@ from scipy.ndimage import uniform_filter1d
 from spatial.setups import Setup, diffuse_covariance, steering_vectors
 
 WINDOW = 0.046  # seconds: long beside the largest delay, short beside a syllable
-LOWEST, HIGHEST = 80.0, 9000.0  # Hz
+LOWEST, HIGHEST = 100.0, 9000.0  # Hz
 DECAY = 90.0  # dB per second: the slowest decay that an echo is assumed to have
 MOST = 12_000  # bins that are kept
-BANDS = (80, 200, 400, 800, 1600, 3200, 6400, 9000)  # Hz
+BANDS = (100, 200, 400, 800, 1600, 3200, 6400, 9000)  # Hz
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +110,7 @@ def steering_distance(
     evidence: Evidence, setup: Setup, azimuths: Float[np.ndarray, " azimuths"]
 ) -> Float[np.ndarray, "bins azimuths"]:
     """The share of a bin's power, in [0, 1], that a sound from each azimuth alone does not explain."""
-    points = steering_stokes(setup, azimuths, evidence.frequencies)
+    points = _steering_grid(setup, azimuths.astype(np.float32).tobytes(), evidence.frequencies.tobytes())
     out = np.empty((len(evidence), len(azimuths)), np.float32)
     edges = np.searchsorted(evidence.index, np.arange(len(evidence.frequencies) + 1))
     for i, (a, b) in enumerate(pairwise(edges)):
@@ -120,13 +121,26 @@ def steering_distance(
 
 def diffuse_density(evidence: Evidence, setup: Setup) -> Float[np.ndarray, " bins"]:
     """The density of each bin in diffuse sound, relative to a uniform density: angular central Gaussian."""
-    covariance = 2 * diffuse_covariance(setup, evidence.frequencies)
-    inverse = np.linalg.inv(covariance)
-    determinant = np.linalg.det(covariance).real
-    p, q, r = inverse[:, 0, 0].real, inverse[:, 1, 1].real, inverse[:, 0, 1]
-    point = np.stack([(p - q) / 2, r.real, -r.imag], axis=-1)[evidence.index]  # trace(inverse R) for trace R = 1
-    value = ((p + q) / 2)[evidence.index] + np.einsum("bi,bi->b", point, evidence.stokes)
+    determinant, mean, point = _diffuse_numbers(setup, evidence.frequencies.tobytes())
+    value = mean[evidence.index] + np.einsum("bi,bi->b", point[evidence.index], evidence.stokes)
     return (1 / (determinant[evidence.index] * value**2)).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _steering_grid(setup: Setup, azimuths: bytes, frequencies: bytes) -> Float[np.ndarray, "frequencies azimuths 3"]:
+    """`steering_stokes`, kept for the next recording."""
+    return steering_stokes(setup, np.frombuffer(azimuths, np.float32), np.frombuffer(frequencies, np.float32))
+
+
+@lru_cache(maxsize=64)
+def _diffuse_numbers(
+    setup: Setup, frequencies: bytes
+) -> tuple[Float[np.ndarray, " frequencies"], Float[np.ndarray, " frequencies"], Float[np.ndarray, "frequencies 3"]]:
+    """Determinant of twice the diffuse field's covariance R, and numbers that give trace(R^-1 C) for a covariance C."""
+    covariance = 2 * diffuse_covariance(setup, np.frombuffer(frequencies, np.float32))
+    inverse = np.linalg.inv(covariance)
+    p, q, r = inverse[:, 0, 0].real, inverse[:, 1, 1].real, inverse[:, 0, 1]
+    return np.linalg.det(covariance).real, (p + q) / 2, np.stack([(p - q) / 2, r.real, -r.imag], axis=-1)
 
 
 def _summarise_ringing(

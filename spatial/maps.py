@@ -1,24 +1,38 @@
-"""Feature maps over the azimuth: the input of the network in `spatial.localisation`.
+"""Feature maps over the azimuth and over time: the input of the network in `spatial.localisation`.
 
 One number per azimuth cannot tell a source from the flank of a louder one or from a reflection. Several can: a source
-that sounds briefly is high in the best blocks and low in the mean, a side lobe is high in one band only, and a
-reflection is in every mean but in no sharp vote.
+that sounds briefly is high in some blocks and low in the mean, a side lobe is high in one band only, and a reflection
+is in every mean but in no sharp vote.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
+from scipy.sparse import csr_array
 
 from spatial import mixture
+from spatial.cues import thin_out
 from spatial.evidence import Evidence, diffuse_density, steering_distance
 from spatial.setups import NAMES, Setup
 
 COUNT = 91  # azimuths, from limit to limit
-BLOCK = 0.15  # seconds
-EDGES = (0.0, 600.0, 1500.0, 4000.0)  # Hz, of the bands
+BLOCK = 0.25  # seconds
+EDGES = (0.0, 600.0, 1500.0, 4000.0, 1e9)  # Hz, of the bands
 COHERENCE_POWER = 8  # exponent of a bin's coherence (the length of its Stokes vector) in its weight
-MAPS = 13 + 4 + len(NAMES)
+BINS_PER_SECOND = 800  # that are used
+LOCAL, NUMBERS = 13, 4 + len(NAMES)  # maps that differ between azimuths, and numbers that do not
+MAPS = LOCAL + 1 + NUMBERS
+TIMED = 6  # maps for each block of time
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """What the network sees of a recording under the assumption of one setup."""
+
+    overall: Float[np.ndarray, "maps azimuths"]  # (MAPS, COUNT)
+    timed: Float[np.ndarray, "timed blocks azimuths"]  # (TIMED, blocks, COUNT)
 
 
 def azimuth_grid(setup: Setup, count: int = COUNT) -> Float[np.ndarray, " {count}"]:
@@ -26,94 +40,112 @@ def azimuth_grid(setup: Setup, count: int = COUNT) -> Float[np.ndarray, " {count
     return np.linspace(-setup.limit, setup.limit, count).astype(np.float32)
 
 
-def compute_maps(evidence: Evidence, setup: Setup) -> Float[np.ndarray, "maps azimuths"]:
-    """(MAPS, COUNT): shares of each azimuth, mostly as logarithms, and numbers that are the same for all azimuths."""
-    azimuths = azimuth_grid(setup, 2 * COUNT - 1)
-    levels = mixture.quantise(steering_distance(evidence, setup, azimuths))
+def compute_maps(evidence: Evidence, setup: Setup) -> Maps:
+    """Shares of each azimuth, mostly as logarithms, and numbers that are the same for all azimuths."""
+    seconds = float(evidence.times.max())
+    evidence = thin_out(evidence, max(1000, round(BINS_PER_SECOND * seconds)))
+    levels = mixture.quantise(steering_distance(evidence, setup, azimuth_grid(setup, 2 * COUNT - 1)))
     length = np.linalg.norm(evidence.stokes, axis=1)
-    weight = evidence.weight * length**COHERENCE_POWER + 1e-12
-    fitted = mixture.fit(levels, weight, diffuse_density(evidence, setup), rounds=15)
+    weight = (evidence.weight * length**COHERENCE_POWER + 1e-12).astype(np.float32)
+    fitted = mixture.fit(levels, weight, diffuse_density(evidence, setup), rounds=10)
     sharp, blunt = (_votes(levels, width) for width in (0.01, 0.1))
     posterior = _posterior(levels, fitted)
-    weighted = weight[:, None] * sharp
+    band = np.searchsorted(EDGES[1:-1], evidence.frequencies[evidence.index], side="right")
     rows = [
         fitted.weights,
         (weight @ sharp) / weight.sum(),
         (weight @ blunt) / weight.sum(),
         (evidence.weight @ blunt) / evidence.weight.sum(),
         (weight @ posterior) / weight.sum(),
-        *_block_maps(evidence, weight, weighted, posterior),
-        *_band_maps(evidence, weight, weighted),
+        *_band_maps(band, weight, sharp),
     ]
-    local = np.log(_pool(np.stack(rows)) + 1e-4)
-    return np.concatenate([local, _constant_maps(evidence, setup, fitted, length)]).astype(np.float32)
+    timed = _timed_maps(evidence, weight, band, sharp, blunt, posterior)
+    local = np.concatenate([np.log(_pool(np.stack(rows)) + 1e-4), _ranked_maps(timed)])
+    overall = np.concatenate([local, _constant_maps(evidence, setup, fitted, length)])
+    return Maps(overall.astype(np.float32), timed.astype(np.float32))
 
 
 def _votes(levels: UInt8[np.ndarray, "bins azimuths"], width: float) -> Float[np.ndarray, "bins azimuths"]:
     """Each bin's posterior when all azimuths are equally likely and equally wide."""
     density = (width * (1 + width) / (mixture.DISTANCES + width) ** 2).astype(np.float32)[levels]
-    return density / (density.sum(axis=1, keepdims=True) + 0.5 * levels.shape[1])
+    return density / (density.sum(axis=1, keepdims=True) + np.float32(0.5 * levels.shape[1]))
 
 
 def _posterior(
     levels: UInt8[np.ndarray, "bins azimuths"], fitted: mixture.Mixture
 ) -> Float[np.ndarray, "bins azimuths"]:
     """Each bin's posterior under the mixture, with a small prior for every azimuth."""
-    weights = fitted.weights + 0.02 * fitted.weights.max() + 1e-6
+    weights = (fitted.weights + 0.02 * fitted.weights.max() + 1e-6).astype(np.float32)
     density = (fitted.widths @ mixture.DENSITY).astype(np.float32)[levels] * weights
-    return density / (density.sum(axis=1, keepdims=True) + fitted.diffuse + 1e-9)
+    return density / (density.sum(axis=1, keepdims=True) + np.float32(fitted.diffuse + 1e-9))
 
 
-def _block_maps(
+def _timed_maps(
     evidence: Evidence,
     weight: Float[np.ndarray, " bins"],
-    weighted: Float[np.ndarray, "bins azimuths"],
+    band: Int[np.ndarray, " bins"],
+    sharp: Float[np.ndarray, "bins azimuths"],
+    blunt: Float[np.ndarray, "bins azimuths"],
     posterior: Float[np.ndarray, "bins azimuths"],
-) -> list[Float[np.ndarray, " azimuths"]]:
-    """By blocks of time: the mean of the best blocks, the best block, and how often an azimuth was the first."""
+) -> Float[np.ndarray, "timed blocks azimuths"]:
+    """For each block, logarithms of: sharp votes in a low, middle and high band, blunt votes, posterior; its weight."""
     block = (evidence.times / BLOCK).astype(int)
-    order = np.argsort(block, kind="stable")
-    starts = np.flatnonzero(np.diff(block[order], prepend=-1))
-    total = np.add.reduceat(weight[order], starts)[:, None]
-    floor = 0.3 * total.max()
+    blocks = int(block.max()) + 1
+    third = np.array([0, 1, 1, 2])[band]
+    by_band = _sum_rows(third * blocks + block, weight, sharp, 3 * blocks).reshape(3, blocks, -1)
+    both = np.concatenate([blunt, posterior], axis=1)
+    whole = _sum_rows(block, weight, both, blocks).reshape(blocks, 2, -1).transpose(1, 0, 2)
+    total = np.bincount(block, weight, blocks)
+    floor = 0.1 * np.quantile(total, 0.9) + 1e-12
+    shares = np.concatenate([3 * by_band, whole]) / (total + floor)[:, None]
+    local = np.stack([np.log(_pool(each) + 1e-3) for each in shares])
+    loudness = np.log(total / (total.max() + 1e-12) + 1e-3)
+    return np.concatenate([local, np.repeat(loudness[:, None], COUNT, axis=1)[None]])
+
+
+def _sum_rows(
+    group: Int[np.ndarray, " bins"],
+    weight: Float[np.ndarray, " bins"],
+    values: Float[np.ndarray, "bins azimuths"],
+    groups: int,
+) -> Float[np.ndarray, "groups azimuths"]:
+    """Weighted sums of the rows of each group."""
+    chosen = csr_array((weight, (group, np.arange(len(group)))), shape=(groups, len(group)))
+    return chosen @ values
+
+
+def _ranked_maps(timed: Float[np.ndarray, "timed blocks azimuths"]) -> Float[np.ndarray, "4 azimuths"]:
+    """The mean of the best eighth of the blocks and the best block, of the summed sharp votes and of the posterior."""
+    sharp = np.log(np.exp(timed[:3]).mean(axis=0))
     out = []
-    for each in (weighted, weight[:, None] * posterior):
-        share = _pool(np.add.reduceat(each[order], starts, axis=0)) / (total + floor)
-        ranked = np.sort(share, axis=0)[::-1]
+    for each in (sharp, timed[4]):
+        ranked = np.sort(each, axis=0)[::-1]
         out += [ranked[: max(1, len(ranked) // 8)].mean(axis=0), ranked[0]]
-    first = np.zeros_like(out[0])
-    np.add.at(first, share.argmax(axis=1), (total / (total + floor))[:, 0])
-    return [*(_unpool(each) for each in out), _unpool(first / len(share))]
+    return np.stack(out)
 
 
 def _band_maps(
-    evidence: Evidence, weight: Float[np.ndarray, " bins"], weighted: Float[np.ndarray, "bins azimuths"]
+    band: Int[np.ndarray, " bins"], weight: Float[np.ndarray, " bins"], sharp: Float[np.ndarray, "bins azimuths"]
 ) -> list[Float[np.ndarray, " azimuths"]]:
     """The sharp votes of each frequency band."""
-    edges = np.searchsorted(evidence.frequencies[evidence.index], EDGES)
-    return [weighted[a:b].sum(axis=0) / (weight[a:b].sum() + 1e-3 * weight.sum()) for a, b in pairwise(edges)]
+    edges = np.searchsorted(band, np.arange(len(EDGES)))  # bins are sorted by frequency
+    return [weight[a:b] @ sharp[a:b] / (weight[a:b].sum() + 1e-3 * weight.sum()) for a, b in pairwise(edges)]
 
 
 def _constant_maps(
     evidence: Evidence, setup: Setup, fitted: mixture.Mixture, length: Float[np.ndarray, " bins"]
 ) -> Float[np.ndarray, "maps azimuths"]:
-    """The distance of the azimuth from ahead, and, the same for all azimuths: the setup, diffuseness and sharpness."""
+    """The distance of the azimuth from ahead; and the same for all: diffuseness, coherence, sharpness, spacing, setup."""
     position = azimuth_grid(setup) / setup.limit
     share = evidence.weight / evidence.weight.sum()
     sharpness = float(fitted.widths @ np.log(mixture.WIDTHS)) / 4
     one_hot = [float(setup.name == name) for name in NAMES]
-    numbers = [fitted.diffuse, float(share @ length**2), sharpness, *one_hot]
+    spacing = float(np.log(setup.spacing / 0.5)) if setup.name == "spaced" else 0.0
+    numbers = [fitted.diffuse, float(share @ length**2), sharpness, spacing, *one_hot]
     return np.concatenate([np.abs(position)[None], np.repeat(np.array(numbers)[:, None], COUNT, axis=1)])
 
 
 def _pool(fine: Float[np.ndarray, "rows fine"]) -> Float[np.ndarray, "rows azimuths"]:
     """(rows, 2 COUNT - 1) -> (rows, COUNT): each odd azimuth is shared between its neighbours."""
     padded = np.pad(fine, ((0, 0), (1, 1)))
-    return padded[:, 1:-1:2] + 0.5 * (padded[:, :-2:2] + padded[:, 2::2])
-
-
-def _unpool(row: Float[np.ndarray, " azimuths"]) -> Float[np.ndarray, " fine"]:
-    """A row that `_pool` turns back into the same, nearly."""
-    fine = np.zeros(2 * len(row) - 1, row.dtype)
-    fine[::2] = row
-    return fine
+    return padded[:, 1:-1:2] + np.float32(0.5) * (padded[:, :-2:2] + padded[:, 2::2])

@@ -47,17 +47,20 @@ def fit(
     count = levels.shape[1]
     weights = np.full(count, 0.7 / count, np.float32)
     none, widths = np.float32(0.3), np.full(len(WIDTHS), 1 / len(WIDTHS))
-    total = share
+    table = (widths @ DENSITY).astype(np.float32)
+    density, total = table[levels], share
     for step in range(rounds):
-        table = (widths @ DENSITY).astype(np.float32)
-        density = table[levels]
         total = density @ weights + none * diffuse
         pull = share / total
-        if step % 3 == 0 or step == rounds - 1:
+        changed = step % 3 == 0 or step == rounds - 1
+        if changed:
             widths = _fit_widths(levels, weights, pull, widths, table)
         weights = weights * (pull @ density)
         none = none * float(pull @ diffuse)
         weights, none = weights / (weights.sum() + none), none / (weights.sum() + none)
+        if changed and step < rounds - 1:
+            table = (widths @ DENSITY).astype(np.float32)
+            np.take(table, levels, out=density)
     return Mixture(weights, float(none), widths, float(share @ np.log(total)))
 
 
