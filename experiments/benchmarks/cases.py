@@ -32,15 +32,20 @@ class Case:
         return replace(self, azimuths=tuple(-azimuth for azimuth in self.azimuths))
 
 
-def make_cases(count: int, things: int, seed: int, tokens: str = "label") -> list[Case]:
-    """Case i depends on the seed and i only. Two things have different words, and one is left and one is right."""
-    cases = []
+def make_cases(
+    count: int, things: int, seed: int, tokens: str = "label", words: Sequence[str] | None = None
+) -> list[Case]:
+    """Case i depends on the seed and i only. Two things have different words, and one is left and one is right.
+
+    words: those to choose from, by default all, or with tokens="audio" those that have a sound.
+    """
+    known, cases = words or (WORDS if tokens == "label" else AUDIBLE_WORDS), []
     for i in range(count):
         rng = random.Random(f"{seed}/{things}/{i}")
-        words = rng.sample(WORDS if tokens == "label" else AUDIBLE_WORDS, things)
+        chosen = rng.sample(known, things)
         sides = rng.sample((-1, 1), 2)[:things]
         azimuths = tuple(side * rng.uniform(*AZIMUTHS) for side in sides)
-        cases.append(Case(tuple(words), azimuths, tuple(rng.uniform(*LEVELS[things]) for _ in words), i))
+        cases.append(Case(tuple(chosen), azimuths, tuple(rng.uniform(*LEVELS[things]) for _ in chosen), i))
     return cases
 
 

@@ -2,17 +2,20 @@
 
     python -m experiments.bench end_to_end n=200 out=runs/end_to_end
     python -m experiments.bench end_to_end n=24 methods=[combined] setups=[panned] rt60=null
+    python -m experiments.bench end_to_end n=100 sounds=../shared/esc10 folds=[4] out=runs/real     # real recordings
+    python -m experiments.bench end_to_end n=12 sounds=../shared/esc10 folds=[4] draw=false         # see `hearing`
 
-Scenes of one and two synthesised sounds of unseen seeds, at seeded places, in seeded kinds of stereo. Their number,
-directions and words are all estimated from the recording; a detector that guidance does not use judges the picture
-against the truth. Controls: the channels swapped, so that the truth is mirrored, and both mixed into one, in which no
-side can be known. The table shows what was right after listening beside what is right in the picture.
+Scenes of one and two sounds, synthesised with unseen seeds or real recordings, at seeded places, in seeded kinds of
+stereo. Their number, directions and words are all estimated from the recording; a detector that guidance does not use
+judges the picture against the truth. Controls: the channels swapped, so that the truth is mirrored, and both mixed into
+one, in which no side can be known. The table shows what was right after listening beside what is right in the picture.
 """
 
 import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
+from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.errors import OptionError
 from audiotoken.mini.sounds import synthesise
 from audiotoken.model import load_pipeline
@@ -37,10 +41,12 @@ from experiments.benchmarks.detection import (
     load_detect,
     score_pairs,
 )
+from experiments.benchmarks.hearing import bench_hearing
 from experiments.benchmarks.pictures import draw_or_load
 from experiments.benchmarks.placement import METHODS as KNOWN
 from experiments.benchmarks.placement import REACH
 from experiments.benchmarks.quality import QUALITY_COLUMNS, Quality, format_quality, judge_quality
+from experiments.benchmarks.real_sounds import Clips, choose_clips, find_clips, load_active
 from experiments.benchmarks.tables import name_of, row_of, sheet_of, write_lines
 from experiments.hydra_cli import check, run_from_signature
 from guidance.metrics import Detection, Placement, average_placements, measure_placement
@@ -52,6 +58,7 @@ SETUPS = ("panned", "ortf", "spaced", "binaural")
 METHODS = ("none", "combined")
 CONTROLS = ("swapped", "mono")
 RATE, SECONDS = 22_050, 4.0
+REAL_RATE, REAL_SECONDS = 44_100, 5.0  # of scenes of real recordings
 SEED = 800_000  # of the sounds; nothing was trained on these
 
 
@@ -85,9 +92,13 @@ def bench_end_to_end(
     controls: Sequence[str] = CONTROLS,
     setups: Sequence[str] = SETUPS,
     rt60: float | None = 0.2,
+    sounds: str | os.PathLike | None = None,
+    folds: Sequence[int] = (4,),
+    draw: bool = True,
     token: str | None = None,
     seed: int = 0,
     model: str = "mini",
+    encoder: str | os.PathLike | None = None,
     detector: str = "mini",
     steps: int | None = None,
     threads: int = 1,
@@ -97,7 +108,10 @@ def bench_end_to_end(
     """Draw `n` scenes of two sounds and `singles` (n / 2) of one with each method -> the Markdown table.
 
     setups: kinds of stereo, used in turn. rt60: seconds of reverberation for those with microphones, None for none.
-    token: as in `audiotoken.stereo.plan`. detector: as in `bench_placement`. Controls are drawn with the last method.
+    sounds: a folder of real recordings such as ESC-10, of which `folds` are used, instead of synthesised ones. draw:
+    false listens to the scenes of two only and gives the table of `hearing`. encoder: folder of another audio encoder,
+    without an embedder: names stand for sounds. token: as in `audiotoken.stereo.plan`. detector: as in
+    `bench_placement`. Controls are drawn with the last method.
     Writes table.md, rows.json, the pictures and a sheet of each row into `out`, and continues a stopped run.
     OptionError for options out of range.
     """
@@ -107,17 +121,25 @@ def bench_end_to_end(
     torch.set_num_threads(threads)
     folder, report_row = Path(out), on_row or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
-    pipe, detect = load_pipeline(model, "cpu"), load_detect(detector)
+    pipe = load_pipeline(model, "cpu") if encoder is None else load_with_encoder(model, Path(encoder))
+    clips = None if sounds is None else find_clips(Path(sounds), folds)
+    if not draw:
+        cases, rate = make_cases(n, 2, seed, "audio", sorted(clips) if clips else None), REAL_RATE if clips else RATE
+        record = partial(record_scene, clips=clips)
+        return bench_hearing(pipe, cases, record, rate, setups, (None, rt60) if rt60 else (None,), folder, report_row)
+    detect = load_detect(detector)
     lines: list[Row] = []
     for things, count in ((1, (n + 1) // 2 if singles is None else singles), (2, n)):
-        cases = make_cases(count, things, seed, "audio")
+        cases = make_cases(count, things, seed, "audio", sorted(clips) if clips else None)
         settings = {"setups": list(setups), "rt60": rt60, "token": token, "model": model, "steps": steps}
+        settings |= {} if clips is None else {"sounds": str(sounds), "folds": list(folds)}
+        settings |= {} if encoder is None else {"encoder": str(encoder)}
         right: list[bool] = []
         for method, control in [(each, "") for each in methods] + [(methods[-1], each) for each in controls]:
             if not count:
                 continue
             pictures = folder / "pictures" / name_of(things, method, control)
-            line, images, fine = draw_and_score(pipe, cases, method, control, settings, right, pictures, detect)
+            line, images, fine = draw_and_score(pipe, cases, method, control, settings, right, pictures, detect, clips)
             right = right if control else fine
             lines.append(line)
             sheet_of(images, folder / f"{name_of(things, method, control)}.png")
@@ -126,17 +148,31 @@ def bench_end_to_end(
     return format_table(lines)
 
 
-def record_case(case: Case, setups: Sequence[str], rt60: float | None) -> np.ndarray:
-    """(2, frames): the case in one kind of stereo; louder things are drawn nearer."""
-    rng = random.Random(f"{case.seed}/{case.words}")
+def load_with_encoder(model: str, encoder: Path) -> SoundPipeline:
+    """The model with the mini audio encoder of that folder, without an embedder: that belongs to its own encoder."""
+    pipe = load_pipeline(model, "cpu")
+    other = MiniEncoder.from_pretrained(encoder, torch_dtype=torch.float32).eval()
+    pipe.register_modules(audio_encoder=other, audio_embedder=None)
+    return pipe
+
+
+def record_case(case: Case, setups: Sequence[str], rt60: float | None, clips: Clips | None = None) -> np.ndarray:
+    """(2, frames): the case in its kind of stereo of `setups`; desks have no room."""
     setup = setups[case.seed % len(setups)]
+    return record_scene(case, setup, None if setup == "panned" else rt60, clips)
+
+
+def record_scene(case: Case, setup: str, rt60: float | None, clips: Clips | None = None) -> np.ndarray:
+    """(2, frames): the case in that kind of stereo; louder things are drawn nearer."""
+    rng = random.Random(f"{case.seed}/{case.words}")
     gains = [10 ** ((level - max(case.levels)) / 40) for level in case.levels]  # half of the difference
-    signals = [
-        gain * synthesise(word, RATE, SECONDS, SEED + case.seed) for word, gain in zip(case.words, gains, strict=True)
-    ]
-    sources = list(zip(signals, case.azimuths, strict=True))
-    room = None if setup == "panned" else rt60
-    mixed = simulate(sources, setup, rate=RATE, rt60=room, seed=rng.randrange(2**31))
+    if clips is None:
+        rate, signals = RATE, [synthesise(word, RATE, SECONDS, SEED + case.seed) for word in case.words]
+    else:
+        rate, files = REAL_RATE, choose_clips(clips, case.words, case.seed)
+        signals = [0.1 * load_active(path, rate, REAL_SECONDS, case.seed) for path in files]
+    sources = [(gain * signal, azimuth) for gain, signal, azimuth in zip(gains, signals, case.azimuths, strict=True)]
+    mixed = simulate(sources, setup, rate=rate, rt60=rt60, seed=rng.randrange(2**31))
     return (mixed / max(1.0, float(np.abs(mixed).max()))).astype(np.float32)
 
 
@@ -149,6 +185,7 @@ def draw_and_score(
     before: Sequence[bool],
     folder: Path | None = None,
     detect: Detect = detect_painted,
+    clips: Clips | None = None,
 ) -> tuple[Row, list[Image], list[bool]]:
     """Record, listen, draw and detect -> (the row, pictures, which pictures are completely right).
 
@@ -157,9 +194,11 @@ def draw_and_score(
 
     def draw(part: slice) -> tuple[list[Image], list[list[list[Any]]]]:
         scenes = [
-            _apply_control(record_case(case, settings["setups"], settings["rt60"]), control) for case in cases[part]
+            _apply_control(record_case(case, settings["setups"], settings["rt60"], clips), control)
+            for case in cases[part]
         ]
-        plans = [plan(scene, RATE, pipe, token=settings["token"]) for scene in scenes]
+        rate = RATE if clips is None else REAL_RATE
+        plans = [plan(scene, rate, pipe, token=settings["token"]) for scene in scenes]
         images = draw_plans(pipe, plans, cases[part], method, settings["steps"])
         return images, [list_sources(each) for each in plans]
 

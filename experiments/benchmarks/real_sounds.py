@@ -1,0 +1,91 @@
+"""Real recordings as sources of scenes: clips of a folder such as ESC-10, each heard throughout its scene.
+
+Conventions: a *signal* is (frames,) float64, mono, with a root mean square of 1 while it is active.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import butter, sosfilt
+
+from audiotoken.audio import load_audio, to_mono
+from audiotoken.data import read_esc_rows
+from audiotoken.errors import OptionError
+from audiotoken.mini.things import WORD_OF_ESC10
+
+Clips = dict[str, list[Path]]  # word -> its files
+Signal = NDArray[np.float64]
+
+SHORT = 0.02  # seconds over which the level is averaged
+ACTIVE = 0.04  # of the loudest moment's level: quieter moments are silence
+PAUSE = 1.0  # seconds: shorter silences stay as they are
+GAP = 0.1, 0.45  # seconds of silence that replace longer ones
+MARGIN, FADE = 0.03, 0.005  # seconds kept around an event; of its fades
+
+
+def find_clips(folder: Path, folds: Iterable[int]) -> Clips:
+    """The files of each word in those folds; OptionError if there are fewer than two words."""
+    clips: Clips = defaultdict(list)
+    for path, label, _ in read_esc_rows(folder, folds):
+        if label in WORD_OF_ESC10:
+            clips[WORD_OF_ESC10[label]].append(path)
+    if len(clips) < 2:
+        raise OptionError(
+            f"Found sounds of {len(clips)} words in {folder}, folds {list(folds)}, expected two or more; "
+            "give a folder with the classes of ESC-10 and folds that it holds."
+        )
+    return dict(clips)
+
+
+def choose_clips(clips: Clips, words: Sequence[str], seed: int) -> list[Path]:
+    """A file for each word, different ones for a word that comes twice if there are any; the same for the same seed."""
+    rng, chosen = random.Random(f"{seed}/{'/'.join(words)}"), list[Path]()
+    for word in words:
+        left = [path for path in clips[word] if path not in chosen] or clips[word]
+        chosen.append(rng.choice(left))
+    return chosen
+
+
+def load_active(path: Path, rate: int, seconds: float, seed: int) -> Signal:
+    """A clip that is heard throughout: long silences are shortened, and what is too short is repeated.
+
+    As the scenes of `shared/bench_spatial` do it. OptionError for a silent clip.
+    """
+    events, frames, random = _find_events(path, rate), round(seconds * rate), np.random.default_rng(seed)
+    pieces: list[Signal] = []
+    while sum(map(len, pieces)) < frames:
+        for event in events:
+            pieces += [event, np.zeros(int(random.uniform(*GAP) * rate))]
+    signal = np.concatenate(pieces)[:frames]
+    return signal / np.sqrt(np.mean(signal[_is_active(signal, rate)] ** 2))
+
+
+@lru_cache(maxsize=64)
+def _find_events(path: Path, rate: int) -> tuple[Signal, ...]:
+    """The parts of a clip between silences longer than `PAUSE`, faded at their ends."""
+    recording, _ = load_audio(path, rate)
+    signal = sosfilt(butter(2, 20.0, "highpass", fs=rate, output="sos"), to_mono(recording).astype(float))
+    active = np.flatnonzero(_is_active(signal, rate))
+    if not len(active):
+        raise OptionError(f"Got {path}, which is silent, expected a sound; leave it out of the table.")
+    breaks = np.flatnonzero(np.diff(active) > PAUSE * rate)
+    starts, stops = active[np.append(0, breaks + 1)], active[np.append(breaks, len(active) - 1)]
+    margin, ramp = round(MARGIN * rate), np.sin(np.linspace(0, np.pi / 2, round(FADE * rate))) ** 2
+    events = []
+    for start, stop in zip(starts, stops, strict=True):
+        event = signal[max(0, start - margin) : stop + margin].copy()
+        event[: len(ramp)] *= ramp
+        event[-len(ramp) :] *= ramp[::-1]
+        events.append(event)
+    return tuple(events)
+
+
+def _is_active(signal: Signal, rate: int) -> NDArray[np.bool_]:
+    level = np.sqrt(np.maximum(uniform_filter1d(signal**2, round(SHORT * rate), mode="constant"), 0))
+    return level > ACTIVE * level.max()
