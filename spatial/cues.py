@@ -106,9 +106,7 @@ def correlate_delays(evidence: Evidence) -> Float[np.ndarray, " cells"]:
     shape = int(block.max()) + 1, points
     phase = np.arctan2(evidence.stokes[:, 2], evidence.stokes[:, 1])
     cell = block * points + row
-    real, imaginary = (
-        np.bincount(cell, evidence.weight * wave(phase), shape[0] * points) for wave in (np.cos, np.sin)
-    )
+    real, imaginary = (np.bincount(cell, evidence.weight * wave(phase), shape[0] * points) for wave in (np.cos, np.sin))
     total = np.bincount(block, evidence.weight, shape[0])[:, None]
     spectra = (real + 1j * imaginary).reshape(shape)
     size = 2 * (points - 1)

@@ -67,7 +67,8 @@ def estimate_directions(
     """Directions of fixed sources by the network, most confident first."""
     if not len(evidence):
         return []
-    posterior = SourcePosterior(*predict_heatmap(compute_maps(evidence, setup)))
+    answer = predict_heatmap(compute_maps(evidence, setup))
+    posterior = SourcePosterior(answer.presence, answer.logits, answer.counts)
     peaks = pick_peaks(posterior, max_sources, count)
     azimuths = [azimuth_grid(setup)[0] + position * 2 * setup.limit / (COUNT - 1) for position, _ in peaks]
     return [

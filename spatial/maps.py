@@ -135,7 +135,7 @@ def _band_maps(
 def _constant_maps(
     evidence: Evidence, setup: Setup, fitted: mixture.Mixture, length: Float[np.ndarray, " bins"]
 ) -> Float[np.ndarray, "maps azimuths"]:
-    """The distance of the azimuth from ahead; and the same for all: diffuseness, coherence, sharpness, spacing, setup."""
+    """Distance from ahead; the same for all azimuths: diffuseness, coherence, sharpness, spacing, setup."""
     position = azimuth_grid(setup) / setup.limit
     share = evidence.weight / evidence.weight.sum()
     sharpness = float(fitted.widths @ np.log(mixture.WIDTHS)) / 4

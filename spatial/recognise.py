@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from spatial import mixture
-from spatial.evidence import BANDS, Evidence, diffuse_density, steering_distance
-from spatial.learned import load_network
+from spatial.cues import compute_features
+from spatial.evidence import Evidence, diffuse_density, steering_distance
+from spatial.learned import load_network, predict_heatmap
+from spatial.maps import compute_maps
 from spatial.setups import Setup, make_setup
 
 USUAL = 0.5  # metres between spaced microphones
-SPACINGS = (0.2, 0.35, 0.5, 0.7, 1.0)  # metres that are tried
-MOST = 8000  # bins that are used
 FEW = 4000  # bins that are used for the spacing
-QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+SURE = 0.8  # share of the likeliest setup from which it is taken as it is
+RIVALS, UNLIKELY = 3, 0.03  # setups that compete at most, and the share that each has at least
+TRUST = 1.0  # exponent of the second network's verdict beside the first one's
 
 
 @dataclass(frozen=True)
@@ -25,54 +26,36 @@ class Recognition:
     confidence: float  # 0..1
 
 
-def candidate_setups() -> list[Setup]:
-    """The setups that are tried."""
-    return [make_setup(n) for n in ("panned", "xy", "ms", "ortf", "nos", "binaural")] + [
-        make_setup("spaced", spacing=s) for s in SPACINGS
-    ]
-
-
-def compute_likelihoods(evidence: Evidence) -> Float[np.ndarray, " likelihoods"]:
-    """For each candidate in turn: mean log density of the fitted mixture, and its share of diffuse sound."""
-    values = []
-    for setup in candidate_setups():
-        azimuths = np.linspace(-setup.limit, setup.limit, 61).astype(np.float32)
-        levels = mixture.quantise(steering_distance(evidence, setup, azimuths))
-        fitted = mixture.fit(levels, evidence.weight, diffuse_density(evidence, setup), rounds=12)
-        values += [fitted.likelihood, fitted.diffuse]
-    return np.array(values, np.float32)
-
-
-def compute_features(evidence: Evidence) -> Float[np.ndarray, " features"]:
-    """The input of the network that recognises the setup."""
-    few = evidence.keep_heaviest(MOST)
-    values = compute_likelihoods(few)
-    share = few.weight / few.weight.sum()
-    order = np.argsort(few.stokes[:, 0])
-    levels = np.interp(QUANTILES, np.cumsum(share[order]), few.stokes[order, 0])
-    band = np.searchsorted(BANDS[1:-1], few.frequencies[few.index])
-    cues = []
-    for b in range(len(BANDS) - 1):
-        here = band == b
-        part = share[here] / (share[here].sum() + 1e-9)
-        points = few.stokes[here]
-        mean = part @ points
-        cues += [*mean, *np.sqrt(np.maximum(part @ points**2 - mean**2, 0)), part @ (points**2).sum(axis=1)]
-    relative = values[::2] - values[::2].max()
-    parts = [values, relative, levels, np.abs(levels), cues, evidence.ringing.ravel()]
-    return np.concatenate(parts).astype(np.float32)
-
-
 def recognise(evidence: Evidence) -> Recognition:
-    """The most likely setup; without evidence "panned", with confidence 0."""
+    """The most likely setup; without evidence "panned", with confidence 0.
+
+    Where the cues leave it open, the likeliest setups compete: each is assumed in turn, and the network that localises
+    sources says whether what it then sees looks like sources. Stereo that is none of these setups gets the likeliest
+    of them, with a low confidence.
+    """
     if not len(evidence):
         return Recognition(make_setup("panned"), 0.0)
-    features = compute_features(evidence)
     network = load_network("recognise")
-    probabilities = network.predict_probabilities(features)
-    best = network.classes[int(np.argmax(probabilities))]
-    setup = make_setup(best, spacing=estimate_spacing(evidence) if best == "spaced" else None)
-    return Recognition(setup, float(probabilities.max()))
+    shares = dict(zip(network.classes, network.predict_probabilities(compute_features(evidence)), strict=True))
+    known = 1.0 - float(shares.pop("other", 0.0))
+    ranked = sorted(shares, key=lambda name: -shares[name])
+    if shares[ranked[0]] >= SURE * known:
+        best = make_candidate(ranked[0], evidence)
+        return Recognition(best, float(shares[ranked[0]]))
+    rivals = [make_candidate(name, evidence) for name in ranked[:RIVALS] if shares[name] > UNLIKELY]
+    scores = np.array([shares[one.name] * expit(measure_validity(evidence, one)) ** TRUST for one in rivals])
+    top = int(scores.argmax())
+    return Recognition(rivals[top], known * float(scores[top] / scores.sum()))
+
+
+def make_candidate(name: str, evidence: Evidence) -> Setup:
+    """The setup of that name, with its spacing estimated."""
+    return make_setup(name, spacing=estimate_spacing(evidence) if name == "spaced" else None)
+
+
+def measure_validity(evidence: Evidence, setup: Setup) -> float:
+    """Logit of the probability that this setup is right, by what its sources look like."""
+    return predict_heatmap(compute_maps(evidence, setup)).validity
 
 
 def estimate_spacing(evidence: Evidence) -> float:

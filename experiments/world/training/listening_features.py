@@ -1,6 +1,6 @@
 """Record scenes and compute what the networks of `spatial` see of them, in shards.
 
-    python -m experiments.world.training.listening_features --pool runs/pool.npz --bank runs/responses --out runs/features
+python -m experiments.world.training.listening_features --pool runs/pool.npz --bank runs/responses --out runs/features
 """
 
 import argparse

@@ -57,7 +57,7 @@ class Pool:
 
 
 def load_pool(esc10: Path, folds: Sequence[int], made: int = 10, other: int = 4, speeds: bool = True) -> Pool:
-    """Load real clips, at three speeds, and synthesise `made` sounds of each word and `other` ones of each other kind."""
+    """Load real clips, at three speeds; synthesise `made` sounds of each word and `other` ones of each other kind."""
     signals, labels, kinds = [], [], []
     for path, label, _ in read_esc_rows(esc10, folds):
         wave = np.asarray(load_audio(path, RATE)[0], np.float32).mean(axis=0)
@@ -92,7 +92,9 @@ def _clean(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     return (high / (np.abs(high).max() + 1e-9)).astype(np.float32)
 
 
-def keep_sounding(signal: NDArray[np.float32], rng: np.random.Generator, seconds: float = SECONDS) -> NDArray[np.float32]:
+def keep_sounding(
+    signal: NDArray[np.float32], rng: np.random.Generator, seconds: float = SECONDS
+) -> NDArray[np.float32]:
     """The same sound present throughout: long silences are cut out, and a short event is repeated."""
     power = compute_block_powers(signal, RATE)
     loud = np.flatnonzero(power > 0.0016 * power.max())
@@ -162,7 +164,11 @@ class Recorder:
         """The sound at unit power while it is active; as it is, from a random moment on, unless `whole`."""
         signal = self.pool.signals[index]
         frames = round(SECONDS * RATE)
-        out = keep_sounding(signal, rng) if whole else np.roll(np.resize(signal, max(frames, len(signal))), int(rng.integers(frames)))[:frames]
+        out = (
+            keep_sounding(signal, rng)
+            if whole
+            else np.roll(np.resize(signal, max(frames, len(signal))), int(rng.integers(frames)))[:frames]
+        )
         power = compute_block_powers(out, RATE)
         return out / np.sqrt(power[power > 0.0016 * power.max()].mean() + 1e-12)
 
@@ -196,12 +202,24 @@ class Recorder:
         early = round(0.012 * RATE)
         frames = len(signals[0])
         images, direct = (
-            np.stack([fftconvolve(one[None], responses[i], axes=1)[:, early : early + frames] for one, i in zip(signals, chosen, strict=True)])
+            np.stack(
+                [
+                    fftconvolve(one[None], responses[i], axes=1)[:, early : early + frames]
+                    for one, i in zip(signals, chosen, strict=True)
+                ]
+            )
             for responses in (full, dry)
         )
         if flip:
             images, direct = images[:, ::-1], direct[:, ::-1]
-        return facts["setup"], facts["spacing"], azimuths, images, direct, {k: facts[k] for k in ("rt60", "head", "decca")}
+        return (
+            facts["setup"],
+            facts["spacing"],
+            azimuths,
+            images,
+            direct,
+            {k: facts[k] for k in ("rt60", "head", "decca")},
+        )
 
 
 def draw_azimuths(count: int, limit: float, rng: np.random.Generator) -> list[float]:
@@ -243,7 +261,9 @@ def add_faults(mixed: NDArray, setup: str, spacing: float, rng: np.random.Genera
     if rng.random() < 0.5:
         mixed = mixed + rng.standard_normal(mixed.shape) * level * 10 ** (-rng.uniform(25, 60) / 20)
     if rng.random() < 0.1:
-        wind = sosfilt(butter(2, rng.uniform(60, 160), fs=RATE, output="sos"), draw_pink_noise(mixed.shape, RATE, rng), axis=1)
+        wind = sosfilt(
+            butter(2, rng.uniform(60, 160), fs=RATE, output="sos"), draw_pink_noise(mixed.shape, RATE, rng), axis=1
+        )
         mixed = mixed + wind * level / np.sqrt(np.mean(wind**2)) * 10 ** (rng.uniform(-10, 6) / 20)
     mixed = mixed * 10 ** (rng.normal(0, 2.0 if rng.random() < 0.05 else 0.3, (2, 1)) / 20)
     if rng.random() < 0.08:

@@ -3,13 +3,14 @@
     python -m experiments.world.training.responses --heads ../shared/heads --rooms 300 --out runs/responses
 
 Shoebox rooms by image sources (Allen and Berkley 1979). Late images are thinned at random and the rest made louder by
-as much, which keeps the energy and the directions of the reverberation. Conventions: as in `spatial.scene`; a response is
-(2, taps), left first; in the room x is to the right of the setup, y ahead of it, z up, in metres.
+as much, which keeps the energy and the directions of the reverberation. Conventions: as in `spatial.scene`; a response
+is (2, taps), left first; x is to the right of the setup, y ahead of it, z up, in metres.
 """
 
 import argparse
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def read_head(path: Path) -> Head:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two microphones: metres apart, aimed at these azimuths, of these patterns (1: omnidirectional, 0: figure of eight)."""
+    """Two microphones: metres apart, aimed at azimuths, of patterns from 1 (omnidirectional) to 0 (figure of eight)."""
 
     name: str
     spacing: float = 0.0
@@ -111,7 +112,7 @@ def draw_images(rt60: float, distances: tuple[float, float], far: float, rng: np
     walls = np.sqrt(np.clip(1 - absorbed * rng.uniform(0.6, 1.4, (3, 2)), 0, 0.98)) if rt60 else np.zeros((3, 2))
     edges = np.linspace(-86, 86, POSITIONS + 1)
     out = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         azimuth, away = np.deg2rad(rng.uniform(low, high)), rng.uniform(*distances)
         offset = away * np.array([np.sin(azimuth), np.cos(azimuth), rng.normal(0, 0.12)])
         spun = np.array([[np.cos(turn), np.sin(turn), 0], [-np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
@@ -223,9 +224,15 @@ def draw_room(kind: str, heads: list[Head], rng: np.random.Generator) -> tuple[d
     for each in images:
         alone = Images(each.offsets[:1], each.gains[:1], each.reflections[:1])
         if head is not None:
-            full.append(respond_head(each, head, few, seconds)), dry.append(respond_head(alone, head, few, direct_seconds))
+            (
+                full.append(respond_head(each, head, few, seconds)),
+                dry.append(respond_head(alone, head, few, direct_seconds)),
+            )
         elif pair is not None:
-            full.append(respond_pair(each, pair, seconds, rng)), dry.append(respond_pair(alone, pair, direct_seconds, rng))
+            (
+                full.append(respond_pair(each, pair, seconds, rng)),
+                dry.append(respond_pair(alone, pair, direct_seconds, rng)),
+            )
     scale = np.sqrt([(one**2).sum() for one in dry])[:, None, None]
     azimuths = [float(np.rad2deg(np.arctan2(*each.offsets[0][:2]))) for each in images]
     facts = {
