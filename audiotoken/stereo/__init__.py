@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from audiotoken.stereo.generation import draw_plan as draw_plan
     from audiotoken.stereo.generation import sound_to_image as sound_to_image
     from audiotoken.stereo.naming import make_labeller as make_labeller
+    from audiotoken.stereo.naming import make_scene_labeller as make_scene_labeller
     from audiotoken.stereo.options import DrawOptions as DrawOptions
     from audiotoken.stereo.options import PlanOptions as PlanOptions
     from audiotoken.stereo.planning import Plan as Plan
@@ -32,6 +33,7 @@ _HOME = {
     "draw_trail": "films",
     "write_film": "films",
     "make_labeller": "naming",
+    "make_scene_labeller": "naming",
     "PlanOptions": "options",
     "DrawOptions": "options",
     "Plan": "planning",

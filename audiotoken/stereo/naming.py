@@ -16,11 +16,17 @@ from audiotoken.errors import CheckpointError
 from audiotoken.labels import LIKELY
 from audiotoken.loading import explain_load_errors, find_model
 from audiotoken.protocols import SoundPipeline
+from audiotoken.stereo.joint_names import combine_channels, decide_names
 from audiotoken.stereo.labelled_scene import Label
 from audiotoken.unknown import Familiarity, compute_energy, load_familiarity
+from spatial.listening import SILENCE_PEAK
+from spatial.scene import MONO_DIRECTION, Scene, Source
 
 Signal = NDArray[np.float32]
+Labels = list[tuple[str, float]]  # (label, score in [0, 1]), best first
+Classify = Callable[[Signal, int], Labels]  # signal (frames,), its rate in Hz
 Labeller = Callable[[Signal, int], Label | None]
+SceneLabeller = Callable[[Scene], tuple[Label | None, ...]]
 
 SILENT = 1e-6  # signals that never get louder get no label
 
@@ -31,20 +37,50 @@ def make_labeller(model: str = "mini", among: Sequence[str] | None = None) -> La
     The labels are those of the model's encoder, or only those in `among`. The function returns None for silence and if
     the encoder has no labels. Raises CheckpointError if the model has no audio encoder.
     """
+    label_scene = make_scene_labeller(model, among)
+
+    def label_signal(signal: Signal, rate: int) -> Label | None:
+        return label_scene(Scene((Source(signal, MONO_DIRECTION),), rate, "mono"))[0]
+
+    return label_signal
+
+
+def make_scene_labeller(model: str = "mini", among: Sequence[str] | None = None) -> SceneLabeller:
+    """Return a function that labels all sources of a scene, together (see `joint_names`); as `make_labeller`."""
     encoder, familiarity = _load_encoder_of(model)
 
     @torch.no_grad()
-    def label_signal(signal: Signal, rate: int) -> Label | None:
+    def classify(signal: Signal, rate: int) -> Labels:
         if not encoder.labels or np.abs(signal).max(initial=0) < SILENT:
-            return None
-        waveform = _to_waveform(encoder, signal, rate)
-        scores = encoder.probabilities(waveform)[0].numpy()
-        allowed = [label in among for label in encoder.labels] if among else True
-        best = int(np.argmax(np.where(allowed, scores, -1.0)))
-        known = _is_known(encoder, familiarity, waveform, scores[best])
-        return Label(encoder.labels[best], float(scores[best]), known)
+            return []
+        scores = encoder.probabilities(_to_waveform(encoder, signal, rate))[0].tolist()
+        pairs = zip(encoder.labels, scores, strict=True)
+        return sorted((pair for pair in pairs if not among or pair[0] in among), key=lambda pair: -pair[1])
 
-    return label_signal
+    def label_scene(scene: Scene) -> tuple[Label | None, ...]:
+        signals = [source.signal for source in scene.sources]
+        heard = [classify(signal, scene.rate) for signal in signals]
+        familiar = [
+            bool(labels) and _is_known(encoder, familiarity, _to_waveform(encoder, signal, scene.rate), labels[0][1])
+            for signal, labels in zip(signals, heard, strict=True)
+        ]
+        named, known = decide_names(heard, classify_mixture(classify, scene), familiar)
+        return tuple(Label(*each[0], sure) if each else None for each, sure in zip(named, known, strict=True))
+
+    return label_scene
+
+
+def classify_mixture(classify: Classify, scene: Scene) -> Labels:
+    """The labels of the whole recording: the best scores of its channels and of their mean.
+
+    The recording is the sum of the images; none without images, as in a long recording, or for a single source.
+    """
+    images = [source.image for source in scene.sources if source.image is not None]
+    if len(scene.sources) < 2 or len(images) < len(scene.sources):
+        return []
+    left, right = np.sum(images, axis=0, dtype=np.float32)
+    audible = [each for each in (left, right, (left + right) / 2) if np.abs(each).max() > SILENCE_PEAK]
+    return combine_channels([classify(signal, scene.rate) for signal in audible])
 
 
 def knows(pipe: SoundPipeline, signal: Signal, rate: int, score: float) -> bool:

@@ -17,7 +17,8 @@ from audiotoken.audio import as_recording, to_mono
 from audiotoken.placeholder import PLACEHOLDER, check_count
 from audiotoken.prompt import Prompt
 from audiotoken.protocols import SoundPipeline
-from audiotoken.stereo.naming import knows
+from audiotoken.stereo.joint_names import decide_names
+from audiotoken.stereo.naming import classify_mixture, knows
 from audiotoken.stereo.options import UNKNOWN, PlanOptions, check_choice
 from audiotoken.stereo.words import (
     Word,
@@ -25,6 +26,7 @@ from audiotoken.stereo.words import (
     compute_similarity,
     find_source_words,
     match_words,
+    name_words,
     score_subjects,
 )
 from guidance.regions import Region
@@ -45,8 +47,8 @@ class Plan:
     recording: Array  # (channels, frames) in [-1, 1]
     rate: int  # Hz
     scene: Scene
-    heard: list[list[tuple[str, float]]]  # of each source: (label, score in [0, 1]), best first
-    known: list[bool]  # of each source: whether the encoder knows such sounds
+    heard: list[list[tuple[str, float]]]  # of each source: (label, score in [0, 1]), best first, as of `joint_names`
+    known: list[bool]  # of each source: whether the prompt names it, or the encoder knows such sounds
     words: list[Word]  # of the prompt, that could be a source
     similarity: NDArray[np.float64]  # (sources, words) in [0, 1]
     matches: list[Match]
@@ -114,7 +116,7 @@ def find_sources(recording: Array, rate: int, options: PlanOptions, report_progr
 def classify_sources(
     pipe: SoundPipeline, scene: Scene, report_progress: Progress
 ) -> tuple[list[list[tuple[str, float]]], list[bool]]:
-    """(labels and scores of each source, whether the encoder knows such sounds)."""
+    """(labels and scores of each source by itself, whether the encoder knows such sounds)."""
     heard = []
     for source in scene.sources:
         report_progress(1.0)
@@ -181,11 +183,15 @@ def make_plan(
         scene = stages.find_sources(recording, rate, options, report_progress)
     signals = [source.signal for source in scene.sources]
     with timed_stage("embed", seconds):
-        heard, known = stages.classify_sources(pipe, scene, report_progress)
+        heard, familiar = stages.classify_sources(pipe, scene, report_progress)
+        mixture = classify_mixture(pipe.classify, scene)
     with timed_stage("match", seconds):
         words = [] if options.setup == "mono" else find_source_words(prompt, heard)
         scores = compute_similarity(pipe, signals, scene.rate, heard, words)
         matches = stages.match(scores, scene, words)
+        named = name_words(words, matches, heard)
+        heard, known = decide_names(heard, mixture, familiar, named)
+        known = [each or i in named for i, each in enumerate(known)]
     with timed_stage("write", seconds):
         if options.setup == "mono" and prompt is not None:  # such a prompt has one <audio>; nothing is added to it
             check_count(prompt, prompt.count(PLACEHOLDER), len(signals))

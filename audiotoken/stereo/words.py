@@ -1,13 +1,14 @@
 """Matches the words of a prompt with the sources of a scene, and composes the text that is drawn.
 
 Conventions: labels are (label, score in [0, 1]), best first; similarity is (sources, words) in [0, 1], 1 = the source
-is what the word says. A word is compared with a source in three ways, and the best counts: with the labels as they are
-written, with their meaning to the text encoder, and with the source's own audio token.
+is what the word says. A word that is a label, as it is written, is compared by the label's scores: it need not be the
+best label, as a prompt names what there is, but no label outside the prompt may be far better. Other words are compared
+with the meaning of the labels to the text encoder and with the source's own audio token, and the better counts.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,12 +21,13 @@ from audiotoken.labels import choose_subject
 from audiotoken.placeholder import PLACEHOLDER
 from audiotoken.prompt import Prompt, find_word_positions, tokenize_prompt
 from audiotoken.protocols import SoundPipeline
+from audiotoken.stereo.joint_names import Heard, to_evidence, to_score
 from audiotoken.stereo.options import UNMATCHED, check_choice
 from spatial.matching import Match, match
 
-Heard = Sequence[tuple[str, float]]
-
 THRESHOLD = 0.3  # similarity from which a word and a source may be matched
+PROMPTED = 4.0  # log-odds for words of the prompt, against labels that it does not name; measured
+FAINT = -4.0  # log-odds from which a word of the prompt may be a source that is nothing else; measured
 STOP_WORDS = re.compile(  # words that begin or end a noun phrase
     "a|an|the|some|two|three|four|many|and|or|but|with|without|of|by|on|in|at|near|under|over|behind|beside|before|"
     "above|below|between|from|into|to|through|next|is|are|was|were|while|it|its|as|that|this|there",
@@ -80,20 +82,39 @@ def _find_heads(prompt: str) -> list[tuple[int, int]]:
 def compute_similarity(
     pipe: SoundPipeline, signals: Sequence[NDArray], rate: int, heard: Sequence[Heard], words: Sequence[Word]
 ) -> NDArray[np.float64]:
-    """(sources, words) in [0, 1]: the best of the labels as written, their meaning, and the audio tokens."""
+    """(sources, words) in [0, 1]: of words that are labels by the scores, of others by meaning and audio token."""
     if not words or not signals:
         return np.zeros((len(signals), len(words)))
     names = [word.text.lower() for word in words]
-    best = np.array([[_score_as_written(name, each) for name in names] for each in heard])
     labels = list(dict.fromkeys(subject for each in heard for subject in score_subjects(each)))
     if not labels:
-        return best
+        return np.array([[_score_as_written(name, each) or 0.0 for name in names] for each in heard])
     text_similarity = TextSimilarity(pipe, labels)
     scores = np.array([[score_subjects(each).get(label, 0.0) for label in labels] for each in heard])
-    best = np.maximum(best, (scores[:, :, None] * text_similarity.compare_words(names)).max(axis=1))
-    if pipe.audio_embedder is None:
-        return best
-    return np.maximum(best, text_similarity.compare_sounds(list(signals), rate, names))
+    best = (scores[:, :, None] * text_similarity.compare_words(names)).max(axis=1)
+    if pipe.audio_embedder is not None:
+        best = np.maximum(best, text_similarity.compare_sounds(list(signals), rate, names))
+    written = compare_labels(names, heard)
+    return np.where(np.isnan(written), best, written)
+
+
+def compare_labels(names: Sequence[str], heard: Sequence[Heard]) -> NDArray[np.float64]:
+    """(sources, words) in [0, 1], nan for words that are no labels.
+
+    By the evidence for the word, above that for the best label outside the prompt less `PROMPTED`, and above `FAINT`;
+    `THRESHOLD` where these are equal.
+    """
+    forms = {form for name in names for form in _list_forms(name)}
+    out = np.full((len(heard), len(names)), np.nan)
+    for i, each in enumerate(heard):
+        spoken = [pair for pair in (*each, *score_subjects(each).items())]
+        others = [score for name, score in spoken if name.lower() not in forms and (find_subject(name) not in forms)]
+        least = max(float(to_evidence(max(others, default=0.0))) - PROMPTED, FAINT)
+        for j, name in enumerate(names):
+            score = _score_as_written(name, each)
+            if score is not None:
+                out[i, j] = to_score(to_evidence(score) - least + to_evidence(THRESHOLD))
+    return out
 
 
 def score_subjects(heard: Heard) -> dict[str, float]:
@@ -106,11 +127,27 @@ def score_subjects(heard: Heard) -> dict[str, float]:
     return scores
 
 
-def _score_as_written(word: str, heard: Heard) -> float:
-    """The score of the label or subject that the word names, in the singular or plural; 0 if it names none."""
-    forms = {word, word.removesuffix("s"), word.removesuffix("es")}
+def _score_as_written(word: str, heard: Heard) -> float | None:
+    """The score of the label or subject that the word names, in the singular or plural; None if it names none."""
+    forms = _list_forms(word)
     names = [*heard, *score_subjects(heard).items()]
-    return max((score for name, score in names if name.lower() in forms), default=0.0)
+    return max((score for name, score in names if name.lower() in forms), default=None)
+
+
+def _list_forms(word: str) -> set[str]:
+    """What a word may be in the singular."""
+    return {word, word.removesuffix("s"), word.removesuffix("es")}
+
+
+def name_words(words: Sequence[Word], matches: Sequence[Match], heard: Sequence[Heard]) -> dict[int, str]:
+    """{source: the subject that its word names, or the word itself}, of the sources that have a word."""
+    subjects = {name.lower(): name for each in heard for name in score_subjects(each)}
+    named = {}
+    for pair in matches:
+        if pair.source is not None and pair.token is not None:
+            text = words[pair.token].text.lower()
+            named[pair.source] = next((subjects[form] for form in _list_forms(text) if form in subjects), text)
+    return named
 
 
 class TextSimilarity:
@@ -161,8 +198,9 @@ def encode_text_ends(pipe: SoundPipeline, texts: list[str], sounds: Sequence[Ten
 
 
 def match_words(similarity: NDArray[np.float64]) -> list[Match]:
-    """Match one to one by the Hungarian algorithm; sources and words may stay without a partner."""
-    return match(similarity, threshold=THRESHOLD)
+    """Match one to one for the largest sum of evidence; sources and words may stay without a partner."""
+    matches = match(to_evidence(similarity), threshold=float(to_evidence(THRESHOLD)))
+    return [replace(pair, score=float(to_score(pair.score))) for pair in matches]
 
 
 def compose_prompt(

@@ -117,5 +117,4 @@ def _check_options(setup: str, spacing: float | None, **numbers: int | None) -> 
 
 def classify_sources(scene: Scene, model: str = "mini") -> tuple[Label | None, ...]:
     """The label of each source by the audio encoder of a model; None where the encoder has no labels."""
-    label = stereo.make_labeller(model)
-    return tuple(label(source.signal, scene.rate) for source in scene.sources)
+    return stereo.make_scene_labeller(model)(scene)

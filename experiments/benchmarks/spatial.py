@@ -20,12 +20,13 @@ import soundfile
 
 from audiotoken.errors import OptionError
 from audiotoken.mini.things import WORD_OF_ESC10
-from audiotoken.stereo.naming import make_labeller
+from audiotoken.stereo.naming import make_scene_labeller
 from audiotoken.writing import cannot_write, write_bytes
 from experiments.benchmarks.public_methods import SEPARATORS, localise, separate, track
 from experiments.benchmarks.spatial_report import write_report
 from experiments.benchmarks.spatial_score import COUNT_GIVEN, LISTENERS, SCENE_SETUPS, SYSTEMS, read_audio
 from spatial.listening import listen
+from spatial.scene import Scene
 from spatial.setups import Setup, make_setup
 
 SETUPS = {theirs: name for name, theirs in SCENE_SETUPS.items()}  # names in the scenes -> in `spatial`
@@ -129,33 +130,26 @@ def run_timed(run: System, recording: np.ndarray, rate: int, truth: Truth) -> An
     return entry | {"wall_s": round(time.perf_counter() - start, 4)}, signals
 
 
-def _make_listener(
-    setup_given: bool, label: Callable[[np.ndarray, int], str | None] | None, count_given: bool
-) -> System:
+def _make_listener(setup_given: bool, label: Callable[[Scene], list[str | None]] | None, count_given: bool) -> System:
     def run(recording: np.ndarray, rate: int, truth: Truth) -> Answer:
         count = truth["n_sources"] if count_given else None
         scene = listen(recording, rate, setup=setup_of(truth) if setup_given else "auto", count=count)
         entry: Entry = {"setup": SCENE_SETUPS.get(scene.setup, scene.setup), "sources": []}
-        for source in scene.sources:
+        names = label(scene) if label else [None] * len(scene.sources)
+        for source, name in zip(scene.sources, names, strict=True):
             one: dict[str, Any] = {"azimuth_deg": source.direction.azimuth}
             one |= {"track": [list(point) for point in source.path]} if source.path else {}
-            name = label(source.signal, rate) if label else None
             entry["sources"].append(one | ({"label": name} if name else {}))
         return entry, [source.signal if source.image is None else source.image for source in scene.sources]
 
     return run
 
 
-def _make_scene_labeller() -> Callable[[np.ndarray, int], str | None]:
-    """A function from a signal to one of the ten labels of the scenes, which have no others."""
+def _make_scene_labeller() -> Callable[[Scene], list[str | None]]:
+    """A function from a scene to a label of each source, one of the ten of the scenes, which have no others."""
     label_of = {word: label for label, word in WORD_OF_ESC10.items()}
-    labeller = make_labeller("mini", tuple(label_of))
-
-    def label(signal: np.ndarray, rate: int) -> str | None:
-        guess = labeller(signal, rate)
-        return label_of[guess.name] if guess else None
-
-    return label
+    label_scene = make_scene_labeller("mini", tuple(label_of))
+    return lambda scene: [label_of[guess.name] if guess else None for guess in label_scene(scene)]
 
 
 def _run_localiser(method: str, recording: np.ndarray, rate: int, truth: Truth, count_given: bool) -> Answer:
