@@ -84,9 +84,9 @@ def _timed_maps(
     evidence: Evidence,
     weight: Float[np.ndarray, " bins"],
     band: Int[np.ndarray, " bins"],
-    sharp: Float[np.ndarray, "bins azimuths"],
-    blunt: Float[np.ndarray, "bins azimuths"],
-    posterior: Float[np.ndarray, "bins azimuths"],
+    sharp: Float[np.ndarray, "bins fine"],
+    blunt: Float[np.ndarray, "bins fine"],
+    posterior: Float[np.ndarray, "bins fine"],
 ) -> Float[np.ndarray, "timed blocks azimuths"]:
     """For each block, logarithms of: sharp votes in a low, middle and high band, blunt votes, posterior; its weight."""
     block = (evidence.times / BLOCK).astype(int)

@@ -147,7 +147,7 @@ def list_images(
     return Images(offsets[order], np.exp(total)[order], reflections[order])
 
 
-def respond_pair(images: Images, pair: Pair, seconds: float, rng: np.random.Generator) -> NDArray:
+def respond_pair(images: Images, pair: Pair, seconds: float) -> NDArray:
     """(2, taps) at two microphones, with the wave front of each image as seen from each microphone."""
     points = [np.array([side * pair.spacing / 2, 0, 0]) for side in (-1, 1)]
     out = [
@@ -230,8 +230,8 @@ def draw_room(kind: str, heads: list[Head], rng: np.random.Generator) -> tuple[d
             )
         elif pair is not None:
             (
-                full.append(respond_pair(each, pair, seconds, rng)),
-                dry.append(respond_pair(alone, pair, direct_seconds, rng)),
+                full.append(respond_pair(each, pair, seconds)),
+                dry.append(respond_pair(alone, pair, direct_seconds)),
             )
     scale = np.sqrt([(one**2).sum() for one in dry])[:, None, None]
     azimuths = [float(np.rad2deg(np.arctan2(*each.offsets[0][:2]))) for each in images]
@@ -244,6 +244,13 @@ def draw_room(kind: str, heads: list[Head], rng: np.random.Generator) -> tuple[d
         "azimuths": azimuths,
     }
     return facts, (np.stack(full) / scale).astype(np.float16), (np.stack(dry) / scale).astype(np.float16)
+
+
+def save_room(path: Path, facts: dict, full: Responses, dry: Responses) -> None:
+    """Write the file of a room, whole or not at all."""
+    with path.with_suffix(".part").open("wb") as file:
+        np.savez(file, facts=json.dumps(facts), full=full, dry=dry)
+    path.with_suffix(".part").replace(path)
 
 
 KINDS = ("spaced", "spaced", "ortf", "ortf", "nos", "xy", "ms", "binaural", "binaural", "binaural", "decca")
@@ -264,9 +271,7 @@ def main() -> None:
         if path.exists():
             continue
         facts, full, dry = draw_room(kinds[number % len(kinds)], heads, np.random.default_rng([args.seed, number]))
-        with path.with_suffix(".part").open("wb") as file:
-            np.savez(file, facts=json.dumps(facts), full=full, dry=dry)
-        path.with_suffix(".part").replace(path)
+        save_room(path, facts, full, dry)
         if number % 20 == 0:
             print(f"{number}/{args.rooms}", flush=True)
 
