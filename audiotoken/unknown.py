@@ -52,8 +52,11 @@ def load_familiarity(folder: str | os.PathLike) -> Familiarity | None:
 @torch.no_grad()
 def compute_energy(encoder: MiniEncoder, waveform: Tensor, without: int | None = None) -> float:
     """Energy of a waveform (1, frames) at the encoder's rate; `without` leaves out a class, as if it were unknown."""
-    scores, means, weight, _ = encoder.windows(waveform)  # (1, windows, classes), (1, windows, width), (1, windows)
-    pooled = ((scores - encoder.strangeness(means)) * weight[..., None]).sum(1)[0]  # (classes,)
+    return energy_of(encoder.evidence(encoder.decibels(waveform))[0], without)
+
+
+def energy_of(pooled: Tensor, without: int | None = None) -> float:
+    """Energy of pooled scores (classes,)."""
     if without is not None:
         pooled = pooled[torch.arange(len(pooled)) != without]
     return float(torch.logsumexp(pooled, 0))

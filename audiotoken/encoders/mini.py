@@ -76,7 +76,8 @@ class MiniEncoder(ModelMixin, ConfigMixin):
 
     labels: names of the classes. rate: Hz. width: of the features. channels: of the five convolutions. Calibration is
     part of the weights: `scale` and `offset` (classes,) turn pooled scores into probabilities, `whitening` and
-    `centres` (two per class: real and synthesised sounds) measure how strange a window is.
+    `centres` (some per class, `origins`: of real sounds, synthesised ones, and those in rooms) measure how strange a
+    window is.
     """
 
     scale: Tensor
@@ -93,6 +94,7 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         mels: int = 128,
         channels: Sequence[int] = (24, 48, 96, 128, 192),
         window: int = 16,  # feature vectors per pooling window: 2.56 s, about the crop length of training
+        origins: int = 2,
     ):
         super().__init__()
         a, b, c, d, e = channels
@@ -107,7 +109,7 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         self.register_buffer("scale", torch.ones(len(labels)))
         self.register_buffer("offset", torch.zeros(len(labels)))
         self.register_buffer("whitening", torch.zeros(width, width))  # zero: nothing is strange
-        self.register_buffer("centres", torch.zeros(len(labels), 2, width))
+        self.register_buffer("centres", torch.zeros(len(labels), origins, width))
 
     @property
     def rate(self) -> int:
@@ -123,14 +125,22 @@ class MiniEncoder(ModelMixin, ConfigMixin):
 
     def features(self, waveform: Tensor) -> Tensor:
         """(batch, frames) at `rate` -> (batch, time, width), one vector per 0.16 s."""
-        return self.embed(normalise(self._decibels(waveform)))
+        return self.embed(normalise(self.decibels(waveform)))
 
     def probabilities(self, waveform: Tensor) -> Tensor:
         """(batch, frames) at `rate` -> (batch, classes) in [0, 1], calibrated, independent per class."""
-        scores, means, weight, audible = self.windows(waveform)
-        scores = scores - self.strangeness(means)
-        pooled = (scores * weight[..., None]).sum(1)
+        return self.probabilities_of(self.decibels(waveform))
+
+    def probabilities_of(self, decibels: Tensor) -> Tensor:
+        """The same for a spectrogram in dB (batch, columns, mels)."""
+        audible = loudness(decibels).amax(1) > QUIET
+        pooled = self.evidence(decibels)
         return torch.sigmoid(pooled * self.scale.float() + self.offset.float()) * audible[:, None]
+
+    def evidence(self, decibels: Tensor) -> Tensor:
+        """Scores (batch, classes) of a spectrogram in dB, less what is strange about it, before calibration."""
+        scores, means, weight, _ = self.windows_of(decibels)
+        return ((scores - self.strangeness(means)) * weight[..., None]).sum(1)
 
     def windows(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Scores and features of overlapping windows of 2.56 s, before calibration, all float32.
@@ -138,7 +148,10 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         Returns scores (batch, windows, classes), mean features (batch, windows, width), weights (batch, windows) that
         sum to one (loud windows count, those 25 dB below do not), and whether there is any sound at all (batch,).
         """
-        decibels = self._decibels(waveform)
+        return self.windows_of(self.decibels(waveform))
+
+    def windows_of(self, decibels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same for a spectrogram in dB (batch, columns, mels)."""
         features = self.embed(normalise(decibels))
         level = loudness(decibels)
         blocks = F.max_pool1d(level[:, None], BLOCK, ceil_mode=True)[:, 0, : features.shape[1]]
@@ -153,11 +166,11 @@ class MiniEncoder(ModelMixin, ConfigMixin):
     def strangeness(self, means: Tensor) -> Tensor:
         """Penalty for sounds unlike those of a class in training: (batch, windows, width) -> (batch, windows, classes).
 
-        It is the squared Mahalanobis distance of the square roots of the mean features to the nearer of the two centres
+        It is the squared Mahalanobis distance of the square roots of the mean features to the nearest of the centres
         of a class, in score units; zero in a model that is not calibrated.
         """
         at = means.clamp(min=0).sqrt() @ self.whitening.float()
-        gaps = at[:, :, None, None] - self.centres.float()  # (batch, windows, classes, 2, width)
+        gaps = at[:, :, None, None] - self.centres.float()  # (batch, windows, classes, origins, width)
         return gaps.square().sum(-1).amin(-1)
 
     def embed(self, spectrogram: Tensor) -> Tensor:
@@ -175,7 +188,7 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         weight = torch.softmax(scores * self.sharpness.to(scores.dtype), -2)
         return (weight * scores).sum(-2)
 
-    def _decibels(self, waveform: Tensor) -> Tensor:
+    def decibels(self, waveform: Tensor) -> Tensor:
         """Spectrogram of a checked waveform; one shorter than half a second is padded with silence."""
         if waveform.ndim != 2:
             raise ValueError(

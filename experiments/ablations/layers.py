@@ -39,7 +39,7 @@ class LayeredEncoder(MiniEncoder):
     @torch.no_grad()
     def features(self, waveform: Tensor) -> Tensor:
         """(batch, frames) -> (batch, time, width): the layers side by side."""
-        spectrogram = normalise(self._decibels(waveform)).to(self.head.weight.dtype)
+        spectrogram = normalise(self.decibels(waveform)).to(self.head.weight.dtype)
         own = self.embed(spectrogram)  # (batch, time, width)
         x, seen = spectrogram[:, None], {LAST: own}
         for i, part in enumerate(self.trunk):

@@ -5,10 +5,13 @@ artefacts of source separation. Conventions: a clip is `(columns, mels)` float16
 a batch is `(batch, columns, mels)`; targets are `(batch, classes)` in [0, 1].
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +27,7 @@ from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10
 from experiments.world.distractors import KINDS, distractor
 
+FAVOUR = 8.0  # dB by which a stem's own source counts as louder in it
 SPEEDS = (0.8, 0.9, 1.0, 1.12, 1.25)
 RATE, MELS = 16000, 128
 TONAL = ("dog", "rooster", "baby", "person", "chainsaw")  # upside down or out of step, these become other sounds
@@ -92,8 +96,62 @@ def load_others(folder: Path) -> Clips:
     return clips
 
 
-def crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """`columns` of a clip around a random active moment (within 25 dB of the loudest); short clips get silence."""
+@dataclass
+class Rendered:
+    """Spectrograms of images, stems and mixtures of scenes, by `render_audio`, and what each of them holds."""
+
+    mels: NDArray[np.float16]  # (spectrograms, columns, mels) dB
+    levels: NDArray[np.float16]  # (spectrograms, sources, columns) dB; -100: not in it
+    classes: NDArray[np.int8]  # (spectrograms, sources); -1: none of the things
+    own: NDArray[np.int8]  # (spectrograms,) the source that it is the image or the stem of; -1: a mixture
+    facts: list[dict[str, Any]]  # kind, setup, rt60, sources
+
+
+def load_rendered(folder: Path, most: int | None = None) -> Rendered:
+    """Load what `render_audio` wrote into a folder, at most that many files."""
+    files = [np.load(path) for path in sorted(folder.glob("*.npz"))[:most]]
+    arrays = [np.concatenate([file[name] for file in files]) for name in ("mels", "levels", "classes", "own")]
+    return Rendered(*arrays, facts=[one for file in files for one in json.loads(str(file["facts"]))])
+
+
+def hear_in(levels: NDArray, classes: NDArray, own: int, stem: bool) -> tuple[NDArray, NDArray]:
+    """Levels (sources, columns) in dB of the sources of a crop -> targets and shares (AUDIBLE_WORDS,).
+
+    As in `mix`: a source 4 dB below another begins to be inaudible, 18 dB below it is. In a stem its own source is
+    favoured by `FAVOUR` dB: a separator that leaves much of a neighbour should still be understood.
+    """
+    power = np.power(10.0, levels.astype(float) / 10).mean(1)
+    level = 10 * np.log10(power + 1e-10)
+    if stem:
+        level[own] += FAVOUR
+    here = level > max(level.max() - 30, -90)
+    amplitude = 10 ** (level / 20) * here
+    targets, shares = np.zeros(len(AUDIBLE_WORDS), np.float32), np.zeros(len(AUDIBLE_WORDS), np.float32)
+    for k in np.flatnonzero(here & (classes >= 0)):
+        louder = np.delete(level, k).max(initial=-100)
+        targets[classes[k]] = max(targets[classes[k]], np.clip(1 - (louder - level[k] - 4) / 14, 0, 1))
+        shares[classes[k]] += amplitude[k] / amplitude.sum()
+    return targets, shares
+
+
+def draw_rendered(
+    clips: Rendered, count: int, columns: int, rng: np.random.Generator, kinds: dict[str, list[int]]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw crops of images, stems and mixtures -> dB (count, columns, mels), targets and shares (count, classes)."""
+    batch = np.empty((count, columns, MELS), np.float32)
+    targets, shares = np.zeros((2, count, len(AUDIBLE_WORDS)), np.float32)
+    for i in range(count):
+        kind = str(rng.choice(["image", "stem", "mixture"], p=[0.35, 0.45, 0.2]))
+        k = int(rng.choice(kinds[kind]))
+        start = place_crop(clips.mels[k], columns, rng)
+        batch[i] = cut(clips.mels[k], start, columns)
+        inside = clips.levels[k][:, max(0, start) : start + columns]
+        targets[i], shares[i] = hear_in(inside, clips.classes[k], int(clips.own[k]), kind == "stem")
+    return torch.from_numpy(batch), torch.from_numpy(targets), torch.from_numpy(shares)
+
+
+def place_crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator) -> int:
+    """First column of a crop around a random active moment (within 25 dB of the loudest); it may begin before 0."""
     level = mels.max(1)
     active = np.flatnonzero(level > level.max() - 25)
     start = (
@@ -101,7 +159,11 @@ def crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator) -> N
         if rng.random() < 0.9
         else int(rng.integers(-columns // 4, len(mels)))
     )
-    start = int(np.clip(start, 0, max(0, len(mels) - columns))) if rng.random() < 0.8 else start
+    return int(np.clip(start, 0, max(0, len(mels) - columns))) if rng.random() < 0.8 else start
+
+
+def cut(mels: NDArray[np.float16], start: int, columns: int) -> NDArray[np.float32]:
+    """`columns` of a clip from `start`; silence where there is nothing."""
     out = np.full((columns, mels.shape[1]), -100.0, np.float32)
     first, last = max(0, start), min(len(mels), start + columns)
     if last > first:
@@ -116,7 +178,7 @@ def draw(clips: Clips, count: int, columns: int, rng: np.random.Generator, choos
         k = int(rng.choice(choose))
         speeds = clips.mels[k]
         which = int(rng.integers(len(speeds))) if len(speeds) > 1 and rng.random() < 0.6 else len(speeds) // 2
-        batch[i] = crop(speeds[which], columns, rng)
+        batch[i] = cut(speeds[which], place_crop(speeds[which], columns, rng), columns)
         if clips.classes[k] >= 0:
             targets[i, clips.classes[k]] = 1
     return torch.from_numpy(batch), torch.from_numpy(targets)
@@ -152,7 +214,7 @@ def room(power: Tensor, rng: np.random.Generator) -> Tensor:
     return F.conv1d(x, fade.flip(1)[:, None], groups=count).permute(1, 2, 0)
 
 
-def mix(power: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def mix(power: Tensor, targets: Tensor, shares: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Add a second sound at -12 to 12 dB to half of the clips, and separate some again with an imperfect ratio mask.
 
     Returns the power, the targets per class (is it audible?) and the shares of the amplitude per class (between-class
@@ -170,7 +232,7 @@ def mix(power: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tenso
     heard_second = (1 - (gap - 4).clamp(min=0) / 14).clamp(0.0, 1)
     union = torch.maximum(targets * heard_first, targets[other] * heard_second)
     part = 1 / (1 + 10 ** (-gap / 20))
-    shares = torch.where(mixed, targets * part + targets[other] * (1 - part), targets)
+    shares = torch.where(mixed, shares * part + shares[other] * (1 - part), shares)
     out = torch.where(both[:, :, None], power + second, power)
     k = alone[:, 0]
     out[k] *= separation_mask(power[k], second[k], rng)
@@ -237,12 +299,17 @@ class Supply:
     others: Clips
     seed: int
     size: int = 32
+    rendered: Rendered | None = None  # a third of each batch, instead of as many real clips
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised spectrograms (batch, columns, mels), targets and shares (batch, classes)."""
         rng = np.random.default_rng([self.seed, step])
         columns = 16 * int(rng.choice([6, 8, 12, 16, 16, 20, 24, 26]))  # 1 to 4.2 s
         half, quarter, strange = self.size // 2, self.size // 4, self.size // 10
+        scenes = 3 * self.size // 8 if self.rendered else 0
+        if scenes:  # they are shorter
+            columns, half = 16 * int(rng.choice([6, 8, 8, 10, 12, 16])), half - scenes * 2 // 3
+            quarter -= scenes // 3
         real_words = set(self.real.classes)
         plain = [i for i, c in enumerate(self.words.classes) if c in real_words]
         only = [i for i, c in enumerate(self.words.classes) if c not in real_words]
@@ -251,12 +318,24 @@ class Supply:
         parts = [draw(self.real, half, columns, rng, list(range(len(self.real.classes))))]
         parts.append(draw(self.words, few, columns, rng, plain))
         parts.append(draw(self.words, quarter - few, columns, rng, only))
-        parts.append(draw(self.others, self.size - half - quarter - strange, columns, rng, nothing))
+        parts.append(draw(self.others, self.size - scenes - half - quarter - strange, columns, rng, nothing))
         tonal = [i for i, c in enumerate(self.real.classes) if AUDIBLE_WORDS[c] in TONAL]
         odd, _ = draw(self.real, strange, columns, rng, tonal)
         parts.append((estrange(odd, rng), torch.zeros(strange, len(AUDIBLE_WORDS))))
         decibels, targets = (torch.cat(x) for x in zip(*parts, strict=True))
+        shares = targets
+        if self.rendered and scenes:
+            more = draw_rendered(self.rendered, scenes, columns, rng, self._kinds)
+            decibels, targets, shares = (torch.cat(x) for x in zip((decibels, targets, shares), more, strict=True))
         power = 10 ** (colour(decibels, rng) / 10)
-        power, targets, shares = mix(room(power, rng), targets, rng)
+        power, targets, shares = mix(room(power, rng), targets, shares, rng)
         power = noise_floor(power, rng)
         return blank(normalise(10 * torch.log10(power + 1e-10)), rng), targets, shares
+
+    @cached_property
+    def _kinds(self) -> dict[str, list[int]]:
+        """Which of the rendered spectrograms are images, which stems and which mixtures."""
+        kinds: dict[str, list[int]] = {}
+        for k, fact in enumerate(self.rendered.facts if self.rendered else ()):
+            kinds.setdefault(fact["kind"], []).append(k)
+        return kinds

@@ -4,6 +4,7 @@
     python -m experiments.world.training.train_audio --esc10 ESC10 --folds 1,2,3,4 --out runs/audio/shipped \
         --start runs/audio/folds123 --steps 1400 --peak 1e-3
 
+Add `--rendered runs/audio/rendered` for rooms, heads and stems (`render_audio` makes them).
 Add `--others runs/audio/others` for recordings of other things (`gather_others` collects some).
 
 After an interruption, the same command resumes from the last state in the folder. Afterwards, `calibrate_audio`
@@ -24,8 +25,10 @@ from torch.nn import functional as F
 
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.mini.things import AUDIBLE_WORDS
-from experiments.world.training.audio_mels import Clips, Supply, load_made, load_others, load_real
+from experiments.world.training.audio_mels import Clips, Supply, load_made, load_others, load_real, load_rendered
 from experiments.world.training.measure_audio import top1
+
+HALF = torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()  # slow where it is emulated
 
 
 def loss_of(scores: Tensor, targets: Tensor, shares: Tensor) -> Tensor:
@@ -59,14 +62,26 @@ def build_model(seed: int) -> MiniEncoder:
 
 
 def train(
-    supply: Supply, folder: Path, *, steps: int, peak: float, seed: int, device: str, start: Path | None = None
+    supply: Supply,
+    folder: Path,
+    *,
+    steps: int,
+    peak: float,
+    seed: int,
+    device: str,
+    start: Path | None = None,
+    frozen: int = 0,
 ) -> MiniEncoder:
-    """Train for `steps` batches and return the averaged model; resumes from `folder/state.pt` if it exists."""
+    """Train for `steps` batches and return the averaged model; resumes from `folder/state.pt` if it exists.
+
+    The first `frozen` layers of the trunk stay as they are; the first convolution takes a third of the time.
+    """
     model = build_model(seed) if start is None else MiniEncoder.from_pretrained(start, torch_dtype=torch.float32)
     model = model.to(device, memory_format=torch.channels_last).train()
+    model.trunk[:frozen].eval().requires_grad_(False)
     average = copy.deepcopy(model).eval()
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
+    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    plain = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
     optimiser, first, state = torch.optim.AdamW(groups, lr=peak), 0, folder / "state.pt"
     if state.exists():
@@ -79,7 +94,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps, peak)
         inputs, targets, shares = (x.to(device) for x in supply.batch(step))
-        with torch.autocast(device.split(":")[0], torch.bfloat16):
+        with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=HALF):
             scores = model.pool(model.score(model.embed(inputs)).float())
         loss = loss_of(scores, targets, shares)
         optimiser.zero_grad()
@@ -109,7 +124,8 @@ def gather(args: argparse.Namespace) -> Supply:
     if args.others:
         more = load_others(Path(args.others))
         others = Clips(others.mels + more.mels, others.classes + more.classes)
-    return Supply(real, words, others, args.seed)
+    rendered = load_rendered(Path(args.rendered)) if args.rendered else None
+    return Supply(real, words, others, args.seed, args.batch, rendered)
 
 
 def main() -> None:
@@ -118,6 +134,9 @@ def main() -> None:
     parser.add_argument("--folds", default="1,2,3", help="folds to train on")
     parser.add_argument("--test", default="", help="fold to measure on afterwards")
     parser.add_argument("--others", default=None, help="folder of recordings that are none of the things")
+    parser.add_argument("--rendered", default=None, help="folder of scenes, by render_audio")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--frozen", type=int, default=0, help="first layers of the trunk that are not trained")
     parser.add_argument("--out", default="runs/audio/folds123")
     parser.add_argument("--start", default=None, help="folder of an encoder to start from")
     parser.add_argument("--steps", type=int, default=2600)  # of 32 crops each; about 5 CPU minutes per thousand
@@ -132,7 +151,8 @@ def main() -> None:
     np.random.seed(args.seed)  # noqa: NPY002 - not used here, but perhaps by libraries
     device = "cuda" if torch.cuda.is_available() else "cpu"
     start = Path(args.start) if args.start else None
-    model = train(gather(args), folder, steps=args.steps, peak=args.peak, seed=args.seed, device=device, start=start)
+    options = {"steps": args.steps, "peak": args.peak, "seed": args.seed, "start": start, "frozen": args.frozen}
+    model = train(gather(args), folder, device=device, **options)
     if args.test:
         print(f"fold {args.test}: top-1 {top1(model.cpu().float(), Path(args.esc10), int(args.test)):.4f}")
 
