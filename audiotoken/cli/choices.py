@@ -44,8 +44,9 @@ class Unmatched(StrEnum):
 class Unknown(StrEnum):
     """What happens to a sound that the audio encoder does not know."""
 
-    GUESS = "guess"
+    OMIT = "omit"
     UNPLACED = "unplaced"
+    GUESS = "guess"
 
 
 class Motion(StrEnum):

@@ -49,7 +49,10 @@ Token = Annotated[
 Unmatched = Annotated[choices.Unmatched, typer.Option(help="What to do with a sound that no word of the prompt names.")]
 Unknown = Annotated[
     choices.Unknown,
-    typer.Option(help="How to draw a sound that the model does not know: as its best guess, or without a box."),
+    typer.Option(
+        help="What to do with a sound that the model does not know: leave it out, draw its best guess without a box, or "
+        "draw the guess where it is heard."
+    ),
 ]
 PlacedPrompt = Annotated[
     str | None,

@@ -158,7 +158,7 @@ def place(
     negative_prompt: NegativePrompt = None,
     token: Token = None,
     unmatched: Unmatched = choices.Unmatched.ADD,
-    unknown: Unknown = choices.Unknown.GUESS,
+    unknown: Unknown = choices.Unknown.OMIT,
     energy: Energy = choices.Energy.COMBINED,
     motion: Annotated[
         choices.Motion,
@@ -245,7 +245,7 @@ def animate(
     negative_prompt: NegativePrompt = None,
     token: Token = None,
     unmatched: Unmatched = choices.Unmatched.ADD,
-    unknown: Unknown = choices.Unknown.GUESS,
+    unknown: Unknown = choices.Unknown.OMIT,
     energy: Energy = choices.Energy.COMBINED,
     setup: DrawingSetup = choices.DrawingSetup.AUTO,
     spacing: Spacing = None,

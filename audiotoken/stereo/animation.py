@@ -39,7 +39,7 @@ def sound_to_film(
     energy: "str | Guidance | Energy" = "combined",
     token: str | None = None,
     unmatched: str = "add",
-    unknown: str = "guess",
+    unknown: str = "omit",
     setup: str = "auto",
     spacing: float | None = None,
     max_sources: int = 4,

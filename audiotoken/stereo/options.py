@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from guidance.energies import Energy
 
 UNMATCHED = ("add", "drop")
-UNKNOWN = ("guess", "unplaced")
+UNKNOWN = ("omit", "unplaced", "guess")
 SETUPS = ("auto", "mono", *NAMES)
 OUTPUT_TYPES = ("pil", "np")
 
@@ -47,7 +47,7 @@ class PlanOptions:
     prompt: str | None = None
     token: str | None = None  # "learned", "label", or None: whichever draws the recording best
     unmatched: str = "add"  # sources that the prompt does not name: one of UNMATCHED
-    unknown: str = "guess"  # sounds that the encoder does not know: one of UNKNOWN
+    unknown: str = "omit"  # sounds that the encoder does not know: one of UNKNOWN
     setup: str = "auto"  # one of SETUPS; "mono" ignores directions
     spacing: float | None = None  # metres between the microphones of setup="spaced"
     max_sources: int = 4

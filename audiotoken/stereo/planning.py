@@ -74,7 +74,7 @@ def plan(
     prompt: str | None = None,
     token: str | None = None,
     unmatched: str = "add",
-    unknown: str = "guess",
+    unknown: str = "omit",
     setup: str = "auto",
     spacing: float | None = None,
     max_sources: int = 4,
@@ -86,10 +86,11 @@ def plan(
     prompt: the text to draw; words that name a source are placed where it is heard, all others stay free. Sources that
     no word names fill the `<audio>` of the prompt, the loudest first; without one they are added to the prompt, or left
     out with unmatched="drop". token: "learned" or "label", as in `pipe.audio_prompts`; None: see
-    `words.compose_prompt`. unknown: draw sounds that the encoder does not know as the nearest label and in their place
-    ("guess"), or without a box ("unplaced"). setup, spacing, max_sources: as in `spatial.listen`; "mono" ignores
-    directions. fov: degrees across the picture. progress: called with the share of the listening that is done, 0 to 1,
-    and again before each sound is classified; an exception in it ends the planning.
+    `words.compose_prompt`. unknown: sounds that the encoder does not know are left out of the picture ("omit"), drawn
+    as the nearest label without a box ("unplaced"), or in their place ("guess"); only "guess" adds them to a prompt,
+    and a picture of them alone shows the loudest without a box. setup, spacing, max_sources: as in `spatial.listen`;
+    "mono" ignores directions. fov: degrees across the picture. progress: called with the share of the listening that is
+    done, 0 to 1, and again before each sound is classified; an exception in it ends the planning.
     """
     options = PlanOptions(prompt, token, unmatched, unknown, setup, spacing, max_sources, fov)
     return make_plan(recording, rate, pipe, options, progress=progress)
@@ -133,18 +134,30 @@ def match_by_similarity(scores: NDArray[np.float64], scene: Scene, words: Sequen
     return match_words(scores) if words else []
 
 
+def find_left_out(known: Sequence[bool], options: PlanOptions) -> list[int]:
+    """The unknown sources that are not drawn; without a prompt at least one source is drawn, the first."""
+    strange = [i for i, each in enumerate(known) if not each]
+    if options.setup == "mono" or options.unknown == "guess" or (options.unknown == "unplaced" and not options.prompt):
+        return []
+    return strange[1:] if not options.prompt and len(strange) == len(known) else strange
+
+
 def place_sources(
-    planned: Plan, positions: dict[int, tuple[int, ...]], fov: float, unknown: str = "guess"
+    planned: Plan, positions: dict[int, tuple[int, ...]], fov: float, unknown: str = "omit"
 ) -> tuple[dict[int, Region], list[str]]:
-    """(regions of the sources that have a direction and a word, by their number; notes about the others)."""
+    """(regions of the sources that have a direction and a word, by their number; notes about the others).
+
+    A source without positions is not drawn.
+    """
     check_choice("unknown", unknown, UNKNOWN)
     scene, subjects, notes, placed = planned.scene, planned.subjects, [], []
     for i, source in enumerate(scene.sources):
-        if not positions.get(i):
-            continue
+        drawn = bool(positions.get(i))
         if not planned.known[i]:
-            free = "; it is drawn without a box" if unknown == "unplaced" else ""
-            notes.append(f"Sound {i + 1} is not one that the encoder knows (nearest: {subjects[i]}){free}.")
+            fate = "" if unknown == "guess" else "; it is drawn without a box" if drawn else "; it is left out"
+            notes.append(f"Sound {i + 1} is not one that the encoder knows (nearest: {subjects[i]}){fate}.")
+        if not drawn:
+            continue
         if scene.setup == "mono":
             continue
         if source.direction.spread > WIDE:
@@ -196,7 +209,16 @@ def make_plan(
         if options.setup == "mono" and prompt is not None:  # such a prompt has one <audio>; nothing is added to it
             check_count(prompt, prompt.count(PLACEHOLDER), len(signals))
         encoded, positions = compose_prompt(
-            pipe, signals, scene.rate, heard, prompt, words, matches, options.unmatched, options.token
+            pipe,
+            signals,
+            scene.rate,
+            heard,
+            prompt,
+            words,
+            matches,
+            options.unmatched,
+            options.token,
+            find_left_out(known, options),
         )
     draft = Plan(recording, rate, scene, heard, known, words, scores, matches, encoded, {}, [], seconds)
     with timed_stage("place", seconds):

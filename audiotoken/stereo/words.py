@@ -7,7 +7,7 @@ with the meaning of the labels to the text encoder and with the source's own aud
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -213,18 +213,20 @@ def compose_prompt(
     matches: Sequence[Match],
     unmatched: str,
     token: str | None,
+    left_out: Collection[int] = (),
 ) -> tuple[Prompt, dict[int, tuple[int, ...]]]:
     """(encoded prompt, positions in it of each source that has any).
 
     Sources that no word names fill the `<audio>` of the prompt, the loudest first; without any they are added to it, or
-    dropped. With token None one such source becomes a learned token, but several become their labels: when separated
+    dropped, as those are that are `left_out`: they only fill an `<audio>` for which there is no other source. With token None one such source becomes a learned token, but several become their labels: when separated
     from a mixture they are drawn more reliably that way (python -m experiments.bench end_to_end).
     """
     check_choice("unmatched", unmatched, UNMATCHED)
     named = {pair.source: pair.token for pair in matches if pair.source is not None and pair.token is not None}
-    unnamed = [i for i in range(len(signals)) if i not in named]
+    unnamed = sorted((i for i in range(len(signals)) if i not in named), key=lambda i: i in left_out)
     placeholders = (prompt or "").count(PLACEHOLDER)
-    added = [] if placeholders or (prompt and unmatched == "drop") else unnamed
+    dropped = placeholders or (prompt and unmatched == "drop")
+    added = [] if dropped else [i for i in unnamed if i not in left_out]
     spoken = unnamed[:placeholders] if placeholders else added
     token = token or ("label" if len(spoken) > 1 and _all_drawable([heard[i] for i in spoken]) else None)
     sounds = pipe.audio_prompts([signals[i] for i in spoken], rate, token) if spoken else None

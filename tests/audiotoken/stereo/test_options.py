@@ -21,7 +21,7 @@ SIGNAL = (0.3 * np.sin(2 * np.pi * 1234 * np.arange(RATE) / RATE)).astype(np.flo
 
 WRONG_PLANS = [
     ("unmatched", "dorp", OptionError, "add, drop"),
-    ("unknown", "skip", OptionError, "guess, unplaced"),
+    ("unknown", "skip", OptionError, "omit, unplaced, guess"),
     ("token", "word", OptionError, "learned, label"),
     ("setup", "quad", SpatialError, "auto, mono, panned, spaced, ortf, nos, xy, ms, binaural"),
     ("max_sources", 5, SpatialError, "1 to 4"),
@@ -93,7 +93,7 @@ def test_a_spacing_belongs_to_spaced_microphones():
 
 
 def test_stages_check_their_own_choices(pipe, planned):
-    with pytest.raises(OptionError, match="guess, unplaced"):
+    with pytest.raises(OptionError, match="omit, unplaced, guess"):
         place_sources(planned, {}, 90.0, "skip")
     with pytest.raises(OptionError, match="add, drop"):
         compose_prompt(pipe, [], RATE, [], None, [], [], "dorp", None)

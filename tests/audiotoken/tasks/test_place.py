@@ -15,7 +15,8 @@ from audiotoken.model import load_pipeline
 from audiotoken.stereo import planning as pipeline
 from audiotoken.stereo.films import draw_trail
 from audiotoken.stereo.generation import sound_to_image
-from audiotoken.stereo.planning import Plan, place_sources, plan
+from audiotoken.stereo.options import PlanOptions
+from audiotoken.stereo.planning import Plan, find_left_out, place_sources, plan
 from audiotoken.stereo.words import find_subject_words
 from audiotoken.tasks.place import format_summary
 from guidance.regions import Region
@@ -115,11 +116,33 @@ def test_diffuse_sources_have_no_place(pipe):
     assert not regions and "everywhere" in notes[0]
 
 
-@pytest.mark.parametrize(("unknown", "places"), [("guess", 1), ("unplaced", 0)])
-def test_unknown_sounds_get_a_note_and_a_guess_or_no_place(pipe, unknown, places):
+@pytest.mark.parametrize(
+    ("unknown", "positions", "places", "words"),
+    [
+        ("guess", {0: (4,)}, 1, "(nearest: rain)."),
+        ("unplaced", {0: (4,)}, 0, "drawn without a box"),
+        ("omit", {}, 0, "left out"),
+    ],
+)
+def test_unknown_sounds_get_a_note_and_a_guess_or_no_place(pipe, unknown, positions, places, words):
     strange = Source(np.zeros(4, np.float32), Direction(-20.0, 1.0))
-    regions, notes = place_sources(plan_of(pipe, strange, known=False), {0: (4,)}, 90.0, unknown)
-    assert len(regions) == places and "nearest: rain" in notes[0]
+    regions, notes = place_sources(plan_of(pipe, strange, known=False), positions, 90.0, unknown)
+    assert len(regions) == places and "nearest: rain" in notes[0] and words in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("known", "prompt", "unknown", "left_out"),
+    [
+        ([True, False], None, "omit", [1]),
+        ([False, False], None, "omit", [1]),  # something has to be drawn
+        ([False, False], "a river", "omit", [0, 1]),
+        ([True, False], None, "unplaced", []),
+        ([True, False], "a river", "unplaced", [1]),  # nothing strange is added to a prompt
+        ([True, False], "a river", "guess", []),
+    ],
+)
+def test_unknown_sounds_are_left_out(known, prompt, unknown, left_out):
+    assert find_left_out(known, PlanOptions(prompt, unknown=unknown)) == left_out
 
 
 def test_a_hum_is_none_of_the_known(pipe):
@@ -128,6 +151,19 @@ def test_a_hum_is_none_of_the_known(pipe):
     assert planned.known == [False] and any("not one that the encoder knows" in note for note in planned.notes)
     frog = plan(simulate([(synthesise("frog", RATE, 2.0, 9), 25.0)], "panned", rate=RATE), RATE, pipe)
     assert frog.known == [True] and not frog.notes
+
+
+def test_a_hum_beside_a_frog_is_not_drawn_and_the_whole_road_says_so(pipe):
+    hum = (0.2 * np.sin(2 * np.pi * 50 * np.arange(3 * RATE) / RATE)).astype(np.float32)
+    recording = simulate([(synthesise("frog", RATE, 3.0, 9), -25.0), (hum, 25.0)], "panned", rate=RATE)
+    planned = plan(recording, RATE, pipe)
+    hums = [i for i, each in enumerate(planned.known) if not each]
+    assert len(planned.scene.sources) == 2 and [planned.scene.azimuths[i] > 0 for i in hums] == [True]
+    assert [region.label for region in planned.regions.values()] == ["frog"] and "left out" in planned.notes[0]
+    told = plan(recording, RATE, pipe, prompt="a frog by a river")
+    assert told.prompt.text == "a frog by a river" and len(told.regions) == 1
+    guessed = plan(recording, RATE, pipe, prompt="a frog by a river", unknown="guess")
+    assert guessed.prompt.text.endswith(" and <audio>") and len(guessed.regions) == 2
 
 
 def test_two_of_a_kind_are_two_words_in_two_places(pipe):
