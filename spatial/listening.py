@@ -74,7 +74,7 @@ def listen(
     report_progress(0.4)
     directions, paths = _estimate_directions(analysis, rate, max_sources, count)
     report_progress(0.6)
-    sources = _separate_sources(analysis, rate, directions, paths) if directions else []
+    sources = separate_sources(analysis.recording, rate, analysis.setup, directions, paths) if directions else []
     notes = analysis.notes if sources else (*analysis.notes, "No source has a direction.")
     report_progress(1.0)
     ranked = tuple(sorted(sources, key=lambda one: -one.level))
@@ -111,10 +111,14 @@ def _to_points(trajectory: Trajectory) -> Points:
     return tuple((round(float(t), 3), round(float(a), 2)) for t, a in pairs)
 
 
-def _separate_sources(
-    analysis: _Analysis, rate: int, directions: Sequence[Direction], paths: Sequence[Points]
+def separate_sources(
+    recording: Float[np.ndarray, "2 frames"],
+    rate: int,
+    setup: Setup,
+    directions: Sequence[Direction],
+    paths: Sequence[Points],
 ) -> list[Source]:
-    recording, setup = analysis.recording, analysis.setup
+    """Sources at those directions, in this order; `paths` are empty for fixed ones."""
     images = separate(recording, rate, directions, setup=setup, paths=[path or None for path in paths])
     parts = zip(
         images, pick_louder_channels(images), compute_power_shares(images, rate), directions, paths, strict=True

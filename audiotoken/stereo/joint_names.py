@@ -57,11 +57,11 @@ def decide_names(
 ) -> tuple[list[list[tuple[str, float]]], list[bool]]:
     """(labels of each source as `name_together` has them, whether each is known).
 
-    mixture: the labels of the whole recording. familiar: whether each signal is of a kind that the encoder knows; a
-    name that source and recording support is known, too.
+    mixture: the labels of the whole recording. familiar: whether each signal is of a kind that the encoder knows; of
+    several sources, a name that source and recording support is known, too.
     """
-    named = name_together(heard, fixed)
-    known = [each or is_supported(labels, mixture) for each, labels in zip(familiar, named, strict=True)]
+    named, several = name_together(heard, fixed), len(heard) > 1
+    known = [each or (several and is_supported(labels, mixture)) for each, labels in zip(familiar, named, strict=True)]
     return named, known
 
 

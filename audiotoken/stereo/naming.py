@@ -64,7 +64,8 @@ def make_scene_labeller(model: str = "mini", among: Sequence[str] | None = None)
             bool(labels) and _is_known(encoder, familiarity, _to_waveform(encoder, signal, scene.rate), labels[0][1])
             for signal, labels in zip(signals, heard, strict=True)
         ]
-        named, known = decide_names(heard, classify_mixture(classify, scene), familiar)
+        mixture = classify_mixture(classify, scene) if len(heard) > 1 else []
+        named, known = decide_names(heard, mixture, familiar)
         return tuple(Label(*each[0], sure) if each else None for each, sure in zip(named, known, strict=True))
 
     return label_scene
@@ -73,10 +74,10 @@ def make_scene_labeller(model: str = "mini", among: Sequence[str] | None = None)
 def classify_mixture(classify: Classify, scene: Scene) -> Labels:
     """The labels of the whole recording: the best scores of its channels and of their mean.
 
-    The recording is the sum of the images; none without images, as in a long recording, or for a single source.
+    The recording is the sum of the images; no labels without images, as in a long recording.
     """
     images = [source.image for source in scene.sources if source.image is not None]
-    if len(scene.sources) < 2 or len(images) < len(scene.sources):
+    if not images or len(images) < len(scene.sources):
         return []
     left, right = np.sum(images, axis=0, dtype=np.float32)
     audible = [each for each in (left, right, (left + right) / 2) if np.abs(each).max() > SILENCE_PEAK]

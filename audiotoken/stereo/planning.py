@@ -18,6 +18,7 @@ from audiotoken.placeholder import PLACEHOLDER, check_count
 from audiotoken.prompt import Prompt
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import decide_names
+from audiotoken.stereo.named_sources import add_named_sources
 from audiotoken.stereo.naming import classify_mixture, knows
 from audiotoken.stereo.options import UNKNOWN, PlanOptions, check_choice
 from audiotoken.stereo.words import (
@@ -194,36 +195,71 @@ def make_plan(
     recording, rate = as_recording(recording, rate)
     with timed_stage("listen", seconds):
         scene = stages.find_sources(recording, rate, options, report_progress)
-    signals = [source.signal for source in scene.sources]
     with timed_stage("embed", seconds):
         heard, familiar = stages.classify_sources(pipe, scene, report_progress)
-        mixture = classify_mixture(pipe.classify, scene)
+        mixture = classify_mixture(pipe.classify, scene) if len(heard) > 1 or prompt else []
     with timed_stage("match", seconds):
-        words = [] if options.setup == "mono" else find_source_words(prompt, heard)
-        scores = compute_similarity(pipe, signals, scene.rate, heard, words)
-        matches = stages.match(scores, scene, words)
-        named = name_words(words, matches, heard)
-        heard, known = decide_names(heard, mixture, familiar, named)
+        paired = _pair_words(pipe, scene, heard, familiar, options, stages)
+        more = add_named_sources(pipe, scene, heard, paired.words, paired.matches, mixture, options.max_sources)
+        if more is not None:
+            again = _pair_words(pipe, more, *stages.classify_sources(pipe, more, report_progress), options, stages)
+            paired = max(paired, again, key=lambda each: each.matched)  # the first if none is better
+        scene, words = paired.scene, paired.words
+        named = name_words(words, paired.matches, paired.heard)
+        heard, known = decide_names(paired.heard, mixture, paired.familiar, named)
         known = [each or i in named for i, each in enumerate(known)]
     with timed_stage("write", seconds):
         if options.setup == "mono" and prompt is not None:  # such a prompt has one <audio>; nothing is added to it
-            check_count(prompt, prompt.count(PLACEHOLDER), len(signals))
+            check_count(prompt, prompt.count(PLACEHOLDER), len(heard))
         encoded, positions = compose_prompt(
             pipe,
-            signals,
+            [source.signal for source in scene.sources],
             scene.rate,
             heard,
             prompt,
             words,
-            matches,
+            paired.matches,
             options.unmatched,
             options.token,
             find_left_out(known, options),
         )
-    draft = Plan(recording, rate, scene, heard, known, words, scores, matches, encoded, {}, [], seconds)
+    draft = Plan(
+        recording, rate, scene, heard, known, words, paired.similarity, paired.matches, encoded, {}, [], seconds
+    )
     with timed_stage("place", seconds):
         regions, notes = place_sources(draft, positions, options.fov, options.unknown)
     return replace(draft, regions=regions, notes=[*scene.notes, *notes])
+
+
+@dataclass(frozen=True, eq=False)
+class _Paired:
+    """A scene, its sources one by one, and the words of the prompt that they are."""
+
+    scene: Scene
+    heard: list[list[tuple[str, float]]]
+    familiar: list[bool]
+    words: list[Word]
+    similarity: NDArray[np.float64]  # (sources, words)
+    matches: list[Match]
+
+    @property
+    def matched(self) -> int:
+        """The number of words that have a source."""
+        return sum(pair.source is not None and pair.token is not None for pair in self.matches)
+
+
+def _pair_words(
+    pipe: SoundPipeline,
+    scene: Scene,
+    heard: list[list[tuple[str, float]]],
+    familiar: list[bool],
+    options: PlanOptions,
+    stages: Stages,
+) -> _Paired:
+    words = [] if options.setup == "mono" else find_source_words(options.prompt, heard)
+    signals = [source.signal for source in scene.sources]
+    similarity = compute_similarity(pipe, signals, scene.rate, heard, words)
+    return _Paired(scene, heard, familiar, words, similarity, stages.match(similarity, scene, words))
 
 
 @contextmanager

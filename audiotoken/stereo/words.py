@@ -139,14 +139,21 @@ def _list_forms(word: str) -> set[str]:
     return {word, word.removesuffix("s"), word.removesuffix("es")}
 
 
+def find_label(word: str, labels: Sequence[str]) -> str | None:
+    """The label that a word names, or whose subject it names, in the singular or plural; None if it names none."""
+    forms = _list_forms(word.lower())
+    return next((label for label in labels if label.lower() in forms or find_subject(label) in forms), None)
+
+
 def name_words(words: Sequence[Word], matches: Sequence[Match], heard: Sequence[Heard]) -> dict[int, str]:
     """{source: the subject that its word names, or the word itself}, of the sources that have a word."""
-    subjects = {name.lower(): name for each in heard for name in score_subjects(each)}
+    labels = [label for each in heard for label, _ in each]
     named = {}
     for pair in matches:
         if pair.source is not None and pair.token is not None:
-            text = words[pair.token].text.lower()
-            named[pair.source] = next((subjects[form] for form in _list_forms(text) if form in subjects), text)
+            text = words[pair.token].text
+            label = find_label(text, labels)
+            named[pair.source] = (label and find_subject(label)) or text.lower()
     return named
 
 
@@ -218,8 +225,9 @@ def compose_prompt(
     """(encoded prompt, positions in it of each source that has any).
 
     Sources that no word names fill the `<audio>` of the prompt, the loudest first; without any they are added to it, or
-    dropped, as those are that are `left_out`: they only fill an `<audio>` for which there is no other source. With token None one such source becomes a learned token, but several become their labels: when separated
-    from a mixture they are drawn more reliably that way (python -m experiments.bench end_to_end).
+    dropped, as those are that are `left_out`: they only fill an `<audio>` for which there is no other source. With
+    token None one such source becomes a learned token, but several become their labels: when separated from a mixture
+    they are drawn more reliably that way (python -m experiments.bench end_to_end).
     """
     check_choice("unmatched", unmatched, UNMATCHED)
     named = {pair.source: pair.token for pair in matches if pair.source is not None and pair.token is not None}

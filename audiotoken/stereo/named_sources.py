@@ -1,0 +1,78 @@
+"""Listening by names: a word of the prompt says what there is, and the audio encoder when and at which frequencies.
+
+So a sound gets a direction that was not found without its name, as it is weak or beside a louder one.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audiotoken.audio import resample
+from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.encoders.saliency import compute_activities, list_columns
+from audiotoken.protocols import SoundPipeline
+from audiotoken.stereo.joint_names import Heard, to_evidence
+from audiotoken.stereo.words import FAINT, Word, find_label
+from spatial.matching import Match
+from spatial.scene import Scene
+from spatial.weighted import add_sources, localise_activities
+
+APART = {"panned": 5.0}  # degrees from all other sources, by setup
+APART_ELSEWHERE = 10.0
+
+
+def add_named_sources(
+    pipe: SoundPipeline,
+    scene: Scene,
+    heard: Sequence[Heard],
+    words: Sequence[Word],
+    matches: Sequence[Match],
+    mixture: Heard,
+    most: int,
+) -> Scene | None:
+    """The scene with a source for each word that has none, up to `most`; None if there is nothing to add.
+
+    Of words that are labels of a mini audio encoder, are not quite inaudible in the recording, and are heard from a
+    direction of their own.
+    """
+    encoder = pipe.audio_encoder
+    whole = scene.setup != "mono" and scene.sources and all(each.image is not None for each in scene.sources)
+    if not whole or not isinstance(encoder, MiniEncoder):
+        return None
+    tokens = {pair.source: pair.token for pair in matches if pair.source is not None}
+    of_word = [find_label(word.text, encoder.labels) for word in words]
+    names = [each[0][0] if (at := tokens.get(i)) is None else of_word[at] for i, each in enumerate(heard) if each]
+    scores = dict(mixture)
+    unheard = [of_word[pair.token] for pair in matches if pair.source is None and pair.token is not None]
+    wanted = [
+        label
+        for label in dict.fromkeys(unheard)
+        if label and label not in names and to_evidence(scores.get(label, 0.0)) >= FAINT
+    ]
+    others = [name for name in dict.fromkeys(names) if name in encoder.labels]
+    azimuths = list(scene.azimuths)
+    for azimuth in _locate(encoder, scene, [*wanted, *others])[: len(wanted)] if wanted else []:
+        if min(abs(azimuth - other) for other in azimuths) >= APART.get(scene.setup, APART_ELSEWHERE):
+            azimuths.append(azimuth)
+    added = azimuths[len(scene.sources) : most]
+    return add_sources(scene, added) if added else None
+
+
+def _locate(encoder: MiniEncoder, scene: Scene, labels: Sequence[str]) -> list[float]:
+    """The azimuth of each label."""
+    recording = np.sum([source.image for source in scene.sources], axis=0, dtype=np.float32)
+    activities = compute_activities(
+        encoder, _to_waveform(encoder, recording, scene.rate), [encoder.labels.index(label) for label in labels]
+    )
+    times, frequencies = list_columns(encoder, activities.shape[1])
+    spacing = scene.spacing if scene.setup == "spaced" else None
+    return localise_activities(
+        recording, scene.rate, activities, times, frequencies, setup=scene.setup, spacing=spacing
+    )
+
+
+def _to_waveform(encoder: MiniEncoder, recording: NDArray[np.float32], rate: int) -> torch.Tensor:
+    mono = recording.mean(axis=0, keepdims=True)
+    return torch.from_numpy(resample(mono, rate, encoder.rate)).to(encoder.device)
