@@ -177,7 +177,6 @@ NOT_COMMANDS = (
     "__init__",
     "hydra_cli",
     "notebook",
-    "fit_listening",
     "listening_demo",
 )  # shared, or work that has not moved down
 

@@ -79,13 +79,15 @@ def observe(take: Take, seed: tuple[int, ...], rng: np.random.Generator) -> tupl
     return compute_features(evidence), seen, truths
 
 
-def make_shard(recorder: Recorder, seed: int, number: int, path: Path) -> None:
-    """Write one shard, whole or not at all."""
+def make_shard(recorder: Recorder, seed: int, number: int, path: Path, plain: float = 0.0) -> None:
+    """Write one shard, whole or not at all; a share `plain` of the scenes has no noise and few sources."""
     rows, overall, timed, truths, of = [], [], [], [], []
     for index in range(SHARD):
         key = (seed, number, index)
         rng = np.random.default_rng(key)
-        features, seen, facts = observe(recorder.take(rng), key, rng)
+        simple = rng.random() < plain
+        take = recorder.take(rng, count=int(rng.integers(1, 4)) if simple else None, plain=simple)
+        features, seen, facts = observe(take, key, rng)
         rows.append(features)
         for maps, fact in zip(seen, facts, strict=True):
             overall.append(maps.overall.astype(np.float16)), timed.append(maps.timed.astype(np.float16))
@@ -103,6 +105,7 @@ def main() -> None:
     parser.add_argument("--pool", type=Path, required=True, help="file of `recordings.save_pool`")
     parser.add_argument("--bank", type=Path, required=True, help="folder of `responses`")
     parser.add_argument("--without", default="", help="a head that is left out")
+    parser.add_argument("--plain", type=float, default=0.0, help="share of scenes without noise and faults")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shards", type=int, default=200)
     parser.add_argument("--part", default="0/1", help="i/n: every n-th shard from the i-th")
@@ -116,7 +119,7 @@ def main() -> None:
     for number in range(first, args.shards, step):
         path = args.out / f"{args.seed}-{number:04d}.npz"
         if not path.exists():
-            make_shard(recorder, args.seed, number, path)
+            make_shard(recorder, args.seed, number, path, args.plain)
             print(f"{number}/{args.shards}", flush=True)
 
 

@@ -101,6 +101,22 @@ def draw_pair(name: str, rng: np.random.Generator) -> Pair:
     return Pair("ms", 0.0, (0.0, -90.0), (0.5 if rng.random() < 0.8 else 1.0, 0.0))
 
 
+def draw_living_room(rt60: float, far: float, rng: np.random.Generator) -> list[Images]:
+    """Like `draw_images`, but by the book: even walls, the setup near one, all images, sources at its height."""
+    size = rng.uniform([5.5, 4.5, 2.6], [8.0, 7.0, 3.2]) * [far, far, 1]
+    centre = size * [rng.uniform(0.42, 0.58), rng.uniform(0.2, 0.32), 0]
+    centre[2] = rng.uniform(1.2, 1.6)
+    surface = 2 * (size[0] * size[1] + size[0] * size[2] + size[1] * size[2])
+    wall = np.sqrt(max(0.0, 1 - 0.161 * size.prod() / (surface * rt60))) if rt60 else 0.0
+    edges, out = np.linspace(-80, 80, POSITIONS + 1), []
+    for low, high in pairwise(edges):
+        azimuth, away = np.deg2rad(rng.uniform(low, high)), rng.uniform(1.2, 1.8) * far
+        point = centre + away * np.array([np.sin(azimuth), np.cos(azimuth), 0.0])
+        point = np.clip(point, 0.1, size - 0.1)
+        out.append(list_images(size, point, centre, np.full((3, 2), wall), 1.1 * rt60, rng, thin=False))
+    return out
+
+
 def draw_images(rt60: float, distances: tuple[float, float], far: float, rng: np.random.Generator) -> list[Images]:
     """Draw a room, a setup in it that may be turned, and sources around its front -> the images of each source."""
     size = rng.uniform([3.6, 3.6, 2.4], [9.0, 8.0, 3.5]) * max(1.0, far)
@@ -123,8 +139,9 @@ def draw_images(rt60: float, distances: tuple[float, float], far: float, rng: np
 
 
 def list_images(
-    size: NDArray, point: NDArray, centre: NDArray, walls: NDArray, longest: float, rng: np.random.Generator
-) -> Images:
+    size: NDArray, point: NDArray, centre: NDArray, walls: NDArray, longest: float, rng: np.random.Generator,
+    thin: bool = True,
+) -> Images:  # fmt: skip
     """The images within `longest` seconds, thinned where they are many; the first is the source itself."""
     axes, counts, gains = [], [], []
     for axis in range(3):
@@ -137,7 +154,7 @@ def list_images(
     squared = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2][None, None, :] ** 2
     direct = np.linalg.norm(point - centre)
     full = direct + KEPT * SPEED
-    chance = np.minimum(1.0, full**2 / squared)
+    chance = np.minimum(1.0, full**2 / squared) if thin else np.ones_like(squared)
     kept = (rng.random(squared.shape) < chance) & (squared <= max(direct + 1e-3, SPEED * longest) ** 2)
     i, j, k = np.nonzero(kept)
     total = gains[0][i] + gains[1][j] + gains[2][k] - 0.5 * np.log(chance[kept])
@@ -210,15 +227,26 @@ def spread_directions(directions: NDArray, count: int) -> NDArray[np.int64]:
     return np.unique((wanted @ directions.T).argmax(axis=1))
 
 
-def draw_room(kind: str, heads: list[Head], rng: np.random.Generator) -> tuple[dict, Responses, Responses]:
+def draw_room(
+    kind: str, heads: list[Head], rng: np.random.Generator, living: bool = False
+) -> tuple[dict, Responses, Responses]:
     """(facts, responses of all positions, their direct part) of one room and one setup of that kind."""
     rt60 = 0.0 if rng.random() < 0.25 else float(rng.choice([rng.uniform(0.15, 0.35), rng.uniform(0.3, 0.7)]))
     pair = None if kind == "binaural" else draw_pair(kind, rng)
+    if living:
+        rt60 = float(rng.choice([0.0, rng.uniform(0.25, 0.4), rng.uniform(0.5, 0.65)]))
+        pair = BY_THE_BOOK.get(kind, pair)
     far = max(1.0, pair.spacing / 0.7) if pair else 1.0
-    images = draw_images(rt60, (0.9 * far, 2.4 * far), min(far, 1.6), rng)
+    images = (
+        draw_living_room(rt60, far, rng) if living else draw_images(rt60, (0.9 * far, 2.4 * far), min(far, 1.6), rng)
+    )
     seconds = EARLY + 0.02 + 1.1 * rt60 + 0.01 * far
     direct_seconds = EARLY + 0.02 + 0.01 * far
-    head = heads[rng.integers(len(heads))].scale(rng.uniform(0.92, 1.08)) if kind == "binaural" else None
+    head = (
+        heads[rng.integers(len(heads))].scale(1.0 if living else rng.uniform(0.92, 1.08))
+        if kind == "binaural"
+        else None
+    )
     few = spread_directions(head.directions, DIRECTIONS) if head else np.zeros(0, int)
     full, dry = [], []
     for each in images:
@@ -253,6 +281,13 @@ def save_room(path: Path, facts: dict, full: Responses, dry: Responses) -> None:
     path.with_suffix(".part").replace(path)
 
 
+BY_THE_BOOK = {
+    "spaced": Pair("spaced", 0.5),
+    "ortf": Pair("ortf", 0.17, (-55, 55), (0.5, 0.5)),
+    "nos": Pair("nos", 0.30, (-45, 45), (0.5, 0.5)),
+    "xy": Pair("xy", 0.0, (-45, 45), (0.5, 0.5)),
+    "ms": Pair("ms", 0.0, (0, -90), (0.5, 0.0)),
+}
 KINDS = ("spaced", "spaced", "ortf", "ortf", "nos", "xy", "ms", "binaural", "binaural", "binaural", "decca")
 
 
@@ -260,6 +295,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--heads", nargs="*", type=Path, default=[], help="SOFA files of measured heads")
     parser.add_argument("--rooms", type=int, default=220)
+    parser.add_argument("--living", action="store_true", help="living rooms and pairs by the book")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder, one file for each room")
     args = parser.parse_args()
@@ -270,7 +306,9 @@ def main() -> None:
         path = args.out / f"{args.seed}-{number:04d}.npz"
         if path.exists():
             continue
-        facts, full, dry = draw_room(kinds[number % len(kinds)], heads, np.random.default_rng([args.seed, number]))
+        facts, full, dry = draw_room(
+            kinds[number % len(kinds)], heads, np.random.default_rng([args.seed, number]), args.living
+        )
         save_room(path, facts, full, dry)
         if number % 20 == 0:
             print(f"{number}/{args.rooms}", flush=True)
