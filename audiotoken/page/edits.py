@@ -43,14 +43,18 @@ class Placement:
 
 
 def default_placements(planned: Plan) -> list[Placement]:
-    """Placements as heard: diffuse sources, and all of a mono recording, have mode `ANYWHERE`."""
-    return [_default_placement(planned, source) for source in planned.scene.sources]
+    """Placements as heard: diffuse sources, and all of a mono recording, have mode `ANYWHERE`.
+
+    Unknown sources beside known ones are `OUT`, as in `stereo.plan`.
+    """
+    return [_default_placement(planned, i) for i in range(len(planned.scene.sources))]
 
 
-def _default_placement(planned: Plan, source: Source) -> Placement:
+def _default_placement(planned: Plan, i: int) -> Placement:
+    source = planned.scene.sources[i]
     anywhere = planned.scene.setup == "mono" or source.direction.spread > WIDE
-    size = float(np.interp(source.level, LEVELS, SIZES))
-    return Placement(source.direction.azimuth, size, ANYWHERE if anywhere else PLACED)
+    mode = OUT if not planned.known[i] and any(planned.known) else ANYWHERE if anywhere else PLACED
+    return Placement(source.direction.azimuth, float(np.interp(source.level, LEVELS, SIZES)), mode)
 
 
 def move_source(source: Source, heard: Placement, placement: Placement) -> Source:
@@ -100,8 +104,9 @@ def apply_edits(
     signals = [planned.scene.sources[i].signal for i in kept]
     kept_matches = [replace(pair, source=kept.index(pair.source)) for pair in matches if pair.source in kept]
     heard = [planned.heard[i] for i in kept]
+    known = [planned.known[i] for i in kept]
     encoded, at = compose_prompt(
-        pipe, signals, planned.rate, heard, prompt or None, planned.words, kept_matches, "add", token
+        pipe, signals, planned.rate, heard, prompt or None, planned.words, kept_matches, "add", token, known
     )
     positions = {kept[i]: where for i, where in at.items()}
     scene = replace(planned.scene, sources=_move_sources(planned, placements))

@@ -109,9 +109,10 @@ def describe_energy(trace: Sequence[StepTrace]) -> str:
 
 
 def find_spoken_sources(planned: "Plan") -> list[int]:
-    """The source of each audio token of the prompt, in order: sources without a word, the loudest first."""
+    """The source of each audio token of the prompt, in order, as `stereo.words.compose_prompt` deals them."""
     named = {pair.source for pair in planned.matches if pair.token is not None}
     alone = [i for i in range(len(planned.scene.sources)) if i not in named]
+    alone = sorted(alone, key=lambda i: not planned.known[i])
     return alone[: len(planned.prompt.positions)]
 
 

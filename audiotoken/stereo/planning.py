@@ -221,6 +221,7 @@ def make_plan(
             paired.matches,
             options.unmatched,
             options.token,
+            known,
             find_left_out(known, options),
         )
     draft = Plan(

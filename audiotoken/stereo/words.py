@@ -220,18 +220,19 @@ def compose_prompt(
     matches: Sequence[Match],
     unmatched: str,
     token: str | None,
+    known: Sequence[bool],
     left_out: Collection[int] = (),
 ) -> tuple[Prompt, dict[int, tuple[int, ...]]]:
     """(encoded prompt, positions in it of each source that has any).
 
-    Sources that no word names fill the `<audio>` of the prompt, the loudest first; without any they are added to it, or
-    dropped, as those are that are `left_out`: they only fill an `<audio>` for which there is no other source. With
-    token None one such source becomes a learned token, but several become their labels: when separated from a mixture
-    they are drawn more reliably that way (python -m experiments.bench end_to_end).
+    Sources that no word names fill the `<audio>` of the prompt, those that are `known` first, the loudest first;
+    without any they are added to it, or dropped, as those are that are `left_out`. With token None one such source
+    becomes a learned token, but several become their labels: when separated from a mixture they are drawn more reliably
+    that way (python -m experiments.bench end_to_end).
     """
     check_choice("unmatched", unmatched, UNMATCHED)
     named = {pair.source: pair.token for pair in matches if pair.source is not None and pair.token is not None}
-    unnamed = sorted((i for i in range(len(signals)) if i not in named), key=lambda i: i in left_out)
+    unnamed = sorted((i for i in range(len(signals)) if i not in named), key=lambda i: not known[i])
     placeholders = (prompt or "").count(PLACEHOLDER)
     dropped = placeholders or (prompt and unmatched == "drop")
     added = [] if dropped else [i for i in unnamed if i not in left_out]

@@ -112,6 +112,13 @@ def test_default_placements_change_nothing():
     assert edits.describe_changes(planned, places) == []
 
 
+def test_unknown_sounds_are_out_unless_all_are():
+    mixed = replace(heard(-30.0, 0.0, 30.0), known=[True, False, True])
+    assert [each.mode for each in edits.default_placements(mixed)] == [PLACED, OUT, PLACED]
+    strange = replace(mixed, known=[False] * 3)
+    assert [each.mode for each in edits.default_placements(strange)] == [PLACED] * 3
+
+
 def test_source_moved_to_other_side_is_drawn_there():
     planned = heard(-31.0, 17.0)
     dog, bell = edits.default_placements(planned)
