@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
+from audiotoken.unknown import energy_of, load_familiarity
 from experiments.world.distractors import HELD_OUT, KINDS, distractor
-from experiments.world.training.audio_mels import RATE, read_wave, real_clips
+from experiments.world.training.audio_mels import RATE, Rendered, load_rendered, read_wave, real_clips
 
 Scores = NDArray[np.float64]
 Waves = list[NDArray[np.float32]]
@@ -151,6 +152,38 @@ def measure_mixtures(model: MiniEncoder, esc10: Path, fold: int, pairs: int = 10
     }
 
 
+def measure_rendered(model: MiniEncoder, held: Rendered, threshold: float | None) -> dict[str, Any]:
+    """Shares in percent on images, stems and mixtures of `render_audio`, by setup and by room.
+
+    Right: the highest score is the own source's; of a mixture, the highest scores are those of its things.
+    `flagged`: right and wrong names whose energy is below the threshold of the test for unknown sounds.
+    """
+    right: dict[str, list[bool]] = {}
+    flags: dict[str, list[bool]] = {}
+    neighbours = []
+    with torch.inference_mode():
+        for mels, classes, own, fact in zip(held.mels, held.classes, held.own, held.facts, strict=True):
+            pooled = model.evidence(torch.from_numpy(mels.astype(np.float32))[None])[0]
+            order = (pooled * model.scale + model.offset).argsort(descending=True).tolist()
+            there = {int(c) for c in classes if c >= 0}
+            if (own >= 0 and classes[own] < 0) or not there:
+                continue
+            good = order[0] == classes[own] if own >= 0 else set(order[: len(there)]) == there
+            room = "dry" if fact["rt60"] == 0 else "to 0.4 s" if fact["rt60"] < 0.4 else "over 0.4 s"
+            for key in ("all", room, fact["setup"]):
+                right.setdefault(f"{fact['kind']}, {key}", []).append(bool(good))
+            if fact["kind"] == "stem":
+                neighbours.append(not good and order[0] in there)
+            if own >= 0 and threshold is not None:
+                name = f"{fact['kind']}, {'right' if good else 'wrong'}"
+                flags.setdefault(name, []).append(energy_of(pooled) < threshold)
+    return {
+        "right": {k: [round(100 * float(np.mean(v)), 1), len(v)] for k, v in sorted(right.items())},
+        "stems with the neighbour's name": round(100 * float(np.mean(neighbours)), 1),
+        "flagged as unknown": {k: [round(100 * float(np.mean(v)), 1), len(v)] for k, v in sorted(flags.items())},
+    }
+
+
 def measure_strangers(model: MiniEncoder, folder: Path) -> dict[str, Any]:
     """Share of recordings of other things, one per file, that some class accepts at 0.5, and the accepting classes."""
     waves = {p.stem: read_wave(p)[: 10 * RATE] for p in sorted(folder.iterdir())}
@@ -170,6 +203,8 @@ def main() -> None:
     parser.add_argument("--fold", type=int, default=4, help="fold of real clips to measure on; 0: none held out")
     parser.add_argument("--per-word", type=int, default=10)
     parser.add_argument("--per-kind", type=int, default=8)
+    parser.add_argument("--held", type=Path, default=None, help="folder of scenes in rooms, by render_audio")
+    parser.add_argument("--only-held", action="store_true", help="measure nothing but these, and only print it")
     parser.add_argument("--strangers", default=None, help="folder of recordings of other things, not trained on")
     parser.add_argument(
         "--before", default=None, help="measured.json of the encoder trained without the fold, to include"
@@ -178,6 +213,11 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = MiniEncoder.from_pretrained(args.model, torch_dtype=torch.float32).eval()
+    familiarity = load_familiarity(args.model)
+    threshold = familiarity.threshold if familiarity else None
+    if args.only_held:
+        print(json.dumps(measure_rendered(model, load_rendered(args.held), threshold), indent=1))
+        return
     measured: dict[str, Any] = {
         "command": "python -m experiments.world.training.measure_audio " + " ".join(sys.argv[1:])
     }
@@ -187,6 +227,8 @@ def main() -> None:
     if args.fold:
         measured["real"] = measure_real(model, esc10, args.fold)
         measured["mixtures"] = measure_mixtures(model, esc10, args.fold)
+    if args.held:
+        measured["rooms_and_stems"] = measure_rendered(model, load_rendered(args.held), threshold)
     measured["synthesised"] = measure_made(model, args.per_word)
     measured["none_of_these"] = measure_rejection(model, args.per_kind)
     if args.strangers:

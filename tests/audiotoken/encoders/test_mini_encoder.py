@@ -142,3 +142,19 @@ def test_real_clips(shipped, esc10):
     clips = real_clips(esc10, [4])[::4]
     best = [max(s, key=s.__getitem__) for s in (listen(shipped, read_wave(path)) for path, _ in clips)]
     assert np.mean([b == word for b, (_, word) in zip(best, clips, strict=True)]) >= 0.9
+
+
+def test_a_spectrogram_is_heard_as_its_waveform(tiny):
+    wave = noise(2, 40000)
+    with torch.inference_mode():
+        torch.testing.assert_close(tiny.probabilities_of(tiny.decibels(wave)), tiny.probabilities(wave))
+
+
+def test_a_sound_near_any_centre_of_its_class_is_not_strange():
+    """A third origin, such as sounds in rooms: only the nearest of a class's centres counts."""
+    model = MiniEncoder(labels=("dog", "rain"), width=4, mels=32, channels=(4, 4, 4, 4, 4), origins=3)
+    model.whitening.copy_(torch.eye(4))
+    model.centres.fill_(9.0)
+    model.centres[1, 2] = torch.tensor([1.0, 0, 2, 0])
+    dog, rain = model.strangeness(torch.tensor([[[1.0, 0, 4, 0]]]))[0, 0].tolist()
+    assert rain == 0 and dog > 100
