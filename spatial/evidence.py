@@ -22,7 +22,7 @@ from spatial.setups import Setup, diffuse_covariance, steering_vectors
 WINDOW = 0.046  # seconds: long beside the largest delay, short beside a syllable
 LOWEST, HIGHEST = 100.0, 9000.0  # Hz
 DECAY = 90.0  # dB per second: the slowest decay that an echo is assumed to have
-MOST = 12_000  # bins that are kept
+MOST, PER_SECOND = 12_000, 2400  # bins that are kept: at least, and for each second of a longer recording
 BANDS = (100, 200, 400, 800, 1600, 3200, 6400, 9000)  # Hz
 
 
@@ -70,8 +70,12 @@ def stft(
     return spectra, times.astype(np.float32), np.fft.rfftfreq(length, 1 / rate).astype(np.float32)
 
 
-def gather(recording: Float[np.ndarray, "2 frames"], rate: int, most: int = MOST) -> Evidence:
-    """The most telling bins: loud for their time and frequency, and at an onset rather than ringing."""
+def gather(recording: Float[np.ndarray, "2 frames"], rate: int, most: int | None = None) -> Evidence:
+    """The most telling bins: loud for their time and frequency, and at an onset rather than ringing.
+
+    `most` of them; by default a number that grows with the length, so that a long recording tells no less.
+    """
+    most = most or max(MOST, round(PER_SECOND * recording.shape[1] / rate))
     spectra, times, frequencies = stft(recording, rate)
     selected = _select_frequencies(frequencies)
     left, right = spectra[0], spectra[1]

@@ -20,7 +20,7 @@ from spatial.evidence import Evidence, steering_distance
 from spatial.maps import COHERENCE_POWER, COUNT, azimuth_grid
 from spatial.setups import Setup
 
-MOST = 1500  # bins
+MOST, PER_SECOND = 1500, 300  # bins, at least and in long recordings
 WIDTHS = np.array([0.3, 0.1, 0.03, 0.01, 0.003])  # of steering distances, equally likely
 SHARES = np.array([0.04, 0.15, 0.45], np.float32)  # tried for a component that is sought
 NONE = 0.2  # initial share of no direction
@@ -53,8 +53,9 @@ class Fit:
     likelihood: float
 
 
-def select_bins(evidence: Evidence, setup: Setup, seconds: float, most: int = MOST) -> Bins:
-    """The heaviest bins, in blocks of that many seconds."""
+def select_bins(evidence: Evidence, setup: Setup, seconds: float, most: int | None = None) -> Bins:
+    """The heaviest bins, in blocks of that many seconds; by default as many for each second as in a short recording."""
+    most = most or max(MOST, round(PER_SECOND * float(evidence.times.max())))
     weight = evidence.weight * np.linalg.norm(evidence.stokes, axis=1) ** COHERENCE_POWER
     blocks = int(evidence.times.max() / seconds) + 1
     if len(evidence) > most:
@@ -134,6 +135,23 @@ def _fit_densities(
         blocks = uniform_filter1d(blocks, SMOOTH, axis=1, mode="nearest") + PRIOR / bins.blocks * overall
         shares = (blocks / blocks.sum(axis=0))[:, bins.block]
     return overall[:-1, 0].astype(np.float32), (shares * columns).sum(axis=0).astype(np.float32)
+
+
+def assign_blocks(bins: Bins, components: Sequence[Component]) -> Float[np.ndarray, "components blocks"]:
+    """The weight of the bins that each component explains, in each block."""
+    shares, _ = _fit_densities(bins, components)
+    columns = np.stack([component_density(bins, one) for one in components])
+    part = shares[:, None] * columns
+    part *= bins.weight / (part.sum(axis=0) + max(1 - float(shares.sum()), 0.01))
+    return np.stack([np.bincount(bins.block, each, bins.blocks) for each in part])
+
+
+def select_components(bins: Bins, fitted: Fit, kept: Sequence[int]) -> Fit:
+    """The fit with those components alone, and shares of their own."""
+    if len(kept) == len(fitted.components):
+        return fitted
+    components = tuple(fitted.components[index] for index in kept)
+    return Fit(components, *fit_shares(bins, components))
 
 
 def component_density(bins: Bins, component: Component) -> Float[np.ndarray, " bins"]:

@@ -1,21 +1,20 @@
 """A stereo recording -> a Scene: its sources, their directions and signals.
 
-gather evidence -> recognise the setup -> localise fixed sources -> track moving ones -> separate: each stage is a
-module of that name.
+mend faults, gather evidence, recognise the setup (all by `spatial.analysis`) -> localise fixed sources -> track moving
+ones -> separate: each stage is a module of that name.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from spatial.activity import compute_power_shares, find_active_spans
 from spatial.ambience import widen_ambience
+from spatial.analysis import Analysis, analyse
 from spatial.errors import SpatialError
-from spatial.evidence import Evidence, gather
 from spatial.localisation import estimate_directions, refine_by_level, refine_direction
-from spatial.recognise import Recognition, recognise
 from spatial.scene import MONO_DIRECTION, Direction, Scene, Source
 from spatial.separation import pick_louder_channels, separate
 from spatial.setups import Setup, make_setup
@@ -26,23 +25,11 @@ MAX_SAMPLE = 1e10  # more than whole numbers of 32 bits; fourth powers of larger
 DEAD_CHANNEL_RATIO = 1e-3  # amplitude of a silent channel relative to the other
 IDENTICAL_TOLERANCE = 1e-4  # difference of two equal channels, relative to the peak
 CLIPPED = 0.001  # share of samples at full scale
-INVERTED_CORRELATION = -0.3  # correlation of the low frequencies below which a channel may be inverted
-NUM_LOW_BANDS = 2  # the first of `evidence.BANDS`, below 400 Hz
-OTHER_SETUPS_BONUS = 0.2  # of confidence, to all setups but mid-side, whose channels are always in opposition
+BRIEF, BRIEF_CONFIDENCE = 0.15, 0.3  # seconds that tell no more than one source, and how sure it can be
+BRIEF_NOTE = "The recording is too short to tell how many sources there are, and how it was made."
 
 Recording = Float[np.ndarray, "channels frames"]
 Points = tuple[tuple[float, float], ...]  # (seconds, azimuth)
-
-
-@dataclass(frozen=True, eq=False)
-class _Analysis:
-    """The recording and its setup, before localisation."""
-
-    recording: Recording
-    setup: Setup
-    confidence: float
-    evidence: Evidence
-    notes: tuple[str, ...]
 
 
 def listen(
@@ -63,16 +50,22 @@ def listen(
     """
     report_progress = progress or (lambda share: None)
     mixture, notes = _validate(recording, rate, setup, spacing, max_sources, count)
-    if not len(mixture) or np.abs(mixture).max(initial=0) < SILENCE_PEAK:
+    if not mixture.size or np.ptp(mixture, axis=1).max() < 2 * SILENCE_PEAK:
         report_progress(1.0)
         return Scene((), rate, _setup_name(setup), 0.0, 0.0, (*notes, "The recording is silent."))
     mono = _detect_mono(mixture)
     if mono is not None:
         report_progress(1.0)
         return _mono_scene(mono[0], rate, (*notes, *mono[1]))
-    analysis = _analyse(mixture, rate, setup, spacing, notes)
+    analysis = analyse(mixture, rate, setup, spacing, notes)
     report_progress(0.4)
-    directions, paths = _estimate_directions(analysis, rate, max_sources, count)
+    brief = mixture.shape[1] < BRIEF * rate
+    directions, paths = _estimate_directions(analysis, rate, max_sources, 1 if brief else count)
+    if brief:
+        directions = [replace(one, confidence=min(one.confidence, BRIEF_CONFIDENCE)) for one in directions]
+        analysis = replace(
+            analysis, confidence=min(analysis.confidence, BRIEF_CONFIDENCE), notes=(*analysis.notes, BRIEF_NOTE)
+        )
     report_progress(0.6)
     sources = separate_sources(analysis.recording, rate, analysis.setup, directions, paths) if directions else []
     notes = analysis.notes if sources else (*analysis.notes, "No source has a direction.")
@@ -82,12 +75,21 @@ def listen(
 
 
 def _estimate_directions(
-    analysis: _Analysis, rate: int, most: int, count: int | None
+    analysis: Analysis, rate: int, most: int, count: int | None
 ) -> tuple[list[Direction], list[Points]]:
     """Directions and their paths, empty for fixed sources; moving sources come first."""
     evidence, setup = analysis.evidence, analysis.setup
+    if analysis.directions:
+        told = list(analysis.directions[: count or most])
+        return told, [() for _ in told]
     fixed = estimate_directions(evidence, setup, max_sources=most, count=count)
-    moving, still = track_sources(evidence, setup, count or len(fixed), certain=count is not None)
+    moving, still = track_sources(
+        evidence,
+        setup,
+        count or len(fixed),
+        certain=count is not None,
+        azimuths=[one.azimuth for one in fixed],
+    )
     if moving:
         fixed = [refine_direction(evidence, setup, azimuth, _to_confidence(share)) for azimuth, share in still]
     else:
@@ -132,38 +134,19 @@ def separate_sources(
     return sources
 
 
-def _analyse(
-    mixture: Recording, rate: int, setup: str | Setup, spacing: float | None, notes: tuple[str, ...]
-) -> _Analysis:
-    """The setup and the evidence; a channel of inverted polarity is inverted back."""
-    evidence = gather(mixture, rate)
-    if setup != "auto":
-        return _Analysis(mixture, make_setup(setup, spacing=spacing), 1.0, evidence, notes)
-    best = recognise(evidence)
-    if float(evidence.ringing[:NUM_LOW_BANDS, 1].mean()) < INVERTED_CORRELATION:
-        inverted = mixture * np.array([[1], [-1]], np.float32)
-        other = gather(inverted, rate)
-        again = recognise(other)
-        if again.setup.name != "ms" and _rank(again) > _rank(best):
-            note = "One channel has inverted polarity; it was inverted back."
-            return _Analysis(inverted, again.setup, again.confidence, other, (*notes, note))
-    return _Analysis(mixture, best.setup, best.confidence, evidence, notes)
-
-
-def _rank(one: Recognition) -> float:
-    return one.confidence + OTHER_SETUPS_BONUS * (one.setup.name != "ms")
-
-
 def _detect_mono(mixture: Recording) -> tuple[Float[np.ndarray, " frames"], tuple[str, ...]] | None:
     """(signal, notes) of a recording whose channels hold no directions, else None."""
     if len(mixture) == 1:
         return mixture[0], ("The recording has one channel: directions cannot be estimated.",)
-    power = np.abs(mixture).max(axis=1)
+    centred = mixture - mixture.mean(axis=1, keepdims=True)  # an offset is no sound
+    power = np.abs(centred).max(axis=1)
     if power.min() < DEAD_CHANNEL_RATIO * power.max():
         dead = ("left", "right")[int(power.argmin())]
         return mixture[int(power.argmax())], (f"The {dead} channel is silent: directions cannot be estimated.",)
-    if np.abs(mixture[0] - mixture[1]).max() < IDENTICAL_TOLERANCE * power.max():
+    if np.abs(centred[0] - centred[1]).max() < IDENTICAL_TOLERANCE * power.max():
         return mixture[0], ("Both channels are the same: directions cannot be estimated.",)
+    if np.abs(centred[0] + centred[1]).max() < IDENTICAL_TOLERANCE * power.max():
+        return mixture[0], ("Both channels are the same, one with inverted polarity: directions cannot be estimated.",)
     return None
 
 

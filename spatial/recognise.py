@@ -13,6 +13,8 @@ from spatial.maps import compute_maps
 from spatial.setups import Setup, make_setup
 
 USUAL = 0.5  # metres between spaced microphones
+WIDEST = 70.0  # degrees: sources further to the side are not expected
+DOUBT = 0.06  # likelihood that another spacing must gain over the usual one, and more where the likelihood is high
 FEW = 4000  # bins that are used for the spacing
 SURE = 0.8  # share of the likeliest setup from which it is taken as it is
 RIVALS, UNLIKELY = 3, 0.03  # setups that compete at most, and the share that each has at least
@@ -60,20 +62,22 @@ def measure_validity(evidence: Evidence, setup: Setup) -> float:
 
 
 def estimate_spacing(evidence: Evidence) -> float:
-    """Metres between omnidirectional microphones: half a metre, unless the evidence contradicts it.
+    """Metres between omnidirectional microphones: half a metre, unless the evidence clearly contradicts it.
 
-    One dry source alone does not tell: a wider pair and a smaller angle delay it as much.
+    One dry source alone does not tell: a wider pair and a smaller angle delay it as much. Sources are taken to be
+    within `WIDEST` degrees, as otherwise half a metre would explain the sources of a metre.
     """
     few = evidence.keep_heaviest(FEW)
-    spacings = np.geomspace(0.125, 2.0, 17)  # the usual one is among them
+    spacings = np.geomspace(0.125, 4.0, 21)  # the usual one is among them
+    edge = np.sin(np.deg2rad(WIDEST))
     values = []
     for metres in spacings:
         setup = make_setup("spaced", spacing=float(metres))
-        azimuths = np.rad2deg(np.arcsin(np.linspace(-1, 1, 73))).astype(np.float32)
+        azimuths = np.rad2deg(np.arcsin(np.linspace(-edge, edge, 73))).astype(np.float32)
         levels = mixture.quantise(steering_distance(few, setup, azimuths))
         values.append(mixture.fit(levels, few.weight, diffuse_density(few, setup), rounds=7).likelihood)
     likelihood = np.array(values)
     near = np.abs(np.log(spacings / USUAL)) < 0.2
-    if likelihood[near].max() > likelihood.max() - 0.03 - 0.15 * max(likelihood.max(), 0):
+    if likelihood[near].max() > likelihood.max() - DOUBT - 0.15 * max(likelihood.max(), 0):
         return USUAL
     return float(spacings[np.argmax(likelihood - 0.02 * np.log(spacings / USUAL) ** 2)])

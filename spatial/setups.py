@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike
 from spatial.errors import SpatialError
 
 SPEED_OF_SOUND = 343.0  # m/s at 20 degrees Celsius
-DISTANCE = 2.0  # metres to a source; only the level difference of widely spaced microphones depends on it
+DISTANCE = (
+    2.0  # metres to a source, or the spacing if that is more; only levels of widely spaced microphones depend on it
+)
 NAMES = ("panned", "spaced", "ortf", "nos", "xy", "ms", "binaural")
 LAWS = ("power", "-4.5dB", "-6dB")
 
@@ -158,7 +160,8 @@ def _record(
     if setup.name == "ms":  # not decoded: a cardioid ahead, and a figure of eight whose positive side is left
         return 0.5 + 0.5 * front + 0j * frequency, -right + 0j * frequency
     half = setup.spacing / 2
-    near, far = (np.sqrt(DISTANCE**2 + half**2 + sign * 2 * DISTANCE * half * right) for sign in (-1, 1))  # right, left
+    away = max(DISTANCE, setup.spacing)
+    near, far = (np.sqrt(away**2 + half**2 + sign * 2 * away * half * right) for sign in (-1, 1))  # right, left
     gains = [1 / far, 1 / near]
     if setup.aim is not None:
         aim = np.deg2rad(setup.aim)

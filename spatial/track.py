@@ -2,9 +2,11 @@
 
 Moving and fixed sources compete for the evidence (`spatial.joint`): all fixed, or as many of which one moves, or two,
 and so on. A trajectory is accepted only where it explains the evidence clearly better than a fixed source in its place,
-and than one fixed source more, because two sources that take turns look like one that moves.
+than one fixed source more, because two sources that take turns look like one that moves, and than the fixed sources
+that the network found. What is heard on a trajectory only while its source passes is that source.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +23,8 @@ FEWEST = 50, 8  # bins, blocks: fewer are not tracked
 GAIN, BLUNT = 0.03, 0.3  # likelihood that a path must add to one of 1, more to a lower one; the lowest that counts
 EXTENT = 0.3  # of the setup's limit: least extent of a trajectory
 MOVERS = 3  # at most
+BESIDE = 7.0  # grid steps between a trajectory and another source that may be the same, as in `spatial.localisation`
+PASSING = 0.6, 1.6  # share of a fixed source's sound while the trajectory passes, and over the time that this takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +43,12 @@ class Trajectory:
 
 
 def track_sources(
-    evidence: Evidence, setup: Setup, count: int, *, certain: bool
+    evidence: Evidence, setup: Setup, count: int, *, certain: bool, azimuths: Sequence[float] = ()
 ) -> tuple[list[Trajectory], list[tuple[float, float]]]:
     """Moving sources, and (azimuth, share) of the fixed ones beside them, heaviest first; both empty if none moves.
 
-    `count` is the number of both together; unless `certain`, some of them may be spurious.
+    `count` is the number of both together; unless `certain`, some of them may be spurious. `azimuths`: where fixed
+    sources are if none moves.
     """
     if len(evidence) < FEWEST[0] or count < 1:
         return [], []
@@ -52,6 +57,8 @@ def track_sources(
         return [], []
     still = joint.fit(bins, count, 0)
     best, before = still, max(still.likelihood, joint.fit(bins, count + 1, 0).likelihood)
+    if azimuths:
+        before = max(before, joint.fit_shares(bins, [to_position(one, setup) for one in azimuths])[1])
     moving, more = 0, [_find_free_path(bins)]
     while moving < min(count, MOVERS):
         trial = joint.fit(bins, count - moving - 1, moving + 1, more)
@@ -61,7 +68,10 @@ def track_sources(
         best, before, moving = trial, trial.likelihood, moving + 1
     if not moving:
         return [], []
-    fitted = best if certain else prune_fixed(bins, best, count - moving)
+    fitted = best
+    if not certain:
+        fitted = prune_fixed(bins, drop_passers(bins, join_paths(bins, best, moving), moving), count - moving)
+        moving = sum(np.ndim(one) > 0 for one in fitted.components)
     polished = joint.polish_paths(joint.select_bins(evidence, setup, BLOCK, most=len(evidence)), fitted)
     return _to_sources(polished, setup, moving, still)
 
@@ -70,8 +80,36 @@ def _is_clear_gain(after: float, before: float) -> bool:
     return (after - before) * max(before, BLUNT) > GAIN
 
 
+def join_paths(bins: joint.Bins, fitted: joint.Fit, moving: int) -> joint.Fit:
+    """The fit without trajectories that another one, of a larger share, follows while they sound."""
+    parts = joint.assign_blocks(bins, fitted.components)
+    split = len(fitted.components) - moving
+    kept: list[int] = []
+    for index in sorted(range(split, split + moving), key=lambda one: -fitted.shares[one]):
+        path, sound = np.asarray(fitted.components[index]), parts[index] / (parts[index].sum() + 1e-12)
+        if all(sound @ np.abs(path - fitted.components[other]) > BESIDE for other in kept):
+            kept.append(index)
+    return joint.select_components(bins, fitted, [*range(split), *sorted(kept)])
+
+
+def drop_passers(bins: joint.Bins, fitted: joint.Fit, moving: int) -> joint.Fit:
+    """The fit without fixed components that are heard while a trajectory passes them, and hardly at other times."""
+    parts = joint.assign_blocks(bins, fitted.components)
+    paths = [np.asarray(one) for one in fitted.components if np.ndim(one)]
+    kept = []
+    for index, component in enumerate(fitted.components):
+        near = (
+            np.zeros(bins.blocks) if np.ndim(component) else np.any([np.abs(p - component) < BESIDE for p in paths], 0)
+        )
+        share = parts[index] @ near / (parts[index].sum() + 1e-12)
+        if np.ndim(component) or share < max(PASSING[0], PASSING[1] * near.mean()):
+            kept.append(index)
+    return joint.select_components(bins, fitted, kept)
+
+
 def prune_fixed(bins: joint.Bins, fitted: joint.Fit, still: int) -> joint.Fit:
     """The fit without fixed components that hardly add to its likelihood."""
+    still = min(still, sum(not np.ndim(one) for one in fitted.components))
     while still:
         moving = len(fitted.components) - still
         fewer = joint.fit(bins, still - 1, moving, [np.asarray(one) for one in fitted.components[still:]])
@@ -98,6 +136,11 @@ def _to_sources(
 def to_degrees(positions: Float[np.ndarray, "*blocks"], setup: Setup) -> Float[np.ndarray, "*blocks"]:
     """Positions on the grid as azimuths."""
     return np.asarray(azimuth_grid(setup)[0] + positions * 2 * setup.limit / (COUNT - 1), np.float32)
+
+
+def to_position(azimuth: float, setup: Setup) -> float:
+    """An azimuth as a position on the grid."""
+    return float((azimuth - azimuth_grid(setup)[0]) * (COUNT - 1) / (2 * setup.limit))
 
 
 def _find_free_path(bins: joint.Bins) -> joint.Path:

@@ -32,9 +32,9 @@ from audiotoken.stereo.words import (
 )
 from guidance.regions import Region
 from spatial.camera import Camera
-from spatial.listening import listen
 from spatial.matching import Match
 from spatial.scene import MONO_DIRECTION, Array, Scene, Source
+from spatial.windows import listen_at_length
 
 WIDE = 20.0  # degrees of spread from which a sound is everywhere; a localised source stays below 9
 
@@ -101,7 +101,7 @@ def find_sources(recording: Array, rate: int, options: PlanOptions, report_progr
     """Listen for the sources and their directions; of more than two channels the first two are left and right."""
     if options.setup == "mono":
         return Scene((Source(to_mono(recording), MONO_DIRECTION),), rate, "mono")
-    scene = listen(
+    scene = listen_at_length(
         recording[:2],
         rate,
         setup=options.setup,

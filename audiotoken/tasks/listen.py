@@ -20,9 +20,8 @@ from audiotoken.tasks.long_stems import LongStems
 from spatial.listening import listen
 from spatial.scene import Scene
 from spatial.setups import NAMES
-from spatial.windows import OVERLAP, listen_long
+from spatial.windows import LONG, OVERLAP, listen_long
 
-LONG = 30.0  # seconds; longer recordings are heard in windows
 SILENCE = 1e-4  # of full scale, as in `audiotoken.audio`
 MAX_SOURCES = 4  # two channels cannot tell more apart
 

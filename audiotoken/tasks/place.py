@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # takes seconds to import
     OnStep = Callable[[int, int], None]
 
 MOTIONS = ("middle", "trail")
-PLACE_SECONDS = 30.0  # seconds that are listened to
+PLACE_SECONDS = 60.0  # seconds that are listened to, as on the page
 TRAIL = 3  # pictures of a moving source
 FRAMES = (2, 200)  # of a film: fewest and most
 
@@ -46,7 +46,7 @@ def place_file(
 ) -> "Result":
     """Listen to `clip`, draw it and write the picture, or several (names: see `picture_files`).
 
-    Only the first half minute of a longer file is listened to; the notes say so. motion: a moving source is drawn in
+    Only the first minute of a longer file is listened to; the notes say so. motion: a moving source is drawn in
     the "middle" of its path, or as a "trail" of several pictures of which the last is the clearest. boxes: also write
     OUTPUT-boxes.png, the first picture with the box of each source. report: an HTML page that explains the result.
     control_layout: a ControlNet for segmentation, folder or hub id, that is given the boxes as a segmentation map; with

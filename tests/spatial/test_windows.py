@@ -7,7 +7,7 @@ from spatial import listening, windows
 from spatial.errors import SpatialError
 from spatial.scene import Direction, Scene, Source
 from spatial.simulation import simulate
-from spatial.windows import listen_long, vote_setup
+from spatial.windows import LONG, listen_at_length, listen_long, vote_setup
 
 RATE = 16_000
 
@@ -95,6 +95,80 @@ def test_a_source_that_returns_is_the_same_and_one_elsewhere_is_new(monkeypatch)
     scene = listen_long(blocks_of(fake(monkeypatch, scene_of), RATE), RATE, setup="xy", window=10, overlap=2)
     assert scene.azimuths == [-30.0, 40.0]
     assert scene.sources[1].active == ((31.0, 32.0), (39.0, 40.0))  # of the windows at 24 and 32 seconds
+
+
+def tone(low, high, seconds=2.0):
+    """Noise between those Hz."""
+    spectrum = np.fft.rfft(np.random.default_rng(1).standard_normal(round(seconds * RATE)))
+    hertz = np.fft.rfftfreq(round(seconds * RATE), 1 / RATE)
+    return np.fft.irfft(spectrum * ((hertz > low) & (hertz < high)), round(seconds * RATE)).astype(np.float32)
+
+
+DEEP, HIGH = tone(100, 900), tone(2500, 7000)
+WHOLE = ((0.0, 2.0),)
+
+
+def test_what_drives_by_again_and_again_is_one_source(monkeypatch):
+    def scene_of(start, seconds, options):
+        ends = ((0.0, -50.0), (seconds, 50.0))
+        car = Source(DEEP, Direction(0.0), -20.0, ends, WHOLE)
+        return Scene((car, Source(HIGH, Direction(24.0), -30.0, (), WHOLE)), RATE, "xy")
+
+    scene = listen_long(blocks_of(fake(monkeypatch, scene_of), RATE), RATE, setup="xy", window=10, overlap=2)
+    assert [source.moves for source in scene.sources] == [True, False]
+
+
+def test_another_sound_at_the_same_place_is_another_source(monkeypatch):
+    def scene_of(start, seconds, options):
+        return Scene((Source(DEEP if start < 30 else HIGH, Direction(24.0), -20.0, (), WHOLE),), RATE, "xy")
+
+    scene = listen_long(blocks_of(fake(monkeypatch, scene_of), RATE), RATE, setup="xy", window=10, overlap=2)
+    assert scene.azimuths == [24.0, 24.0]
+
+
+def test_one_window_in_which_a_fixed_source_seems_to_move_is_no_movement(monkeypatch):
+    def scene_of(start, seconds, options):
+        path = ((0.0, 20.0), (seconds, -40.0)) if 20 < start < 30 else ()
+        return Scene((Source(DEEP, Direction(-10.0 if path else 24.0), -20.0, path, WHOLE),), RATE, "xy")
+
+    scene = listen_long(blocks_of(fake(monkeypatch, scene_of), RATE), RATE, setup="xy", window=10, overlap=2)
+    assert [source.path for source in scene.sources] == [()] and scene.azimuths == [24.0]
+
+
+def test_a_source_that_wavers_does_not_move(monkeypatch):
+    def scene_of(start, seconds, options):
+        return Scene((Source(DEEP, Direction(9.0 * np.sin(2.2 * start)), -20.0, (), WHOLE),), RATE, "xy")
+
+    scene = listen_long(blocks_of(fake(monkeypatch, scene_of), RATE), RATE, setup="xy", window=10, overlap=2)
+    assert len(scene.sources) == 1 and not scene.sources[0].moves
+
+
+@pytest.mark.parametrize(("confidence", "kept"), [(0.5, False), (0.9, True)])
+def test_a_doubtful_source_of_one_window_is_left_out(monkeypatch, confidence, kept):
+    def scene_of(start, seconds, options):
+        once = [Source(HIGH, Direction(-60.0, confidence=confidence), -10.0, (), WHOLE)] if 15 < start < 17 else []
+        return Scene((*once, Source(DEEP, Direction(24.0), -20.0, (), WHOLE)), RATE, "xy")
+
+    ranks = []
+    recording = fake(monkeypatch, scene_of)
+    scene = listen_long(blocks_of(recording, RATE), RATE, setup="xy", window=10, overlap=2, on_end=ranks.extend)
+    assert sorted(scene.azimuths) == ([-60.0, 24.0] if kept else [24.0])
+    assert sorted(ranks) == ([0, 1] if kept else [0])
+
+
+def test_only_long_recordings_are_heard_in_windows(monkeypatch):
+    lengths, shares = [], []
+
+    def scene_of(start, seconds, options):
+        lengths.append(seconds)
+        return Scene((Source(DEEP, Direction(24.0), -20.0, (), WHOLE),), RATE, "xy")
+
+    recording = fake(monkeypatch, scene_of)
+    listen_at_length(recording[:, : round(LONG * RATE)], RATE, setup="xy")
+    assert lengths == [LONG]
+    scene = listen_at_length(recording, RATE, setup="xy", progress=shares.append)
+    assert max(lengths[1:]) == windows.WINDOW and scene.azimuths == [24.0]
+    assert shares == sorted(shares) and shares[-1] == 1
 
 
 def test_the_first_windows_decide_the_kind_of_stereo(monkeypatch):
