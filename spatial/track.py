@@ -21,10 +21,10 @@ BLOCK = 0.1  # seconds
 FASTEST = 3  # grid steps per block
 FEWEST = 50, 8  # bins, blocks: fewer are not tracked
 GAIN, BLUNT = 0.03, 0.3  # likelihood that a path must add to one of 1, more to a lower one; the lowest that counts
-EXTENT = 0.3  # of the setup's limit: least extent of a trajectory
+EXTENT = 0.3  # of the setup's limit: least extent of a trajectory where it sounds
 MOVERS = 3  # at most
 BESIDE = 7.0  # grid steps between a trajectory and another source that may be the same, as in `spatial.localisation`
-PASSING = 0.6, 1.6  # share of a fixed source's sound while the trajectory passes, and over the time that this takes
+PASSING = 0.45, 1.6  # share of a fixed source's sound while the trajectory passes, and over the time that this takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def track_sources(
     moving, more = 0, [_find_free_path(bins)]
     while moving < min(count, MOVERS):
         trial = joint.fit(bins, count - moving - 1, moving + 1, more)
-        wide = [float(np.ptp(one)) > EXTENT * (COUNT - 1) / 2 for one in trial.components[count - moving - 1 :]]
+        wide = [extent > EXTENT * (COUNT - 1) / 2 for extent in measure_extents(bins, trial)]
         if not all(wide) or not _is_clear_gain(trial.likelihood, before):
             break
         best, before, moving = trial, trial.likelihood, moving + 1
@@ -74,6 +74,19 @@ def track_sources(
         moving = sum(np.ndim(one) > 0 for one in fitted.components)
     polished = joint.polish_paths(joint.select_bins(evidence, setup, BLOCK, most=len(evidence)), fitted)
     return _to_sources(polished, setup, moving, still)
+
+
+def measure_extents(bins: joint.Bins, fitted: joint.Fit) -> list[float]:
+    """Grid steps that each trajectory crosses while it sounds, but for the outer twentieths of its sound."""
+    parts = joint.assign_blocks(bins, fitted.components)
+    out = []
+    for path, part in zip(fitted.components, parts, strict=True):
+        if np.ndim(path):
+            order = np.argsort(path)
+            share = np.cumsum(part[order]) / (part.sum() + 1e-12)
+            ends = np.searchsorted(share, [0.05, 0.95]).clip(0, bins.blocks - 1)
+            out.append(float(np.ptp(np.asarray(path)[order][ends])))
+    return out
 
 
 def _is_clear_gain(after: float, before: float) -> bool:

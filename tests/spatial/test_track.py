@@ -9,7 +9,7 @@ from spatial.listening import listen
 from spatial.scene import Scene
 from spatial.setups import make_setup
 from spatial.simulation import simulate
-from spatial.track import track_sources, viterbi
+from spatial.track import drop_passers, join_paths, measure_extents, track_sources, viterbi
 
 RATE = 16_000
 
@@ -77,6 +77,34 @@ def test_two_sources_that_take_turns_do_not_move(kind):
 def test_fixed_sources_do_not_move():
     evidence = gather(simulate([(LOW, -38.0), (HIGH, 24.0)], "ortf", rate=RATE, rt60=0.4, seed=2), RATE)
     assert track_sources(evidence, make_setup("ortf"), 2, certain=False) == ([], [])
+
+
+def test_a_path_that_only_moves_in_silence_does_not_move():
+    """A source in the middle of a recording says nothing of where it is before and after."""
+    sources = [(sound(1, 200, 2500, 3.0, first=1.2, last=1.9), -33.0), (sound(2, 1500, 6000, 3.0), 21.0)]
+    evidence = gather(simulate(sources, "panned", rate=RATE), RATE)
+    assert track_sources(evidence, make_setup("panned"), 2, certain=False) == ([], [])
+    bins = joint.select_bins(evidence, make_setup("panned"), 0.1)
+    path = np.abs(np.arange(bins.blocks) - 15.5).astype(np.float32) ** 2 / 8 + 12.0  # -33 degrees when it sounds
+    fitted = joint.Fit((66.0, path), *joint.fit_shares(bins, (66.0, path)))
+    assert float(np.ptp(path)) > 20 and measure_extents(bins, fitted)[0] < 10
+
+
+def fit_of(bins, components):
+    return joint.Fit(components, *joint.fit_shares(bins, components))
+
+
+def test_two_paths_along_one_source_are_joined_and_what_it_passes_is_dropped():
+    mover = (LOW, [(0.0, -50.0), (5.0, 50.0)])
+    alone, beside = (
+        joint.select_bins(gather(simulate(sources, "ortf", rate=RATE), RATE), make_setup("ortf"), 0.1)
+        for sources in ([mover], [mover, (HIGH, 0.0)])
+    )
+    path = np.linspace(20, 70, alone.blocks).astype(np.float32)
+    assert len(join_paths(alone, fit_of(alone, (path, path + 2)), 2).components) == 1
+    assert len(join_paths(alone, fit_of(alone, (path, path[::-1])), 2).components) == 2
+    assert len(drop_passers(alone, fit_of(alone, (60.0, path)), 1).components) == 1
+    assert len(drop_passers(beside, fit_of(beside, (45.0, path)), 1).components) == 2
 
 
 def test_components_share_what_there_is():
