@@ -95,14 +95,14 @@ def fit_of(bins, components):
 
 
 def test_two_paths_along_one_source_are_joined_and_what_it_passes_is_dropped():
-    mover = (LOW, [(0.0, -50.0), (5.0, 50.0)])
-    alone, beside = (
+    mover, other = (LOW, [(0.0, -50.0), (5.0, 50.0)]), (HIGH, [(0.0, 50.0), (5.0, -50.0)])
+    alone, beside, across = (
         joint.select_bins(gather(simulate(sources, "ortf", rate=RATE), RATE), make_setup("ortf"), 0.1)
-        for sources in ([mover], [mover, (HIGH, 0.0)])
+        for sources in ([mover], [mover, (HIGH, 0.0)], [mover, other])
     )
     path = np.linspace(20, 70, alone.blocks).astype(np.float32)
     assert len(join_paths(alone, fit_of(alone, (path, path + 2)), 2).components) == 1
-    assert len(join_paths(alone, fit_of(alone, (path, path[::-1])), 2).components) == 2
+    assert len(join_paths(across, fit_of(across, (path, path[::-1])), 2).components) == 2
     assert len(drop_passers(alone, fit_of(alone, (60.0, path)), 1).components) == 1
     assert len(drop_passers(beside, fit_of(beside, (45.0, path)), 1).components) == 2
 
