@@ -156,6 +156,17 @@ def test_a_doubtful_source_of_one_window_is_left_out(monkeypatch, confidence, ke
     assert sorted(ranks) == ([0, 1] if kept else [0])
 
 
+@pytest.mark.slow
+def test_a_scene_that_is_repeated_keeps_its_sources_at_any_length():
+    """Evidence must not thin out with time, and windows must find the same sources again."""
+    piece = simulate([(bursts(4, 2, (0, 0.9), 1), -35.0), (bursts(4, 2, (0.8, 1.7), 2), 28.0)], "ortf", rate=RATE)
+    scenes = [listening.listen(np.tile(piece, (1, times)), RATE, setup="ortf") for times in (1, 3, 5)]
+    scenes.append(listen_long([np.tile(piece, (1, 5))], RATE, setup="ortf", window=8, overlap=2))
+    for scene in scenes:
+        assert sorted(scene.azimuths) == pytest.approx([-35, 28], abs=3)
+        assert not any(source.moves for source in scene.sources)
+
+
 def test_only_long_recordings_are_heard_in_windows(monkeypatch):
     lengths, shares = [], []
 
