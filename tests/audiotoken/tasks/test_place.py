@@ -34,7 +34,7 @@ def pipe():
 @pytest.fixture(scope="module", autouse=True)
 def heard():
     """What was listened to: a recording that comes again is not listened to again."""
-    known, listen = {}, pipeline.listen
+    known, listen = {}, pipeline.listen_at_length
 
     def listen_once(recording, rate, *, progress, **options):
         key = (recording.tobytes(), rate, *options.items())
@@ -43,7 +43,7 @@ def heard():
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "listen", listen_once)
+        patch.setattr(pipeline, "listen_at_length", listen_once)
         yield known
 
 
