@@ -87,6 +87,15 @@ MUTANTS = (
       "spatial/test_matching.py"),
     M("left is right", "spatial/metrics.py", "else int(np.sign(azimuth))", "else -int(np.sign(azimuth))",
       "spatial/test_spatial_metrics.py"),
+    M("what all activities share is a direction", "spatial/weighted.py", "(votes - others).argmax", "votes.argmax",
+      "spatial/test_weighted.py"),
+    # names and words
+    M("two of a kind cost nothing", "audiotoken/stereo/joint_names.py", "evidence - TWIN * (uses + use)",
+      "evidence - 0 * (uses + use)", "audiotoken/stereo/test_joint_names.py"),
+    M("a taken name is free", "audiotoken/stereo/joint_names.py", "TWIN * (uses + use)", "TWIN * (use)",
+      "audiotoken/stereo/test_joint_names.py"),
+    M("a new name is always supported", "audiotoken/stereo/joint_names.py", "score >= SUPPORT and", "True and",
+      "audiotoken/stereo/test_joint_names.py"),
     # guidance: axes, terms, the order of the halves
     M("a mask lies on its side", "guidance/regions.py", "mask[y0:y1, x0:x1] = 1", "mask[x0:x1, y0:y1] = 1", MASK),
     M("a cover lies on its side", "guidance/regions.py", "_overlap(y0, y1, h), _overlap(x0, x1, w)",

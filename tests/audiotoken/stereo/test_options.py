@@ -96,7 +96,7 @@ def test_stages_check_their_own_choices(pipe, planned):
     with pytest.raises(OptionError, match="omit, unplaced, guess"):
         place_sources(planned, {}, 90.0, "skip")
     with pytest.raises(OptionError, match="add, drop"):
-        compose_prompt(pipe, [], RATE, [], None, [], [], "dorp", None)
+        compose_prompt(pipe, [], RATE, [], None, [], [], "dorp", None, [])
 
 
 @pytest.mark.parametrize("function", [sound_to_image, sound_to_film, plan, draw, film])
