@@ -14,13 +14,14 @@ from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.encoders.saliency import compute_activities, list_columns
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import Heard, to_evidence
-from audiotoken.stereo.words import FAINT, Word, find_label
+from audiotoken.stereo.words import Word, find_label
 from spatial.matching import Match
 from spatial.scene import Scene
 from spatial.weighted import add_sources, localise_activities
 
 APART = {"panned": 5.0}  # degrees from all other sources, by setup
 APART_ELSEWHERE = 10.0
+INAUDIBLE = -4.0  # log-odds in the whole recording below which a word of the prompt is not sought
 
 
 def add_named_sources(
@@ -49,7 +50,7 @@ def add_named_sources(
     wanted = [
         label
         for label in dict.fromkeys(unheard)
-        if label and label not in names and to_evidence(scores.get(label, 0.0)) >= FAINT
+        if label and label not in names and to_evidence(scores.get(label, 0.0)) >= INAUDIBLE
     ]
     others = [name for name in dict.fromkeys(names) if name in encoder.labels]
     azimuths = list(scene.azimuths)

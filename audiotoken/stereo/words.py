@@ -27,7 +27,7 @@ from spatial.matching import Match, match
 
 THRESHOLD = 0.3  # similarity from which a word and a source may be matched
 PROMPTED = 4.0  # log-odds for words of the prompt, against labels that it does not name; measured
-FAINT = -4.0  # log-odds from which a word of the prompt may be a source that is nothing else; measured
+FAINT = -2.5  # log-odds from which a word of the prompt may be a source that is nothing else; measured
 STOP_WORDS = re.compile(  # words that begin or end a noun phrase
     "a|an|the|some|two|three|four|many|and|or|but|with|without|of|by|on|in|at|near|under|over|behind|beside|before|"
     "above|below|between|from|into|to|through|next|is|are|was|were|while|it|its|as|that|this|there",
