@@ -7,6 +7,7 @@ The folders are those of `listening_features`. The commands write `spatial/recog
 which `measure_listening` measures. Only this file needs torch; the package multiplies the matrices itself.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.world.training.measure_listening import load_features
+from experiments.world.training.measure_listening import Features, load_features
 from spatial.maps import COUNT, MAPS, TIMED
 from spatial.setups import NAMES
 
@@ -25,7 +26,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 CLASSES = (*NAMES, "other")
 SIGMA = 2.0  # grid steps: width of the target peaks
 NOISE = 0.05  # added to the standardised maps in training
-CHANNELS, HIDDEN, DROP = 16, 40, 0.15
+UNITS, CHANNELS, HIDDEN, DROP = 64, 16, 40, 0.15
 BATCH, LEARNING_RATE = 64, 2e-3
 ACTIVITY, VALIDITY = 0.3, 0.5  # weights of these losses beside that of the presence
 
@@ -37,46 +38,46 @@ Into = Annotated[Path, typer.Option(help="Folder for the weights.")]
 
 
 @app.command("setups")
-def fit_setups(
-    folder: Folder,
-    into: Into = Path("spatial"),
-    seed: int = 0,
-    epochs: int = 40,
-    hidden: int = 64,
-) -> None:
-    """Fit a network with one hidden layer from cues to the setup, or to "other": stereo that is none of these."""
-    torch.manual_seed(seed)
+def fit_setups(folder: Folder, into: Into = Path("spatial"), seed: int = 0, epochs: int = 40, nets: int = 3) -> None:
+    """Fit networks with one hidden layer from cues to the setup, or to "other", and write their mean as one network."""
     scenes = load_features(folder)
     mean, scale = scenes.features.mean(axis=0), scenes.features.std(axis=0) + 1e-3
     inputs = torch.tensor(np.clip((scenes.features - mean) / scale, -6, 6))
     targets = torch.tensor([CLASSES.index(truth["setup"]) for truth in scenes.scenes])
     weights = torch.tensor([weigh(truth) for truth in scenes.scenes])
-    net = nn.Sequential(
-        nn.Dropout(0.1), nn.Linear(inputs.shape[1], hidden), nn.ReLU(), nn.Dropout(0.4), nn.Linear(hidden, len(CLASSES))
-    )
-    optimiser = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=0.05)
-    steps = epochs * (len(inputs) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps + 1)
-    for step in range(steps):
-        if step % (len(inputs) // BATCH) == 0:
-            order = torch.randperm(len(inputs))
-        chosen = order[(step % (len(inputs) // BATCH)) * BATCH :][:BATCH]
-        scores = net(inputs[chosen] + 0.1 * torch.randn(len(chosen), inputs.shape[1]))
-        loss = F.cross_entropy(scores, targets[chosen], reduction="none", label_smoothing=0.02)
-        loss = (loss * weights[chosen]).sum() / weights[chosen].sum()
-        optimiser.zero_grad(), loss.backward(), optimiser.step(), schedule.step()
-    first, second = net[1], net[4]
+    fitted = [train_classifier(inputs, targets, weights, seed + number, epochs) for number in range(nets)]
     arrays = {
         "mean": mean,
         "scale": scale,
-        "first": first.weight.T,
-        "bias": first.bias,
-        "second": second.weight.T,
-        "offset": second.bias,
+        "first": torch.cat([net[1].weight for net in fitted]).T,
+        "bias": torch.cat([net[1].bias for net in fitted]),
+        "second": torch.cat([net[4].weight for net in fitted], 1).T / nets,
+        "offset": torch.stack([net[4].bias for net in fitted]).mean(0),
     }
     small = {key: np.asarray(each.detach() if isinstance(each, Tensor) else each) for key, each in arrays.items()}
     kept = {key: each.astype(np.float16 if key == "first" else np.float32) for key, each in small.items()}
     np.savez_compressed(into / "recognise.npz", allow_pickle=False, **kept, classes=np.array(CLASSES, "U16"))
+
+
+def train_classifier(inputs: Tensor, targets: Tensor, weights: Tensor, seed: int, epochs: int) -> nn.Sequential:
+    """Train one network on standardised features (scenes, features), with a weight for each scene."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Dropout(0.1), nn.Linear(inputs.shape[1], UNITS), nn.ReLU(), nn.Dropout(0.4), nn.Linear(UNITS, len(CLASSES))
+    )
+    optimiser = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=0.05)
+    batches = max(1, len(inputs) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=epochs * batches + 1)
+    for _ in range(epochs):
+        for chosen in torch.randperm(len(inputs))[: batches * BATCH].split(BATCH):
+            scores = net(inputs[chosen] + 0.1 * torch.randn(len(chosen), inputs.shape[1]))
+            loss = F.cross_entropy(scores, targets[chosen], reduction="none", label_smoothing=0.02)
+            loss = (loss * weights[chosen]).sum() / weights[chosen].sum()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return net
 
 
 def weigh(truth: dict[str, Any]) -> float:
@@ -122,58 +123,96 @@ class Net(nn.Module):
         return self.heat(x)[:, 0], active, self.count(pooled), self.valid(pooled)[:, 0]
 
 
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Means and deviations that standardise the maps."""
+
+    mean: NDArray  # (MAPS, 1)
+    scale: NDArray
+    timed_mean: NDArray  # (TIMED, 1, 1)
+    timed_scale: NDArray
+
+    def standardise(self, overall: NDArray, timed: NDArray) -> tuple[Tensor, Tensor]:
+        one, two = (overall - self.mean) / self.scale, (timed - self.timed_mean) / self.timed_scale
+        return torch.tensor(one.astype(np.float32)), torch.tensor(two.astype(np.float32))
+
+
+def measure_scale(scenes: Features) -> Scale:
+    """Measure means and deviations, of the timed maps on every fourth scene."""
+    overall, timed = scenes.overall.astype(np.float32), scenes.timed[::4].astype(np.float32)
+    return Scale(
+        overall.mean(axis=(0, 2))[:, None],
+        overall.std(axis=(0, 2))[:, None] + 1e-3,
+        timed.mean(axis=(0, 2, 3))[:, None, None],
+        timed.std(axis=(0, 2, 3))[:, None, None] + 1e-3,
+    )
+
+
 @app.command("directions")
 def fit_directions(
     folder: Folder,
     into: Into = Path("spatial"),
+    start: Annotated[Path | None, typer.Option(help="Weights (heatmap.npz) to go on from.")] = None,
     seed: int = 0,
     epochs: int = 14,
+    peak: float = LEARNING_RATE,
 ) -> None:
     """Fit the convolutions from maps to presence, activity, number and validity."""
     torch.manual_seed(seed)
-    scenes = load_features(folder)
-    overall, timed = scenes.overall, scenes.timed
-    mean = (
-        overall.astype(np.float32).mean(axis=(0, 2))[:, None],
-        timed.astype(np.float32).mean(axis=(0, 2, 3))[:, None, None],
-    )
-    scale = (
-        overall.astype(np.float32).std(axis=(0, 2))[:, None] + 1e-3,
-        timed[::4].astype(np.float32).std(axis=(0, 2, 3))[:, None, None] + 1e-3,
-    )
-    heats, actives, counts, right = make_targets(scenes.truths, timed.shape[2])
-    net, steps = Net(), epochs * (len(overall) // BATCH)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps + 1)
-    for step in range(steps):
-        if step % (len(overall) // BATCH) == 0:
-            order = np.random.default_rng([seed, step]).permutation(len(overall))
-        chosen = order[(step % (len(overall) // BATCH)) * BATCH :][:BATCH]
-        x = torch.tensor((overall[chosen].astype(np.float32) - mean[0]) / scale[0])
-        z = torch.tensor((timed[chosen].astype(np.float32) - mean[1]) / scale[1])
-        heat, active = torch.tensor(heats[chosen]), torch.tensor(actives[chosen].astype(np.float32))
-        if step % 2:  # the mirror image
-            x, z, heat, active = x.flip(2), z.flip(3), heat.flip(1), active.flip(2)
-        presence, activity, number, valid = net(x + NOISE * torch.randn_like(x), z + NOISE * torch.randn_like(z))
-        use = torch.tensor(right[chosen])
-        loss = F.binary_cross_entropy_with_logits(presence[use], heat[use], reduction="none").sum(1).mean()
-        loss = loss + F.cross_entropy(number[use], torch.tensor(counts[chosen])[use])
-        loss = (
-            loss
-            + ACTIVITY * F.binary_cross_entropy_with_logits(activity[use], active[use], reduction="none").sum(2).mean()
-        )
-        loss = loss + VALIDITY * F.binary_cross_entropy_with_logits(valid, use.float())
-        optimiser.zero_grad(), loss.backward(), optimiser.step(), schedule.step()
-        if step % 200 == 0:
-            typer.echo(f"step {step}/{steps} loss {loss.item():.3f}")
+    scenes, net = load_features(folder), Net()
+    scale = load_weights(net, start) if start else measure_scale(scenes)
+    heats, actives, counts, right = make_targets(scenes.truths, scenes.timed.shape[2])
+    batches = max(1, len(right) // BATCH)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak, total_steps=epochs * batches + 1)
+    for epoch in range(epochs):
+        order = np.random.default_rng([seed, epoch]).permutation(len(right))[: batches * BATCH]
+        total = 0.0
+        for step, chosen in enumerate(np.split(order, batches)):
+            x, z = scale.standardise(scenes.overall[chosen], scenes.timed[chosen])
+            heat, active = torch.tensor(heats[chosen]), torch.tensor(actives[chosen].astype(np.float32))
+            if (step + epoch) % 2:  # the mirror image
+                x, z, heat, active = x.flip(2), z.flip(3), heat.flip(1), active.flip(2)
+            answers = net(x + NOISE * torch.randn_like(x), z + NOISE * torch.randn_like(z))
+            loss = compute_loss(answers, heat, active, torch.tensor(counts[chosen]), torch.tensor(right[chosen]))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            total += loss.item()
+        typer.echo(f"epoch {epoch + 1}/{epochs} loss {total / batches:.3f}")
+    save_weights(net, scale, into / "heatmap.npz")
+
+
+def compute_loss(
+    answers: tuple[Tensor, Tensor, Tensor, Tensor], heat: Tensor, active: Tensor, counts: Tensor, right: Tensor
+) -> Tensor:
+    """Cross-entropies of all four answers; where the assumed setup is wrong, of validity alone."""
+    presence, activity, number, valid = answers
+    loss = VALIDITY * F.binary_cross_entropy_with_logits(valid, right.float())
+    if not right.any():
+        return loss
+    each = F.binary_cross_entropy_with_logits(presence[right], heat[right], reduction="none").sum(1).mean()
+    timed = F.binary_cross_entropy_with_logits(activity[right], active[right], reduction="none").sum(2).mean()
+    return loss + each + ACTIVITY * timed + F.cross_entropy(number[right], counts[right])
+
+
+def load_weights(net: Net, path: Path) -> Scale:
+    """Load weights into the network, and return the scale that belongs to them."""
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {key: stored[key] for key in stored.files}
+    scale = Scale(*(arrays.pop(name) for name in ("mean", "scale", "timed_mean", "timed_scale")))
+    net.load_state_dict({key: torch.tensor(value.astype(np.float32)) for key, value in arrays.items()})
+    return scale
+
+
+def save_weights(net: Net, scale: Scale, path: Path) -> None:
+    """Write weights in half precision, with their scale."""
     arrays = {
         key: each.numpy().astype(np.float16 if each.numel() > 200 else np.float32)
         for key, each in net.state_dict().items()
     }
-    numbers = {"mean": mean[0], "scale": scale[0], "timed_mean": mean[1], "timed_scale": scale[1]}
-    np.savez_compressed(
-        into / "heatmap.npz", allow_pickle=False, **arrays, **{k: v.astype(np.float32) for k, v in numbers.items()}
-    )
+    np.savez_compressed(path, allow_pickle=False, **arrays, **{k: v.astype(np.float32) for k, v in vars(scale).items()})
 
 
 def make_targets(truths: list[dict[str, Any]], blocks: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
