@@ -162,6 +162,7 @@ def fit_directions(
     scenes, net = load_features(folder), Net()
     scale = load_weights(net, start) if start else measure_scale(scenes)
     heats, actives, counts, right = make_targets(scenes.truths, scenes.timed.shape[2])
+    placed = right & np.array([truth["usual"] for truth in scenes.truths])
     batches = max(1, len(right) // BATCH)
     optimiser = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak, total_steps=epochs * batches + 1)
@@ -174,7 +175,13 @@ def fit_directions(
             if (step + epoch) % 2:  # the mirror image
                 x, z, heat, active = x.flip(2), z.flip(3), heat.flip(1), active.flip(2)
             answers = net(x + NOISE * torch.randn_like(x), z + NOISE * torch.randn_like(z))
-            loss = compute_loss(answers, heat, active, torch.tensor(counts[chosen]), torch.tensor(right[chosen]))
+            loss = compute_loss(
+                answers,
+                heat,
+                active,
+                torch.tensor(counts[chosen]),
+                *(torch.tensor(each[chosen]) for each in (right, placed)),
+            )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -185,16 +192,21 @@ def fit_directions(
 
 
 def compute_loss(
-    answers: tuple[Tensor, Tensor, Tensor, Tensor], heat: Tensor, active: Tensor, counts: Tensor, right: Tensor
+    answers: tuple[Tensor, Tensor, Tensor, Tensor],
+    heat: Tensor,
+    active: Tensor,
+    counts: Tensor,
+    right: Tensor,
+    placed: Tensor,
 ) -> Tensor:
-    """Cross-entropies of all four answers; where the assumed setup is wrong, of validity alone."""
+    """Cross-entropies of all four answers; of validity alone where azimuths are not `placed` as they are assumed."""
     presence, activity, number, valid = answers
     loss = VALIDITY * F.binary_cross_entropy_with_logits(valid, right.float())
-    if not right.any():
+    if not placed.any():
         return loss
-    each = F.binary_cross_entropy_with_logits(presence[right], heat[right], reduction="none").sum(1).mean()
-    timed = F.binary_cross_entropy_with_logits(activity[right], active[right], reduction="none").sum(2).mean()
-    return loss + each + ACTIVITY * timed + F.cross_entropy(number[right], counts[right])
+    each = F.binary_cross_entropy_with_logits(presence[placed], heat[placed], reduction="none").sum(1).mean()
+    timed = F.binary_cross_entropy_with_logits(activity[placed], active[placed], reduction="none").sum(2).mean()
+    return loss + each + ACTIVITY * timed + F.cross_entropy(number[placed], counts[placed])
 
 
 def load_weights(net: Net, path: Path) -> Scale:

@@ -45,6 +45,7 @@ class Truth:
     spacing: float
     rt60: float
     head: str | None
+    usual: bool  # False: the same level means another azimuth than in the setup by the book
     seed: tuple[int, ...]
 
 
@@ -73,7 +74,8 @@ def observe(take: Take, seed: tuple[int, ...], rng: np.random.Generator) -> tupl
     seen = [compute_maps(evidence, setup) for setup in assumed]
     truths = [
         Truth(take.setup, setup.name, number == 0 and take.setup != "other", setup.limit, take.azimuths,
-              take.active.astype(int).tolist(), take.spacing, take.facts["rt60"], take.facts["head"], seed)
+              take.active.astype(int).tolist(), take.spacing, take.facts["rt60"], take.facts["head"],
+              take.facts["usual"], seed)
         for number, setup in enumerate(assumed)
     ]  # fmt: skip
     return compute_features(evidence), seen, truths

@@ -187,7 +187,7 @@ class Recorder:
         if seconds:
             tails = draw_reverb(RATE, seconds, rng) * 10 ** (rng.normal(0, 2.5) / 20)
             images = direct + np.stack([[fftconvolve(one, tail)[: len(one)] for tail in tails] for one in signals])
-        return kind, 0.0, azimuths, images, direct, {"rt60": seconds, "head": None}
+        return kind, 0.0, azimuths, images, direct, {"rt60": seconds, "head": None, "usual": True}
 
     def _record_in_room(self, kind: str, signals: list, rng: np.random.Generator, rt60: tuple[float, float] | None):
         rooms = self.rooms[kind]
@@ -218,7 +218,7 @@ class Recorder:
             azimuths,
             images,
             direct,
-            {k: facts[k] for k in ("rt60", "head", "decca")},
+            {k: facts[k] for k in ("rt60", "head", "decca", "usual")},
         )
 
 

@@ -268,6 +268,7 @@ def draw_room(
         "spacing": pair.spacing if pair else 0.0,
         "rt60": rt60,
         "head": head.name if head else None,
+        "usual": kind != "xy" or abs(pair.aims[1] - 45) < 3,
         "decca": bool(pair and pair.middle),
         "azimuths": azimuths,
     }
