@@ -76,17 +76,24 @@ def whiten(spectra: Spectra, powers: Powers, covariances: Covariances, floor: fl
 
 
 def fit(
-    spectra: Spectra, covariances: Covariances, *, rounds: int = 12, hold: int = 5, spread: tuple[int, int] = (3, 3)
+    spectra: Spectra,
+    covariances: Covariances,
+    *,
+    priors: Powers | None = None,
+    rounds: int = 12,
+    hold: int = 5,
+    spread: tuple[int, int] = (3, 3),
 ) -> tuple[Powers, Covariances]:
     """(powers, covariances) by expectation-maximisation.
 
-    Covariances are fixed in the first `hold` rounds and updated in every other one from then on; powers are averaged
-    over a spread of (times, frequencies), odd numbers.
+    Covariances are fixed in the first `hold` rounds and updated in every other one from then on; powers start from the
+    shares `priors` of the recording's power, equal ones by default, and are averaged over a spread of (times,
+    frequencies), odd numbers.
     """
     total = square(spectra).sum(axis=0)
-    floor = FLOOR * float(total.mean()) + 1e-30
-    powers = np.repeat(total[None] / np.float32(len(covariances)), len(covariances), axis=0)
-    fitted = covariances.copy()
+    floor = measure_floor(spectra)
+    shares = np.full((len(covariances), 1, 1), 1 / len(covariances), np.float32) if priors is None else priors
+    powers, fitted = (total * shares).astype(np.float32), covariances.copy()
     for step in range(rounds):
         excess = whiten(spectra, powers, fitted, floor).excess()
         for k, R in enumerate(fitted):
@@ -99,12 +106,27 @@ def fit(
     return powers, fitted
 
 
+def update_covariances(spectra: Spectra, powers: Powers, covariances: Covariances) -> Covariances:
+    """Each source's expected covariance given the recording, of trace one.
+
+    Eq. 33 divides by the power before it averages. Here loud windows count more: those in which the source is silent
+    only repeat the covariance they are given, and a source that sounds briefly would keep the one it started from.
+    """
+    excess = whiten(spectra, powers, covariances, measure_floor(spectra)).excess()
+    weights = (v * v / np.maximum(v.mean(axis=0), 1e-30) for v in powers)
+    return np.stack([_expected_covariance(w, R, excess)[0] for w, R in zip(weights, covariances, strict=True)])
+
+
+def measure_floor(spectra: Spectra) -> float:
+    """The least power of anything, relative to the recording's mean power."""
+    return FLOOR * float(square(spectra).sum(axis=0).mean()) + 1e-30
+
+
 def apply_wiener_filter(
     spectra: Spectra, powers: Powers, covariances: Covariances
 ) -> Complex[np.ndarray, "sources 2 times frequencies"]:
     """Images v R S^-1 X by the multichannel Wiener filter; they share the remainder equally."""
-    floor = FLOOR * float(square(spectra).sum(axis=0).mean()) + 1e-30
-    left, right = whiten(spectra, powers, covariances, floor).spectra
+    left, right = whiten(spectra, powers, covariances, measure_floor(spectra)).spectra
     out = np.empty((len(powers), *spectra.shape), np.complex64)
     for image, v, R in zip(out, powers, covariances, strict=True):
         for i in range(2):
@@ -116,19 +138,31 @@ def apply_wiener_filter(
     return out
 
 
+def trace_product(
+    R: Complex[np.ndarray, "frequencies 2 2"],
+    one: Plane,
+    two: Plane,
+    cross: Complex[np.ndarray, "times frequencies"],
+) -> Plane:
+    """The trace of R times the Hermitian matrices of entries 00, 11 and 01."""
+    out = R[:, 0, 0].real * one + R[:, 1, 1].real * two
+    out += 2 * (R[:, 0, 1].real * cross.real + R[:, 0, 1].imag * cross.imag)
+    return out
+
+
 def _expected_power(power: Plane, R: Complex[np.ndarray, "frequencies 2 2"], excess: Excess) -> Plane:
     """The source's expected power given the recording (eq. 32)."""
-    one, two, cross = excess
-    more = R[:, 0, 0].real * one + R[:, 1, 1].real * two
-    more += 2 * (R[:, 0, 1].real * cross.real + R[:, 0, 1].imag * cross.imag)
-    return np.maximum(power + power * power * more, 0)
+    return np.maximum(power + power * power * trace_product(R, *excess), 0)
 
 
 def _expected_covariance(
-    power: Plane, R: Complex[np.ndarray, "frequencies 2 2"], excess: Excess
+    weight: Plane, R: Complex[np.ndarray, "frequencies 2 2"], excess: Excess
 ) -> tuple[Complex[np.ndarray, "frequencies 2 2"], Float[np.ndarray, " frequencies"]]:
-    """(the source's expected covariance over its power, averaged over time and of trace one; the trace) (eq. 33)."""
-    one, two, cross = ((power * part).mean(axis=0) for part in excess)
+    """(the source's expected covariance, averaged over time and of trace one; the trace).
+
+    Eq. 33 if the weight is the source's power.
+    """
+    one, two, cross = ((weight * part).mean(axis=0) for part in excess)
     inner = np.stack([np.stack([one + 0j, cross], -1), np.stack([cross.conj(), two + 0j], -1)], -2)
     expected = R + R @ inner @ R
     trace = np.trace(expected, axis1=1, axis2=2).real

@@ -69,6 +69,18 @@ def test_two_sources_in_a_room(name, least):
     assert min(gains(separate(truth.recording, RATE, [-31, 23], setup=name), truth)) > least
 
 
+def test_priors_help_in_a_room_in_any_resolution():
+    truth = scene("spaced", rt60=0.3)
+    powers = np.square(np.abs(stft(truth.images.reshape(4, FRAMES), 1024))).reshape(2, 2, -1, 513).sum(axis=1)
+    coarse = powers[:, ::2, 1:].reshape(2, -1, 64, 8).mean(axis=3)
+    shares = coarse / (coarse.sum(axis=0) + 1e-12)
+    plain, told, misled = (
+        np.mean(gains(separate(truth.recording, RATE, [-31, 23], setup="spaced", priors=priors), truth))
+        for priors in (None, shares, shares[::-1])
+    )
+    assert misled < plain - 1 and told > plain + 1
+
+
 def test_a_source_that_moves():
     path = ((0.0, -60.0), (2.0, 5.0))
     truth = simulation([(VOICE, path), (KNOCKS, 50.0)], "ortf", rate=RATE)
@@ -179,6 +191,8 @@ def test_spectra_and_back(length):
         (np.zeros((2, 9)), [1], {"method": "magic"}, "expected one of"),
         (np.zeros((2, 9)), [1, 2, 3], {"method": "demix"}, "two at most"),
         (np.zeros((2, 9)), [1, 2], {"paths": [None]}, "one each"),
+        (np.zeros((2, 9)), [1, 2], {"priors": np.ones((3, 4, 5))}, "reshape them"),
+        (np.zeros((2, 9)), [1, 2], {"priors": np.full((2, 4, 5), -1.0)}, "clip them"),
     ],
 )
 def test_invalid_input_is_refused(recording, azimuths, more, message):
