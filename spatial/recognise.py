@@ -45,7 +45,8 @@ def recognise(evidence: Evidence) -> Recognition:
     if shares[ranked[0]] >= SURE * known:
         best = make_candidate(ranked[0], evidence)
         return Recognition(best, float(shares[ranked[0]]))
-    rivals = [make_candidate(name, evidence) for name in ranked[:RIVALS] if shares[name] > UNLIKELY]
+    likely = [name for name in ranked[:RIVALS] if shares[name] > UNLIKELY] or ranked[:1]
+    rivals = [make_candidate(name, evidence) for name in likely]
     scores = np.array([shares[one.name] * expit(measure_validity(evidence, one)) ** TRUST for one in rivals])
     top = int(scores.argmax())
     return Recognition(rivals[top], known * float(scores[top] / scores.sum()))

@@ -50,8 +50,8 @@ Unmatched = Annotated[choices.Unmatched, typer.Option(help="What to do with a so
 Unknown = Annotated[
     choices.Unknown,
     typer.Option(
-        help="What to do with a sound that the model does not know: leave it out, draw its best guess without a box, or "
-        "draw the guess where it is heard."
+        help="What to do with a sound that the model does not know: leave it out, draw its best guess without a box, "
+        "or draw the guess where it is heard."
     ),
 ]
 PlacedPrompt = Annotated[
