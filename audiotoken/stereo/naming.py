@@ -61,7 +61,14 @@ def make_scene_labeller(model: str = "mini", among: Sequence[str] | None = None)
         signals = [source.signal for source in scene.sources]
         heard = [classify(signal, scene.rate) for signal in signals]
         familiar = [
-            bool(labels) and _is_known(encoder, familiarity, _to_waveform(encoder, signal, scene.rate), labels[0][1])
+            bool(labels)
+            and _is_known(
+                encoder,
+                familiarity,
+                _to_waveform(encoder, signal, scene.rate),
+                labels[0][1],
+                separated=len(signals) > 1,
+            )
             for signal, labels in zip(signals, heard, strict=True)
         ]
         mixture = classify_mixture(classify, scene) if len(heard) > 1 else []
@@ -84,21 +91,26 @@ def classify_mixture(classify: Classify, scene: Scene) -> Labels:
     return combine_channels([classify(signal, scene.rate) for signal in audible])
 
 
-def knows(pipe: SoundPipeline, signal: Signal, rate: int, score: float) -> bool:
-    """Whether the encoder of a pipeline knows sounds like this signal, whose best label has the given score."""
+def knows(pipe: SoundPipeline, signal: Signal, rate: int, score: float, *, separated: bool = False) -> bool:
+    """Whether the encoder of a pipeline knows sounds like this signal, whose best label has the given score.
+
+    separated: the signal was separated from other sources.
+    """
     encoder = pipe.audio_encoder
     if encoder is None or np.abs(signal).max(initial=0) < SILENT:
         return False
     folder = getattr(getattr(encoder, "config", None), "_name_or_path", None)
     familiarity = load_familiarity(folder) if folder else None
-    return _is_known(encoder, familiarity, _to_waveform(encoder, signal, rate), score)
+    return _is_known(encoder, familiarity, _to_waveform(encoder, signal, rate), score, separated=separated)
 
 
-def _is_known(encoder: AudioEncoder, familiarity: Familiarity | None, waveform: Tensor, score: float) -> bool:
+def _is_known(
+    encoder: AudioEncoder, familiarity: Familiarity | None, waveform: Tensor, score: float, *, separated: bool
+) -> bool:
     """Decide by the energy of the encoder where that was fitted, otherwise by its best score."""
     if familiarity is None or not isinstance(encoder, MiniEncoder):
         return bool(score >= LIKELY)
-    return familiarity.knows(compute_energy(encoder, waveform))
+    return familiarity.knows(compute_energy(encoder, waveform), separated)
 
 
 def _to_waveform(encoder: AudioEncoder, signal: Signal, rate: int) -> Tensor:

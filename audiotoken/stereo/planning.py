@@ -124,7 +124,7 @@ def classify_sources(
         report_progress(1.0)
         heard.append(pipe.classify(source.signal, scene.rate))
     known = [
-        not labels or knows(pipe, source.signal, scene.rate, labels[0][1])
+        not labels or knows(pipe, source.signal, scene.rate, labels[0][1], separated=len(scene.sources) > 1)
         for source, labels in zip(scene.sources, heard, strict=True)
     ]
     return heard, known

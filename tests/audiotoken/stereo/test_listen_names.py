@@ -65,6 +65,7 @@ def test_familiarity_is_kept(tmp_path):
     assert load_familiarity(tmp_path) == found and load_familiarity(tmp_path / "no") is None
     assert json.loads((tmp_path / "unknown.json").read_text()) == {"slope": 2.0, "offset": -1.0, "threshold": 0.25}
     assert found.probability(0.5) == 0.5 and found.knows(0.25) and not found.knows(0.24)
+    assert found.knows(-1.3, separated=True) and not found.knows(-1.4, separated=True)
 
 
 def test_no_encoder_is_one_sentence(tmp_path):
