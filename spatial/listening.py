@@ -68,6 +68,7 @@ def listen(
         )
     report_progress(0.6)
     sources = separate_sources(analysis.recording, rate, analysis.setup, directions, paths) if directions else []
+    sources = [one for one in sources if np.abs(one.signal).max() > SILENCE_PEAK]  # others took all of the rest
     notes = analysis.notes if sources else (*analysis.notes, "No source has a direction.")
     report_progress(1.0)
     ranked = tuple(sorted(sources, key=lambda one: -one.level))

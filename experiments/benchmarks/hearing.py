@@ -8,7 +8,7 @@ names both things. Recordings are saved in OUT/recordings and read again if they
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from audiotoken.stereo.planning import Plan, Stages, make_plan
 from audiotoken.tables import markdown_table
 from experiments.benchmarks.cases import Case, write_caption
 from experiments.benchmarks.tables import write_lines
-from spatial.listening import listen
+from spatial.listening import SILENCE_PEAK, listen
 from spatial.scene import Direction, Scene, Source
 from spatial.separation import pick_louder_channels, separate
 
@@ -72,7 +72,7 @@ def score_recording(pipe: SoundPipeline, case: Case, recording: np.ndarray, rate
     """The shares of `HearingRow` for one recording."""
     scene = listen(recording, rate)
     free, told = (_plan_scene(pipe, recording, scene, prompt) for prompt in (None, write_caption(case)))
-    given = _plan_scene(pipe, recording, separate_at(recording, rate, case.azimuths, setup), None)
+    given = name_given(pipe, recording, separate_at(recording, rate, case.azimuths, setup))
     at = {name: azimuth for name, azimuth in zip(free.subjects, scene.azimuths, strict=True)}
     known = [word in at for word in case.words]
     ordered = all(known) and np.argmin([at[word] for word in case.words]) == np.argmin(case.azimuths)
@@ -81,7 +81,7 @@ def score_recording(pipe: SoundPipeline, case: Case, recording: np.ndarray, rate
         "counted": float(len(scene.sources) == len(case.words)),
         "both_heard": float(all(check_placed(free, case))),
         "both_matched": float(all(check_placed(told, case))),
-        "named": float(np.mean([a == b for a, b in zip(given.subjects, case.words, strict=True)])),
+        "named": float(np.mean([a == b for a, b in zip(given, case.words, strict=True)])),
         "ordered": float(ordered),
     }
 
@@ -92,6 +92,16 @@ def check_placed(plan: Plan, case: Case) -> list[bool]:
     return [
         any(name == word and a * b > 0 for name, b in placed) for word, a in zip(case.words, case.azimuths, strict=True)
     ]
+
+
+def name_given(pipe: SoundPipeline, recording: np.ndarray, scene: Scene) -> list[str]:
+    """The name of each source of a scene; "" for those of which separation left nothing."""
+    audible = [np.abs(source.signal).max() > SILENCE_PEAK for source in scene.sources]
+    if not any(audible):
+        return [""] * len(audible)
+    heard = replace(scene, sources=tuple(one for one, each in zip(scene.sources, audible, strict=True) if each))
+    names = iter(_plan_scene(pipe, recording, heard, None).subjects)
+    return [next(names) if each else "" for each in audible]
 
 
 def separate_at(recording: np.ndarray, rate: int, azimuths: Sequence[float], setup: str) -> Scene:
