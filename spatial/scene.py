@@ -65,3 +65,10 @@ class Scene:
     @property
     def azimuths(self) -> list[float]:
         return [source.direction.azimuth for source in self.sources]
+
+    def sum_images(self) -> Float[np.ndarray, "channels frames"] | None:
+        """The recording: the sum of its sources' images; None if one of them, or every source, is missing."""
+        images = [source.image for source in self.sources if source.image is not None]
+        if not images or len(images) < len(self.sources):
+            return None
+        return np.asarray(np.sum(images, axis=0), np.float32)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
+from spatial.errors import SpatialError
 from spatial.evidence import Evidence, gather, steering_distance
 from spatial.listening import separate_sources
 from spatial.maps import COHERENCE_POWER, azimuth_grid
@@ -51,11 +52,13 @@ def localise_activities(
 
 
 def add_sources(scene: Scene, azimuths: Sequence[float]) -> Scene:
-    """The scene with more sources, separated anew, the loudest first; its sources need their images.
+    """The scene with more sources, separated anew, the loudest first; SpatialError if its sources have no images.
 
     How wide the old ones are is forgotten: a source may have been two.
     """
-    recording = np.sum([source.image for source in scene.sources], axis=0, dtype=np.float32)
+    recording = scene.sum_images()
+    if recording is None:
+        raise SpatialError("Got a scene without images, expected one of `listen`; sources cannot be added to it.")
     directions = [replace(source.direction, spread=0.0) for source in scene.sources]
     directions += [Direction(azimuth, confidence=CONFIDENCE) for azimuth in azimuths]
     paths = [source.path for source in scene.sources] + [()] * len(azimuths)

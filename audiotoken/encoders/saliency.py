@@ -35,4 +35,4 @@ def list_columns(encoder: MiniEncoder, columns: int) -> tuple[NDArray[np.float64
     mels = encoder.spectrogram.triangles.shape[1]
     low, high = (1127.0 * np.log1p(hertz / 700.0) for hertz in (20.0, encoder.rate / 2))
     centres = 700.0 * np.expm1(np.linspace(low, high, mels + 2)[1:-1] / 1127.0)
-    return COLUMN * np.arange(columns) + encoder.spectrogram.length / 2 / encoder.rate, centres
+    return COLUMN * np.arange(columns, dtype=np.float64) + encoder.spectrogram.length / 2 / encoder.rate, centres

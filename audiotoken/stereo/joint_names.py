@@ -41,9 +41,10 @@ def name_together(heard: Sequence[Heard], fixed: Mapping[int, str] | None = None
     The names are those of the best assignment, Kuhn (1955), in which each further source of a kind costs `TWIN`. fixed:
     names of sources that are known already, such as words of a prompt. A single source keeps its scores.
     """
-    chosen = dict(fixed or {})
+    chosen: dict[int, str | None] = dict(fixed or {})
     free = [i for i in range(len(heard)) if i not in chosen]
-    chosen |= dict(zip(free, _assign_names([_score_names(heard[i]) for i in free], list(chosen.values())), strict=True))
+    taken = [name for name in chosen.values() if name]
+    chosen |= dict(zip(free, _assign_names([_score_names(heard[i]) for i in free], taken), strict=True))
     out = []
     for i, each in enumerate(heard):
         others = [name for other, name in chosen.items() if other != i]

@@ -39,8 +39,8 @@ def add_named_sources(
     direction of their own.
     """
     encoder = pipe.audio_encoder
-    whole = scene.setup != "mono" and scene.sources and all(each.image is not None for each in scene.sources)
-    if not whole or not isinstance(encoder, MiniEncoder):
+    recording = None if scene.setup == "mono" else scene.sum_images()
+    if recording is None or not isinstance(encoder, MiniEncoder):
         return None
     tokens = {pair.source: pair.token for pair in matches if pair.source is not None}
     of_word = [find_label(word.text, encoder.labels) for word in words]
@@ -52,18 +52,17 @@ def add_named_sources(
         for label in dict.fromkeys(unheard)
         if label and label not in names and to_evidence(scores.get(label, 0.0)) >= INAUDIBLE
     ]
-    others = [name for name in dict.fromkeys(names) if name in encoder.labels]
+    others = [name for name in dict.fromkeys(names) if name and name in encoder.labels]
     azimuths = list(scene.azimuths)
-    for azimuth in _locate(encoder, scene, [*wanted, *others])[: len(wanted)] if wanted else []:
+    for azimuth in _locate(encoder, scene, recording, [*wanted, *others])[: len(wanted)] if wanted else []:
         if min(abs(azimuth - other) for other in azimuths) >= APART.get(scene.setup, APART_ELSEWHERE):
             azimuths.append(azimuth)
     added = azimuths[len(scene.sources) : most]
     return add_sources(scene, added) if added else None
 
 
-def _locate(encoder: MiniEncoder, scene: Scene, labels: Sequence[str]) -> list[float]:
-    """The azimuth of each label."""
-    recording = np.sum([source.image for source in scene.sources], axis=0, dtype=np.float32)
+def _locate(encoder: MiniEncoder, scene: Scene, recording: NDArray[np.float32], labels: Sequence[str]) -> list[float]:
+    """The azimuth of each label in the recording of a scene."""
     activities = compute_activities(
         encoder, _to_waveform(encoder, recording, scene.rate), [encoder.labels.index(label) for label in labels]
     )

@@ -83,10 +83,10 @@ def classify_mixture(classify: Classify, scene: Scene) -> Labels:
 
     The recording is the sum of the images; no labels without images, as in a long recording.
     """
-    images = [source.image for source in scene.sources if source.image is not None]
-    if not images or len(images) < len(scene.sources):
+    recording = scene.sum_images()
+    if recording is None:
         return []
-    left, right = np.sum(images, axis=0, dtype=np.float32)
+    left, right = recording
     audible = [each for each in (left, right, (left + right) / 2) if np.abs(each).max() > SILENCE_PEAK]
     return combine_channels([classify(signal, scene.rate) for signal in audible])
 

@@ -131,7 +131,8 @@ def bench_end_to_end(
     lines: list[Row] = []
     for things, count in ((1, (n + 1) // 2 if singles is None else singles), (2, n)):
         cases = make_cases(count, things, seed, "audio", sorted(clips) if clips else None)
-        settings = {"setups": list(setups), "rt60": rt60, "token": token, "model": model, "steps": steps}
+        settings: dict[str, Any] = {"setups": list(setups), "rt60": rt60, "token": token, "model": model}
+        settings["steps"] = steps
         settings |= {} if clips is None else {"sounds": str(sounds), "folds": list(folds)}
         settings |= {} if encoder is None else {"encoder": str(encoder)}
         right: list[bool] = []
@@ -166,6 +167,7 @@ def record_scene(case: Case, setup: str, rt60: float | None, clips: Clips | None
     """(2, frames): the case in that kind of stereo; louder things are drawn nearer."""
     rng = random.Random(f"{case.seed}/{case.words}")
     gains = [10 ** ((level - max(case.levels)) / 40) for level in case.levels]  # half of the difference
+    signals: list[np.ndarray]
     if clips is None:
         rate, signals = RATE, [synthesise(word, RATE, SECONDS, SEED + case.seed) for word in case.words]
     else:

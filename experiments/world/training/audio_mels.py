@@ -110,8 +110,10 @@ class Rendered:
 def load_rendered(folder: Path, most: int | None = None) -> Rendered:
     """Load what `render_audio` wrote into a folder, at most that many files."""
     files = [np.load(path) for path in sorted(folder.glob("*.npz"))[:most]]
-    arrays = [np.concatenate([file[name] for file in files]) for name in ("mels", "levels", "classes", "own")]
-    return Rendered(*arrays, facts=[one for file in files for one in json.loads(str(file["facts"]))])
+    mels, levels, classes, own = (
+        np.concatenate([file[name] for file in files]) for name in ("mels", "levels", "classes", "own")
+    )
+    return Rendered(mels, levels, classes, own, [one for file in files for one in json.loads(str(file["facts"]))])
 
 
 def hear_in(levels: NDArray, classes: NDArray, own: int, stem: bool) -> tuple[NDArray, NDArray]:

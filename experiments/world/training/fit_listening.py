@@ -45,16 +45,16 @@ def fit_setups(folder: Folder, into: Into = Path("spatial"), seed: int = 0, epoc
     inputs = torch.tensor(np.clip((scenes.features - mean) / scale, -6, 6))
     targets = torch.tensor([CLASSES.index(truth["setup"]) for truth in scenes.scenes])
     weights = torch.tensor([weigh(truth) for truth in scenes.scenes])
-    fitted = [train_classifier(inputs, targets, weights, seed + number, epochs) for number in range(nets)]
+    fitted = [train_classifier(inputs, targets, weights, seed + each, epochs).state_dict() for each in range(nets)]
     arrays = {
         "mean": mean,
         "scale": scale,
-        "first": torch.cat([net[1].weight for net in fitted]).T,
-        "bias": torch.cat([net[1].bias for net in fitted]),
-        "second": torch.cat([net[4].weight for net in fitted], 1).T / nets,
-        "offset": torch.stack([net[4].bias for net in fitted]).mean(0),
+        "first": torch.cat([state["1.weight"] for state in fitted]).T,
+        "bias": torch.cat([state["1.bias"] for state in fitted]),
+        "second": torch.cat([state["4.weight"] for state in fitted], 1).T / nets,
+        "offset": torch.stack([state["4.bias"] for state in fitted]).mean(0),
     }
-    small = {key: np.asarray(each.detach() if isinstance(each, Tensor) else each) for key, each in arrays.items()}
+    small = {key: np.asarray(each) for key, each in arrays.items()}
     kept = {key: each.astype(np.float16 if key == "first" else np.float32) for key, each in small.items()}
     np.savez_compressed(into / "recognise.npz", allow_pickle=False, **kept, classes=np.array(CLASSES, "U16"))
 

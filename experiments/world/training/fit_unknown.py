@@ -50,7 +50,9 @@ def knowns(esc10: Path, folds: list[int]) -> Iterator[tuple[Signal, int]]:
 
 def rooms(model: MiniEncoder, held: Rendered) -> tuple[NDArray, NDArray, NDArray]:
     """Energies of images and stems whose name is right, whose name is wrong, and without their class."""
-    right, wrong, taken = [], [], []
+    right: list[float] = []
+    wrong: list[float] = []
+    taken: list[float] = []
     for scores, classes, own in zip(evidence_of(model, held), held.classes, held.own, strict=True):
         if own >= 0 and classes[own] >= 0:
             pooled = torch.from_numpy(scores)

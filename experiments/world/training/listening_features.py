@@ -92,8 +92,10 @@ def make_shard(recorder: Recorder, seed: int, number: int, path: Path, plain: fl
         features, seen, facts = observe(take, key, rng)
         rows.append(features)
         for maps, fact in zip(seen, facts, strict=True):
-            overall.append(maps.overall.astype(np.float16)), timed.append(maps.timed.astype(np.float16))
-            truths.append(asdict(fact)), of.append(index)
+            overall.append(maps.overall.astype(np.float16))
+            timed.append(maps.timed.astype(np.float16))
+            truths.append(asdict(fact))
+            of.append(index)
     blocks = max(each.shape[1] for each in timed)
     padded = [np.pad(each, ((0, 0), (0, blocks - each.shape[1]), (0, 0)), mode="edge") for each in timed]
     with path.with_suffix(".part").open("wb") as file:

@@ -37,11 +37,16 @@ class Features:
 
 def load_features(folder: Path) -> Features:
     """Load all shards of a folder."""
-    rows, scenes, overall, timed, truths = [], [], [], [], []
+    rows: list[NDArray] = []
+    overall: list[NDArray] = []
+    timed: list[NDArray] = []
+    scenes: list[Truth] = []
+    truths: list[Truth] = []
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as stored:
             facts, of = json.loads(str(stored["truths"])), stored["of"]
-            rows.append(stored["features"]), overall.append(stored["overall"]), timed.append(stored["timed"])
+            for rows_of, name in ((rows, "features"), (overall, "overall"), (timed, "timed")):
+                rows_of.append(stored[name])
         scenes += [facts[int(np.flatnonzero(of == index)[0])] for index in range(len(rows[-1]))]
         truths += facts
     return Features(np.concatenate(rows), scenes, np.concatenate(overall), np.concatenate(timed), truths)

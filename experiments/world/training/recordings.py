@@ -63,13 +63,18 @@ def load_pool(esc10: Path, folds: Sequence[int], made: int = 10, other: int = 4,
         wave = np.asarray(load_audio(path, RATE)[0], np.float32).mean(axis=0)
         for up, down in ((1, 1), (9, 8), (8, 9)) if speeds else ((1, 1),):
             signals.append(resample_poly(wave, up, down).astype(np.float32) if up != down else wave)
-            labels.append(label), kinds.append("real")
+            labels.append(label)
+            kinds.append("real")
     for word in AUDIBLE_WORDS:
         for seed in range(made):
-            signals.append(synthesise(word, RATE, SECONDS, 2 * seed)), labels.append(word), kinds.append("made")
+            signals.append(synthesise(word, RATE, SECONDS, 2 * seed))
+            labels.append(word)
+            kinds.append("made")
     for kind in OTHER_KINDS:
         for seed in range(other):
-            signals.append(distractor(RATE, SECONDS, 2 * seed, kind=kind)), labels.append(""), kinds.append("other")
+            signals.append(distractor(RATE, SECONDS, 2 * seed, kind=kind))
+            labels.append("")
+            kinds.append("other")
     return Pool([_clean(each) for each in signals], labels, kinds)
 
 
@@ -120,7 +125,8 @@ class Recorder:
 
     def __init__(self, pool: Pool, bank: Path, *, without: str = "", shares: Sequence[float] = (0.6, 0.2, 0.2)):
         """`without`: a head (part of its file's name) that is left out; `shares` of real, made and other sounds."""
-        self.pool, self.rooms = pool, {}
+        self.pool = pool
+        self.rooms: dict[str, list[tuple[Path, dict]]] = {}
         self.by_kind = {kind: [i for i, k in enumerate(pool.kinds) if k == kind] for kind in ("real", "made", "other")}
         self.kinds = [(k, s) for k, s in zip(("real", "made", "other"), shares, strict=True) if s and self.by_kind[k]]
         for path in sorted(bank.glob("*.npz")):

@@ -43,7 +43,8 @@ def fit(
         loss = distance(student(features[rows]), tokens[rows]).mean()
         optimiser.zero_grad()
         loss.backward()
-        optimiser.step(), schedule.step()
+        optimiser.step()
+        schedule.step()
     return student
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,9 +108,10 @@ class Sounds:
             wave = synthesise(word, RATE, SECONDS, seed)
         else:
             word = ""
-            real = self.others and rng.random() < 0.5
-            wave = _read(self.others[rng.integers(len(self.others))]) if real else None
-            wave = distractor(RATE, SECONDS, seed, kind=str(rng.choice(KINDS))) if wave is None else wave
+            if self.others and rng.random() < 0.5:
+                wave = _read(self.others[rng.integers(len(self.others))])
+            else:
+                wave = distractor(RATE, SECONDS, seed, kind=str(rng.choice(KINDS)))
         return cut(wave, rng), AUDIBLE_WORDS.index(word) if word else -1
 
 
@@ -232,7 +234,8 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     sounds = Sounds(args.esc10, [int(fold) for fold in args.folds.split(",")], args.others, args.odd)
-    bank, kept = sorted(args.bank.glob("*.npz")), []
+    bank = sorted(args.bank.glob("*.npz"))
+    kept: list[Any] = []
     for number in range(args.first, args.first + args.scenes):
         rng = np.random.default_rng([args.seed, number])
         count = 1 if rng.random() < args.alone else int(rng.choice([2, 2, 3]))

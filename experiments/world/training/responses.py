@@ -155,7 +155,7 @@ def list_images(
     direct = np.linalg.norm(point - centre)
     full = direct + KEPT * SPEED
     chance = np.minimum(1.0, full**2 / squared) if thin else np.ones_like(squared)
-    kept = (rng.random(squared.shape) < chance) & (squared <= max(direct + 1e-3, SPEED * longest) ** 2)
+    kept = (rng.random(squared.shape) < chance) & (squared <= max(float(direct) + 1e-3, SPEED * longest) ** 2)
     i, j, k = np.nonzero(kept)
     total = gains[0][i] + gains[1][j] + gains[2][k] - 0.5 * np.log(chance[kept])
     offsets = np.stack([axes[0][i], axes[1][j], axes[2][k]], axis=1)
@@ -252,15 +252,11 @@ def draw_room(
     for each in images:
         alone = Images(each.offsets[:1], each.gains[:1], each.reflections[:1])
         if head is not None:
-            (
-                full.append(respond_head(each, head, few, seconds)),
-                dry.append(respond_head(alone, head, few, direct_seconds)),
-            )
+            full.append(respond_head(each, head, few, seconds))
+            dry.append(respond_head(alone, head, few, direct_seconds))
         elif pair is not None:
-            (
-                full.append(respond_pair(each, pair, seconds)),
-                dry.append(respond_pair(alone, pair, direct_seconds)),
-            )
+            full.append(respond_pair(each, pair, seconds))
+            dry.append(respond_pair(alone, pair, direct_seconds))
     scale = np.sqrt([(one**2).sum() for one in dry])[:, None, None]
     azimuths = [float(np.rad2deg(np.arctan2(*each.offsets[0][:2]))) for each in images]
     facts = {
@@ -268,7 +264,7 @@ def draw_room(
         "spacing": pair.spacing if pair else 0.0,
         "rt60": rt60,
         "head": head.name if head else None,
-        "usual": kind != "xy" or abs(pair.aims[1] - 45) < 3,
+        "usual": pair is None or pair.name != "xy" or abs(pair.aims[1] - 45) < 3,
         "decca": bool(pair and pair.middle),
         "azimuths": azimuths,
     }
