@@ -30,7 +30,7 @@ def candidate_setups() -> list[Setup]:
 
 def compute_features(evidence: Evidence) -> Float[np.ndarray, " features"]:
     """All cues in one row."""
-    likelihoods = compute_likelihoods(thin_out(evidence, MOST))
+    likelihoods = compute_likelihoods(evidence.thin_out(MOST))
     share = evidence.weight / evidence.weight.sum()
     order = np.argsort(evidence.stokes[:, 0])
     levels = np.interp(QUANTILES, np.cumsum(share[order]), evidence.stokes[order, 0])
@@ -46,12 +46,6 @@ def compute_features(evidence: Evidence) -> Float[np.ndarray, " features"]:
         correlate_delays(evidence),
     ]
     return np.concatenate(parts).astype(np.float32)
-
-
-def thin_out(evidence: Evidence, most: int) -> Evidence:
-    """At most about that many bins, evenly from all."""
-    step = -(-len(evidence) // most)
-    return evidence.select(np.arange(0, len(evidence), step)) if step > 1 else evidence
 
 
 def compute_likelihoods(evidence: Evidence) -> Float[np.ndarray, " likelihoods"]:

@@ -48,6 +48,11 @@ class Evidence:
             return self
         return self.select(np.sort(np.argpartition(self.weight, -most)[-most:]))
 
+    def thin_out(self, most: int) -> "Evidence":
+        """At most that many bins, evenly from all."""
+        step = -(-len(self) // most)
+        return self.select(np.arange(0, len(self), step)) if step > 1 else self
+
     def select(self, chosen: Int[np.ndarray, " chosen"]) -> "Evidence":
         """The bins at these indices, which must ascend."""
         each = {name: getattr(self, name)[chosen] for name in ("times", "index", "stokes", "weight")}

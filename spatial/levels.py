@@ -82,11 +82,12 @@ def _mean_likelihood(
     setup: Setup,
     azimuths: Float[np.ndarray, " sources"],
     patterns: Float[np.ndarray, "patterns sources"],
+    weights: Float[np.ndarray, " patterns"] | None = None,
 ) -> float:
-    """Mean log density of a tile, with the patterns' shares fitted."""
+    """Mean log density of a tile; the patterns' shares are fitted unless given."""
     likelihoods = _log_likelihoods(tiles, setup, azimuths, patterns)
     top = likelihoods.max(axis=1)
-    weights = _fit_weights(likelihoods)
+    weights = _fit_weights(likelihoods) if weights is None else weights
     return float(np.mean(top + np.log(np.exp(likelihoods - top[:, None]) @ weights)))
 
 
@@ -171,10 +172,8 @@ def _maximise_likelihood(
     def cost(x: Float[np.ndarray, " free"]) -> float:
         trial = azimuths.copy()
         trial[free] = x.clip(-limit, limit)
-        likelihoods = _log_likelihoods(tiles, setup, trial, patterns)
-        top = likelihoods.max(axis=1)
-        likelihood = float(np.mean(top + np.log(np.exp(likelihoods - top[:, None]) @ weights)))
-        return float(np.square(np.maximum(np.abs(x) - limit, 0)).sum()) - likelihood
+        outside = float(np.square(np.maximum(np.abs(x) - limit, 0)).sum())
+        return outside - _mean_likelihood(tiles, setup, trial, patterns, weights)
 
     start = azimuths[free]
     inward = np.where(start > limit - 5, -step, step)

@@ -13,7 +13,6 @@ from jaxtyping import Float, Int, UInt8
 from scipy.sparse import csr_array
 
 from spatial import mixture
-from spatial.cues import thin_out
 from spatial.evidence import Evidence, diffuse_density, steering_distance
 from spatial.setups import NAMES, Setup
 
@@ -43,7 +42,7 @@ def azimuth_grid(setup: Setup, count: int = COUNT) -> Float[np.ndarray, " {count
 def compute_maps(evidence: Evidence, setup: Setup) -> Maps:
     """Shares of each azimuth, mostly as logarithms, and numbers that are the same for all azimuths."""
     seconds = float(evidence.times.max())
-    evidence = thin_out(evidence, max(1000, round(BINS_PER_SECOND * seconds)))
+    evidence = evidence.thin_out(max(1000, round(BINS_PER_SECOND * seconds)))
     levels = mixture.quantise(steering_distance(evidence, setup, azimuth_grid(setup, 2 * COUNT - 1)))
     length = np.linalg.norm(evidence.stokes, axis=1)
     weight = (evidence.weight * length**COHERENCE_POWER + 1e-12).astype(np.float32)

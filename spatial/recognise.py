@@ -18,7 +18,6 @@ DOUBT = 0.06  # likelihood that another spacing must gain over the usual one, an
 FEW = 4000  # bins that are used for the spacing
 SURE = 0.8  # share of the likeliest setup from which it is taken as it is
 RIVALS, UNLIKELY = 3, 0.03  # setups that compete at most, and the share that each has at least
-TRUST = 1.0  # exponent of the second network's verdict beside the first one's
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def recognise(evidence: Evidence) -> Recognition:
         return Recognition(best, float(shares[ranked[0]]))
     likely = [name for name in ranked[:RIVALS] if shares[name] > UNLIKELY] or ranked[:1]
     rivals = [make_candidate(name, evidence) for name in likely]
-    scores = np.array([shares[one.name] * expit(measure_validity(evidence, one)) ** TRUST for one in rivals])
+    scores = np.array([shares[one.name] * expit(measure_validity(evidence, one)) for one in rivals])
     top = int(scores.argmax())
     return Recognition(rivals[top], known * float(scores[top] / scores.sum()))
 

@@ -11,22 +11,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfilt
 
 from audiotoken.audio import load_audio, to_mono
 from audiotoken.data import read_esc_rows
 from audiotoken.errors import OptionError
 from audiotoken.mini.things import WORD_OF_ESC10
+from experiments.world.events import find_active, find_events, repeat_events
 
 Clips = dict[str, list[Path]]  # word -> its files
 Signal = NDArray[np.float64]
-
-SHORT = 0.02  # seconds over which the level is averaged
-ACTIVE = 0.04  # of the loudest moment's level: quieter moments are silence
-PAUSE = 1.0  # seconds: shorter silences stay as they are
-GAP = 0.1, 0.45  # seconds of silence that replace longer ones
-MARGIN, FADE = 0.03, 0.005  # seconds kept around an event; of its fades
 
 
 def find_clips(folder: Path, folds: Iterable[int]) -> Clips:
@@ -57,35 +51,17 @@ def load_active(path: Path, rate: int, seconds: float, seed: int) -> Signal:
 
     As the scenes of `shared/bench_spatial` do it. OptionError for a silent clip.
     """
-    events, frames, random = _find_events(path, rate), round(seconds * rate), np.random.default_rng(seed)
-    pieces: list[Signal] = []
-    while sum(map(len, pieces)) < frames:
-        for event in events:
-            pieces += [event, np.zeros(int(random.uniform(*GAP) * rate))]
-    signal = np.concatenate(pieces)[:frames]
-    return signal / np.sqrt(np.mean(signal[_is_active(signal, rate)] ** 2))
+    events, random = _find_events(path, rate), np.random.default_rng(seed)
+    signal = repeat_events(events, round(seconds * rate), rate, random)
+    return signal / np.sqrt(np.mean(signal[find_active(signal, rate)] ** 2))
 
 
 @lru_cache(maxsize=64)
 def _find_events(path: Path, rate: int) -> tuple[Signal, ...]:
-    """The parts of a clip between silences longer than `PAUSE`, faded at their ends."""
+    """The events of a clip."""
     recording, _ = load_audio(path, rate)
     signal = sosfilt(butter(2, 20.0, "highpass", fs=rate, output="sos"), to_mono(recording).astype(float))
-    active = np.flatnonzero(_is_active(signal, rate))
-    if not len(active):
+    events = find_events(signal, rate)
+    if not events:
         raise OptionError(f"Got {path}, which is silent, expected a sound; leave it out of the table.")
-    breaks = np.flatnonzero(np.diff(active) > PAUSE * rate)
-    starts, stops = active[np.append(0, breaks + 1)], active[np.append(breaks, len(active) - 1)]
-    margin, ramp = round(MARGIN * rate), np.sin(np.linspace(0, np.pi / 2, round(FADE * rate))) ** 2
-    events = []
-    for start, stop in zip(starts, stops, strict=True):
-        event = signal[max(0, start - margin) : stop + margin].copy()
-        event[: len(ramp)] *= ramp
-        event[-len(ramp) :] *= ramp[::-1]
-        events.append(event)
-    return tuple(events)
-
-
-def _is_active(signal: Signal, rate: int) -> NDArray[np.bool_]:
-    level = np.sqrt(np.maximum(uniform_filter1d(signal**2, round(SHORT * rate), mode="constant"), 0))
-    return level > ACTIVE * level.max()
+    return events

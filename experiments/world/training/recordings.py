@@ -18,6 +18,7 @@ from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import KINDS as OTHER_KINDS
 from experiments.world.distractors import distractor
+from experiments.world.events import find_events, repeat_events
 from experiments.world.training.responses import RATE
 from spatial.activity import compute_block_powers
 from spatial.render import draw_diffuse_noise, draw_pink_noise, draw_reverb
@@ -101,23 +102,9 @@ def keep_sounding(
     signal: NDArray[np.float32], rng: np.random.Generator, seconds: float = SECONDS
 ) -> NDArray[np.float32]:
     """The same sound present throughout: long silences are cut out, and a short event is repeated."""
-    power = compute_block_powers(signal, RATE)
-    loud = np.flatnonzero(power > 0.0016 * power.max())
-    breaks = np.flatnonzero(np.diff(loud) > 40)  # blocks of 20 ms
-    size, edge = round(0.02 * RATE), round(0.03 * RATE)
-    spans = zip(loud[np.append(0, breaks + 1)], loud[np.append(breaks, len(loud) - 1)] + 1, strict=True)
-    pieces = [signal[max(0, a * size - edge) : b * size + edge] for a, b in spans]
-    ramp = np.sin(np.linspace(0, np.pi / 2, 120)) ** 2
-    out: list[NDArray] = []
-    length, turn = 0, int(rng.integers(len(pieces)))
-    while length < seconds * RATE:
-        piece = pieces[turn % len(pieces)].copy()
-        count = min(120, len(piece))
-        piece[:count] *= ramp[:count]
-        piece[-count:] *= ramp[:count][::-1]
-        out += [piece, np.zeros(int(rng.uniform(0.1, 0.45) * RATE), np.float32)]
-        length, turn = length + len(out[-2]) + len(out[-1]), turn + 1
-    return np.concatenate(out)[: round(seconds * RATE)]
+    events = find_events(signal, RATE)
+    first = int(rng.integers(len(events)))
+    return repeat_events(events[first:] + events[:first], round(seconds * RATE), RATE, rng).astype(np.float32)
 
 
 class Recorder:
@@ -224,7 +211,7 @@ class Recorder:
             azimuths,
             images,
             direct,
-            {k: facts[k] for k in ("rt60", "head", "decca", "usual")},
+            {k: facts[k] for k in ("rt60", "head", "usual")},
         )
 
 
