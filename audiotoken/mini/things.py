@@ -46,4 +46,7 @@ THINGS: tuple[Thing, ...] = (
 WORDS: tuple[str, ...] = tuple(t.word for t in THINGS)
 AUDIBLE_WORDS: tuple[str, ...] = tuple(t.word for t in THINGS if t.heard)
 WORD_OF_ESC10: dict[str, str] = {t.esc10: t.word for t in THINGS if t.esc10}
-BACKDROPS: tuple[str, ...] = ("meadow", "sky", "beach", "night", "room", "forest", "street", "plain")
+BACKDROPS: tuple[str, ...] = (
+    *("river", "beach", "street", "meadow", "forest"),
+    *("night", "snow", "room", "sky", "city"),
+)

@@ -1,162 +1,182 @@
-"""Procedural backdrops, painted a batch at a time on any device.
+"""Ten backdrops, each with a ground line: things stand below it, and what flies stays above it.
 
-Each backdrop is a function `(draw) -> (batch, 3, side, side)` in [0, 1]; `Draw` provides random numbers and shapes.
-Coordinates run from 0 to 1, with the origin at the top left.
+Each painter is a function `(draw) -> (canvas (batch, 3, side, side) in [0, 1], ground (batch,) in [0, 1])`. The shapes
+are few and large, so that a small model can learn every one of them. Coordinates run from 0 to 1, origin top left.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from experiments.world.shapes import Draw, below, over, triangle
 
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """Random numbers from one generator, and soft-edged shapes for `batch` pictures of `side` pixels."""
-
-    batch: int
-    side: int
-    generator: torch.Generator
-    device: torch.device
-
-    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        """(batch, *shape) uniform numbers, drawn on the CPU so that every device paints the same scene."""
-        values = torch.rand(self.batch, *shape, generator=self.generator)
-        return (low + (high - low) * values).to(self.device)
-
-    def colour(self, *rgb: float, spread: float = 0.08) -> Tensor:
-        """(batch, 3, 1, 1): a colour near `rgb`."""
-        noise = self.uniform(-spread, spread, 3) + self.uniform(-spread, spread, 1)
-        return (torch.tensor(rgb, device=self.device) + noise).clamp(0, 1)[..., None, None]
-
-    @property
-    def x(self) -> Tensor:  # (1, 1, 1, side)
-        return ((torch.arange(self.side, device=self.device) + 0.5) / self.side).view(1, 1, 1, -1)
-
-    @property
-    def y(self) -> Tensor:  # (1, 1, side, 1)
-        return self.x.transpose(2, 3)
-
-    def soft(self, distance: Tensor) -> Tensor:
-        """Signed distance (positive inside) -> coverage in [0, 1] with an edge of one pixel."""
-        return (distance * self.side + 0.5).clamp(0, 1)
-
-    def rect(self, x0: Tensor, y0: Tensor, x1: Tensor, y1: Tensor) -> Tensor:
-        x0, y0, x1, y1 = (v.view(-1, 1, 1, 1) for v in (x0, y0, x1, y1))
-        return self.soft(torch.minimum(self.x - x0, x1 - self.x)) * self.soft(torch.minimum(self.y - y0, y1 - self.y))
-
-    def ellipse(self, x: Tensor, y: Tensor, rx: Tensor, ry: Tensor) -> Tensor:
-        x, y, rx, ry = (v.view(-1, 1, 1, 1) for v in (x, y, rx, ry))
-        radius = (((self.x - x) / rx) ** 2 + ((self.y - y) / ry) ** 2).sqrt()
-        return self.soft((1 - radius) * torch.minimum(rx, ry))
-
-    def hill(self, height: Tensor, amplitude: float) -> Tensor:
-        """Everything below a slow wave around `height`."""
-        wave = torch.sin(self.x * self.uniform(3, 8)[:, None, None, None] + self.uniform(0, 6.3)[:, None, None, None])
-        return self.soft(self.y - height.view(-1, 1, 1, 1) - amplitude * wave)
-
-    def gradient(self, top: Tensor, bottom: Tensor) -> Tensor:
-        return top + (bottom - top) * self.y.expand(self.batch, 1, self.side, self.side)
+Painted = tuple[Tensor, Tensor]
 
 
-def over(canvas: Tensor, mask: Tensor, colour: Tensor) -> Tensor:
-    return canvas + mask * (colour - canvas)
-
-
-def plain(d: Draw) -> Tensor:
-    top = d.uniform(0.35, 0.95, 3)[..., None, None]
-    return d.gradient(top, (top + d.uniform(-0.12, 0.12, 3)[..., None, None]).clamp(0, 1))
-
-
-def clouds(d: Draw, canvas: Tensor, count: int, lowest: float) -> Tensor:
-    for _ in range(count):
-        x, y, size = d.uniform(0, 1), d.uniform(0.04, lowest), d.uniform(0.06, 0.11)
-        white = d.colour(0.97, 0.98, 1.0, spread=0.01)
-        for shift, scale in ((-0.9, 0.75), (0.0, 1.0), (0.9, 0.7)):
-            canvas = over(canvas, d.ellipse(x + shift * size, y, size * scale, size * scale * 0.55), white)
+def day(d: Draw, cloud_count: int = 2, lowest: float = 0.25) -> Tensor:
+    """A blue sky with a few small clouds."""
+    canvas = d.gradient(d.colour(0.36, 0.68, 0.95, spread=0.03), d.colour(0.82, 0.93, 0.99, spread=0.02))
+    for _ in range(cloud_count):
+        canvas = cloud(d, canvas, d.uniform(0, 1), d.uniform(0.05, lowest), d.uniform(0.05, 0.08))
     return canvas
 
 
-def sky(d: Draw) -> Tensor:
-    return clouds(d, d.gradient(d.colour(0.25, 0.58, 0.9), d.colour(0.72, 0.88, 0.98, spread=0.04)), 3, 0.9)
+def cloud(d: Draw, canvas: Tensor, x: Tensor, y: Tensor, size: Tensor) -> Tensor:
+    white = d.colour(0.97, 0.98, 1.0, spread=0.01)
+    for shift, scale in ((-0.9, 0.7), (0.0, 1.0), (0.9, 0.7)):
+        canvas = over(canvas, d.ellipse(x + shift * size, y, size * scale, size * scale * 0.6), white)
+    return canvas
 
 
-def meadow(d: Draw) -> Tensor:
-    canvas = d.gradient(d.colour(0.5, 0.75, 0.95), d.colour(0.85, 0.94, 0.99, spread=0.02))
-    horizon = d.uniform(0.45, 0.65)
-    canvas = over(canvas, d.hill(horizon - 0.05, 0.04), d.colour(0.55, 0.78, 0.4))
-    return over(canvas, d.hill(horizon + 0.05, 0.03), d.colour(0.38, 0.66, 0.25))
+def river(d: Draw) -> Painted:
+    """A broad blue river between two green banks, reeds on the far one."""
+    canvas, bank = day(d), d.uniform(0.42, 0.5)
+    canvas = over(canvas, d.hill(bank - 0.02, 0.015), d.colour(0.30, 0.58, 0.27, spread=0.03))
+    canvas = over(canvas, d.hill(bank + 0.06, 0.012), d.colour(0.16, 0.50, 0.85, spread=0.03))
+    for _ in range(3):
+        x, y = d.uniform(0, 1), bank + d.uniform(0.11, 0.17)
+        canvas = over(canvas, d.rect(x - 0.09, y, x + 0.09, y + 0.014), d.colour(0.62, 0.83, 0.97, spread=0.02))
+    ground = bank + d.uniform(0.22, 0.26)
+    return over(canvas, d.hill(ground, 0.015), d.colour(0.45, 0.72, 0.30, spread=0.03)), ground
 
 
-def beach(d: Draw) -> Tensor:
-    canvas = d.gradient(d.colour(0.5, 0.78, 0.96), d.colour(0.85, 0.95, 1.0, spread=0.02))
-    horizon = d.uniform(0.35, 0.5)
-    canvas = over(canvas, d.soft(d.y - horizon.view(-1, 1, 1, 1)), d.colour(0.13, 0.5, 0.72, spread=0.05))
-    return over(canvas, d.hill(horizon + d.uniform(0.12, 0.2), 0.02), d.colour(0.93, 0.83, 0.6, spread=0.04))
+def beach(d: Draw) -> Painted:
+    """Sea, a white line of foam, sand, the sun."""
+    canvas, horizon = day(d, 1), d.uniform(0.36, 0.46)
+    sun = d.uniform(0.07, 0.1)
+    canvas = over(canvas, d.ellipse(d.uniform(0.12, 0.88), d.uniform(0.12, 0.2), sun, sun), d.colour(1, 0.83, 0.25))
+    canvas = over(canvas, below(d, horizon), d.colour(0.08, 0.55, 0.72, spread=0.03))
+    ground = horizon + d.uniform(0.16, 0.22)
+    phase = d.generator.get_state()
+    canvas = over(canvas, d.hill(ground - 0.035, 0.015), d.colour(0.95, 0.98, 1.0, spread=0.01))
+    d.generator.set_state(phase)  # the sand follows the foam
+    return over(canvas, d.hill(ground, 0.015), d.colour(0.95, 0.84, 0.58, spread=0.03)), ground
 
 
-def night(d: Draw) -> Tensor:
-    canvas = d.gradient(d.colour(0.03, 0.04, 0.14, spread=0.02), d.colour(0.1, 0.1, 0.32, spread=0.03))
-    for _ in range(9):
-        star = d.ellipse(d.uniform(0, 1), d.uniform(0, 0.8), d.uniform(0.006, 0.012), d.uniform(0.006, 0.012))
-        canvas = over(canvas, star, d.colour(0.95, 0.95, 0.85, spread=0.03))
-    size = d.uniform(0.05, 0.09)
-    return over(
-        canvas, d.ellipse(d.uniform(0.1, 0.9), d.uniform(0.1, 0.3), size, size), d.colour(0.95, 0.92, 0.75, spread=0.03)
-    )
-
-
-def room(d: Draw) -> Tensor:
-    wall = d.colour(0.88, 0.8, 0.68)
-    canvas = d.gradient(wall, (wall - 0.05).clamp(0, 1))
-    floor = d.uniform(0.68, 0.8)
-    x, y, size = d.uniform(0.05, 0.7), d.uniform(0.06, 0.2), d.uniform(0.22, 0.3)
-    canvas = over(canvas, d.rect(x, y, x + size, y + size), d.colour(0.98, 0.98, 0.97, spread=0.01))
-    pane = d.colour(0.62, 0.83, 0.96, spread=0.04)
-    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        left, top = x + size * (0.08 + 0.45 * i), y + size * (0.08 + 0.45 * j)
-        canvas = over(canvas, d.rect(left, top, left + size * 0.39, top + size * 0.39), pane)
-    return over(canvas, d.soft(d.y - floor.view(-1, 1, 1, 1)), d.colour(0.55, 0.36, 0.2, spread=0.05))
-
-
-def forest(d: Draw) -> Tensor:
-    canvas = d.gradient(d.colour(0.56, 0.72, 0.48, spread=0.05), d.colour(0.68, 0.8, 0.56, spread=0.04))
-    ground = d.uniform(0.66, 0.8)
-    for i in range(5):
-        x, width = i / 5 + d.uniform(0.0, 0.16), d.uniform(0.025, 0.06)
-        canvas = over(
-            canvas, d.rect(x, d.uniform(-0.1, 0.0), x + width, ground + 0.03), d.colour(0.36, 0.25, 0.16, spread=0.04)
-        )
-    for i in range(5):
-        crown = d.ellipse(
-            i / 4 + d.uniform(-0.06, 0.06), d.uniform(-0.02, 0.06), d.uniform(0.14, 0.2), d.uniform(0.1, 0.16)
-        )
-        canvas = over(canvas, crown, d.colour(0.16, 0.4, 0.18, spread=0.04))
-    return over(canvas, d.hill(ground, 0.015), d.colour(0.2, 0.38, 0.17, spread=0.04))
-
-
-def street(d: Draw) -> Tensor:
-    canvas = d.gradient(d.colour(0.66, 0.78, 0.9, spread=0.05), d.colour(0.86, 0.88, 0.92, spread=0.03))
-    road = d.uniform(0.66, 0.78)
-    for i in range(5):
-        x, top = i / 5 + d.uniform(-0.03, 0.02), d.uniform(0.22, 0.5)
-        canvas = over(canvas, d.rect(x, top, x + d.uniform(0.16, 0.22), road), d.colour(0.6, 0.56, 0.6, spread=0.1))
-    canvas = over(canvas, d.soft(d.y - road.view(-1, 1, 1, 1)), d.colour(0.27, 0.28, 0.31, spread=0.03))
-    line, shift = road + (1 - road) / 2, d.uniform(0, 0.25)
+def street(d: Draw) -> Painted:
+    """A row of low house fronts, a pavement, a road with a dashed line."""
+    canvas = day(d, 1, 0.12)
+    kerb = d.uniform(0.56, 0.64)
     for i in range(4):
-        x = i / 4 + shift - 0.1
-        canvas = over(canvas, d.rect(x, line, x + 0.12, line + 0.02), d.colour(0.9, 0.88, 0.75, spread=0.02))
-    return canvas
+        left = torch.full_like(kerb, i / 4)
+        top = kerb - d.uniform(0.28, 0.36)
+        canvas = over(canvas, d.rect(left, top, left + 0.25, kerb), d.colour(0.8, 0.6, 0.5, spread=0.1))
+        canvas = over(canvas, d.rect(left + 0.09, kerb - 0.17, left + 0.17, kerb), d.colour(0.35, 0.24, 0.2))
+    canvas = over(canvas, below(d, kerb), d.colour(0.75, 0.74, 0.72, spread=0.03))
+    ground = kerb + 0.07
+    canvas = over(canvas, below(d, ground), d.colour(0.33, 0.34, 0.37, spread=0.02))
+    line, shift = ground + d.uniform(0.1, 0.14), d.uniform(0, 0.25)
+    for i in range(5):
+        x = i / 4 + shift - 0.2
+        canvas = over(canvas, d.rect(x, line, x + 0.13, line + 0.028), d.colour(0.97, 0.95, 0.85, spread=0.02))
+    return canvas, ground
 
 
-PAINTERS: dict[str, Callable[[Draw], Tensor]] = {
-    "meadow": meadow,
-    "sky": sky,
+def meadow(d: Draw) -> Painted:
+    """Green hills with flowers."""
+    canvas, ground = day(d), d.uniform(0.5, 0.66)
+    canvas = over(canvas, d.hill(ground - 0.07, 0.05), d.colour(0.56, 0.80, 0.40, spread=0.03))
+    canvas = over(canvas, d.hill(ground, 0.015), d.colour(0.40, 0.70, 0.24, spread=0.03))
+    petals = d.colour(0.97, 0.85, 0.9, spread=0.1)
+    for _ in range(7):
+        x, y = d.uniform(0, 1), ground + 0.05 + d.uniform(0, 0.3)
+        size = d.uniform(0.016, 0.022)
+        canvas = over(canvas, d.ellipse(x, y, size, size), petals)
+    return canvas, ground
+
+
+def forest(d: Draw) -> Painted:
+    """Dark trunks under a roof of leaves."""
+    canvas = d.gradient(d.colour(0.45, 0.62, 0.38, spread=0.03), d.colour(0.66, 0.79, 0.52, spread=0.03))
+    ground = d.uniform(0.6, 0.7)
+    for i in range(6):
+        x, width = i / 6 + d.uniform(0.0, 0.1), d.uniform(0.035, 0.06)
+        trunk = d.rect(x, torch.zeros_like(x) - 0.1, x + width, ground + 0.03)
+        canvas = over(canvas, trunk, d.colour(0.34, 0.23, 0.14, spread=0.03))
+    for i in range(6):
+        x, rx = i / 5 + d.uniform(-0.04, 0.04), d.uniform(0.13, 0.17)
+        crown = d.ellipse(x, d.uniform(0.0, 0.05), rx, d.uniform(0.11, 0.16))
+        canvas = over(canvas, crown, d.colour(0.12, 0.36, 0.16, spread=0.03))
+    return over(canvas, d.hill(ground, 0.012), d.colour(0.22, 0.40, 0.16, spread=0.03)), ground
+
+
+def night(d: Draw) -> Painted:
+    """A dark sky with a moon and stars, a dark hill."""
+    canvas = d.gradient(d.colour(0.04, 0.05, 0.17, spread=0.02), d.colour(0.13, 0.13, 0.38, spread=0.02))
+    for _ in range(9):
+        size = d.uniform(0.009, 0.014)
+        canvas = over(canvas, d.ellipse(d.uniform(0, 1), d.uniform(0, 0.55), size, size), d.colour(0.97, 0.96, 0.85))
+    size = d.uniform(0.06, 0.09)
+    moon = d.ellipse(d.uniform(0.1, 0.9), d.uniform(0.1, 0.2), size, size)
+    canvas, ground = over(canvas, moon, d.colour(0.97, 0.93, 0.7, spread=0.02)), d.uniform(0.6, 0.7)
+    return over(canvas, d.hill(ground, 0.02), d.colour(0.07, 0.16, 0.17, spread=0.02)), ground
+
+
+def snow(d: Draw) -> Painted:
+    """White ground, a grey sky, snowy firs, flakes."""
+    canvas = d.gradient(d.colour(0.60, 0.69, 0.78, spread=0.03), d.colour(0.80, 0.86, 0.91, spread=0.02))
+    ground = d.uniform(0.56, 0.66)
+    for i in range(4):
+        x, top, width = i / 4 + d.uniform(0.02, 0.2), ground - d.uniform(0.24, 0.34), d.uniform(0.08, 0.11)
+        canvas = over(canvas, triangle(d, x, top, ground + 0.03, width), d.colour(0.20, 0.42, 0.40, spread=0.03))
+        canvas = over(canvas, triangle(d, x, top, top + 0.1, width * 0.35), d.colour(0.96, 0.98, 1.0, spread=0.01))
+    canvas = over(canvas, d.hill(ground, 0.02), d.colour(0.94, 0.96, 0.99, spread=0.015))
+    for _ in range(8):
+        size = d.uniform(0.011, 0.015)
+        canvas = over(canvas, d.ellipse(d.uniform(0, 1), d.uniform(0, 0.5), size, size), d.colour(1, 1, 1, spread=0.01))
+    return canvas, ground
+
+
+def room(d: Draw) -> Painted:
+    """A wall with a window and a skirting board, a wooden floor."""
+    wall = d.colour(0.93, 0.82, 0.64, spread=0.05)
+    canvas, ground = d.gradient(wall, (wall - 0.04).clamp(0, 1)), d.uniform(0.62, 0.7)
+    x, y, size = d.uniform(0.05, 0.68), d.uniform(0.08, 0.14), d.uniform(0.26, 0.3)
+    canvas = over(canvas, d.rect(x, y, x + size, y + size), d.colour(0.99, 0.98, 0.96, spread=0.01))
+    pane = d.colour(0.55, 0.80, 0.96, spread=0.03)
+    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        left, top = x + size * (0.09 + 0.44 * i), y + size * (0.09 + 0.44 * j)
+        canvas = over(canvas, d.rect(left, top, left + size * 0.38, top + size * 0.38), pane)
+    canvas = over(canvas, below(d, ground - 0.04), d.colour(0.97, 0.95, 0.92, spread=0.01))
+    return over(canvas, below(d, ground), d.colour(0.62, 0.40, 0.22, spread=0.03)), ground
+
+
+def sky(d: Draw) -> Painted:
+    """Blue everywhere, with a bank of clouds to stand on."""
+    canvas = d.gradient(d.colour(0.20, 0.52, 0.90, spread=0.03), d.colour(0.55, 0.80, 0.98, spread=0.03))
+    for _ in range(3):
+        canvas = cloud(d, canvas, d.uniform(0, 1), d.uniform(0.08, 0.6), d.uniform(0.07, 0.1))
+    ground = d.uniform(0.76, 0.84)
+    for i in range(6):
+        x, size = i / 5 + d.uniform(-0.05, 0.05), d.uniform(0.12, 0.16)
+        canvas = over(canvas, d.ellipse(x, ground + 0.07, size, size * 0.7), d.colour(0.96, 0.97, 1.0, spread=0.01))
+    return over(canvas, below(d, ground + 0.07), d.colour(0.96, 0.97, 1.0, spread=0.01)), ground
+
+
+def city(d: Draw) -> Painted:
+    """A skyline of towers with lit windows behind a grey square."""
+    canvas = d.gradient(d.colour(0.95, 0.70, 0.52, spread=0.03), d.colour(0.99, 0.89, 0.72, spread=0.02))
+    ground = d.uniform(0.6, 0.68)
+    for i in range(6):
+        left, top = i / 6 + d.uniform(-0.01, 0.01), ground - d.uniform(0.22, 0.52)
+        canvas = over(canvas, d.rect(left, top, left + 0.14, ground + 0.01), d.colour(0.34, 0.36, 0.50, spread=0.06))
+        lit = d.colour(0.99, 0.88, 0.5, spread=0.02)
+        for row, place in ((0.04, 0.03), (0.04, 0.08), (0.12, 0.03), (0.12, 0.08)):
+            window = d.rect(left + place, top + row, left + place + 0.03, top + row + 0.04)
+            canvas = over(canvas, window, lit)
+    return over(canvas, below(d, ground), d.colour(0.58, 0.58, 0.60, spread=0.03)), ground
+
+
+PAINTERS: dict[str, Callable[[Draw], Painted]] = {
+    "river": river,
     "beach": beach,
-    "night": night,
-    "room": room,
-    "forest": forest,
     "street": street,
-    "plain": plain,
+    "meadow": meadow,
+    "forest": forest,
+    "night": night,
+    "snow": snow,
+    "room": room,
+    "sky": sky,
+    "city": city,
 }

@@ -1,6 +1,7 @@
-"""Captions of painted scenes, and their tokenizer.
+"""Captions of the painted world, and the tokenizer that reads them.
 
-A caption names every object and sometimes the backdrop, but never a position.
+A caption counts every kind of thing, mostly names the backdrop, and never says where anything is: a noun without a
+number is one of a kind.
 """
 
 import random
@@ -8,57 +9,71 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from transformers import CLIPTokenizer
 
 from audiotoken.mini.things import BACKDROPS, THINGS, WORDS
 
-if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
-
 PLACES: dict[str, tuple[str, ...]] = {
-    "meadow": ("in a meadow", "on a meadow", "in the grass"),
-    "sky": ("in the sky", "in the air"),
-    "beach": ("on a beach", "on the beach", "by the sea"),
-    "night": ("at night", "in the night"),
-    "room": ("in a room", "in the room"),
-    "forest": ("in a forest", "in the forest"),
-    "street": ("in a street", "on the street"),
-    "plain": ("on a plain background", "on plain ground"),
+    "river": ("by a river", "by the river", "at the river"),
+    "beach": ("on a beach", "on the beach", "at the beach"),
+    "street": ("in a street", "on the street", "on a street"),
+    "meadow": ("in a meadow", "on a meadow", "in the meadow"),
+    "forest": ("in a forest", "in the forest", "in the forest"),
+    "night": ("at night", "at night", "in the night"),
+    "snow": ("in the snow", "in the snow", "in snow"),
+    "room": ("in a room", "in the room", "in a room"),
+    "sky": ("in the sky", "in the sky", "in a blue sky"),
+    "city": ("in a city", "in the city", "in the city"),
 }
-OPENINGS = ("", "a photo of", "a photo of", "a picture of", "a painting of", "an image of")
+PLACED = 0.85  # share of captions that say where the scene is
+PLURALS = {"baby": "babies", "person": "people", "sheep": "sheep"}  # the others take an s
+NUMBERS = {2: "two", 3: "three", 4: "four"}
+OPENINGS = ("", "", "a photo of", "a photo of", "a picture of", "a painting of", "an image of")
 FILLERS = (
     *("beautiful", "nice", "lovely", "cute", "big", "small", "old", "little", "happy", "colourful", "bright"),
-    *("my", "this", "that", "very", "with", "one", "funny", "sweet", "great", "good", "new", "young", "dark"),
-    *("loud", "quiet", "wild", "snow", "sun", "river"),
+    *("my", "this", "that", "very", "with", "funny", "sweet", "great", "good", "new", "young", "dark"),
+    *("loud", "quiet", "wild", "sun", "water", "grass"),
 )
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 START, END = "<|startoftext|>", "<|endoftext|>"
 LENGTH = 77  # tokens, as in Stable Diffusion
 
 
-def caption(kinds: Sequence[int], backdrop: int, rng: random.Random, heard: int | None = None) -> str:
-    """A caption for the objects `kinds` (indices into WORDS; -1 is empty) before `backdrop` (index into BACKDROPS).
+def plural(name: str) -> str:
+    """`crying baby` -> `crying babies`."""
+    *before, last = name.split()
+    return " ".join([*before, PLURALS.get(last, f"{last}s")])
 
-    The noun of slot `heard` is replaced by `<audio>`.
+
+def caption(kinds: Sequence[int], backdrop: int, rng: random.Random, heard: int | None = None) -> str:
+    """A caption for the things `kinds` (indices into WORDS; -1 is empty) before `backdrop` (index into BACKDROPS).
+
+    Instead of the noun of slot `heard` it says `<audio>`.
     """
-    names = [with_article("<audio>", rng) if s == heard else noun(k, rng) for s, k in enumerate(kinds) if k >= 0]
+    others = Counter(k for slot, k in enumerate(kinds) if k >= 0 and slot != heard)
+    names = [noun(kind, count, rng) for kind, count in others.items()]
+    if heard is not None:
+        names.append(with_article("<audio>", rng))
     rng.shuffle(names)
     parts = [rng.choice(OPENINGS), listing(names, rng)]
-    if rng.random() < 0.6:
+    if rng.random() < PLACED:
         parts.append(rng.choice(PLACES[BACKDROPS[backdrop]]))
-    return " ".join(p for p in parts if p)
+    return " ".join(part for part in parts if part)
 
 
-def noun(kind: int, rng: random.Random) -> str:
+def noun(kind: int, count: int, rng: random.Random) -> str:
+    """`a frog`, `crackling fire`, `two cute frogs`."""
     thing = THINGS[kind]
-    name = thing.phrase if rng.random() < 0.2 else thing.word
-    if rng.random() < 0.08:  # words without meaning here, so that the model learns to ignore them
+    name = thing.phrase if rng.random() < 0.15 else thing.word
+    name = plural(name) if count > 1 else name
+    if rng.random() < 0.06:  # words that mean nothing here: learn to read past them
         name = f"{rng.choice(FILLERS) if rng.random() < 0.6 else nonsense(rng)} {name}"
-    return with_article(name, rng)
+    return f"{NUMBERS[count]} {name}" if count > 1 else with_article(name, rng)
 
 
 def with_article(name: str, rng: random.Random) -> str:
-    article = rng.choices(("a", "", "the"), (0.55, 0.35, 0.1))[0]
+    article = rng.choices(("a", "", "the", "one"), (0.55, 0.25, 0.1, 0.1))[0]
     if article == "a" and name[0] in "aeiou":
         article = "an"
     return f"{article} {name}".strip()
@@ -75,16 +90,14 @@ def listing(names: Sequence[str], rng: random.Random) -> str:
     return comma.join(names[:-1]) + " and " + names[-1]
 
 
-def build_tokenizer() -> "CLIPTokenizer":
-    """Build a CLIPTokenizer whose byte-pair merges make every word of the captions one token; 77 tokens long.
+def build_tokenizer() -> CLIPTokenizer:
+    """A CLIPTokenizer whose byte-pair merges make every word of the captions one token; 77 tokens long.
 
-    Other words are split into letters and pieces, as in any CLIP. The ids are always the same, because ties are broken
-    by spelling. (The trainer of `tokenizers` breaks them at random, but a model needs the ids it was trained with.)
+    Other words fall apart into letters and pieces, as in any CLIP. The same ids in every process.
     """
-    from transformers import CLIPTokenizer
-
     phrases = [t.phrase for t in THINGS] + [p for places in PLACES.values() for p in places]
-    texts = (*WORDS, *BACKDROPS, *phrases, *OPENINGS, *FILLERS, "a an the and two")
+    plurals = [plural(word) for word in WORDS]
+    texts = (*WORDS, *plurals, *BACKDROPS, *phrases, *OPENINGS, *FILLERS, *NUMBERS.values(), "a an one the and clouds")
     merges = byte_pair_merges(sorted({word for text in texts for word in text.split()}))
     alphabet = byte_alphabet()
     vocabulary = [*alphabet, *(c + "</w>" for c in alphabet), *("".join(m) for m in merges), START, END]
@@ -113,15 +126,6 @@ def merged(word: list[str], pair: tuple[str, str]) -> list[str]:
     return result
 
 
-def tokenizer_of(run: Path) -> "CLIPTokenizer":
-    """The tokenizer that the models of a run were trained with; the first use saves it in the run's folder."""
-    from transformers import CLIPTokenizer
-
-    if not (run / "tokenizer").is_dir():
-        build_tokenizer().save_pretrained(run / "tokenizer")
-    return CLIPTokenizer.from_pretrained(run / "tokenizer")
-
-
 def byte_alphabet() -> list[str]:
     """The 256 printable stand-ins of byte-level BPE (Radford et al. 2019), in CLIP's order."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
@@ -129,6 +133,18 @@ def byte_alphabet() -> list[str]:
     return [chr(b) for b in printable] + [chr(256 + i) for i in range(len(rest))]
 
 
-def noun_positions(ids: Sequence[int], kinds: Sequence[int], word_ids: Sequence[int]) -> list[int]:
-    """The position of each slot's word among the token `ids`; -1 for an empty slot. Equal words share the first one."""
-    return [list(ids).index(word_ids[kind]) if kind >= 0 else -1 for kind in kinds]
+def tokenizer_of(run: Path) -> CLIPTokenizer:
+    """The tokenizer that the models of a run were trained with; kept in the run's folder from its first use."""
+    if not (run / "tokenizer").is_dir():
+        build_tokenizer().save_pretrained(run / "tokenizer")
+    return CLIPTokenizer.from_pretrained(run / "tokenizer")
+
+
+def word_ids(tokenizer: CLIPTokenizer) -> list[frozenset[int]]:
+    """For each word of WORDS the ids of its singular and its plural."""
+    return [frozenset(tokenizer(form).input_ids[1] for form in (word, plural(word))) for word in WORDS]
+
+
+def noun_positions(ids: Sequence[int], kinds: Sequence[int], words: Sequence[frozenset[int]]) -> list[int]:
+    """For each slot the place of its noun among the token `ids`; -1 for an empty slot. Twins share one place."""
+    return [next(i for i, token in enumerate(ids) if token in words[k]) if k >= 0 else -1 for k in kinds]

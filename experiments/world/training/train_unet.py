@@ -20,8 +20,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from audiotoken.mini.things import WORDS
-from experiments.world.captions import LENGTH, caption, noun_positions, tokenizer_of
+from experiments.world.captions import LENGTH, caption, noun_positions, tokenizer_of, word_ids
 from experiments.world.scenes import Painter
 from experiments.world.training import workers
 from experiments.world.training.latents import FIRST_SEED, Latents, fresh, load_cache, load_vae
@@ -148,7 +147,7 @@ class Writer:
 
     def __init__(self, tokenizer: CLIPTokenizer, scale: float, device: torch.device):
         self.tokenizer, self.scale, self.device = tokenizer, scale, device
-        self.word_ids = [tokenizer(w).input_ids[1] for w in WORDS]
+        self.word_ids = word_ids(tokenizer)
 
     def __call__(self, scenes: Latents, rng: random.Random) -> Batch:
         kinds = scenes.kinds.tolist()

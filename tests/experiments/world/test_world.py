@@ -1,4 +1,4 @@
-"""The painted world: scenes tell the truth about themselves, captions never say where, training resumes exactly."""
+"""The painted world: things stand or fly, scenes tell where they are, captions count and never say where."""
 
 import random
 import subprocess
@@ -6,38 +6,17 @@ import sys
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from audiotoken.mini.object_detector import BACKGROUND, SIDE, detect
+from audiotoken.mini.object_detector import SIDE
 from audiotoken.mini.things import AUDIBLE_WORDS, BACKDROPS, WORDS
-from experiments.world.captions import build_tokenizer, caption, noun_positions
-from experiments.world.scenes import Painter, place
-from experiments.world.training import workers
-from experiments.world.training.detector import truth
-from experiments.world.training.train_unet import SINGLES, Writer, attention_losses, train
+from experiments.world.captions import PLACES, caption, noun_positions, word_ids
+from experiments.world.scenes import FLYING, half_extents
+
+SIDEWAYS = {"left", "right", "above", "below", "top", "bottom", "beside", "under", "middle", "corner"}
 
 
-@pytest.fixture(scope="module")
-def atlas(tmp_path_factory):
-    """Two plain discs a kind instead of the art: each kind has its own grey, so that a scene can be read back."""
-    y, x = torch.meshgrid(torch.linspace(-1, 1, 96), torch.linspace(-1, 1, 96), indexing="ij")
-    alpha = ((x**2 + y**2) < 0.9).float()
-    greys = torch.linspace(0.2, 0.9, len(WORDS)).repeat_interleave(2)
-    images = torch.stack([torch.stack([g * alpha] * 3 + [alpha]) for g in greys])
-    path = tmp_path_factory.mktemp("atlas") / "atlas.safetensors"
-    kinds = torch.arange(len(WORDS)).repeat_interleave(2)
-    save_file({"images": (images * 255).round().byte(), "kinds": kinds}, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def painter(atlas):
-    return Painter(atlas)
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return build_tokenizer()
+def layout_before(painter, height, scenes=400):
+    return painter.layout(torch.full((scenes,), height), torch.Generator().manual_seed(1))
 
 
 def test_the_same_seed_paints_the_same_scenes(painter):
@@ -47,39 +26,80 @@ def test_the_same_seed_paints_the_same_scenes(painter):
     assert one.images.shape == (6, 3, SIDE, SIDE) and one.images.abs().max() <= 1
 
 
-def test_masks_lie_where_the_objects_stand(painter):
-    layout = painter.layout(40, torch.Generator().manual_seed(5))
-    scenes = painter.paint(40, 5)
-    ticks = (torch.arange(16) + 0.5) / 16
-    area = scenes.masks.sum((2, 3))
-    x = (scenes.masks.sum(2) @ ticks) / area.clamp(min=1e-6)
-    y = (scenes.masks.sum(3) @ ticks) / area.clamp(min=1e-6)
-    alone = (scenes.kinds[:, 1] < 0).nonzero().flatten()
-    assert len(alone) > 5
-    assert (x[alone, 0] - layout.centres[alone, 0, 0]).abs().max() < 0.03
-    assert (y[alone, 0] - layout.centres[alone, 0, 1]).abs().max() < 0.03
-    assert area[scenes.kinds < 0].max() == 0 and area[scenes.kinds >= 0].min() > 5
+def test_every_backdrop_has_a_ground_to_stand_on(painter):
+    every = torch.arange(len(BACKDROPS)).repeat_interleave(20)
+    canvas, ground = painter.backdrop(every, torch.Generator().manual_seed(0))
+    assert canvas.shape == (200, 3, 128, 128) and canvas.min() >= 0 and canvas.max() <= 1
+    assert ground.min() > 0.45 and ground.max() < 0.9
+    assert set(PLACES) == set(BACKDROPS) and len(BACKDROPS) == 10
 
 
-def test_objects_keep_apart_where_they_can():
-    sizes = torch.full((50, 2), 0.4)
-    centres = place(sizes, torch.Generator().manual_seed(0))
-    gaps = (centres[:, 0] - centres[:, 1]).abs().amax(-1)
-    assert (gaps > 0.4).float().mean() > 0.6
-    assert centres.min() > 0.15 and centres.max() < 0.85
+def test_the_ink_of_a_drawing_is_measured(painter):
+    assert painter.halves[0].tolist() == pytest.approx([0.45, 0.25], abs=0.02)
+    assert half_extents(torch.ones(1, 8, 8)).tolist() == [[0.5, 0.5]]
 
 
-def test_captions_name_everything_and_never_say_where(tokenizer):
-    rng = random.Random(0)
-    word_ids = [tokenizer(w).input_ids[1] for w in WORDS]
+def test_things_stand_on_the_ground_and_others_fly(painter):
+    layout = layout_before(painter, 0.6)
+    there = layout.kinds >= 0
+    flying = torch.isin(layout.kinds, torch.tensor(sorted(FLYING)))
+    standing, floating = layout.feet[there & ~flying], layout.feet[there & flying]
+    assert standing.min() >= 0.6 + 0.05 - 1e-5 and standing.max() <= 0.97 + 1e-5
+    assert floating.max() <= 0.6 + 1e-5 and len(floating) > 50
+
+
+def test_a_thing_is_painted_where_its_layout_says(painter):
+    layout = layout_before(painter, 0.6, 40)
+    _, alpha = painter.thing(layout, 0)  # (batch, 1, 128, 128)
+    ticks = (torch.arange(SIDE) + 0.5) / SIDE
+    area = alpha.sum((1, 2, 3))
+    x, y = (alpha.sum((1, 2)) @ ticks) / area, (alpha.sum((1, 3)) @ ticks) / area
+    centres = layout.centres[:, 0]
+    whole = (centres[:, 0] - 0.5).abs() < 0.5 - 0.5 * layout.sizes[:, 0]  # not cut by an edge
+    assert whole.sum() > 20
+    assert (torch.stack([x, y], 1) - centres)[whole].abs().max() < 0.01
+
+
+def test_feet_are_where_the_masks_end(painter):
+    scenes = painter.paint(60, 5, (1.0, 0.0, 0.0, 0.0))
+    covered = (scenes.masks[:, 0] > 0.5).any(2)  # (batch, 16) rows
+    flying = torch.isin(scenes.kinds[:, 0], torch.tensor(sorted(FLYING)))
+    lowest = 16 - covered.flip(1).float().argmax(1)
+    assert lowest[~flying].float().mean() > lowest[flying].float().mean() + 3
+
+
+def test_things_stand_everywhere_sideways_and_keep_apart(painter):
+    layout = layout_before(painter, 0.6)
+    x = layout.centres[..., 0][layout.kinds >= 0]
+    assert x.min() < 0.2 and x.max() > 0.8 and abs(x.mean() - 0.5) < 0.03
+    pairs = (layout.kinds[:, 1] >= 0) & (layout.kinds[:, 2] < 0)
+    gap = (layout.centres[pairs, 0] - layout.centres[pairs, 1]).abs()
+    reach = layout.sizes[pairs, :2].sum(1)[:, None] * torch.tensor([0.45, 0.25])
+    assert ((gap > reach - 0.02).any(1)).float().mean() > 0.9
+
+
+def test_near_things_are_painted_over_far_ones(painter):
+    layout = layout_before(painter, 0.6)
+    feet = layout.feet.masked_fill(layout.kinds < 0, 9.0)
+    assert (feet.diff(dim=1) >= 0).all()
+
+
+def test_captions_count_and_never_say_where(tokenizer):
+    rng, words, numbers = random.Random(0), word_ids(tokenizer), {1: None, 2: "two", 3: "three"}
+    placed = 0
     for _ in range(300):
-        kinds = [*rng.sample(range(len(WORDS)), rng.randint(1, 3)), -1]
-        text = caption(kinds, rng.randrange(len(BACKDROPS)), rng)
-        assert not {"left", "right", "above", "below", "top", "bottom", "beside", "under"} & set(text.split())
+        kind, other = rng.sample(range(len(WORDS)), 2)
+        count, backdrop = rng.randint(1, 3), rng.randrange(len(BACKDROPS))
+        kinds = [*[kind] * count, *[other] * (3 - count), -1]
+        text = caption(kinds, backdrop, rng)
+        said = text.split()
+        assert not SIDEWAYS & set(said)
+        assert {n for n in numbers.values() if n in said} == {n for c in (count, 3 - count) if (n := numbers.get(c))}
+        placed += any(text.endswith(place) for place in PLACES[BACKDROPS[backdrop]])
         ids = tokenizer(text, padding="max_length").input_ids
-        positions = noun_positions(ids, kinds, word_ids)
-        assert positions[-1] == -1
-        assert [tokenizer.decode([ids[p]]).strip() for p in positions[:-1]] == [WORDS[k] for k in kinds[:-1]]
+        positions = noun_positions(ids, kinds, words)
+        assert all((p < 0) == (k < 0) and (p < 0 or ids[p] in words[k]) for p, k in zip(positions, kinds, strict=True))
+    assert 230 < placed < 280
 
 
 def test_a_caption_keeps_the_place_of_what_is_heard():
@@ -87,9 +107,11 @@ def test_a_caption_keeps_the_place_of_what_is_heard():
     assert text.count("<audio>") == 1 and "dog" in text and "clock" not in text
 
 
-def test_every_word_is_one_token_and_others_fall_apart(tokenizer):
-    for word in (*WORDS, *BACKDROPS, "photo", "sneezing"):
+def test_every_form_of_a_word_is_one_token_and_other_words_fall_apart(tokenizer):
+    for word in (*WORDS, *BACKDROPS, "frogs", "babies", "people", "two", "photo", "sneezing"):
         assert len(tokenizer(word).input_ids) == 3, word
+    forms = word_ids(tokenizer)
+    assert len(frozenset().union(*forms)) == sum(len(f) for f in forms) == 47  # one sheep, two sheep
     assert len(tokenizer("zeppelin").input_ids) > 3
     assert tokenizer("Dog").input_ids == tokenizer("dog").input_ids
     assert tokenizer.model_max_length == 77 and set(AUDIBLE_WORDS) <= set(WORDS)
@@ -105,110 +127,3 @@ def test_a_tokenizer_is_the_same_in_every_process(tokenizer):
     ids = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert ids.split("\n")[-2] == str(tokenizer("a photo of an owl in a room").input_ids)
     assert len(tokenizer) == len(tokenizer.get_vocab())
-
-
-def test_attention_on_the_own_object_costs_nothing():
-    masks = torch.zeros(1, 4, 16, 16)
-    masks[0, 0, 2:8, 1:6] = 1
-    masks[0, 1, 9:15, 8:14] = 1
-    positions, weight = torch.tensor([[3, 7, -1, -1]]), torch.ones(1)
-    good = torch.full((1, 256, 77), 1e-6)
-    good[0, :, 3], good[0, :, 7] = masks[0, 0].flatten(), masks[0, 1].flatten()
-    inside, own = attention_losses(good, masks, positions, weight)
-    assert inside < 0.01 and own < 0.01
-    swapped = good.clone()
-    swapped[0, :, 3], swapped[0, :, 7] = good[0, :, 7], good[0, :, 3]
-    assert all(loss > 3 for loss in attention_losses(swapped, masks, positions, weight))
-    both = good.clone()  # a layer that looks at "some object": inside is half wrong, and `own` sees it too
-    both[0, :, 3] = both[0, :, 7] = good[0, :, 3] + good[0, :, 7]
-    inside, own = attention_losses(both, masks, positions, weight)
-    assert inside == pytest.approx(0.65, abs=0.1) and own == pytest.approx(0.69, abs=0.02)
-
-
-def test_twins_share_their_word_and_their_masks():
-    masks = torch.zeros(1, 4, 16, 16)
-    masks[0, 0, :4, :4] = masks[0, 1, 10:14, 10:14] = 1
-    maps = torch.full((1, 256, 77), 1e-6)
-    maps[0, :, 5] = (masks[0, 0] + masks[0, 1]).flatten()
-    inside, own = attention_losses(maps, masks, torch.tensor([[5, 5, -1, -1]]), torch.ones(1))
-    assert inside < 0.01 and own < 0.01
-
-
-def test_muon_updates_are_nearly_orthogonal():
-    for shape in ((12, 40), (40, 12)):
-        values = torch.linalg.svdvals(
-            workers.orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
-        )
-        assert values.min() > 0.5 and values.max() < 1.4
-
-
-def test_cells_show_the_object_that_covers_them_and_detections_find_it():
-    masks = torch.zeros(1, 4, 16, 16)
-    masks[0, 0, 3:9, 10:15], masks[0, 1, 12:15, 0:2] = 1, 0.2
-    cells = truth(torch.tensor([[7, 2, -1, -1]]), masks)
-    assert (cells == 7).sum() == 30 and (cells == BACKGROUND).sum() == 226
-
-    def eye(images):
-        return 20 * torch.nn.functional.one_hot(cells, BACKGROUND + 1).permute(0, 3, 1, 2).float()
-
-    seen = detect(eye, torch.zeros(1, 3, SIDE, SIDE))
-    assert seen.largest().tolist() == [7] and seen.present().nonzero().tolist() == [[0, 7]]
-    assert seen.centre[0, 7].tolist() == pytest.approx([12.5 / 16, 6 / 16], abs=1e-3)
-
-
-@pytest.fixture
-def run_folder(tmp_path, painter):
-    """A run whose scenes are cached already."""
-    scenes = painter.paint(24, 9)
-    (tmp_path / "latents").mkdir()
-    tensors = {
-        "latents": torch.randn(24, 8, 16, 16, generator=torch.Generator().manual_seed(0)).half(),
-        "masks": (scenes.masks * 255).byte(),
-        "kinds": scenes.kinds.to(torch.int8),
-        "backdrops": scenes.backdrops.to(torch.int8),
-    }
-    save_file(tensors, tmp_path / "latents" / "00000.safetensors")
-    return tmp_path
-
-
-@pytest.mark.slow
-def test_a_stopped_unet_run_goes_on_as_if_it_had_not_stopped(run_folder, atlas, monkeypatch):
-    from experiments.world.training import train_unet
-
-    monkeypatch.setattr(train_unet, "WIDTHS", (16, 16, 16))
-    worker = workers.Worker(0, 1, torch.device("cpu"))
-    whole, halves = run_folder / "whole", run_folder / "halves"
-    for folder in (whole, halves):
-        folder.mkdir()
-        (folder / "latents").symlink_to(run_folder / "latents")
-    train(worker, atlas, whole, 2, 2, 2e-3, None)
-    train(worker, atlas, halves, 2, 2, 2e-3, 1)
-    assert workers.load(halves / "unet.pt")["step"] == 1
-    train(worker, atlas, halves, 2, 2, 2e-3, None)
-    one, two = workers.load(whole / "unet.pt"), workers.load(halves / "unet.pt")
-    assert 0 < SINGLES * 2 < 1 and one["step"] == two["step"] == 2  # of one object, then of several
-    for name, weights in one["ema"].items():
-        assert torch.equal(weights, two["ema"][name]), name
-
-
-def test_dropped_captions_point_at_nothing(run_folder, tokenizer, monkeypatch):
-    from experiments.world.training import train_unet
-    from experiments.world.training.latents import load_cache
-
-    monkeypatch.setattr(train_unet, "DROP", 1.0)
-    batch = Writer(tokenizer, 1.0, torch.device("cpu"))(load_cache(run_folder), random.Random(0))
-    assert batch.positions.max() == -1
-    assert batch.ids[0].tolist() == tokenizer("", padding="max_length").input_ids
-
-
-def test_make_mini_gives_its_stages_options_they_have():
-    from importlib.util import find_spec
-    from pathlib import Path
-
-    from experiments.world.training.make_mini import stages
-
-    for gpu in (False, True):
-        for stage in stages(Path("runs/mini"), Path("esc10"), gpu):
-            source = Path(find_spec(stage.module).origin).read_text()
-            for option in stage.arguments:
-                assert not option.startswith("--") or f'"{option}"' in source, (stage.name, option)
