@@ -11,7 +11,7 @@ NEWEST := .venv-newest
 QUICK  := @tests/quick.txt
 LOCKED := --extra dev --extra demo --extra docs --extra world --extra sweep
 
-.PHONY: demo test quick lint newest lock mutants docs mini measure results clean
+.PHONY: demo test quick lint newest lock mutants docs mini mini-dit measure results clean
 
 $(READY): pyproject.toml constraints.txt
 	@echo "setting up spatial-audiotoken in $(VENV): two to seven minutes, 2 GB (7 GB where torch comes with CUDA)"
@@ -49,9 +49,13 @@ mutants: $(READY)  ## break lines that matter, one at a time: the tests must not
 docs: $(READY)  ## the pages of docs/ and the API from the docstrings, as a site in runs/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-mini: $(READY)  ## retrain audiotoken/mini/ from scratch: about three hours on two cores; resumes where it stopped
+mini: $(READY)  ## retrain audiotoken/mini/ from scratch: a day and more on two cores; resumes where it stopped
 	@$(PYTHON) install.py --venv $(VENV) --torch $(strip $(TORCH)) --extras dev,world
 	$(BIN)/python -m experiments.world.training.make_mini --out runs/mini
+
+mini-dit: $(READY)  ## runs/mini-dit/, a small transformer in the layout of Stable Diffusion 3; resumes where it stopped
+	@$(PYTHON) install.py --venv $(VENV) --torch $(strip $(TORCH)) --extras dev,world
+	$(BIN)/python -m experiments.world.training.make_mini --out runs/mini --dit
 
 measure: $(READY)  ## the table of the model card
 	$(BIN)/python -m experiments.world.measure

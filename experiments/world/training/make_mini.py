@@ -1,18 +1,29 @@
-"""`make mini`: make the mini checkpoint from scratch, stage by stage; finished stages are not repeated.
+"""`make mini`: make the mini checkpoint from scratch, stage by stage, behind everything else that the machine does.
 
-    python -m experiments.world.training.make_mini --esc10 FOLDER --out runs/mini      # about three hours on two cores
+    python -m experiments.world.training.make_mini --esc10 FOLDER --out runs/mini
+    python -m experiments.world.training.make_mini --from decoder        # the UNet is good enough: go on from there
+    python -m experiments.world.training.make_mini --dit                 # the transformer sibling, runs/mini-dit
 
-Each stage is a separate command, which is printed before it runs and resumes from its checkpoint. On a GPU, scenes are
-painted on the device for every batch, so nothing is cached for the UNet; the embedder's trainer always reads the cache.
+Each stage is a separate command, which is printed before it runs. The same command resumes: finished stages are not
+repeated, and a stage that was stopped goes on from its last checkpoint to the bit, with the same number of workers.
+The UNet takes nearly all of the time: its 1.5 million scenes are 26 hours at the 16 scenes a second of two cores. Its
+learning rate falls so that it can be stopped at any time. On a GPU scenes are painted on the device for every batch;
+these sizes have not been run yet. To stop everything:
+
+    kill -- -$(cat runs/mini/make_mini.pid)
 """
 
 import argparse
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 DEFAULT_ESC10 = Path("../shared/esc10")  # beside the checkout; change it with --esc10
 
@@ -25,83 +36,158 @@ class Stage:
     arguments: tuple[str, ...]
 
 
-def stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
-    """Sizes as in the model card on a CPU; longer and with larger batches on a GPU, where it has not been run yet."""
-    run, work = str(out), str(out.parent)
-    vae, decoder, unet, more = ("700", "300", "2400", "2650") if not gpu else ("4000", "6000", "12000", "13500")
-    batch = ("--batch", "24") if not gpu else ("--batch", "256")
-    crops = () if not gpu else ("--batch", "128")
-    sounds, some, all_folds = ("--esc10", str(esc10)), f"{work}/audio/folds123", f"{work}/audio/shipped"
-    held_out_args = ("--run", run, "--encoder", some)  # audio parts trained without fold 4, for measuring
-    shipped, detector_dir = ("--run", run, "--encoder", all_folds), f"{run}/detector"
-    judge, wav2clip_dir, clip_steps = f"{run}/clip", f"{run}/wav2clip", "2500" if not gpu else "6000"
+def stage(name: str, module: str, *arguments: str, done: str | None = None) -> Stage:
+    package = "experiments.world" if module in ("art", "measure") else "experiments.world.training"
+    return Stage(name, Path(done) if done else None, f"{package}.{module}", arguments)
 
-    def stage(name: str, module: str, *arguments: str, done: str | None = None) -> Stage:
-        package = "experiments.world" if module in ("art", "measure") else "experiments.world.training"
-        return Stage(name, Path(done) if done else None, f"{package}.{module}", arguments)
 
+def picture_stages(out: Path, gpu: bool, workers: int, scenes: int, start: Path | None) -> list[Stage]:
+    """The art, and what draws: autoencoder, UNet with text model, and at last a sharper decoder of the same latents."""
+    art = f"{out.parent}/art"
+    common = ("--atlas", f"{art}/atlas.safetensors", "--out", str(out), "--workers", str(workers))
+    crops = ("--batch", "128" if gpu else "16")  # a worker and step, as below
+    vae, unet = ((), ()) if start is None else (("--start", f"{start}/vae"), ("--start", str(start)))
     return [
-        stage("art", "art", "--out", f"{work}/art", done=f"{work}/art/atlas.safetensors"),
-        stage("autoencoder", "train_vae", "--out", run, "--steps", vae, *crops),
-        stage("latents", "latents", "--out", run, "--pictures", "24000"),
-        stage("UNet", "train_unet", "--out", run, "--steps", unet, *batch),
-        stage("UNet, all noise levels", "train_unet", "--out", run, "--steps", more, *batch, "--lr", "4e-3", "--even"),
-        stage("decoder", "train_vae", "--out", run, "--steps", decoder, "--decoder", *crops),
-        stage("detector", "detector", "--out", detector_dir, done=f"{detector_dir}/model.safetensors"),
-        stage("audio encoder, folds 1 to 3", "train_audio", *sounds, "--folds", "1,2,3", "--test", "4", "--out", some),
-        stage("its calibration", "calibrate_audio", *sounds, "--model", some, "--folds", "1,2,3"),
+        stage("art", "art", "--out", art, done=f"{art}/atlas.safetensors"),
+        stage("autoencoder", "autoencoder", *common, "--steps", "3000" if gpu else "1150", *crops, *vae),
+        stage("unet", "train_unet", *common, "--scenes", str(scenes), "--batch", "512" if gpu else "32", *unet),
+        stage("decoder", "autoencoder", *common, "--steps", "6000", *crops, "--decoder"),
+    ]
+
+
+def transformer_stages(out: Path, gpu: bool, workers: int, scenes: int) -> list[Stage]:
+    """`mini-dit` on the art and the autoencoder of the mini checkpoint."""
+    atlas, size = f"{out.parent}/art/atlas.safetensors", ("--batch", "512" if gpu else "32")
+    train = ("--atlas", atlas, "--out", str(out), "--workers", str(workers), "--scenes", str(scenes), *size)
+    return [
+        *picture_stages(out, gpu, workers, scenes, None)[:2],
+        stage("transformer", "train_dit", *train),
+        stage("transformer-folder", "train_dit", "--out", str(out), "--write", f"{out.parent}/mini-dit"),
+    ]
+
+
+def hearing_stages(out: Path, esc10: Path) -> list[Stage]:
+    """The audio encoder and the embedder, once without fold 4, for measuring, and once to ship."""
+    run, work = str(out), str(out.parent)
+    sounds, some, all_folds = ("--esc10", str(esc10)), f"{work}/audio/folds123", f"{work}/audio/shipped"
+    embed = ("--run", run, "--atlas", f"{work}/art/atlas.safetensors", *sounds)
+    three, four = ("--folds", "1,2,3"), ("--folds", "1,2,3,4")
+    more = ("--start", some, "--steps", "1400", "--peak", "1e-3")
+    like = ("--like", some, "--strictness", "0.009")
+    return [
+        stage("encoder123", "train_audio", *sounds, *three, "--test", "4", "--out", some),
+        stage("encoder123-calibration", "calibrate_audio", *sounds, "--model", some, *three),
+        stage("encoder", "train_audio", *sounds, *four, "--out", all_folds, *more),
+        stage("encoder-calibration", "calibrate_audio", *sounds, "--model", all_folds, *four, *like),
         stage(
-            "audio encoder, all folds", "train_audio", *sounds, "--folds", "1,2,3,4", "--out", all_folds,
-            "--start", some, "--steps", "1400", "--peak", "1e-3",
+            *("embedder123", "train_embedder", *embed, "--encoder", some),
+            *("--folds", "1", "2", "3", "--name", "embedder123"),
         ),
+        stage("embedder", "train_embedder", *embed, "--encoder", all_folds),
+    ]
+
+
+def judge_stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
+    """What looks at pictures and listens to sounds without having seen or heard the checkpoint."""
+    atlas = ("--atlas", f"{out.parent}/art/atlas.safetensors")
+    detector, first, clip, wav2clip = (f"{out}/{name}" for name in ("detector", "clip400", "clip", "wav2clip"))
+    folds, steps = ("--folds", "1", "2", "3", "--test", "4"), "6000" if gpu else "2500"
+    return [
+        stage("detector", "detector", *atlas, "--out", detector, done=f"{detector}/model.safetensors"),
+        stage(*("clip400", "train_clip", *atlas, "--out", first, "--steps", "400"), done=f"{first}/model.safetensors"),
         stage(
-            "its calibration", "calibrate_audio", *sounds, "--model", all_folds, "--folds", "1,2,3,4",
-            "--like", some, "--strictness", "0.009",
+            *("clip", "train_clip", *atlas, "--start", first, "--out", clip, "--steps", steps),
+            done=f"{clip}/model.safetensors",
         ),
+        stage("painted", "painted_reference", *atlas, "--clip", clip, done=f"{clip}/painted.safetensors"),
         stage(
-            "embedder, folds 1 to 3", "train_embedder", *held_out_args, *sounds,
-            "--folds", "1", "2", "3", "--name", "embedder123",
+            *("wav2clip", "train_wav2clip", *atlas, "--esc10", str(esc10), "--clip", clip, *folds),
+            *("--steps", "1000", "--out", wav2clip),
+            done=f"{wav2clip}/config.json",
         ),
-        stage("embedder", "train_embedder", *shipped, *sounds),
+    ]
+
+
+def last_stages(out: Path, esc10: Path) -> list[Stage]:
+    """One folder for measuring on fold 4 and the one that ships; the figures of its card."""
+    run, work = ("--run", str(out)), str(out.parent)
+    parts123 = ("--encoder", f"{work}/audio/folds123", "--embedder", f"{out}/embedder123")
+    measured, card = ("--out", f"{work}/measured"), ("--card", "audiotoken/mini/README.md")
+    return [
+        stage("assemble123", "assemble", *run, *parts123, "--out", f"{work}/mini123"),
+        stage("assemble", "assemble", *run, "--encoder", f"{work}/audio/shipped", "--out", "audiotoken/mini"),
         stage(
-            "CLIP for evaluation", "train_clip", "--out", f"{judge}400", "--steps", "400",
-            done=f"{judge}400/model.safetensors",
+            *("measure123", "measure", "--model", f"{work}/mini123"),
+            *("--esc10", str(esc10), "--only", "real", *measured),
         ),
-        stage(
-            "CLIP, on other scenes", "train_clip", "--start", f"{judge}400", "--out", judge, "--steps", clip_steps,
-            done=f"{judge}/model.safetensors",
-        ),
-        stage("its painted reference", "painted_reference", "--clip", judge, done=f"{judge}/painted.safetensors"),
-        stage(
-            "Wav2CLIP, folds 1 to 3", "train_wav2clip", *sounds, "--clip", judge, "--folds", "1", "2", "3",
-            "--test", "4", "--steps", "1000", "--out", wav2clip_dir, done=f"{wav2clip_dir}/config.json",
-        ),
-        stage("assemble", "assemble", *held_out_args, "--embedder", f"{run}/embedder123", "--out", f"{work}/mini123"),
-        stage("assemble", "assemble", *shipped, "--out", "audiotoken/mini"),
-        stage(
-            "measure", "measure", "--model", f"{work}/mini123", *sounds, "--only", "real", "--out", f"{work}/measured",
-        ),
-        stage(
-            "measure", "measure", "--only", "speed", "text", "made", "--out", f"{work}/measured",
-            "--card", "audiotoken/mini/README.md",
-        ),
-    ]  # fmt: skip
+        stage("measure", "measure", "--only", "speed", "text", "made", *measured, *card),
+    ]
+
+
+def stages(
+    out: Path, esc10: Path, *, gpu: bool, workers: int = 2, scenes: int = 1_500_000, start: Path | None = None
+) -> list[Stage]:
+    return [
+        *picture_stages(out, gpu, workers, scenes, start),
+        *judge_stages(out, esc10, gpu),
+        *hearing_stages(out, esc10),
+        *last_stages(out, esc10),
+    ]
+
+
+def choose(plan: Sequence[Stage], first: str | None, last: str | None) -> list[Stage]:
+    """The stages from the one called `first` to the one called `last`."""
+    names = [each.name for each in plan]
+    for name in (first, last):
+        if name not in (None, *names):
+            sys.exit(f"There is no stage {name}; choose one of {', '.join(names)}.")
+    return list(plan[names.index(first) if first else 0 : names.index(last) + 1 if last else None])
+
+
+def run(plan: Sequence[Stage]) -> None:
+    """One stage after the other, each in a process of its own."""
+    for each in plan:
+        if each.done is not None and each.done.exists():
+            continue
+        command = [sys.executable, "-m", each.module, *each.arguments]
+        print(f"{each.name}: {' '.join(['python', *command[1:]])}", flush=True)
+        if subprocess.run(command).returncode:
+            sys.exit(f"The stage {each.name} failed; fix the error above and run the same command again to resume.")
+
+
+def stand_back() -> None:
+    """Take the processor when nothing else wants it; Linux shares it among sessions first, then by niceness."""
+    os.nice(19)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/mini"))
     parser.add_argument("--esc10", type=Path, default=DEFAULT_ESC10, help="ESC-10 with metadata.csv, folds 1 to 4")
+    parser.add_argument("--workers", type=int, default=torch.cuda.device_count() or 2, help="processes that draw")
+    parser.add_argument("--scenes", type=int, default=1_500_000, help="scenes that the UNet or the transformer sees")
+    parser.add_argument("--start", type=Path, default=None, help="checkpoint to take weights from, such as mini's")
+    parser.add_argument("--from", dest="first", default=None, metavar="STAGE", help="begin with this stage")
+    parser.add_argument("--until", dest="last", default=None, metavar="STAGE", help="end with this stage")
+    parser.add_argument("--dit", action="store_true", help="make the transformer sibling instead")
     args = parser.parse_args()
-    if not (args.esc10 / "metadata.csv").is_file():
+    sizes = {"gpu": torch.cuda.is_available(), "workers": args.workers, "scenes": args.scenes}
+    plan = (
+        transformer_stages(args.out, **sizes) if args.dit else stages(args.out, args.esc10, start=args.start, **sizes)
+    )
+    plan = choose(plan, args.first, args.last)
+    if any("--esc10" in each.arguments for each in plan) and not (args.esc10 / "metadata.csv").is_file():
         sys.exit(f"{args.esc10} has no metadata.csv; pass the folder of ESC-10 recordings with --esc10.")
-    for stage in stages(args.out, args.esc10, torch.cuda.is_available()):
-        if stage.done is not None and stage.done.exists():
-            continue
-        command = [sys.executable, "-m", stage.module, *stage.arguments]
-        print(f"{stage.name}: {' '.join(['python', *command[1:]])}", flush=True)
-        if subprocess.run(command).returncode:
-            sys.exit(f"The stage {stage.name} failed; fix the error above and run the same command again to resume.")
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(args.out / "make_mini.lock", timeout=0):
+            (args.out / "make_mini.pid").write_text(f"{os.getpgid(0)}\n")
+            stand_back()
+            run(plan)
+    except Timeout:
+        sys.exit(f"{args.out} is being trained already; wait for it, or stop it as this module says.")
 
 
 if __name__ == "__main__":

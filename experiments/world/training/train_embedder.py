@@ -24,13 +24,16 @@ from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10, WORDS
 from audiotoken.training import Batch, LossWeights, Progress, Settings, train_embedder
 from experiments.world.captions import caption
+from experiments.world.scenes import Painter
+from experiments.world.training import autoencoder
 from experiments.world.training.assemble import pipeline_of
-from experiments.world.training.latents import Latents, load_cache
-from experiments.world.training.train_unet import WIDTH
+from experiments.world.training.shards import Latents, paint_shards
+from experiments.world.training.unet import WIDTH
 
 SECONDS = 4.0  # length of a training clip
 MADE = 24  # synthesised clips per word
 CROPS = 4  # per real clip
+SHARDS = 8  # of painted scenes
 
 
 def signals(esc10: Path, folds: list[int], rate: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -119,6 +122,7 @@ class Batches:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=Path("runs/mini"))
+    parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
     parser.add_argument("--esc10", type=Path, required=True)
     parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--encoder", type=Path, default=Path("audiotoken/mini/audio_encoder"))
@@ -133,7 +137,9 @@ def main() -> None:
     encoder = MiniEncoder.from_pretrained(args.encoder, torch_dtype=torch.float32).eval()
     pipe = pipeline_of(args.run, AudioEmbedder(encoder.width, WIDTH), encoder)
     features, labels = features_of(encoder, args.esc10, args.folds, args.run / f"{args.name}-{heard}.safetensors")
-    batches = Batches(load_cache(args.run), pipe.vae.config.scaling_factor, features, labels, args.batch)
+    vae = autoencoder.load(args.run, torch.device("cpu"))
+    scenes = paint_shards(Painter(args.atlas), vae, args.run / "embedder-shards", SHARDS)
+    batches = Batches(scenes, pipe.vae.config.scaling_factor, features, labels, args.batch)
     settings = Settings(
         steps=args.steps, learning_rate=1e-3, ema=0.99, weights=LossWeights(classification=args.classification)
     )

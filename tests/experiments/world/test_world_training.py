@@ -1,15 +1,31 @@
-"""The painted world: scenes tell the truth about themselves, captions never say where, training resumes exactly."""
+"""Training on the painted world: nouns look at their things, and a stopped run goes on as if it had not stopped."""
 
 import random
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from filelock import FileLock
 
 from audiotoken.mini.object_detector import BACKGROUND, SIDE, detect
-from experiments.world.training import workers
+from experiments.world.training import (
+    autoencoder,
+    checkpoints,
+    dit,
+    loop,
+    make_mini,
+    shards,
+    train_dit,
+    train_unet,
+    unet,
+    workers,
+)
+from experiments.world.training.attention import attention_losses
 from experiments.world.training.detector import truth
-from experiments.world.training.train_unet import SINGLES, Writer, attention_losses, train
+
+ALONE = workers.Worker(0, 1, torch.device("cpu"))
 
 
 def test_attention_on_the_own_object_costs_nothing():
@@ -39,12 +55,12 @@ def test_twins_share_their_word_and_their_masks():
     assert inside < 0.01 and own < 0.01
 
 
-def test_muon_updates_are_nearly_orthogonal():
-    for shape in ((12, 40), (40, 12)):
-        values = torch.linalg.svdvals(
-            workers.orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
-        )
-        assert values.min() > 0.5 and values.max() < 1.4
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("shape", [(12, 20), (12, 40), (40, 12)])
+def test_muon_updates_are_nearly_orthogonal(shape, dtype):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(workers.orthogonal(matrix, dtype=dtype))
+    assert values.min() > 0.5 and values.max() < 1.4
 
 
 def test_cells_show_the_object_that_covers_them_and_detections_find_it():
@@ -61,59 +77,137 @@ def test_cells_show_the_object_that_covers_them_and_detections_find_it():
     assert seen.centre[0, 7].tolist() == pytest.approx([12.5 / 16, 6 / 16], abs=1e-3)
 
 
+def test_the_window_slides_with_what_was_seen():
+    assert list(shards.window(0)) == list(range(8))
+    assert list(shards.window(7999)) == list(range(8)) and list(shards.window(8000)) == list(range(10))
+    late = shards.window(1_500_000)
+    assert len(late) == shards.WINDOW and late[-1] * shards.REUSE * shards.SHARD > 1_400_000
+
+
+def test_a_power_average_grows_with_the_training():
+    model = torch.nn.Linear(1, 1, bias=False)
+    ema = checkpoints.PowerEma(model, 0.1)
+    for step in range(1, 1001):
+        model.weight.data.fill_(step)
+        ema.update(model)
+    exponent = checkpoints.power(0.1)
+    assert exponent == pytest.approx(6.94, abs=0.01)  # the paper's figure
+    assert ema.weights["weight"].item() == pytest.approx(1000 * (exponent + 1) / (exponent + 2), rel=2e-3)
+
+
+def test_weights_of_another_shape_start_with_the_part_that_fits():
+    model = torch.nn.Linear(4, 3)
+    share = checkpoints.warm_start(model, {"weight": torch.ones(2, 6), "bias": torch.zeros(3), "other": torch.ones(1)})
+    assert share == pytest.approx((8 + 3) / 15)
+    assert (model.weight[:2] == 1).all() and not (model.weight[2] == 1).any()
+
+
 @pytest.fixture
-def run_folder(tmp_path, painter):
-    """A run whose scenes are cached already."""
-    scenes = painter.paint(24, 9)
-    (tmp_path / "latents").mkdir()
-    tensors = {
-        "latents": torch.randn(24, 8, 16, 16, generator=torch.Generator().manual_seed(0)).half(),
-        "masks": (scenes.masks * 255).byte(),
-        "kinds": scenes.kinds.to(torch.int8),
-        "backdrops": scenes.backdrops.to(torch.int8),
-    }
-    save_file(tensors, tmp_path / "latents" / "00000.safetensors")
-    return tmp_path
+def tiny(monkeypatch):
+    monkeypatch.setattr(unet, "WIDTHS", (16, 16, 16))
+    monkeypatch.setattr(dit, "LAYERS", 2)
+    monkeypatch.setattr(dit, "HEADS", 1)
+    for name, value in {"SHARD": 6, "FIRST": 2, "REUSE": 1, "SCALED_BY": 8}.items():
+        monkeypatch.setattr(shards, name, value)
+    monkeypatch.setattr(loop, "SINGLES", 4)
+    monkeypatch.setattr(autoencoder, "EVERY", 1)
+    monkeypatch.setattr(autoencoder, "psnr", lambda model, scenes: 0.0)
 
 
 @pytest.mark.slow
-def test_a_stopped_unet_run_goes_on_as_if_it_had_not_stopped(run_folder, atlas, monkeypatch):
-    from experiments.world.training import train_unet
-
-    monkeypatch.setattr(train_unet, "WIDTHS", (16, 16, 16))
-    worker = workers.Worker(0, 1, torch.device("cpu"))
-    whole, halves = run_folder / "whole", run_folder / "halves"
-    for folder in (whole, halves):
-        folder.mkdir()
-        (folder / "latents").symlink_to(run_folder / "latents")
-    train(worker, atlas, whole, 2, 2, 2e-3, None)
-    train(worker, atlas, halves, 2, 2, 2e-3, 1)
-    assert workers.load(halves / "unet.pt")["step"] == 1
-    train(worker, atlas, halves, 2, 2, 2e-3, None)
+def test_stopped_runs_go_on_as_if_they_had_not_stopped(tmp_path, atlas, tiny):
+    """The autoencoder, then shards and UNet; the window moves and the things become several on the way."""
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    for out, stops in ((whole, (4,)), (halves, (1, 3, 4))):
+        autoencoder.train(ALONE, atlas, out, 2, 4, 2e-3, False, None)
+        for stop in stops:
+            train_unet.train(ALONE, atlas, out, 400, 4, 2e-3, None, stop)
     one, two = workers.load(whole / "unet.pt"), workers.load(halves / "unet.pt")
-    assert 0 < SINGLES * 2 < 1 and one["step"] == two["step"] == 2  # of one object, then of several
-    for name, weights in one["ema"].items():
-        assert torch.equal(weights, two["ema"][name]), name
+    assert one["step"] == two["step"] == 4 and one["scale"] == two["scale"]
+    for a, b in zip(one["emas"], two["emas"], strict=True):
+        for name, weights in a["weights"].items():
+            assert torch.equal(weights, b["weights"][name]), name
 
 
-def test_dropped_captions_point_at_nothing(run_folder, tokenizer, monkeypatch):
-    from experiments.world.training import train_unet
-    from experiments.world.training.latents import load_cache
+def test_an_autoencoder_goes_on_as_if_it_had_not_stopped(tmp_path, atlas, tiny, monkeypatch):
+    saved = []
+    save = checkpoints.save
 
-    monkeypatch.setattr(train_unet, "DROP", 1.0)
-    batch = Writer(tokenizer, 1.0, torch.device("cpu"))(load_cache(run_folder), random.Random(0))
+    def save_and_remember(path, *rest):
+        save(path, *rest)
+        saved.append(path.read_bytes())
+
+    monkeypatch.setattr(checkpoints, "save", save_and_remember)
+    autoencoder.train(ALONE, atlas, tmp_path, 2, 4, 2e-3, False, None)
+    last = workers.load(tmp_path / "autoencoder.pt")["emas"][0]["weights"]
+    (tmp_path / "autoencoder.pt").write_bytes(saved[0])  # as if stopped after the first step
+    autoencoder.train(ALONE, atlas, tmp_path, 2, 4, 2e-3, False, None)
+    for name, weights in workers.load(tmp_path / "autoencoder.pt")["emas"][0]["weights"].items():
+        assert torch.equal(weights, last[name]), name
+
+
+@pytest.mark.slow
+def test_the_transformer_is_drawn_with_by_the_pipeline_of_diffusers(tmp_path, atlas, tiny):
+    autoencoder.train(ALONE, atlas, tmp_path, 1, 4, 2e-3, False, None)
+    train_dit.train(ALONE, atlas, tmp_path, 400, 4, 2e-3, 1)
+    pipe = train_dit.pipeline_of(tmp_path)
+    embeds = pipe.encode_prompt("a dog", None, None, max_sequence_length=0)
+    tokens, pooled = dit.read(
+        pipe.text_encoder, torch.tensor([pipe.tokenizer("a dog", padding="max_length").input_ids])
+    )
+    assert torch.equal(embeds[0], tokens) and torch.equal(embeds[2], pooled)  # it reads as it was trained to
+    image = pipe("a dog", num_inference_steps=2, max_sequence_length=0, output_type="pt").images
+    assert image.shape == (1, 3, 128, 128) and image.std() > 0
+
+
+def test_a_gpu_paints_every_batch_anew_and_the_same_again(painter):
+    fresh = shards.Fresh(ALONE, painter, autoencoder.build().eval())
+    one, again, other = fresh.batch(3, 4, False), fresh.batch(3, 4, False), fresh.batch(4, 4, False)
+    assert torch.equal(one.latents, again.latents) and not torch.equal(one.latents, other.latents)
+    assert (fresh.batch(3, 4, True).kinds[:, 1:] < 0).all()
+    assert one.latents.shape == (4, 16, 16, 16)
+
+
+def test_dropped_captions_point_at_nothing(tokenizer, painter, monkeypatch):
+    monkeypatch.setattr(unet, "DROP", 1.0)
+    scenes = shards.encode(painter, autoencoder.build().eval(), 4, 9)
+    batch = unet.Writer(tokenizer, 1.0, torch.device("cpu"))(scenes, random.Random(0))
     assert batch.positions.max() == -1
     assert batch.ids[0].tolist() == tokenizer("", padding="max_length").input_ids
 
 
-def test_make_mini_gives_its_stages_options_they_have():
-    from importlib.util import find_spec
-    from pathlib import Path
+def plans(gpu):
+    out = Path("runs/mini")
+    yield make_mini.stages(out, Path("esc10"), gpu=gpu, start=Path("audiotoken/mini"))
+    yield make_mini.transformer_stages(out, gpu, 2, 1000)
 
-    from experiments.world.training.make_mini import stages
 
-    for gpu in (False, True):
-        for stage in stages(Path("runs/mini"), Path("esc10"), gpu):
+@pytest.mark.parametrize("gpu", [False, True])
+def test_make_mini_gives_its_stages_options_they_have(gpu):
+    for plan in plans(gpu):
+        assert len({stage.name for stage in plan}) == len(plan)
+        for stage in plan:
             source = Path(find_spec(stage.module).origin).read_text()
             for option in stage.arguments:
                 assert not option.startswith("--") or f'"{option}"' in source, (stage.name, option)
+
+
+def test_a_part_of_the_stages_can_be_chosen():
+    plan = make_mini.stages(Path("runs/mini"), Path("esc10"), gpu=False)
+    assert [s.name for s in make_mini.choose(plan, "autoencoder", "decoder")] == ["autoencoder", "unet", "decoder"]
+    assert make_mini.choose(plan, None, None) == plan
+    with pytest.raises(SystemExit, match="no stage vae; choose one of art, autoencoder"):
+        make_mini.choose(plan, "vae", None)
+
+
+def test_two_trainings_do_not_write_into_one_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["make_mini", "--out", str(tmp_path), "--until", "unet"])
+    with FileLock(tmp_path / "make_mini.lock"), pytest.raises(SystemExit, match="already"):
+        make_mini.main()
+
+
+def test_the_checkpoint_stays_small(tokenizer):
+    models = unet.build_models(tokenizer)
+    size = 2 * sum(p.numel() for part in (models, autoencoder.build()) for p in part.parameters())
+    assert size < 32e6  # bytes in half precision; the audio parts and the judges are 9 MB
+    assert 2 * sum(p.numel() for p in dit.build_models(tokenizer).parameters()) < 31e6

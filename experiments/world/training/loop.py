@@ -1,0 +1,100 @@
+"""The training loop that UNet and transformer share: rate, updates, averages, checkpoints, copies to choose from.
+
+The rate falls with the root of the scenes seen, so that the weights are usable whenever the training is stopped; two
+averages of different lengths are kept, and every 100,000 scenes a copy of both in half precision.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from experiments.world.training import checkpoints, workers
+from experiments.world.training.checkpoints import PowerEma
+from experiments.world.training.shards import Fresh, Latents, Shards
+from experiments.world.training.workers import Log, Worker
+
+SINGLES = 32_000  # scenes of one thing that come first
+LEVEL = 150_000  # scenes after which the rate falls
+AVERAGES = (0.05, 0.1)  # relative widths
+EVERY = 100_000  # scenes between copies to choose from
+
+
+@dataclass
+class Run:
+    """A training and where it is."""
+
+    worker: Worker
+    path: Path  # of its checkpoint
+    models: nn.ModuleDict
+    optimisers: list[torch.optim.Optimizer]
+    emas: list[PowerEma]
+    state: dict[str, Any] | None  # as it was saved last; None in the beginning
+
+
+def begin(worker: Worker, path: Path, models: nn.ModuleDict, lr: float) -> Run:
+    """Optimisers and averages of `models`, all of them where `path` left them if it is there."""
+    optimisers = workers.optimisers(models, lr, worker)
+    emas = [PowerEma(models, width) for width in AVERAGES]
+    state = checkpoints.resume(path, models, list(emas), optimisers)
+    return Run(worker, path, models, optimisers, emas, state)
+
+
+def fit(
+    run: Run,
+    source: Shards | Fresh,
+    terms_of: Callable[[Latents, int], dict[str, Tensor]],
+    scale: float,
+    scenes: int,
+    batch: int,
+    lr: float,
+    stop: int | None,
+    save_every: int,
+) -> None:
+    """Lower `terms_of(scenes, seed)` until `scenes` were seen; all chance of a step comes from its seed."""
+    worker, both = run.worker, batch * run.worker.count
+    end = stop or scenes // both
+    log = Log(scenes // both, 10, not worker.first)
+    for step in range(run.state["step"] if run.state else 0, end):
+        workers.set_learning_rate(run.optimisers, rate(step, both, scenes, lr))
+        drawn = source.batch(step, batch, single=step * both < SINGLES)
+        with worker.autocast():
+            terms = terms_of(drawn, step * worker.count + worker.rank)
+        update(run, terms)
+        log(step, both, **terms)
+        if worker.first:
+            keep(run, step + 1, both, scale, whole=(step + 1) % save_every == 0 or step + 1 == end)
+
+
+def rate(step: int, batch: int, scenes: int, peak: float) -> float:
+    """Warm-up, level, then one over the root of the scenes seen, and down to zero over the last tenth."""
+    seen = (step + 1) * batch
+    return peak * min(1.0, (step + 1) / 100, (LEVEL / seen) ** 0.5) * min(1.0, max(0.0, 10 * (1 - seen / scenes)))
+
+
+def update(run: Run, terms: dict[str, Tensor]) -> None:
+    sum(terms.values(), torch.zeros((), device=run.worker.device)).backward()
+    run.worker.average_gradients(run.models.parameters())
+    nn.utils.clip_grad_norm_(run.models.parameters(), 1.0)
+    for optimiser in run.optimisers:
+        optimiser.step()
+        optimiser.zero_grad()
+    for ema in run.emas:
+        ema.update(run.models)
+
+
+def keep(run: Run, steps: int, batch: int, scale: float, whole: bool) -> None:
+    """The checkpoint that goes on, if `whole`; and the averages in half precision whenever a round number was seen."""
+    seen = steps * batch
+    if whole:
+        checkpoints.save(run.path, steps, run.models, list(run.emas), run.optimisers, scale=scale, scenes=seen)
+    if seen // EVERY > (seen - batch) // EVERY:
+        folder = run.path.with_suffix("")
+        folder.mkdir(exist_ok=True)
+        for ema in run.emas:
+            half = {n: w.half().contiguous() for n, w in ema.weights.items()}
+            save_file(half, folder / f"{seen:08d}-{ema.decay:g}.safetensors")

@@ -1,0 +1,91 @@
+"""Train `mini-dit` on the frozen autoencoder of the mini checkpoint; the same command goes on where it was stopped.
+
+python -m experiments.world.training.train_dit --out runs/mini
+python -m experiments.world.training.train_dit --out runs/mini --write runs/mini-dit      # the pipeline's folder
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusion3Pipeline
+from torch import Tensor
+
+from experiments.world.captions import tokenizer_of
+from experiments.world.scenes import Painter
+from experiments.world.training import autoencoder, dit, loop, workers
+from experiments.world.training.shards import Latents, latent_scale, source_of
+from experiments.world.training.unet import Writer
+from experiments.world.training.workers import Worker
+
+
+def train(
+    worker: Worker,
+    atlas: Path,
+    out: Path,
+    scenes: int,
+    batch: int,
+    lr: float,
+    stop: int | None = None,
+    save_every: int = 50,
+) -> None:
+    torch.manual_seed(0)
+    if worker.first:
+        tokenizer_of(out)  # makes it
+    worker.wait_for_the_first()
+    tokenizer = tokenizer_of(out)
+    run = loop.begin(worker, out / "dit.pt", dit.build_models(tokenizer).to(worker.device), lr)
+    painter, vae = Painter(atlas, worker.device), autoencoder.load(out, worker.device)
+    scale = run.state["scale"] if run.state else latent_scale(painter, vae)
+    write = Writer(tokenizer, scale, worker.device)
+
+    def terms_of(drawn: Latents, seed: int) -> dict[str, Tensor]:
+        return dit.losses(run.models, write, drawn, seed)
+
+    source = source_of(worker, painter, vae, out / "dit-shards")  # the UNet's may be further on
+    loop.fit(run, source, terms_of, scale, scenes, batch, lr, stop, save_every)
+
+
+def pipeline_of(run: Path, average: float = loop.AVERAGES[0]) -> StableDiffusion3Pipeline:
+    """The pipeline of what the run has learned, in float32; call it with `max_sequence_length=0`."""
+    state = workers.load(run / "dit.pt")
+    if state is None:
+        raise SystemExit(f"{run} holds no dit.pt: train it first, or name the folder with --out.")
+    (weights,) = (e["weights"] for e in state["emas"] if e["decay"] == average)
+    tokenizer, vae = tokenizer_of(run), autoencoder.load(run, torch.device("cpu"))
+    models = dit.build_models(tokenizer)
+    models.load_state_dict(weights)
+    vae.register_to_config(scaling_factor=state["scale"], shift_factor=0.0)
+    text = models["text"].eval()
+    return StableDiffusion3Pipeline(
+        transformer=models["transformer"].eval(),
+        scheduler=dit.build_scheduler(),
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer,
+        text_encoder_2=text,
+        tokenizer_2=tokenizer,
+        text_encoder_3=None,
+        tokenizer_3=None,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
+    parser.add_argument("--out", type=Path, default=Path("runs/mini"))
+    parser.add_argument("--scenes", type=int, default=500_000)
+    parser.add_argument("--batch", type=int, default=32, help="scenes a worker and step")
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--stop", type=int, default=None, help="step to stop at, to go on later")
+    parser.add_argument("--workers", type=int, default=None, help="processes; by default one a GPU or a core")
+    parser.add_argument("--write", type=Path, default=None, help="write the pipeline here instead of training")
+    args = parser.parse_args()
+    if args.write:
+        pipeline_of(args.out).to(torch.float16).save_pretrained(args.write)
+        return
+    workers.run(*(train, args.atlas, args.out, args.scenes, args.batch, args.lr, args.stop), workers=args.workers)
+
+
+if __name__ == "__main__":
+    main()
