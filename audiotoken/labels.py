@@ -8,6 +8,7 @@ of <audio>" -> "a photo of a dog". An "a" or "an" in the text is corrected. Afte
 import re
 from collections.abc import Sequence
 
+from audiotoken.articles import choose_article as choose_article
 from audiotoken.encoders.audioset import find_best_subject
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.placeholder import SOUND
@@ -18,13 +19,7 @@ LIKELY = 0.5  # calibrated scores from here on count as recognised
 BEFORE_ARTICLE = re.compile(
     "of|with|and|or|beside|by|near|like|under|over|behind|above|below|in|on|at|from|into|to|versus|without|.*,", re.I
 )
-NO_ARTICLE = re.compile(  # mass nouns, and plurals
-    "people|children|feet|hands|teeth|water|rain|hail|snow|wind|thunder|lightning|traffic|machinery|wood|glass|paper|"
-    "sandpaper|cutlery|steam|smoke|liquid|poultry|artillery|timpani|music|.*([^su]s)"
-)
-COUNTABLE = ("person ", "glass of ", "cup of ")  # subjects with this start are countable, whatever their last word
 PLACE = re.compile(rf"(?P<word>\S*?)(?P<space>\s*)(?P<sound>{SOUND.pattern})")
-SPOKEN_VOWEL = re.compile(r"(?i:[aeio]|u(?!k|ni|s))|[FHLMNRSX][A-Z]")  # "an owl", "an SLR camera", "a ukulele"
 
 
 def choose_subject(heard: Sequence[tuple[str, float]]) -> str:
@@ -44,15 +39,6 @@ def choose_subject(heard: Sequence[tuple[str, float]]) -> str:
             "that can be drawn; write what to draw in the prompt, or use token=learned."
         )
     return best[0]
-
-
-def choose_article(subject: str) -> str:
-    """Choose "a", "an" or "": "a dog", "an owl", "rain", "keys"."""
-    words = re.split(r" (?:in|on|with) ", subject)[0].lower().split()
-    uncountable = words[0] in ("people", "children") or NO_ARTICLE.fullmatch(words[-1])
-    if uncountable and not subject.startswith(COUNTABLE):
-        return ""
-    return "an" if SPOKEN_VOWEL.match(subject) else "a"
 
 
 def insert_articles(text: str, subjects: Sequence[str]) -> str:

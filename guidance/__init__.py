@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from guidance.errors import GuidanceError as GuidanceError
     from guidance.errors import RegionError as RegionError
     from guidance.frames import animate as animate
+    from guidance.layout import Entry as Entry
+    from guidance.layout import Layout as Layout
     from guidance.methods import METHODS as METHODS
     from guidance.methods import Guidance as Guidance
     from guidance.methods import Schedule as Schedule
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Region": "regions",
+    "Layout": "layout",
+    "Entry": "layout",
     "RegionError": "errors",
     "capture_cross_attention": "attention",
     "layout_energy": "energies",

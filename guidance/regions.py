@@ -1,6 +1,7 @@
 """Where a word of the prompt should stand in the picture."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
 
@@ -8,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from guidance.boxes import Box as Box
+from guidance.boxes import check_box, find_centre
 from guidance.errors import RegionError
-
-Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in [0, 1], origin top left
+from guidance.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,11 @@ class Region:
     label: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "box", check_box(self.box))
         try:
-            object.__setattr__(self, "box", tuple(float(edge) for edge in self.box))
             object.__setattr__(self, "positions", tuple(index(at) for at in self.positions))
-        except (TypeError, ValueError, OverflowError):
-            got = f"the box {self.box!r} with the positions {self.positions!r}"
-            raise RegionError(f"Got {got}, expected four numbers and whole numbers; convert them.") from None
-        if len(self.box) != 4 or not all(math.isfinite(edge) and 0 <= edge <= 1 for edge in self.box):
-            raise RegionError(
-                f"Got the box {self.box}, expected four numbers x0, y0, x1, y1 from 0 to 1; clip it first."
-            )
-        x0, y0, x1, y1 = self.box
-        if x0 >= x1 or y0 >= y1:
-            raise RegionError(f"Got the box {self.box}, expected x0 < x1 and y0 < y1; give it a width and a height.")
+        except TypeError:
+            raise RegionError(f"Got the positions {self.positions!r}, expected whole numbers; convert them.") from None
         if not self.positions or min(self.positions) < 0:
             raise RegionError(
                 f"Got the positions {self.positions}, expected one or more tokens, counted from 0; name a word."
@@ -46,8 +40,7 @@ class Region:
     @property
     def centre(self) -> tuple[float, float]:
         """x, y in [0, 1]."""
-        x0, y0, x1, y1 = self.box
-        return (x0 + x1) / 2, (y0 + y1) / 2
+        return find_centre(self.box)
 
     def mask(self, h: int, w: int) -> Float[Tensor, "{h} {w}"]:
         """0 outside and 1 inside; edges are rounded towards the top left as published (Chen et al. 2023).
@@ -64,6 +57,12 @@ class Region:
         """The share of each cell that is inside, in [0, 1]. Never empty; a mirrored box has the mirrored cover."""
         x0, y0, x1, y1 = self.box
         return torch.outer(_overlap(y0, y1, h), _overlap(x0, x1, w))
+
+
+def make_regions(layout: Layout, positions: Mapping[int, Sequence[int]]) -> list[Region]:
+    """What `guidance.sample` reads of a layout: a region for each entry whose number has token positions."""
+    numbered = enumerate(layout.entries)
+    return [Region(each.box, tuple(positions[i]), each.word) for i, each in numbered if positions.get(i)]
 
 
 def map_shape(pixels: int, aspect: float = 1.0) -> tuple[int, int]:

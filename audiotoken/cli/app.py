@@ -16,7 +16,7 @@ from audiotoken.cli.choices import normalize_token
 from audiotoken.cli.models import assemble, evaluate, prepare, train
 from audiotoken.cli.pages import demo, rate
 from audiotoken.cli.pictures import animate, generate, place
-from audiotoken.cli.recordings import listen
+from audiotoken.cli.recordings import layout, listen
 
 EXIT_CODES = "Exit codes: 0 success, 1 some clips failed, 2 invalid input, 130 interrupted."
 SETTINGS = {"help_option_names": ["-h", "--help"], "token_normalize_func": normalize_token}
@@ -39,13 +39,13 @@ def audiotoken(
 ) -> None:
     """Generate images from sound; in stereo, each source appears in the direction it is heard from.
 
-    The method is AudioToken (arXiv 2305.13050) with a spatial extension. generate draws any sound; listen, place and
-    animate are for stereo recordings. The built-in model "mini" draws emoji; assemble makes a model that draws
-    photographs from published weights.
+    The method is AudioToken (arXiv 2305.13050) with a spatial extension. generate draws any sound; listen, layout,
+    place and animate are for stereo recordings. The built-in model "mini" draws emoji; assemble makes a model that
+    draws photographs from published weights.
     """
 
 
-for command in (generate, listen, place, animate, assemble, prepare, train, rate, evaluate, demo):
+for command in (generate, listen, layout, place, animate, assemble, prepare, train, rate, evaluate, demo):
     app.command(context_settings=SETTINGS)(command)
 
 

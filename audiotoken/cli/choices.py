@@ -67,6 +67,19 @@ class Energy(StrEnum):
     NONE = "none"
 
 
+class LayoutForm(StrEnum):
+    """Who reads a layout: the names of `guidance.forms.FORMS`."""
+
+    FLUX3 = "flux3"
+    FLUX3_TEXT = "flux3-text"
+    MOSS = "moss"
+    IDEOGRAM = "ideogram"
+    COMFY = "comfy"
+    INVOKE = "invoke"
+    COCO = "coco"
+    SVG = "svg"
+
+
 class Setup(StrEnum):
     """How a stereo recording was made."""
 

@@ -1,14 +1,33 @@
-"""Commands that listen: sound source localisation."""
+"""Commands that listen: sound source localisation, and layouts for generators that read boxes."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audiotoken import tasks
+from audiotoken import stereo, tasks
 from audiotoken.cli import choices
-from audiotoken.cli.parameters import MaxSources, Quiet, Setup, Spacing, StereoClip, Verbose
+from audiotoken.cli.parameters import (
+    Fov,
+    MaxSources,
+    Model,
+    PlacedPrompt,
+    Quiet,
+    Setup,
+    Spacing,
+    StereoClip,
+    Unknown,
+    Unmatched,
+    Verbose,
+)
 from audiotoken.cli.terminal import running
+
+LAYOUT_FORMS = (
+    "Who reads the layout: flux3 (arguments of the diffusers pipeline), flux3-text (the same as one prompt), moss "
+    "(MOSS-Image), ideogram (Ideogram 4's JSON caption), comfy (ComfyUI's bounding boxes), invoke (InvokeAI's regional "
+    "guidance), coco (COCO annotations) or svg (a picture to look at). moss and invoke are experimental: not all of "
+    "what they must hold could be read in a public document."
+)
 
 
 def listen(
@@ -58,4 +77,69 @@ def listen(
             on_progress=bar.update,
         )
         summary = files.write(listening, notes=not quiet)
+    typer.echo(summary)
+
+
+def layout(
+    clip: StereoClip,
+    form: Annotated[choices.LayoutForm, typer.Option("--for", help=LAYOUT_FORMS)] = choices.LayoutForm.FLUX3,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Write the layout to this file; - prints it.", show_default="-"
+        ),
+    ] = None,
+    prompt: PlacedPrompt = None,
+    words: Annotated[
+        str | None,
+        typer.Option(metavar="WORD,WORD", help="The names of the sounds, from left to right; no model is needed then."),
+    ] = None,
+    setting: Annotated[
+        str, typer.Option(metavar="TEXT", help='Where it all is, for the written caption: "in a meadow".')
+    ] = "",
+    canvas: Annotated[
+        str, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the picture to be drawn, in pixels.")
+    ] = "1024x1024",
+    unmatched: Unmatched = choices.Unmatched.ADD,
+    unknown: Unknown = choices.Unknown.OMIT,
+    setup: Setup = choices.Setup.AUTO,
+    spacing: Spacing = None,
+    max_sources: MaxSources = 4,
+    fov: Fov = 90.0,
+    model: Model = "mini",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write where each sound of a stereo clip belongs in a picture, for generators that read boxes.
+
+    The layout has a caption of the whole picture and, for each sound that has a direction, a name and a box. Nothing
+    is drawn. The model names the sounds; its generator is needed only with --prompt.
+
+    \b
+    Example:
+      audiotoken layout street.wav --for flux3 -o layout.json
+    """
+    with running("listening", quiet, verbose) as bar:
+        tasks.checks.check_clip(clip)
+        size = tasks.layout.parse_canvas(canvas)
+        tasks.layout.check_layout_file(output, form)
+        if words is None:
+            tasks.checks.check_model(model)
+        options = stereo.PlanOptions(
+            prompt=prompt,
+            unmatched=unmatched,
+            unknown=unknown,
+            setup=setup,
+            spacing=spacing,
+            max_sources=max_sources,
+            fov=fov,
+        )
+        names = tasks.layout.parse_words(words)
+        sketch = tasks.layout.sketch_layout(
+            clip, options, words=names, canvas=size, setting=setting, model=model, on_progress=bar.update
+        )
+        summary = tasks.layout.write_layout(sketch, form, output, notes=not quiet)
+        if output in (None, tasks.layout.STDOUT) and not quiet:
+            for note in sketch.notes:
+                bar.write_note(f"note   {note}")
     typer.echo(summary)

@@ -11,7 +11,8 @@ import numpy as np
 
 from audiotoken.errors import OptionError
 from audiotoken.report.listening_text import format_azimuth
-from audiotoken.stereo.planning import WIDE, Plan
+from audiotoken.stereo.layouts import WIDE
+from audiotoken.stereo.planning import Plan
 from audiotoken.stereo.words import compose_prompt, compute_similarity, find_source_words, match_words
 from guidance.regions import Region
 from spatial.camera import LEVELS, SIZES, Camera

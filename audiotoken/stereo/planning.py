@@ -18,6 +18,7 @@ from audiotoken.placeholder import PLACEHOLDER, check_count
 from audiotoken.prompt import Prompt
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import decide_names
+from audiotoken.stereo.layouts import is_everywhere, make_layout, place_boxes
 from audiotoken.stereo.named_sources import add_named_sources
 from audiotoken.stereo.naming import classify_mixture, knows
 from audiotoken.stereo.options import UNKNOWN, PlanOptions, check_choice
@@ -30,13 +31,11 @@ from audiotoken.stereo.words import (
     name_words,
     score_subjects,
 )
+from guidance.layout import CANVAS, Layout
 from guidance.regions import Region
-from spatial.camera import Camera
 from spatial.matching import Match
 from spatial.scene import MONO_DIRECTION, Array, Scene, Source
 from spatial.windows import listen_at_length
-
-WIDE = 20.0  # degrees of spread from which a sound is everywhere; a localised source stays below 9
 
 Progress = Callable[[float], Any]  # (share done, 0 to 1)
 
@@ -65,6 +64,23 @@ class Plan:
         best = [max(each, key=lambda name: each[name], default="sound") for each in scores]
         matched = {pair.source: self.words[pair.token].text for pair in self.matches if pair.token is not None}
         return [matched.get(i, name) for i, name in enumerate(best)]
+
+    def layout(
+        self,
+        canvas: tuple[int, int] = CANVAS,
+        *,
+        fov: float = 90.0,
+        caption: str | None = None,
+        setting: str = "",
+    ) -> Layout:
+        """What generators that read boxes are told: the boxes of the `regions`, their words, and a caption.
+
+        canvas: width, height in pixels. fov: as in `plan`, for the paths of what moves. caption: None writes one, in a
+        `setting` such as "in a meadow". Sources that the encoder does not know are left out, unless they have a region.
+        """
+        boxes = {i: region.box for i, region in self.regions.items()}
+        words = [name if i in boxes or self.known[i] else None for i, name in enumerate(self.subjects)]
+        return make_layout(self.scene, words, boxes, canvas=canvas, fov=fov, caption=caption, setting=setting)
 
 
 def plan(
@@ -161,12 +177,12 @@ def place_sources(
             continue
         if scene.setup == "mono":
             continue
-        if source.direction.spread > WIDE:
+        if is_everywhere(source):
             notes.append(f"The {subjects[i]} comes from everywhere, so it is drawn without a box.")
         elif planned.known[i] or unknown == "guess":
             placed.append(i)
-    boxes = Camera(fov).boxes([scene.sources[i] for i in placed])
-    return {i: Region(box, positions[i], subjects[i]) for i, box in zip(placed, boxes, strict=True)}, notes
+    boxes = place_boxes(scene, placed, fov)
+    return {i: Region(box, positions[i], subjects[i]) for i, box in boxes.items()}, notes
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audiotoken.tasks import checks, folder, generate, listen, listening_files, picture_files, place, prepare, train
+    from audiotoken.tasks import (
+        checks,
+        folder,
+        generate,
+        layout,
+        listen,
+        listening_files,
+        picture_files,
+        place,
+        prepare,
+        train,
+    )
 
 __all__ = [
     "checks",
     "folder",
     "generate",
+    "layout",
     "listen",
     "listening_files",
     "picture_files",

@@ -1,0 +1,71 @@
+"""A sentence for a whole scene, from the names of its things and their places; nothing heavy is imported here.
+
+Generators that read boxes were trained on captions of whole pictures: "a frog on the left and a bell on the right, in
+a meadow".
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from audiotoken.articles import choose_article, make_plural
+from guidance.layout import Entry
+
+MIDDLE = (0.4, 0.6)  # of the width: a thing whose centre is in it is in the middle
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+NOTHING = "a landscape"  # as in the prompt of a plan without sources
+
+
+def add_article(word: str) -> str:
+    """ "an owl", "a dog", "rain"."""
+    return f"{choose_article(word)} {word}".strip()
+
+
+def write_caption(entries: Sequence[Entry], others: Sequence[str] = (), setting: str = "") -> str:
+    """A caption of things with places, from left to right, of the `others`, and of where it all is, "in a meadow"."""
+    ordered = sorted(entries, key=lambda entry: entry.centre)
+    seen: set[str] = set()
+    groups = []
+    for place, together in groupby(ordered, key=describe_place):
+        words = [entry.word for entry in together]
+        groups.append(f"{_list_things(words, seen)} {place}")
+        seen.update(words)
+    parts = [join_words(groups)] if groups else []
+    if others:
+        parts.append(f"with {_list_things(others, seen)}" if parts else _list_things(others, seen))
+    setting = setting.strip(" ,.")
+    if not parts:
+        return f"{NOTHING} {setting}".strip()
+    return ", ".join([*parts, setting]) if setting else ", ".join(parts)
+
+
+def describe_place(entry: Entry) -> str:
+    """ "on the left", "in the middle", "on the right", or "moving from the left to the right"."""
+    sides = [find_side(box) for _, box in entry.path] or [find_side(entry.box)]
+    if sides[0] != sides[-1]:
+        return f"moving from the {sides[0]} to the {sides[-1]}"
+    side = find_side(entry.box)
+    return f"{'in' if side == 'middle' else 'on'} the {side}"
+
+
+def find_side(box: Sequence[float]) -> str:
+    """ "left", "middle" or "right", by the box's centre."""
+    x = (box[0] + box[2]) / 2
+    return "left" if x < MIDDLE[0] else "right" if x > MIDDLE[1] else "middle"
+
+
+def join_words(parts: Sequence[str]) -> str:
+    """ "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]])) if parts else ""
+
+
+def _list_things(words: Sequence[str], seen: set[str]) -> str:
+    """ "two frogs and a bell"; a thing that was named before is "another"."""
+    return join_words([_count_thing(word, list(words).count(word), word in seen) for word in dict.fromkeys(words)])
+
+
+def _count_thing(word: str, count: int, again: bool) -> str:
+    article = choose_article(word)
+    if count > 1:
+        number = NUMBERS[count] if count < len(NUMBERS) else str(count)
+        return f"{number} {'more ' * again}{make_plural(word)}" if article else word
+    return f"another {word}" if again and article else f"more {word}" if again else add_article(word)

@@ -1,0 +1,60 @@
+"""From a scene with names to a layout: boxes by the camera, paths of what moves, a caption. No torch is needed."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from audiotoken.stereo.captions import add_article, write_caption
+from guidance.boxes import Box
+from guidance.layout import CANVAS, Entry, Layout, Path
+from spatial.camera import Camera
+from spatial.scene import Scene, Source
+
+WIDE = 20.0  # degrees of spread from which a sound is everywhere; a localised source stays below 9
+STEPS = 24  # most points of a path
+
+
+def is_everywhere(source: Source) -> bool:
+    """Whether a sound comes from all around, so that it has no place in a picture."""
+    return source.direction.spread > WIDE
+
+
+def place_boxes(scene: Scene, wanted: Collection[int], fov: float = 90.0) -> dict[int, Box]:
+    """The boxes of the `wanted` sources that have a direction, by the number of the source; none in a mono scene."""
+    placed = [i for i in sorted(wanted) if scene.setup != "mono" and not is_everywhere(scene.sources[i])]
+    boxes = Camera(fov).boxes([scene.sources[i] for i in placed])
+    return dict(zip(placed, boxes, strict=True))
+
+
+def make_layout(
+    scene: Scene,
+    words: Sequence[str | None],
+    boxes: Mapping[int, Box],
+    *,
+    canvas: tuple[int, int] = CANVAS,
+    fov: float = 90.0,
+    caption: str | None = None,
+    setting: str = "",
+) -> Layout:
+    """The layout of a scene whose sources have names; those named None are left out.
+
+    boxes: of `place_boxes`, by the number of the source; named sources without a box are in the caption only. fov: as
+    the boxes were made with, for the paths. caption: None writes one, in a `setting` such as "in a meadow".
+    """
+    named = {i: word for i, word in enumerate(words) if word}
+    paths = trace_paths(scene, [i for i in boxes if i in named], fov)
+    entries = [Entry(named[i], boxes[i], add_article(named[i]), paths.get(i, ())) for i in boxes if i in named]
+    others = [word for i, word in named.items() if i not in boxes]
+    text = write_caption(entries, others, setting) if caption is None else caption
+    return Layout(text, tuple(entries), canvas)
+
+
+def trace_paths(scene: Scene, placed: Sequence[int], fov: float = 90.0) -> dict[int, Path]:
+    """(seconds, box) along the way of each source that moves, by its number; boxes do not overlap at any time."""
+    sources = [scene.sources[i] for i in placed]
+    paths = {}
+    for nth, (i, source) in enumerate(zip(placed, sources, strict=True)):
+        stride = -(-len(source.path) // STEPS) or 1
+        times = [seconds for seconds, _ in source.path][::stride]
+        if source.moves and times[-1] != source.path[-1][0]:
+            times.append(source.path[-1][0])
+        paths[i] = tuple((seconds, Camera(fov).boxes(sources, seconds)[nth]) for seconds in times)
+    return {i: path for i, path in paths.items() if path}

@@ -1,0 +1,154 @@
+"""`audiotoken layout`: a stereo file -> what generators that read boxes are told, in their forms."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from audiotoken import stereo
+from audiotoken.audio import load_beginning
+from audiotoken.encoders.audioset import find_subject
+from audiotoken.errors import OptionError, printable
+from audiotoken.model import load_pipeline
+from audiotoken.stereo.labelled_scene import Label
+from audiotoken.stereo.layouts import is_everywhere, make_layout, place_boxes
+from audiotoken.stereo.options import PlanOptions
+from audiotoken.tasks.listen import MAX_SOURCES, listen_to
+from audiotoken.tasks.place import PLACE_SECONDS
+from audiotoken.writing import check_output, write_bytes
+from guidance.forms import FORMS
+from guidance.layout import CANVAS, Layout
+from spatial.scene import Scene
+
+STDOUT = Path("-")
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A layout, and sentences about what is not in it and why."""
+
+    layout: Layout
+    notes: tuple[str, ...] = ()
+
+
+def parse_canvas(text: str) -> tuple[int, int]:
+    """ "1024x768" -> (1024, 768), width and height in pixels; OptionError for anything else."""
+    found = re.fullmatch(r"\s*(\d{1,6})\s*[x×*]\s*(\d{1,6})\s*", text, re.I)
+    if found is None:
+        raise OptionError(f"Got --canvas {text}, expected WIDTHxHEIGHT in pixels, such as 1024x768; change it.")
+    return int(found[1]), int(found[2])
+
+
+def parse_words(text: str | None) -> list[str]:
+    """ "frog, bell" -> ["frog", "bell"]; OptionError for an empty word or more than four."""
+    words = [] if text is None else [" ".join(word.split()) for word in text.split(",")]
+    if not all(words) or len(words) > MAX_SOURCES:
+        raise OptionError(f"Got --words {text}, expected 1 to {MAX_SOURCES} names with commas between; change them.")
+    return words
+
+
+def check_layout_file(output: Path | None, form: str) -> None:
+    """OptionError unless the layout can be written there; None and `STDOUT` print it."""
+    if form not in FORMS:
+        raise OptionError(f"Got --for {form}, expected one of {', '.join(FORMS)}; choose one of these.")
+    if output not in (None, STDOUT):
+        check_output(Path(str(output)), (FORMS[form].suffix,))
+
+
+def sketch_layout(
+    clip: str | os.PathLike,
+    options: PlanOptions,
+    *,
+    words: Sequence[str] = (),
+    canvas: tuple[int, int] = CANVAS,
+    setting: str = "",
+    model: str = "mini",
+    on_progress: Callable[[float, int], None] | None = None,
+) -> Sketch:
+    """Listen to `clip` and say where each sound belongs in a picture of `canvas` pixels, width and height.
+
+    Names: `words`, from left to right, need no model; with a prompt, its words are matched with the sounds by the whole
+    `model`, and it becomes the caption; otherwise the audio encoder of the model names the sounds, and a caption is
+    written, in a `setting` such as "in a meadow". With a prompt the first minute of a longer file is listened to.
+    Raises AudioError, CheckpointError, PromptError, SpatialError, GuidanceError or OptionError.
+    """
+    if words and options.prompt:
+        raise OptionError("Got both --prompt and --words, expected one of them; leave one out.")
+    if options.prompt:
+        return _sketch_with_prompt(clip, options, canvas, model)
+    listening = listen_to(
+        clip,
+        setup=options.setup,
+        spacing=options.spacing,
+        max_sources=options.max_sources,
+        count=len(words) or None,
+        labels=not words,
+        model=model,
+        on_progress=on_progress,
+    )
+    scene, notes = listening.scene, list(listening.scene.notes)
+    if words:
+        names, placeable = _deal_words(words, scene), list(range(len(words)))
+    else:
+        names, placeable, more = _choose_names(listening.labels, options.unknown)
+        notes += more
+    boxes = place_boxes(scene, [i for i in placeable if names[i]], options.fov)
+    notes += [
+        f"The {name} comes from everywhere, so it has no box."
+        for i, name in enumerate(names)
+        if name and is_everywhere(scene.sources[i]) and scene.setup != "mono"
+    ]
+    return Sketch(make_layout(scene, names, boxes, canvas=canvas, fov=options.fov, setting=setting), tuple(notes))
+
+
+def _sketch_with_prompt(clip: str | os.PathLike, options: PlanOptions, canvas: tuple[int, int], model: str) -> Sketch:
+    recording, rate, cut = load_beginning(clip, PLACE_SECONDS)
+    plan = stereo.make_plan(recording, rate, load_pipeline(model), replace(options, token="label"))
+    layout = plan.layout(canvas, fov=options.fov, caption=plan.prompt.text)
+    return Sketch(layout, (*plan.notes, *cut))
+
+
+def _deal_words(words: Sequence[str], scene: Scene) -> list[str | None]:
+    """The words in the order of the sources; they were given from left to right."""
+    if len(words) != len(scene.sources):
+        raise OptionError(
+            f"Got {len(words)} words for {len(scene.sources)} sounds that were found, expected one each; "
+            "look with `audiotoken listen`, and give as many."
+        )
+    names: list[str | None] = [None] * len(words)
+    for word, i in zip(words, sorted(range(len(words)), key=lambda i: scene.azimuths[i]), strict=True):
+        names[i] = word
+    return names
+
+
+def _choose_names(labels: Sequence[Label | None], unknown: str) -> tuple[list[str | None], list[int], list[str]]:
+    """(the word of each source or None, the numbers of those that may have a box, notes about the others)."""
+    names: list[str | None] = []
+    notes = []
+    for number, label in enumerate(labels, 1):
+        word = None if label is None else find_subject(label.name)
+        if label is None or word is None:
+            heard = "has no label" if label is None else f"is {label.name}, which cannot be drawn"
+            notes.append(f"Sound {number} {heard}; it is left out.")
+        elif not label.sure and unknown != "guess":
+            fate = "left out" if unknown == "omit" else "in the caption only"
+            notes.append(f"Sound {number} is not one that the encoder knows (nearest: {word}); it is {fate}.")
+            word = None if unknown == "omit" else word
+        names.append(word)
+    placeable = [i for i, label in enumerate(labels) if label and (label.sure or unknown == "guess")]
+    return names, placeable, notes
+
+
+def write_layout(sketch: Sketch, form: str, output: Path | None = None, notes: bool = True) -> str:
+    """Write the layout in one of `FORMS` -> the text to print: the form itself where there is no file, or a summary."""
+    text = FORMS[form].write(sketch.layout)
+    if output in (None, STDOUT):
+        return text.rstrip()
+    write_bytes(f"{text.rstrip()}\n".encode(), Path(str(output)))
+    lines = [
+        f"{number}  {entry.word}  box {', '.join(f'{edge:.2f}' for edge in entry.box)}"
+        for number, entry in enumerate(sketch.layout.entries, 1)
+    ]
+    lines += [f"caption  {sketch.layout.caption}", *(f"note  {each}" for each in sketch.notes if notes)]
+    return "\n".join(map(printable, [*lines, f"wrote  {output}"]))

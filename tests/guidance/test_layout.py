@@ -1,0 +1,165 @@
+"""Layouts: their checks, what moves, and the forms that generators read, each with its inverse."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from diffusers.modular_pipelines.flux3 import prompt_upsampler
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guidance import Entry, Layout
+from guidance.boxes import find_centre, mirror_box
+from guidance.errors import RegionError
+from guidance.forms import FORMS, comfy, flux3
+from guidance.forms.form import to_grid
+from guidance.regions import Region, make_regions
+
+LEFT, RIGHT = (0.05, 0.2, 0.35, 0.7), (0.6, 0.3, 0.95, 0.9)
+STREET = Layout(
+    "a frog on the left and a bell on the right",
+    (Entry("bell", RIGHT, "a bell"), Entry("frog", LEFT, "a frog")),
+    (1280, 720),
+)
+
+
+@st.composite
+def boxes(draw):
+    x0, x1 = sorted(draw(st.lists(st.floats(0, 1), min_size=2, max_size=2, unique=True)))
+    y0, y1 = sorted(draw(st.lists(st.floats(0, 1), min_size=2, max_size=2, unique=True)))
+    return x0, y0, x1, y1
+
+
+words = st.sampled_from(["frog", "bell", "fire engine", "owl", "crying baby"])
+entries = st.builds(lambda word, box: Entry(word, box, f"a {word}"), words, boxes())
+layouts = st.builds(
+    Layout,
+    st.sampled_from(["", "a frog and a bell", "a [quiet] scene <at night>", "two frogs"]),
+    st.lists(entries, max_size=4).map(tuple),
+    st.tuples(st.integers(64, 2000), st.integers(64, 2000)),
+)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@given(layouts)
+@settings(max_examples=60)
+def test_what_is_written_is_read_within_one_unit(form, layout):
+    again = form.read(form.write(layout), layout.canvas)
+    assert again.words == layout.words and again.canvas == layout.canvas
+    unit = 1 / min(1000, *layout.canvas) + 1e-9
+    for before, after in zip(layout.entries, again.entries, strict=True):
+        assert after.box == pytest.approx(before.box, abs=unit)
+    assert form.write(again) == form.write(form.read(form.write(again), layout.canvas))  # and stays
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@given(layouts)
+@settings(max_examples=30)
+def test_the_mirrored_layout_is_the_mirror(form, layout):
+    plain = form.read(form.write(layout), layout.canvas)
+    swapped = form.read(form.write(layout.mirrored()), layout.canvas)
+    unit = 2 / min(1000, *layout.canvas) + 1e-9  # one at either reading
+    for before, after in zip(plain.entries, swapped.entries, strict=True):
+        assert after.box == pytest.approx(mirror_box(before.box), abs=unit)
+
+
+@given(boxes(), st.integers(1, 1000), st.integers(1, 1000))
+def test_whole_units_stay_on_the_canvas_and_are_never_empty(box, columns, rows):
+    x0, y0, x1, y1 = to_grid(box, columns, rows)
+    assert 0 <= x0 < x1 <= columns and 0 <= y0 < y1 <= rows
+    assert max(abs(a - b) for a, b in zip((x0, x1), (box[0] * columns, box[2] * columns), strict=True)) <= 1 + 1e-9
+
+
+def test_flux3_counts_down_first_and_to_a_thousand():
+    rows = flux3.to_rows(STREET)
+    assert rows[0] == {"id": "bell_1", "bbox": [300, 600, 900, 950], "desc": "a bell"}  # y, x, y, x
+    assert flux3.cite(STREET) == "a frog <frog_1> on the left and a bell <bell_1> on the right"
+
+
+def test_flux3_is_what_diffusers_reads():
+    rows = prompt_upsampler.boxes_to_canvas(flux3.to_boxes(STREET))
+    assert rows == flux3.to_rows(STREET)
+    caption, table = prompt_upsampler.split_caption(flux3.write_text(STREET))
+    assert caption == flux3.cite(STREET) and table == rows
+    assert all(prompt_upsampler.valid_added_row(row, caption) == row for row in table)
+    assert prompt_upsampler.split_caption(prompt_upsampler.reconcile_boxes(flux3.write_text(STREET), rows))[1] == rows
+
+
+@given(layouts)
+@settings(max_examples=60)
+def test_every_row_of_any_layout_is_valid_to_diffusers(layout):
+    caption, rows = prompt_upsampler.split_caption(flux3.write_text(layout))
+    for row in rows or []:
+        assert prompt_upsampler.valid_added_row(row, caption) == row or max(row["bbox"]) <= 1
+    assert len({row["id"] for row in rows or []}) == len(layout.entries)
+
+
+def test_two_of_a_kind_are_numbered_from_left_to_right():
+    two = Layout("two frogs", (Entry("frog", RIGHT), Entry("frog", LEFT)))
+    assert flux3.name_entries(two) == ["frog_2", "frog_1"]
+    assert flux3.cite(two) == "two frogs <frog_1> <frog_2>"
+    assert flux3.cite(Layout("", two.entries)) == "frog <frog_1> <frog_2>"
+
+
+def test_comfy_counts_pixels_of_the_canvas_across_first():
+    first = comfy.to_boxes(STREET)[0]
+    assert (first["x"], first["y"], first["width"], first["height"]) == (768, 216, 448, 432)
+    assert first["metadata"] == {"type": "obj", "text": "", "desc": "a bell", "palette": []}
+    assert comfy.from_boxes([comfy.to_boxes(STREET)], STREET.canvas).words == ["bell", "frog"]  # a batch
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("text", ["{", "null", '{"boxes": 3}', '[{"bbox": [1, 2]}]', "[[[[", '[{"x": "a"}]'])
+def test_what_is_no_layout_is_refused_or_a_caption(form, text):
+    try:
+        layout = form.read(text, (640, 480))
+    except RegionError as error:
+        assert str(error).endswith(".") and ";" in str(error)
+    else:
+        assert layout.entries == ()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Entry("", LEFT), "without a word"),
+        (lambda: Entry("frog", (0.5, 0, 0.4, 1)), "x0 < x1"),
+        (lambda: Entry("frog", (0.5, 0, 1.4, 1)), "from 0 to 1"),
+        (lambda: Entry("frog", LEFT, path=((1, LEFT), (0, RIGHT))), "times that rise"),
+        (lambda: Entry("frog", LEFT, path=((float("nan"), LEFT),)), "times that rise"),
+        (lambda: Entry("frog", LEFT, path=(LEFT,)), "pairs"),
+        (lambda: Entry(3, LEFT), "expected a text"),
+        (lambda: Layout("", ("frog",)), "guidance.Entry"),
+        (lambda: Layout("", (), (0, 10)), "1 to 16384"),
+        (lambda: Layout("", (), (1.5, 10)), "width and height"),
+        (lambda: Layout(None), "expected a text"),
+    ],
+)
+def test_what_is_no_layout_is_refused(make, words):
+    with pytest.raises(RegionError, match=words):
+        make()
+
+
+def test_a_thing_that_moves_is_somewhere_at_any_time():
+    car = Entry("car", (0.3, 0.2, 0.7, 0.8), path=((1.0, LEFT), (3.0, RIGHT)))
+    assert car.moves and car.box_at(0.0) == LEFT and car.box_at(9.0) == RIGHT
+    assert find_centre(car.box_at(2.0)) == pytest.approx(((0.2 + 0.775) / 2, (0.45 + 0.6) / 2))
+    still = Layout("", (car,)).at(1.0).entries[0]
+    assert still.box == LEFT and not still.moves
+    assert Layout("", (car,)).mirrored().entries[0].box_at(0.0) == pytest.approx(mirror_box(LEFT))
+
+
+def test_sampling_reads_the_boxes_of_a_layout():
+    assert make_regions(STREET, {1: (2, 3), 0: ()}) == [Region(LEFT, (2, 3), "frog")]
+
+
+def test_layouts_need_no_torch():
+    code = "import sys, guidance.forms; from guidance import Layout; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_json_is_json():
+    for form in FORMS.values():
+        if form.suffix == ".json":
+            json.loads(form.write(STREET))
