@@ -76,19 +76,19 @@ def debug_text_encoder(tokenizer: Any, seed: int = 0, width: int = WIDTH, projec
         pad_token_id=tokenizer.pad_token_id,
         projection_dim=POOLED,
     )
-    return _build_seeded(seed, partial(CLIPTextModelWithProjection if projects else CLIPTextModel, config)).eval()
+    return build_seeded(seed, partial(CLIPTextModelWithProjection if projects else CLIPTextModel, config)).eval()
 
 
 def debug_encoder(seed: int = 0, width: int = 24) -> MiniEncoder:
     """An audio encoder with three classes and features of this width every 0.16 s."""
     build = partial(MiniEncoder, labels=("dog", "bell", "rain"), width=width, mels=32, channels=(4, 4, 8, 8, 8))
-    return _sharpen(_build_seeded(seed, build), ("trunk", "project", "head"), 2.0)
+    return sharpen(build_seeded(seed, build), ("trunk", "project", "head"), 2.0)
 
 
 def debug_embedder(encoder: Any, seed: int = 0, width: int = WIDTH, **options: Any) -> AudioEmbedder:
     """`width` is the pipeline's `token_width`; `options` as in AudioEmbedder."""
     build = partial(AudioEmbedder, encoder.width, width, **options)
-    return _sharpen(_build_seeded(seed, build), ("hidden", "output"), 2.0)
+    return sharpen(build_seeded(seed, build), ("hidden", "output"), 2.0)
 
 
 def debug_vae(seed: int = 0, kind: str = "mini") -> AutoencoderKL:
@@ -105,7 +105,7 @@ def debug_vae(seed: int = 0, kind: str = "mini") -> AutoencoderKL:
         scaling_factor=SCALING[kind],
         mid_block_add_attention=kind != "mini",
     )
-    return _build_seeded(seed, build).eval()
+    return build_seeded(seed, build).eval()
 
 
 def debug_unet(seed: int = 0, kind: str = "mini") -> UNet2DConditionModel:
@@ -120,7 +120,7 @@ def debug_unet(seed: int = 0, kind: str = "mini") -> UNet2DConditionModel:
         "norm_num_groups": 8,
     }
     build = partial(UNet2DConditionModel, **(same | UNETS[kind]))
-    return _sharpen(_build_seeded(seed, build), ("attn2.to_q", "attn2.to_k"), 4.0)
+    return sharpen(build_seeded(seed, build), ("attn2.to_q", "attn2.to_k"), 4.0)
 
 
 def debug_scheduler(kind: str = "mini") -> Any:
@@ -172,7 +172,7 @@ def _build_text_parts(seed: int, kind: str) -> dict[str, Any]:
     return parts
 
 
-def _sharpen(model: Any, layers: tuple[str, ...], factor: float) -> Any:
+def sharpen(model: Any, layers: tuple[str, ...], factor: float) -> Any:
     """Scale up the weights of these layers: freshly initialised ones give nearly the same output for all inputs."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -181,7 +181,7 @@ def _sharpen(model: Any, layers: tuple[str, ...], factor: float) -> Any:
     return model.eval()
 
 
-def _build_seeded(seed: int, build: Any) -> Any:
+def build_seeded(seed: int, build: Any) -> Any:
     """Call `build` with this seed, without changing torch's global random state."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)

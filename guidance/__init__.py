@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from guidance.attention import capture_cross_attention as capture_cross_attention
     from guidance.backbones import Backbone as Backbone
+    from guidance.backbones import UNetBackbone as UNetBackbone
     from guidance.control import load_controlnet as load_controlnet
     from guidance.energies import boxdiff_energy as boxdiff_energy
     from guidance.energies import centroid_energy as centroid_energy
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from guidance.layout import Layout as Layout
     from guidance.methods import METHODS as METHODS
     from guidance.methods import Guidance as Guidance
+    from guidance.methods import Regional as Regional
     from guidance.methods import Schedule as Schedule
     from guidance.regions import Region as Region
     from guidance.sampling import Sample as Sample
@@ -49,7 +51,9 @@ _HOME = {
     "Schedule": "methods",
     "Guidance": "methods",
     "METHODS": "methods",
+    "Regional": "methods",
     "Backbone": "backbones",
+    "UNetBackbone": "backbones",
     "GuidanceError": "errors",
     "sample": "sampling",
     "Sample": "sampling",

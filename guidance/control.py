@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from guidance.ade20k import COLOURS, STUFF, UNLABELLED, find_class
-from guidance.backbones import Backbone
+from guidance.backbones import Backbone, UNetBackbone
 from guidance.errors import GuidanceError
 from guidance.hub import LOAD_ERRORS, load_error, resolve_source
 from guidance.interfaces import ControlNetModel, DiffusionPipelineLike
@@ -37,7 +37,7 @@ FindNearest = Callable[[str, Sequence[str]], str]  # (word, classes) -> the most
 
 
 @dataclass(frozen=True, eq=False)
-class ControlNetBackbone(Backbone):
+class ControlNetBackbone(UNetBackbone):
     """A backbone whose denoiser also gets a ControlNet's residuals; made by `attach_controlnet`."""
 
     controlnet: ControlNetModel
@@ -118,7 +118,7 @@ def attach_controlnet(
     nearest: chooses a class for words that have none; without it their regions stay black, which is unlabelled.
     strength: of the residuals; 0 draws without the ControlNet. GuidanceError for a ControlNet that does not fit.
     """
-    backbone = Backbone.from_pipe(pipe)
+    backbone = UNetBackbone.from_pipe(pipe)
     check_controlnet(controlnet.config, backbone.pipe)
     classes, notes = _choose_classes(regions, nearest)
     height, width = backbone.resolve_size(None, None)

@@ -1,8 +1,10 @@
-"""The guidance methods by name: an energy, the layers whose maps it reads, and a schedule."""
+"""The guidance methods by name: an energy with its layers and schedule, or regional attention."""
 
+import math
 from dataclasses import dataclass, field, replace
 
 from guidance import energies as E
+from guidance.errors import GuidanceError
 
 
 @dataclass(frozen=True)
@@ -28,19 +30,41 @@ class Guidance:
     schedule: Schedule = field(default_factory=Schedule)
 
 
+@dataclass(frozen=True)
+class Regional:
+    """Regional attention without gradients, see `guidance.regional`; it runs on every family.
+
+    `restricted` keeps pixels of a region, and those of the background, from reading one another.
+    """
+
+    steps: int | float = 0.5  # masked steps, counted from the first: a whole number, or a share of all steps below 1
+    boost: float = 0.0  # added to the logits with which the pixels of a region read its words
+    base_ratio: float = 0.0  # share of the output that is computed without the mask, in [0, 1]
+    restricted: bool = False
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.base_ratio <= 1 and self.steps >= 0 and math.isfinite(self.boost)):
+            raise GuidanceError(
+                f"Got steps={self.steps}, boost={self.boost} and base_ratio={self.base_ratio}, expected steps from 0, "
+                "a finite boost and a ratio from 0 to 1; change them."
+            )
+
+
+Method = Guidance | Regional
+
 # As published where a paper says it: Chen et al. update up to five times at each of the first ten steps by 30 times the
 # gradient, BoxDiff once at each step of the first half. "combined" was tuned on the mini checkpoint
 # (experiments/benchmarks/placement.py): the last downward blocks already know where a word will be, at a third of the
 # cost of a forward pass, and the bias, which is free, keeps it there.
 PUBLISHED = Schedule(steps=10, inner=5, strength=30.0, stop_below=0.2)
-METHODS: dict[str, Guidance] = {
+COMBINED = Guidance(E.combined_energy, "early", Schedule(steps=0.3, inner=1, strength=60.0, stop_below=0.1, bias=8.0))
+ENERGY_METHODS: dict[str, Guidance] = {
     "forward": Guidance(None, "published", Schedule(steps=0, inner=0, bias=6.0)),
     "layout": Guidance(E.layout_energy, "published", PUBLISHED),
     "boxdiff": Guidance(E.boxdiff_energy, "published", replace(PUBLISHED, steps=0.5, inner=1)),
     "centroid": Guidance(
         E.centroid_energy, "published", Schedule(steps=0.5, inner=0, after_step=True, strength=30.0, stop_below=0.05)
     ),
-    "combined": Guidance(
-        E.combined_energy, "early", Schedule(steps=0.3, inner=1, strength=60.0, stop_below=0.1, bias=8.0)
-    ),
+    "combined": COMBINED,
 }
+METHODS: dict[str, Method] = {**ENERGY_METHODS, "regional": Regional()}

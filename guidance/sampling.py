@@ -8,14 +8,16 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from guidance.backbones import Backbone
+from guidance.backbones import Backbone, Conditioning, UNetBackbone
 from guidance.energies import Energy
 from guidance.errors import GuidanceError
 from guidance.interfaces import DiffusionPipelineLike, PromptEmbeds
-from guidance.methods import METHODS, Guidance
+from guidance.methods import COMBINED, METHODS, Guidance, Method, Regional
 from guidance.noise_levels import get_noise_level
+from guidance.regional import RegionalAttention, attend
 from guidance.regions import Region
-from guidance.steering import Steering, StepTrace, steer
+from guidance.steering import Steering, steer
+from guidance.trace import StepTrace
 
 Regions = Sequence[Region] | Sequence[Sequence[Region]]
 
@@ -42,7 +44,7 @@ def sample(
     prompt: PromptEmbeds | Sequence[PromptEmbeds],
     *,
     regions: Regions = (),
-    energy: str | Guidance | Energy = "combined",
+    energy: str | Method | Energy | None = None,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
     seed: int | Sequence[int] = 0,
@@ -54,31 +56,29 @@ def sample(
 ) -> Sample:
     """Draw prompts with their words in the given regions; without regions, what the pipeline draws, bit for bit.
 
-    backbone: a diffusers pipeline of Stable Diffusion 1, 2 or XL, or a `Backbone`. prompt: an object with `.embeddings`
-    (1, tokens, width), and `.pooled` for XL; a list draws one picture for each, as the rows of one batch. regions:
-    those of every prompt, or a list for each prompt; a row does not depend on the others. energy: "none", one of
-    `METHODS`, a `Guidance`, or a function (maps, regions, aspect) -> scalar, lowered with the schedule of "combined".
-    seed: one for all prompts, or one for each. num_inference_steps, guidance_scale, height and width (pixels): the
-    model's own by default. callback: called after each step with (step, latents); it may return the latents to continue
-    with. keep_maps: keep the attention of each region's words in `Sample.maps`.
+    backbone: a diffusers pipeline of a supported family, see `guidance.backbones`, or a `Backbone`. prompt: an object
+    with `.embeddings` (1, tokens, width), and `.pooled` for XL, SD3 and FLUX.1; a list draws one picture for each, as
+    the rows of one batch. regions: those of every prompt, or a list for each prompt; a row does not depend on the
+    others. energy: "none", one of `METHODS`, a `Guidance`, a `Regional`, or a function (maps, regions, aspect) ->
+    scalar, lowered with the schedule of "combined"; None is the family's own method: "combined" for a UNet, "regional"
+    for a transformer. seed: one for all prompts, or one for each. num_inference_steps, guidance_scale, height and width
+    (pixels): the model's own by default. callback: called after each step with (step, latents); it may return the
+    latents to continue with. keep_maps: keep the attention of each region's words in `Sample.maps`.
 
-    Raises GuidanceError for a model that is not supported, an unknown energy, fewer than one step, a size that the VAE
-    cannot make, numbers of seeds or lists of regions other than that of the prompts, a region whose positions are not
-    in its prompt, and latents that became NaN or infinite.
+    Raises GuidanceError for a model that is not supported, an unknown energy or one that the model has no layers for,
+    fewer than one step, a size that the VAE cannot make, numbers of seeds or lists of regions other than that of the
+    prompts, a region whose positions are not in its prompt, and latents that became NaN or infinite.
     """
     backbone = Backbone.from_pipe(backbone)
     prompts: list[PromptEmbeds] = [prompt] if isinstance(prompt, PromptEmbeds) else list(prompt)
-    rows, guidance = _regions_per_prompt(regions, prompts), _resolve_guidance(energy)
+    rows, method = _regions_per_prompt(regions, prompts), _resolve_method(energy, backbone)
     size = backbone.resolve_size(height, width)
     num_inference_steps, guidance_scale = _resolve_defaults(backbone, num_inference_steps, guidance_scale)
     conditioning = backbone.prepare_conditioning(prompts, negative_prompt, guidance_scale, size)
-    scheduler = backbone.make_scheduler(num_inference_steps)
+    scheduler = backbone.make_scheduler(num_inference_steps, size)
     seeds = _seed_per_prompt(seed, len(prompts))
     latents, step_options = backbone.prepare_latents(scheduler, conditioning, seeds, size)
-    context: AbstractContextManager[Steering | None] = nullcontext(None)
-    if any(rows) and guidance is not None:
-        context = steer(backbone, conditioning, rows, guidance, size[1] / size[0], keep_maps)
-    with context as steering:
+    with _guide(backbone, conditioning, rows, method, size, keep_maps) as steering:
         for i, t in enumerate(scheduler.timesteps):
             if steering is None:
                 noise = backbone.predict_noise(scheduler, latents, t, conditioning)
@@ -100,16 +100,40 @@ def sample(
     return Sample(images, steering.trace if steering else [], latents, steering.maps if steering else [])
 
 
-def _resolve_guidance(energy: str | Guidance | Energy) -> Guidance | None:
-    """The method; None for "none"."""
-    if isinstance(energy, Guidance):
-        return energy
-    if not isinstance(energy, str):
-        return replace(METHODS["combined"], energy=energy)
-    if energy != "none" and energy not in METHODS:
-        expected = f"one of none, {', '.join(METHODS)}, a Guidance or a function"
+def _guide(
+    backbone: Backbone,
+    conditioning: Conditioning,
+    rows: Sequence[Sequence[Region]],
+    method: Method | None,
+    size: tuple[int, int],
+    keep_maps: bool,
+) -> AbstractContextManager[Steering | RegionalAttention | None]:
+    """What moves or masks at each step; None without regions or a method."""
+    if not any(rows) or method is None:
+        return nullcontext(None)
+    if isinstance(method, Regional):
+        return attend(backbone, conditioning, rows, method, size)
+    mapped = [backbone.map_regions(row) for row in rows]
+    return steer(UNetBackbone.from_pipe(backbone), conditioning, mapped, method, backbone.map_aspect(size), keep_maps)
+
+
+def _resolve_method(energy: str | Method | Energy | None, backbone: Backbone) -> Method | None:
+    """The method; None for "none". GuidanceError for one that is not known or that the family cannot run."""
+    energy = backbone.default_method if energy is None else energy
+    if isinstance(energy, str) and energy != "none" and energy not in METHODS:
+        expected = f"one of none, {', '.join(METHODS)}, a Guidance, a Regional or a function"
         raise GuidanceError(f"Got energy={energy!r}, expected {expected}; change it.")
-    return METHODS.get(energy)
+    if isinstance(energy, str):
+        method = METHODS.get(energy)
+    else:
+        method = energy if isinstance(energy, Method) else replace(COMBINED, energy=energy)
+    if isinstance(method, Guidance) and not backbone.has_cross_attention:
+        name = f"energy={energy!r}" if isinstance(energy, str) else "an energy"
+        raise GuidanceError(
+            f'Got {name} for a {type(backbone.pipe).__name__}, expected "regional" or "none": energies read '
+            "cross-attention layers, which only UNets have; change it."
+        )
+    return method
 
 
 def _resolve_defaults(backbone: Backbone, steps: int | None, scale: float | None) -> tuple[int, float]:

@@ -9,7 +9,6 @@ used.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from guidance.attention import Capture, capture_cross_attention, record_gradients
-from guidance.backbones import Backbone, Conditioning
+from guidance.backbones import Conditioning, UNetBackbone
 from guidance.interfaces import SchedulerMixin
 from guidance.methods import Guidance
-from guidance.noise_levels import NoiseLevel
+from guidance.noise_levels import NoiseLevel, is_within
 from guidance.regions import Region, map_shape
+from guidance.trace import StepTrace
 
 LOSS_SCALE = 1024.0  # half precision rounds small gradients to nothing
 
@@ -29,23 +29,12 @@ Latents = Float[Tensor, "batch channels h w"]
 Energies = Float[Tensor, " batch"]
 
 
-@dataclass
-class StepTrace:
-    """What happened at a step. Tuples have one entry per row, and are empty where no energy was computed."""
-
-    step: int
-    sigma: float  # standard deviation of the noise over that of the signal
-    before: tuple[float, ...] = ()  # energy, before any update of this step
-    after: tuple[float, ...] = ()  # the next energy computed: before the last update of this step, or at the next step
-    updates: tuple[int, ...] = ()  # number of updates
-
-
 class Steering:
     """The guidance of one run; made by `steer`."""
 
     def __init__(
         self,
-        backbone: Backbone,
+        backbone: UNetBackbone,
         conditioning: Conditioning,
         regions: Sequence[Sequence[Region]],
         guidance: Guidance,
@@ -65,7 +54,7 @@ class Steering:
         """The published way: up to `inner` updates, each with a forward pass of its own."""
         schedule = self.guidance.schedule
         self.trace.append(StepTrace(level.step, level.sigma))
-        if self.guidance.energy is None or not (_is_guided(level, schedule.steps) and level.editable):
+        if self.guidance.energy is None or not (is_within(level, schedule.steps) and level.editable):
             return latents
         for _ in range(schedule.inner):
             energies, gradient = self._compute_gradient(latents, level, scheduler)
@@ -78,9 +67,9 @@ class Steering:
     def predict_noise(self, latents: Latents, level: NoiseLevel, scheduler: SchedulerMixin) -> Latents:
         """The noise prediction of this step; it leaves a gradient if the latents are to be updated after the step."""
         conditioning, schedule = self.conditioning, self.guidance.schedule
-        biased = schedule.bias > 0 and _is_guided(level, schedule.bias_steps)
+        biased = schedule.bias > 0 and is_within(level, schedule.bias_steps)
         needs_gradient = self.guidance.energy is not None and schedule.after_step and level.editable
-        if not (needs_gradient and _is_guided(level, schedule.steps)):
+        if not (needs_gradient and is_within(level, schedule.steps)):
             with self._attention_bias(biased, conditioning.negative is not None), self._no_capture():
                 return self.backbone.predict_noise(scheduler, latents, level.timestep, conditioning)
         with self._attention_bias(biased, False):
@@ -224,14 +213,9 @@ class Steering:
         return self._biases[pixels, both_halves]
 
 
-def _is_guided(level: NoiseLevel, steps: int | float) -> bool:
-    """`steps` is a number of steps, or a share of all of them below 1."""
-    return level.step < (steps * level.num_steps if 0 < steps < 1 else steps)
-
-
 @contextmanager
 def steer(
-    backbone: Backbone,
+    backbone: UNetBackbone,
     conditioning: Conditioning,
     regions: Sequence[Sequence[Region]],
     guidance: Guidance,

@@ -38,7 +38,7 @@ class Mutant(NamedTuple):
 
 M = Mutant
 SETUPS, LISTEN, CAMERA = "spatial/setups.py", "spatial/listening.py", "spatial/camera.py"
-ENERGIES, STEERING, BACKBONES = "guidance/energies.py", "guidance/steering.py", "guidance/backbones.py"
+ENERGIES, STEERING, BACKBONES = "guidance/energies.py", "guidance/steering.py", "guidance/backbones/unet.py"
 PREPARED, BATCHES = "audiotoken/data/prepared.py", "audiotoken/data/batches.py"
 LOSSES, TRAINING, PROMPT = "audiotoken/losses.py", "audiotoken/training.py", "audiotoken/prompt.py"
 METRICS, AUDIO, EMBEDDER = "audiotoken/metrics.py", "audiotoken/audio.py", "audiotoken/embedder.py"
@@ -130,7 +130,8 @@ MUTANTS = (
       "sign = 1 - 2 * region.cover(h, w).flatten()", "guidance/test_energies_by_hand.py"),
     M("the other half is biased", STEERING, "torch.cat([torch.zeros_like(bias), bias])",
       "torch.cat([bias, torch.zeros_like(bias)])", "guidance/test_energies_by_hand.py"),
-    M("one seed for all", BACKBONES, "manual_seed(seed) for seed in seeds", "manual_seed(seeds[0]) for seed in seeds",
+    M("one seed for all", "guidance/backbones/base.py", "manual_seed(seed) for seed in seeds",
+      "manual_seed(seeds[0]) for seed in seeds",
       f"{ROAD}::test_a_row_that_is_good_stays_and_rows_are_apart"),
     M("above is below", "guidance/metrics.py", 'in ("left", "above") else -1', 'in ("left", "below") else -1', MASK),
     # audiotoken: where a sound stands, what is learnt, with which seed

@@ -64,6 +64,7 @@ class Energy(StrEnum):
     BOXDIFF = "boxdiff"
     CENTROID = "centroid"
     FORWARD = "forward"
+    REGIONAL = "regional"
     NONE = "none"
 
 

@@ -8,7 +8,7 @@ from audiotoken.report.figure import format_seeds
 from audiotoken.report.listening_text import format_setup
 from audiotoken.stereo.generation import Result
 from audiotoken.stereo.planning import Plan
-from guidance.steering import StepTrace
+from guidance.trace import StepTrace
 
 ALIASES = {"steps": "num_inference_steps", "guidance": "guidance_scale"}  # of the commands
 OPTION_TITLES = {
@@ -30,6 +30,11 @@ CITATIONS = {  # (authors, year and title, arXiv)
         "2307.10816",
     ),
     "centroid": ("InfSplign (2025), whose centroids are moved towards boxes here", "2512.17851"),
+    "regional": ("Chen et al. (2024), Training-free Regional Prompting for Diffusion Transformers", "2411.02395"),
+    "stitch": (
+        "Bader et al. (2025), Stitch: Training-Free Position Control in Multimodal Diffusion Transformers",
+        "2509.26644",
+    ),
     "frames": (
         "Khachatryan et al. (2023), Text2Video-Zero: Text-to-Image Diffusion Models are Zero-Shot Video Generators",
         "2303.13439",
@@ -41,6 +46,7 @@ METHOD_CITATIONS = {
     "boxdiff": ("boxdiff",),
     "centroid": ("centroid",),
     "combined": ("layout", "centroid"),
+    "regional": ("regional", "stitch"),
 }
 
 

@@ -16,7 +16,7 @@ from audiotoken.report.html import Html, inline_svg
 from audiotoken.report.listening_figure import COLOURS, GRID, draw_half_circle, draw_timeline, draw_waveform
 from audiotoken.stereo.labelled_scene import Listening, compute_outline
 from audiotoken.stereo.planning import Plan
-from guidance.steering import StepTrace
+from guidance.trace import StepTrace
 
 LEFT = 0.12  # left margin as a share of the figure's width
 NAMES = {INK: "--ink", FAINT: "--faint", GRID: "--grid"}

@@ -17,7 +17,7 @@ from experiments.benchmarks.cases import encode_cases, make_cases
 from experiments.benchmarks.placement import TOKENS, draw_and_score
 from experiments.benchmarks.tables import sheet_of
 from experiments.hydra_cli import check
-from guidance.methods import METHODS, Guidance
+from guidance.methods import ENERGY_METHODS, Guidance
 
 FIGURES = ("present", "side", "error", "all_present", "all_side", "clear")
 
@@ -43,7 +43,7 @@ def place_words(
     strength, guided_steps (`steps`), inner and bias are those of `guidance.methods.Schedule`, layers those of
     `Guidance`. tokens: "label" words, or "audio" tokens of synthesised sounds with unseen seeds.
     """
-    check(n, energy=([energy], ("none", *METHODS)), tokens=([tokens], TOKENS))
+    check(n, energy=([energy], ("none", *ENERGY_METHODS)), tokens=([tokens], TOKENS))
     pipe, cases = load_pipeline_once(model), make_cases(n, num_sources, seed, tokens)
     method = build_guidance(energy, strength, guided_steps, inner, layers, bias)
     row, images = draw_and_score(pipe, cases, encode_cases(pipe, cases, tokens), method, "", sampling_steps)
@@ -68,6 +68,6 @@ def build_guidance(
                 f"Got {', '.join(values) or 'layers'} for energy=none, expected no values for it; leave them out."
             )
         return energy
-    method = METHODS[energy]
+    method = ENERGY_METHODS[energy]
     chosen = method.layers if layers is None else layers if isinstance(layers, str) else tuple(layers)
     return replace(method, layers=chosen, schedule=replace(method.schedule, **values))

@@ -33,9 +33,9 @@ from experiments.benchmarks.process import in_process, place
 from experiments.benchmarks.row import _reason
 from experiments.benchmarks.training_report import _device, _processor
 from experiments.hydra_cli import run_from_signature
-from guidance import Backbone, Guidance, Region, capture_cross_attention, sample
+from guidance import Guidance, Region, UNetBackbone, capture_cross_attention, sample
 from guidance.attention import record_gradients
-from guidance.methods import METHODS as KNOWN
+from guidance.methods import ENERGY_METHODS as KNOWN
 from guidance.steering import freeze_weights
 
 METHODS = ("none", "layout", "boxdiff", "combined")
@@ -186,7 +186,7 @@ def count_update(pipe: Any, guidance: Guidance) -> tuple[int, int]:
     latents, states = _make_inputs(pipe, 1)
     regions = [Region(box, at) for box, at in zip(BOXES, ((2,), (5,)), strict=True)]
     assert guidance.energy is not None
-    layers = Backbone.from_pipe(pipe).select_layers(guidance.layers)
+    layers = UNetBackbone.from_pipe(pipe).select_layers(guidance.layers)
     weights = {weight.untyped_storage()._cdata for weight in pipe.unet.parameters()}
     kept: dict[int, int] = {}
 

@@ -286,5 +286,5 @@ def test_maps_are_kept_on_request(mini):
 
 
 def test_an_object_without_a_unet_is_refused():
-    with pytest.raises(GuidanceError, match="expected a pipeline with a UNet"):
+    with pytest.raises(GuidanceError, match="expected a pipeline of Stable Diffusion"):
         sample(object(), None)

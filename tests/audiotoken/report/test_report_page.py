@@ -27,7 +27,7 @@ from audiotoken.stereo.generation import Result, sound_to_image
 from audiotoken.stereo.words import Word
 from guidance.regions import Region
 from guidance.sampling import Sample
-from guidance.steering import StepTrace
+from guidance.trace import StepTrace
 from spatial.matching import match
 from spatial.scene import Direction, Scene, Source
 from spatial.simulation import simulate

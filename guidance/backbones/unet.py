@@ -1,62 +1,45 @@
-"""Stable Diffusion 1, 2 and XL behind one interface; all that differs between them is in this file.
+"""Stable Diffusion 1, 2 and XL: a UNet whose pixels read the prompt in layers of their own (`attn2`).
 
-A `Backbone` wraps a diffusers pipeline (or a subclass, such as one with an audio encoder) and leaves nothing on it. It
-handles what a prompt is (XL also takes the picture's size and a pooled output), the order of rows under classifier-free
-guidance (unconditional first), the scale of a scheduler's latents, and how latents are decoded.
+XL also takes the picture's size and a pooled output. Rows under classifier-free guidance are unconditional first.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
 from guidance.attention import cross_attention_layers
+from guidance.backbones.base import Backbone, Conditioning, seed_generators
 from guidance.errors import GuidanceError
 from guidance.interfaces import DiffusionPipelineLike, PromptEmbeds, SchedulerMixin, UNet2DConditionModel
 
 
 @dataclass(frozen=True, eq=False)
-class Conditioning:
-    """The denoiser's inputs besides latents and timestep, rows in the order of the prompts.
-
-    `negative` is None without classifier-free guidance.
-    """
-
-    positive: Tensor  # (batch, tokens, width)
-    negative: Tensor | None
-    added: dict[str, Tensor] = field(default_factory=dict)  # XL: text_embeds and time_ids, each (batch, ...)
-    negative_added: dict[str, Tensor] = field(default_factory=dict)
-    guidance_scale: float = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class Backbone:
+class UNetBackbone(Backbone):
     """A diffusers StableDiffusionPipeline or StableDiffusionXLPipeline."""
 
     pipe: DiffusionPipelineLike
 
-    @classmethod
-    def from_pipe(cls, pipe: "DiffusionPipelineLike | Backbone") -> Self:
-        """Wrap a pipeline; a backbone is returned as it is. GuidanceError for what is not supported."""
-        if isinstance(pipe, cls):
-            return pipe
-        if getattr(pipe, "unet", None) is None or not hasattr(pipe.unet, "attn_processors"):
-            raise GuidanceError(
-                f"Got a {type(pipe).__name__}, expected a pipeline with a UNet; use Stable Diffusion 1, 2 or XL."
-            )
-        if pipe.unet.config.time_cond_proj_dim is not None:
+    default_method: ClassVar[str] = "combined"
+    has_cross_attention: ClassVar[bool] = True
+
+    def check(self) -> None:
+        if self.unet.config.time_cond_proj_dim is not None:
             raise GuidanceError(
                 "Got a UNet that takes the guidance scale as an input (LCM), which is not supported; use another model."
             )
-        if pipe.unet.config.encoder_hid_dim_type is not None:
+        if self.unet.config.encoder_hid_dim_type is not None:
             raise GuidanceError(
                 "Got a UNet that also reads pictures (IP-Adapter), which is not supported; unload the adapter."
             )
-        return cls(pipe)  # type: ignore[arg-type]
+
+    @property
+    def denoiser(self) -> UNet2DConditionModel:
+        return self.unet
 
     @property
     def unet(self) -> UNet2DConditionModel:
@@ -67,10 +50,8 @@ class Backbone:
         return hasattr(self.pipe, "text_encoder_2")
 
     @property
-    def defaults(self) -> tuple[int, float]:
-        """num_inference_steps and guidance_scale that the checkpoint was tuned for."""
-        config = self.pipe.config
-        return config.get("default_steps", 50), config.get("default_guidance", 5.0 if self.is_xl else 7.5)
+    def own_defaults(self) -> tuple[int, float]:
+        return 50, 5.0 if self.is_xl else 7.5
 
     @cached_property
     def cross_attention_layers(self) -> tuple[str, ...]:
@@ -108,7 +89,6 @@ class Backbone:
         guidance_scale: float,
         size: tuple[int, int],
     ) -> Conditioning:
-        """Batch the prompts and encode the negative prompt. `size` is (height, width) of the picture in pixels."""
         embeddings = torch.cat([prompt.embeddings for prompt in prompts])
         count, guided = len(embeddings), guidance_scale > 1
         negatives = [negative_prompt] * count if isinstance(negative_prompt, str) else negative_prompt
@@ -137,8 +117,7 @@ class Backbone:
         projection = width if pipe.text_encoder_2 is None else pipe.text_encoder_2.config.projection_dim
         return pipe._get_add_time_ids(size, (0, 0), size, dtype, text_encoder_projection_dim=projection)
 
-    def make_scheduler(self, num_inference_steps: int) -> SchedulerMixin:
-        """A new scheduler with its timesteps set; the pipeline's own keeps its state."""
+    def make_scheduler(self, num_inference_steps: int, size: tuple[int, int] | None = None) -> SchedulerMixin:
         scheduler = type(self.pipe.scheduler).from_config(self.pipe.scheduler.config)
         scheduler.set_timesteps(num_inference_steps, device=self.pipe._execution_device)
         return scheduler
@@ -146,11 +125,7 @@ class Backbone:
     def prepare_latents(
         self, scheduler: SchedulerMixin, conditioning: Conditioning, seeds: Sequence[int], size: tuple[int, int]
     ) -> tuple[Tensor, dict[str, Any]]:
-        """(latents (batch, channels, h, w), keyword arguments of `scheduler.step`).
-
-        The noise is drawn on the CPU, so that it is the same on every device.
-        """
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        generators = seed_generators(seeds)
         pipe: Any = self.pipe  # whose scheduler is replaced, because `prepare_latents` reads its initial scale
         own, pipe.scheduler = pipe.scheduler, scheduler
         try:
@@ -168,7 +143,6 @@ class Backbone:
             pipe.scheduler = own
 
     def resolve_size(self, height: int | None, width: int | None) -> tuple[int, int]:
-        """(height, width) in pixels, the model's own where not given. GuidanceError unless the VAE can make it."""
         side = self.unet.config.sample_size
         own = (side, side) if isinstance(side, int) else tuple(side)
         factor = self.pipe.vae_scale_factor
@@ -182,7 +156,6 @@ class Backbone:
     def predict_noise(
         self, scheduler: SchedulerMixin, latents: Tensor, timestep: Tensor | float, conditioning: Conditioning
     ) -> Tensor:
-        """Noise prediction with classifier-free guidance (Ho & Salimans 2022), computed as diffusers does."""
         if conditioning.negative is None:
             inputs = scheduler.scale_model_input(latents, timestep)
             return self.predict_raw(inputs, timestep, conditioning.positive, conditioning.added)
@@ -195,7 +168,6 @@ class Backbone:
     def predict_raw(
         self, inputs: Tensor, timestep: Tensor | float, embeddings: Tensor, added: dict[str, Tensor]
     ) -> Tensor:
-        """One forward pass of the denoiser. `inputs` are latents that the scheduler has scaled."""
         return self.unet(
             inputs,
             timestep,
@@ -203,6 +175,15 @@ class Backbone:
             added_cond_kwargs=added or None,
             return_dict=False,
         )[0]
+
+    def scale_inputs(self, scheduler: SchedulerMixin, latents: Tensor, timestep: Tensor | float) -> Tensor:
+        scaled: Tensor = scheduler.scale_model_input(latents, timestep)
+        return scaled
+
+    def attention_layers(self) -> Iterator[tuple[str, Any, str]]:
+        for name, module in self.unet.named_modules():
+            if name.endswith((".attn1", ".attn2")) and getattr(module, "processor", None) is not None:
+                yield name, module, "cross" if name.endswith("2") else "self"
 
     @torch.no_grad()
     def decode(self, latents: Tensor, generators: Any = None) -> list[Image]:

@@ -1,0 +1,42 @@
+"""How each family's own pipeline encodes a text and draws it, to compare with `guidance.sample`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from audiotoken.debug_transformers import debug_transformer
+
+TEXT = "a dog and a frog"
+WORDS = {"sd3": 16}  # max_sequence_length: short, so that the tests are fast
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """What `guidance.sample` reads of a prompt."""
+
+    embeddings: Tensor
+    pooled: Tensor | None = None
+
+
+def encode(pipe: Any, kind: str, text: str = TEXT) -> Encoded:
+    if kind == "sd3":
+        options = {"prompt_2": None, "prompt_3": None, "do_classifier_free_guidance": False}
+        embeddings, _, pooled, _ = pipe.encode_prompt(text, max_sequence_length=WORDS[kind], **options)
+        return Encoded(embeddings, pooled)
+    raise AssertionError(kind)
+
+
+def draw_stock(pipe: Any, kind: str, texts: list[str], seed: int, scale: float, **options: Any) -> list[Any]:
+    """Pictures of the family's own pipeline, each with this seed, as `guidance.sample` draws them."""
+    generators = [torch.Generator().manual_seed(seed) for _ in texts]
+    negative = options.pop("negative_prompt", None)
+    if kind == "sd3":
+        negatives = None if negative is None else [negative] * len(texts)
+        options |= {"guidance_scale": scale, "negative_prompt": negatives}
+    return pipe(texts, generator=generators, max_sequence_length=WORDS[kind], **options).images
+
+
+def build(kind: str) -> Any:
+    return debug_transformer(kind)

@@ -1,0 +1,149 @@
+"""Each family on its true classes: without regions its own pipeline bit for bit; with regions nothing crosses the mask.
+
+Nothing here is trained: what is shown is the wiring, not what pictures look like.
+"""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from families import TEXT, Encoded, build, draw_stock, encode
+
+from audiotoken.debug_transformers import TRANSFORMERS
+from guidance import Backbone, Guidance, Region, Regional, sample
+from guidance.energies import layout_energy
+from guidance.errors import GuidanceError
+from guidance.regional import attend
+
+LEFT, RIGHT = Region((0.0, 0.0, 0.5, 1.0), (3,)), Region((0.5, 0.0, 1.0, 1.0), (5, 6))
+ISOLATED = Regional(steps=1.0, restricted=True)
+
+
+@pytest.fixture(scope="module", params=TRANSFORMERS)
+def family(request):
+    return request.param, build(request.param)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"negative_prompt": "photo"},
+        {"scale": 1.0},
+        {"height": 48, "width": 32},
+    ],
+)
+def test_without_regions_it_is_the_pipeline_bit_for_bit(family, options):
+    kind, pipe = family
+    options = {"num_inference_steps": 3, "seed": 7, "scale": 4.0} | options
+    stock = draw_stock(pipe, kind, [TEXT], **options)[0]
+    options["guidance_scale"] = options.pop("scale")
+    drawn = sample(pipe, encode(pipe, kind), **options)
+    assert drawn.image.tobytes() == stock.tobytes() and not drawn.trace
+    assert drawn.image.size == (options.get("width", 32), options.get("height", 32))
+    unused = sample(pipe, encode(pipe, kind), regions=[LEFT, RIGHT], energy="none", **options)
+    released = sample(pipe, encode(pipe, kind), regions=[LEFT, RIGHT], energy=Regional(steps=0), **options)
+    assert unused.image.tobytes() == released.image.tobytes() == stock.tobytes()
+
+
+def test_a_batch_is_the_pipelines_and_its_rows_are_apart(family):
+    kind, pipe = family
+    texts = [TEXT, "a photo of a frog and a dog"]
+    prompts = [encode(pipe, kind, text) for text in texts]
+    options = {"num_inference_steps": 2, "seed": 5}
+    both = sample(pipe, prompts, guidance_scale=4.0, **options)
+    stock = draw_stock(pipe, kind, texts, scale=4.0, **options)
+    assert [image.tobytes() for image in both.images] == [image.tobytes() for image in stock]
+    regions = [[LEFT, RIGHT], [RIGHT]]
+    both = sample(pipe, prompts, regions=regions, guidance_scale=4.0, **options)
+    for row, (prompt, mine) in enumerate(zip(prompts, regions, strict=True)):
+        alone = sample(pipe, prompt, regions=mine, guidance_scale=4.0, **options).latents
+        torch.testing.assert_close(both.latents[row : row + 1], alone, atol=2e-5, rtol=1e-4)
+
+
+def test_regional_is_the_familys_own_method_and_changes_the_picture(family):
+    kind, pipe = family
+    options = {"num_inference_steps": 2, "guidance_scale": 4.0}
+    plain = sample(pipe, encode(pipe, kind), **options).latents
+    guided = sample(pipe, encode(pipe, kind), regions=[LEFT, RIGHT], **options)
+    named = sample(pipe, encode(pipe, kind), regions=[LEFT, RIGHT], energy="regional", **options)
+    assert torch.equal(guided.latents, named.latents) and len(guided.trace) == 2
+    assert (guided.latents - plain).abs().max() > 1e-3
+    half = sample(pipe, encode(pipe, kind), regions=[LEFT, RIGHT], energy=Regional(base_ratio=1.0), **options)
+    torch.testing.assert_close(half.latents, plain, atol=2e-5, rtol=1e-4)
+
+
+def predict(pipe, prompt: Encoded, method: Regional, regions):
+    """The first prediction of the denoiser, (channels, h, w)."""
+    backbone = Backbone.from_pipe(pipe)
+    size = backbone.resolve_size(None, None)
+    conditioning = backbone.prepare_conditioning([prompt], None, 1.0, size)
+    scheduler = backbone.make_scheduler(2, size)
+    latents, _ = backbone.prepare_latents(scheduler, conditioning, [0], size)
+    with torch.no_grad(), attend(backbone, conditioning, [regions], method, size) as attention:
+        attention.mask.active = True
+        with attention.mask:
+            return backbone.predict_raw(latents, scheduler.timesteps[0], conditioning.positive, conditioning.added)[0]
+
+
+def change_word(prompt: Encoded, at: int) -> Encoded:
+    embeddings = prompt.embeddings.clone()
+    embeddings[:, at] += 3 * torch.randn(embeddings.shape[-1], generator=torch.Generator().manual_seed(0))
+    return replace(prompt, embeddings=embeddings)
+
+
+def test_nothing_passes_from_one_region_to_another(family):
+    """Through all blocks, not one alone: what is left of the picture does not depend on the word of the right."""
+    kind, pipe = family
+    prompt = encode(pipe, kind)
+    changed = change_word(prompt, RIGHT.positions[0])
+    regions = [LEFT, RIGHT]
+    before, after = (predict(pipe, each, ISOLATED, regions) for each in (prompt, changed))
+    half = before.shape[-1] // 2
+    torch.testing.assert_close(before[..., :half], after[..., :half], atol=1e-6, rtol=0)
+    assert (before[..., half:] - after[..., half:]).abs().max() > 1e-3
+    plain, plain_after = (predict(pipe, each, Regional(base_ratio=1.0), regions) for each in (prompt, changed))
+    assert (plain[..., :half] - plain_after[..., :half]).abs().max() > 1e-4  # as the family's own attention does
+
+
+def test_words_stand_where_the_family_says(family):
+    """A region of the whole picture restricts nothing; a word that no pixel reads changes nothing."""
+    kind, pipe = family
+    prompt = encode(pipe, kind)
+    everywhere = Region((0.0, 0.0, 1.0, 1.0), (3,))
+    plain = predict(pipe, prompt, Regional(base_ratio=1.0), [everywhere])
+    torch.testing.assert_close(predict(pipe, prompt, Regional(), [everywhere]), plain, atol=2e-5, rtol=1e-4)
+    corner = replace(LEFT, box=(0.0, 0.0, 0.25, 0.25))
+    first, second = (predict(pipe, each, ISOLATED, [corner]) for each in (prompt, change_word(prompt, 3)))
+    moved = (first - second).abs().amax(0)  # (h, w)
+    assert moved[:2, :2].max() > 1e-3 and moved.sum() - moved[:2, :2].sum() < 1e-4
+
+
+def test_nothing_is_left_on_the_pipeline(family):
+    kind, pipe = family
+    before = {name: (module, len(module._forward_hooks)) for name, module in pipe.transformer.named_modules()}
+    sample(pipe, encode(pipe, kind), regions=[LEFT], num_inference_steps=1)
+    with pytest.raises(ZeroDivisionError):
+        sample(pipe, encode(pipe, kind), regions=[LEFT], num_inference_steps=2, callback=lambda *_: 1 // 0)
+    assert before == {name: (module, len(module._forward_hooks)) for name, module in pipe.transformer.named_modules()}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_finite(family, dtype):
+    kind, _ = family
+    pipe = build(kind).to(dtype)
+    drawn = sample(pipe, encode(pipe, kind), regions=[LEFT, RIGHT], energy=ISOLATED, num_inference_steps=2)
+    assert drawn.latents.isfinite().all()
+
+
+def test_what_cannot_be_drawn_is_a_sentence(family):
+    kind, pipe = family
+    prompt = encode(pipe, kind)
+    with pytest.raises(GuidanceError, match='expected "regional" or "none"'):
+        sample(pipe, prompt, regions=[LEFT], energy="combined")
+    with pytest.raises(GuidanceError, match="Got an energy for a"):
+        sample(pipe, prompt, regions=[LEFT], energy=Guidance(layout_energy))
+    with pytest.raises(GuidanceError, match="expected multiples of 8"):
+        sample(pipe, prompt, height=36)
+    with pytest.raises(GuidanceError, match="a ratio from 0 to 1"):
+        Regional(base_ratio=1.5)
