@@ -1,7 +1,7 @@
 """Tiny models with random weights that run everything in seconds, with no download.
 
 Nothing here is trained: pictures are noise, and only shapes, seeds and wiring are meaningful. `debug_pipeline` combines
-all parts, for 32x32 pictures, in four kinds: "mini" like the mini checkpoint (8 latent channels, v-prediction), and
+all parts, for 32x32 pictures, in four kinds: "mini" like the mini checkpoint (many latent channels, v-prediction), and
 "sd1", "sd2" and "xl" like the published models, with the same parts and settings but small sizes.
 """
 

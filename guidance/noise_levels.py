@@ -68,7 +68,7 @@ def _interpolate_sigma(alphas_cumprod: Tensor, timestep: float) -> float:
     low, part = int(at), at - int(at)
     high = min(low + 1, len(alphas_cumprod) - 1)
     alphas = float(alphas_cumprod[low]), float(alphas_cumprod[high])
-    before, after = (((1 - a) / max(a, 1e-6)) ** 0.5 for a in alphas)
+    before, after = (((1 - a) / max(a, 1e-12)) ** 0.5 for a in alphas)
     return before ** (1 - part) * after**part
 
 

@@ -26,7 +26,7 @@ SERVER = "ends with Ctrl-C"
 INSTALLS = "installs, or runs other programs"
 NAMED = "a mention in a sentence: a name, an example of options"
 BOUND = {
-    r"make (demo|test|quick|lint|newest|lock|mutants|docs|mini|measure|results|clean)": INSTALLS,
+    r"make (demo|test|quick|lint|newest|lock|mutants|docs|mini|mini-dit|measure|results|clean)": INSTALLS,
     r"(python3|python|source|uv) (install\.py|-m (venv|uv)|\.venv/|pip )": INSTALLS,
     r"python -m audiotoken$": NAMED,
     r"(python -m )?pip install ": INSTALLS,

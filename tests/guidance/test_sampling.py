@@ -244,6 +244,25 @@ def test_levels_know_how_latents_are_scaled(mini):
     assert 0.9 < plain.noise_variance < 1
 
 
+COSINE = {"beta_schedule": "squaredcos_cap_v2", "timestep_spacing": "trailing", "set_alpha_to_one": True}
+
+
+def test_a_cosine_schedule_begins_in_almost_pure_noise():
+    euler = EulerDiscreteScheduler(beta_schedule="squaredcos_cap_v2", timestep_spacing="trailing")
+    euler.set_timesteps(5)
+    level = get_noise_level(euler, 0)
+    assert level.sigma == pytest.approx(float(euler.sigmas[0]), rel=1e-3) and level.sigma > 1e4
+    assert level.latent_scale == pytest.approx(float(euler.init_noise_sigma), rel=1e-3)
+
+
+def test_a_cosine_schedule_is_guided_as_any_other(mini, monkeypatch):
+    monkeypatch.setattr(mini, "scheduler", DDIMScheduler.from_config(mini.scheduler.config, **COSINE))
+    plain = sample(mini, words(mini), seed=3).image
+    assert plain.tobytes() == mini(prompt=words(mini), seed=3).images[0].tobytes()
+    guided = sample(mini, words(mini), seed=3, regions=REGIONS)
+    assert guided.latents.isfinite().all() and guided.trace[0].after[0] < guided.trace[0].before[0]
+
+
 def test_pictures_of_another_shape(mini):
     got = sample(mini, words(mini), regions=REGIONS, height=32, width=64)
     assert got.image.size == (64, 32) and np.isfinite(got.trace[0].before[0])

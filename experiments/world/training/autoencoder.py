@@ -21,6 +21,7 @@ from experiments.world.training.workers import Ema, Log, Worker
 
 CROP = 64  # pixels; whole pictures cost four times as much without a benefit
 LATENT_CHANNELS = 16
+WIDTHS = (16, 32, 64, 128)  # from whole pictures to latents
 SEED = 1_000_000  # of the first painted scene; the UNet's scenes begin at 10 million, measured ones lie below 1000
 EVERY = 50  # steps between checkpoints
 
@@ -30,7 +31,7 @@ def build() -> AutoencoderKL:
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(16, 32, 64, 128),
+        block_out_channels=WIDTHS,
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import StableDiffusion3Pipeline
 from filelock import FileLock
 
 from audiotoken.mini.object_detector import BACKGROUND, SIDE, detect
@@ -110,6 +111,7 @@ def tiny(monkeypatch):
     for name, value in {"SHARD": 6, "FIRST": 2, "REUSE": 1, "SCALED_BY": 8}.items():
         monkeypatch.setattr(shards, name, value)
     monkeypatch.setattr(loop, "SINGLES", 4)
+    monkeypatch.setattr(autoencoder, "WIDTHS", (8, 8, 8, 8))
     monkeypatch.setattr(autoencoder, "EVERY", 1)
     monkeypatch.setattr(autoencoder, "psnr", lambda model, scenes: 0.0)
 
@@ -147,7 +149,7 @@ def test_an_autoencoder_goes_on_as_if_it_had_not_stopped(tmp_path, atlas, tiny, 
 
 
 @pytest.mark.slow
-def test_the_transformer_is_drawn_with_by_the_pipeline_of_diffusers(tmp_path, atlas, tiny):
+def test_the_transformer_is_drawn_with_by_the_pipeline_of_diffusers(tmp_path, atlas, tiny, monkeypatch):
     autoencoder.train(ALONE, atlas, tmp_path, 1, 4, 2e-3, False, None)
     train_dit.train(ALONE, atlas, tmp_path, 400, 4, 2e-3, 1)
     pipe = train_dit.pipeline_of(tmp_path)
@@ -158,9 +160,13 @@ def test_the_transformer_is_drawn_with_by_the_pipeline_of_diffusers(tmp_path, at
     assert torch.equal(embeds[0], tokens) and torch.equal(embeds[2], pooled)  # it reads as it was trained to
     image = pipe("a dog", num_inference_steps=2, max_sequence_length=0, output_type="pt").images
     assert image.shape == (1, 3, 128, 128) and image.std() > 0
+    monkeypatch.setattr(sys, "argv", ["train_dit", "--out", str(tmp_path), "--write", str(tmp_path / "dit")])
+    train_dit.main()
+    written = StableDiffusion3Pipeline.from_pretrained(tmp_path / "dit")
+    assert written.vae.config.scaling_factor == pipe.vae.config.scaling_factor
 
 
-def test_a_gpu_paints_every_batch_anew_and_the_same_again(painter):
+def test_a_gpu_paints_every_batch_anew_and_the_same_again(painter, tiny):
     fresh = shards.Fresh(ALONE, painter, autoencoder.build().eval())
     one, again, other = fresh.batch(3, 4, False), fresh.batch(3, 4, False), fresh.batch(4, 4, False)
     assert torch.equal(one.latents, again.latents) and not torch.equal(one.latents, other.latents)
@@ -168,7 +174,7 @@ def test_a_gpu_paints_every_batch_anew_and_the_same_again(painter):
     assert one.latents.shape == (4, 16, 16, 16)
 
 
-def test_dropped_captions_point_at_nothing(tokenizer, painter, monkeypatch):
+def test_dropped_captions_point_at_nothing(tokenizer, painter, tiny, monkeypatch):
     monkeypatch.setattr(unet, "DROP", 1.0)
     scenes = shards.encode(painter, autoencoder.build().eval(), 4, 9)
     batch = unet.Writer(tokenizer, 1.0, torch.device("cpu"))(scenes, random.Random(0))
