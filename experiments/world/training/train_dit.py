@@ -2,6 +2,9 @@
 
 python -m experiments.world.training.train_dit --out runs/mini
 python -m experiments.world.training.train_dit --out runs/mini --write runs/mini-dit      # the pipeline's folder
+
+    pipe = StableDiffusion3Pipeline.from_pretrained("runs/mini-dit", text_encoder_3=None, tokenizer_3=None)
+    pipe("a dog by a river", max_sequence_length=0).images[0]
 """
 
 import argparse

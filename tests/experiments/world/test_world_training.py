@@ -120,7 +120,7 @@ def tiny(monkeypatch):
 def test_stopped_runs_go_on_as_if_they_had_not_stopped(tmp_path, atlas, tiny):
     """The autoencoder, then shards and UNet; the window moves and the things become several on the way."""
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    for out, stops in ((whole, (4,)), (halves, (1, 3, 4))):
+    for out, stops in ((whole, (4,)), (halves, (1, 4))):
         autoencoder.train(ALONE, atlas, out, 2, 4, 2e-3, False, None)
         for stop in stops:
             train_unet.train(ALONE, atlas, out, 400, 4, 2e-3, None, stop)
@@ -162,7 +162,7 @@ def test_the_transformer_is_drawn_with_by_the_pipeline_of_diffusers(tmp_path, at
     assert image.shape == (1, 3, 128, 128) and image.std() > 0
     monkeypatch.setattr(sys, "argv", ["train_dit", "--out", str(tmp_path), "--write", str(tmp_path / "dit")])
     train_dit.main()
-    written = StableDiffusion3Pipeline.from_pretrained(tmp_path / "dit")
+    written = StableDiffusion3Pipeline.from_pretrained(tmp_path / "dit", text_encoder_3=None, tokenizer_3=None)
     assert written.vae.config.scaling_factor == pipe.vae.config.scaling_factor
 
 
