@@ -16,7 +16,7 @@ from audiotoken.clip import Clip, Features, load_clip, load_features
 from audiotoken.data.image_file import read_image
 from audiotoken.errors import OptionError
 from audiotoken.evaluation.clips import Example
-from audiotoken.mini.object_detector import SIDE, detect, load_detector
+from audiotoken.mini.object_detector import SIDE, Detector, detect, load_detector
 from audiotoken.mini.things import WORDS
 from audiotoken.model import find_device, silence_library_logs
 from audiotoken.wav2clip import Wav2CLIP, load_wav2clip
@@ -111,9 +111,15 @@ def load_painted_features(num_objects: int) -> dict[str, Array]:
     return {name: tensors[prefix + name].astype(np.float32) for name in ("clip", "features")}
 
 
-def run_detector(images: Sequence[Image], batch_size: int = 32) -> tuple[Array, NDArray[np.int64]]:
-    """The detector's features before its last layer, (pictures, 128), and the largest object of each picture."""
-    detector, features, top = load_detector(), [], []
+def run_detector(
+    images: Sequence[Image], batch_size: int = 32, detector: Detector | None = None
+) -> tuple[Array, NDArray[np.int64]]:
+    """The detector's features before its last layer, (pictures, 128), and the largest object of each picture.
+
+    detector: the shipped one by default.
+    """
+    features, top = [], []
+    detector = detector or load_detector()
     for start in range(0, len(images), batch_size):
         arrays = [np.asarray(image.resize((SIDE, SIDE)), np.float32) for image in images[start : start + batch_size]]
         batch = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2) / 127.5 - 1

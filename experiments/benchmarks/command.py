@@ -4,7 +4,7 @@ import sys
 
 from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
-from experiments.benchmarks import end_to_end, guidance, placement
+from experiments.benchmarks import end_to_end, guidance, placement, strict
 from experiments.benchmarks.parts import arithmetic, bench_parts
 from experiments.benchmarks.spatial import bench_spatial
 from experiments.benchmarks.train import bench_train
@@ -18,6 +18,7 @@ COMMANDS = {
     "guidance": guidance.main,
     "placement": placement.main,
     "end_to_end": end_to_end.main,
+    "strict": strict.main,
 }
 ALIASES = {"heard": "end_to_end"}  # old names, kept for one release
 

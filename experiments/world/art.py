@@ -101,12 +101,14 @@ def squared(image: Image.Image, margin: float = 0.03) -> Image.Image:
 
 def atlas(folder: Path) -> torch.Tensor:
     """(24, 4, 96, 96) uint8, premultiplied RGBA, in the order of WORDS."""
-    images = []
-    for word in WORDS:
-        rgba = np.asarray(drawing(word, folder), np.float32).copy()
-        rgba[..., :3] *= rgba[..., 3:] / 255  # premultiplied: edges stay clean when resampled
-        images.append(torch.from_numpy(rgba.round().astype(np.uint8)).permute(2, 0, 1))
-    return torch.stack(images)
+    return torch.stack([premultiplied(drawing(word, folder)) for word in WORDS])
+
+
+def premultiplied(image: Image.Image) -> torch.Tensor:
+    """RGBA -> (4, h, w) uint8 with colours times coverage: edges stay clean when resampled."""
+    rgba = np.asarray(image, np.float32).copy()
+    rgba[..., :3] *= rgba[..., 3:] / 255
+    return torch.from_numpy(rgba.round().astype(np.uint8)).permute(2, 0, 1)
 
 
 def main() -> None:

@@ -88,7 +88,7 @@ def main() -> None:
     write(pipeline_of(args.run, embedder, MiniEncoder.from_pretrained(args.encoder), args.average), args.out)
     if familiarity := load_familiarity(args.encoder):
         familiarity.save(args.out / "audio_encoder")
-    for judge in ("detector", "clip", "wav2clip"):
+    for judge in ("detector", "judge", "clip", "wav2clip"):
         if (args.run / judge).is_dir():
             shutil.copytree(args.run / judge, args.out / judge, dirs_exist_ok=True)
 

@@ -89,17 +89,27 @@ def hearing_stages(out: Path, esc10: Path) -> list[Stage]:
 
 def judge_stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
     """What looks at pictures and listens to sounds without having seen or heard the checkpoint."""
-    atlas = ("--atlas", f"{out.parent}/art/atlas.safetensors")
-    detector, first, clip, wav2clip = (f"{out}/{name}" for name in ("detector", "clip400", "clip", "wav2clip"))
+    art = f"{out.parent}/art"
+    atlas, drawings = ("--atlas", f"{art}/atlas.safetensors"), f"{art}/judge.safetensors"
+    names = ("detector", "judge", "clip400", "clip", "wav2clip")
+    detector, judge, first, clip, wav2clip = (f"{out}/{name}" for name in names)
     folds, steps = ("--folds", "1", "2", "3", "--test", "4"), "6000" if gpu else "2500"
     return [
         stage("detector", "detector", *atlas, "--out", detector, done=f"{detector}/model.safetensors"),
+        stage("judge-art", "judge_art", "--out", art, done=drawings),
+        stage(
+            *("judge", "train_judge", *atlas, "--drawings", drawings, "--detector", detector, "--out", judge),
+            done=f"{judge}/model.safetensors",
+        ),
         stage(*("clip400", "train_clip", *atlas, "--out", first, "--steps", "400"), done=f"{first}/model.safetensors"),
         stage(
             *("clip", "train_clip", *atlas, "--start", first, "--out", clip, "--steps", steps),
             done=f"{clip}/model.safetensors",
         ),
-        stage("painted", "painted_reference", *atlas, "--clip", clip, done=f"{clip}/painted.safetensors"),
+        stage(
+            *("painted", "painted_reference", *atlas, "--clip", clip, "--detector", detector),
+            done=f"{clip}/painted.safetensors",
+        ),
         stage(
             *("wav2clip", "train_wav2clip", *atlas, "--esc10", str(esc10), "--clip", clip, *folds),
             *("--steps", "1000", "--out", wav2clip),

@@ -3,6 +3,9 @@
     python -m experiments.world.training.train_clip --out runs/mini/clip400 --steps 400
     python -m experiments.world.training.train_clip --start runs/mini/clip400 --out runs/mini/clip --steps 2500
 
+A stopped training goes on from its last checkpoint, `OUT.pt`. A start may know other words: the embeddings of those
+that both tokenizers have are taken over.
+
 The folder layout is that of transformers' CLIPModel, so the same code reads "openai/clip-vit-base-patch32". It learns
 only from composed scenes with seeds of its own, never from pictures drawn by the mini checkpoint, and only the small
 Wav2CLIP is trained on it. A caption that names some of the things in a scene fits it, so a picture has several correct
@@ -24,7 +27,7 @@ from audiotoken.mini.object_detector import SIDE
 from audiotoken.mini.things import BACKDROPS, WORDS
 from experiments.world.captions import LENGTH, PLACES, build_tokenizer, caption
 from experiments.world.scenes import Painter, Scenes
-from experiments.world.training import workers
+from experiments.world.training import checkpoints, workers
 from experiments.world.training.detector import disturb
 from experiments.world.training.workers import Ema, Log, Worker
 
@@ -35,6 +38,8 @@ FIRST_SEED = 900_000_000  # different from the seeds of the checkpoint and of it
 HELD_OUT = FIRST_SEED - 1_000  # seeds for the evaluation
 WIDTH, PATCH, PROJECTION = 128, 16, 64
 BACKGROUND = len(WORDS)
+EMBEDDING = "text_model.embeddings.token_embedding.weight"
+SAVE_EVERY = 25  # steps
 PARTLY = 0.3  # share of captions of several things that leave some out
 
 
@@ -48,6 +53,18 @@ def build_clip(tokenizer: "CLIPTokenizer") -> "CLIPModel":
     vision = layer | {"num_hidden_layers": 4, "image_size": SIDE, "patch_size": PATCH}
     both = {"projection_dim": PROJECTION}
     return CLIPModel(CLIPConfig(text_config=text | both, vision_config=vision | both, **both))
+
+
+def start_from(clip: "CLIPModel", tokenizer: "CLIPTokenizer", folder: Path) -> None:
+    """Copy the weights of the CLIP in `folder`, and its token embeddings by token: the tokenizers may differ."""
+    old = load_clip(folder)
+    weights = {name: value for name, value in old.model.state_dict().items() if name != EMBEDDING}
+    clip.load_state_dict(weights, strict=False)
+    before, after = old.tokenizer.get_vocab(), tokenizer.get_vocab()
+    shared = [(after[token], before[token]) for token in after if token in before]
+    own, other = clip.get_parameter(EMBEDDING), old.model.get_parameter(EMBEDDING)
+    with torch.no_grad():
+        own[[new for new, _ in shared]] = other[[at for _, at in shared]]
 
 
 def captions_of(scenes: Scenes, rng: random.Random) -> tuple[list[str], Tensor]:
@@ -126,13 +143,16 @@ def normalised(images: Tensor) -> Tensor:
 def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: float, start: Path | None) -> None:
     torch.manual_seed(2)
     tokenizer, painter = build_tokenizer(), Painter(atlas, worker.device)
-    clip = build_clip(tokenizer) if start is None else load_clip(start).model
+    clip = build_clip(tokenizer)
+    if start is not None:
+        start_from(clip, tokenizer, start)
     clip.set_attn_implementation("eager")
     model = nn.ModuleDict({"clip": clip, "patches": nn.Linear(WIDTH, BACKGROUND + 1)}).to(worker.device).train()
     optimisers = workers.optimisers(model, lr, worker, dtype=torch.float32)
     pool = Pool(painter)
-    ema, log = Ema(model, 0.99), Log(steps, 25, not worker.first)
-    for step in range(steps):
+    ema, log, path = Ema(model, 0.99), Log(steps, 25, not worker.first), out.with_suffix(".pt")
+    state = checkpoints.resume(path, model, [ema], optimisers)
+    for step in range(state["step"] if state else 0, steps):
         workers.set_learning_rate(optimisers, lr * min(1, (step + 1) / 30, (steps - step) / (0.7 * steps)))
         seed = FIRST_SEED + 1_000_000 * (start is not None) + step * worker.count + worker.rank
         scenes = pool.draw(batch, seed)
@@ -154,10 +174,10 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
             optimiser.zero_grad()
         ema.update(model)
         log(step, batch * worker.count, contrastive=loss, patches=shown)
-        if worker.first and ((step + 1) % 150 == 0 or step + 1 == steps):
-            weights = {n.removeprefix("clip."): w for n, w in ema.weights.items() if n.startswith("clip.")}
-            save(weights, tokenizer, out)
+        if worker.first and ((step + 1) % SAVE_EVERY == 0 or step + 1 == steps):
+            checkpoints.save(path, step + 1, model, [ema], optimisers)
     if worker.first:
+        save({n.removeprefix("clip."): w for n, w in ema.weights.items() if n.startswith("clip.")}, tokenizer, out)
         print(f"zero-shot: {100 * zero_shot(load_clip(out), painter):.1f} % of 480 unseen scenes with one thing")
 
 
