@@ -1,4 +1,4 @@
-"""Faults of recordings that no pair of microphones causes: a late channel and an inverted one.
+"""Faults of recordings that no pair of microphones causes: a late channel, an inverted one, and one that is too quiet.
 
 A late or inverted channel shows in the cross-correlation of the channels, whitened so that every frequency counts alike
 (GCC-PHAT, Knapp and Carter 1976). Any setup puts its highest peaks within `USUAL_DELAY`, or within `WIDEST_DELAY` if
@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.fft import irfft, next_fast_len, rfft
 
+from spatial.evidence import Evidence
+
 WINDOW, LONGEST = 0.37, 0.06  # seconds: of a spectrum, and the longest delay that is looked for
 LOW, HIGH = 100.0, 8000.0  # Hz
 USUAL_DELAY = 0.0032  # seconds: microphones up to 1.1 metres apart
@@ -21,6 +23,7 @@ ABOVE = 1.3  # how much higher the peak of a late channel is than all peaks of s
 FARTHER = 1.25  # the same for a sound between widely spaced microphones
 ALSO, DISTINCT = 0.35, 0.0015  # share of the highest peak from which another is a source; seconds between the two
 CLEAR = 8.0  # the same over the root mean square of the correlation
+AUDIBLE = 5.0  # the same where only its sign is asked for; noise stays below 4.3, recordings of sources are above 6.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,15 @@ def align_channels(recording: Float[np.ndarray, "2 frames"], rate: int, delay: f
 
 
 def measure_polarity(correlation: Correlation) -> float:
-    """1 where all peaks are positive, -1 where all are negative, as those of an inverted channel are."""
+    """1 where all peaks are positive, -1 where all are negative, as those of an inverted channel are; 0 for noise."""
     near = correlation.values[np.abs(correlation.delays) <= WIDEST_DELAY]
     highest, lowest = max(float(near.max()), 0.0), max(float(-near.min()), 0.0)
+    if max(highest, lowest) < AUDIBLE * np.sqrt(np.mean(correlation.values**2)):
+        return 0.0
     return (highest - lowest) / (highest + lowest + 1e-20)
+
+
+def measure_balance(evidence: Evidence) -> float:
+    """Decibels by which the right channel is louder than the left one; loud sounds count little more than others."""
+    share = float(evidence.weight @ evidence.stokes[:, 0]) / max(float(evidence.weight.sum()), 1e-20)
+    return float(10 * np.log10((1 - share + 1e-6) / (1 + share + 1e-6)))

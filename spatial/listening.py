@@ -6,6 +6,7 @@ ones -> separate: each stage is a module of that name.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 import numpy as np
 from jaxtyping import Float
@@ -30,6 +31,15 @@ BRIEF_NOTE = "The recording is too short to tell how many sources there are, and
 
 Recording = Float[np.ndarray, "channels frames"]
 Points = tuple[tuple[float, float], ...]  # (seconds, azimuth)
+
+
+class ListenOptions(TypedDict, total=False):
+    """What may be told about a recording: keywords of `listen`."""
+
+    setup: str | Setup
+    spacing: float | None
+    max_sources: int
+    count: int | None
 
 
 def listen(
@@ -60,12 +70,10 @@ def listen(
     analysis = analyse(mixture, rate, setup, spacing, notes)
     report_progress(0.4)
     brief = mixture.shape[1] < BRIEF * rate
-    directions, paths = _estimate_directions(analysis, rate, max_sources, 1 if brief else count)
     if brief:
-        directions = [replace(one, confidence=min(one.confidence, BRIEF_CONFIDENCE)) for one in directions]
-        analysis = replace(
-            analysis, confidence=min(analysis.confidence, BRIEF_CONFIDENCE), notes=(*analysis.notes, BRIEF_NOTE)
-        )
+        analysis = analysis.doubt(BRIEF_CONFIDENCE, BRIEF_NOTE)
+    directions, paths = _estimate_directions(analysis, rate, max_sources, 1 if brief else count)
+    directions = [replace(one, confidence=min(one.confidence, analysis.certainty)) for one in directions]
     report_progress(0.6)
     sources = separate_sources(analysis.recording, rate, analysis.setup, directions, paths) if directions else []
     sources = [one for one in sources if np.abs(one.signal).max() > SILENCE_PEAK]  # others took all of the rest
@@ -83,7 +91,7 @@ def _estimate_directions(
     if analysis.directions:
         told = list(analysis.directions[: count or most])
         return told, [() for _ in told]
-    fixed = estimate_directions(evidence, setup, max_sources=most, count=count)
+    fixed = estimate_directions(evidence, setup, max_sources=most, count=count, answer=analysis.answer)
     moving, still = track_sources(
         evidence,
         setup,

@@ -8,11 +8,11 @@ from jaxtyping import Float
 from spatial.doa_baselines import localise_by
 from spatial.errors import SpatialError
 from spatial.evidence import Evidence, gather, steering_distance
-from spatial.learned import predict_heatmap
+from spatial.learned import Answer, predict_heatmap
 from spatial.levels import refine_panned
 from spatial.maps import COHERENCE_POWER, COUNT, azimuth_grid, compute_maps
 from spatial.peaks import find_local_maxima, interpolate_peak
-from spatial.recognise import recognise
+from spatial.recognise import Recognition, recognise
 from spatial.scene import Direction
 from spatial.setups import Setup, make_setup
 
@@ -54,20 +54,26 @@ def localise(
     evidence = gather(recording, rate)
     if not len(evidence):
         return []
-    stereo = recognise(evidence).setup if setup == "auto" else make_setup(setup, spacing=spacing)
+    known = recognise(evidence) if setup == "auto" else Recognition(make_setup(setup, spacing=spacing), 1.0)
+    stereo = known.setup
     if method != "maps":
         return localise_by(method, recording, rate, stereo, max_sources=max_sources, count=count)
-    directions = estimate_directions(evidence, stereo, max_sources=max_sources, count=count)
+    directions = estimate_directions(evidence, stereo, max_sources=max_sources, count=count, answer=known.answer)
     return refine_by_level(directions, evidence, recording, rate, stereo)
 
 
 def estimate_directions(
-    evidence: Evidence, setup: Setup, *, max_sources: int = 4, count: int | None = None
+    evidence: Evidence,
+    setup: Setup,
+    *,
+    max_sources: int = 4,
+    count: int | None = None,
+    answer: Answer | None = None,
 ) -> list[Direction]:
-    """Directions of fixed sources by the network, most confident first."""
+    """Directions of fixed sources by the network, most confident first; `answer`: the network's, if known already."""
     if not len(evidence):
         return []
-    answer = predict_heatmap(compute_maps(evidence, setup))
+    answer = answer or predict_heatmap(compute_maps(evidence, setup))
     posterior = SourcePosterior(answer.presence, answer.logits, answer.counts)
     peaks = pick_peaks(posterior, max_sources, count)
     azimuths = [azimuth_grid(setup)[0] + position * 2 * setup.limit / (COUNT - 1) for position, _ in peaks]

@@ -8,7 +8,7 @@ from scipy.special import expit
 from spatial import mixture
 from spatial.cues import compute_features
 from spatial.evidence import Evidence, diffuse_density, steering_distance
-from spatial.learned import load_network, predict_heatmap
+from spatial.learned import Answer, load_network, predict_heatmap
 from spatial.maps import compute_maps
 from spatial.setups import Setup, make_setup
 
@@ -20,12 +20,13 @@ SURE = 0.8  # share of the likeliest setup from which it is taken as it is
 RIVALS, UNLIKELY = 3, 0.03  # setups that compete at most, and the share that each has at least
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recognition:
     """A setup and its confidence."""
 
     setup: Setup
     confidence: float  # 0..1
+    answer: Answer | None = None  # of the network that localises sources, given this setup; None unless setups competed
 
 
 def recognise(evidence: Evidence) -> Recognition:
@@ -46,19 +47,16 @@ def recognise(evidence: Evidence) -> Recognition:
         return Recognition(best, float(shares[ranked[0]]))
     likely = [name for name in ranked[:RIVALS] if shares[name] > UNLIKELY] or ranked[:1]
     rivals = [make_candidate(name, evidence) for name in likely]
-    scores = np.array([shares[one.name] * expit(measure_validity(evidence, one)) for one in rivals])
+    answers = [predict_heatmap(compute_maps(evidence, one)) for one in rivals]
+    pairs = zip(rivals, answers, strict=True)
+    scores = np.array([shares[rival.name] * expit(answer.validity) for rival, answer in pairs])
     top = int(scores.argmax())
-    return Recognition(rivals[top], known * float(scores[top] / scores.sum()))
+    return Recognition(rivals[top], known * float(scores[top] / scores.sum()), answers[top])
 
 
 def make_candidate(name: str, evidence: Evidence) -> Setup:
     """The setup of that name, with its spacing estimated."""
     return make_setup(name, spacing=estimate_spacing(evidence) if name == "spaced" else None)
-
-
-def measure_validity(evidence: Evidence, setup: Setup) -> float:
-    """Logit of the probability that this setup is right, by what its sources look like."""
-    return predict_heatmap(compute_maps(evidence, setup)).validity
 
 
 def estimate_spacing(evidence: Evidence) -> float:

@@ -8,6 +8,7 @@ except for a few numbers of each window.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Unpack
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +16,7 @@ from jaxtyping import Float
 from spatial import listening
 from spatial.errors import SpatialError
 from spatial.identity import Track, is_doubtful, join_tracks, merge_track, total_energy
+from spatial.listening import ListenOptions
 from spatial.scene import Scene
 from spatial.setups import Setup, make_setup
 
@@ -31,16 +33,13 @@ def listen_long(
     blocks: Iterable[Block],
     rate: int,
     *,
-    setup: str | Setup = "auto",
-    spacing: float | None = None,
-    max_sources: int = 4,
-    count: int | None = None,
     window: float = WINDOW,
     overlap: float = OVERLAP,
     on_window: OnWindow | None = None,
     on_end: Callable[[Sequence[int]], None] | None = None,
+    **options: Unpack[ListenOptions],
 ) -> Scene:
-    """The scene of a recording that comes in blocks; `max_sources` and `count` are those of each window.
+    """The scene of a recording that comes in blocks; `options` as of `listen`, numbers of sources for each window.
 
     The signal of a source is that of the window in which it was loudest. The first windows that are not silent decide
     on the setup of all. `on_window` receives the start (seconds) and the scene of each window, the number of each of
@@ -53,14 +52,14 @@ def listen_long(
             f"Got windows of {window:g} s with an overlap of {overlap:g} s, expected at most half; change them."
         )
     pieces = split_windows(blocks, rate, window, overlap)
-    survey, surveyed = _survey_setup(pieces, rate) if setup == "auto" else (None, [])
-    stereo = survey[0] if survey else setup
-    spacing = None if survey else spacing
+    survey, surveyed = _survey_setup(pieces, rate) if options.get("setup", "auto") == "auto" else (None, [])
+    if survey:
+        options |= {"setup": survey[0], "spacing": None}
     tracks: list[Track] = []
     notes: Counter[str] = Counter()
     heard = 0
     for frame, piece, more in chain(surveyed, pieces):
-        scene = _listen_to_window(piece, rate, setup=stereo, spacing=spacing, max_sources=max_sources, count=count)
+        scene = _listen_to_window(piece, rate, options)
         start = frame / rate
         first = start + (overlap / 2 if frame else 0.0)
         last = start + piece.shape[1] / rate - (overlap / 2 if more else 0.0)
@@ -83,27 +82,23 @@ def listen_at_length(
     recording: Float[np.ndarray, "*channels frames"],
     rate: int,
     *,
-    setup: str | Setup = "auto",
-    spacing: float | None = None,
-    max_sources: int = 4,
-    count: int | None = None,
     progress: Callable[[float], None] | None = None,
+    **options: Unpack[ListenOptions],
 ) -> Scene:
     """`listening.listen`, and in windows for a recording longer than `LONG`: the scene of a recording of any length.
 
     Sources that were heard in windows have an excerpt as their signal, and no image.
     """
     frames, report_progress = np.shape(recording)[-1], progress or (lambda share: None)
-    options = {"setup": setup, "spacing": spacing, "max_sources": max_sources, "count": count}
     if frames <= LONG * rate:
-        return listening.listen(recording, rate, **options, progress=progress)  # type: ignore[arg-type]
+        return listening.listen(recording, rate, progress=progress, **options)
 
     def blocks() -> Iterator[Block]:
         for start in range(0, frames, rate):
             report_progress(start / frames)
             yield np.atleast_2d(recording)[:, start : start + rate]
 
-    scene = listen_long(blocks(), rate, **options)  # type: ignore[arg-type]
+    scene = listen_long(blocks(), rate, **options)
     report_progress(1.0)
     return scene
 
@@ -156,11 +151,10 @@ def _is_silent(piece: Block) -> bool:
     return float(np.abs(piece).max(initial=0)) < listening.SILENCE_PEAK
 
 
-def _listen_to_window(
-    piece: Block, rate: int, *, setup: str | Setup, spacing: float | None, max_sources: int, count: int | None
-) -> Scene:
+def _listen_to_window(piece: Block, rate: int, options: ListenOptions) -> Scene:
     if not _is_silent(piece):
-        return listening.listen(piece, rate, setup=setup, spacing=spacing, max_sources=max_sources, count=count)
+        return listening.listen(piece, rate, **options)
+    setup = options.get("setup", "auto")
     if isinstance(setup, Setup):
         return Scene((), rate, setup.name, setup.spacing)
-    return Scene((), rate, "mono" if setup == "auto" else setup, spacing or 0.0)
+    return Scene((), rate, "mono" if setup == "auto" else setup, options.get("spacing") or 0.0)

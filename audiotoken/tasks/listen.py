@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from audiotoken.audio_file import read_blocks, read_length
 from audiotoken.errors import AudioError, OptionError
 from audiotoken.stereo.labelled_scene import COLUMNS, Label, Listening, compute_outline
 from audiotoken.tasks.long_stems import LongStems
-from spatial.listening import listen
+from spatial.listening import ListenOptions, listen
 from spatial.scene import Scene
 from spatial.setups import NAMES
 from spatial.windows import LONG, OVERLAP, listen_long
@@ -44,7 +43,7 @@ def listen_to(
     `stems` meanwhile. `on_progress(done, total)`. Raises AudioError, SpatialError or OptionError.
     """
     _check_options(setup, spacing, max_sources=max_sources, count=count)
-    options = {"setup": setup, "spacing": spacing, "max_sources": max_sources, "count": count}
+    options = ListenOptions(setup=setup, spacing=spacing, max_sources=max_sources, count=count)
     report_progress = on_progress or (lambda done, total: None)
     seconds, scene, shape, files = _find_sources(Path(clip), options, stems, report_progress)
     named = classify_sources(scene, model) if labels else (None,) * len(scene.sources)
@@ -55,7 +54,7 @@ Estimate = tuple[float, Scene, np.ndarray, tuple[Path, ...]]  # seconds, scene, 
 OnProgress = Callable[[float, int], None]  # (done, total)
 
 
-def _find_sources(clip: Path, options: dict[str, Any], stems: Path | None, report_progress: OnProgress) -> Estimate:
+def _find_sources(clip: Path, options: ListenOptions, stems: Path | None, report_progress: OnProgress) -> Estimate:
     """The sources of a file of any length."""
     length = read_length(clip)
     if length and length[0] > LONG * length[1]:
@@ -77,7 +76,7 @@ def _find_in_windows(
     pieces: Iterator[np.ndarray],
     frames: int,
     rate: int,
-    options: dict[str, Any],
+    options: ListenOptions,
     stems: Path | None,
     report_progress: OnProgress,
 ) -> Estimate:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from spatial_sounds import RATE, bursts
 
+from spatial.analysis import Analysis, analyse
 from spatial.faults import (
     align_channels,
     correlate_channels,
@@ -54,6 +55,64 @@ def test_a_faultless_recording_has_no_fault_and_an_inverted_one_is_negative(setu
         assert measure_polarity(correlate_channels(inverted, RATE)) == pytest.approx(-polarity, abs=1e-3)
 
 
+def analyse_alone(recording: np.ndarray) -> Analysis:
+    return analyse(recording.astype(np.float32), RATE, "auto", None, ())
+
+
+@pytest.mark.parametrize(
+    ("setup", "rt60"), [("panned", None), ("panned", 0.3), ("xy", 0.3), ("ortf", 0.3), ("nos", 0.3), ("spaced", 0.3)]
+)
+def test_an_inverted_channel_is_inverted_back_at_a_desk_and_in_rooms(setup: str, rt60: float | None) -> None:
+    recording = simulate([(bursts(3, 2.0), -33.0), (bursts(4, 2.0), 21.0)], setup, rate=RATE, rt60=rt60)
+    faultless, inverted = analyse_alone(recording), analyse_alone(recording * [[1], [-1]])
+    assert inverted.notes[0] == "One channel has inverted polarity; it was inverted back." and not faultless.notes
+    assert inverted.setup == faultless.setup
+    assert np.array_equal(np.abs(inverted.recording), np.abs(faultless.recording))
+    assert (inverted.recording[0] * inverted.recording[1] == recording[0] * recording[1]).all()
+
+
+@pytest.mark.parametrize("rt60", [None, 0.3])
+def test_channels_of_opposite_polarity_may_be_mid_side(rt60: float | None) -> None:
+    recording = simulate([(bursts(3, 2.0), -35.0), (bursts(4, 2.0), 63.0)], "ms", rate=RATE, rt60=rt60)
+    for faultless in (recording, recording * [[1], [-1]]):  # the other way round it is the mirror image
+        analysis = analyse_alone(faultless)
+        assert analysis.setup.name == "ms" and not analysis.notes
+    upside_down = bursts(3, 2.0) + 0.001 * np.random.default_rng(1).standard_normal((2, 2 * RATE))
+    assert "mid-side" not in " ".join(analyse_alone(upside_down).notes)
+    found = analyse_alone(upside_down * [[1], [-1]])
+    assert found.setup.name == "panned" and "inverted polarity" in found.notes[0]
+
+
+@pytest.mark.parametrize(("setup", "quiet"), [("nos", 0), ("binaural", 1), ("spaced", 0)])
+def test_a_quiet_channel_is_raised_where_delays_show_it(setup: str, quiet: int) -> None:
+    recording = record(setup) * np.where(np.arange(2) == quiet, 0.1, 1)[:, None]
+    scene = listen(recording, RATE)
+    assert f"{('left', 'right')[quiet]} channel is far quieter than the other; it was raised" in scene.notes[0]
+    assert sorted(scene.azimuths) == pytest.approx([-33, 21], abs=6)
+    assert scene.confidence <= 0.3 and all(source.direction.confidence <= 0.3 for source in scene.sources)
+
+
+def test_at_a_desk_a_quiet_channel_may_be_meant() -> None:
+    scene = listen(simulate([(bursts(1, 2.0), -41.0)], "panned", rate=RATE), RATE)
+    assert scene.azimuths == pytest.approx([-41], abs=0.5)
+    assert any("right channel is far quieter" in note and "if that is a fault" in note for note in scene.notes)
+
+
+def test_a_source_far_to_one_side_is_not_a_quiet_channel() -> None:
+    analysis = analyse_alone(simulate([(bursts(1, 2.0), 83.0)], "ortf", rate=RATE))
+    assert analysis.setup.name == "ortf" and not any("raised" in note for note in analysis.notes)
+
+
+def test_a_quiet_side_channel_is_no_fault() -> None:
+    scene = [(bursts(3, 2.0), -6.0), (bursts(4, 2.0), 9.0)]
+    assert not analyse(simulate(scene, "ms", rate=RATE), RATE, "ms", None, ()).notes
+
+
+def test_noise_has_no_polarity() -> None:
+    noise = np.random.default_rng(4).standard_normal((2, 2 * RATE)).astype(np.float32)
+    assert measure_polarity(correlate_channels(noise, RATE)) == 0
+
+
 def test_an_engine_does_not_make_a_channel_late() -> None:
     """A sound of 40 Hz agrees with itself 25 milliseconds later."""
     engine = np.tile(np.r_[1, np.zeros(RATE // 40 - 1)], 80) + 0.01 * np.random.default_rng(1).standard_normal(
@@ -76,6 +135,7 @@ def test_a_late_channel_of_a_mix_gets_a_note_and_the_directions_of_the_faultless
     scene = listen(faulty, RATE)
     assert any("right channel is 24 ms late" in note for note in scene.notes)
     assert scene.setup == "panned" and scene.confidence <= 0.6
+    assert all(source.direction.confidence <= 0.6 for source in scene.sources)
     assert sorted(scene.azimuths) == pytest.approx(sorted(listen(record("panned"), RATE).azimuths), abs=3)
 
 

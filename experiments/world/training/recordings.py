@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
+from scipy.signal import butter, resample_poly, sosfilt
 
 from audiotoken.audio import load_audio
 from audiotoken.data import read_esc_rows
@@ -19,10 +19,11 @@ from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import KINDS as OTHER_KINDS
 from experiments.world.distractors import distractor
 from experiments.world.events import find_events, repeat_events
+from experiments.world.training.places import Desk, Room, choose_apart
 from experiments.world.training.responses import RATE
 from spatial.activity import compute_block_powers
-from spatial.render import draw_diffuse_noise, draw_pink_noise, draw_reverb
-from spatial.setups import LAWS, make_setup, steering_vectors
+from spatial.render import draw_diffuse_noise, draw_pink_noise
+from spatial.setups import LAWS, make_setup
 
 SECONDS = 5.0
 BLOCK = 0.25  # seconds
@@ -168,51 +169,33 @@ class Recorder:
     def _mix_at_desk(self, kind: str, signals: list, rng: np.random.Generator, rt60: tuple[float, float] | None):
         """Amplitude panning, dry or with reverb as a send; "other": panning by time, or sound without directions."""
         azimuths = draw_azimuths(len(signals), 45.0, rng)
+        odd = kind == "other"
         law = LAWS[0] if rng.random() < 0.8 else LAWS[int(rng.integers(3))]
-        gains = steering_vectors(make_setup("panned", law=law), azimuths, 0.0)[:, 0].real
-        direct = gains[:, :, None] * np.stack(signals)[:, None]
-        if kind == "other":
-            direct = np.stack([pan_by_time(one, azimuth, rng) for one, azimuth in zip(signals, azimuths, strict=True)])
+        direct = [pan_by_time(one, azimuth, rng) for one, azimuth in zip(signals, azimuths, strict=True)] if odd else []
         seconds = 0.0 if rng.random() < 0.4 else float(rng.uniform(0.2, 0.8))
         if rt60:
             seconds = float(rng.uniform(*rt60)) if rt60[1] else 0.0
-        images = direct
-        if seconds:
-            tails = draw_reverb(RATE, seconds, rng) * 10 ** (rng.normal(0, 2.5) / 20)
-            images = direct + np.stack([[fftconvolve(one, tail)[: len(one)] for tail in tails] for one in signals])
-        return kind, 0.0, azimuths, images, direct, {"rt60": seconds, "head": None, "usual": True}
+        desk = Desk(seconds, RATE, rng, law)
+        direct = direct or [desk.pan(one, azimuth) for one, azimuth in zip(signals, azimuths, strict=True)]
+        images = [pan + desk.reverberate(one) for pan, one in zip(direct, signals, strict=True)]
+        return kind, 0.0, azimuths, np.stack(images), np.stack(direct), {"rt60": seconds, "head": None, "usual": True}
 
     def _record_in_room(self, kind: str, signals: list, rng: np.random.Generator, rt60: tuple[float, float] | None):
         rooms = self.rooms[kind]
         if rt60:
             rooms = [one for one in rooms if rt60[0] <= one[1]["rt60"] <= rt60[1]]
-        path, facts = rooms[int(rng.integers(len(rooms)))]
-        with np.load(path) as stored:
-            full, dry = stored["full"].astype(np.float32), stored["dry"].astype(np.float32)
-        chosen = choose_apart(np.array(facts["azimuths"]), len(signals), rng)
+        room = Room(rooms[int(rng.integers(len(rooms)))][0])
+        chosen = choose_apart(room.azimuths, len(signals), rng, APART)
         flip = kind != "ms" and rng.random() < 0.5  # a room and its mirror image
-        azimuths = [facts["azimuths"][i] * (-1 if flip else 1) for i in chosen]
-        early = round(0.012 * RATE)
-        frames = len(signals[0])
+        azimuths = [room.azimuths[i] * (-1 if flip else 1) for i in chosen]
         images, direct = (
             np.stack(
-                [
-                    fftconvolve(one[None], responses[i], axes=1)[:, early : early + frames]
-                    for one, i in zip(signals, chosen, strict=True)
-                ]
+                [room.render(one, i, dry=dry)[:: -1 if flip else 1] for one, i in zip(signals, chosen, strict=True)]
             )
-            for responses in (full, dry)
+            for dry in (False, True)
         )
-        if flip:
-            images, direct = images[:, ::-1], direct[:, ::-1]
-        return (
-            facts["setup"],
-            facts["spacing"],
-            azimuths,
-            images,
-            direct,
-            {k: facts[k] for k in ("rt60", "head", "usual")},
-        )
+        facts = {key: room.facts[key] for key in ("rt60", "head", "usual")}
+        return kind, room.facts["spacing"], azimuths, images, direct, facts
 
 
 def draw_azimuths(count: int, limit: float, rng: np.random.Generator) -> list[float]:
@@ -220,19 +203,6 @@ def draw_azimuths(count: int, limit: float, rng: np.random.Generator) -> list[fl
     slack = 2 * limit - APART * (count - 1)
     places = np.sort(rng.random(count)) * slack - limit + APART * np.arange(count)
     return [float(each) for each in rng.permutation(places)]
-
-
-def choose_apart(azimuths: NDArray, count: int, rng: np.random.Generator) -> list[int]:
-    """Indices of positions at least `APART` degrees apart, or as far apart as a few trials find."""
-    best, widest = list(range(count)), -1.0
-    for _ in range(40):
-        chosen = rng.permutation(len(azimuths))[:count]
-        gap = float(np.diff(np.sort(azimuths[chosen])).min()) if count > 1 else 180.0
-        if gap > widest:
-            best, widest = [int(i) for i in chosen], gap
-        if widest >= APART:
-            break
-    return best
 
 
 def pan_by_time(signal: NDArray, azimuth: float, rng: np.random.Generator) -> NDArray:

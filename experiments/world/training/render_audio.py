@@ -12,22 +12,22 @@ does not count as that source. `responses.py` makes the bank.
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve, resample_poly
 
 from audiotoken.encoders.mini import MelSpectrogram
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import KINDS, distractor
 from experiments.world.training.audio_mels import MELS, RATE, mels_of, read_wave, real_clips
+from experiments.world.training.places import Desk, Room, choose_apart
 from spatial.separation import pick_louder_channels, separate
-from spatial.setups import Setup, make_setup
+from spatial.setups import Setup
 
 SECONDS = 3.0
 APART = 18.0  # degrees between two sources of a scene at least
@@ -48,43 +48,6 @@ class Rendered:
     classes: NDArray[np.int8]  # (MOST,) indices into AUDIBLE_WORDS; -1: none of them
     own: int  # the source that it is a stem or an image of; -1: a mixture
     facts: dict  # kind (image, stem, mixture), setup, rt60
-
-
-class Desk:
-    """A mixing desk: amplitude panning by constant power, with a stereo reverberation for all or none."""
-
-    def __init__(self, rng: np.random.Generator):
-        self.setup, self.rt60 = make_setup("panned"), float(rng.uniform(0.2, 0.7)) * (rng.random() < 0.4)
-        self.azimuths, self._tail = [float(a) for a in np.linspace(-45, 45, 13)], None
-        if self.rt60:
-            time = np.arange(int(self.rt60 * 1.1 * RATE)) / RATE
-            tail = rng.standard_normal((2, len(time))) * 10 ** (-3 * time / self.rt60) * (time > 0.012)
-            self._tail = tail / np.sqrt((tail**2).sum()) * 10 ** (-rng.uniform(4, 12) / 20)
-
-    def render(self, signal: Signal, position: int) -> Image:
-        angle = np.deg2rad(self.azimuths[position] + 45)
-        image = np.stack([np.cos(angle) * signal, np.sin(angle) * signal])
-        if self._tail is not None:
-            image = image + fftconvolve(signal[None], self._tail, axes=1)[:, : len(signal)]
-        return image.astype(np.float32)
-
-
-class Room:
-    """A file of the bank: a room with microphones or a head in it."""
-
-    def __init__(self, path: Path):
-        with np.load(path) as file:
-            facts, self._responses = json.loads(str(file["facts"])), file["full"].astype(np.float32)
-        self.setup, self.rt60, self.azimuths = _setup_of(facts), facts["rt60"], facts["azimuths"]
-
-    def render(self, signal: Signal, position: int) -> Image:
-        response = resample_poly(self._responses[position], 2, 3, axis=1)  # 24 to 16 kHz
-        return fftconvolve(signal[None], response, axes=1)[:, : len(signal)].astype(np.float32)
-
-
-def _setup_of(facts: dict) -> Setup:
-    setup = make_setup(facts["setup"])
-    return replace(setup, spacing=facts["spacing"]) if setup.name == "spaced" else setup
 
 
 class Sounds:
@@ -134,13 +97,17 @@ def cut(wave: Signal, rng: np.random.Generator) -> Signal:
     return (wave / (np.sqrt(np.mean(wave**2)) + 1e-6)).astype(np.float32)
 
 
+def draw_place(bank: list[Path], rng: np.random.Generator) -> Desk | Room:
+    """A mixing desk, dry or with reverberation, or one of the rooms."""
+    if rng.random() < PANNED:
+        return Desk(float(rng.uniform(0.2, 0.7)) * (rng.random() < 0.4), RATE, rng)
+    return Room(bank[rng.integers(len(bank))], RATE)
+
+
 def render_scene(sounds: Sounds, bank: list[Path], count: int, rng: np.random.Generator) -> Iterator[Rendered]:
     """Yield the images, the stems (of two sources or more) and the mixture of a random scene."""
-    place = Desk(rng) if rng.random() < PANNED else Room(bank[rng.integers(len(bank))])
-    chosen: list[int] = []
-    for k in rng.permutation(len(place.azimuths)):
-        if len(chosen) < count and all(abs(place.azimuths[k] - place.azimuths[j]) >= APART for j in chosen):
-            chosen.append(int(k))
+    place = draw_place(bank, rng)
+    chosen = choose_apart(place.azimuths, count, rng, APART)
     classes, images = np.full(MOST, -1, np.int8), []
     for number, position in enumerate(chosen):
         signal, word = sounds.draw(rng)

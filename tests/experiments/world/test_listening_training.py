@@ -10,7 +10,8 @@ from experiments.world.training import responses
 from experiments.world.training.fit_listening import Net, fit_directions, fit_setups
 from experiments.world.training.listening_features import CONFUSED, make_shard, observe
 from experiments.world.training.measure_listening import load_features, measure_directions, measure_setups
-from experiments.world.training.recordings import Pool, Recorder, choose_apart, draw_azimuths, keep_sounding
+from experiments.world.training.places import choose_apart
+from experiments.world.training.recordings import Pool, Recorder, draw_azimuths, keep_sounding
 from experiments.world.training.responses import RATE, Images, Pair, draw_images, respond_pair
 from spatial import learned
 from spatial.maps import COUNT, MAPS, TIMED

@@ -8,7 +8,8 @@ import pytest
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.training.audio_mels import MELS, RATE, Clips, Supply, hear_in, load_rendered
-from experiments.world.training.render_audio import Room, describe, save
+from experiments.world.training.places import Room
+from experiments.world.training.render_audio import describe, save
 from spatial.setups import make_setup
 
 DOG, RAIN = AUDIBLE_WORDS.index("dog"), AUDIBLE_WORDS.index("rain")
@@ -73,11 +74,11 @@ def test_a_stem_counts_as_its_own_source_though_a_neighbour_is_as_loud():
 
 def test_a_room_of_the_bank_is_heard_as_it_was_stored(tmp_path):
     """A response at 24 kHz that delays the right channel by 3 ms does so at 16 kHz as well."""
-    full = np.zeros((1, 2, 240), np.float16)
-    full[0, 0, 30], full[0, 1, 102] = 1, 0.5
+    full = np.zeros((1, 2, 480), np.float16)
+    full[0, 0, 318], full[0, 1, 390] = 1, 0.5  # the direct sound at the middle of the setup comes after 288
     facts = {"setup": "spaced", "spacing": 0.7, "rt60": 0.2, "azimuths": [-20.0]}
     np.savez(tmp_path / "room.npz", facts=json.dumps(facts), full=full, dry=full)
-    room = Room(tmp_path / "room.npz")
+    room = Room(tmp_path / "room.npz", RATE)
     assert room.setup.name == "spaced" and room.setup.spacing == 0.7
     click = np.zeros(2000, np.float32)
     click[500] = 1
