@@ -60,7 +60,9 @@ class CaptureProcessor:
     ) -> Float[Tensor, "batch pixels channels"]:
         capture = self.capture
         if capture.enabled and self.layer in capture.layers:
-            capture.maps[self.layer] = compute_attention_maps(attn, hidden_states, encoder_hidden_states)
+            capture.maps[self.layer] = compute_attention_maps(
+                attn, hidden_states, encoder_hidden_states, attention_mask
+            )
             is_last = self.layer == capture.layers[-1]
             if is_last and capture.stop_at_last_map:
                 raise EndOfForward
@@ -78,20 +80,25 @@ def compute_attention_maps(
     attn: Attention,
     hidden_states: Float[Tensor, "batch pixels channels"],
     encoder_hidden_states: Float[Tensor, "batch tokens width"] | None,
+    attention_mask: Tensor | None = None,
 ) -> Float[Tensor, "batch heads pixels _tokens"]:
-    """softmax(Q K^T / sqrt(d)) over the tokens (over the pixels in self-attention).
+    """softmax(Q K^T / sqrt(d) + mask) over the tokens (over the pixels in self-attention).
 
-    In float32, because half precision would round small shares to nothing.
+    In float32, because half precision would round small shares to nothing. Layers with fewer heads for keys (grouped
+    queries) and with normalised queries and keys are computed as such.
     """
     if encoder_hidden_states is not None and attn.norm_cross:
         encoder_hidden_states = attn.norm_encoder_hidden_states(encoder_hidden_states)
 
-    def split_heads(x: Tensor) -> Tensor:
-        return x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-
     context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-    query, key = split_heads(attn.to_q(hidden_states)), split_heads(attn.to_k(context))
-    return (query.float() @ key.float().transpose(-1, -2) * attn.scale).softmax(-1)
+    query, key = attn.to_q(hidden_states), attn.to_k(context)
+    width = query.shape[-1] // attn.heads
+    query, key = (x.unflatten(-1, (-1, width)).transpose(1, 2) for x in (query, key))
+    query = query if attn.norm_q is None else attn.norm_q(query)
+    key = key if attn.norm_k is None else attn.norm_k(key)
+    key = key if key.shape[1] == attn.heads else key.repeat_interleave(attn.heads // key.shape[1], dim=1)
+    logits = query.float() @ key.float().transpose(-1, -2) * attn.scale
+    return (logits if attention_mask is None else logits + attention_mask[:, None]).softmax(-1)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from guidance.backbones import Backbone, Conditioning
+from guidance.backbones import Backbone, Conditioning, JointSequence
 from guidance.errors import GuidanceError
 from guidance.interfaces import SchedulerMixin
 from guidance.methods import Regional
@@ -150,15 +150,15 @@ class RegionalAttention:
         """(members, which positions are pixels) of the sequence that a layer of this kind attends over."""
         members = torch.zeros(len(self.regions), length, self._most, dtype=torch.bool)
         is_pixel = torch.zeros(length, dtype=torch.bool)
-        start = 0
-        pixels = min(self.pixels, length) if self.pixels else length
+        pixels, place = self.pixels or length, JointSequence(text=0, pixels=0, length=length)
         if kind == "joint":
             place = self.backbone.locate(self.conditioning, pixels)
-            words = self._word_members(self.conditioning.positive.shape[1])[:, : place.length - place.text]
+        if kind in ("joint", "text"):
+            words = self._word_members(self.conditioning.positive.shape[1])
             members[:, place.text : place.text + words.shape[1]] = words
-            start = place.pixels
-        members[:, start : start + pixels] = self._pixel_members(pixels)
-        is_pixel[start : start + pixels] = True
+        if kind in ("joint", "self"):
+            members[:, place.pixels : place.pixels + pixels] = self._pixel_members(pixels)
+            is_pixel[place.pixels : place.pixels + pixels] = True
         return members, is_pixel
 
     @property

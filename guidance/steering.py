@@ -77,7 +77,7 @@ class Steering:
         if conditioning.negative is None:
             return conditional
         with self._no_capture():
-            inputs = scheduler.scale_model_input(latents, level.timestep)
+            inputs = self.backbone.scale_inputs(scheduler, latents, level.timestep)
             unconditional = self.backbone.predict_raw(
                 inputs, level.timestep, conditioning.negative, conditioning.negative_added
             )
@@ -100,7 +100,7 @@ class Steering:
         capture.enabled, capture.detach_at_last_map, capture.stop_at_last_map = True, True, False
         with record_gradients():
             leaf = latents.detach().requires_grad_()
-            inputs = scheduler.scale_model_input(leaf, level.timestep)
+            inputs = self.backbone.scale_inputs(scheduler, leaf, level.timestep)
             conditional = self.backbone.predict_raw(inputs, level.timestep, conditioning.positive, conditioning.added)
         self._pending = self._backpropagate(leaf)
         return conditional.detach()
@@ -113,7 +113,7 @@ class Steering:
         capture.enabled, capture.stop_at_last_map = True, True
         with record_gradients():
             leaf = latents.detach().requires_grad_()
-            inputs = scheduler.scale_model_input(leaf, level.timestep)
+            inputs = self.backbone.scale_inputs(scheduler, leaf, level.timestep)
             self.backbone.predict_raw(inputs, level.timestep, conditioning.positive, conditioning.added)
         return self._backpropagate(leaf)
 

@@ -36,11 +36,12 @@ from experiments.benchmarks.pictures import draw_or_load
 from experiments.benchmarks.quality import QUALITY_COLUMNS, Quality, format_quality, judge_quality
 from experiments.benchmarks.tables import name_of, row_of, sheet_of, write_lines
 from experiments.hydra_cli import check, run_from_signature
-from guidance.methods import Guidance
+from guidance.backbones import Backbone
+from guidance.methods import Method
 from guidance.metrics import average_placements, measure_placement
 from guidance.sampling import sample
 
-METHODS = ("none", "forward", "layout", "boxdiff", "centroid", "combined")
+METHODS = ("none", "regional", "forward", "layout", "boxdiff", "centroid", "combined")
 CONTROLS = ("swapped", "mono")
 TOKENS = ("label", "audio")
 REACH = 0.15  # of the width: the distance that counts as near
@@ -51,7 +52,7 @@ class Row:
     """One row of the table. Shares are 0 to 1: `all_*` of pictures, the others of things."""
 
     things: int
-    method: str | Guidance
+    method: str | Method
     control: str
     pictures: int
     present: float
@@ -85,7 +86,7 @@ def bench_placement(
 ) -> str:
     """Draw `n` pictures of two things and `singles` (n / 2) of one with each method -> the Markdown table.
 
-    controls: "swapped" draws with "combined" and left and right exchanged, "mono" with everything in the middle.
+    A transformer is drawn with "none" and "regional" only. controls: "swapped" draws with the model's own method and left and right exchanged, "mono" with everything in the middle.
     tokens: "label" names the thing in the prompt, "audio" uses the embedder's token of a synthesised sound with an
     unseen seed (one of the 16 audible words). detector: "mini" for the mini checkpoint; for other models a folder or
     hub id of OWLv2 or Grounding DINO, and quality is not judged. Writes table.md, rows.json, the pictures and a sheet
@@ -96,11 +97,13 @@ def bench_placement(
     folder, report_row = Path(out), on_row or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
     pipe, detect = load_pipeline(model, "cpu"), load_detect(detector)
+    own = Backbone.from_pipe(pipe)
+    chosen = [method for method in methods if own.has_cross_attention or method in ("none", own.default_method)]
     lines: list[Row] = []
     for things, count in ((1, (n + 1) // 2 if singles is None else singles), (2, n)):
         cases = make_cases(count, things, seed, tokens)
         encoded = encode_cases(pipe, cases, tokens)
-        rows = [(method, "") for method in methods] + [("combined", control) for control in controls]
+        rows = [(method, "") for method in chosen] + [(own.default_method, control) for control in controls]
         for method, control in rows if count else ():
             pictures = folder / "pictures" / name_of(things, method, control)
             settings = {"model": model, "tokens": tokens}
@@ -117,7 +120,7 @@ def draw_and_score(
     pipe: SoundPipeline,
     cases: Sequence[Case],
     encoded: Sequence[tuple[Prompt, Positions]],
-    method: str | Guidance,
+    method: str | Method,
     control: str,
     steps: int | None,
     folder: Path | None = None,

@@ -31,7 +31,8 @@ FAMILIES = {  # class of the denoiser: (module in this folder, class in it)
     "ZImageTransformer2DModel": ("z_image", "ZImageBackbone"),
 }
 SUPPORTED = "Stable Diffusion 1, 2, XL or 3, FLUX.1, FLUX.2 Klein, Qwen-Image, Z-Image or DreamLite"
-MIXES = ("joint", "cross", "self")  # kinds of attention: text with pixels, pixels to text, pixels among themselves
+# kinds of attention: text with pixels, pixels to text, pixels among themselves, text among itself
+MIXES = ("joint", "cross", "self", "text")
 
 
 @dataclass(frozen=True, eq=False)

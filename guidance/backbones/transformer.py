@@ -146,3 +146,15 @@ def pad_rows(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
 def expand_timestep(timestep: Tensor | float, latents: Tensor) -> Tensor:
     """(batch,) of the latents' dtype, in [0, 1000]."""
     return torch.as_tensor(timestep, device=latents.device).expand(len(latents)).to(latents.dtype)
+
+
+def pack(latents: Tensor) -> Tensor:
+    """(batch, channels, h, w) -> (batch, h / 2 * w / 2, 4 * channels): patches of 2 x 2, row by row."""
+    patches = latents.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (batch, channels, h / 2, 2, w / 2, 2)
+    return patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+
+
+def unpack(patches: Tensor, h: int, w: int) -> Tensor:
+    """The inverse of `pack`: (batch, channels, h, w)."""
+    grid = patches.unflatten(1, (h // 2, w // 2)).unflatten(3, (-1, 2, 2))
+    return grid.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)

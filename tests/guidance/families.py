@@ -9,7 +9,13 @@ from torch import Tensor
 from audiotoken.debug_transformers import debug_transformer
 
 TEXT = "a dog and a frog"
-WORDS = {"sd3": 16}  # max_sequence_length: short, so that the tests are fast
+WORDS = {
+    "sd3": 16,
+    "flux": 16,
+    "flux2": 40,
+    "qwen": 64,
+    "z_image": 64,
+}  # max_sequence_length: short, so that the tests are fast
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +31,14 @@ def encode(pipe: Any, kind: str, text: str = TEXT) -> Encoded:
         options = {"prompt_2": None, "prompt_3": None, "do_classifier_free_guidance": False}
         embeddings, _, pooled, _ = pipe.encode_prompt(text, max_sequence_length=WORDS[kind], **options)
         return Encoded(embeddings, pooled)
-    raise AssertionError(kind)
+    if kind == "flux":
+        embeddings, pooled, _ = pipe.encode_prompt(text, max_sequence_length=WORDS[kind])
+        return Encoded(embeddings, pooled)
+    if kind in ("flux2", "qwen"):
+        return Encoded(pipe.encode_prompt(text, max_sequence_length=WORDS[kind])[0])
+    assert kind == "z_image"
+    (row,), _ = pipe.encode_prompt(text, do_classifier_free_guidance=False, max_sequence_length=WORDS[kind])
+    return Encoded(row[None])
 
 
 def draw_stock(pipe: Any, kind: str, texts: list[str], seed: int, scale: float, **options: Any) -> list[Any]:
@@ -35,7 +48,20 @@ def draw_stock(pipe: Any, kind: str, texts: list[str], seed: int, scale: float, 
     if kind == "sd3":
         negatives = None if negative is None else [negative] * len(texts)
         options |= {"guidance_scale": scale, "negative_prompt": negatives}
-    return pipe(texts, generator=generators, max_sequence_length=WORDS[kind], **options).images
+    if kind == "flux":
+        options |= {"guidance_scale": scale}
+        if negative is not None:
+            options |= {"guidance_scale": 1.0, "true_cfg_scale": scale, "negative_prompt": [negative] * len(texts)}
+    if kind == "flux2":
+        options |= {"guidance_scale": scale}
+        if negative is not None:
+            options["negative_prompt_embeds"] = encode(pipe, kind, negative).embeddings
+    if kind == "qwen":
+        options |= {"true_cfg_scale": scale, "negative_prompt": [negative or " "] * len(texts)}
+    if kind == "z_image":
+        own = {"height": 32, "width": 32}  # its own pictures are larger
+        options = own | options | {"guidance_scale": scale, "negative_prompt": [negative or ""] * len(texts)}
+    return pipe(prompt=list(texts), generator=generators, max_sequence_length=WORDS[kind], **options).images
 
 
 def build(kind: str) -> Any:

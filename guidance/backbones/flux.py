@@ -1,0 +1,75 @@
+"""FLUX.1 (Black Forest Labs 2024): text, then pixels, in double and in single blocks.
+
+The prompt is T5's; CLIP gives pooled features only, so a word stands at one place. The guidance scale is an input of
+the distilled "dev" model. With a negative prompt the scale is that of true classifier-free guidance instead, and the
+distilled input is 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from guidance.backbones.base import Conditioning, JointSequence
+from guidance.backbones.sd3 import read_pooled
+from guidance.backbones.transformer import TransformerBackbone, expand_timestep, pack, repeat_negative, unpack
+from guidance.interfaces import PromptEmbeds
+
+
+@dataclass(frozen=True, eq=False)
+class FluxBackbone(TransformerBackbone):
+    """A diffusers FluxPipeline."""
+
+    @property
+    def own_defaults(self) -> tuple[int, float]:
+        return (28, 3.5) if self.denoiser.config.guidance_embeds else (4, 1.0)  # dev and schnell
+
+    @property
+    def latent_channels(self) -> int:
+        return int(self.denoiser.config.in_channels) // 4
+
+    @torch.no_grad()
+    def prepare_conditioning(
+        self,
+        prompts: Sequence[PromptEmbeds],
+        negative_prompt: str | Sequence[str] | None,
+        guidance_scale: float,
+        size: tuple[int, int],
+    ) -> Conditioning:
+        device, count = self.pipe._execution_device, len(prompts)
+        positive = torch.cat([prompt.embeddings for prompt in prompts]).to(device)
+        pooled = torch.cat([read_pooled(prompt) for prompt in prompts]).to(device)
+        guided = negative_prompt is not None and guidance_scale > 1
+        shared: dict[str, Tensor] = {}
+        if self.denoiser.config.guidance_embeds:
+            shared = {"guidance": torch.full([count], 1.0 if guided else guidance_scale, device=device)}
+        added = {"pooled": pooled} | shared
+        if not guided:
+            return Conditioning(positive, None, added)
+        negative, negative_pooled, _ = self.pipe.encode_prompt(
+            repeat_negative(negative_prompt, count), device=device, max_sequence_length=positive.shape[1]
+        )
+        return Conditioning(positive, negative, added, {"pooled": negative_pooled} | shared, guidance_scale)
+
+    def predict_raw(
+        self, inputs: Tensor, timestep: Tensor | float, embeddings: Tensor, added: dict[str, Tensor]
+    ) -> Tensor:
+        h, w = inputs.shape[-2:]
+        rows, columns = torch.meshgrid(torch.arange(h // 2), torch.arange(w // 2), indexing="ij")
+        pixel_ids = torch.stack([torch.zeros_like(rows), rows, columns], -1).flatten(0, 1)  # (pixels, 3)
+        velocity: Tensor = self.denoiser(
+            hidden_states=pack(inputs),
+            timestep=expand_timestep(timestep, inputs) / 1000,
+            guidance=added.get("guidance"),
+            pooled_projections=added["pooled"],
+            encoder_hidden_states=embeddings,
+            txt_ids=torch.zeros(embeddings.shape[1], 3).to(inputs),
+            img_ids=pixel_ids.to(inputs),
+            return_dict=False,
+        )[0]
+        return unpack(velocity, h, w)
+
+    def locate(self, conditioning: Conditioning, pixels: int) -> JointSequence:
+        tokens = conditioning.positive.shape[1]
+        return JointSequence(text=0, pixels=tokens, length=tokens + pixels)

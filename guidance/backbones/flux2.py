@@ -1,0 +1,79 @@
+"""FLUX.2 Klein (Black Forest Labs 2026): text, then pixels; latents are patches already.
+
+The prompt is what Qwen3 makes of a chat template at three of its layers, padded to one length. The step-distilled
+models ignore the guidance scale.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
+from torch import Tensor
+
+from guidance.backbones.base import Conditioning, JointSequence
+from guidance.backbones.transformer import TransformerBackbone, even_sigmas, expand_timestep, repeat_negative
+from guidance.interfaces import PromptEmbeds
+
+
+@dataclass(frozen=True, eq=False)
+class Flux2Backbone(TransformerBackbone):
+    """A diffusers Flux2KleinPipeline."""
+
+    @property
+    def own_defaults(self) -> tuple[int, float]:
+        return (4, 1.0) if self.pipe.config.is_distilled else (50, 4.0)
+
+    @torch.no_grad()
+    def prepare_conditioning(
+        self,
+        prompts: Sequence[PromptEmbeds],
+        negative_prompt: str | Sequence[str] | None,
+        guidance_scale: float,
+        size: tuple[int, int],
+    ) -> Conditioning:
+        device = self.pipe._execution_device
+        positive = torch.cat([prompt.embeddings for prompt in prompts]).to(device)
+        if guidance_scale <= 1 or self.pipe.config.is_distilled:
+            return Conditioning(positive, None)
+        negative, _ = self.pipe.encode_prompt(
+            repeat_negative(negative_prompt, len(prompts)), device=device, max_sequence_length=positive.shape[1]
+        )
+        return Conditioning(positive, negative, guidance_scale=guidance_scale)
+
+    def schedule_options(self, scheduler: Any, steps: int, pixels: int) -> dict[str, Any]:
+        own = getattr(scheduler.config, "use_flow_sigmas", False)
+        levels = {"num_inference_steps": steps} if own else {"sigmas": even_sigmas(steps)}
+        return levels | {"mu": compute_empirical_mu(image_seq_len=pixels, num_steps=steps)}
+
+    def latent_shape(self, batch: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        factor = 2 * self.pipe.vae_scale_factor
+        return batch, self.latent_channels, size[0] // factor, size[1] // factor
+
+    def predict_raw(
+        self, inputs: Tensor, timestep: Tensor | float, embeddings: Tensor, added: dict[str, Tensor]
+    ) -> Tensor:
+        h, w = inputs.shape[-2:]
+        velocity: Tensor = self.denoiser(
+            hidden_states=inputs.flatten(2).transpose(1, 2).to(self.denoiser.dtype),
+            timestep=expand_timestep(timestep, inputs) / 1000,
+            guidance=None,
+            encoder_hidden_states=embeddings,
+            txt_ids=self.pipe._prepare_text_ids(embeddings).to(inputs.device),
+            img_ids=self.pipe._prepare_latent_ids(inputs).to(inputs.device),
+            return_dict=False,
+        )[0]
+        return velocity.transpose(1, 2).unflatten(2, (h, w))
+
+    def locate(self, conditioning: Conditioning, pixels: int) -> JointSequence:
+        tokens = conditioning.positive.shape[1]
+        return JointSequence(text=0, pixels=tokens, length=tokens + pixels)
+
+    def decode_latents(self, latents: Tensor) -> Tensor:
+        vae = self.pipe.vae
+        mean = vae.bn.running_mean.view(1, -1, 1, 1).to(latents.device, latents.dtype)
+        variance = vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps
+        latents = latents * variance.sqrt().to(latents.device, latents.dtype) + mean
+        pixels: Tensor = vae.decode(self.pipe._unpatchify_latents(latents).to(vae.device), return_dict=False)[0]
+        return pixels

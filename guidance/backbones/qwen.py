@@ -1,0 +1,96 @@
+"""Qwen-Image (Wu et al. 2025, arXiv 2508.02324): text, then pixels; prompts of a batch differ in length.
+
+The prompt is the last layer of Qwen2.5-VL on a chat template, whose first 34 tokens are dropped: positions count from
+there. The processors refuse an attention mask. Predictions under classifier-free guidance keep the norm of the
+conditional one, for each pixel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from guidance.backbones.base import Conditioning, JointSequence
+from guidance.backbones.transformer import (
+    TransformerBackbone,
+    even_sigmas,
+    expand_timestep,
+    pack,
+    pad_rows,
+    repeat_negative,
+    shift_by_pixels,
+    unpack,
+)
+from guidance.interfaces import PromptEmbeds
+
+
+@dataclass(frozen=True, eq=False)
+class QwenImageBackbone(TransformerBackbone):
+    """A diffusers QwenImagePipeline."""
+
+    @property
+    def own_defaults(self) -> tuple[int, float]:
+        return 50, 4.0
+
+    @property
+    def latent_channels(self) -> int:
+        return int(self.denoiser.config.in_channels) // 4
+
+    @torch.no_grad()
+    def prepare_conditioning(
+        self,
+        prompts: Sequence[PromptEmbeds],
+        negative_prompt: str | Sequence[str] | None,
+        guidance_scale: float,
+        size: tuple[int, int],
+    ) -> Conditioning:
+        device = self.pipe._execution_device
+        positive, mask = pad_rows([prompt.embeddings.to(device) for prompt in prompts])
+        added = {} if mask is None else {"mask": mask}
+        if guidance_scale <= 1:
+            return Conditioning(positive, None, added)
+        negatives = [text or " " for text in repeat_negative(negative_prompt, len(prompts))]
+        negative, negative_mask = self.pipe.encode_prompt(negatives, device=device)
+        negative_added = {} if negative_mask is None else {"mask": negative_mask}
+        return Conditioning(positive, negative, added, negative_added, guidance_scale)
+
+    def schedule_options(self, scheduler: Any, steps: int, pixels: int) -> dict[str, Any]:
+        return {"sigmas": even_sigmas(steps), "mu": shift_by_pixels(scheduler, pixels)}
+
+    def predict_raw(
+        self, inputs: Tensor, timestep: Tensor | float, embeddings: Tensor, added: dict[str, Tensor]
+    ) -> Tensor:
+        h, w = inputs.shape[-2:]
+        velocity: Tensor = self.denoiser(
+            hidden_states=pack(inputs),
+            timestep=expand_timestep(timestep, inputs) / 1000,
+            encoder_hidden_states=embeddings,
+            encoder_hidden_states_mask=added.get("mask"),
+            img_shapes=[[(1, h // 2, w // 2)]] * len(inputs),
+            return_dict=False,
+        )[0]
+        return unpack(velocity, h, w)
+
+    def combine(self, conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
+        h, w = conditional.shape[-2:]
+        conditional, unconditional = pack(conditional), pack(unconditional)
+        combined = unconditional + scale * (conditional - unconditional)
+        norms = [torch.norm(each, dim=-1, keepdim=True) for each in (conditional, combined)]
+        return unpack(combined * (norms[0] / norms[1]), h, w)
+
+    def locate(self, conditioning: Conditioning, pixels: int) -> JointSequence:
+        tokens = conditioning.positive.shape[1]
+        return JointSequence(text=0, pixels=tokens, length=tokens + pixels)
+
+    def decode_latents(self, latents: Tensor) -> Tensor:
+        vae = self.pipe.vae
+        latents = latents[:, :, None].to(vae.dtype)  # one frame
+        mean, std = (
+            torch.tensor(each).view(1, -1, 1, 1, 1).to(latents.device, latents.dtype)
+            for each in (vae.config.latents_mean, vae.config.latents_std)
+        )
+        latents = latents / (1.0 / std) + mean  # divided by the inverse, as the pipeline does
+        pixels: Tensor = vae.decode(latents, return_dict=False)[0][:, :, 0]
+        return pixels
