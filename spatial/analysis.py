@@ -31,6 +31,7 @@ from spatial.setups import SPEED_OF_SOUND, Setup, make_setup
 # setups, in rooms and dry, with and without noise, all were above 0, and 3 of them below 0.05.
 OPPOSED = -0.05
 FAR = 12.0  # decibels between the channels from which one may be too quiet; microphones get there beyond 70 degrees
+HARD = 18.0  # the same at a mixing desk, where a source at 38 degrees gets there
 CLOSE = 1.5  # logits of validity by which microphones whose quiet channel was raised may fall short of a mixing desk
 ROUGH = {"time": 0.3, "level": 0.6}  # highest confidence once channels were mended, where delays count, and where not
 WIDE_ANGLE = 60.0  # degrees at which the source with the longest delay is assumed to be
@@ -141,8 +142,10 @@ def _raise_quiet_channel(found: Analysis, rate: int, given: Setup | None) -> Ana
         (found, as_is), (raised, level) = found.look(), raised.look()
         if level > as_is - (0 if "time" in found.setup.cues else CLOSE):
             return raised.doubt(_roughness(raised.setup), f"{quiet}; it was raised, so directions are rough.")
-    unlikely = "time" in found.setup.cues and not given
-    return found.doubt(DISPUTED if unlikely else 1.0, f"{quiet}; if that is a fault, directions are wrong.")
+    at_desk = "time" not in found.setup.cues
+    if at_desk and abs(balance) < HARD:
+        return found
+    return found.doubt(1.0 if at_desk or given else DISPUTED, f"{quiet}; if that is a fault, directions are wrong.")
 
 
 def _explain_delays(delays: list[tuple[float, float]]) -> Setup:

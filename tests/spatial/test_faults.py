@@ -96,6 +96,7 @@ def test_at_a_desk_a_quiet_channel_may_be_meant() -> None:
     scene = listen(simulate([(bursts(1, 2.0), -41.0)], "panned", rate=RATE), RATE)
     assert scene.azimuths == pytest.approx([-41], abs=0.5)
     assert any("right channel is far quieter" in note and "if that is a fault" in note for note in scene.notes)
+    assert not analyse_alone(simulate([(bursts(1, 2.0), -31.0)], "panned", rate=RATE)).notes
 
 
 def test_a_source_far_to_one_side_is_not_a_quiet_channel() -> None:

@@ -9,6 +9,7 @@ is (2, taps), left first; x is to the right of the setup, y ahead of it, z up, i
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +38,10 @@ class Images:
     offsets: NDArray[np.float64]  # (images, 3) metres from the setup
     gains: NDArray[np.float64]  # of the walls and of thinning, without distance
     reflections: NDArray[np.int64]
+
+    def keep_direct(self) -> "Images":
+        """The source itself, without its reflections."""
+        return Images(self.offsets[:1], self.gains[:1], self.reflections[:1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,44 +236,46 @@ def draw_room(
     kind: str, heads: list[Head], rng: np.random.Generator, living: bool = False
 ) -> tuple[dict, Responses, Responses]:
     """(facts, responses of all positions, their direct part) of one room and one setup of that kind."""
+    rt60, pair = _draw_setup(kind, rng, living)
+    far = max(1.0, pair.spacing / 0.7) if pair else 1.0
+    images = (
+        draw_living_room(rt60, far, rng) if living else draw_images(rt60, (0.9 * far, 2.4 * far), min(far, 1.6), rng)
+    )
+    recorder = pair or heads[rng.integers(len(heads))].scale(1.0 if living else rng.uniform(0.92, 1.08))
+    respond = _make_responder(recorder)
+    full = [respond(each, EARLY + 0.02 + 1.1 * rt60 + 0.01 * far) for each in images]
+    dry = [respond(each.keep_direct(), EARLY + 0.02 + 0.01 * far) for each in images]
+    scale = np.sqrt([(one**2).sum() for one in dry])[:, None, None]
+    azimuths = [float(np.rad2deg(np.arctan2(*each.offsets[0][:2]))) for each in images]
+    facts = _list_facts(recorder) | {"rt60": rt60, "azimuths": azimuths}
+    return facts, (np.stack(full) / scale).astype(np.float16), (np.stack(dry) / scale).astype(np.float16)
+
+
+def _draw_setup(kind: str, rng: np.random.Generator, living: bool) -> tuple[float, Pair | None]:
+    """(reverberation time, the microphones, or None for a head)."""
     rt60 = 0.0 if rng.random() < 0.25 else float(rng.choice([rng.uniform(0.15, 0.35), rng.uniform(0.3, 0.7)]))
     pair = None if kind == "binaural" else draw_pair(kind, rng)
     if living:
         rt60 = float(rng.choice([0.0, rng.uniform(0.25, 0.4), rng.uniform(0.5, 0.65)]))
         pair = BY_THE_BOOK.get(kind, pair)
-    far = max(1.0, pair.spacing / 0.7) if pair else 1.0
-    images = (
-        draw_living_room(rt60, far, rng) if living else draw_images(rt60, (0.9 * far, 2.4 * far), min(far, 1.6), rng)
-    )
-    seconds = EARLY + 0.02 + 1.1 * rt60 + 0.01 * far
-    direct_seconds = EARLY + 0.02 + 0.01 * far
-    head = (
-        heads[rng.integers(len(heads))].scale(1.0 if living else rng.uniform(0.92, 1.08))
-        if kind == "binaural"
-        else None
-    )
-    few = spread_directions(head.directions, DIRECTIONS) if head else np.zeros(0, int)
-    full, dry = [], []
-    for each in images:
-        alone = Images(each.offsets[:1], each.gains[:1], each.reflections[:1])
-        if head is not None:
-            full.append(respond_head(each, head, few, seconds))
-            dry.append(respond_head(alone, head, few, direct_seconds))
-        elif pair is not None:
-            full.append(respond_pair(each, pair, seconds))
-            dry.append(respond_pair(alone, pair, direct_seconds))
-    scale = np.sqrt([(one**2).sum() for one in dry])[:, None, None]
-    azimuths = [float(np.rad2deg(np.arctan2(*each.offsets[0][:2]))) for each in images]
-    facts = {
-        "setup": pair.name if pair else "binaural",
-        "spacing": pair.spacing if pair else 0.0,
-        "rt60": rt60,
-        "head": head.name if head else None,
-        "usual": pair is None or pair.name != "xy" or abs(pair.aims[1] - 45) < 3,
-        "decca": bool(pair and pair.middle),
-        "azimuths": azimuths,
-    }
-    return facts, (np.stack(full) / scale).astype(np.float16), (np.stack(dry) / scale).astype(np.float16)
+    return rt60, pair
+
+
+def _make_responder(recorder: Pair | Head) -> Callable[[Images, float], NDArray]:
+    """The function from the images of a source, and seconds, to the response (2, taps)."""
+    if isinstance(recorder, Pair):
+        return lambda images, seconds: respond_pair(images, recorder, seconds)
+    few = spread_directions(recorder.directions, DIRECTIONS)
+    return lambda images, seconds: respond_head(images, recorder, few, seconds)
+
+
+def _list_facts(recorder: Pair | Head) -> dict:
+    """What is true of all positions."""
+    if isinstance(recorder, Head):
+        return {"setup": "binaural", "spacing": 0.0, "head": recorder.name, "usual": True, "decca": False}
+    usual = recorder.name != "xy" or abs(recorder.aims[1] - 45) < 3
+    decca = bool(recorder.middle)
+    return {"setup": recorder.name, "spacing": recorder.spacing, "head": None, "usual": usual, "decca": decca}
 
 
 def save_room(path: Path, facts: dict, full: Responses, dry: Responses) -> None:
