@@ -26,7 +26,9 @@ MAX_SAMPLE = 1e10  # more than whole numbers of 32 bits; fourth powers of larger
 DEAD_CHANNEL_RATIO = 1e-3  # amplitude of a silent channel relative to the other
 IDENTICAL_TOLERANCE = 1e-4  # difference of two equal channels, relative to the peak
 CLIPPED = 0.001  # share of samples at full scale
-BRIEF, BRIEF_CONFIDENCE = 0.15, 0.3  # seconds that tell no more than one source, and how sure it can be
+# Seconds that tell no more than one source, and how sure it can be. The number was right in 11 of 20 excerpts of 0.1 s,
+# half of them of two sources, in 12 of 0.15 s and 17 of 1 s; the first direction was within 10 degrees in 19 of all.
+BRIEF, BRIEF_CONFIDENCE = 0.15, 0.3
 BRIEF_NOTE = "The recording is too short to tell how many sources there are, and how it was made."
 
 Recording = Float[np.ndarray, "channels frames"]
