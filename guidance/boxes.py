@@ -37,3 +37,23 @@ def mirror_box(box: Box) -> Box:
     """The same box with left and right exchanged."""
     x0, y0, x1, y1 = box
     return 1 - x1, y0, 1 - x0, y1
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes; 0 for empty ones."""
+    both, union, _ = _compute_areas(a, b)
+    return both / union if union > 0 else 0.0
+
+
+def generalized_iou(a: Box, b: Box) -> float:
+    """GIoU, Rezatofighi et al. (2019), eq. 2, in (-1, 1]: below 0 for boxes that are far apart."""
+    both, union, hull = _compute_areas(a, b)
+    return both / union - (hull - union) / hull if union > 0 else -1.0
+
+
+def _compute_areas(a: Box, b: Box) -> tuple[float, float, float]:
+    """Of the intersection, the union and the smallest box around both."""
+    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    both = max(wide, 0.0) * max(high, 0.0)
+    union = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)) - both
+    return both, union, (max(a[2], b[2]) - min(a[0], b[0])) * (max(a[3], b[3]) - min(a[1], b[1]))

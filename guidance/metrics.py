@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from guidance.boxes import Box, iou
 from guidance.errors import GuidanceError
-from guidance.regions import Box, Region
+from guidance.regions import Region
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,6 @@ def is_same_side(centre: tuple[float, float], target: tuple[float, float], middl
 def centre_error(centre: tuple[float, float], target: tuple[float, float]) -> float:
     """Distance along the width of the picture."""
     return abs(centre[0] - target[0])
-
-
-def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes."""
-    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    both = max(wide, 0.0) * max(high, 0.0)
-    union = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)) - both
-    return both / union if union > 0 else 0.0
 
 
 def measure_placement(

@@ -41,6 +41,10 @@ class Camera:
         half = self.fov / 2
         return 0.5 + 0.5 * math.tan(math.radians(min(max(azimuth, -half), half))) / math.tan(math.radians(half))
 
+    def unproject(self, x: float) -> float:
+        """The azimuth, in degrees, of a horizontal position from 0 to 1: the inverse of `project` within the view."""
+        return math.degrees(math.atan((2 * min(max(x, 0.0), 1.0) - 1) * math.tan(math.radians(self.fov / 2))))
+
     def box(self, source: Source, time: float | None = None, *, lift: float = 0.0) -> Box:
         """Box of the source at `time` in seconds; None: a box as wide as its whole path.
 

@@ -16,7 +16,7 @@ from audiotoken.cli.choices import normalize_token
 from audiotoken.cli.models import assemble, evaluate, prepare, train
 from audiotoken.cli.pages import demo, rate
 from audiotoken.cli.pictures import animate, generate, place
-from audiotoken.cli.recordings import layout, listen
+from audiotoken.cli.recordings import check, layout, listen
 
 EXIT_CODES = "Exit codes: 0 success, 1 some clips failed, 2 invalid input, 130 interrupted."
 SETTINGS = {"help_option_names": ["-h", "--help"], "token_normalize_func": normalize_token}
@@ -45,7 +45,7 @@ def audiotoken(
     """
 
 
-for command in (generate, listen, layout, place, animate, assemble, prepare, train, rate, evaluate, demo):
+for command in (generate, listen, layout, place, animate, check, assemble, prepare, train, rate, evaluate, demo):
     app.command(context_settings=SETTINGS)(command)
 
 

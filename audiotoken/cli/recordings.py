@@ -8,6 +8,7 @@ import typer
 from audiotoken import stereo, tasks
 from audiotoken.cli import choices
 from audiotoken.cli.parameters import (
+    Device,
     Fov,
     MaxSources,
     Model,
@@ -28,6 +29,12 @@ LAYOUT_FORMS = (
     "guidance), coco (COCO annotations) or svg (a picture to look at). moss and invoke are experimental: not all of "
     "what they must hold could be read in a public document."
 )
+
+Words = Annotated[
+    str | None,
+    typer.Option(metavar="WORD,WORD", help="The names of the sounds, from left to right; no model is needed then."),
+]
+SOME_BROKEN = 1  # exit code
 
 
 def listen(
@@ -80,6 +87,73 @@ def listen(
     typer.echo(summary)
 
 
+def check(
+    picture: Annotated[
+        Path, typer.Argument(metavar="PICTURE", help="A picture, a film (MP4, MKV, WebM, MOV), or a folder of them.")
+    ],
+    clip: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CLIP]",
+            help="The stereo recording that it belongs to, or a folder of recordings with the same names.",
+            show_default="the film's own sound, or the same folder",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Also write the result as JSON.")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw the result: PNG, JPEG or WebP.")
+    ] = None,
+    words: Words = None,
+    detector: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help='What sees: "mini" for the painted world, or a folder or hub id of OWLv2 or Grounding DINO.',
+        ),
+    ] = "mini",
+    unknown: Unknown = choices.Unknown.OMIT,
+    setup: Setup = choices.Setup.AUTO,
+    spacing: Spacing = None,
+    max_sources: MaxSources = 4,
+    fov: Fov = 90.0,
+    model: Model = "mini",
+    device: Device = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check whether things are seen where they are heard.
+
+    The sounds are located and named, and a detector looks for these names in the picture, whatever drew it. The score
+    is 1 where all sides and orders agree, 0.5 by chance and 0 if left and right are exchanged.
+
+    \b
+    Example:
+      audiotoken check street.png street.wav
+    """
+    with running("checking", quiet, verbose) as bar:
+        pairs = tasks.check.find_pairs(picture, clip)
+        for path in (pairs[0].picture, pairs[0].clip):
+            tasks.checks.check_clip(path)
+        files = tasks.check_files.CheckFiles(output, figure)
+        files.check()
+        if words is None:
+            tasks.checks.check_model(model)
+        checked = tasks.check.check_pairs(
+            pairs,
+            stereo.PlanOptions(unknown=unknown, setup=setup, spacing=spacing, max_sources=max_sources, fov=fov),
+            words=tasks.layout.parse_words(words),
+            detector=detector,
+            model=model,
+            device=device,
+            on_progress=bar.update,
+        )
+        summary = files.write(checked, notes=not quiet)
+    typer.echo(summary)
+    raise typer.Exit(SOME_BROKEN if checked.broken else 0)
+
+
 def layout(
     clip: StereoClip,
     form: Annotated[choices.LayoutForm, typer.Option("--for", help=LAYOUT_FORMS)] = choices.LayoutForm.FLUX3,
@@ -90,10 +164,7 @@ def layout(
         ),
     ] = None,
     prompt: PlacedPrompt = None,
-    words: Annotated[
-        str | None,
-        typer.Option(metavar="WORD,WORD", help="The names of the sounds, from left to right; no model is needed then."),
-    ] = None,
+    words: Words = None,
     setting: Annotated[
         str, typer.Option(metavar="TEXT", help='Where it all is, for the written caption: "in a meadow".')
     ] = "",

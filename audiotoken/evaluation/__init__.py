@@ -4,9 +4,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audiotoken.evaluation import clips, evaluate, judges, pictures, table, unclip
+    from audiotoken.evaluation import (
+        clips,
+        consistency,
+        consistency_figure,
+        evaluate,
+        judges,
+        pictures,
+        seeing,
+        table,
+        unclip,
+    )
 
-__all__ = ["clips", "evaluate", "judges", "pictures", "table", "unclip"]
+__all__ = ["clips", "consistency", "consistency_figure", "evaluate", "judges", "pictures", "seeing", "table", "unclip"]
 
 
 def __getattr__(name: str) -> Any:  # imported on first use: `audiotoken --help` must not wait for torch

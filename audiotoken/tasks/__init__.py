@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiotoken.tasks import (
+        check,
+        check_files,
         checks,
         folder,
         generate,
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "check",
+    "check_files",
     "checks",
     "folder",
     "generate",

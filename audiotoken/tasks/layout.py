@@ -17,6 +17,7 @@ from audiotoken.stereo.options import PlanOptions
 from audiotoken.tasks.listen import MAX_SOURCES, listen_to
 from audiotoken.tasks.place import PLACE_SECONDS
 from audiotoken.writing import check_output, write_bytes
+from guidance.boxes import Box
 from guidance.forms import FORMS
 from guidance.layout import CANVAS, Layout
 from spatial.scene import Scene
@@ -30,6 +31,16 @@ class Sketch:
 
     layout: Layout
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class NamedScene:
+    """A scene, the word of each source or None for those that are left out, boxes by source, and notes."""
+
+    scene: Scene
+    names: tuple[str | None, ...]
+    boxes: dict[int, Box]
+    notes: tuple[str, ...]
 
 
 def parse_canvas(text: str) -> tuple[int, int]:
@@ -77,6 +88,20 @@ def sketch_layout(
         raise OptionError("Got both --prompt and --words, expected one of them; leave one out.")
     if options.prompt:
         return _sketch_with_prompt(clip, options, canvas, model)
+    named = name_sounds(clip, options, words=words, model=model, on_progress=on_progress)
+    layout = make_layout(named.scene, named.names, named.boxes, canvas=canvas, fov=options.fov, setting=setting)
+    return Sketch(layout, named.notes)
+
+
+def name_sounds(
+    clip: str | os.PathLike,
+    options: PlanOptions,
+    *,
+    words: Sequence[str] = (),
+    model: str = "mini",
+    on_progress: Callable[[float, int], None] | None = None,
+) -> NamedScene:
+    """Listen to `clip` and name its sounds: by `words`, from left to right, or by the audio encoder of the `model`."""
     listening = listen_to(
         clip,
         setup=options.setup,
@@ -99,7 +124,7 @@ def sketch_layout(
         for i, name in enumerate(names)
         if name and is_everywhere(scene.sources[i]) and scene.setup != "mono"
     ]
-    return Sketch(make_layout(scene, names, boxes, canvas=canvas, fov=options.fov, setting=setting), tuple(notes))
+    return NamedScene(scene, tuple(names), boxes, tuple(notes))
 
 
 def _sketch_with_prompt(clip: str | os.PathLike, options: PlanOptions, canvas: tuple[int, int], model: str) -> Sketch:

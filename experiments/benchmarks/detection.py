@@ -2,18 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-import torch
 from PIL.Image import Image
 
-from audiotoken.mini.object_detector import detect, load_detector
-from audiotoken.mini.things import WORDS
+from audiotoken.evaluation.seeing import see_with_confidence
 from experiments.benchmarks.cases import Case
 from guidance.detect import load_detector as load_open_vocabulary
 from guidance.metrics import Detection, find_label, geneval, visor
-from guidance.regions import Box, Region
+from guidance.regions import Region
 
 # (pictures, cases) -> (detections of each picture, mean confidence in [0, 1])
 Detect = Callable[[Sequence[Image], Sequence[Case]], tuple[list[list[Detection]], float]]
@@ -69,28 +66,7 @@ def list_pair_shares(pairs: PairScores) -> list[float]:
 
 def detect_painted(images: Sequence[Image], cases: Sequence[Case]) -> tuple[list[list[Detection]], float]:
     """Detections of each case's words by the mini checkpoint's detector, and its mean confidence in [0, 1]."""
-    arrays = np.stack([np.asarray(image, np.float32) for image in images])
-    batch = torch.from_numpy(arrays).permute(0, 3, 1, 2) / 127.5 - 1
-    detections: list[list[Detection]] = []
-    confidences: list[float] = []
-    painted = detect(load_detector(), batch)
-    with torch.no_grad():
-        shares = load_detector()(batch).softmax(1)  # (batch, 25, 16, 16)
-    for i, case in enumerate(cases):
-        detections.append([])
-        for kind in [WORDS.index(word) for word in case.words if painted.present()[i, WORDS.index(word)]]:
-            x, y = painted.centre[i, kind].tolist()
-            area = painted.area[i, kind].item() / 256
-            detections[-1].append(Detection(WORDS[kind], (x, y), _box_around(shares[i, kind]), area))
-            own = shares[i, kind][shares[i].argmax(0) == kind]
-            confidences.append(own.mean().item() if len(own) else 0.0)
+    seen = see_with_confidence(images, [case.words for case in cases])
+    confidences = [confidence for _, each in seen for confidence in each]
+    detections = [[replace(one, score=1.0) for one in each] for each, _ in seen]
     return detections, sum(confidences) / max(len(confidences), 1)
-
-
-def _box_around(share: torch.Tensor) -> Box | None:
-    """The box around all cells whose share is above one half, (h, w) -> box; None if there are none."""
-    rows, columns = (share > 0.5).any(1).nonzero().flatten(), (share > 0.5).any(0).nonzero().flatten()
-    if not len(rows):
-        return None
-    h, w = share.shape
-    return int(columns[0]) / w, int(rows[0]) / h, int(columns[-1] + 1) / w, int(rows[-1] + 1) / h

@@ -4,7 +4,7 @@ Source: cocodataset.org/#format-data. A box is [x, y, width, height] in pixels, 
 pixels; categories are the words. The caption stands in `info`.
 """
 
-from guidance.forms.form import Canvas, Form, check_kind, from_grid, from_json, to_json
+from guidance.forms.form import Canvas, Form, check_kind, from_corner, from_json, to_json
 from guidance.layout import CANVAS, Entry, Layout
 
 NAME = "coco"
@@ -52,7 +52,7 @@ def read(text: str, canvas: Canvas = CANVAS) -> Layout:
     for row in tables["annotations"]:
         if check_kind(row, dict, NAME).get("image_id") == image.get("id"):
             x, y, wide, high = (*check_kind(row.get("bbox"), list, NAME), 0, 0, 0, 0)[:4]
-            box = from_grid((x, y, x + wide, y + high), *canvas, NAME)
+            box = from_corner(x, y, wide, high, canvas, NAME)
             entries.append(Entry(names.get(row.get("category_id")) or "thing", box, str(row.get("description", ""))))
     return Layout(str(check_kind(values.get("info", {}), dict, NAME).get("description", "")), tuple(entries), canvas)
 

@@ -7,7 +7,7 @@ list holds neither canvas nor caption: reading takes the canvas, and the word is
 
 from typing import Any
 
-from guidance.forms.form import Canvas, Form, check_kind, describe, from_grid, from_json, guess_word, to_grid, to_json
+from guidance.forms.form import Canvas, Form, check_kind, describe, from_corner, from_json, guess_word, to_grid, to_json
 from guidance.layout import CANVAS, Entry, Layout
 
 NAME = "comfy"
@@ -34,7 +34,7 @@ def from_boxes(boxes: Any, canvas: Canvas = CANVAS, caption: str = "") -> Layout
         metadata = box.get("metadata")
         desc = str(metadata.get("desc", "")) if isinstance(metadata, dict) else ""
         word = guess_word(desc)
-        edges = from_grid((x, y, x + width, y + height), *canvas, NAME)
+        edges = from_corner(x, y, width, height, canvas, NAME)
         entries.append(Entry(word, edges, "" if desc in ("", word) else desc))
     return Layout(caption, tuple(entries), canvas)
 

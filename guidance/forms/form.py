@@ -54,6 +54,16 @@ def from_grid(edges: Any, columns: float, rows: float, form: str) -> Box:
     return check_box([min(max(edge, 0.0), 1.0) for edge in (x0 / columns, y0 / rows, x1 / columns, y1 / rows)])
 
 
+def from_corner(x: Any, y: Any, width: Any, height: Any, canvas: Canvas, form: str) -> Box:
+    """The box of a top left corner and a size, in units of the canvas; as `from_grid`."""
+    try:
+        edges = float(x), float(y), float(x) + float(width), float(y) + float(height)
+    except (TypeError, ValueError):
+        got = f"x={x!r}, y={y!r}, width={width!r}, height={height!r}"
+        raise RegionError(f"Got {got} in a layout for {form}, expected four numbers; mend it.") from None
+    return from_grid(edges, *canvas, form)
+
+
 def to_json(value: Any, indent: str = "") -> str:
     """JSON with short values on one line each, so that people can read it and change it."""
     line = json.dumps(value, ensure_ascii=False)

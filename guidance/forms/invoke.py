@@ -8,7 +8,7 @@ from a picture's metadata, or a node or script can use it.
 
 from typing import Any
 
-from guidance.forms.form import Canvas, Form, check_kind, describe, from_grid, from_json, to_grid, to_json
+from guidance.forms.form import Canvas, Form, check_kind, describe, from_corner, from_json, to_grid, to_json
 from guidance.layout import CANVAS, Entry, Layout
 
 NAME = "invoke"
@@ -67,10 +67,16 @@ def _read_layer(layer: dict[str, Any], canvas: Canvas) -> Entry | None:
     if not shapes or not words:
         return None
     rect, place = check_kind(shapes[0].get("rect"), dict, NAME), layer.get("position") or {}
-    x, y = rect.get("x", 0) + place.get("x", 0), rect.get("y", 0) + place.get("y", 0)
-    box = from_grid((x, y, x + rect.get("width", 0), y + rect.get("height", 0)), *canvas, NAME)
+    x, y = (_add(rect.get(key), place.get(key, 0)) for key in ("x", "y"))
+    box = from_corner(x, y, rect.get("width"), rect.get("height"), canvas, NAME)
     name = layer.get("name") or words
     return Entry(name, box, "" if words == name else words)
+
+
+def _add(value: Any, offset: Any) -> Any:
+    """Their sum; `value` itself where one of them is no number."""
+    numbers = isinstance(value, int | float) and isinstance(offset, int | float)
+    return value + offset if numbers else value
 
 
 FORM = Form(NAME, "InvokeAI's regional guidance", write, read, experimental=MISSING)

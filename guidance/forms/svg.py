@@ -4,6 +4,7 @@ Source: SVG 1.1 (www.w3.org/TR/SVG11). The canvas in pixels, origin top left; a 
 its rectangle, its word and, where it moves, the way of its centre. Reading takes the rectangles and words back.
 """
 
+import textwrap
 from xml.etree import ElementTree as ET
 
 from guidance.boxes import find_centre
@@ -22,7 +23,8 @@ def write(layout: Layout) -> str:
     """The picture: thirds of the canvas, boxes with words, ways of what moves, the caption below."""
     width, height = layout.canvas
     size = TEXT * min(width, height)
-    below = 2.4 * size
+    lines = textwrap.wrap(layout.caption, max(8, int(width / (0.62 * size)))) or [""]
+    below = (1.4 * len(lines) + 0.8) * size
     root = ET.Element(
         "svg", xmlns=SPACE, width=f"{width}", height=f"{height + below:g}", viewBox=f"0 0 {width} {height + below:g}"
     )
@@ -35,10 +37,8 @@ def write(layout: Layout) -> str:
             ET.SubElement(root, "line", line, stroke=GREY)
     for number, entry in enumerate(layout.entries):
         _add_thing(root, entry, COLOURS[number % len(COLOURS)], width, height, size)
-    caption = _add_text(root, layout.caption, 0.6 * size, height + 1.6 * size, size, INK)
-    if 0.55 * size * len(layout.caption) > width:  # would run off the picture
-        caption.set("textLength", f"{width - 1.2 * size:g}")
-        caption.set("lengthAdjust", "spacingAndGlyphs")
+    for number, words in enumerate(lines, 1):
+        _add_text(root, words, 0.6 * size, height + 1.4 * number * size, size, INK)
     ET.indent(root, " ")
     return ET.tostring(root, encoding="unicode")
 
