@@ -138,12 +138,13 @@ def check(
             tasks.checks.check_clip(path)
         files = tasks.check_files.CheckFiles(output, figure)
         files.check()
-        if words is None:
+        names = tasks.layout.parse_words(words)
+        if not names:
             tasks.checks.check_model(model)
         checked = tasks.check.check_pairs(
             pairs,
             stereo.PlanOptions(unknown=unknown, setup=setup, spacing=spacing, max_sources=max_sources, fov=fov),
-            words=tasks.layout.parse_words(words),
+            words=names,
             detector=detector,
             model=model,
             device=device,
@@ -196,6 +197,7 @@ def layout(
         tasks.layout.check_layout_file(output, form)
         if words is None:
             tasks.checks.check_model(model)
+        names = tasks.layout.parse_words(words)
         options = stereo.PlanOptions(
             prompt=prompt,
             unmatched=unmatched,
@@ -205,7 +207,6 @@ def layout(
             max_sources=max_sources,
             fov=fov,
         )
-        names = tasks.layout.parse_words(words)
         sketch = tasks.layout.sketch_layout(
             clip, options, words=names, canvas=size, setting=setting, model=model, on_progress=bar.update
         )

@@ -2,12 +2,14 @@
 
 Conventions: azimuths are degrees, positive right. Agreements are 1 (as heard), 0 (the other way round) or 0.5 where a
 thing is not seen and so says nothing; chance is 0.5, and with the channels swapped every agreement a is 1 - a. The
-score of a picture is the mean of its agreements of side and of order; a recording without directions scores 0.5.
+score of a picture is the mean of its agreements of side and of order; a recording without directions scores 0.5. Things
+of one word cannot be told apart: they are matched from left to right, and have neither side nor order.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -48,7 +50,7 @@ class ThingCheck:
     heard: float  # degrees, in the middle frame
     seen: float | None  # degrees, mean over the frames in which it is seen
     found: float  # share of the frames in which it is seen
-    side: float | None  # agreement; None if it is heard ahead in every frame
+    side: float | None  # agreement; None if it is heard ahead in every frame, or one of several of its word
     degrees_off: float | None  # mean distance of the two azimuths where it is seen
     confidence: float  # of the detector, mean where it is seen, 0 to 1
 
@@ -96,10 +98,13 @@ def check_picture(heard: Sequence[Heard], frames: Sequence[Frame], camera: Camer
     """Compare what is heard with the frames of one picture or film, at least one."""
     seen = [_assign(heard, frame) for frame in frames]
     things = tuple(_check_thing(each, frames, [row[i] for row in seen], camera) for i, each in enumerate(heard))
+    several = {word for word, count in Counter(each.word for each in heard).items() if count > 1}
+    things = tuple(replace(thing, side=None) if thing.word in several else thing for thing in things)
     orders = [
         _compare_order(heard[i], heard[j], frame.seconds, row[i], row[j])
         for frame, row in zip(frames, seen, strict=True)
         for i, j in combinations(range(len(heard)), 2)
+        if not {heard[i].word, heard[j].word} & several
     ]
     order = _mean([each for each in orders if each is not None])
     sides = [thing.side for thing in things if thing.side is not None]
@@ -142,9 +147,9 @@ def _check_thing(heard: Heard, frames: Sequence[Frame], seen: Sequence[Detection
 def _compare_order(
     a: Heard, b: Heard, seconds: float | None, seen_a: Detection | None, seen_b: Detection | None
 ) -> float | None:
-    """Agreement of who is further left; None for two of one word and for two that are heard together."""
+    """Agreement of who is further left; None for two that are heard together."""
     apart = _azimuth(b, seconds) - _azimuth(a, seconds)
-    if a.word == b.word or abs(apart) <= AHEAD:
+    if abs(apart) <= AHEAD:
         return None
     if seen_a is None or seen_b is None or seen_a.centre[0] == seen_b.centre[0]:
         return CHANCE

@@ -15,12 +15,12 @@ from spatial.camera import Camera
 LIMIT = 50  # degrees of the axes: hard left and right are 45
 
 
-def draw_checks(checks: Sequence[Check], summary: Summary, picture: Image.Image) -> Image.Image:
-    """(1320, 660) pixels; `picture` is that of the first check."""
+def draw_checks(checks: Sequence[Check], summary: Summary, picture: Image.Image, fov: float = 90.0) -> Image.Image:
+    """(1320, 660) pixels; `picture` is that of the first check, `fov` degrees wide."""
     figure = Figure(figsize=(11, 5.5), dpi=120, facecolor="white")
     figure.text(0.05, 0.925, _format_title(summary), fontsize=15, color=INK, weight="bold")
     figure.text(0.05, 0.87, _format_subtitle(summary), fontsize=10, color=FAINT)
-    draw_picture(figure.add_axes((0.05, 0.08, 0.42, 0.74)), checks[0], picture)
+    draw_picture(figure.add_axes((0.05, 0.08, 0.42, 0.74)), checks[0], picture, fov)
     draw_azimuths(figure.add_axes((0.58, 0.12, 0.37, 0.7)), checks)
     return render_figure(figure)
 

@@ -26,12 +26,15 @@ from audiotoken.errors import OptionError, printable
 from audiotoken.evaluation.clips import Example, collect_examples, find_picture
 from audiotoken.evaluation.judges import Judges, Reference
 from audiotoken.evaluation.pictures import PictureCache
+from audiotoken.evaluation.seeing import load_see
+from audiotoken.evaluation.stereo_examples import hear_example, score_places
 from audiotoken.evaluation.table import EvaluationReport
 from audiotoken.evaluation.unclip import Unclip, prepare_unclip
 from audiotoken.metrics import score_examples
 from audiotoken.mini.things import WORDS
 from audiotoken.options import check_options
 from audiotoken.writing import cannot_write
+from spatial.camera import Camera
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +62,7 @@ def evaluate(
     clip: str = "mini",
     wav2clip: str = "mini",
     features: str = "mini",
+    detector: str = "mini",
     steps: int | None = None,
     guidance: float | None = None,
     batch: int = 8,
@@ -77,6 +81,8 @@ def evaluate(
     unclip, embeddings: a Stable unCLIP and the vectors it is conditioned on, by default those of Wav2CLIP; its row is
         called `unclip_name`, by default after both.
     clip, wav2clip, features: the judges: "mini", folders or hub ids; Wav2CLIP also as the published file.
+    detector: looks where things are, for clips that are stereo files: "mini", or a folder or hub id of OWLv2 or
+        Grounding DINO. The score `placed` is that of `evaluation.consistency`: 1 where it is heard, 0.5 by chance.
 
     Raises OptionError, CheckpointError or AudioError.
     """
@@ -94,7 +100,7 @@ def evaluate(
         )
     judges = Judges(clip, wav2clip, features, device)
     names = _choose_classes(classes, examples, clip)
-    facts: dict[str, Any] = {"model": model, **judges.names, "rate": judges.wav2clip.rate}
+    facts: dict[str, Any] = {"model": model, **judges.names, "detector": detector, "rate": judges.wav2clip.rate}
     conditioned = (
         prepare_unclip(unclip, embeddings, examples, judges) if unclip is not None and "unclip" in chosen else None
     )
@@ -103,6 +109,9 @@ def evaluate(
     report = EvaluationReport(examples, seeds, names, facts, resamples, titles)
     options: dict[str, Any] = {"model": model, "device": device, "steps": steps, "guidance": guidance, "batch": batch}
     audio, reference = judges.embed_sounds(examples), judges.load_reference(examples)
+    camera = Camera()
+    heard = [hear_example(example, camera) for example in examples]
+    see = load_see(detector, judges.device) if any(heard) else None
     load_pictures = _make_picture_loader(chosen, examples, folder, pictures, conditioned, audio, **options)
     for system in chosen:
         sets = [load_pictures(system, seed, report_progress) for seed in seeds]
@@ -110,6 +119,7 @@ def evaluate(
         scores = [_score_pictures(judges, examples, each, audio, reference, names) for each, _ in embedded]
         for images, values in zip(sets, scores, strict=True):
             values |= judges.score_names(images, [example.word for example in examples])
+            values |= score_places(images, heard, see, camera) if see else {}
         report.add(system, scores, None if system == "random" else embedded, reference)
         report_progress("  ".join(report.format_row(system)))
     report.write(folder)

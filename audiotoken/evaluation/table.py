@@ -24,7 +24,7 @@ TITLES = {
     "given": "given pictures",
     "random": "random clip (lower bound)",
 }
-PERCENT = ("aic", "named", "ais_win", "iis_win")  # shares
+PERCENT = ("aic", "named", "placed", "ais_win", "iis_win")  # shares
 LEVEL = 0.95  # of the intervals
 
 
@@ -86,7 +86,7 @@ class EvaluationReport:
     def names(self) -> list[str]:
         """The scores that at least one system has, in the order of the metrics."""
         present = {name for scores in self.scores.values() for name in scores}
-        return [name for name in ("named", *HIGHER_IS_BETTER) if name in present]
+        return [name for name in ("named", "placed", *HIGHER_IS_BETTER) if name in present]
 
     def format_row(self, system: str) -> list[str]:
         """The cells of a system: its title, then its scores."""

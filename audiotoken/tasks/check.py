@@ -49,6 +49,7 @@ class Checked:
     summary: "Summary"
     shuffled: "Summary | None"  # each picture with another one's recording; None for one pair
     notes: tuple[str, ...]
+    fov: float  # degrees across the pictures
     broken: tuple[str, ...]  # a sentence for each pair that could not be read
 
 
@@ -131,7 +132,7 @@ def check_pairs(
     )
     summarize = evaluation.consistency.summarize
     control = summarize(shuffled) if len(good) > 1 else None
-    return Checked(tuple(good), tuple(checks), summarize(checks), control, tuple(notes), tuple(broken))
+    return Checked(tuple(good), tuple(checks), summarize(checks), control, tuple(notes), options.fov, tuple(broken))
 
 
 def _look(

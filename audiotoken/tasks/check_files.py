@@ -40,10 +40,9 @@ class CheckFiles:
         if self.json is not None:
             write_bytes(f"{to_json(checked)}\n".encode(), self.json)
         if self.figure is not None:
-            pictures = [read_frames(pair.picture, 1)[0][1] for pair in checked.pairs[:1]]
-            write_image(
-                evaluation.consistency_figure.draw_checks(checked.checks, checked.summary, pictures[0]), self.figure
-            )
+            ((_, picture),) = read_frames(checked.pairs[0].picture, 1)
+            draw = evaluation.consistency_figure.draw_checks
+            write_image(draw(checked.checks, checked.summary, picture, checked.fov), self.figure)
         lines += [f"wrote  {printable(path)}" for path in (self.json, self.figure) if path is not None]
         return "\n".join(lines)
 
@@ -51,14 +50,14 @@ class CheckFiles:
 def format_check(checked: Checked) -> str:
     """A table of the things of one pair, or of the pairs of several, and the score."""
     rows = _list_things(checked.checks[0]) if len(checked.pairs) == 1 else _list_pairs(checked)
-    table = tabulate(rows[1:], rows[0], tablefmt="plain", disable_numparse=True)
+    table = tabulate(rows[1:], rows[0], tablefmt="plain", disable_numparse=True) if rows[1:] else ""
     return "\n".join([*(line.rstrip() for line in table.splitlines()), *_list_scores(checked)])
 
 
 def _list_things(check: "Check") -> list[list[str]]:
     rows = [["", "heard", "seen", "off", "side"]]
     for thing in check.things:
-        side = "ahead" if thing.side is None else "not seen" if not thing.found else _format_agreement(thing.side)
+        side = "no side" if thing.side is None else "not seen" if not thing.found else _format_agreement(thing.side)
         off = "" if thing.degrees_off is None else f"{thing.degrees_off:.0f}°"
         rows.append(
             [

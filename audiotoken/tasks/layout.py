@@ -19,7 +19,7 @@ from audiotoken.tasks.place import PLACE_SECONDS
 from audiotoken.writing import check_output, write_bytes
 from guidance.boxes import Box
 from guidance.forms import FORMS
-from guidance.layout import CANVAS, Layout
+from guidance.layout import CANVAS, Layout, check_canvas
 from spatial.scene import Scene
 
 STDOUT = Path("-")
@@ -48,7 +48,7 @@ def parse_canvas(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"\s*(\d{1,6})\s*[x×*]\s*(\d{1,6})\s*", text, re.I)
     if found is None:
         raise OptionError(f"Got --canvas {text}, expected WIDTHxHEIGHT in pixels, such as 1024x768; change it.")
-    return int(found[1]), int(found[2])
+    return check_canvas((int(found[1]), int(found[2])))
 
 
 def parse_words(text: str | None) -> list[str]:

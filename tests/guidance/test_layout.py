@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from guidance import Entry, Layout
 from guidance.boxes import find_centre, mirror_box
 from guidance.errors import RegionError
-from guidance.forms import FORMS, comfy, flux3
+from guidance.forms import FORMS, coco, comfy, flux3, ideogram, invoke, moss, svg
 from guidance.forms.form import to_grid
 from guidance.regions import Region, make_regions
 
@@ -43,7 +43,7 @@ layouts = st.builds(
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @given(layouts)
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_what_is_written_is_read_within_one_unit(form, layout):
     again = form.read(form.write(layout), layout.canvas)
     assert again.words == layout.words and again.canvas == layout.canvas
@@ -55,7 +55,7 @@ def test_what_is_written_is_read_within_one_unit(form, layout):
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @given(layouts)
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_the_mirrored_layout_is_the_mirror(form, layout):
     plain = form.read(form.write(layout), layout.canvas)
     swapped = form.read(form.write(layout.mirrored()), layout.canvas)
@@ -87,7 +87,7 @@ def test_flux3_is_what_diffusers_reads():
 
 
 @given(layouts)
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_every_row_of_any_layout_is_valid_to_diffusers(layout):
     caption, rows = prompt_upsampler.split_caption(flux3.write_text(layout))
     for row in rows or []:
@@ -107,6 +107,45 @@ def test_comfy_counts_pixels_of_the_canvas_across_first():
     assert (first["x"], first["y"], first["width"], first["height"]) == (768, 216, 448, 432)
     assert first["metadata"] == {"type": "obj", "text": "", "desc": "a bell", "palette": []}
     assert comfy.from_boxes([comfy.to_boxes(STREET)], STREET.canvas).words == ["bell", "frog"]  # a batch
+
+
+def test_moss_counts_from_the_middle_down_first():
+    first = json.loads(moss.write(STREET))["items"][0]
+    assert first == {"label": "object", "caption": "a bell", "bbox": [-144, 128, 288, 576]}
+    middle = Layout("", (Entry("owl", (0.25, 0.25, 0.75, 0.75)),), (640, 480))
+    assert json.loads(moss.write(middle))["items"][0]["bbox"] == [-120, -160, 120, 160]
+
+
+def test_ideogram_has_the_keys_of_its_documents_in_order():
+    caption = json.loads(ideogram.write(STREET))
+    assert list(caption) == ["high_level_description", "compositional_deconstruction"]
+    inner = caption["compositional_deconstruction"]
+    assert list(inner) == ["background", "elements"]
+    assert inner["elements"][0] == {"type": "obj", "bbox": [300, 600, 900, 950], "desc": "a bell"}
+
+
+def test_invoke_has_a_layer_for_each_thing():
+    layer = invoke.to_layers(STREET)[1]
+    assert layer["type"] == "regional_guidance" and layer["positivePrompt"] == "a frog"
+    assert layer["objects"][0]["rect"] == {"x": 64, "y": 144, "width": 384, "height": 360}
+    moved = json.loads(invoke.write(STREET))
+    moved["canvas_v2_metadata"]["regionalGuidance"][1]["position"] = {"x": 128, "y": 0}
+    assert invoke.read(json.dumps(moved)).entries[1].box[0] == pytest.approx(LEFT[0] + 0.1)
+
+
+def test_coco_counts_across_first_and_adds_up():
+    table = json.loads(coco.write(STREET))
+    assert table["annotations"][0]["bbox"] == [768.0, 216.0, 448.0, 432.0]
+    assert table["annotations"][0]["area"] == 448 * 432
+    assert [each["name"] for each in table["categories"]] == ["bell", "frog"]
+
+
+def test_svg_shows_the_words_and_the_way_of_what_moves():
+    car = Entry("car <fast>", (0.1, 0.2, 0.9, 0.8), path=((0.0, LEFT), (2.0, RIGHT)))
+    text = svg.write(Layout("a car & more", (car,), (640, 480)))
+    assert 'points="128.0,216.0 496.0,288.0"' in text and "car &lt;fast&gt;" in text
+    again = svg.read(text)
+    assert again.words == ["car <fast>"] and again.caption == "a car & more" and again.canvas == (640, 480)
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)

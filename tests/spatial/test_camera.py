@@ -153,3 +153,11 @@ def test_the_mirrored_scene_has_the_mirrored_boxes(azimuths, level):
 def test_invalid_input_is_refused(act, words):
     with pytest.raises(SpatialError, match=words):
         act()
+
+
+@pytest.mark.parametrize("fov", [40.0, 90.0, 150.0])
+def test_unproject_is_the_inverse_within_the_view(fov):
+    camera = Camera(fov)
+    for azimuth in (-fov / 2, -13.0, 0.0, 17.0, fov / 2):
+        assert camera.unproject(camera.project(azimuth)) == pytest.approx(azimuth)
+    assert camera.unproject(camera.project(89.0)) == pytest.approx(fov / 2)  # out of view: at the edge

@@ -16,6 +16,7 @@ from audiotoken.stereo.options import SETUPS, UNKNOWN, UNMATCHED
 from audiotoken.tasks.place import MOTIONS
 from audiotoken.tasks.train import PRECISIONS
 from guidance import METHODS
+from guidance.forms import FORMS
 from spatial.setups import NAMES
 
 RECIPES = [Path(each.name).stem for each in (files("audiotoken.configs") / "recipe").iterdir()]
@@ -31,6 +32,7 @@ RECIPES = [Path(each.name).stem for each in (files("audiotoken.configs") / "reci
         (choices.Unknown, UNKNOWN),
         (choices.Motion, MOTIONS),
         (choices.Energy, [*METHODS, "none"]),
+        (choices.LayoutForm, FORMS),
         (choices.Setup, ["auto", *NAMES]),
         (choices.DrawingSetup, SETUPS),
         (choices.Precision, PRECISIONS),

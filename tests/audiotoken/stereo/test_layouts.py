@@ -1,0 +1,115 @@
+"""From a scene with names to a layout, and its sentence."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from audiotoken.articles import make_plural
+from audiotoken.stereo.captions import write_caption
+from audiotoken.stereo.layouts import make_layout, place_boxes
+from guidance.boxes import mirror_box
+from guidance.layout import Entry
+from spatial.camera import Camera
+from spatial.scene import Direction, Scene, Source
+
+
+def source(azimuth: float, spread: float = 2.0, path=()) -> Source:
+    return Source(np.zeros(1, np.float32), Direction(azimuth, spread), -20.0, path)
+
+
+def entry(word: str, x: float, path=()) -> Entry:
+    return Entry(word, (x - 0.1, 0.3, x + 0.1, 0.8), path=path)
+
+
+SCENE = Scene((source(31.0), source(-25.0), source(0.0, 40.0)), 16_000, "ortf")
+
+
+def test_sounds_are_placed_where_they_are_heard():
+    layout = make_layout(SCENE, ["bell", "frog", "rain"], place_boxes(SCENE, range(3)), canvas=(640, 480))
+    assert layout.words == ["bell", "frog"] and layout.canvas == (640, 480)  # rain comes from everywhere
+    assert layout.entries[0].centre[0] > 0.5 > layout.entries[1].centre[0]
+    assert layout.entries[0].description == "a bell"
+    assert layout.caption == "a frog on the left and a bell on the right, with rain"
+
+
+def test_swapped_channels_mirror_the_boxes():
+    swapped = [
+        replace(each, direction=replace(each.direction, azimuth=-each.direction.azimuth)) for each in SCENE.sources
+    ]
+    scene = replace(SCENE, sources=tuple(swapped))
+    names = ["bell", "frog", None]
+    straight, mirrored = (make_layout(one, names, place_boxes(one, range(2))) for one in (SCENE, scene))
+    for before, after in zip(straight.entries, mirrored.entries, strict=True):
+        assert after.box == pytest.approx(mirror_box(before.box))
+    assert mirrored.caption == "a bell on the left and a frog on the right"
+
+
+def test_without_directions_or_names_there_is_no_box():
+    assert place_boxes(replace(SCENE, setup="mono"), range(3)) == {}
+    assert make_layout(SCENE, [None] * 3, place_boxes(SCENE, range(3))).entries == ()
+    assert make_layout(SCENE, ["bell", "frog", None], {}).caption == "a bell and a frog"
+
+
+def test_what_moves_has_a_path():
+    car = source(0.0, path=((0.0, -40.0), (2.0, 0.0), (4.0, 40.0)))
+    scene = Scene((car,), 16_000, "ortf")
+    moving = make_layout(scene, ["car"], place_boxes(scene, [0])).entries[0]
+    assert [seconds for seconds, _ in moving.path] == [0.0, 2.0, 4.0]
+    assert moving.path[1][1] == pytest.approx(Camera().box(car, 2.0))
+    assert make_layout(scene, ["car"], {0: moving.box}).caption == "a car moving from the left to the right"
+
+
+@pytest.mark.parametrize(
+    ("entries", "others", "setting", "caption"),
+    [
+        (
+            [entry("bell", 0.8), entry("frog", 0.2)],
+            [],
+            "in a meadow",
+            "a frog on the left and a bell on the right, in a meadow",
+        ),
+        ([entry("owl", 0.5)], [], "", "an owl in the middle"),
+        ([entry("frog", 0.2), entry("frog", 0.3)], [], "", "two frogs on the left"),
+        ([entry("frog", 0.2), entry("frog", 0.8)], [], "", "a frog on the left and another frog on the right"),
+        (
+            [entry("a", 0.2), entry("b", 0.5), entry("c", 0.8)],
+            [],
+            "",
+            "an a on the left, a b in the middle and a c on the right",
+        ),
+        ([], ["dog", "rain"], "at night.", "a dog and rain, at night"),
+        ([], [], "at night", "a landscape at night"),
+        ([entry("fire", 0.2)], ["rain", "dog", "dog"], "", "a fire on the left, with rain and two dogs"),
+    ],
+)
+def test_a_sentence_for_the_whole_scene(entries, others, setting, caption):
+    assert write_caption(entries, others, setting) == caption
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [
+        ("dog", "dogs"),
+        ("crying baby", "crying babies"),
+        ("glass of water", "glasses of water"),
+        ("person brushing teeth", "people brushing teeth"),
+        ("church choir", "church choirs"),
+        ("goose", "geese"),
+        ("woman", "women"),
+        ("wolf", "wolves"),
+        ("bus", "buses"),
+        ("rain", "rain"),
+        ("keys", "keys"),
+        ("human", "humans"),
+    ],
+)
+def test_plurals(one, many):
+    assert make_plural(one) == many
+
+
+def test_layouts_and_captions_need_no_torch():
+    code = "import sys, audiotoken.stereo.layouts, audiotoken.labels; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
