@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from diffusers.modular_pipelines.flux3 import prompt_upsampler
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from guidance import Entry, Layout
@@ -57,6 +57,7 @@ def test_what_is_written_is_read_within_one_unit(form, layout):
 @given(layouts)
 @settings(max_examples=15)
 def test_the_mirrored_layout_is_the_mirror(form, layout):
+    assume(all(entry.box[2] - entry.box[0] > 1e-3 for entry in layout.entries))  # 1 - x of less may be no width
     plain = form.read(form.write(layout), layout.canvas)
     swapped = form.read(form.write(layout.mirrored()), layout.canvas)
     unit = 2 / min(1000, *layout.canvas) + 1e-9  # one at either reading
