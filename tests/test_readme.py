@@ -22,6 +22,7 @@ READERS = (
     "docs/index.md",
     "docs/placing.md",
     "docs/moving.md",
+    "docs/layouts.md",
     "docs/extending.md",
 )
 ELSEWHERE = ("audiotoken demo", "--model my-")  # ends with Ctrl-C; wants weights: bound in test_commands.py
@@ -49,6 +50,7 @@ def workplace(tmp_path, monkeypatch):
         for folder in (tmp_path, tmp_path / "demo"):
             folder.mkdir(exist_ok=True)
             soundfile.write(folder / f"{name}.wav", 0.3 * np.stack(tones, axis=1), 16_000)
+            Image.new("RGB", (128, 128), "white").save(folder / "street.png")  # for `check`
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(AudioTokenPipeline, "from_pretrained", lambda model, **kwargs: debug_pipeline())
     return tmp_path
