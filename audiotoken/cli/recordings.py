@@ -130,7 +130,7 @@ def check(
 
     \b
     Example:
-      audiotoken check street.png street.wav
+      audiotoken check street.png street.wav --figure check.png
     """
     with running("checking", quiet, verbose) as bar:
         pairs = tasks.check.find_pairs(picture, clip)
