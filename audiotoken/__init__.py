@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from audiotoken.errors import OptionError as OptionError
     from audiotoken.errors import PromptError as PromptError
     from audiotoken.pipeline import AudioTokenPipeline as AudioTokenPipeline
+    from audiotoken.pipeline_transformers import AudioTokenFlux2Pipeline as AudioTokenFlux2Pipeline
+    from audiotoken.pipeline_transformers import AudioTokenFluxPipeline as AudioTokenFluxPipeline
+    from audiotoken.pipeline_transformers import AudioTokenQwenImagePipeline as AudioTokenQwenImagePipeline
+    from audiotoken.pipeline_transformers import AudioTokenSD3Pipeline as AudioTokenSD3Pipeline
+    from audiotoken.pipeline_transformers import AudioTokenZImagePipeline as AudioTokenZImagePipeline
     from audiotoken.pipeline_xl import AudioTokenXLPipeline as AudioTokenXLPipeline
     from audiotoken.prompt import Prompt as Prompt
     from audiotoken.prompt import encode_prompt as encode_prompt
@@ -40,6 +45,11 @@ _HOME = {
     "Result": "stereo.generation",
     "AudioTokenPipeline": "pipeline",
     "AudioTokenXLPipeline": "pipeline_xl",
+    "AudioTokenSD3Pipeline": "pipeline_transformers",
+    "AudioTokenFluxPipeline": "pipeline_transformers",
+    "AudioTokenFlux2Pipeline": "pipeline_transformers",
+    "AudioTokenQwenImagePipeline": "pipeline_transformers",
+    "AudioTokenZImagePipeline": "pipeline_transformers",
     "AudioEmbedder": "embedder",
     "Prompt": "prompt",
     "encode_prompt": "prompt",

@@ -5,6 +5,7 @@ heads, two blocks of each sort, rotary axes, both CLIP encoders and T5, chat tem
 """
 
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
@@ -42,8 +43,19 @@ from transformers import (
     T5Tokenizer,
 )
 
-from audiotoken.debug import POOLED, build_seeded, debug_text_encoder, debug_tokenizer, sharpen
+from audiotoken import pipeline_transformers
+from audiotoken.debug import (
+    POOLED,
+    build_seeded,
+    debug_embedder,
+    debug_encoder,
+    debug_text_encoder,
+    debug_tokenizer,
+    sharpen,
+)
+from audiotoken.loading import JOINT_CLASSES
 
+MAX_WORDS = {"sd3": 32, "flux": 32, "flux2": 96, "qwen": 96, "z_image": 96}  # tokens of a prompt
 CHARACTERS = "▁abcdefghijklmnopqrstuvwxyz.,"
 T5_WIDTH = 40
 QWEN_WIDTH = 16
@@ -57,7 +69,7 @@ SIDE = 8  # latents along one side: 4 x 4 pixels of attention
 
 def debug_t5_tokenizer() -> T5Tokenizer:
     """Letters and a few whole words; padded on the right."""
-    words = ["▁a", "▁and", "▁dog", "▁frog", "▁photo"]
+    words = ["▁a", "▁and", "▁dog", "▁frog", "▁photo", "▁x"]
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -9.0)]
     pieces += [(letter, -5.0) for letter in CHARACTERS] + [(word, -2.0) for word in words]
     return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=64)
@@ -160,7 +172,7 @@ def debug_qwen_tokenizer() -> Qwen2Tokenizer:
     """Bytes and a few whole words, with a chat template; padded on the right."""
     vocab = {entry: i for i, entry in enumerate(sorted(ByteLevel.alphabet()))}
     merges = []
-    for word in ("Ġdog", "Ġand", "Ġa", "Ġfrog"):
+    for word in ("Ġx", "Ġdog", "Ġand", "Ġa", "Ġfrog"):
         for end in range(1, len(word)):
             if word[: end + 1] not in vocab:
                 merges.append((word[:end], word[end]))
@@ -362,6 +374,26 @@ def debug_transformer(kind: str, seed: int = 0, **options: Any) -> Any:
     options: `guidance_embeds` of "flux", `is_distilled` of "flux2".
     """
     pipe = BUILDERS[kind](seed, **options)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def debug_joint_pipeline(kind: str, seed: int = 0, learned: bool = True, **options: Any) -> Any:
+    """The same with audio parts, in 2 steps: an AudioToken pipeline of the family; without `learned`, no embedder."""
+    plain = debug_transformer(kind, seed, **options)
+    own = getattr(pipeline_transformers, JOINT_CLASSES[type(plain).__name__])
+    parts = {name: part for name, part in plain.components.items() if name in signature(own).parameters}
+    parts |= {"is_distilled": plain.config.is_distilled} if kind == "flux2" else {}
+    encoder = debug_encoder(seed)
+    pipe = own(**parts, audio_encoder=encoder, default_steps=2, default_guidance=3.0)
+    if learned:
+        pipe.register_modules(audio_embedder=debug_embedder(encoder, seed, pipe.token_width))
+    for name in ("default_sample_size", "prompt_template_encode", "prompt_template_encode_start_idx"):
+        if hasattr(plain, name):
+            setattr(pipe, name, getattr(plain, name))
+    if kind == "sd3":
+        pipe.register_to_config(max_sequence_length=MAX_WORDS[kind])
+    pipe.default_words = MAX_WORDS[kind]
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -15,6 +15,14 @@ from safetensors import SafetensorError
 from audiotoken.errors import CheckpointError, first_sentence, out_of_memory
 
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
+JOINT_CLASSES = {  # transformers: the class here, by the class that model_index.json names
+    "StableDiffusion3Pipeline": "AudioTokenSD3Pipeline",
+    "FluxPipeline": "AudioTokenFluxPipeline",
+    "Flux2KleinPipeline": "AudioTokenFlux2Pipeline",
+    "QwenImagePipeline": "AudioTokenQwenImagePipeline",
+    "ZImagePipeline": "AudioTokenZImagePipeline",
+}
+JOINT_CLASSES |= {own: own for own in JOINT_CLASSES.values()}
 OWN_ENCODERS = tuple(f"audiotoken.encoders.{name}" for name in ("mini", "beats", "ast", "clap"))
 
 
@@ -33,18 +41,25 @@ def find_model(model: str | os.PathLike) -> str:
     return str(model)
 
 
-def prepare_index(index: Mapping[str, Any]) -> bool:
-    """Import the audio encoder's module that a `model_index.json` names; return whether it is an SDXL model.
+def prepare_index(index: Mapping[str, Any]) -> str:
+    """Import the audio encoder's module that a `model_index.json` names; return the name of its class here.
 
     diffusers finds classes only in modules that are imported already. Raises ValueError for another kind of model.
     """
-    if missing := [part for part in ("unet", "text_encoder") if not any(index.get(part) or ())]:
+    if str(index.get("_class_name")) in JOINT_CLASSES:
+        parts: tuple[str, ...] = ("transformer", "text_encoder")
+    else:
+        parts = ("unet", "text_encoder")
+    if missing := [part for part in parts if not any(index.get(part) or ())]:
         name = index.get("_class_name", "model")
-        raise ValueError(f"it is a {name} without a {missing[0]}, but Stable Diffusion 1, 2 or XL is needed")
+        raise ValueError(
+            f"it is a {name} without a {missing[0]}, but Stable Diffusion or another supported family is needed"
+        )
     library, _ = index.get("audio_encoder") or (None, None)
     if library in OWN_ENCODERS:
         import_module(library)
-    return any(index.get("text_encoder_2") or ())
+    own = JOINT_CLASSES.get(str(index.get("_class_name")))
+    return own or ("AudioTokenXLPipeline" if any(index.get("text_encoder_2") or ()) else "AudioTokenPipeline")
 
 
 @contextmanager

@@ -38,6 +38,28 @@ def diffusion_loss(
     return (error if weight is None else error * weight).mean()
 
 
+def flow_loss(
+    predict: Callable[[Tensor, Tensor], Tensor],
+    latents: Float[Tensor, "batch channels height width"],
+    noise: Float[Tensor, "batch channels height width"],
+    levels: Float[Tensor, " batch"],
+    weight: Float[Tensor, "batch 1 #height #width"] | None = None,
+) -> Float[Tensor, ""]:
+    """Rectified flow (Liu et al. 2023, arXiv 2209.03003, eq. 1): mean squared error of the velocity noise - latents.
+
+    predict: (noisy latents, timesteps in [0, 1000]) -> velocity. levels: share of noise s in [0, 1], of the latents
+    (1 - s) x + s noise; `logit_normal_levels` draws them. weight: as in `diffusion_loss`.
+    """
+    noisy = latents.lerp(noise, levels.view(-1, 1, 1, 1))
+    error = (predict(noisy, 1000 * levels).float() - (noise - latents)).square()
+    return (error if weight is None else error * weight).mean()
+
+
+def logit_normal_levels(count: int, generator: torch.Generator | None = None) -> Float[Tensor, " {count}"]:
+    """Levels of noise that training draws most in the middle (Esser et al. 2024, arXiv 2403.03206, sec. 3.1)."""
+    return torch.randn(count, generator=generator).sigmoid()
+
+
 def min_snr_weight(scheduler: Any, timesteps: Int[Tensor, " batch"], gamma: float) -> Float[Tensor, "batch 1 1 1"]:
     """Min-SNR weighting (Hang et al. 2023, arXiv 2303.09556, sec. 3.4): limits the weight of low noise levels.
 

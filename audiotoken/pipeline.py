@@ -28,7 +28,7 @@ from audiotoken.labels import insert_articles, insert_words
 from audiotoken.loading import explain_load_errors, find_model, prepare_index
 from audiotoken.losses import label_embeddings
 from audiotoken.placeholder import PLACEHOLDER, TEMPLATE, check_count, check_negative, check_text
-from audiotoken.prompt import EncodedPrompts, Prompt, encode_prompts
+from audiotoken.prompt import EncodedPrompts, Prompt, encode_prompts, find_word_positions, tokenize_prompt
 
 TextEncoder = tuple[CLIPTokenizer, CLIPTextModel]
 
@@ -49,14 +49,14 @@ class SoundToImage(AudioMixin):
     def from_pretrained(cls, model: str | os.PathLike = "mini", **kwargs: Any) -> Any:
         """Load "mini" (part of this package), a folder or a hub id; `kwargs` as in diffusers.
 
-        Returns an AudioTokenPipeline, or an AudioTokenXLPipeline for an SDXL model. Pass the audio parts as
+        Returns an AudioTokenPipeline, or the class for SDXL or for a family of transformers. Pass the audio parts as
         `audio_encoder=` and `audio_embedder=` if the model has none. Computes in float32 unless `dtype` is given.
         Raises CheckpointError if the model cannot be loaded or its parts do not fit together.
         """
         folder = find_model(model)
         kwargs["dtype"] = float32_audio_parts(kwargs.pop("torch_dtype", None) or kwargs.get("dtype"))
         with explain_load_errors(model):
-            kind = _class_for(cls, xl=prepare_index(cls.load_config(folder, **kwargs)))  # type: ignore[attr-defined]
+            kind = _class_for(cls, prepare_index(cls.load_config(folder, **kwargs)))  # type: ignore[attr-defined]
             return super(SoundToImage, kind).from_pretrained(folder, **kwargs)  # type: ignore[misc]
 
     @torch.no_grad()
@@ -120,7 +120,7 @@ class SoundToImage(AudioMixin):
 
         The text of a prompt with label tokens contains the labels: "a photo of a dog".
         """
-        texts, dealt = _deal(prompt, [] if sounds is None else list(sounds))  # [text][sound] vectors or a word
+        texts, dealt = deal_sounds(prompt, [] if sounds is None else list(sounds))  # [text][sound] vectors or a word
         texts = self.maybe_convert_prompt(texts, self._text_encoders[0][0])  # textual inversion
         if any(isinstance(sound, str) for each in dealt for sound in each):
             texts = [insert_articles(text, words) for text, words in zip(texts, dealt, strict=True)]
@@ -134,6 +134,23 @@ class SoundToImage(AudioMixin):
             Prompt(encoded.embeddings[i : i + 1], at, text, None if pooled is None else pooled[i : i + 1])
             for i, (text, at) in enumerate(zip(shown, encoded.positions, strict=True))
         ]
+
+    def find_word(self, prompt: Prompt, word: str, nth: int = 0) -> tuple[int, ...]:
+        """Tokens of the `nth` (from 0) occurrence of a word, not of a sound whose label is the same word."""
+        lengths = [len(at) for at in prompt.positions] if PLACEHOLDER in prompt.text else None
+        taken = [at for sound in prompt.positions for at in sound]
+        return find_word_positions(prompt.text, word, self._text_encoders[0][0], lengths, nth, taken)
+
+    @torch.no_grad()
+    def encode_text_ends(self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]]) -> Tensor:
+        """(texts, width): the text encoder's output at the end token, which attends to the whole text."""
+        embeddings = self.encode(texts, sounds).embeddings.float()
+        tokenizer = self._text_encoders[0][0]
+        ends = [
+            tokenize_prompt(text, tokenizer, [len(sound) for sound in each])[0].index(tokenizer.eos_token_id)
+            for text, each in zip(texts, sounds, strict=True)
+        ]
+        return embeddings[torch.arange(len(texts)), torch.tensor(ends)]
 
     @property
     def token_width(self) -> int:
@@ -206,9 +223,9 @@ class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
         return EncodedPrompts(*encode_prompts(texts, sounds, self.tokenizer, self.text_encoder, self._execution_device))
 
 
-def _class_for(cls: type, xl: bool) -> type:
+def _class_for(cls: type, name: str) -> type:
     """`cls` if it fits the kind of the model, otherwise the class that does."""
-    fitting: type = audiotoken.AudioTokenXLPipeline if xl else AudioTokenPipeline
+    fitting: type = getattr(audiotoken, name)
     return cls if issubclass(cls, fitting) else fitting
 
 
@@ -216,7 +233,7 @@ def _table(text_encoder: Any) -> torch.nn.Embedding:
     return text_encoder.get_input_embeddings()
 
 
-def _deal(prompt: str | list[str], sounds: list[Any]) -> tuple[list[str], list[list[Any]]]:
+def deal_sounds(prompt: str | list[str], sounds: list[Any]) -> tuple[list[str], list[list[Any]]]:
     """(texts, the sounds of each); a single text is repeated until all sounds are used."""
     texts = [prompt] if isinstance(prompt, str) else list(prompt)
     for text in texts:

@@ -109,6 +109,12 @@ class SoundPipeline(Protocol):
     ) -> "EncodedPrompts":
         """The same for a batch, differentiable."""
 
+    def find_word(self, prompt: "Prompt", word: str, nth: int = 0) -> tuple[int, ...]:
+        """Positions of a word of an encoded prompt."""
+
+    def encode_text_ends(self, texts: Sequence[str], sounds: "Sequence[Sequence[Tensor]]") -> "Tensor":
+        """(texts, width): one vector for each text."""
+
     def label_embeddings(self, names: Sequence[str]) -> "Tensor":
         """(classes, token_width)."""
 

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from guidance.backbones import Backbone
+from guidance.backbones import UNetBackbone
 from guidance.energies import Energy
 from guidance.errors import GuidanceError
-from guidance.interfaces import Attention, AttentionProcessor, DiffusionPipelineLike, PromptEmbeds, UNet2DConditionModel
+from guidance.interfaces import Attention, AttentionProcessor, PromptEmbeds, UNet2DConditionModel
 from guidance.methods import Guidance
 from guidance.regions import Region
 from guidance.sampling import Sample, sample
@@ -57,7 +57,7 @@ def cross_frame_attention(unet: UNet2DConditionModel, frames: int) -> Iterator[N
 
 
 def animate(
-    backbone: DiffusionPipelineLike | Backbone,
+    backbone: Any,
     prompt: PromptEmbeds,
     *,
     regions: Sequence[Sequence[Region]],
@@ -77,6 +77,7 @@ def animate(
     callback: called with (number of groups done, number of groups) at every step. The trace and the maps are those of
     the first group.
     """
+    unet = UNetBackbone.from_pipe(backbone).unet
     if not regions:
         raise GuidanceError("Got no frames, expected the regions of one or more; give a list for each frame.")
     if at_once < 2 or not 0 <= stillness <= 1:
@@ -93,7 +94,7 @@ def animate(
                 callback(number, len(starts))
             return smooth_background(latents, group, stillness)
 
-        with cross_frame_attention(getattr(backbone, "unet", backbone), len(group)):
+        with cross_frame_attention(unet, len(group)):
             options = {"regions": group, "energy": energy, "seed": seed, "callback": smooth, **sampling}
             parts.append(sample(backbone, [prompt] * len(group), **options))
     images = [parts[0].images[0]] + [image for part in parts for image in part.images[1:]]

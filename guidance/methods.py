@@ -38,12 +38,12 @@ class Regional:
     """
 
     steps: int | float = 0.5  # masked steps, counted from the first: a whole number, or a share of all steps below 1
-    boost: float = 0.0  # added to the logits with which the pixels of a region read its words
+    boost: float | None = None  # added to the logits with which pixels of a region read its words; None: the family's
     base_ratio: float = 0.0  # share of the output that is computed without the mask, in [0, 1]
     restricted: bool = False
 
     def __post_init__(self) -> None:
-        if not (0 <= self.base_ratio <= 1 and self.steps >= 0 and math.isfinite(self.boost)):
+        if not (0 <= self.base_ratio <= 1 and self.steps >= 0 and math.isfinite(self.boost or 0)):
             raise GuidanceError(
                 f"Got steps={self.steps}, boost={self.boost} and base_ratio={self.base_ratio}, expected steps from 0, "
                 "a finite boost and a ratio from 0 to 1; change them."

@@ -11,6 +11,7 @@ layers and offloading stay as they are, whether they accept a mask or not.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -95,7 +96,8 @@ class RegionalAttention:
         method: Regional,
         size: tuple[int, int],
     ) -> None:
-        self.backbone, self.conditioning, self.method = backbone, conditioning, method
+        self.backbone, self.conditioning = backbone, conditioning
+        self.method = replace(method, boost=backbone.own_boost if method.boost is None else method.boost)
         self.regions = [backbone.map_regions(row) for row in regions]
         self.aspect = backbone.map_aspect(size)
         self.pixels = backbone.count_pixels(size)
@@ -202,7 +204,7 @@ def make_bias(
     own_pixels = j_pixel & ~i_pixel & i_owned
     other_pixels = restricted & j_pixel & ((i_pixel & (i_owned | j_owned)) | (~i_pixel & j_owned))
     bias = torch.zeros(share.shape)
-    bias[share & i_pixel & ~j_pixel] = method.boost
+    bias[share & i_pixel & ~j_pixel] = method.boost or 0.0
     bias[~share & (words | own_pixels | other_pixels)] = -torch.inf
     return bias
 

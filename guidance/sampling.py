@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from PIL.Image import Image
@@ -11,7 +12,7 @@ from torch import Tensor
 from guidance.backbones import Backbone, Conditioning, UNetBackbone
 from guidance.energies import Energy
 from guidance.errors import GuidanceError
-from guidance.interfaces import DiffusionPipelineLike, PromptEmbeds
+from guidance.interfaces import PromptEmbeds
 from guidance.methods import COMBINED, METHODS, Guidance, Method, Regional
 from guidance.noise_levels import get_noise_level
 from guidance.regional import RegionalAttention, attend
@@ -40,7 +41,7 @@ class Sample:
 
 @torch.no_grad()
 def sample(
-    backbone: DiffusionPipelineLike | Backbone,
+    backbone: Any,
     prompt: PromptEmbeds | Sequence[PromptEmbeds],
     *,
     regions: Regions = (),

@@ -59,6 +59,7 @@ class Motion(StrEnum):
 class Energy(StrEnum):
     """How things are moved into their boxes."""
 
+    AUTO = "auto"
     COMBINED = "combined"
     LAYOUT = "layout"
     BOXDIFF = "boxdiff"

@@ -64,8 +64,9 @@ NegativePrompt = Annotated[str | None, typer.Option(metavar="TEXT", help="Words 
 Energy = Annotated[
     choices.Energy,
     typer.Option(
-        help="How objects are guided into their boxes: combined (the default, and fast), layout (Chen et al. 2023), "
-        "boxdiff (Xie et al. 2023), centroid (after InfSplign, 2025), forward (attention bias only) or none."
+        help="How objects are guided into their boxes: auto (combined for a UNet, regional for a transformer), "
+        "combined (fast), layout (Chen et al. 2023), boxdiff (Xie et al. 2023), centroid (after InfSplign, 2025), "
+        "forward (attention bias only), regional (attention masks, after Chen et al. 2024) or none."
     ),
 ]
 Fov = Annotated[

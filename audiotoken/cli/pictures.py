@@ -159,7 +159,7 @@ def place(
     token: Token = None,
     unmatched: Unmatched = choices.Unmatched.ADD,
     unknown: Unknown = choices.Unknown.OMIT,
-    energy: Energy = choices.Energy.COMBINED,
+    energy: Energy = choices.Energy.AUTO,
     motion: Annotated[
         choices.Motion,
         typer.Option(help="How to draw a moving source: in the middle of its path, or as a trail along it."),
@@ -246,7 +246,7 @@ def animate(
     token: Token = None,
     unmatched: Unmatched = choices.Unmatched.ADD,
     unknown: Unknown = choices.Unknown.OMIT,
-    energy: Energy = choices.Energy.COMBINED,
+    energy: Energy = choices.Energy.AUTO,
     setup: DrawingSetup = choices.DrawingSetup.AUTO,
     spacing: Spacing = None,
     max_sources: MaxSources = 4,

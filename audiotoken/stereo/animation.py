@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Generator
 
 from audiotoken.protocols import SoundPipeline
-from audiotoken.stereo.generation import OnStep, Result, make_result
+from audiotoken.stereo.generation import OnStep, Result, choose_method, make_result
 from audiotoken.stereo.options import DrawOptions, PlanOptions, resolve_seed
 from audiotoken.stereo.planning import Plan, make_plan, timed_stage
 from guidance.frames import animate
@@ -18,7 +18,7 @@ from spatial.camera import Camera
 
 if TYPE_CHECKING:
     from guidance.energies import Energy
-    from guidance.methods import Guidance
+    from guidance.methods import Guidance, Regional
 
 
 def sound_to_film(
@@ -36,7 +36,7 @@ def sound_to_film(
     width: int | None = None,
     seed: int = 0,
     generator: Generator | None = None,
-    energy: "str | Guidance | Energy" = "combined",
+    energy: "str | Guidance | Regional | Energy" = "auto",
     token: str | None = None,
     unmatched: str = "add",
     unknown: str = "omit",
@@ -84,7 +84,7 @@ def film(
     width: int | None = None,
     seed: int = 0,
     generator: Generator | None = None,
-    energy: "str | Guidance | Energy" = "combined",
+    energy: "str | Guidance | Regional | Energy" = "auto",
     keep_maps: bool = False,
     output_type: str = "pil",
     on_step: OnStep | None = None,
@@ -115,6 +115,7 @@ def film_plan(
     on_step: OnStep | None = None,
 ) -> Result:
     """Draw a plan as a film with the given options, as `film` does; `options.count` is not used."""
+    options = choose_method(pipe, options)
     length = planned.recording.shape[1] / planned.rate
     share = np.linspace(0, 1, frames) if trail else (np.arange(frames) + 0.5) / frames
     widest = 1 / frames if trail else 1.0

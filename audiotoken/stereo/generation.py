@@ -21,7 +21,7 @@ from guidance.sampling import Sample, sample
 
 if TYPE_CHECKING:
     from guidance.energies import Energy
-    from guidance.methods import Guidance
+    from guidance.methods import Guidance, Regional
 
 OnStep = Callable[[int, int], Any]  # (steps done, all steps)
 OnLatents = Callable[[int, Tensor], Any]  # (steps done, latents (pictures, channels, h, w))
@@ -58,7 +58,7 @@ def sound_to_image(
     seed: int = 0,
     generator: Generator | None = None,
     count: int = 1,
-    energy: "str | Guidance | Energy" = "combined",
+    energy: "str | Guidance | Regional | Energy" = "auto",
     token: str | None = None,
     unmatched: str = "add",
     unknown: str = "omit",
@@ -109,7 +109,7 @@ def draw(
     seed: int = 0,
     generator: Generator | None = None,
     count: int = 1,
-    energy: "str | Guidance | Energy" = "combined",
+    energy: "str | Guidance | Regional | Energy" = "auto",
     control: Any = None,
     keep_maps: bool = False,
     output_type: str = "pil",
@@ -121,9 +121,10 @@ def draw(
 
     num_inference_steps, guidance_scale, height and width (pixels): the model's own by default. `count` pictures are
     drawn with seed, seed + 1, ... generator: one torch.Generator, of which only the initial seed is used, instead of
-    `seed`; its state is neither read nor changed. energy: "none", one of `guidance.METHODS`, a `Guidance` or an energy
-    function. control: a ControlNetModel that is given the regions as a segmentation, see `guidance.control`. keep_maps:
-    keep the attention maps of each region. output_type: "pil", or "np" for arrays (height, width, 3) in [0, 1].
+    `seed`; its state is neither read nor changed. energy: "auto" (the model's own method), "none", one of
+    `guidance.METHODS`, a `Guidance`, a `Regional` or an energy function. control: a ControlNetModel that is given the
+    regions as a segmentation, see `guidance.control`. keep_maps: keep the attention maps of each region. output_type:
+    "pil", or "np" for arrays (height, width, 3) in [0, 1].
 
     After each step on_step(steps done, all steps), on_latents(steps done, latents) and, as in diffusers,
     callback_on_step_end(pipe, step, timestep, {"latents": latents}) are called; the last may return
@@ -163,9 +164,9 @@ def draw_plan(
     callback_on_step_end: OnStepEnd | None = None,
 ) -> Result:
     """Draw a plan with the given options, as `draw` does."""
-    seconds = dict(planned.seconds)
+    seconds, options = dict(planned.seconds), choose_method(pipe, options)
     backbone, image, notes = _prepare_control(planned, pipe, control)
-    steps = options.num_inference_steps or pipe.config.get("default_steps", 50)
+    steps = options.num_inference_steps or Backbone.from_pipe(pipe).defaults[0]
     with timed_stage("sample", seconds):
         drawn = sample(
             backbone,
@@ -176,6 +177,13 @@ def draw_plan(
             **options.sampling,
         )
     return make_result(planned, drawn, options, seconds, notes, control=image)
+
+
+def choose_method(pipe: SoundPipeline, options: DrawOptions) -> DrawOptions:
+    """The options with the model's own method for "auto"."""
+    if options.energy != "auto":
+        return options
+    return replace(options, energy=Backbone.from_pipe(pipe).default_method)
 
 
 def make_result(

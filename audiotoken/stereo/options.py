@@ -75,7 +75,9 @@ class DrawOptions:
     valid.
     """
 
-    energy: "str | guidance.Guidance | Energy" = "combined"  # "none" or one of `guidance.METHODS`, or one of your own
+    energy: "str | guidance.Guidance | guidance.Regional | Energy" = (
+        "auto"  # or "none", one of `guidance.METHODS`, your own
+    )
     seed: int = 0  # picture i is drawn with seed + i
     count: int = 1  # pictures; a film has as many as it has frames
     negative_prompt: str | None = None
@@ -90,7 +92,7 @@ class DrawOptions:
         check_negative(self.negative_prompt)
         check_choice("output_type", self.output_type, OUTPUT_TYPES)
         if isinstance(self.energy, str):
-            check_choice("energy", self.energy, ("none", *guidance.METHODS), GuidanceError)
+            check_choice("energy", self.energy, ("auto", "none", *guidance.METHODS), GuidanceError)
         if not isinstance(self.seed, Integral):
             raise OptionError(f"Got seed={self.seed!r}, expected a whole number; pass one.")
         _check_whole("count", self.count)

@@ -19,7 +19,7 @@ from audiotoken.encoders.audioset import find_subject
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.labels import choose_subject
 from audiotoken.placeholder import PLACEHOLDER
-from audiotoken.prompt import Prompt, find_word_positions, tokenize_prompt
+from audiotoken.prompt import Prompt
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import Heard, to_evidence, to_score
 from audiotoken.stereo.options import UNMATCHED, check_choice
@@ -184,24 +184,9 @@ class TextSimilarity:
 
     def _encode_texts(self, texts: list[str], sounds: Sequence[Tensor] = ()) -> NDArray[np.float64]:
         """(texts, width) of unit length."""
-        rows = torch.nn.functional.normalize(encode_text_ends(self.pipe, texts, sounds), dim=-1)
+        dealt = [[sound] for sound in sounds] or [[] for _ in texts]
+        rows = torch.nn.functional.normalize(self.pipe.encode_text_ends(texts, dealt), dim=-1)
         return rows.cpu().double().numpy()
-
-
-@torch.no_grad()
-def encode_text_ends(pipe: SoundPipeline, texts: list[str], sounds: Sequence[Tensor] = ()) -> Tensor:
-    """(texts, width): the text encoder's output at the end token, which attends to the whole text.
-
-    `sounds`: the tokens of one sound for each text, which then holds one `<audio>`.
-    """
-    dealt = [[sound] for sound in sounds] or [[] for _ in texts]
-    embeddings = pipe.encode(texts, dealt).embeddings.float()
-    tokenizer = pipe.tokenizer
-    ends = [
-        tokenize_prompt(text, tokenizer, [len(sound) for sound in each])[0].index(tokenizer.eos_token_id)
-        for text, each in zip(texts, dealt, strict=True)
-    ]
-    return embeddings[torch.arange(len(texts)), torch.tensor(ends)]
 
 
 def match_words(similarity: NDArray[np.float64]) -> list[Match]:
@@ -242,7 +227,7 @@ def compose_prompt(
     encoded = pipe.encode_prompts(_compose_text(prompt, len(added)), sounds)[0]
     positions = dict(zip(spoken, encoded.positions, strict=True))
     for source, word in named.items():
-        positions[source] = _find_positions(pipe, encoded, words[word])
+        positions[source] = pipe.find_word(encoded, words[word].text, words[word].nth)
     return encoded, positions
 
 
@@ -260,10 +245,3 @@ def _all_drawable(heard: Sequence[Heard]) -> bool:
         return all(choose_subject(each) for each in heard)
     except (CheckpointError, PromptError):
         return False
-
-
-def _find_positions(pipe: SoundPipeline, prompt: Prompt, word: Word) -> tuple[int, ...]:
-    """Tokens of the word itself, not of a sound whose label is the same word."""
-    lengths = [len(at) for at in prompt.positions] if PLACEHOLDER in prompt.text else None
-    taken = [at for sound in prompt.positions for at in sound]
-    return find_word_positions(prompt.text, word.text, pipe.tokenizer, lengths, word.nth, taken)

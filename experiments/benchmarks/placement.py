@@ -86,7 +86,8 @@ def bench_placement(
 ) -> str:
     """Draw `n` pictures of two things and `singles` (n / 2) of one with each method -> the Markdown table.
 
-    A transformer is drawn with "none" and "regional" only. controls: "swapped" draws with the model's own method and left and right exchanged, "mono" with everything in the middle.
+    A transformer is drawn with "none" and "regional" only. controls: "swapped" draws with the model's own method and
+    left and right exchanged, "mono" with everything in the middle.
     tokens: "label" names the thing in the prompt, "audio" uses the embedder's token of a synthesised sound with an
     unseen seed (one of the 16 audible words). detector: "mini" for the mini checkpoint; for other models a folder or
     hub id of OWLv2 or Grounding DINO, and quality is not judged. Writes table.md, rows.json, the pictures and a sheet

@@ -25,6 +25,7 @@ class UNetBackbone(Backbone):
     pipe: DiffusionPipelineLike
 
     default_method: ClassVar[str] = "combined"
+    own_boost: ClassVar[float] = 10.0  # tuned on the mini checkpoint (experiments/benchmarks/placement.py)
     has_cross_attention: ClassVar[bool] = True
 
     def check(self) -> None:

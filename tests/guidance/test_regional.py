@@ -31,7 +31,7 @@ def test_who_reads_whom(restricted, read):
 
 def test_boxes_that_overlap_share_their_pixels():
     members = torch.tensor([[(True, True), ONE, TWO]])
-    bias = make_bias((members[:, :1], IS_PIXEL[3:4]), (members[:, 1:], IS_PIXEL[:2]), Regional())[0]
+    bias = make_bias((members[:, :1], IS_PIXEL[3:4]), (members[:, 1:], IS_PIXEL[:2]), Regional(boost=0.0))[0]
     assert bias.tolist() == [[0.0, 0.0]]
 
 

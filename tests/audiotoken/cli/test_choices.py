@@ -31,7 +31,7 @@ RECIPES = [Path(each.name).stem for each in (files("audiotoken.configs") / "reci
         (choices.Unmatched, UNMATCHED),
         (choices.Unknown, UNKNOWN),
         (choices.Motion, MOTIONS),
-        (choices.Energy, [*METHODS, "none"]),
+        (choices.Energy, [*METHODS, "auto", "none"]),
         (choices.LayoutForm, FORMS),
         (choices.Setup, ["auto", *NAMES]),
         (choices.DrawingSetup, SETUPS),

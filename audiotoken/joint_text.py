@@ -1,0 +1,98 @@
+"""How transformer families read a text: which encoders, in which template, and where its words stand then.
+
+Positions count the tokens that the denoiser attends to: after the chat template, and after what the pipeline drops of
+it. A word may stand at several places, one for each encoder whose tokens the denoiser attends to.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from transformers import T5EncoderModel
+
+from audiotoken.errors import PromptError
+from audiotoken.placeholder import PLACEHOLDER, SOUND
+from audiotoken.prompt import inject, parse_sound_weights
+
+FILLER = "x"  # stands for one vector of a sound; a single token in every vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class TextReader:
+    """One text encoder of a family, and what becomes of its tokens."""
+
+    tokenizer: Any
+    encoder: Any
+    limit: int  # tokens, with the template
+    start: int | None = 0  # of its first token in what the denoiser attends to; None: it gives pooled features only
+    template: Callable[[str], str] = str  # text -> what is tokenized
+    dropped: int = 0  # tokens of the template that the pipeline leaves out, at the start
+
+    def find(self, text: str, span: tuple[int, int]) -> tuple[int, ...]:
+        """Tokens, counted from the start of the template, that hold the characters from span[0] to span[1].
+
+        PromptError where the text is too long for them.
+        """
+        whole = self.template(text)
+        offset = whole.index(text)
+        encoding = self.tokenizer(whole, return_offsets_mapping=True, truncation=True, max_length=self.limit)
+        first, last = span[0] + offset, span[1] + offset
+        found = [i for i, (a, b) in enumerate(encoding["offset_mapping"]) if a < last and b > first and b > a]
+        if not found or encoding["offset_mapping"][found[-1]][1] < last:
+            raise PromptError(
+                f"A word at character {span[0]} of the prompt is beyond the {self.limit} tokens that the text encoder "
+                "reads; shorten the text."
+            )
+        return tuple(found)
+
+    def attended(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """The same tokens where the denoiser attends to them."""
+        return () if self.start is None else tuple(self.start + at - self.dropped for at in tokens)
+
+
+def find_span(readers: Sequence[TextReader], text: str, span: tuple[int, int]) -> tuple[int, ...]:
+    """Positions of some characters of a text in what the denoiser attends to."""
+    return tuple(at for reader in readers for at in reader.attended(reader.find(text, span)))
+
+
+def fill_sounds(text: str, fillers: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """The text with a filler for each `<audio>`, and where each filler stands in it, in characters."""
+    if any(weight != 1 for weight in parse_sound_weights(text)):
+        raise PromptError(f"Got a weighted {PLACEHOLDER}, which this model does not support; leave the weight out.")
+    filled, spans, end = "", [], 0
+    for sound, filler in zip(SOUND.finditer(text), fillers, strict=True):
+        filled += text[end : sound.start()]
+        spans.append((len(filled), len(filled) + len(filler)))
+        filled, end = filled + filler, sound.end()
+    return filled + text[end:], spans
+
+
+@contextmanager
+def read_sounds(
+    readers: Sequence[TextReader], text: str, spans: Sequence[tuple[int, int]], sounds: Sequence[Tensor]
+) -> Iterator[None]:
+    """Context manager: every encoder reads its part of each sound, (vectors, token_width), in place of its filler.
+
+    Gradients flow through the vectors. PromptError where a tokenizer does not split the filler into as many tokens.
+    """
+    with ExitStack() as hooks:
+        start = 0
+        for reader in readers:
+            end = start + reader.encoder.get_input_embeddings().embedding_dim
+            places = tuple(reader.find(text, span) for span in spans)
+            if any(len(place) != len(sound) for place, sound in zip(places, sounds, strict=True)):
+                raise PromptError(
+                    f"The tokenizer {type(reader.tokenizer).__name__} does not give {FILLER!r} one token each; draw "
+                    'with token="label".'
+                )
+            vectors = [vector[start:end] for sound in sounds for vector in sound]
+            hooks.enter_context(inject(embedding_owner(reader.encoder), [places], vectors))
+            start = end
+        yield
+
+
+def embedding_owner(encoder: Any) -> Any:
+    """The module whose input embeddings run. T5's are those of its stack; the ones that it reports never run."""
+    return encoder.encoder if isinstance(encoder, T5EncoderModel) else encoder
