@@ -144,9 +144,12 @@ class JointSoundToImage(SoundToImage):
         rate: int | None = None,
         token: str | None = None,
         generator: Any = None,
+        prompt_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
         """Draw pictures, as `SoundToImage` does; other keyword arguments go to the diffusers pipeline."""
+        if prompt_embeds is not None:
+            raise PromptError("Got prompt_embeds, expected a prompt; pass the result of encode_prompts as prompt=.")
         prompts = self._encode_or_check(audio, prompt, rate, token)
         prompts = [each for each in prompts for _ in range(num_images_per_prompt)]
         if generator is None:
