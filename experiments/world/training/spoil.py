@@ -12,10 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Spoil = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+LEAST = 0.12  # share of a thing's ink that has to change: a bent tree is still a tree
 
 
 def spoil(drawings: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
-    """Spoil each drawing in one way chosen at random, and a third of them in a second one too."""
+    """Spoil each drawing in one way chosen at random, and a third of them in a second one too.
+
+    What hardly changed, such as the mirrored half of a thing that is symmetric, is cut in two.
+    """
     spoilt = drawings
     for share in (1.0, 0.33):
         way = torch.randint(len(WAYS), (len(drawings),), generator=generator)
@@ -27,7 +31,15 @@ def spoil(drawings: Tensor, strength: Tensor, generator: torch.Generator) -> Ten
                 done.append(function(spoilt[chosen], strength[chosen], generator))
                 rows[chosen] = len(torch.cat(done)) - len(chosen) + torch.arange(len(chosen))
         spoilt = torch.cat(done)[rows]
+    same = changed_share(spoilt, drawings) < LEAST
+    if same.any():
+        spoilt[same] = cut(drawings[same], 0.5 + 0.5 * strength[same], generator)
     return spoilt
+
+
+def changed_share(spoilt: Tensor, drawings: Tensor) -> Tensor:
+    """(n,) how much of the ink is another: the mean difference of the channels over the mean coverage."""
+    return (spoilt - drawings).abs().mean((1, 2, 3)) / drawings[:, 3].mean((1, 2)).clamp(min=1e-3)
 
 
 def warp(drawings: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
@@ -84,7 +96,7 @@ def average(drawings: Tensor, strength: Tensor, generator: torch.Generator) -> T
     total = torch.zeros_like(drawings)
     for i in range(3):
         mirrored = torch.full((len(drawings),), float(i % 2))
-        total = total + transform(drawings, (0.4 + 0.6 * strength) * (i > 0), mirrored, generator)
+        total = total + transform(drawings, (0.6 + 0.4 * strength) * (i > 0), mirrored, generator)
     return crisp(total / 3, 4.0)
 
 
@@ -104,14 +116,14 @@ def move(drawings: Tensor, theta: Tensor) -> Tensor:
     return F.grid_sample(drawings, F.affine_grid(theta, list(drawings.shape), align_corners=False), align_corners=False)
 
 
-def mirror_merge(drawings: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
-    """One half of the drawing and its mirror image: two heads, or none."""
-    ramp = torch.linspace(-1, 1, drawings.shape[-1]).view(1, 1, 1, -1)
-    away = 0.12 + 0.28 * torch.rand(len(drawings), 1, 1, 1, generator=generator)  # the middle would change no face
-    place = away * torch.sign(torch.rand(len(drawings), 1, 1, 1, generator=generator) - 0.5)
-    side = torch.sign(torch.rand(len(drawings), 1, 1, 1, generator=generator) - 0.5)
-    mask = ((ramp - place) * side * 8 + 0.5).clamp(0, 1)
-    return warp_lightly(drawings * mask + drawings.flip(3) * (1 - mask), strength, generator)
+def fold(drawings: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """One part of the drawing and its mirror image beside it: two heads, or none."""
+    n, _, h, w = drawings.shape
+    away = 0.12 + 0.28 * torch.rand(n, 1, 1, generator=generator)  # the middle would change no face
+    place, side = (torch.sign(torch.rand(n, 1, 1, generator=generator) - 0.5) for _ in range(2))
+    grid = identity(n, h, w).clone()
+    grid[..., 0] = away * place + side * (grid[..., 0] - away * place).abs()
+    return warp_lightly(F.grid_sample(drawings, grid, align_corners=False), strength, generator)
 
 
 def merge(drawings: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
@@ -195,6 +207,6 @@ def fade(drawings: Tensor, strength: Tensor, generator: torch.Generator) -> Tens
 
 
 WAYS: tuple[Spoil, ...] = (
-    *(warp, warp, blur, blob, blob, average, average, mirror_merge, merge),
+    *(warp, warp, blur, blob, blob, average, average, fold, merge),
     *(cut, double, double, recolour, shuffle, fade),
 )
