@@ -11,12 +11,13 @@ from safetensors.numpy import save_file
 from audiotoken.errors import CheckpointError, OptionError
 from audiotoken.mini.object_detector import load_detector
 from audiotoken.mini.strict_judge import StrictJudge, Verdict, WholeThing, save_judge
-from audiotoken.mini.things import WORDS
+from audiotoken.mini.things import BACKDROPS, WORDS
 from experiments.benchmarks import strict
 from experiments.benchmarks.cases import Case
 from experiments.benchmarks.sheets import labelled_pictures
 from experiments.benchmarks.strict import bench_strict
 from experiments.benchmarks.strict_scores import format_figures, is_on_sides, score_pairs, score_word
+from experiments.world.captions import PLACES
 
 CASE = Case(("dog", "frog"), (-20.0, 20.0), (-30.0, -30.0), 0)
 
@@ -44,7 +45,7 @@ def test_a_word_is_named_leniently_and_strictly():
     ]
     row = score_word("dog", ["dog", "dog", "dog", "cat"], verdicts)
     assert (row.lenient, row.strict, row.one, row.spoilt) == (0.75, 0.5, 0.25, 0.25)
-    text = format_figures({"words": [vars(row)], "backdrops": {"river": 0.5, "sky": 1.0}})
+    text = " ".join(format_figures({"words": [vars(row)], "backdrops": {"river": 0.5, "sky": 1.0}}).split())
     assert "| dog | 75.0 | 50.0 | 25.0 | 25.0 |" in text and "| mean | 75.0 |" in text
 
 
@@ -95,11 +96,14 @@ def test_a_model_goes_through_all_parts_and_on_again(judges, tmp_path, monkeypat
 
     torch.manual_seed(0)
     monkeypatch.setattr(strict, "load_pipeline", lambda model, device: debug_pipeline())
+    monkeypatch.setattr(strict, "WORDS", WORDS[:3])
+    monkeypatch.setattr(strict, "BACKDROPS", BACKDROPS[:2])
+    monkeypatch.setattr(strict, "PLACES", {name: PLACES[name] for name in BACKDROPS[:2]})
     options = {"judges": str(judges), "pictures": 2, "backdrops": 1, "pairs": 2, "steps": 1, "out": tmp_path / "out"}
     lines = []
     text = bench_strict(**options, on_row=lines.append)
     figures = json.loads((tmp_path / "out" / "strict.json").read_text())
-    assert len(figures["words"]) == len(lines) == len(WORDS) and len(figures["backdrops"]) == 10
+    assert len(figures["words"]) == len(lines) == 3 and list(figures["backdrops"]) == list(BACKDROPS[:2])
     assert {"kid", "precision", "recall"} == set(figures["set"]) and figures["pairs"]["pictures"] == 2
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"words.png", "backdrops.png", "pairs.png"}
     monkeypatch.setattr(strict, "sample", None)  # nothing is drawn a second time
