@@ -35,7 +35,7 @@ def diffusion_loss(
     conditions = {"added_cond_kwargs": added} if added else {}
     predicted = unet(noisy, timesteps, embeddings, **conditions).sample.float()
     error = (predicted - targets[kind]()).square()  # (batch, channels, height, width)
-    return (error if weight is None else error * weight).mean()
+    return _mean_weighted(error, weight)
 
 
 def flow_loss(
@@ -52,12 +52,16 @@ def flow_loss(
     """
     noisy = latents.lerp(noise, levels.view(-1, 1, 1, 1))
     error = (predict(noisy, 1000 * levels).float() - (noise - latents)).square()
-    return (error if weight is None else error * weight).mean()
+    return _mean_weighted(error, weight)
 
 
 def logit_normal_levels(count: int, generator: torch.Generator | None = None) -> Float[Tensor, " {count}"]:
     """Levels of noise that training draws most in the middle (Esser et al. 2024, arXiv 2403.03206, sec. 3.1)."""
     return torch.randn(count, generator=generator).sigmoid()
+
+
+def _mean_weighted(error: Tensor, weight: Tensor | None) -> Tensor:
+    return (error if weight is None else error * weight).mean()
 
 
 def min_snr_weight(scheduler: Any, timesteps: Int[Tensor, " batch"], gamma: float) -> Float[Tensor, "batch 1 1 1"]:
