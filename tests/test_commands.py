@@ -34,14 +34,14 @@ BOUND = {
     r"jupyter ": INSTALLS,
     r"accelerate launch ": "starts processes on several GPUs",
     r"python -m experiments\.world\.": MAKES,
-    r"python -m experiments\.(ablate|ablations\.default_set|bench|evaluate|demo)\b": HOURS,
+    r"python -m experiments\.(ablate|ablations\.default_set|bench|benchmarks\.generators|evaluate|demo)\b": HOURS,
     r"python -m tests\.fuzz\.run\b": HOURS,
     r"python -m experiments\.(train|prepare|assemble|folder|generate|report|listening_demo)\b": SCENES,
     r"python -m experiments\.notebook": "run by test_notebook.py",
     r"audiotoken demo": SERVER,
     r"audiotoken rate ": SERVER,
     r"audiotoken (evaluate|train|prepare) ": HOURS,
-    r"audiotoken (assemble|\w+ .*--model my-(model|sd))": WEIGHTS,
+    r"audiotoken (assemble|\w+ .*--model my-(model|sd|flux2))": WEIGHTS,
     r"audiotoken --help": NAMED,
 }
 NOT_HERE = {"sweep=ray": "hydra_plugins.hydra_ray_launcher", "sweep=joblib": "hydra_plugins.hydra_joblib_launcher"}
