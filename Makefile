@@ -11,7 +11,7 @@ NEWEST := .venv-newest
 QUICK  := @tests/quick.txt
 LOCKED := --extra dev --extra demo --extra docs --extra world --extra sweep
 
-.PHONY: demo test quick lint newest lock mutants docs mini mini-dit measure results clean
+.PHONY: demo test quick lint newest lock mutants docs mini mini-dit comfy measure results clean
 
 $(READY): pyproject.toml constraints.txt
 	@echo "setting up spatial-audiotoken in $(VENV): two to seven minutes, 2 GB (7 GB where torch comes with CUDA)"
@@ -57,6 +57,9 @@ mini-dit: $(READY)  ## runs/mini-dit/, a small transformer in the layout of Stab
 	@$(PYTHON) install.py --venv $(VENV) --torch $(strip $(TORCH)) --extras dev,world
 	$(BIN)/python -m experiments.world.training.make_mini --out runs/mini --dit
 
+comfy: $(READY)  ## dist/spatial-audiotoken-nodes: the folder for ComfyUI's custom_nodes, which needs numpy and scipy only
+	@$(BIN)/python -m audiotoken.comfy.build dist
+
 measure: $(READY)  ## the table of the model card
 	$(BIN)/python -m experiments.world.measure
 
@@ -64,4 +67,4 @@ results: $(READY)  ## the default experiments, and docs/results.md from them; go
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.ablations.default_set
 
 clean:  ## the environments and what commands wrote
-	rm -rf $(VENV) $(NEWEST) runs demo outputs
+	rm -rf $(VENV) $(NEWEST) runs demo outputs dist

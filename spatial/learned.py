@@ -40,7 +40,7 @@ class Network:
 @lru_cache(maxsize=8)
 def load_network(name: str) -> Network:
     """The network that ships under that name."""
-    with (files("spatial") / f"{name}.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
+    with (files(__package__) / f"{name}.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
         arrays = {key: stored[key] for key in stored.files}
     return Network(**{**arrays, "classes": tuple(str(each) for each in arrays["classes"])})
 
@@ -58,7 +58,7 @@ class Answer:
 
 @lru_cache(maxsize=1)
 def _load_heatmap_weights() -> dict[str, Array]:
-    with (files("spatial") / "heatmap.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
+    with (files(__package__) / "heatmap.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
         return {key: stored[key].astype(np.float32) for key in stored.files}
 
 

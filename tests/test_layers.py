@@ -22,6 +22,7 @@ ROOMS = {
     "audiotoken.report": ROOF,
     "audiotoken.evaluation": {*ROOF, "audiotoken.report"},
     "audiotoken.rating": ROOF,
+    "audiotoken.comfy": ROOF,
     "audiotoken.tasks": TASKS,
     "audiotoken.page": SHELL,
     "audiotoken.cli": {*SHELL, "audiotoken.page"},

@@ -21,6 +21,7 @@ WHOLE = {
     "audiotoken/rating/screens.py": "demo",
     "experiments/notebook.py": "docs",
 }
+BROUGHT = {"audiotoken/comfy/nodes.py": {"comfy_api"}}  # by the program that loads the file, and on no index
 INSTALLED = packages_distributions()
 
 
@@ -63,7 +64,8 @@ def undeclared(file: str, text: str) -> list[str]:
     for module, at_once in imports(ast.parse(text)):
         top = module.partition(".")[0]
         known = asked["core"] | asked[home] if at_once else set().union(*asked.values())
-        if not (top in sys.stdlib_module_names or top in PACKAGES or distributions(top) & known):
+        ours = top in sys.stdlib_module_names or top in PACKAGES or top in BROUGHT.get(file, ())
+        if not (ours or distributions(top) & known):
             when = "at once" if at_once else "in a function"
             said.append(f"{file} imports {top} {when}, expected its distribution in pyproject.toml; add it.")
     return said
