@@ -35,7 +35,8 @@ def draw_heard(heard: Heard, seconds: float, fov: float = 90.0) -> NDArray[np.ui
         placed = number in heard.boxes
         if placed:
             draw.pointer(source, width, height, fov, number)
-        draw.bar(source, _say_where(source, placed), seconds, height + 2.8 * unit + 1.5 * unit * number, number)
+        where = f"{heard.names[number]}, {_say_where(source, placed)}"
+        draw.bar(source, where, seconds, height + 2.8 * unit + 1.5 * unit * number, number)
     return np.asarray(image)
 
 
