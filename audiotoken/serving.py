@@ -96,10 +96,19 @@ def require_gradio() -> None:
         raise OptionError('The page needs Gradio; run `pip install "spatial-audiotoken[demo]"` first.')
 
 
-def launch_blocks(page: "gr.Blocks", *, port: int | None = None, max_upload: int, **files: Any) -> "gr.Blocks":
+def require_mcp() -> None:
+    """OptionError if the Model Context Protocol's library is missing, which Gradio's extra brings."""
+    if find_spec("mcp") is None:
+        raise OptionError('The tools need the library mcp; run `pip install "spatial-audiotoken[mcp]"` first.')
+
+
+def launch_blocks(
+    page: "gr.Blocks", *, port: int | None = None, max_upload: int, mcp: bool = False, **files: Any
+) -> "gr.Blocks":
     """Launch and return `page`, which then has `.local_url` and `.close()`; call `prepare_gradio` before building it.
 
-    `port`: None or 0 for the first free one from 7860. `max_upload`: largest upload, bytes. `files`: css_paths and js
+    `port`: None or 0 for the first free one from 7860. `max_upload`: largest upload, bytes. `mcp`: serve tools at
+    gradio_api/mcp/. `files`: css_paths and js
     for `Blocks.launch`. Raises OptionError if the port is taken.
     """
     import gradio as gr
@@ -117,7 +126,7 @@ def launch_blocks(page: "gr.Blocks", *, port: int | None = None, max_upload: int
             quiet=True,
             show_error=False,
             ssr_mode=False,
-            mcp_server=False,
+            mcp_server=mcp,
             enable_monitoring=False,
             run_history=False,
             footer_links=[],

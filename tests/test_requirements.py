@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from paths import ROOT
 
 PACKAGES = ("audiotoken", "spatial", "guidance", "configs", "experiments")
-EXTRAS = ("demo", "world", "sweep", "cluster", "docs")  # all but dev, which is what tests need
+EXTRAS = ("demo", "mcp", "world", "sweep", "cluster", "docs")  # all but dev, which is what tests need
 # folders and files that are imported only when their extra is there
 WHOLE = {
     "audiotoken/page/": "demo",

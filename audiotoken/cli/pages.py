@@ -63,6 +63,9 @@ def demo(
         int | None,
         typer.Option(min=1, max=65535, metavar="N", help="Port of the page.", show_default="first free from 7860"),
     ] = None,
+    mcp: Annotated[
+        bool, typer.Option("--mcp", help="Also offer listen and layout to programs, as tools (MCP).")
+    ] = False,
     opened: Open = True,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -70,7 +73,7 @@ def demo(
     """Try everything on a page in the browser.
 
     Upload a clip, correct the detected directions, and see it painted; or pan two sounds by hand. The page is only
-    reachable from this computer. It needs Gradio: pip install 'spatial-audiotoken[demo]'.
+    reachable from this computer. It needs Gradio: pip install 'spatial-audiotoken[demo]'; --mcp needs [mcp].
 
     \b
     Example:
@@ -79,8 +82,10 @@ def demo(
     with handling_errors(verbose):
         tasks.checks.check_model(model)
         hint = "" if quiet else "Ctrl-C stops the page and removes what was uploaded."
+        if mcp:
+            hint = "\n".join(filter(None, ["tools  at gradio_api/mcp/ below that address", hint]))
         show = partial(_show_page, opened=opened, hint=hint)
-        page.launch.open_page(model, device=device, dtype=dtype, port=port, on_ready=show)
+        page.launch.open_page(model, device=device, dtype=dtype, port=port, mcp=mcp, on_ready=show)
 
 
 def _show_page(url: str, opened: bool, hint: str) -> None:

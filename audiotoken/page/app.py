@@ -8,6 +8,7 @@ import gradio as gr
 from audiotoken.page.clip_tab import ClipTab
 from audiotoken.page.panner_tab import PannerTab
 from audiotoken.page.session import Sessions
+from audiotoken.page.tools import add_tools
 from audiotoken.report.html import element, join_html
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 DELETE_CACHE = (600, 7200)  # seconds between searches for old files, and their age then
 
 
-def build(pipe: "AudioTokenPipeline", folder: Path, model: str = "mini") -> gr.Blocks:
-    """The page of a pipeline; its files go into `folder`."""
+def build(pipe: "AudioTokenPipeline", folder: Path, model: str = "mini", *, mcp: bool = False) -> gr.Blocks:
+    """The page of a pipeline; its files go into `folder`. mcp: it offers its tools, too."""
     sessions = Sessions(folder)
 
     def close_session(request: gr.Request) -> None:
@@ -33,6 +34,8 @@ def build(pipe: "AudioTokenPipeline", folder: Path, model: str = "mini") -> gr.B
             with gr.Tab("Panner", id="panner") as tab:
                 PannerTab(pipe, sessions, clip, tabs, tab)
         page.unload(close_session)
+        if mcp:
+            add_tools(page, model)
     page.sessions = sessions
     return page
 

@@ -8,7 +8,7 @@ from audiotoken import page
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.page.uploads import MAX_MEGABYTES
-from audiotoken.serving import launch_blocks, run_page
+from audiotoken.serving import launch_blocks, require_mcp, run_page
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -22,24 +22,29 @@ def open_page(
     device: str | None = None,
     dtype: str = "float32",
     port: int | None = None,
+    mcp: bool = False,
     on_ready: Callable[[str], None] = lambda url: None,
 ) -> NoReturn:
     """Serve until Ctrl-C, which is raised again as KeyboardInterrupt when the files are removed.
 
-    Raises OptionError if Gradio is missing or the port is taken, CheckpointError for the model.
+    mcp: also offer `page.tools` to programs. Raises OptionError if Gradio, or for mcp its extra, is missing or the port
+    is taken, CheckpointError for the model.
     """
     check_options(dtype=dtype)
+    if mcp:
+        require_mcp()
 
     def start(folder: Path) -> "gr.Blocks":
-        return serve(load_pipeline(model, device, dtype), folder, model=model, port=port)
+        return serve(load_pipeline(model, device, dtype), folder, model=model, port=port, mcp=mcp)
 
     run_page(start, on_ready=on_ready, on_end=_end_sessions)
 
 
-def serve(pipe: Any, folder: Path, *, model: str = "mini", port: int | None = None) -> "gr.Blocks":
+def serve(pipe: Any, folder: Path, *, model: str = "mini", port: int | None = None, mcp: bool = False) -> "gr.Blocks":
     """Build and launch the page; its files go into `folder`. `serving.prepare_gradio` comes before."""
-    blocks = page.app.build(pipe, folder, model)
-    return launch_blocks(blocks, port=port, max_upload=MAX_MEGABYTES * 2**20, css_paths=[HERE / "style.css"])
+    blocks = page.app.build(pipe, folder, model, mcp=mcp)
+    limit = MAX_MEGABYTES * 2**20
+    return launch_blocks(blocks, port=port, max_upload=limit, mcp=mcp, css_paths=[HERE / "style.css"])
 
 
 def _end_sessions(blocks: Any) -> None:  # the Blocks of `app.build`, which adds `sessions`

@@ -1,0 +1,86 @@
+"""What the page offers to programs with a language model, as tools of the Model Context Protocol: listen and layout.
+
+Gradio makes the tools of the methods below, their annotations and docstrings: "Args:" is how it reads parameters.
+"""
+
+import json
+from typing import Any
+
+import gradio as gr
+
+from audiotoken.errors import AudioTokenError
+from audiotoken.report.listening_text import to_json
+from audiotoken.stereo.options import PlanOptions
+from audiotoken.tasks.layout import parse_words, sketch_layout
+from audiotoken.tasks.listen import listen_to
+from guidance.errors import GuidanceError
+from guidance.forms import FORMS
+from guidance.layout import check_canvas
+from spatial.errors import SpatialError
+
+
+def add_tools(page: gr.Blocks, model: str) -> None:
+    """Offer the tools on a page, and none of its buttons; call it inside the page's context."""
+    for event in page.fns.values():
+        event.api_visibility = "private"
+    tools = Tools(model)
+    gr.api(tools.listen, api_name="listen")
+    gr.api(tools.layout, api_name="layout")
+
+
+class Tools:
+    """The tools; the audio encoder of `model` names sounds. Every error is a sentence for the program that asked."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+
+    def listen(self, recording: str, words: str = "") -> dict[str, Any]:
+        """Find the sounds of a stereo recording: what each is, where it is heard, and when. Azimuths are in degrees,
+        0 straight ahead, positive to the right.
+
+        Args:
+            recording: path of a sound or video file on the computer that serves this tool
+            words: names of the sounds, from left to right with commas between; empty: an encoder names them
+
+        Returns:
+            the setup of the recording, its sources with azimuth, level, spans of time and label, and notes
+        """
+        try:
+            names = parse_words(words or None)
+            listening = listen_to(recording, count=len(names) or None, labels=not names, model=self.model)
+        except (AudioTokenError, SpatialError, GuidanceError) as error:
+            raise gr.Error(str(error)) from None
+        found: dict[str, Any] = json.loads(to_json(listening))
+        return {**found, "words": names} if names else found
+
+    def layout(
+        self,
+        recording: str,
+        form: str = "flux3-text",
+        words: str = "",
+        setting: str = "",
+        width: int = 1024,
+        height: int = 1024,
+    ) -> str:
+        """Write where each sound of a stereo recording belongs in a picture, as generators that read boxes take it.
+
+        Args:
+            recording: path of a sound or video file on the computer that serves this tool
+            form: who reads it: flux3, flux3-text, moss, ideogram, comfy, invoke, coco or svg
+            words: names of the sounds, from left to right with commas between; empty: an encoder names them
+            setting: where it all is, for the caption, such as "in a meadow"
+            width: of the picture in pixels
+            height: of the picture in pixels
+
+        Returns:
+            the layout in that form
+        """
+        if form not in FORMS:
+            raise gr.Error(f"Got the form {form}, expected one of {', '.join(FORMS)}; choose one of these.")
+        try:
+            canvas, names = check_canvas((width, height)), parse_words(words or None)
+            options = PlanOptions()
+            sketch = sketch_layout(recording, options, words=names, canvas=canvas, setting=setting, model=self.model)
+        except (AudioTokenError, SpatialError, GuidanceError) as error:
+            raise gr.Error(str(error)) from None
+        return FORMS[form].write(sketch.layout)
