@@ -85,8 +85,9 @@ def main() -> None:
     parser.add_argument("--average", type=float, default=AVERAGES[0], choices=AVERAGES)
     args = parser.parse_args()
     embedder = AudioEmbedder.from_pretrained(args.embedder or args.run / "embedder")
+    familiarity = load_familiarity(args.encoder)  # before the folder is written: it may be the same one
     write(pipeline_of(args.run, embedder, MiniEncoder.from_pretrained(args.encoder), args.average), args.out)
-    if familiarity := load_familiarity(args.encoder):
+    if familiarity:
         familiarity.save(args.out / "audio_encoder")
     for judge in ("detector", "judge", "clip", "wav2clip"):
         if (args.run / judge).is_dir():
