@@ -19,7 +19,6 @@ from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.errors import OptionError
 from audiotoken.model import load_pipeline
 from audiotoken.objective import LossWeights, Objective
-from audiotoken.stereo.words import encode_text_ends
 from audiotoken.training import Batch, Progress, Settings, draw_noise, train_embedder
 from experiments.ablations.layers import LayeredEncoder
 from experiments.world.measure import recognised as seen_in
@@ -127,7 +126,8 @@ def measure_unheard(pipe: Any, asked: "Prepared", names: tuple[str, ...]) -> dic
         near = _find_nearest(tokens.mean(1), pipe.label_embeddings(names).to(tokens))
         texts = [f"a photo of a {name}" for name in names]
         meant = _find_nearest(
-            encode_text_ends(pipe, ["a photo of a <audio>"] * len(tokens), list(tokens)), encode_text_ends(pipe, texts)
+            pipe.encode_text_ends(["a photo of a <audio>"] * len(tokens), [[each] for each in tokens]),
+            pipe.encode_text_ends(texts, [[]] * len(texts)),
         )
         loss = _measure_loss(Objective(pipe, names, None), encoded, labels, asked.scaling_factor)
     return {
