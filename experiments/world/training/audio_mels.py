@@ -316,7 +316,7 @@ class Supply:
         plain = [i for i, c in enumerate(self.words.classes) if c in real_words]
         only = [i for i, c in enumerate(self.words.classes) if c not in real_words]
         nothing = list(range(len(self.others.classes)))
-        few = int(3 * quarter / 8 + rng.random())  # on average, or small batches have none
+        few = int(5 * quarter / 8 + rng.random())  # on average, or small batches have none
         parts = [draw(self.real, half, columns, rng, list(range(len(self.real.classes))))]
         parts.append(draw(self.words, few, columns, rng, plain))
         parts.append(draw(self.words, quarter - few, columns, rng, only))
