@@ -56,7 +56,7 @@ def test_without_its_class_a_sound_is_strange():
     whole = compute_energy(encoder, waveform)
     without = compute_energy(encoder, waveform, without=encoder.labels.index("bell"))
     assert familiarity.knows(whole) and not familiarity.knows(without)
-    assert familiarity.probability(whole) > 0.9 > 0.5 > familiarity.probability(without)
+    assert familiarity.probability(whole) > 0.8 > 0.5 > familiarity.probability(without)
 
 
 def test_familiarity_is_kept(tmp_path):
