@@ -92,7 +92,7 @@ def fit_familiarity(
     model.centres.copy_(torch.stack(centres) @ whitening)
 
 
-def fit_calibration(logits: Scores, truth: Scores, weight: Scores, pull: float = 0.02) -> tuple[Scores, Scores]:
+def fit_calibration(logits: Scores, truth: Scores, weight: Scores, pull: float = 0.001) -> tuple[Scores, Scores]:
     """Fit one temperature and an offset per class by weighted logistic regression; offsets are pulled to their mean."""
     x, y, w = (torch.tensor(a) for a in (logits, truth, weight))
     log_scale = torch.zeros(1, dtype=torch.float64, requires_grad=True)
