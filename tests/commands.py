@@ -149,7 +149,7 @@ def _plain(command: str) -> str:
 
 def _make(rest: list[str]) -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = re.findall(r"^([a-z]+):", makefile, re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)
     variables = re.findall(r"^([A-Z]+) *\?=", makefile, re.MULTILINE)
     asked = [word for word in rest if "=" not in word]
     if not asked or set(asked) - set(targets) or {word.split("=")[0] for word in rest if "=" in word} - set(variables):
@@ -201,6 +201,8 @@ def _python(rest: list[str]) -> None:
     if rest[:2] == ["-m", "uv"]:
         return _uv(rest[2:])
     if rest == ["-m", "audiotoken"] or rest[:2] == ["-m", "venv"]:
+        return None
+    if rest[:2] == ["-m", "audiotoken.comfy.build"] and len(rest) == 3:  # its one argument is a folder
         return None
     if rest[0] == "install.py":
         with _stopping(rest):

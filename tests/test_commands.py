@@ -26,9 +26,10 @@ SERVER = "ends with Ctrl-C"
 INSTALLS = "installs, or runs other programs"
 NAMED = "a mention in a sentence: a name, an example of options"
 BOUND = {
-    r"make (demo|test|quick|lint|newest|lock|mutants|docs|mini|mini-dit|measure|results|clean)": INSTALLS,
+    r"make (demo|test|quick|lint|newest|lock|mutants|docs|mini|mini-dit|comfy|measure|results|clean)": INSTALLS,
     r"(python3|python|source|uv) (install\.py|-m (venv|uv)|\.venv/|pip )": INSTALLS,
     r"python -m audiotoken$": NAMED,
+    r"python -m audiotoken\.comfy\.build": "run by test_comfy_layout.py",
     r"(python -m )?pip install ": INSTALLS,
     r"(\.venv/bin/)?python -m pytest": INSTALLS,
     r"jupyter ": INSTALLS,
