@@ -57,7 +57,7 @@ import sys
 from typer.testing import CliRunner
 from audiotoken.cli.app import app
 names = [each.callback.__name__ for each in app.registered_commands]
-assert len(names) == 10
+assert len(names) == 12
 for command in ([], *([name] for name in names)):
     assert CliRunner().invoke(app, [*command, "-h"]).stdout == CliRunner().invoke(app, [*command, "--help"]).stdout
     result = CliRunner().invoke(app, [*command, "--help"])

@@ -31,6 +31,8 @@ COMMANDS = {
     "generate a folder": (["clips"], "audiotoken.tasks.folder.draw_folder"),
     "listen": (["clip.wav", "--json", "-"], "audiotoken.tasks.listen.listen_to"),
     "place": (["clip.wav"], "audiotoken.tasks.place.place_file"),
+    "layout": (["clip.wav"], "audiotoken.tasks.layout.sketch_layout"),
+    "check": (["pairs/a.png", "clip.wav"], "audiotoken.tasks.check.check_pairs"),
     "animate": (["clip.wav"], "audiotoken.tasks.place.animate_file"),
     "assemble": (["--base", "a/b"], "audiotoken.assembly.assemble.assemble"),
     "prepare": (["--source", "pairs", "-o", "prepared"], "audiotoken.tasks.prepare.prepare"),
