@@ -26,6 +26,7 @@ class Encoded:
     pooled: Tensor | None = None
 
 
+@torch.no_grad()  # as the pipelines: with gradients other kernels run, which round another way
 def encode(pipe: Any, kind: str, text: str = TEXT) -> Encoded:
     if kind == "sd3":
         options = {"prompt_2": None, "prompt_3": None, "do_classifier_free_guidance": False}
