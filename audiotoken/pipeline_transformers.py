@@ -74,15 +74,13 @@ class JointSoundToImage(SoundToImage):
         Rows are padded with zeros to one length; `added` has the `mask` of tokens then, and `pooled` features.
         """
         prompts = [self._encode_one(text, each)[0] for text, each in zip(texts, sounds, strict=True)]
-        longest = max(prompt.embeddings.shape[1] for prompt in prompts)
-        rows = [torch.nn.functional.pad(p.embeddings, (0, 0, 0, longest - p.embeddings.shape[1])) for p in prompts]
+        rows, mask = _pad(prompts)
         added = {}
         if prompts[0].pooled is not None:
             added["pooled"] = torch.cat([prompt.pooled for prompt in prompts if prompt.pooled is not None])
-        lengths = torch.tensor([prompt.embeddings.shape[1] for prompt in prompts])
-        if (lengths != longest).any():
-            added["mask"] = (torch.arange(longest)[None] < lengths[:, None]).to(rows[0].device)
-        return EncodedPrompts(torch.cat(rows), [prompt.positions for prompt in prompts], added)
+        if not mask.all():
+            added["mask"] = mask
+        return EncodedPrompts(rows, [prompt.positions for prompt in prompts], added)
 
     def _encode_one(self, text: str, sounds: Sequence[Any]) -> tuple[Prompt, list[tuple[int, int]]]:
         """(the encoded text, where its sounds stand in `.text`, in characters)."""
@@ -162,6 +160,13 @@ class JointSoundToImage(SoundToImage):
         return super(SoundToImage, self).__call__(  # type: ignore[misc]
             num_inference_steps=steps, generator=generator, **options, **kwargs
         )
+
+
+def _pad(prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:
+    """(embeddings (texts, tokens, width), padded with zeros to one length; which are tokens, (texts, tokens) bool)."""
+    lengths = torch.tensor([prompt.embeddings.shape[1] for prompt in prompts])
+    rows = torch.nn.utils.rnn.pad_sequence([prompt.embeddings[0] for prompt in prompts], batch_first=True)
+    return rows, (torch.arange(rows.shape[1])[None] < lengths[:, None]).to(rows.device)
 
 
 def _stack(prompts: Sequence[Prompt]) -> dict[str, Tensor]:
@@ -365,16 +370,9 @@ class AudioTokenQwenImagePipeline(JointSoundToImage, QwenImagePipeline):
         return self.encode_prompt(text, max_sequence_length=self._words)[0], None
 
     def _call_options(self, prompts: list[Prompt], negative: list[str] | None, scale: float) -> dict[str, Any]:
-        encoded = self.encode_rows(prompts)
+        rows, mask = _pad(prompts)
+        encoded = {"prompt_embeds": rows, "prompt_embeds_mask": mask.long()}
         return encoded | {"true_cfg_scale": scale, "negative_prompt": negative or [" "] * len(prompts)}
-
-    def encode_rows(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
-        """Prompts of different lengths as one batch with its mask."""
-        longest = max(prompt.embeddings.shape[1] for prompt in prompts)
-        counts = torch.tensor([prompt.embeddings.shape[1] for prompt in prompts])
-        rows = [torch.nn.functional.pad(p.embeddings, (0, 0, 0, longest - p.embeddings.shape[1])) for p in prompts]
-        mask = (torch.arange(longest)[None] < counts[:, None]).long().to(rows[0].device)
-        return {"prompt_embeds": torch.cat(rows), "prompt_embeds_mask": mask}
 
 
 class AudioTokenZImagePipeline(JointSoundToImage, ZImagePipeline):

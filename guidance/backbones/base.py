@@ -137,6 +137,15 @@ class Backbone(ABC):
     ) -> Tensor:
         """What the scheduler steps with, with classifier-free guidance (Ho & Salimans 2022), as diffusers computes."""
 
+    def predict_in_one_pass(self, latents: Tensor, timestep: Tensor | float, conditioning: Conditioning) -> Tensor:
+        """`predict_noise` with both halves of classifier-free guidance as one batch, the negative one first."""
+        if conditioning.negative is None:
+            return self.predict_raw(latents, timestep, conditioning.positive, conditioning.added)
+        embeddings = torch.cat([conditioning.negative, conditioning.positive])
+        added = {k: torch.cat([conditioning.negative_added[k], v]) for k, v in conditioning.added.items()}
+        unconditional, conditional = self.predict_raw(torch.cat([latents] * 2), timestep, embeddings, added).chunk(2)
+        return self.combine(conditional, unconditional, conditioning.guidance_scale)
+
     @abstractmethod
     def predict_raw(
         self, inputs: Tensor, timestep: Tensor | float, embeddings: Tensor, added: dict[str, Tensor]

@@ -90,12 +90,7 @@ class DreamLiteBackbone(UNetBackbone):
     def predict_noise(
         self, scheduler: SchedulerMixin, latents: Tensor, timestep: Tensor | float, conditioning: Conditioning
     ) -> Tensor:
-        if conditioning.negative is None:
-            return self.predict_raw(latents, timestep, conditioning.positive, conditioning.added)
-        embeddings = torch.cat([conditioning.negative, conditioning.positive])
-        added = {k: torch.cat([conditioning.negative_added[k], v]) for k, v in conditioning.added.items()}
-        unconditional, conditional = self.predict_raw(torch.cat([latents] * 2), timestep, embeddings, added).chunk(2)
-        return self.combine(conditional, unconditional, conditioning.guidance_scale)
+        return self.predict_in_one_pass(latents, timestep, conditioning)
 
     def predict_raw(
         self, inputs: Tensor, timestep: Tensor | float, embeddings: Tensor, added: dict[str, Tensor]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from guidance.backbones.base import Conditioning, JointSequence
+from guidance.backbones.base import Conditioning
 from guidance.backbones.sd3 import read_pooled
 from guidance.backbones.transformer import TransformerBackbone, expand_timestep, pack, repeat_negative, unpack
 from guidance.interfaces import PromptEmbeds
@@ -69,7 +69,3 @@ class FluxBackbone(TransformerBackbone):
             return_dict=False,
         )[0]
         return unpack(velocity, h, w)
-
-    def locate(self, conditioning: Conditioning, pixels: int) -> JointSequence:
-        tokens = conditioning.positive.shape[1]
-        return JointSequence(text=0, pixels=tokens, length=tokens + pixels)

@@ -12,8 +12,8 @@ import torch
 from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 from torch import Tensor
 
-from guidance.backbones.base import Conditioning, JointSequence
-from guidance.backbones.transformer import TransformerBackbone, even_sigmas, expand_timestep, repeat_negative
+from guidance.backbones.base import Conditioning
+from guidance.backbones.transformer import TransformerBackbone, expand_timestep, repeat_negative
 from guidance.interfaces import PromptEmbeds
 
 
@@ -42,10 +42,8 @@ class Flux2Backbone(TransformerBackbone):
         )
         return Conditioning(positive, negative, guidance_scale=guidance_scale)
 
-    def schedule_options(self, scheduler: Any, steps: int, pixels: int) -> dict[str, Any]:
-        own = getattr(scheduler.config, "use_flow_sigmas", False)
-        levels = {"num_inference_steps": steps} if own else {"sigmas": even_sigmas(steps)}
-        return levels | {"mu": compute_empirical_mu(image_seq_len=pixels, num_steps=steps)}
+    def shift(self, scheduler: Any, steps: int, pixels: int) -> float:
+        return float(compute_empirical_mu(image_seq_len=pixels, num_steps=steps))
 
     def latent_shape(self, batch: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
         factor = 2 * self.pipe.vae_scale_factor
@@ -65,10 +63,6 @@ class Flux2Backbone(TransformerBackbone):
             return_dict=False,
         )[0]
         return velocity.transpose(1, 2).unflatten(2, (h, w))
-
-    def locate(self, conditioning: Conditioning, pixels: int) -> JointSequence:
-        tokens = conditioning.positive.shape[1]
-        return JointSequence(text=0, pixels=tokens, length=tokens + pixels)
 
     def decode_latents(self, latents: Tensor) -> Tensor:
         vae = self.pipe.vae

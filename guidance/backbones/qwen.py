@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guidance.backbones.base import Conditioning, JointSequence
+from guidance.backbones.base import Conditioning
 from guidance.backbones.transformer import (
     TransformerBackbone,
     even_sigmas,
     expand_timestep,
+    join_prompts,
     pack,
-    pad_rows,
     repeat_negative,
     shift_by_pixels,
     unpack,
@@ -47,8 +47,7 @@ class QwenImageBackbone(TransformerBackbone):
         size: tuple[int, int],
     ) -> Conditioning:
         device = self.pipe._execution_device
-        positive, mask = pad_rows([prompt.embeddings.to(device) for prompt in prompts])
-        added = {} if mask is None else {"mask": mask}
+        positive, added = join_prompts(prompts, device)
         if guidance_scale <= 1:
             return Conditioning(positive, None, added)
         negatives = [text or " " for text in repeat_negative(negative_prompt, len(prompts))]
@@ -79,10 +78,6 @@ class QwenImageBackbone(TransformerBackbone):
         combined = unconditional + scale * (conditional - unconditional)
         norms = [torch.norm(each, dim=-1, keepdim=True) for each in (conditional, combined)]
         return unpack(combined * (norms[0] / norms[1]), h, w)
-
-    def locate(self, conditioning: Conditioning, pixels: int) -> JointSequence:
-        tokens = conditioning.positive.shape[1]
-        return JointSequence(text=0, pixels=tokens, length=tokens + pixels)
 
     def decode_latents(self, latents: Tensor) -> Tensor:
         vae = self.pipe.vae

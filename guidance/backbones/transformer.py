@@ -10,9 +10,9 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL.Image import Image
 from torch import Tensor
 
-from guidance.backbones.base import Backbone, Conditioning, seed_generators
+from guidance.backbones.base import Backbone, Conditioning, JointSequence, seed_generators
 from guidance.errors import GuidanceError
-from guidance.interfaces import SchedulerMixin
+from guidance.interfaces import PromptEmbeds, SchedulerMixin
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,11 @@ class TransformerBackbone(Backbone):
         """Keyword arguments of `set_timesteps`: even noise levels, shifted by the number of pixels."""
         own = getattr(scheduler.config, "use_flow_sigmas", False)
         levels = {"num_inference_steps": steps} if own else {"sigmas": even_sigmas(steps)}
-        return levels | {"mu": shift_by_pixels(scheduler, pixels)}
+        return levels | {"mu": self.shift(scheduler, steps, pixels)}
+
+    def shift(self, scheduler: Any, steps: int, pixels: int) -> float:
+        """mu, the shift of the noise levels."""
+        return shift_by_pixels(scheduler, pixels)
 
     def prepare_latents(
         self, scheduler: SchedulerMixin, conditioning: Conditioning, seeds: Sequence[int], size: tuple[int, int]
@@ -94,6 +98,11 @@ class TransformerBackbone(Backbone):
         for name, module in self.denoiser.named_modules():
             if name.endswith(".attn") and getattr(module, "processor", None) is not None:
                 yield name, module, "joint"
+
+    def locate(self, conditioning: Conditioning, pixels: int) -> JointSequence:
+        """Text, then pixels, as in most families."""
+        tokens = conditioning.positive.shape[1]
+        return JointSequence(text=0, pixels=tokens, length=tokens + pixels)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, generators: Any = None) -> list[Image]:
@@ -141,6 +150,12 @@ def pad_rows(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
     batch = torch.cat([torch.nn.functional.pad(row, (0, 0, 0, longest - row.shape[1])) for row in rows])
     mask = torch.arange(longest)[None] < lengths[:, None]  # (batch, tokens)
     return batch, None if bool(mask.all()) else mask.to(batch.device)
+
+
+def join_prompts(prompts: Sequence[PromptEmbeds], device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
+    """Prompts of different lengths as a batch -> (embeddings, {"mask": which are tokens} or nothing if all are)."""
+    rows, mask = pad_rows([prompt.embeddings.to(device) for prompt in prompts])
+    return rows, {} if mask is None else {"mask": mask}
 
 
 def expand_timestep(timestep: Tensor | float, latents: Tensor) -> Tensor:

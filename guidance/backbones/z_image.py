@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from guidance.backbones.base import Conditioning, JointSequence
-from guidance.backbones.transformer import TransformerBackbone, pad_rows, repeat_negative, shift_by_pixels
+from guidance.backbones.transformer import TransformerBackbone, join_prompts, pad_rows, repeat_negative, shift_by_pixels
 from guidance.interfaces import PromptEmbeds, SchedulerMixin
 
 KINDS = {"noise_refiner": "self", "context_refiner": "text"}
@@ -41,8 +41,7 @@ class ZImageBackbone(TransformerBackbone):
         size: tuple[int, int],
     ) -> Conditioning:
         device = self.pipe._execution_device
-        positive, mask = pad_rows([prompt.embeddings.to(device) for prompt in prompts])
-        added = {} if mask is None else {"mask": mask}
+        positive, added = join_prompts(prompts, device)
         if guidance_scale <= 0:
             return Conditioning(positive, None, added)
         rows, _ = self.pipe.encode_prompt(
