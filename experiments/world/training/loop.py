@@ -4,6 +4,7 @@ The rate falls with the root of the scenes seen, so that the weights are usable 
 averages of different lengths are kept, and every 100,000 scenes a copy of both in half precision.
 """
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,3 +99,16 @@ def keep(run: Run, steps: int, batch: int, scale: float, whole: bool) -> None:
         for ema in run.emas:
             half = {n: w.half().contiguous() for n, w in ema.weights.items()}
             save_file(half, folder / f"{seen:08d}-{ema.decay:g}.safetensors")
+
+
+def make_parser(description: str | None, scenes: int) -> argparse.ArgumentParser:
+    """The options of a training of `scenes` scenes, unless told otherwise."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
+    parser.add_argument("--out", type=Path, default=Path("runs/mini"))
+    parser.add_argument("--scenes", type=int, default=scenes)
+    parser.add_argument("--batch", type=int, default=32, help="scenes a worker and step")
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--stop", type=int, default=None, help="step to stop at, to go on later")
+    parser.add_argument("--workers", type=int, default=None, help="processes; by default one a GPU or a core")
+    return parser

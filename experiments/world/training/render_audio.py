@@ -34,6 +34,7 @@ APART = 18.0  # degrees between two sources of a scene at least
 ASTRAY = 2.5  # degrees, standard deviation of the directions that are told to the separator
 PANNED = 0.2  # share of the scenes from a mixing desk
 MOST = 3  # sources
+SILENT = 0.01  # largest sample of a sound of RMS one that is none
 
 Signal = NDArray[np.float32]
 Image = NDArray[np.float32]  # (2, frames)
@@ -61,7 +62,13 @@ class Sounds:
         self.odd = odd  # seeds: even ones are for training
 
     def draw(self, rng: np.random.Generator) -> tuple[Signal, int]:
-        """(a sound of `SECONDS` with RMS one, its class or -1)."""
+        """(a sound of `SECONDS` with RMS one, its class or -1); what falls into a silence of a clip is drawn again."""
+        while True:
+            sound, word = self._draw(rng)
+            if np.abs(sound).max() > SILENT:
+                return sound, word
+
+    def _draw(self, rng: np.random.Generator) -> tuple[Signal, int]:
         which, seed = rng.random(), 2 * int(rng.integers(400)) + self.odd
         if which < 0.76:
             path, word = self.clips[rng.integers(len(self.clips))]

@@ -7,7 +7,6 @@ python -m experiments.world.training.train_dit --out runs/mini --write runs/mini
     pipe("a dog by a river", max_sequence_length=0).images[0]
 """
 
-import argparse
 from pathlib import Path
 
 import torch
@@ -74,14 +73,7 @@ def pipeline_of(run: Path, average: float = loop.AVERAGES[0]) -> StableDiffusion
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
-    parser.add_argument("--out", type=Path, default=Path("runs/mini"))
-    parser.add_argument("--scenes", type=int, default=500_000)
-    parser.add_argument("--batch", type=int, default=32, help="scenes a worker and step")
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--stop", type=int, default=None, help="step to stop at, to go on later")
-    parser.add_argument("--workers", type=int, default=None, help="processes; by default one a GPU or a core")
+    parser = loop.make_parser(__doc__, 500_000)
     parser.add_argument("--write", type=Path, default=None, help="write the pipeline here instead of training")
     args = parser.parse_args()
     if args.write:

@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--drawings", type=Path, default=Path("runs/art/judge.safetensors"), help="of judge_art.py")
     parser.add_argument("--detector", type=Path, default=Path("runs/mini/detector"), help="folder to start from")
     parser.add_argument("--out", type=Path, default=Path("runs/mini/judge"))
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=1000)  # 500 were too few
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--workers", type=int, default=None, help="default: one per GPU, or per core")
     args = parser.parse_args()

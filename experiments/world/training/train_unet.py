@@ -3,7 +3,6 @@
 python -m experiments.world.training.train_unet --out runs/mini --start audiotoken/mini
 """
 
-import argparse
 import random
 from pathlib import Path
 
@@ -70,15 +69,8 @@ def warm_start(models: nn.ModuleDict, tokenizer: CLIPTokenizer, folder: Path) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
-    parser.add_argument("--out", type=Path, default=Path("runs/mini"))
-    parser.add_argument("--scenes", type=int, default=1_500_000)
-    parser.add_argument("--batch", type=int, default=32, help="scenes a worker and step")
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser = loop.make_parser(__doc__, 1_500_000)
     parser.add_argument("--start", type=Path, default=None, help="checkpoint folder to take weights from")
-    parser.add_argument("--stop", type=int, default=None, help="step to stop at, to go on later")
-    parser.add_argument("--workers", type=int, default=None, help="processes; by default one a GPU or a core")
     args = parser.parse_args()
     workers.run(
         *(train, args.atlas, args.out, args.scenes, args.batch, args.lr, args.start, args.stop), workers=args.workers

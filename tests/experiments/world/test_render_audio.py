@@ -9,7 +9,7 @@ from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.training.audio_mels import MELS, RATE, Clips, Supply, hear_in, load_rendered
 from experiments.world.training.places import Room
-from experiments.world.training.render_audio import describe, save
+from experiments.world.training.render_audio import Sounds, describe, save
 from spatial.setups import make_setup
 
 DOG, RAIN = AUDIBLE_WORDS.index("dog"), AUDIBLE_WORDS.index("rain")
@@ -100,3 +100,15 @@ def test_batches_with_scenes_are_whole_and_repeat(scene, tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
     assert len(one[0]) == len(one[1]) == len(one[2]) == 16 and not np.array_equal(one[1], other[1])
     assert one[2].sum(1).max() <= 1.001  # shares of one sound
+
+
+def test_a_silence_is_drawn_again():
+    class Gaps(Sounds):
+        def __init__(self):
+            self.left = [(np.zeros(RATE, np.float32), DOG)] * 2 + [(np.ones(RATE, np.float32), RAIN)]
+
+        def _draw(self, rng):
+            return self.left.pop(0)
+
+    sound, word = Gaps().draw(np.random.default_rng(0))
+    assert word == RAIN and sound.max() == 1

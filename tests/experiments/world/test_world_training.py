@@ -1,8 +1,9 @@
 """Training on the painted world: nouns look at their things, and a stopped run goes on as if it had not stopped."""
 
+import argparse
 import random
 import sys
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -189,13 +190,22 @@ def plans(gpu):
 
 
 @pytest.mark.parametrize("gpu", [False, True])
-def test_make_mini_gives_its_stages_options_they_have(gpu):
+def test_make_mini_gives_its_stages_options_they_have(gpu, monkeypatch):
+    class ParsedError(Exception):
+        pass
+
+    def parse_only(parser):
+        parse(parser)
+        raise ParsedError
+
+    parse = argparse.ArgumentParser.parse_args
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)
     for plan in plans(gpu):
         assert len({stage.name for stage in plan}) == len(plan)
         for stage in plan:
-            source = Path(find_spec(stage.module).origin).read_text()
-            for option in stage.arguments:
-                assert not option.startswith("--") or f'"{option}"' in source, (stage.name, option)
+            monkeypatch.setattr("sys.argv", [stage.module, *stage.arguments])
+            with pytest.raises(ParsedError):
+                import_module(stage.module).main()
 
 
 def test_a_part_of_the_stages_can_be_chosen():
