@@ -138,7 +138,7 @@ def check(
             tasks.checks.check_clip(path)
         files = tasks.check_files.CheckFiles(output, figure)
         files.check()
-        names = tasks.layout.parse_words(words)
+        names = stereo.parse_words(words)
         if not names:
             tasks.checks.check_model(model)
         checked = tasks.check.check_pairs(
@@ -197,7 +197,7 @@ def layout(
         tasks.layout.check_layout_file(output, form)
         if words is None:
             tasks.checks.check_model(model)
-        names = tasks.layout.parse_words(words)
+        names = stereo.parse_words(words)
         options = stereo.PlanOptions(
             prompt=prompt,
             unmatched=unmatched,

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiotoken.errors import AudioError, OptionError
-from audiotoken.stereo.layouts import is_everywhere, make_layout, place_boxes
+from audiotoken.stereo.layouts import make_layout, note_ambient, place_boxes
 from guidance.layout import CANVAS, Layout
-from spatial.listening import SILENCE_PEAK, listen
+from spatial.listening import MAX_SOURCES, SILENCE_PEAK, listen
 from spatial.scene import MONO_DIRECTION, Scene, Source
 
-MAX_SOURCES = 4  # two channels cannot tell more apart
 UNNAMED = "thing"  # stands for a sound whose name nobody knows
 NO_NAMES = (
     "The sounds have no names: write them into words, from left to right and with commas between, or install "
@@ -64,19 +63,9 @@ def hear(
     scene = replace(scene, sources=tuple(sorted(scene.sources, key=lambda each: each.direction.azimuth)))
     names, notes = _name_sources(scene, words, model)
     boxes = place_boxes(scene, range(len(names)), fov)
-    notes += [f"The {name} comes from everywhere, so it has no box." for name in _find_ambient(scene, names)]
+    notes += note_ambient(scene, names)
     layout = make_layout(scene, names, boxes, canvas=canvas, fov=fov, setting=setting)
     return Heard(scene, tuple(names), boxes, layout, (*scene.notes, *notes))
-
-
-def parse_words(text: str) -> list[str]:
-    """ "frog, bell" -> ["frog", "bell"]; OptionError for an empty word or too many."""
-    words = [" ".join(word.split()) for word in text.split(",")] if text.strip() else []
-    if not all(words) or len(words) > MAX_SOURCES:
-        raise OptionError(
-            f"Got the words {text!r}, expected 1 to {MAX_SOURCES} names with commas between; change them."
-        )
-    return words
 
 
 def can_name() -> bool:
@@ -113,8 +102,3 @@ def _ask_encoder(scene: Scene, model: str) -> tuple[list[str], list[str]]:
             notes.append(f"Sound {number} from the left {heard}; write its name into words.")
         names.append(subject if subject and label.sure else UNNAMED)
     return names, notes
-
-
-def _find_ambient(scene: Scene, names: Sequence[str]) -> list[str]:
-    pairs = zip(scene.sources, names, strict=True)
-    return [name for source, name in pairs if scene.setup != "mono" and is_everywhere(source)]

@@ -6,10 +6,12 @@ from comfy_api.latest import ComfyExtension, io
 
 from audiotoken.comfy.areas import WAYS, list_words, make_conditioning, make_mask, make_masks, read_boxes
 from audiotoken.comfy.audio import make_audio, read_audio
-from audiotoken.comfy.hearing import MAX_SOURCES, hear, parse_words
+from audiotoken.comfy.hearing import hear
 from audiotoken.comfy.picture import draw_heard, make_image
+from audiotoken.stereo.layouts import parse_words
 from guidance.forms import FORMS, comfy, flux3, ideogram
 from guidance.layout import CANVAS, MOST
+from spatial.listening import MAX_SOURCES
 from spatial.setups import NAMES
 
 CATEGORY = "audio/spatial"
@@ -80,7 +82,7 @@ class Listen(io.ComfyNode):
         heard = hear(
             recording,
             rate,
-            words=parse_words(words),
+            words=parse_words(words.strip() or None),
             model=model.strip(),
             setup=setup,
             max_sources=max_sources,

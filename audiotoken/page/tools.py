@@ -10,8 +10,9 @@ import gradio as gr
 
 from audiotoken.errors import AudioTokenError
 from audiotoken.report.listening_text import to_json
+from audiotoken.stereo.layouts import parse_words
 from audiotoken.stereo.options import PlanOptions
-from audiotoken.tasks.layout import parse_words, sketch_layout
+from audiotoken.tasks.layout import sketch_layout
 from audiotoken.tasks.listen import listen_to
 from guidance.errors import GuidanceError
 from guidance.forms import FORMS

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from audiotoken.stereo.generation import draw as draw
     from audiotoken.stereo.generation import draw_plan as draw_plan
     from audiotoken.stereo.generation import sound_to_image as sound_to_image
+    from audiotoken.stereo.layouts import parse_words as parse_words
     from audiotoken.stereo.naming import make_labeller as make_labeller
     from audiotoken.stereo.naming import make_scene_labeller as make_scene_labeller
     from audiotoken.stereo.options import DrawOptions as DrawOptions
@@ -34,6 +35,7 @@ _HOME = {
     "write_film": "films",
     "make_labeller": "naming",
     "make_scene_labeller": "naming",
+    "parse_words": "layouts",
     "PlanOptions": "options",
     "DrawOptions": "options",
     "Plan": "planning",

@@ -2,19 +2,40 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from audiotoken.errors import OptionError
 from audiotoken.stereo.captions import add_article, write_caption
 from guidance.boxes import Box
 from guidance.layout import CANVAS, Entry, Layout, Path
 from spatial.camera import Camera
+from spatial.listening import MAX_SOURCES
 from spatial.scene import Scene, Source
 
 WIDE = 20.0  # degrees of spread from which a sound is everywhere; a localised source stays below 9
 STEPS = 24  # most points of a path
 
 
+def parse_words(text: str | None) -> list[str]:
+    """ "frog, bell" -> ["frog", "bell"], none of None; OptionError for an empty word or more than four."""
+    words = [] if text is None else [" ".join(word.split()) for word in text.split(",")]
+    if not all(words) or len(words) > MAX_SOURCES:
+        raise OptionError(
+            f"Got the words {text!r}, expected 1 to {MAX_SOURCES} names with commas between; change them."
+        )
+    return words
+
+
 def is_everywhere(source: Source) -> bool:
     """Whether a sound comes from all around, so that it has no place in a picture."""
     return source.direction.spread > WIDE
+
+
+def note_ambient(scene: Scene, names: Sequence[str | None]) -> list[str]:
+    """A sentence about each named source that comes from all around; none about a mono scene."""
+    return [
+        f"The {name} comes from everywhere, so it has no box."
+        for source, name in zip(scene.sources, names, strict=True)
+        if name and scene.setup != "mono" and is_everywhere(source)
+    ]
 
 
 def place_boxes(scene: Scene, wanted: Collection[int], fov: float = 90.0) -> dict[int, Box]:

@@ -12,9 +12,9 @@ from audiotoken.encoders.audioset import find_subject
 from audiotoken.errors import OptionError, printable
 from audiotoken.model import load_pipeline
 from audiotoken.stereo.labelled_scene import Label
-from audiotoken.stereo.layouts import is_everywhere, make_layout, place_boxes
+from audiotoken.stereo.layouts import make_layout, note_ambient, place_boxes
 from audiotoken.stereo.options import PlanOptions
-from audiotoken.tasks.listen import MAX_SOURCES, listen_to
+from audiotoken.tasks.listen import listen_to
 from audiotoken.tasks.place import PLACE_SECONDS
 from audiotoken.writing import check_output, write_bytes
 from guidance.boxes import Box
@@ -49,14 +49,6 @@ def parse_canvas(text: str) -> tuple[int, int]:
     if found is None:
         raise OptionError(f"Got --canvas {text}, expected WIDTHxHEIGHT in pixels, such as 1024x768; change it.")
     return check_canvas((int(found[1]), int(found[2])))
-
-
-def parse_words(text: str | None) -> list[str]:
-    """ "frog, bell" -> ["frog", "bell"]; OptionError for an empty word or more than four."""
-    words = [] if text is None else [" ".join(word.split()) for word in text.split(",")]
-    if not all(words) or len(words) > MAX_SOURCES:
-        raise OptionError(f"Got --words {text}, expected 1 to {MAX_SOURCES} names with commas between; change them.")
-    return words
 
 
 def check_layout_file(output: Path | None, form: str) -> None:
@@ -119,11 +111,7 @@ def name_sounds(
         names, placeable, more = _choose_names(listening.labels, options.unknown)
         notes += more
     boxes = place_boxes(scene, [i for i in placeable if names[i]], options.fov)
-    notes += [
-        f"The {name} comes from everywhere, so it has no box."
-        for i, name in enumerate(names)
-        if name and is_everywhere(scene.sources[i]) and scene.setup != "mono"
-    ]
+    notes += note_ambient(scene, names)
     return NamedScene(scene, tuple(names), boxes, tuple(notes))
 
 

@@ -16,13 +16,12 @@ from audiotoken.audio_file import read_blocks, read_length
 from audiotoken.errors import AudioError, OptionError
 from audiotoken.stereo.labelled_scene import COLUMNS, Label, Listening, compute_outline
 from audiotoken.tasks.long_stems import LongStems
-from spatial.listening import ListenOptions, listen
+from spatial.listening import MAX_SOURCES, ListenOptions, listen
 from spatial.scene import Scene
 from spatial.setups import NAMES
 from spatial.windows import LONG, OVERLAP, listen_long
 
 SILENCE = 1e-4  # of full scale, as in `audiotoken.audio`
-MAX_SOURCES = 4  # two channels cannot tell more apart
 
 
 def listen_to(
