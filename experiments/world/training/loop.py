@@ -14,12 +14,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from audiotoken.mini.things import WORDS
 from experiments.world.training import checkpoints, workers
 from experiments.world.training.checkpoints import PowerEma
 from experiments.world.training.shards import Fresh, Latents, Shards
 from experiments.world.training.workers import Log, Worker
 
 SINGLES = 32_000  # scenes of one thing that come first
+ALONE = 3  # with a focus, every third batch shows one thing only
 LEVEL = 150_000  # scenes after which the rate falls
 AVERAGES = (0.05, 0.1)  # relative widths
 EVERY = 100_000  # scenes between copies to choose from
@@ -60,9 +62,10 @@ def fit(
     worker, both = run.worker, batch * run.worker.count
     end = stop or scenes // both
     log = Log(scenes // both, 10, not worker.first)
+    focused = isinstance(source, Shards) and len(source.focus) > 0
     for step in range(run.state["step"] if run.state else 0, end):
         workers.set_learning_rate(run.optimisers, rate(step, both, scenes, lr))
-        drawn = source.batch(step, batch, single=step * both < SINGLES)
+        drawn = source.batch(step, batch, single=step * both < SINGLES or (focused and step % ALONE == 0))
         with worker.autocast():
             terms = terms_of(drawn, step * worker.count + worker.rank)
         update(run, terms)
@@ -109,6 +112,7 @@ def make_parser(description: str | None, scenes: int) -> argparse.ArgumentParser
     parser.add_argument("--scenes", type=int, default=scenes)
     parser.add_argument("--batch", type=int, default=32, help="scenes a worker and step")
     parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--focus", nargs="*", choices=WORDS, default=(), help="words to see more often, and more alone")
     parser.add_argument("--stop", type=int, default=None, help="step to stop at, to go on later")
     parser.add_argument("--workers", type=int, default=None, help="processes; by default one a GPU or a core")
     return parser

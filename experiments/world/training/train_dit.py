@@ -7,6 +7,7 @@ python -m experiments.world.training.train_dit --out runs/mini --write runs/mini
     pipe("a dog by a river", max_sequence_length=0).images[0]
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -29,13 +30,14 @@ def train(
     batch: int,
     lr: float,
     stop: int | None = None,
+    focus: Sequence[str] = (),
     save_every: int = 50,
 ) -> None:
     torch.manual_seed(0)
     if worker.first:
         tokenizer_of(out)  # makes it
     worker.wait_for_the_first()
-    tokenizer = tokenizer_of(out)
+    tokenizer = dit.shorten(tokenizer_of(out))
     run = loop.begin(worker, out / "dit.pt", dit.build_models(tokenizer).to(worker.device), lr)
     painter, vae = Painter(atlas, worker.device), autoencoder.load(out, worker.device)
     scale = run.state["scale"] if run.state else latent_scale(painter, vae)
@@ -44,7 +46,7 @@ def train(
     def terms_of(drawn: Latents, seed: int) -> dict[str, Tensor]:
         return dit.losses(run.models, write, drawn, seed)
 
-    source = source_of(worker, painter, vae, out / "dit-shards")  # the UNet's may be further on
+    source = source_of(worker, painter, vae, out / "dit-shards", focus)  # the UNet's may be further on
     loop.fit(run, source, terms_of, scale, scenes, batch, lr, stop, save_every)
 
 
@@ -54,7 +56,7 @@ def pipeline_of(run: Path, average: float = loop.AVERAGES[0]) -> StableDiffusion
     if state is None:
         raise SystemExit(f"{run} holds no dit.pt: train it first, or name the folder with --out.")
     (weights,) = (e["weights"] for e in state["emas"] if e["decay"] == average)
-    tokenizer, vae = tokenizer_of(run), autoencoder.load(run, torch.device("cpu"))
+    tokenizer, vae = dit.shorten(tokenizer_of(run)), autoencoder.load(run, torch.device("cpu"))
     models = dit.build_models(tokenizer)
     models.load_state_dict(weights)
     vae.register_to_config(scaling_factor=state["scale"], shift_factor=0.0)
@@ -79,7 +81,8 @@ def main() -> None:
     if args.write:
         pipeline_of(args.out).to(torch.float16).save_pretrained(args.write)
         return
-    workers.run(*(train, args.atlas, args.out, args.scenes, args.batch, args.lr, args.stop), workers=args.workers)
+    options = (args.atlas, args.out, args.scenes, args.batch, args.lr, args.stop, args.focus)
+    workers.run(train, *options, workers=args.workers)
 
 
 if __name__ == "__main__":

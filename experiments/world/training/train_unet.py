@@ -4,6 +4,7 @@ python -m experiments.world.training.train_unet --out runs/mini --start audiotok
 """
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -28,6 +29,7 @@ def train(
     lr: float,
     start: Path | None,
     stop: int | None = None,
+    focus: Sequence[str] = (),
     save_every: int = 50,
 ) -> None:
     torch.manual_seed(0)
@@ -49,7 +51,7 @@ def train(
         written = write(drawn, random.Random(seed))
         return losses(models, readers, scheduler, written, torch.Generator().manual_seed(seed))
 
-    source = source_of(worker, painter, vae, out / "shards")
+    source = source_of(worker, painter, vae, out / "shards", focus)
     loop.fit(run, source, terms_of, scale, scenes, batch, lr, stop, save_every)
 
 
@@ -73,7 +75,8 @@ def main() -> None:
     parser.add_argument("--start", type=Path, default=None, help="checkpoint folder to take weights from")
     args = parser.parse_args()
     workers.run(
-        *(train, args.atlas, args.out, args.scenes, args.batch, args.lr, args.start, args.stop), workers=args.workers
+        *(train, args.atlas, args.out, args.scenes, args.batch, args.lr, args.start, args.stop, args.focus),
+        workers=args.workers,
     )
 
 

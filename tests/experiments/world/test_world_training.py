@@ -12,6 +12,7 @@ from diffusers import StableDiffusion3Pipeline
 from filelock import FileLock
 
 from audiotoken.mini.object_detector import BACKGROUND, SIDE, detect
+from audiotoken.mini.things import WORDS
 from experiments.world.training import (
     autoencoder,
     checkpoints,
@@ -227,3 +228,25 @@ def test_the_checkpoint_stays_small(tokenizer):
     size = 2 * sum(p.numel() for part in (models, autoencoder.build()) for p in part.parameters())
     assert size < 32e6  # bytes in half precision; the audio parts and the judges are 9 MB
     assert 2 * sum(p.numel() for p in dit.build_models(tokenizer).parameters()) < 31e6
+
+
+def test_things_in_focus_come_more_often(painter, tiny, tmp_path):
+    bird = WORDS.index("bird")
+    focused, even = (
+        shards.Shards(ALONE, painter, autoencoder.build().eval(), tmp_path, focus) for focus in ([bird], [])
+    )
+    counts = [
+        sum((s.batch(step, 64, False).kinds == bird).any(1).sum().item() for step in range(20)) for s in (focused, even)
+    ]
+    assert counts[0] > 1.5 * counts[1] > 0
+    assert torch.equal(focused.batch(3, 8, False).kinds, focused.batch(3, 8, False).kinds)
+
+
+def test_patches_are_named_by_what_covers_them(painter, tiny):
+    scenes = shards.encode(painter, autoencoder.build().eval(), 6, 9)
+    things = dit.things_of_patches(scenes)
+    assert things.shape == (6, 25, 64) and torch.allclose(things.sum(1), torch.ones(6, 64))
+    first = scenes.masks[0, 0].float() / 255
+    assert things[0, 1 + scenes.kinds[0, 0].item()].sum() >= first.sum() / 4 - 1e-4  # a patch is four latents
+    for scene, kinds in zip(things, scenes.kinds.tolist(), strict=True):
+        assert {k for k in range(24) if scene[1 + k].sum() > 0} <= set(kinds)
