@@ -13,6 +13,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from audiotoken.errors import CheckpointError, first_sentence, out_of_memory
+from audiotoken.json_file import FormError, read_json
 
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
 JOINT_CLASSES = {  # transformers: the class here, by the class that model_index.json names
@@ -39,6 +40,18 @@ def find_model(model: str | os.PathLike) -> str:
         reason = "it holds no model_index.json" if folder.exists() else "there is no such folder"
         raise CheckpointError(f"Cannot load the model {model}: {reason}; give {MODELS}.")
     return str(model)
+
+
+def read_part(folder: str | os.PathLike, part: str) -> tuple[str, str] | None:
+    """(module, class) that a model folder's index names for a part; None if there is no index or no such part."""
+    index = Path(folder).expanduser() / "model_index.json"
+    try:
+        entry = read_json(index).get(part) if index.is_file() else None
+    except FormError as error:
+        raise CheckpointError(f"Cannot read {index}: {error}; get the model again.") from None
+    if not isinstance(entry, list) or len(entry) != 2 or not all(isinstance(each, str) for each in entry):
+        return None
+    return entry[0], entry[1]
 
 
 def prepare_index(index: Mapping[str, Any]) -> str:

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from audiotoken.encoders.mini import FAMILIARITY as NAME
 from audiotoken.encoders.mini import MiniEncoder
 
-NAME = "unknown.json"  # beside the weights of the encoder
 # Energy by which a separated sound may fall short of the threshold, chosen so: of 95 sources, separated from others in
 # rooms and dry, 9 % of those named rightly then count as unknown (33 % without it), and 25 % of the others (75 %).
 ALLOWANCE = 1.6

@@ -1,7 +1,7 @@
 """Write files whole or not at all, and check before the long work that they can be written."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +65,52 @@ def check_output(output: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) 
         trial.unlink()
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def check_inputs_kept(
+    outputs: Iterable[str | os.PathLike | None],
+    inputs: Iterable[str | os.PathLike | None],
+    replaced: str | os.PathLike | None = None,
+) -> None:
+    """OptionError if an output is an input, also through a link or under another spelling, or is named twice.
+
+    replaced: a folder that is written as a whole, so that it may neither be an input nor hold one. None among the
+    paths, and what is not on this disk (a hub id), is passed over.
+    """
+    sources = {_identify(path): path for path in inputs if path}
+    sources.pop(None, None)
+    written: set[str] = set()
+    for path in (each for each in outputs if each):
+        if (source := sources.get(_identify(path))) is not None:
+            raise OptionError(f"Cannot write {path}: it is the input {source}; choose another name.")
+        if (place := os.path.realpath(path)) in written:
+            raise OptionError(f"Cannot write {path} twice; give each output a name of its own.")
+        written.add(place)
+    target = None if replaced is None else _identify(replaced)
+    for identity, source in sources.items() if target is not None else ():
+        above = Path(os.path.realpath(_expand(source))).parents
+        if identity == target or target in map(_identify, above):
+            relation = "is" if identity == target else "holds"
+            raise OptionError(f"Cannot write {replaced}: it {relation} the input {source}; choose another folder.")
+
+
+def _identify(path: str | os.PathLike) -> tuple[int, int] | None:
+    """What all names and links of one file share; None for one that does not exist."""
+    try:
+        state = os.stat(_expand(path))
+    except (OSError, ValueError):
+        return None
+    return state.st_dev, state.st_ino
+
+
+def _expand(path: str | os.PathLike) -> str:
+    return os.path.expanduser(os.fspath(path))
+
+
+def list_model_paths(model: str | os.PathLike | None) -> list[Path]:
+    """A model's folder and its files, as inputs for `check_inputs_kept`; nothing for "mini" and a hub id."""
+    folder = Path(_expand(model or "mini"))
+    return [] if str(folder) == "mini" or not os.path.isdir(folder) else [folder, *folder.rglob("*")]
 
 
 def check_output_folder(folder: str | os.PathLike) -> None:

@@ -17,14 +17,14 @@ import torch
 from safetensors import SafetensorError
 
 from audiotoken.assembly.base import Base, inspect_base, load_base
-from audiotoken.assembly.parts import find_lora, load_embedder
+from audiotoken.assembly.parts import find_lora, has_embedder, load_embedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.load import ENCODERS, has_encoder, load_encoder
 from audiotoken.errors import CheckpointError, OptionError, PromptError
 from audiotoken.labels import choose_subject
 from audiotoken.model import silence_library_logs
 from audiotoken.tables import markdown_table
-from audiotoken.writing import cannot_write, check_output_folder, format_size
+from audiotoken.writing import cannot_write, check_inputs_kept, check_output_folder, format_size
 
 DTYPES = ("float32", "float16")
 SPARE = 16 * 2**20  # bytes for files other than weights
@@ -39,11 +39,14 @@ class AssembledModel:
     parts: dict[str, tuple[str, int]]  # name -> (class, bytes on disk)
     prediction: str  # epsilon or v_prediction: the output that the denoiser is trained for
     has_embedder: bool
+    left_out: bool = False  # whether the base has an embedder, which is for another encoder
 
     def __str__(self) -> str:
         widest, total = max(map(len, self.parts)), sum(size for _, size in self.parts.values())
         lines = [f"made   {self.folder}: {self.family}, {self.prediction}, {format_size(total)}"]
         lines += [f"       {name:<{widest}}  {kind}, {format_size(size)}" for name, (kind, size) in self.parts.items()]
+        if self.left_out:
+            lines += ["       the base's embedder is for the base's own encoder, so it was left out"]
         if not self.has_embedder:
             lines += ["       no embedder: sounds are drawn by their labels (--token label)"]
         return "\n".join([*lines, f"next   audiotoken generate clip.wav --model {quote(str(self.folder))}"])
@@ -66,7 +69,7 @@ def assemble(
     base: a folder in the diffusers layout, a hub id, or one file, for which `base_config` (a folder or hub id; the json
         and txt files are enough) describes the architecture; without it diffusers asks the hub.
     encoder, layers, labels: see `encoders.load.load_encoder`; without an encoder the base's own, if it has one.
-    embedder: see `parts.load_embedder`; None for label tokens only.
+    embedder: see `parts.load_embedder`; by default the base's own if it keeps its encoder, else label tokens only.
     lora: a folder of LoRA layers of the UNet, which are fused into it; by default those of the training run.
     dtype: of the written base; the audio parts stay in float32.
 
@@ -76,12 +79,15 @@ def assemble(
         raise OptionError(f"Got dtype={dtype}, expected one of {', '.join(DTYPES)}; change it.")
     output = Path(output).expanduser()
     _check_model_folder(output)
+    _check_parts_kept(output, base, encoder, embedder, lora, labels, base_config)
     silence_library_logs()
     inspected = inspect_base(base)
-    audio_embedder = None if embedder is None else load_embedder(embedder)
-    _check_tokens(inspected, audio_embedder)
     if encoder is None and not has_encoder(inspected.source):
         raise OptionError(f"There is no audio encoder in {inspected.source}; pass --encoder, one of {ENCODERS}.")
+    own = has_embedder(inspected.source)  # trained for the base's own encoder
+    wanted = embedder or (inspected.source if own and encoder is None else None)
+    audio_embedder = None if wanted is None else load_embedder(wanted)
+    _check_tokens(inspected, audio_embedder)
     audio_encoder = load_encoder(encoder or inspected.source, layers, labels)
     _check_features(encoder or f"the encoder of {base}", audio_encoder, audio_embedder)
 
@@ -91,10 +97,11 @@ def assemble(
     if lora_folder is not None:
         _fuse_lora(pipe, lora_folder)
     _check_disk_space(pipe, output)
-    sources = {"base": str(base), "audio_encoder": encoder or str(base), "audio_embedder": str(embedder or "")}
+    sources = {"base": str(base), "audio_encoder": encoder or str(base), "audio_embedder": str(wanted or "")}
     _write(pipe, output, _format_card(pipe, inspected, sources, lora_folder))
     parts, prediction = _measure_parts(pipe, output), _read_prediction_type(pipe)
-    return AssembledModel(output, inspected.family, parts, prediction, audio_embedder is not None)
+    left_out = own and wanted is None
+    return AssembledModel(output, inspected.family, parts, prediction, audio_embedder is not None, left_out)
 
 
 def _check_model_folder(folder: Path) -> None:
@@ -104,6 +111,12 @@ def _check_model_folder(folder: Path) -> None:
         raise OptionError(
             f"Cannot write {folder}: it holds files that are not an assembled model; choose another folder."
         )
+
+
+def _check_parts_kept(output: Path, *parts: str | os.PathLike | None) -> None:
+    """OptionError if a part, which may be written as KIND:FILE, is in the folder that is replaced."""
+    files = [None if part is None else str(part).partition(":")[2] or part for part in parts]
+    check_inputs_kept([], [*parts, *files], replaced=output)
 
 
 def _is_assembled(folder: Path) -> bool:

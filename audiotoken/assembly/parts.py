@@ -7,6 +7,7 @@ from typing import Any
 from audiotoken.checkpoint import load_weights, read_checkpoint
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.errors import CheckpointError
+from audiotoken.loading import read_part
 
 EMBEDDER = "a published AudioToken embedder file, a folder that save_pretrained wrote, or a run of `audiotoken train`"
 CONFIG = "config.json"
@@ -29,6 +30,11 @@ def load_embedder(where: str | os.PathLike) -> "AudioEmbedder":
     if isinstance(content, dict) and isinstance(content.get("embedder"), dict):
         return _load_run_checkpoint(content, path)
     return AudioEmbedder.from_checkpoint(path)
+
+
+def has_embedder(model: str | os.PathLike) -> bool:
+    """Whether `model` is a folder whose index names an embedder of ours."""
+    return (read_part(model, "audio_embedder") or ("",))[0] == AudioEmbedder.__module__
 
 
 def find_lora(embedder: str | os.PathLike) -> Path | None:

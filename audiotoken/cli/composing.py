@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from audiotoken import tasks
 from audiotoken.cli.schemas import convert_options
 from audiotoken.errors import OptionError
+from audiotoken.writing import check_inputs_kept
 
 if TYPE_CHECKING:
     from audiotoken.data.manifest import Report
@@ -117,6 +118,7 @@ def choose_data(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def train_from_config(config: Mapping[str, Any], quiet: bool = False) -> Path:
     """Train with the values of train.yaml -> the folder of the embedder; progress goes to stderr unless `quiet`."""
+    _check_source_kept(config["out"], config.get("source"))
     with tasks.train.show_progress(config["settings"]["steps"], quiet) as on_progress:
         return tasks.train.train(**choose_data(config), on_progress=on_progress)
 
@@ -126,5 +128,13 @@ def prepare_from_config(config: Mapping[str, Any], quiet: bool = False) -> "Repo
     values = dict(config)
     if (source := values.pop("source", None)) is None:
         raise OptionError("Got no source; pass source=pairs source.folder=FOLDER, or source=esc, vggsound or web.")
+    _check_source_kept(values["output"], source)
     progress = {} if quiet else tasks.prepare.print_progress()
     return tasks.prepare.prepare(instantiate_source(source), **values, **progress)
+
+
+def _check_source_kept(output: str, source: Mapping[str, Any] | None) -> None:
+    """OptionError if a folder of results, or a table in it, is what the data are read from."""
+    given = [value for value in (source or {}).values() if isinstance(value, str)]
+    tables = [Path(output) / name for name in ("skipped.csv", "manifest.json", "losses.csv", "settings.json")]
+    check_inputs_kept([output, *tables], given)

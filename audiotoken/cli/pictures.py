@@ -126,7 +126,9 @@ def generate(
                 )
             picture = output or Path("out.png")
             tasks.checks.check_clip(clip)
-            tasks.picture_files.check_outputs(picture, report, report_suffixes=tasks.picture_files.REPORTS)
+            tasks.picture_files.check_outputs(
+                picture, report, report_suffixes=tasks.picture_files.REPORTS, inputs=(clip,), count=count
+            )
             tasks.checks.check_model(model)
             drawn = tasks.generate.generate(
                 clip,
@@ -197,7 +199,8 @@ def place(
     """
     with running("drawing", quiet, verbose) as bar:
         tasks.checks.check_clip(clip)
-        tasks.picture_files.check_outputs(output, report)
+        beside = tasks.picture_files.EXTRA if boxes else ()
+        tasks.picture_files.check_outputs(output, report, inputs=(clip,), count=count, beside=beside)
         tasks.checks.check_model(model)
         planning = stereo.PlanOptions(
             prompt=prompt,
@@ -271,7 +274,7 @@ def animate(
     """
     with running("drawing", quiet, verbose) as bar:
         tasks.checks.check_clip(clip)
-        tasks.picture_files.check_outputs(output, report, tasks.picture_files.FILMS)
+        tasks.picture_files.check_outputs(output, report, tasks.picture_files.FILMS, inputs=(clip,))
         tasks.checks.check_model(model)
         planning = stereo.PlanOptions(
             prompt=prompt,

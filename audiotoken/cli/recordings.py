@@ -71,7 +71,7 @@ def listen(
     """
     with running("listening", quiet, verbose) as bar:
         files = tasks.listening_files.ListeningFiles(plot, json, stems)
-        files.check()
+        files.check(clip, *tasks.checks.list_model_paths(model))
         listening = tasks.listen.listen_to(
             clip,
             setup=setup,
@@ -137,7 +137,9 @@ def check(
         for path in (pairs[0].picture, pairs[0].clip):
             tasks.checks.check_clip(path)
         files = tasks.check_files.CheckFiles(output, figure)
-        files.check()
+        files.check(
+            *(path for pair in pairs for path in (pair.picture, pair.clip)), *tasks.checks.list_model_paths(model)
+        )
         names = stereo.parse_words(words)
         if not names:
             tasks.checks.check_model(model)
@@ -194,7 +196,7 @@ def layout(
     with running("listening", quiet, verbose) as bar:
         tasks.checks.check_clip(clip)
         size = tasks.layout.parse_canvas(canvas)
-        tasks.layout.check_layout_file(output, form)
+        tasks.layout.check_layout_file(output, form, inputs=(clip, *tasks.checks.list_model_paths(model)))
         if words is None:
             tasks.checks.check_model(model)
         names = stereo.parse_words(words)

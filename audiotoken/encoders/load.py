@@ -4,7 +4,6 @@ Each kind stands in a module of its own, which is imported only when its encoder
 seconds to import. A new encoder needs its module here, a line in `CLASSES`, and its name in `loading.OWN_ENCODERS`.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,11 +13,10 @@ from typing import Any
 
 from audiotoken.encoders import AudioEncoder
 from audiotoken.errors import CheckpointError, OptionError, out_of_memory
-from audiotoken.loading import OWN_ENCODERS
+from audiotoken.loading import OWN_ENCODERS, read_part
 
 ENCODERS = "beats:FILE, ast:ID, clap:ID or mini"
 CLASSES = {"beats": "BEATs", "ast": "AST", "clap": "CLAP", "mini": "MiniEncoder"}
-INDEX = "model_index.json"  # of a model's folder
 LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
 
 
@@ -75,13 +73,8 @@ def read_names(file: str | os.PathLike) -> tuple[str, ...]:
 
 def _read_class(folder: Path) -> tuple[str, str] | None:
     """(module, class) of a model's audio encoder; None if there is no model, no encoder, or one that is not ours."""
-    index = folder / INDEX
-    try:
-        entry = json.loads(index.read_text(encoding="utf-8")).get("audio_encoder") if index.is_file() else None
-    except ValueError as error:
-        raise CheckpointError(f"Cannot read {index}: {error}; get the model again.") from None
-    library, name = entry or (None, None)
-    return (library, str(name)) if library in OWN_ENCODERS else None
+    found = read_part(folder, "audio_encoder")
+    return found if found and found[0] in OWN_ENCODERS else None
 
 
 def _load_from_model(folder: Path, layers: Any, labels: Any) -> AudioEncoder:

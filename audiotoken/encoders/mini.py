@@ -9,7 +9,11 @@ alone is overconfident on unknown sounds (Lee et al. 2018). It is trained by
 """
 
 import math
+import os
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -19,6 +23,7 @@ from torch.nn import functional as F
 
 FLOOR = 80.0  # dB below the loudest moment at which the spectrogram is cut off
 QUIET = -65.0  # dB of full scale; recordings that never exceed it have all scores 0
+FAMILIARITY = "unknown.json"  # beside the weights: see `audiotoken.unknown`
 BLOCK = 16  # spectrogram frames per feature vector, the network's stride along time
 
 
@@ -110,6 +115,14 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         self.register_buffer("offset", torch.zeros(len(labels)))
         self.register_buffer("whitening", torch.zeros(width, width))  # zero: nothing is strange
         self.register_buffer("centres", torch.zeros(len(labels), origins, width))
+
+    def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """Save as diffusers does, with the file `FAMILIARITY` of the folder that this encoder was loaded from."""
+        super().save_pretrained(save_directory, *args, **kwargs)
+        known = Path(self.config.get("_name_or_path") or ".") / FAMILIARITY
+        copy = Path(save_directory) / FAMILIARITY
+        if known.is_file() and not (copy.exists() and copy.samefile(known)):
+            shutil.copyfile(known, copy)
 
     @property
     def rate(self) -> int:

@@ -33,7 +33,7 @@ from audiotoken.evaluation.unclip import Unclip, prepare_unclip
 from audiotoken.metrics import score_examples
 from audiotoken.mini.things import WORDS
 from audiotoken.options import check_options
-from audiotoken.writing import cannot_write
+from audiotoken.writing import cannot_write, check_inputs_kept
 from spatial.camera import Camera
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def evaluate(
         raise OptionError(
             f"Got seeds={list(seeds)}, resamples={resamples}, expected at least one of each; change them."
         )
+    check_inputs_kept([out], [clips, pictures, real, embeddings])
+    check_inputs_kept([], [clips, pictures, real, embeddings], replaced=Path(out) / "pictures")
     folder, report_progress = _prepare_folder(out), on_row or (lambda text: None)
     examples = collect_examples(clips, n, folds=folds, real=real, words=words)
     if not all(each.label for each in examples) and "text" in chosen:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from audiotoken import evaluation
 from audiotoken.errors import printable
 from audiotoken.report.listening_text import format_azimuth
 from audiotoken.tasks.check import Checked, read_frames
-from audiotoken.writing import check_output, write_bytes, write_image
+from audiotoken.writing import check_inputs_kept, check_output, write_bytes, write_image
 
 if TYPE_CHECKING:
     from audiotoken.evaluation.consistency import Check
@@ -27,12 +28,13 @@ class CheckFiles:
     json: Path | None = None
     figure: Path | None = None
 
-    def check(self) -> None:
-        """Check before the long work that each file can be written; OptionError otherwise."""
+    def check(self, *inputs: str | os.PathLike | None) -> None:
+        """Check before the long work that each file can be written and is none of the inputs; OptionError otherwise."""
         if self.json is not None:
             check_output(self.json, (".json",))
         if self.figure is not None:
             check_output(self.figure)
+        check_inputs_kept([self.json, self.figure], inputs)
 
     def write(self, checked: Checked, notes: bool = True) -> str:
         """Write the files -> the text to print."""

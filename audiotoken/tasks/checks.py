@@ -10,13 +10,13 @@ from pathlib import Path
 from audiotoken.audio_file import open_plain
 from audiotoken.errors import AudioError, CheckpointError, DataError, OptionError
 from audiotoken.loading import find_model
-from audiotoken.writing import check_output_folder
+from audiotoken.writing import check_inputs_kept, check_output_folder, list_model_paths
 
 ENCODERS = ("beats", "ast", "clap", "mini")
 WEIGHTS = (".safetensors", ".ckpt", ".pt", ".bin", ".pth")
 
 __all__ = ["check_base", "check_clip", "check_encoder", "check_exists", "check_folder", "check_model"]
-__all__ += ["check_output_folder", "check_prepared", "check_source"]
+__all__ += ["check_inputs_kept", "check_output_folder", "check_prepared", "check_source", "list_model_paths"]
 
 
 def check_clip(clip: str | os.PathLike) -> None:

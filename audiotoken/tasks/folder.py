@@ -22,7 +22,7 @@ from audiotoken.model import find_device, load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.gallery import format_label_table, gallery
-from audiotoken.writing import cannot_write, write_bytes, write_image
+from audiotoken.writing import cannot_write, check_inputs_kept, list_model_paths, write_bytes, write_image
 
 if TYPE_CHECKING:  # takes seconds to import
     from PIL.Image import Image
@@ -92,6 +92,11 @@ def draw_folder(
         output, kept=[clip for clip, line in wanted.items() if is_up_to_date(existing.get(clip), line, output)]
     )
     lines = [line for clip, line in wanted.items() if clip not in set(result.kept)]
+    pictures = [picture for each in names.values() for picture in each]
+    check_inputs_kept(
+        [output, *(output / name for name in (MANIFEST, TABLE, GALLERY, *pictures))],
+        [clips, *(clips / name for name in names), *list_model_paths(model)],
+    )
     _make_folder(output)
     if lines:
         size = batch or (BATCH_ON_GPU if find_device(device).type == "cuda" else 1)

@@ -19,7 +19,7 @@ from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import PLACEHOLDER
 from audiotoken.tasks.picture_files import PAGES, REPORTS, check_outputs, write_pictures
-from audiotoken.writing import write_image
+from audiotoken.writing import list_model_paths, write_image
 
 if TYPE_CHECKING:  # takes seconds to import
     from audiotoken.stereo import Result
@@ -52,7 +52,9 @@ def generate(
     """
     check_options(seed=seed, count=count, steps=steps, guidance_scale=guidance_scale, dtype=dtype, token=token)
     recording, rate, notes = load_beginning(clip, MAX_SECONDS)
-    check_outputs(output, report, report_suffixes=REPORTS)  # before the long work
+    check_outputs(  # before the long work
+        output, report, report_suffixes=REPORTS, inputs=(clip, *list_model_paths(model)), count=count
+    )
 
     pipe = load_pipeline(model, device, dtype)
     result = stereo.sound_to_image(

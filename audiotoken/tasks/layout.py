@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from audiotoken.stereo.layouts import make_layout, note_ambient, place_boxes
 from audiotoken.stereo.options import PlanOptions
 from audiotoken.tasks.listen import listen_to
 from audiotoken.tasks.place import PLACE_SECONDS
-from audiotoken.writing import check_output, write_bytes
+from audiotoken.writing import check_inputs_kept, check_output, write_bytes
 from guidance.boxes import Box
 from guidance.forms import FORMS
 from guidance.layout import CANVAS, Layout, check_canvas
@@ -51,12 +51,13 @@ def parse_canvas(text: str) -> tuple[int, int]:
     return check_canvas((int(found[1]), int(found[2])))
 
 
-def check_layout_file(output: Path | None, form: str) -> None:
-    """OptionError unless the layout can be written there; None and `STDOUT` print it."""
+def check_layout_file(output: Path | None, form: str, inputs: Iterable[str | os.PathLike | None] = ()) -> None:
+    """OptionError unless the layout can be written there, over none of the inputs; None and `STDOUT` print it."""
     if form not in FORMS:
         raise OptionError(f"Got --for {form}, expected one of {', '.join(FORMS)}; choose one of these.")
     if output not in (None, STDOUT):
         check_output(Path(str(output)), (FORMS[form].suffix,))
+        check_inputs_kept([output], inputs)
 
 
 def sketch_layout(

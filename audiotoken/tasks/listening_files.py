@@ -1,5 +1,6 @@
 """The files that `audiotoken listen` writes, each whole or not at all."""
 
+import os
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -10,9 +11,10 @@ from audiotoken import report
 from audiotoken.errors import OptionError, printable
 from audiotoken.report.listening_text import format_listening, to_json
 from audiotoken.stereo.labelled_scene import Listening
-from audiotoken.writing import cannot_write, check_output, write_bytes, write_image
+from audiotoken.writing import cannot_write, check_inputs_kept, check_output, write_bytes, write_image
 
 STDOUT = Path("-")
+NUMBERS = range(1, 10)  # of stems: more than a recording has
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,16 @@ class ListeningFiles:
     json: Path | None = None  # STDOUT prints it instead of the table
     stems: Path | None = None  # a folder
 
-    def check(self) -> None:
-        """Check before the long work that each file can be written; OptionError otherwise."""
+    def check(self, *inputs: str | os.PathLike | None) -> None:
+        """Check before the long work that each file can be written and is none of the inputs; OptionError otherwise."""
         if self.plot is not None:
             check_output(self.plot)
         if self.json not in (None, STDOUT):
             _check_json(Path(str(self.json)))
         if self.stems is not None:
             check_folder(self.stems)
+        stems = [] if self.stems is None else [stem_path(self.stems, number) for number in NUMBERS]
+        check_inputs_kept([self.plot, None if self.json == STDOUT else self.json, *stems], inputs)
 
     def write(self, listening: Listening, notes: bool = True) -> str:
         """Write the files -> the text to print, without the notes if they are not wanted."""
@@ -60,10 +64,15 @@ def write_stems(listening: Listening, folder: Path) -> list[Path]:
         sound = source.signal if source.image is None else source.image.T
         file = BytesIO()
         soundfile.write(file, sound, listening.scene.rate, format="WAV", subtype="FLOAT")
-        path = folder / f"source{number}.wav"
+        path = stem_path(folder, number)
         write_bytes(file.getvalue(), path)
         paths.append(path)
     return paths
+
+
+def stem_path(folder: Path, number: int) -> Path:
+    """The file of a source, counted from 1."""
+    return folder / f"source{number}.wav"
 
 
 def check_folder(folder: Path) -> None:

@@ -1,12 +1,12 @@
 """File names of the pictures of one run: `dog.png`, or `dog-1.png`, `dog-2.png` and both side by side in `dog.png`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiotoken import report as reports
-from audiotoken.writing import SUFFIXES, check_output, write_image
+from audiotoken.writing import SUFFIXES, check_inputs_kept, check_output, write_image
 
 if TYPE_CHECKING:  # Pillow is imported only when there are pictures
     from PIL.Image import Image
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # Pillow is imported only when there are pictures
 FILMS = (".gif", ".mp4")
 PAGES = (".html", ".htm")
 REPORTS = (*SUFFIXES, *PAGES)
+EXTRA = ("boxes", "control")  # pictures that `place --boxes` writes beside the picture
 
 
 def check_outputs(
@@ -21,11 +22,20 @@ def check_outputs(
     report: str | os.PathLike | None = None,
     suffixes: Sequence[str] = SUFFIXES,
     report_suffixes: Sequence[str] = PAGES,
+    *,
+    inputs: Iterable[str | os.PathLike | None] = (),
+    count: int = 1,
+    beside: Sequence[str] = (),
 ) -> None:
-    """OptionError unless the picture or film and its report can be written."""
+    """OptionError unless the picture or film and its report can be written, and none of them is an input.
+
+    count: of the pictures. beside: the names of further pictures, see `path_beside`.
+    """
     check_output(output, suffixes)
     if report is not None:
         check_output(report, report_suffixes)
+    numbered = picture_paths(output, count) if count > 1 else []
+    check_inputs_kept([output, *numbered, *(path_beside(output, name) for name in beside), report], inputs)
 
 
 def picture_paths(output: str | os.PathLike, count: int) -> list[Path]:

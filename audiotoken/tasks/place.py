@@ -13,8 +13,8 @@ from audiotoken.audio import load_beginning
 from audiotoken.errors import OptionError, printable
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
-from audiotoken.tasks.picture_files import FILMS, check_outputs, path_beside, write_pictures
-from audiotoken.writing import write_image
+from audiotoken.tasks.picture_files import EXTRA, FILMS, check_outputs, path_beside, write_pictures
+from audiotoken.writing import list_model_paths, write_image
 
 if TYPE_CHECKING:  # takes seconds to import
     from PIL.Image import Image
@@ -61,7 +61,8 @@ def place_file(
         raise OptionError(f"Got count={drawing.count} with a trail, expected 1; leave out one of the two.")
     _check_drawing(drawing, dtype)
     recording, rate, cut = load_beginning(clip, PLACE_SECONDS)
-    check_outputs(output, report)
+    sources = (clip, *list_model_paths(model), *list_model_paths(control_layout))
+    check_outputs(output, report, inputs=sources, count=drawing.count, beside=EXTRA if boxes else ())
 
     pipe = load_pipeline(model, device, dtype)
     control = None if control_layout is None else guidance.load_controlnet(control_layout, pipe)
@@ -109,7 +110,7 @@ def animate_file(
         raise OptionError(f"Got frames={frames}, expected {FRAMES[0]} to {FRAMES[1]}; change it.")
     _check_drawing(drawing, dtype)
     recording, rate, cut = load_beginning(clip, PLACE_SECONDS)
-    check_outputs(output, report, FILMS)
+    check_outputs(output, report, FILMS, inputs=(clip, *list_model_paths(model)))
 
     pipe = load_pipeline(model, device, dtype)
     drawing = replace(drawing, keep_maps=report is not None)

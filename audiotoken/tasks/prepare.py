@@ -21,6 +21,7 @@ from audiotoken.data.prepared import SizeEstimate
 from audiotoken.errors import OptionError
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
+from audiotoken.writing import check_inputs_kept, list_model_paths
 
 
 def prepare(
@@ -52,6 +53,7 @@ def prepare(
     """
     check_options(dtype=precision, seed=seed)
     _check_numbers(size, seconds, workers)
+    check_inputs_kept([output], [*list_model_paths(model), source if isinstance(source, str | os.PathLike) else None])
 
     source = PairFolder(source) if isinstance(source, str | os.PathLike) else source
     try:

@@ -41,6 +41,7 @@ from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.tasks.run_log import log_run, plot_losses, write_samples, write_skipped
 from audiotoken.training import LossWeights, Progress, Settings, train_embedder
+from audiotoken.writing import check_inputs_kept, list_model_paths
 
 PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}  # accelerate's names -> of the frozen parts
 TEMPLATES = ("paper", "varied")
@@ -79,6 +80,7 @@ def train(
     """
     _check_options(precision, templates, batch)
     out = Path(out)
+    check_inputs_kept([out], [*list_model_paths(model), data if isinstance(data, str | os.PathLike) else None])
     run = _make_settings(settings or {})
     accelerator = Accelerator(
         cpu=device == "cpu", mixed_precision=precision, log_with=_check_tracker(log), project_dir=str(out)
