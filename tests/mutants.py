@@ -44,6 +44,7 @@ LOSSES, TRAINING, PROMPT = "audiotoken/losses.py", "audiotoken/training.py", "au
 METRICS, AUDIO, EMBEDDER = "audiotoken/metrics.py", "audiotoken/audio.py", "audiotoken/embedder.py"
 RECORDS = "spatial/test_simulation.py::test_31_degrees_between_two_microphones"
 NOTICED = "audiotoken/data/test_prepared.py -k noticed"
+REGION_MASKS = "guidance/region_masks.py"
 MASK, ROAD = "guidance/test_regions.py", "guidance/test_sampling.py"
 SCORES, STEPS = "audiotoken/test_metrics_scores.py", "audiotoken/test_trainer_known.py"
 
@@ -108,20 +109,21 @@ MUTANTS = (
       "float(place * azimuth < 0)", "audiotoken/evaluation/test_consistency.py -k scores_one"),
     M("a wide map is high", "guidance/regions.py", "return h, pixels // h", "return pixels // h, h",
       f"{MASK} guidance/test_energies.py"),
-    M("boxdiff without corners", ENERGIES, "inner + outer + _corner_term(mean.unflatten(-1, (h, w)), mask)",
-      "inner + outer", "guidance/test_energies_by_hand.py"),
-    M("centroid: variance over 6", ENERGIES, "extent**2 / 12", "extent**2 / 6", "guidance/test_energies_by_hand.py"),
-    M("centroid: x is y", ENERGIES, "(share.sum(1), (x0 + x1) / 2, x1 - x0), (share.sum(2),",
-      "(share.sum(2), (x0 + x1) / 2, x1 - x0), (share.sum(1),", "guidance/test_energies.py"),
-    M("leak of all pixels of others", ENERGIES, "(others * (1 - region.cover(h, w)))", "others",
+    M("boxdiff without corners", ENERGIES, "1 - inner + outer + _corner_term(group, mean)",
+      "1 - inner + outer", "guidance/test_energies_by_hand.py"),
+    M("centroid: variance over 6", REGION_MASKS, "(x1 - x0) ** 2 / 12", "(x1 - x0) ** 2 / 6",
       "guidance/test_energies_by_hand.py"),
-    M("combined without centroids", ENERGIES, " + centroid_energy(maps, regions, aspect)", "",
+    M("centroid: x is y", REGION_MASKS, "torch.stack([torch.ones(h, w), x, y,", "torch.stack([torch.ones(h, w), y, x,",
+      "guidance/test_energies.py"),
+    M("leak of all pixels of others", REGION_MASKS, "others * (1 - covers[row, number])", "others",
       "guidance/test_energies_by_hand.py"),
-    M("combined without ownership", ENERGIES, "layout + 0.5 * ownership", "layout",
+    M("combined without centroids", ENERGIES, "group.average(layout + centroid)", "group.average(layout)",
       "guidance/test_energies_by_hand.py"),
-    M("ownership: the region is the others'", ENERGIES, "terms.append((1 - inside)", "terms.append((inside)",
+    M("combined without ownership", ENERGIES, "0.5 * _miss_ownership(group)", "0.0 * _miss_ownership(group)",
       "guidance/test_energies_by_hand.py"),
-    M("the most excited word counts", ENERGIES, "torch.stack(worst).amax(0)", "torch.stack(worst).amin(0)",
+    M("ownership: the region is the others'", ENERGIES, "((1 - inside) * group.get(weigh", "(inside * group.get(weigh",
+      "guidance/test_energies_by_hand.py"),
+    M("the most excited word counts", ENERGIES, "get(is_region)).amax(1)", "get(is_region)).amin(1)",
       "guidance/test_energies.py"),
     M("attention is shared over pixels", "guidance/attention.py", ".softmax(-1)", ".softmax(-2)",
       f"{ROAD}::test_capture_changes_no_bit_and_maps_are_shares"),
