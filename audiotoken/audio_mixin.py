@@ -24,8 +24,7 @@ class AudioMixin:
 
     audio_encoder: Any
     audio_embedder: Any
-    components: dict[str, Any]  # this and `unet` are defined by the diffusers pipeline
-    unet: Any
+    components: dict[str, Any]  # defined by the diffusers pipeline
 
     def audio_prompts(self, audio: Audio, rate: int | None = None, token: str | None = None) -> Tensor | list[str]:
         """Return what stands for each sound in a prompt; arrays need their `rate` in Hz.
@@ -95,7 +94,18 @@ class AudioMixin:
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the denoiser; the audio parts are always float32."""
-        return self.unet.dtype
+        dtype: torch.dtype = self.denoiser.dtype
+        return dtype
+
+    @property
+    def denoiser(self) -> Any:
+        """The UNet or transformer."""
+        return self.components[self.denoiser_name]
+
+    @property
+    def denoiser_name(self) -> str:
+        """The name of this part."""
+        return "transformer" if "transformer" in self.components else "unet"
 
 
 def float32_audio_parts(dtype: Any) -> dict[str, torch.dtype]:

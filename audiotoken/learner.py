@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from diffusers import UNet2DConditionModel
 from diffusers.training_utils import EMAModel, cast_training_params
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
@@ -42,11 +41,11 @@ class Settings:
     weight_decay: float = 0.01
     clip: float = 1.0  # maximum norm of the gradients
     ema: float | None = None  # decay of the exponential moving average of the weights, which is then the result
-    lora: int = 0  # rank of LoRA layers on the UNet's attention; 0: no LoRA
+    lora: int = 0  # rank of LoRA layers on the denoiser's attention; 0: no LoRA
     min_snr: float | None = None  # gamma of the min-SNR weighting, 5 in its paper; None: all noise levels weigh 1
     accumulate: int = 1  # gradient accumulation: each batch is processed in this many parts
     gradient_checkpointing: bool = False  # less memory, a third slower
-    compile: bool = False  # torch.compile of the UNet
+    compile: bool = False  # torch.compile of the denoiser
     seed: int = 0
     save_every: int = 500  # steps between checkpoints
     weights: LossWeights = field(default_factory=LossWeights)
@@ -93,7 +92,7 @@ class Learner:
         check_schedule(settings.schedule)
         weights = list(pipe.audio_embedder.requires_grad_(True).parameters())
         if settings.lora:
-            weights += _add_lora_layers(pipe.unet, settings.lora, settings.seed)
+            weights += _add_lora_layers(pipe.denoiser, settings.lora, settings.seed)
         optimizer = torch.optim.AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay)
         ema = None if settings.ema is None else EMAModel(weights, decay=settings.ema)
         return cls(pipe, settings, about or {}, weights, optimizer, ema, scaler)
@@ -151,7 +150,7 @@ class Learner:
             )
         load_weights(self.pipe.audio_embedder, checkpoint.embedder, file, WANTED)
         if checkpoint.lora:
-            set_peft_model_state_dict(self.pipe.unet, checkpoint.lora, ADAPTER)
+            set_peft_model_state_dict(self.pipe.denoiser, checkpoint.lora, ADAPTER)
         self.optimizer.load_state_dict(checkpoint.optimizer)
         if self.ema is not None:
             self.ema.load_state_dict(checkpoint.ema)
@@ -161,7 +160,7 @@ class Learner:
 
     def lora_state(self) -> dict[str, Tensor]:
         """The LoRA layers by name; empty without LoRA."""
-        return lora_state(self.pipe.unet) if self.settings.lora else {}
+        return lora_state(self.pipe.denoiser) if self.settings.lora else {}
 
     @contextmanager
     def result_weights(self) -> Iterator[None]:
@@ -194,9 +193,9 @@ def check_schedule(name: str) -> None:
         raise ValueError(f"Got schedule={name!r}, expected one of {', '.join(SCHEDULES)}; change it.")
 
 
-def lora_state(unet: UNet2DConditionModel) -> dict[str, Tensor]:
-    """The trained LoRA layers of a UNet by name, in the form that `save_lora_weights` takes."""
-    return get_peft_model_state_dict(unet, adapter_name=ADAPTER)
+def lora_state(denoiser: nn.Module) -> dict[str, Tensor]:
+    """The trained LoRA layers of a denoiser by name, in the form that `save_lora_weights` takes."""
+    return get_peft_model_state_dict(denoiser, adapter_name=ADAPTER)
 
 
 def _read(file: str | os.PathLike) -> Checkpoint:
@@ -206,15 +205,15 @@ def _read(file: str | os.PathLike) -> Checkpoint:
     return Checkpoint(**{name: state[name] for name in names})
 
 
-def _add_lora_layers(unet: UNet2DConditionModel, rank: int, seed: int) -> list[nn.Parameter]:
-    """LoRA (Hu et al. 2021, arXiv 2106.09685) on the attention of `unet`, in float32; it has no effect at first."""
-    if ADAPTER not in getattr(unet, "peft_config", {}):
+def _add_lora_layers(denoiser: Any, rank: int, seed: int) -> list[nn.Parameter]:
+    """LoRA (Hu et al. 2021, arXiv 2106.09685) on the attention of `denoiser`, in float32; it has no effect at first."""
+    if ADAPTER not in getattr(denoiser, "peft_config", {}):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             config = LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=ATTENTION)
-            unet.add_adapter(config, adapter_name=ADAPTER)
-    layers = [weight for name, weight in unet.named_parameters() if f".{ADAPTER}." in name]
+            denoiser.add_adapter(config, adapter_name=ADAPTER)
+    layers = [weight for name, weight in denoiser.named_parameters() if f".{ADAPTER}." in name]
     for weight in layers:
         weight.requires_grad_(True)
-    cast_training_params(unet, torch.float32)
-    return [weight for weight in unet.parameters() if weight.requires_grad]
+    cast_training_params(denoiser, torch.float32)
+    return [weight for weight in denoiser.parameters() if weight.requires_grad]

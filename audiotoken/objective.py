@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from diffusers import DDPMScheduler
 from torch import Tensor, nn
 
-from audiotoken.losses import classification_loss, diffusion_loss, min_snr_weight, token_l1, token_l2
+from audiotoken.denoising import Denoising
+from audiotoken.losses import classification_loss, token_l1, token_l2
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.protocols import TrainablePipeline
 
@@ -54,32 +54,26 @@ class Objective(nn.Module):
         self,
         pipe: TrainablePipeline,
         labels: Sequence[str],
-        min_snr: float | None,
+        denoising: Denoising,
         mean_over_processes: Callable[[Tensor], Tensor] | None = None,
     ):
         super().__init__()
-        self.embedder, self.unet = pipe.audio_embedder, pipe.unet
-        self.pipe, self.min_snr, self.mean_over_processes = pipe, min_snr, mean_over_processes
-        # the same noise levels as the pipeline's scheduler; not every scheduler can compute velocities
-        self.scheduler = DDPMScheduler.from_config(pipe.scheduler.config)
-        self.names = pipe.label_embeddings(labels).to(pipe.unet.device) if labels else None  # (classes, width)
+        self.denoising = denoising
+        self.embedder, self.denoiser = pipe.audio_embedder, denoising.denoiser
+        self.pipe, self.mean_over_processes = pipe, mean_over_processes
+        self.names = pipe.label_embeddings(labels).to(self.denoiser.device) if labels else None  # (classes, width)
 
-    def forward(self, batch: Batch, noise: Tensor, timesteps: Tensor) -> dict[str, Tensor]:
-        device = self.unet.device
+    def forward(self, batch: Batch, noise: Tensor, levels: Tensor) -> dict[str, Tensor]:
+        """noise: of the shape of the latents; levels: (batch,) as `Denoising` draws them."""
+        device = self.denoiser.device
         latents = batch.latents.to(device).float()
         tokens = self.embedder(batch.features.to(device).float()).float()  # (batch, tokens_per_clip, width)
         texts = batch.texts or [TEMPLATE] * len(batch)
         height, width = (side * self.pipe.vae_scale_factor for side in latents.shape[-2:])
         condition = self.pipe.encode(texts, [[token] for token in tokens], (height, width))
-        noise, timesteps = noise.to(device), timesteps.to(device)
         weight = None if batch.weight is None else batch.weight.to(device)
-        if self.min_snr is not None:
-            weight = min_snr_weight(self.scheduler, timesteps, self.min_snr) * (1 if weight is None else weight)
-        embeddings = condition.embeddings.to(self.unet.dtype)
         return {
-            "diffusion": diffusion_loss(
-                self.unet, self.scheduler, latents, embeddings, noise, timesteps, weight, condition.added
-            ),
+            "diffusion": self.denoising.loss(latents, condition, noise.to(device), levels.to(device), weight),
             "classification": self._classification(tokens, batch.labels.to(device)),
             "token_l1": token_l1(tokens),
             "token_l2": token_l2(tokens),

@@ -31,7 +31,6 @@ class JointSoundToImage(SoundToImage):
     """The steps that transformers share; subclasses say how their family reads a text and is called."""
 
     _readers: Any  # of the subclass: a tuple of `TextReader`
-    transformer: Any
     default_words = 512  # tokens of a prompt
 
     @property
@@ -42,12 +41,6 @@ class JointSoundToImage(SoundToImage):
     @property
     def _text_encoders(self) -> tuple[tuple[Any, Any], ...]:
         return tuple((reader.tokenizer, reader.encoder) for reader in self._readers)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype of the denoiser; the audio parts are always float32."""
-        dtype: torch.dtype = self.transformer.dtype
-        return dtype
 
     def _add_audio(self, audio_encoder: Any, audio_embedder: Any, **config: Any) -> None:
         """Register the audio parts and check that they fit."""

@@ -38,6 +38,10 @@ class SoundPipeline(Protocol):
         """The denoiser."""
 
     @property
+    def denoiser(self) -> Any:
+        """The same, or the transformer in its place."""
+
+    @property
     def vae(self) -> "AutoencoderKL":
         """Between latents and pictures."""
 

@@ -1,9 +1,9 @@
 """The trainer of AudioToken (arXiv 2305.13050): trains the embedder, LoRA layers if asked, and freezes the rest.
 
-Conventions: latents are (batch, channels, height, width), already multiplied by the VAE's `scaling_factor`; features
-are (batch, time, width) of the audio encoder; labels index the list of class names. A step depends only on the seed,
-the number of the step and the index in the batch. So a run that was stopped continues exactly as if it had not been,
-and a batch spread over processes equals the same batch in one process.
+Conventions: latents are (batch, channels, height, width), already multiplied by the VAE's `scaling_factor`, if it has
+one; features are (batch, time, width) of the audio encoder; labels index the list of class names. A step depends only
+on the seed, the number of the step and the index in the batch. So a run that was stopped continues exactly as if it had
+not been, and a batch spread over processes equals the same batch in one process.
 """
 
 import os
@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from audiotoken.data.examples import derive_seed
+from audiotoken.denoising import Denoising, DiffusionDenoising
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.learner import Learner, Settings
 from audiotoken.objective import Batch, LossWeights, Objective, check_batch
@@ -52,6 +52,7 @@ def train_embedder(
     evaluate_every: int = 0,
     accelerator: Accelerator | None = None,
     about: dict[str, Any] | None = None,
+    denoising: Denoising | None = None,
 ) -> AudioEmbedder:
     """Train `pipe.audio_embedder` in place and return it, ready for inference.
 
@@ -59,16 +60,17 @@ def train_embedder(
     of the steps `start`, `start + 1`, ... (from 0). With `checkpoint` the state is written to that file every
     `save_every` steps, at the end, and on Ctrl-C or SIGTERM; when the file exists, training resumes from it.
     CheckpointError when it belongs to a run with other settings, or other data (`about` describes them).
+    `denoising` says how the denoiser is trained, by default as UNets are, with `settings.min_snr`.
     `evaluate(step)` is called every `evaluate_every` steps, with the weights that the result would have. Frozen modules
-    get no gradients and keep their state; LoRA layers stay on the UNet, as the adapter "audiotoken".
+    get no gradients and keep their state; LoRA layers stay on the denoiser, as the adapter "audiotoken".
     """
-    accelerator = accelerator or Accelerator(cpu=pipe.unet.device.type == "cpu")
+    accelerator = accelerator or Accelerator(cpu=pipe.denoiser.device.type == "cpu")
     with _freeze_other_modules(pipe), _catch_stop_signals() as stop:
         learner = Learner.create(pipe, settings, about, accelerator.scaler)
         start = learner.load(checkpoint) if checkpoint is not None and Path(checkpoint).exists() else 0
         mean = (lambda value: accelerator.reduce(value, "mean")) if accelerator.num_processes > 1 else None
-        objective = Objective(pipe, labels, settings.min_snr, mean)
-        with _memory_settings(pipe.unet, settings):
+        objective = Objective(pipe, labels, denoising or DiffusionDenoising.of(pipe, settings.min_snr), mean)
+        with _memory_settings(pipe.denoiser, settings):
             wrapped, optimizer = accelerator.prepare(objective, learner.optimizer)
             learner = replace(learner, optimizer=optimizer)
             done, images, began = start, 0, time.monotonic()
@@ -97,13 +99,15 @@ def train_embedder(
         return learner.finish()
 
 
-def draw_noise(seed: int, step: int, index: int, shape: Sequence[int], levels: int) -> tuple[Tensor, int]:
-    """Noise of `shape` and a noise level below `levels` for one example of one step, the same on every device.
+def draw_noise(
+    seed: int, step: int, index: int, shape: Sequence[int], draw_level: Callable[[torch.Generator], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Noise of `shape` and a noise level by `draw_level` for one example of one step, the same on every device.
 
     `index` is the example's place in the batch of all processes.
     """
     generator = torch.Generator().manual_seed(derive_seed("noise level", seed, step, index))
-    return torch.randn(tuple(shape), generator=generator), int(torch.randint(levels, (), generator=generator))
+    return torch.randn(tuple(shape), generator=generator), draw_level(generator)
 
 
 def _run_step(
@@ -113,18 +117,20 @@ def _run_step(
     settings, first = learner.settings, accelerator.process_index * len(batch)
     inner = accelerator.unwrap_model(objective)
     draws = [
-        draw_noise(settings.seed, step, first + i, batch.latents.shape[1:], inner.scheduler.config.num_train_timesteps)
+        draw_noise(settings.seed, step, first + i, batch.latents.shape[1:], inner.denoising.draw_level)
         for i in range(len(batch))
     ]
-    noise, timesteps = torch.stack([each for each, _ in draws]), torch.tensor([level for _, level in draws])
+    noise, levels = (torch.stack(each) for each in zip(*draws, strict=True))
     size = -(-len(batch) // settings.accumulate)
     values: Any = 0.0
-    with _fork_random_state(derive_seed("dropout", settings.seed, step, accelerator.process_index), inner.unet.device):
+    with _fork_random_state(
+        derive_seed("dropout", settings.seed, step, accelerator.process_index), inner.denoiser.device
+    ):
         for start in range(0, len(batch), size):
             rows = slice(start, min(start + size, len(batch)))
             last = rows.stop == len(batch)
             with nullcontext() if last else accelerator.no_sync(objective):
-                terms = objective(batch.rows(rows.start, rows.stop), noise[rows], timesteps[rows])
+                terms = objective(batch.rows(rows.start, rows.stop), noise[rows], levels[rows])
                 total = torch.stack([getattr(settings.weights, name) * term for name, term in terms.items()]).sum()
                 share = (rows.stop - rows.start) / len(batch)
                 accelerator.backward(total * share)
@@ -160,18 +166,18 @@ def _freeze_other_modules(pipe: TrainablePipeline) -> Iterator[None]:
 
 
 @contextmanager
-def _memory_settings(unet: UNet2DConditionModel, settings: Settings) -> Iterator[None]:
-    """Compile the UNet and enable gradient checkpointing, as the settings say; the latter is undone on exit."""
+def _memory_settings(denoiser: Any, settings: Settings) -> Iterator[None]:
+    """Compile the denoiser and enable gradient checkpointing, as the settings say; the latter is undone on exit."""
     if settings.compile:
-        unet.compile()
+        denoiser.compile()
     if not settings.gradient_checkpointing:
         yield
         return
-    unet.enable_gradient_checkpointing()
+    denoiser.enable_gradient_checkpointing()
     try:
         yield
     finally:
-        unet.disable_gradient_checkpointing()
+        denoiser.disable_gradient_checkpointing()
 
 
 @contextmanager

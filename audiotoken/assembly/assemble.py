@@ -37,7 +37,7 @@ class AssembledModel:
     folder: Path
     family: str
     parts: dict[str, tuple[str, int]]  # name -> (class, bytes on disk)
-    prediction: str  # epsilon or v_prediction: the output that the denoiser is trained for
+    prediction: str  # epsilon, v_prediction or flow: the output that the denoiser is trained for
     has_embedder: bool
     left_out: bool = False  # whether the base has an embedder, which is for another encoder
 
@@ -63,6 +63,8 @@ def assemble(
     lora: str | os.PathLike | None = None,
     dtype: str = "float32",
     base_config: str | None = None,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
 ) -> AssembledModel:
     """Load the parts, check that they fit, and write them to the folder `output`, whole or not at all.
 
@@ -70,8 +72,9 @@ def assemble(
         and txt files are enough) describes the architecture; without it diffusers asks the hub.
     encoder, layers, labels: see `encoders.load.load_encoder`; without an encoder the base's own, if it has one.
     embedder: see `parts.load_embedder`; by default the base's own if it keeps its encoder, else label tokens only.
-    lora: a folder of LoRA layers of the UNet, which are fused into it; by default those of the training run.
+    lora: a folder of LoRA layers of the denoiser, which are fused into it; by default those of the training run.
     dtype: of the written base; the audio parts stay in float32.
+    steps, guidance_scale: what the model draws with unless told otherwise; by default what its family's pipeline does.
 
     Raises CheckpointError or OptionError; parts that do not fit are refused before the base is loaded.
     """
@@ -93,6 +96,8 @@ def assemble(
 
     audio_parts = {"audio_encoder": audio_encoder, "audio_embedder": audio_embedder}
     pipe = load_base(inspected, getattr(torch, dtype), base_config, **audio_parts)
+    defaults = {"default_steps": steps, "default_guidance": guidance_scale}
+    pipe.register_to_config(**{name: value for name, value in defaults.items() if value is not None})
     lora_folder = lora or (None if embedder is None else find_lora(embedder))
     if lora_folder is not None:
         _fuse_lora(pipe, lora_folder)
@@ -155,7 +160,7 @@ def _check_labels(spec: str, labels: Sequence[str]) -> None:
 
 
 def _fuse_lora(pipe: Any, lora: str | os.PathLike) -> None:
-    """Fuse LoRA layers into the weights of the UNet, so that the folder is self-contained."""
+    """Fuse LoRA layers into the weights of the denoiser, so that the folder is self-contained."""
     try:
         pipe.load_lora_weights(str(lora))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -163,7 +168,7 @@ def _fuse_lora(pipe: Any, lora: str | os.PathLike) -> None:
         raise OptionError(
             f"Cannot use the LoRA layers in {lora}: {reason}; pass a folder that training wrote."
         ) from None
-    pipe.fuse_lora(components=["unet"])
+    pipe.fuse_lora(components=[pipe.denoiser_name])
     pipe.unload_lora_weights()
 
 
@@ -217,7 +222,10 @@ def _list_modules(pipe: Any) -> dict[str, Any]:
 
 
 def _read_prediction_type(pipe: Any) -> str:
-    return pipe.scheduler.config.get("prediction_type", "epsilon")
+    """What the denoiser predicts: epsilon, v_prediction, or the velocity of rectified flow."""
+    if pipe.denoiser_name == "transformer":
+        return "flow"
+    return str(pipe.scheduler.config.get("prediction_type", "epsilon"))
 
 
 def _format_card(pipe: Any, base: Base, sources: dict[str, str], lora: Any) -> str:
@@ -237,7 +245,7 @@ def _format_card(pipe: Any, base: Base, sources: dict[str, str], lora: Any) -> s
             "\n```python\nfrom audiotoken import AudioTokenPipeline\n",
             'pipe = AudioTokenPipeline.from_pretrained("this folder")',
             f'pipe("clip.wav"{call}).images[0].save("clip.png")\n```\n',
-            f"The UNet predicts {_read_prediction_type(pipe)}; the defaults are {steps}.",
+            f"The denoiser predicts {_read_prediction_type(pipe)}; the defaults are {steps}.",
             "The parts are their authors' work. Each keeps its licence and its terms of use, which also apply to this"
             " folder and to pictures made with it.\n",
         ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiotoken.checkpoint import read_checkpoint
 from audiotoken.errors import CheckpointError, first_sentence
-from audiotoken.loading import find_model
+from audiotoken.loading import JOINT_CLASSES, find_model
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.pipeline_xl import AudioTokenXLPipeline
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import torch
 
 WANTED = (
-    "a folder of Stable Diffusion 1, 2 or XL in the diffusers layout, its hub id, or one .safetensors or .ckpt file"
+    "a folder of Stable Diffusion 1, 2, XL or 3, FLUX.1, FLUX.2 Klein, Qwen-Image or Z-Image in the diffusers layout, "
+    "its hub id, or one .safetensors or .ckpt file of Stable Diffusion 1, 2 or XL"
 )
 FILE_WANTED = "a whole Stable Diffusion 1, 2 or XL checkpoint as .safetensors"
 SINGLE = (".safetensors", ".ckpt")
@@ -30,6 +31,15 @@ FAMILIES = {
     "StableDiffusionXLPipeline": XL,
     "AudioTokenXLPipeline": XL,
 }
+JOINT_FAMILIES = {  # transformers, by our class for them
+    "AudioTokenSD3Pipeline": "Stable Diffusion 3",
+    "AudioTokenFluxPipeline": "FLUX.1",
+    "AudioTokenFlux2Pipeline": "FLUX.2 Klein",
+    "AudioTokenQwenImagePipeline": "Qwen-Image",
+    "AudioTokenZImagePipeline": "Z-Image",
+}
+TEXT_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+WIDTH_KEYS = ("hidden_size", "d_model")  # of a text encoder's config
 LIBRARIES = {"diffusers", "transformers", "stable_diffusion", None}  # that the index of a base may name
 OWN = "audiotoken."  # our own modules are allowed as well
 
@@ -63,17 +73,16 @@ def inspect_base(where: str | os.PathLike) -> Base:
         where = find_model("mini")
         path = Path(where)
     index = read_json(where, "model_index.json")
-    family = FAMILIES.get(str(index.get("_class_name")))
+    name = str(index.get("_class_name"))
+    family = FAMILIES.get(name) or JOINT_FAMILIES.get(JOINT_CLASSES.get(name, ""))
     if family is None:
         raise CheckpointError(f"Cannot use {where}: its class is {index.get('_class_name')}; pass {WANTED}.")
     check_libraries(index, where)
-    texts = ("text_encoder", "text_encoder_2") if family == XL else ("text_encoder",)
-    width = sum(_read_number(where, f"{text}/config.json", "hidden_size") for text in texts)
-    _check_channels(
-        where,
-        _read_number(where, "unet/config.json", "in_channels"),
-        _read_number(where, "unet/config.json", "out_channels"),
-    )
+    texts = TEXT_ENCODERS if name in JOINT_CLASSES else TEXT_ENCODERS[: 1 + (family == XL)]
+    width = sum(_read_width(where, text) for text in texts if name not in JOINT_CLASSES or any(index.get(text) or ()))
+    if name not in JOINT_CLASSES:
+        numbers = (_read_number(where, "unet/config.json", key) for key in ("in_channels", "out_channels"))
+        _check_channels(where, *numbers)
     return Base(str(path if path.is_dir() else where), family, width)
 
 
@@ -147,6 +156,17 @@ def _read_number(where: str | os.PathLike, file: str, key: str) -> int:
     if not isinstance(value, int):
         raise CheckpointError(f"Cannot use {where}: {file} has no {key}; pass {WANTED}.")
     return value
+
+
+def _read_width(where: str | os.PathLike, text_encoder: str) -> int:
+    """Width of a text encoder's input embeddings."""
+    file = f"{text_encoder}/config.json"
+    config = read_json(where, file)
+    for values in (config, config.get("text_config")):  # models that also see keep those of the text apart
+        for key in WIDTH_KEYS:
+            if isinstance(values, dict) and isinstance(values.get(key), int):
+                return int(values[key])
+    raise CheckpointError(f"Cannot use {where}: {file} has no {WIDTH_KEYS[0]}; pass {WANTED}.")
 
 
 def _check_channels(where: str | os.PathLike, inputs: int, outputs: int) -> None:

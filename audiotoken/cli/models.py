@@ -54,7 +54,7 @@ def assemble(
     lora: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="LoRA layers to merge into the UNet.", show_default="those of the training run"
+            metavar="FOLDER", help="LoRA layers to merge into the denoiser.", show_default="those of the training run"
         ),
     ] = None,
     dtype: Annotated[
@@ -67,15 +67,29 @@ def assemble(
             help="For a single-file base: a folder (json and txt files are enough) or hub id of its kind.",
         ),
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Steps of a picture unless told otherwise.", show_default="the family's"),
+    ] = None,
+    guidance_scale: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="X",
+            help="Guidance scale unless told otherwise.",
+            show_default="the family's",
+        ),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Assemble a model folder from published parts, for --model.
 
-    The parts are a text-to-image model (Stable Diffusion 1, 2 or XL), an audio encoder and an embedder. Without
-    --embedder no training is needed: pictures are drawn from the label of the recognised sound. diffusers looks up the
-    configuration of a single-file base on the hub unless --base-config names a folder with it; Stable Diffusion 2
-    (base, 512 pixels) always needs --base-config, because its files look like those of 2.1.
+    The parts are a text-to-image model (Stable Diffusion, FLUX, Qwen-Image or Z-Image), an audio encoder and an
+    embedder. Without --embedder no training is needed: pictures are drawn from the label of the recognised sound.
+    diffusers looks up the configuration of a single-file base on the hub unless --base-config names a folder with it;
+    Stable Diffusion 2 (base, 512 pixels) always needs --base-config, because its files look like those of 2.1.
+    Z-Image-Turbo needs --steps 8 --guidance-scale 0.
 
     \b
     Example:
@@ -100,6 +114,8 @@ def assemble(
             lora=lora,
             dtype=dtype,
             base_config=base_config,
+            steps=steps,
+            guidance_scale=guidance_scale,
         )
     typer.echo(output if quiet else summary)
 

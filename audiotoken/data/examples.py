@@ -22,6 +22,7 @@ from torch import Tensor
 from audiotoken.audio import as_recording, to_mono
 from audiotoken.data import fit_image, fit_signal
 from audiotoken.data.augment import Augment
+from audiotoken.denoising import scaling_factor
 from audiotoken.errors import DataError
 from audiotoken.protocols import TrainablePipeline
 
@@ -47,7 +48,7 @@ class Examples(Protocol):
 
     @property
     def scaling_factor(self) -> float:
-        """The VAE's: latents are sampled from the moments and multiplied by it."""
+        """The VAE's, or 1: latents are sampled from the moments and multiplied by it."""
 
     def __len__(self) -> int:
         """The number of all examples; broken ones count, because another replaces them."""
@@ -100,7 +101,7 @@ class RawExamples:
 
     @property
     def scaling_factor(self) -> float:
-        return self.pipe.vae.config.scaling_factor
+        return scaling_factor(self.pipe.vae)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -168,7 +169,7 @@ class RawExamples:
         indices = [index for index, _, _ in chunk]
         pictures = torch.stack([picture for _, picture, _ in chunk])  # (batch, 3, size, size)
         waveform = torch.stack([signal for _, _, signal in chunk])  # (batch, frames)
-        moments = vae.encode(pictures.to(vae.device, vae.dtype)).latent_dist.parameters.float()
+        moments = encode_moments(vae, pictures.to(vae.device, vae.dtype)).float()
         features = encoder.features(waveform.to(encoder.device)).float()
         for values, model in ((moments, f"VAE in {vae.dtype}"), (features, "audio encoder")):
             for index, good in zip(indices, values.isfinite().flatten(1).all(1).tolist(), strict=True):
@@ -189,6 +190,20 @@ class RawExamples:
         """Mark an example as broken; from now on another replaces it."""
         self._broken.add(index)
         self.skipped[self.source.key(index)] = why
+
+
+def encode_moments(vae: Any, pictures: Tensor) -> Tensor:
+    """(batch, 3, height, width) in [-1, 1] -> mean and log variance (batch, 2 * channels, h, w)."""
+    film = hasattr(vae.config, "temperal_downsample")  # diffusers spells it so
+    moments: Tensor = vae.encode(pictures[:, :, None] if film else pictures).latent_dist.parameters
+    return moments[:, :, 0] if film else moments
+
+
+def decode_latents(vae: Any, latents: Tensor) -> Tensor:
+    """(batch, channels, h, w) as the VAE samples them -> pictures (batch, 3, height, width); films' VAEs as well."""
+    film = hasattr(vae.config, "temperal_downsample")
+    pictures: Tensor = vae.decode(latents[:, :, None] if film else latents).sample
+    return pictures[:, :, 0] if film else pictures
 
 
 def derive_seed(*parts: Any) -> int:

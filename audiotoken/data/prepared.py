@@ -36,6 +36,7 @@ from audiotoken.data.manifest import (
     try_read_notes,
 )
 from audiotoken.data.shards import check_shard, open_shard, write_shard
+from audiotoken.denoising import latent_channels, scaling_factor
 from audiotoken.errors import DataError
 from audiotoken.writing import format_size
 
@@ -164,10 +165,10 @@ class Prepared:
         for name, part in (("vae", pipe.vae), ("audio_encoder", pipe.audio_encoder)):
             if part is not None and settings[name].split()[0] != type(part).__name__:
                 raise self._mismatch(f"with {name}={settings[name]}", f"a {type(part).__name__}")
-        have, want = self.scaling_factor, pipe.vae.config.scaling_factor
+        have, want = self.scaling_factor, scaling_factor(pipe.vae)
         if have != want:
             raise self._mismatch(f"for latents times {have}", f"them times {want}")
-        have, want = rows.moments.shape[1] // 2, pipe.unet.config.in_channels
+        have, want = rows.moments.shape[1] // 2, latent_channels(pipe.vae)
         if have != want:
             raise self._mismatch(f"for {have} latent channels", f"{want}")
 

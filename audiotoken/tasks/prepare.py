@@ -21,6 +21,7 @@ from audiotoken.data.prepared import SizeEstimate
 from audiotoken.errors import OptionError
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
+from audiotoken.tasks.flow import own_size
 from audiotoken.writing import check_inputs_kept, list_model_paths
 
 
@@ -65,7 +66,7 @@ def prepare(
         source,
         pipe,
         output,
-        size=size or pipe.unet.config.sample_size * pipe.vae_scale_factor,
+        size=size or own_size(pipe),
         seconds=seconds,
         dtype=dtype,
         copies=copies,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from audiotoken.data.examples import Examples
+from audiotoken.data.examples import Examples, decode_latents
 from audiotoken.errors import OptionError
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.figure import contact_sheet
@@ -77,10 +77,10 @@ def write_samples(
     """Draw clips from all over the data into a grid; below each is the picture that came with it."""
     count = min(count, len(examples))
     some = examples.load([i * len(examples) // count for i in range(count)])
-    tokens = pipe.audio_embedder(some.features.to(pipe.unet.device).float())
+    tokens = pipe.audio_embedder(some.features.to(pipe.denoiser.device).float())
     samples = pipe(prompt=pipe.encode_prompts([TEMPLATE] * len(tokens), tokens), seed=0).images
     mean = some.moments.chunk(2, dim=1)[0].to(pipe.vae.device, pipe.vae.dtype)
-    true = pipe.image_processor.postprocess(pipe.vae.decode(mean).sample, output_type="pil")
+    true = pipe.image_processor.postprocess(decode_latents(pipe.vae, mean), output_type="pil")
     sheet = contact_sheet([*samples, *true], columns=len(samples))
     (out / "samples").mkdir(exist_ok=True)
     write_image(sheet, out / "samples" / f"step-{step:06d}.png")

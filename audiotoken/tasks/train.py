@@ -39,6 +39,7 @@ from audiotoken.learner import check_schedule, lora_state
 from audiotoken.model import load_pipeline
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.placeholder import TEMPLATE
+from audiotoken.tasks.flow import find_denoising, own_size
 from audiotoken.tasks.run_log import log_run, plot_losses, write_samples, write_skipped
 from audiotoken.training import LossWeights, Progress, Settings, train_embedder
 from audiotoken.writing import check_inputs_kept, list_model_paths
@@ -111,11 +112,12 @@ def train(
             pipe, batches, examples.names, run, checkpoint=out / "checkpoint.pt", on_progress=report,
             evaluate=lambda step: write_samples(pipe, examples, sample_count, out, step, accelerator),
             evaluate_every=sample_every, accelerator=accelerator, about=about,
+            denoising=find_denoising(pipe, run.min_snr),
         )  # fmt: skip
     if accelerator.is_main_process:
         pipe.audio_embedder.save_pretrained(out / "embedder")
         if run.lora:
-            pipe.save_lora_weights(out / "lora", unet_lora_layers=lora_state(pipe.unet))
+            pipe.save_lora_weights(out / "lora", **{f"{pipe.denoiser_name}_lora_layers": lora_state(pipe.denoiser)})
         plot_losses(out)
         write_skipped(out, examples)
     return out / "embedder"
@@ -135,7 +137,7 @@ def _open_examples(
         prepared.check_fits(pipe)
         return prepared
 
-    pixels = size or pipe.unet.config.sample_size * pipe.vae_scale_factor
+    pixels = size or own_size(pipe)
     change = None if augment is None else Augment(**augment)
     return RawExamples(data, pipe, size=pixels, seconds=seconds, augment=change, seed=seed)
 
@@ -160,7 +162,7 @@ def _make_embedder(
         return own
     with torch.random.fork_rng(), _as_option_error(TypeError, ValueError):
         torch.manual_seed(seed)
-        return AudioEmbedder(width, pipe.token_width, **(parameters or {})).to(pipe.unet.device)
+        return AudioEmbedder(width, pipe.token_width, **(parameters or {})).to(pipe.denoiser.device)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.errors import OptionError
 from audiotoken.model import load_pipeline
 from audiotoken.objective import LossWeights, Objective
+from audiotoken.tasks.flow import find_denoising, own_size
 from audiotoken.training import Batch, Progress, Settings, draw_noise, train_embedder
 from experiments.ablations.layers import LayeredEncoder
 from experiments.world.measure import recognised as seen_in
@@ -129,7 +130,7 @@ def measure_unheard(pipe: Any, asked: "Prepared", names: tuple[str, ...]) -> dic
             pipe.encode_text_ends(["a photo of a <audio>"] * len(tokens), [[each] for each in tokens]),
             pipe.encode_text_ends(texts, [[]] * len(texts)),
         )
-        loss = _measure_loss(Objective(pipe, names, None), encoded, labels, asked.scaling_factor)
+        loss = _measure_loss(Objective(pipe, names, find_denoising(pipe)), encoded, labels, asked.scaling_factor)
     return {
         "retrieval": (near.cpu() == labels).float().mean().item(),
         "meaning": (meant.cpu() == labels).float().mean().item(),
@@ -188,7 +189,7 @@ def _prepare_pairs(pipe: Any, layers: list[int] | None, each: int, first: int, c
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{pairs.name}.lock"):
         write_pairs(pipe, pairs, each=each, steps=10, seed=first)
-        size = pipe.unet.config.sample_size * pipe.vae_scale_factor
+        size = own_size(pipe)
         prepare(PairFolder(pairs), pipe, folder, size=size, seconds=SECONDS, workers=1)
     return Prepared(folder)
 
@@ -199,8 +200,9 @@ def _measure_loss(objective: Any, encoded: Any, labels: Any, scale: float) -> fl
 
     latents, total = encoded.moments.float().chunk(2, dim=1)[0] * scale, 0.0
     for level in range(LEVELS):
-        drawn = [draw_noise(0, level, i, latents.shape[1:], 1000) for i in range(len(latents))]
-        noise, at = torch.stack([each for each, _ in drawn]), torch.tensor([time for _, time in drawn])
+        draw = objective.denoising.draw_level
+        drawn = [draw_noise(0, level, i, latents.shape[1:], draw) for i in range(len(latents))]
+        noise, at = (torch.stack(each) for each in zip(*drawn, strict=True))
         for start in range(0, len(latents), 16):
             rows = slice(start, start + 16)
             batch = Batch(latents[rows], encoded.features[rows].float(), labels[rows])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audiotoken.data import fit_image
+from audiotoken.denoising import DiffusionDenoising
 from audiotoken.errors import OptionError
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.prompt import tokenize_prompt
@@ -82,6 +83,7 @@ def timed_parts(
     def text() -> Any:
         return pipe.encode(texts, [[each] for each in token]).embeddings
 
+    draw_level = DiffusionDenoising.of(pipe).draw_level
     parts: dict[str, Callable[[], Any]] = {
         "VAE, encoding": torch.no_grad()(lambda: pipe.vae.encode(pixels)),
         "audio encoder": torch.no_grad()(lambda: pipe.audio_encoder.features(waveform)),
@@ -90,7 +92,7 @@ def timed_parts(
         "tokenizing only": lambda: [tokenize_prompt(text, pipe.tokenizer) for text in texts],
         "UNet, forward": unet,
         "UNet, forward and backward": lambda: unet().float().square().mean().backward(),
-        "noise": lambda: [draw_noise(0, 1, i, latents.shape[1:], 1000) for i in range(batch)],
+        "noise": lambda: [draw_noise(0, 1, i, latents.shape[1:], draw_level) for i in range(batch)],
     }
     return {name: _seconds(part, place, repeats) for name, part in parts.items()}
 

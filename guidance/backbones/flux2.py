@@ -64,10 +64,23 @@ class Flux2Backbone(TransformerBackbone):
         )[0]
         return velocity.transpose(1, 2).unflatten(2, (h, w))
 
+    def standardize(self, latents: Tensor) -> Tensor:
+        mean, deviation = self._statistics(latents)
+        return (self.patchify(latents) - mean) / deviation
+
+    def patchify(self, latents: Tensor) -> Tensor:
+        patches: Tensor = self.pipe._patchify_latents(latents)
+        return patches
+
+    def _statistics(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """(mean, standard deviation) of the VAE's batch norm, each (1, channels, 1, 1)."""
+        vae = self.pipe.vae
+        variance = vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps
+        return vae.bn.running_mean.view(1, -1, 1, 1).to(latents), variance.sqrt().to(latents)
+
     def decode_latents(self, latents: Tensor) -> Tensor:
         vae = self.pipe.vae
-        mean = vae.bn.running_mean.view(1, -1, 1, 1).to(latents.device, latents.dtype)
-        variance = vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps
-        latents = latents * variance.sqrt().to(latents.device, latents.dtype) + mean
+        mean, deviation = self._statistics(latents)
+        latents = latents * deviation + mean
         pixels: Tensor = vae.decode(self.pipe._unpatchify_latents(latents).to(vae.device), return_dict=False)[0]
         return pixels

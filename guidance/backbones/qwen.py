@@ -79,6 +79,13 @@ class QwenImageBackbone(TransformerBackbone):
         norms = [torch.norm(each, dim=-1, keepdim=True) for each in (conditional, combined)]
         return unpack(combined * (norms[0] / norms[1]), h, w)
 
+    def standardize(self, latents: Tensor) -> Tensor:
+        config = self.pipe.vae.config
+        mean, std = (
+            torch.tensor(each).view(1, -1, 1, 1).to(latents) for each in (config.latents_mean, config.latents_std)
+        )
+        return (latents - mean) / std
+
     def decode_latents(self, latents: Tensor) -> Tensor:
         vae = self.pipe.vae
         latents = latents[:, :, None].to(vae.dtype)  # one frame

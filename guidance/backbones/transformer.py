@@ -111,6 +111,15 @@ class TransformerBackbone(Backbone):
         self.pipe.maybe_free_model_hooks()  # of CPU offload
         return images
 
+    def standardize(self, latents: Tensor) -> Tensor:
+        """Latents as the VAE samples them -> those that the scheduler steps, of about unit variance."""
+        config = self.pipe.vae.config
+        return (latents - (config.shift_factor or 0.0)) * config.scaling_factor
+
+    def patchify(self, latents: Tensor) -> Tensor:
+        """The VAE's (batch, channels, h, w) in the shape of the latents that the scheduler steps."""
+        return latents
+
     def decode_latents(self, latents: Tensor) -> Tensor:
         """(batch, 3, height, width) in [-1, 1]."""
         vae = self.pipe.vae

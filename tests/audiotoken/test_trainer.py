@@ -89,10 +89,13 @@ def test_classification_over_processes_has_the_gradient_of_the_whole_batch():
 
 
 def test_noise_is_of_the_place_in_the_batch():
-    noise, level = draw_noise(0, 3, 1, (2, 3), 1000)
-    again, same = draw_noise(0, 3, 1, (2, 3), 1000)
+    def draw_level(generator):
+        return torch.randint(1000, (), generator=generator)
+
+    noise, level = draw_noise(0, 3, 1, (2, 3), draw_level)
+    again, same = draw_noise(0, 3, 1, (2, 3), draw_level)
     assert torch.equal(noise, again) and level == same and 0 <= level < 1000
-    others = [draw_noise(*where, (2, 3), 1000)[0] for where in ((1, 3, 1), (0, 4, 1), (0, 3, 2))]
+    others = [draw_noise(*where, (2, 3), draw_level)[0] for where in ((1, 3, 1), (0, 4, 1), (0, 3, 2))]
     assert not any(torch.equal(noise, other) for other in others)
 
 

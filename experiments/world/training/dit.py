@@ -10,6 +10,7 @@ arXiv 2410.06940; with the truth of the scene in the place of another model's fe
 """
 
 import random
+from typing import Any
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
@@ -92,8 +93,8 @@ def losses(models: nn.ModuleDict, write: Writer, scenes: Latents, seed: int) -> 
     noisy = latents.lerp(noise, level[:, None, None, None])
     tokens, pooled = read(models["text"], batch.ids)
     patches: list[Tensor] = []  # (batch, 64, 192)
-    block = models["transformer"].transformer_blocks[2 * LAYERS // 3 - 1]
-    with block.register_forward_hook(lambda module, inputs, outputs: patches.append(outputs[1])):
+    blocks: Any = models["transformer"].transformer_blocks
+    with blocks[2 * LAYERS // 3 - 1].register_forward_hook(lambda module, inputs, outputs: patches.append(outputs[1])):
         output = models["transformer"](noisy, tokens, pooled, level * 1000).sample.float()
     importance = batch.masks.sum(1, keepdim=True).clamp(max=1) * 2 + 1
     error = (output - (noise - latents)).square() * importance / importance.mean()

@@ -113,6 +113,7 @@ def make_parser(description: str | None, scenes: int) -> argparse.ArgumentParser
     parser.add_argument("--batch", type=int, default=32, help="scenes a worker and step")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--focus", nargs="*", choices=WORDS, default=(), help="words to see more often, and more alone")
+    parser.add_argument("--start", type=Path, default=None, help="checkpoint folder to take weights from")
     parser.add_argument("--stop", type=int, default=None, help="step to stop at, to go on later")
     parser.add_argument("--workers", type=int, default=None, help="processes; by default one a GPU or a core")
     return parser

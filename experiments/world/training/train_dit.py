@@ -9,15 +9,18 @@ python -m experiments.world.training.train_dit --out runs/mini --write runs/mini
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import StableDiffusion3Pipeline
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
 
 from experiments.world.captions import tokenizer_of
 from experiments.world.scenes import Painter
-from experiments.world.training import autoencoder, dit, loop, workers
+from experiments.world.training import autoencoder, checkpoints, dit, loop, workers
 from experiments.world.training.shards import Latents, latent_scale, source_of
+from experiments.world.training.train_unet import text_weights
 from experiments.world.training.unet import Writer
 from experiments.world.training.workers import Worker
 
@@ -29,6 +32,7 @@ def train(
     scenes: int,
     batch: int,
     lr: float,
+    start: Path | None = None,
     stop: int | None = None,
     focus: Sequence[str] = (),
     save_every: int = 50,
@@ -38,7 +42,10 @@ def train(
         tokenizer_of(out)  # makes it
     worker.wait_for_the_first()
     tokenizer = dit.shorten(tokenizer_of(out))
-    run = loop.begin(worker, out / "dit.pt", dit.build_models(tokenizer).to(worker.device), lr)
+    models = dit.build_models(tokenizer).to(worker.device)
+    if start is not None and not (out / "dit.pt").exists():
+        print(f"{warm_start(models, tokenizer, start):.0%} of the weights come from {start}", flush=True)
+    run = loop.begin(worker, out / "dit.pt", models, lr)
     painter, vae = Painter(atlas, worker.device), autoencoder.load(out, worker.device)
     scale = run.state["scale"] if run.state else latent_scale(painter, vae)
     write = Writer(tokenizer, scale, worker.device)
@@ -48,6 +55,13 @@ def train(
 
     source = source_of(worker, painter, vae, out / "dit-shards", focus)  # the UNet's may be further on
     loop.fit(run, source, terms_of, scale, scenes, batch, lr, stop, save_every)
+
+
+def warm_start(models: nn.ModuleDict, tokenizer: CLIPTokenizer, folder: Path) -> float:
+    """Take what fits from a checkpoint's `text_encoder`: the words are read as its UNet reads them."""
+    words: Any = models["text"].text_model
+    text = text_weights(folder, tokenizer, words)
+    return checkpoints.warm_start(models, {f"text.text_model.{name}": weights for name, weights in text.items()})
 
 
 def pipeline_of(run: Path, average: float = loop.AVERAGES[0]) -> StableDiffusion3Pipeline:
@@ -81,7 +95,7 @@ def main() -> None:
     if args.write:
         pipeline_of(args.out).to(torch.float16).save_pretrained(args.write)
         return
-    options = (args.atlas, args.out, args.scenes, args.batch, args.lr, args.stop, args.focus)
+    options = (args.atlas, args.out, args.scenes, args.batch, args.lr, args.start, args.stop, args.focus)
     workers.run(train, *options, workers=args.workers)
 
 

@@ -56,23 +56,27 @@ def train(
 
 
 def warm_start(models: nn.ModuleDict, tokenizer: CLIPTokenizer, folder: Path) -> float:
-    """Take what fits from a checkpoint's `unet` and `text_encoder`; a word keeps its meaning under another id."""
+    """Take what fits from a checkpoint's `unet` and `text_encoder` -> the share of the weights."""
     weights = {f"unet.{n}": w for n, w in checkpoints.folder_weights(folder / "unet").items()}
+    text = text_weights(folder, tokenizer, models["text"])
+    return checkpoints.warm_start(models, weights | {f"text.{n}": w for n, w in text.items()})
+
+
+def text_weights(folder: Path, tokenizer: CLIPTokenizer, model: nn.Module) -> dict[str, Tensor]:
+    """The weights of a checkpoint's `text_encoder` for `model`; a word keeps its meaning under another id."""
     text = checkpoints.folder_weights(folder / "text_encoder")
-    own = models.state_dict()
     (table,) = (name for name in text if name.endswith("token_embedding.weight"))
-    rows = own[f"text.{table}"].clone()
+    rows = model.state_dict()[table].clone()
     before = CLIPTokenizer.from_pretrained(folder / "tokenizer").get_vocab()
     for token, row in tokenizer.get_vocab().items():
         if token in before:
             rows[row] = text[table][before[token]]
     text[table] = rows
-    return checkpoints.warm_start(models, weights | {f"text.{n}": w for n, w in text.items()})
+    return text
 
 
 def main() -> None:
     parser = loop.make_parser(__doc__, 1_500_000)
-    parser.add_argument("--start", type=Path, default=None, help="checkpoint folder to take weights from")
     args = parser.parse_args()
     workers.run(
         *(train, args.atlas, args.out, args.scenes, args.batch, args.lr, args.start, args.stop, args.focus),

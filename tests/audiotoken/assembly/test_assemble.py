@@ -21,6 +21,7 @@ from audiotoken.assembly.base import inspect_base
 from audiotoken.assembly.parts import find_lora, load_embedder
 from audiotoken.cli.app import app
 from audiotoken.debug import WIDTHS, debug_embedder, debug_encoder, debug_folder, debug_pipeline
+from audiotoken.debug_transformers import TRANSFORMERS, debug_joint_pipeline
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.audioset import load_classes
 from audiotoken.encoders.beats import BEATs
@@ -304,7 +305,7 @@ def _unet(folder: Path, **values) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda folder: _index(folder, _class_name="FluxPipeline"), "its class is FluxPipeline"),
+        (lambda folder: _index(folder, _class_name="SanaPipeline"), "its class is SanaPipeline"),
         (lambda folder: _index(folder, vae=["antigravity", "fly"]), "foreign library antigravity"),
         (lambda folder: _unet(folder, in_channels=9), "has 9 input and 4 output channels"),
         (lambda folder: shutil.rmtree(folder / "text_encoder"), "holds no text_encoder/config.json"),
@@ -386,3 +387,30 @@ def test_missing_disk_space_is_an_early_error(bases, tmp_path, monkeypatch):
     with pytest.raises(OptionError, match=r"needs .* MB, but 1 bytes are free"):
         assemble(bases["sd1"], "mini", None, tmp_path / "model")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("family", TRANSFORMERS)
+def test_a_transformer_is_assembled_with_an_embedder_of_its_width(family, tmp_path):
+    pipe = debug_joint_pipeline(family)
+    stock = type(pipe).__bases__[1]
+    options = {"is_distilled": False} if "is_distilled" in pipe.config else {}
+    stock(**{k: v for k, v in pipe.components.items() if not k.startswith("audio_")}, **options).save_pretrained(
+        tmp_path / "base"
+    )
+    encoder = f"beats:{BEATS}"
+    width = inspect_base(tmp_path / "base").token_width
+    assert width == pipe.token_width
+    debug_embedder(BEATs.from_checkpoint(BEATS), width=width).save_pretrained(tmp_path / "embedder")
+    made = assemble(
+        tmp_path / "base", encoder, tmp_path / "embedder", tmp_path / "made", steps=2, guidance_scale=0.5,
+    )  # fmt: skip
+    assert made.prediction == "flow" and "text_encoder" in made.parts and "transformer" in made.parts
+    loaded = AudioTokenPipeline.from_pretrained(tmp_path / "made")
+    assert type(loaded) is type(pipe)
+    assert (loaded.config.default_steps, loaded.config.default_guidance) == (2, 0.5)
+    image = loaded(SOUND, rate=RATE, height=32, width=32).images[0]
+    assert image.size == (32, 32)
+    debug_embedder(BEATs.from_checkpoint(BEATS), width=width + 1).save_pretrained(tmp_path / "wider")
+    with pytest.raises(OptionError, match=f"tokens {width + 1} wide"):
+        assemble(tmp_path / "base", encoder, tmp_path / "wider", tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -275,15 +275,16 @@ def test_another_model_is_noticed(tmp_path):
     prepare_tiny(tmp_path, TinySource(2))
     ours = Prepared(tmp_path)
     ours.check_fits(PIPE)
-    parts = {"vae": PIPE.vae, "audio_encoder": PIPE.audio_encoder, "unet": PIPE.unet}
-    other = SimpleNamespace(config=SimpleNamespace(in_channels=4, scaling_factor=0.13))
-    for name, words in (
-        ("vae", "a SimpleNamespace"),
-        ("audio_encoder", "expects a Simple"),
-        ("unet", "expects 4; prepare"),
+    parts = {"vae": PIPE.vae, "audio_encoder": PIPE.audio_encoder}
+    other = SimpleNamespace(config=SimpleNamespace(scaling_factor=0.13))
+    wider = type("AutoencoderKL", (), {"config": SimpleNamespace(**dict(PIPE.vae.config) | {"latent_channels": 5})})()
+    for name, part, words in (
+        ("vae", other, "a SimpleNamespace"),
+        ("audio_encoder", other, "expects a Simple"),
+        ("vae", wider, "expects 5; prepare"),
     ):
         with pytest.raises(DataError, match=words):
-            ours.check_fits(SimpleNamespace(**(parts | {name: other})))
+            ours.check_fits(SimpleNamespace(**(parts | {name: part})))
 
 
 def test_a_vae_that_scales_otherwise_is_noticed(tmp_path):

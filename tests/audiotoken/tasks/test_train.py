@@ -19,12 +19,15 @@ from safetensors.torch import load_file
 
 import experiments.train
 from audiotoken.cli.composing import choose_data, convert_config
+from audiotoken.data.examples import decode_latents, encode_moments
 from audiotoken.debug import debug_pipeline
+from audiotoken.debug_transformers import TRANSFORMERS, debug_joint_pipeline
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.errors import OptionError
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.tasks import train as train_module
 from audiotoken.tasks.train import train
+from guidance.backbones.base import Backbone
 
 SETTINGS = {"steps": 4, "learning_rate": 1e-3, "save_every": 2}
 
@@ -320,3 +323,36 @@ def test_ctrl_c_is_one_line(capsys):
     with pytest.raises(SystemExit, match="130"), errors_as_sentences():
         raise KeyboardInterrupt
     assert capsys.readouterr().err == f"{STOPPED}\n"
+
+
+@pytest.mark.parametrize("family", TRANSFORMERS)
+def test_a_transformer_is_trained_by_rectified_flow(places, tmp_path, family, monkeypatch):
+    """Prepared data and raw data alike, with LoRA layers; a run that was stopped goes on."""
+    model = tmp_path / "model"
+    pipe = debug_joint_pipeline(family)
+    pipe.save_pretrained(model)
+    monkeypatch.setattr(train_module, "write_samples", lambda *args: None)  # some pictures are 1024 pixels large
+    own = f"model={model}"
+    before = pipe.audio_embedder.output.weight
+    half = run(places, tmp_path / "run", own, "settings.steps=1", "settings.lora=1")
+    run(places, tmp_path / "run", own, "settings.steps=2", "settings.lora=1")
+    whole = run(places, tmp_path / "whole", own, "settings.steps=2", "settings.lora=1")
+    one, other = (load_file(folder / "diffusion_pytorch_model.safetensors") for folder in (half, whole))
+    assert all(torch.equal(one[name], other[name]) for name in other)
+    assert not torch.equal(AudioEmbedder.from_pretrained(whole).output.weight, before)
+    assert any((tmp_path / "whole" / "lora").iterdir())
+    with pytest.raises(OptionError, match="rectified flow, which has no such weighting"):
+        run(places, tmp_path / "snr", own, "settings.min_snr=5")
+
+
+def test_the_latents_of_every_family_are_undone_by_decoding():
+    for family in TRANSFORMERS:
+        pipe = debug_joint_pipeline(family)
+        backbone = Backbone.from_pipe(pipe)
+        pictures = torch.rand(2, 3, 32, 32) * 2 - 1
+        with torch.no_grad():
+            latents = encode_moments(pipe.vae, pictures).chunk(2, dim=1)[0]
+            plain = decode_latents(pipe.vae, latents)
+            undone = backbone.decode_latents(backbone.standardize(latents))
+        assert backbone.standardize(latents).shape == backbone.latent_shape(2, (32, 32)), family
+        torch.testing.assert_close(undone, plain, atol=1e-4, rtol=1e-4)

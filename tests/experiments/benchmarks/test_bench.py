@@ -16,6 +16,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from audiotoken.debug import debug_pipeline
+from audiotoken.denoising import DiffusionDenoising
 from audiotoken.errors import OptionError
 from audiotoken.objective import Batch, Objective
 from experiments.benchmarks import command, process
@@ -207,7 +208,7 @@ def test_our_trainer_takes_the_true_size():
     with torch.device("meta"):
         latents, level = torch.empty(2, 4, 64, 64), torch.zeros(2, dtype=torch.long)
         batch = Batch(latents, torch.empty(2, 496, 2304), level)
-        terms = Objective(pipe, ["dog", "rain"], None)(batch, latents, level)
+        terms = Objective(pipe, ["dog", "rain"], DiffusionDenoising.of(pipe))(batch, latents, level)
     torch.stack(list(terms.values())).sum().backward()
     assert all(weight.grad is not None for name, weight in pipe.audio_embedder.named_parameters())
 

@@ -153,7 +153,7 @@ def test_an_autoencoder_goes_on_as_if_it_had_not_stopped(tmp_path, atlas, tiny, 
 @pytest.mark.slow
 def test_the_transformer_is_drawn_with_by_the_pipeline_of_diffusers(tmp_path, atlas, tiny, monkeypatch):
     autoencoder.train(ALONE, atlas, tmp_path, 1, 4, 2e-3, False, None)
-    train_dit.train(ALONE, atlas, tmp_path, 400, 4, 2e-3, 1)
+    train_dit.train(ALONE, atlas, tmp_path, 400, 4, 2e-3, Path("audiotoken/mini"), 1)
     pipe = train_dit.pipeline_of(tmp_path)
     embeds = pipe.encode_prompt("a dog", None, None, max_sequence_length=0)
     tokens, pooled = dit.read(
