@@ -1,8 +1,8 @@
 """Cross-attention maps, captured while a UNet runs, and a bias that is added to its logits.
 
-An attention processor is wrapped around the one that is there, on `attn2` only, and removed on exit. The wrapped
-processor (SDPA, sliced, LoRA or any other) computes the layer's output, so that capturing does not change a bit of it;
-the maps are computed beside it from the same queries and keys.
+An attention processor is wrapped around the one that is there, on `attn2` only, and removed on exit. The output is
+computed as the wrapped processor (SDPA, sliced or any other) does, so that capturing does not change a bit of it; the
+maps are computed beside it from the same queries and keys.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,13 +29,15 @@ class EndOfForward(Exception):
 class Capture:
     """What is captured while a UNet runs, and how. `maps` are those of the last forward pass, in the order of layers.
 
-    `stop_at_last_map` ends the forward pass at the last layer (`EndOfForward`). `detach_at_last_map` only stops
-    recording gradients there: the rest of the pass runs, but keeps nothing for the backward pass.
+    `rows` captures only the last rows of a batch. `stop_at_last_map` ends the forward pass at the last layer
+    (`EndOfForward`). `detach_at_last_map` only stops recording gradients there: the rest of the pass runs, but keeps
+    nothing for the backward pass.
     """
 
     layers: tuple[str, ...]
     maps: dict[str, Float[Tensor, "batch heads pixels tokens"]] = field(default_factory=dict)  # by layer, float32
     enabled: bool = True
+    rows: int | None = None
     stop_at_last_map: bool = False
     detach_at_last_map: bool = False
     bias: AttentionBias | None = None
@@ -44,7 +47,11 @@ class Capture:
 
 
 class CaptureProcessor:
-    """Wraps the attention processor `inner`: captures the layer's maps and adds the bias to its logits."""
+    """Wraps the attention processor `inner`: captures the layer's maps and adds the bias to its logits.
+
+    The processor that diffusers installs is not called but computed here, because it projects queries and keys a second
+    time and repeats the bias for each head: the same operations in the same order, so no bit of the output differs.
+    """
 
     def __init__(self, layer: str, inner: AttentionProcessor, capture: Capture) -> None:
         self.layer, self.inner, self.capture = layer, inner, capture
@@ -58,38 +65,55 @@ class CaptureProcessor:
         *args: Any,
         **kwargs: Any,
     ) -> Float[Tensor, "batch pixels channels"]:
-        capture = self.capture
-        if capture.enabled and self.layer in capture.layers:
-            capture.maps[self.layer] = compute_attention_maps(
-                attn, hidden_states, encoder_hidden_states, attention_mask
-            )
-            is_last = self.layer == capture.layers[-1]
-            if is_last and capture.stop_at_last_map:
-                raise EndOfForward
-            if is_last and capture.detach_at_last_map:
+        reads = self.capture.enabled and self.layer in self.capture.layers
+        known = is_known(attn, self.inner) and hidden_states.ndim == 3
+        query = key = None
+        if reads or known:
+            query, key, context = project(attn, hidden_states, encoder_hidden_states)
+        if reads and query is not None and key is not None:
+            self._capture(query, key, attn.scale, attention_mask)
+            if self.layer == self.capture.layers[-1] and self.capture.detach_at_last_map:
                 torch.set_grad_enabled(False)  # `record_gradients` restores it
-                hidden_states = hidden_states.detach()
-        bias = capture.bias(hidden_states.shape[1]) if capture.bias is not None else None
-        if bias is not None:
-            bias = bias.to(hidden_states)
-            attention_mask = bias if attention_mask is None else attention_mask + bias
-        return self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs)
+                hidden_states, query, key = hidden_states.detach(), query.detach(), key.detach()
+        mask = self._add_bias(attention_mask, hidden_states)
+        if not known or query is None or key is None:
+            return self.inner(attn, hidden_states, encoder_hidden_states, mask, *args, **kwargs)
+        return attend(attn, query, key, context, hidden_states, mask)
+
+    def _capture(self, query: Tensor, key: Tensor, scale: float, attention_mask: Tensor | None) -> None:
+        capture = self.capture
+        first = 0 if capture.rows is None else len(query) - capture.rows
+        mask = None if attention_mask is None else attention_mask[first:]
+        capture.maps[self.layer] = compute_attention_maps(query[first:], key[first:], scale, mask)
+        if self.layer == capture.layers[-1] and capture.stop_at_last_map:
+            raise EndOfForward
+
+    def _add_bias(self, mask: Tensor | None, hidden_states: Tensor) -> Float[Tensor, "batch _pixels tokens"] | None:
+        bias = None if self.capture.bias is None else self.capture.bias(hidden_states.shape[1])
+        if bias is None:
+            return mask
+        bias = bias.to(hidden_states)
+        return bias if mask is None else mask + bias
 
 
-def compute_attention_maps(
+def is_known(attn: Attention, processor: AttentionProcessor) -> bool:
+    """Whether `attend` computes what the processor does."""
+    plain = attn.spatial_norm is None and attn.group_norm is None
+    return plain and type(processor).__name__ == "AttnProcessor2_0"
+
+
+def project(
     attn: Attention,
     hidden_states: Float[Tensor, "batch pixels channels"],
     encoder_hidden_states: Float[Tensor, "batch tokens width"] | None,
-    attention_mask: Tensor | None = None,
-) -> Float[Tensor, "batch heads pixels _tokens"]:
-    """softmax(Q K^T / sqrt(d) + mask) over the tokens (over the pixels in self-attention).
-
-    In float32, because half precision would round small shares to nothing. Layers with fewer heads for keys (grouped
-    queries) and with normalised queries and keys are computed as such.
-    """
+) -> tuple[
+    Float[Tensor, "batch _heads _pixels _channels"],
+    Float[Tensor, "batch _heads _tokens _channels"],
+    Float[Tensor, "batch _tokens _width"],
+]:
+    """(queries, keys, context) of each head. Layers with fewer heads for keys (grouped queries) repeat those."""
     if encoder_hidden_states is not None and attn.norm_cross:
         encoder_hidden_states = attn.norm_encoder_hidden_states(encoder_hidden_states)
-
     context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
     query, key = attn.to_q(hidden_states), attn.to_k(context)
     width = query.shape[-1] // attn.heads
@@ -97,7 +121,36 @@ def compute_attention_maps(
     query = query if attn.norm_q is None else attn.norm_q(query)
     key = key if attn.norm_k is None else attn.norm_k(key)
     key = key if key.shape[1] == attn.heads else key.repeat_interleave(attn.heads // key.shape[1], dim=1)
-    logits = query.float() @ key.float().transpose(-1, -2) * attn.scale
+    return query, key, context
+
+
+def attend(
+    attn: Attention,
+    query: Float[Tensor, "batch heads pixels _channels"],
+    key: Float[Tensor, "batch heads tokens _channels"],
+    context: Float[Tensor, "batch tokens _width"],
+    hidden_states: Float[Tensor, "batch pixels channels"],
+    mask: Float[Tensor, "batch _pixels tokens"] | None,
+) -> Float[Tensor, "batch pixels channels"]:
+    """The layer's output; the mask is one for all heads."""
+    value = attn.to_v(context).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+    mask = None if mask is None else mask[:, None]
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
+    output: Tensor = attn.to_out[1](attn.to_out[0](mixed.to(query.dtype)))
+    output = output + hidden_states if attn.residual_connection else output
+    return output if attn.rescale_output_factor == 1 else output / attn.rescale_output_factor
+
+
+def compute_attention_maps(
+    query: Float[Tensor, "batch heads pixels channels"],
+    key: Float[Tensor, "batch heads _tokens channels"],
+    scale: float,
+    attention_mask: Tensor | None = None,
+) -> Float[Tensor, "batch heads pixels _tokens"]:
+    """softmax(Q K^T / sqrt(d) + mask) over the tokens, in float32: half precision rounds small shares to nothing."""
+    rows = query.shape[:2]
+    query, key = query.float().flatten(0, 1), key.float().flatten(0, 1)
+    logits = torch.baddbmm(query.new_empty(1), query, key.mT, beta=0, alpha=scale).unflatten(0, rows)
     return (logits if attention_mask is None else logits + attention_mask[:, None]).softmax(-1)
 
 
@@ -111,18 +164,18 @@ def capture_cross_attention(
     """Context manager: each forward pass leaves its cross-attention in `.maps`; exit restores the processors.
 
     unet: a UNet2DConditionModel, or a pipeline that has one as `.unet`. layers: names as `cross_attention_layers`
-    gives them, all by default. bias: added to the logits of every cross-attention layer ("forward" guidance).
-    GuidanceError for a layer that the UNet does not have.
+    gives them, all by default. bias: added to the logits of every cross-attention layer ("forward" guidance); without
+    one, only `layers` are wrapped. GuidanceError for a layer that the UNet does not have.
     """
     model: UNet2DConditionModel = getattr(unet, "unet", unet)
     known = cross_attention_layers(model)
     chosen = tuple(name for name in known if layers is None or name in layers)
     if layers is not None and (unknown := sorted(set(layers) - set(known))):
         raise GuidanceError(f"Got the layer {unknown[0]!r}, expected some of {', '.join(known)}; change it.")
-    before = dict(model.attn_processors)
+    before, touched = dict(model.attn_processors), chosen if bias is None else known
     capture = Capture(chosen, bias=bias)
     wrapped: Mapping[str, AttentionProcessor] = {
-        name: CaptureProcessor(layer_name(name), inner, capture) if layer_name(name) in known else inner
+        name: CaptureProcessor(layer_name(name), inner, capture) if layer_name(name) in touched else inner
         for name, inner in before.items()
     }
     try:

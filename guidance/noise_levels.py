@@ -28,25 +28,29 @@ class NoiseLevel:
 def get_noise_level(scheduler: SchedulerMixin, step: int, timestep: Tensor | float | None = None) -> NoiseLevel:
     """How noisy the latents are before this step; after the last step there is no noise.
 
-    timestep: the scheduler's own for this step by default. Euler, Heun and related schedulers keep latents of variance
-    1 + sigma^2; DDIM, DPM++ and PNDM keep unit variance; those of rectified flow mix s noise and 1 - s signal.
+    timestep: as the denoiser reads it, on its device; the scheduler's own for this step by default. Nothing is read of
+    it, so that nothing waits for a GPU: the scheduler's timesteps are on the CPU. Euler, Heun and related schedulers
+    keep latents of variance 1 + sigma^2; DDIM, DPM++ and PNDM keep unit variance; those of rectified flow mix s noise
+    and 1 - s signal.
+
     GuidanceError for schedulers without `alphas_cumprod`.
     """
     num_steps = len(scheduler.timesteps)
     if step >= num_steps:
         return NoiseLevel(step, num_steps, 0, 0.0, 1.0, False)
     if type(scheduler).__name__.startswith("FlowMatch"):
-        return _get_flow_level(scheduler, step, scheduler.timesteps[step] if timestep is None else timestep)
+        return _get_flow_level(scheduler, step, timestep)
     if not hasattr(scheduler, "alphas_cumprod"):
         raise GuidanceError(
             f"Got a {type(scheduler).__name__}, expected a scheduler with alphas_cumprod, which set how far latents "
             "move; use DDIM, Euler, DPM++ or PNDM, or draw without regions."
         )
-    timestep = scheduler.timesteps[step] if timestep is None else timestep
-    sigma = _interpolate_sigma(scheduler.alphas_cumprod, float(timestep))
+    own = scheduler.timesteps[step]
+    sigma = _interpolate_sigma(scheduler.alphas_cumprod, float(own))
     scaled = float(scheduler.init_noise_sigma) > 1.5
     latent_scale = (1 + sigma**2) ** 0.5 if scaled else 1.0
-    return NoiseLevel(step, num_steps, timestep, sigma, latent_scale, not _is_mid_step(scheduler))
+    at = own if timestep is None else timestep
+    return NoiseLevel(step, num_steps, at, sigma, latent_scale, not _is_mid_step(scheduler))
 
 
 def is_within(level: NoiseLevel, steps: int | float) -> bool:
@@ -54,12 +58,14 @@ def is_within(level: NoiseLevel, steps: int | float) -> bool:
     return level.step < (steps * level.num_steps if 0 < steps < 1 else steps)
 
 
-def _get_flow_level(scheduler: SchedulerMixin, step: int, timestep: Tensor | float) -> NoiseLevel:
+def _get_flow_level(scheduler: SchedulerMixin, step: int, timestep: Tensor | float | None) -> NoiseLevel:
     """Latents are (1 - s) x + s noise (Liu et al. 2023, arXiv 2209.03003); pure noise counts as s = 0.999."""
-    share = min(float(timestep) / scheduler.config.num_train_timesteps, 0.999)
+    own = scheduler.timesteps[step]
+    share = min(float(own) / scheduler.config.num_train_timesteps, 0.999)
     scale = ((1 - share) ** 2 + share**2) ** 0.5
     first = getattr(scheduler, "state_in_first_order", True) is not False  # Heun: in the first half of a step
-    return NoiseLevel(step, len(scheduler.timesteps), timestep, share / (1 - share), scale, first)
+    at = own if timestep is None else timestep
+    return NoiseLevel(step, len(scheduler.timesteps), at, share / (1 - share), scale, first)
 
 
 def _interpolate_sigma(alphas_cumprod: Tensor, timestep: float) -> float:

@@ -115,6 +115,9 @@ class RegionalAttention:
         """The latents as they are."""
         return latents
 
+    def finish(self) -> None:
+        """Nothing is left to be done."""
+
     def predict_noise(self, latents: Latents, level: NoiseLevel, scheduler: SchedulerMixin) -> Latents:
         """The prediction of this step, with the mask on the prompt's half in the first steps."""
         backbone, conditioning = self.backbone, self.conditioning

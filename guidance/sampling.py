@@ -1,6 +1,6 @@
 """The denoising loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 from guidance.backbones import Backbone, Conditioning, UNetBackbone
 from guidance.energies import Energy
 from guidance.errors import GuidanceError
-from guidance.interfaces import PromptEmbeds
+from guidance.interfaces import PromptEmbeds, SchedulerMixin
 from guidance.methods import COMBINED, METHODS, Guidance, Method, Regional
 from guidance.noise_levels import get_noise_level
 from guidance.regional import RegionalAttention, attend
@@ -80,18 +80,9 @@ def sample(
     seeds = _seed_per_prompt(seed, len(prompts))
     latents, step_options = backbone.prepare_latents(scheduler, conditioning, seeds, size)
     with _guide(backbone, conditioning, rows, method, size, keep_maps) as steering:
-        for i, t in enumerate(scheduler.timesteps):
-            if steering is None:
-                noise = backbone.predict_noise(scheduler, latents, t, conditioning)
-                latents = scheduler.step(noise, t, latents, **step_options, return_dict=False)[0]
-            else:
-                level = get_noise_level(scheduler, i, t)
-                latents = steering.update_before_step(latents, level, scheduler)
-                noise = steering.predict_noise(latents, level, scheduler)
-                latents = scheduler.step(noise, t, latents, **step_options, return_dict=False)[0]
-                latents = steering.update_after_step(latents, level, get_noise_level(scheduler, i + 1))
-            changed = callback(i, latents) if callback is not None else None
-            latents = latents if changed is None else changed
+        latents = denoise(backbone, scheduler, latents, conditioning, steering, step_options, callback)
+        if steering is not None:
+            steering.finish()
     if not latents.isfinite().all():
         raise GuidanceError(
             "Got latents that are not finite, expected numbers; draw in float32, with fewer steps or a lower "
@@ -99,6 +90,33 @@ def sample(
         )
     images = backbone.decode(latents, step_options.get("generator"))
     return Sample(images, steering.trace if steering else [], latents, steering.maps if steering else [])
+
+
+def denoise(
+    backbone: Backbone,
+    scheduler: SchedulerMixin,
+    latents: Tensor,
+    conditioning: Conditioning,
+    steering: Steering | RegionalAttention | None = None,
+    step_options: Mapping[str, Any] | None = None,
+    callback: Callable[[int, Tensor], Tensor | None] | None = None,
+) -> Tensor:
+    """All steps of the scheduler. No value is read from the device, so that no step waits for it."""
+    times = scheduler.timesteps.to(latents.device)  # for the denoiser; the scheduler computes on the CPU
+    options = step_options or {}
+    for i, t in enumerate(scheduler.timesteps):
+        if steering is None:
+            noise = backbone.predict_noise(scheduler, latents, times[i], conditioning)
+            latents = scheduler.step(noise, t, latents, **options, return_dict=False)[0]
+        else:
+            level = get_noise_level(scheduler, i, times[i])
+            latents = steering.update_before_step(latents, level, scheduler)
+            noise = steering.predict_noise(latents, level, scheduler)
+            latents = scheduler.step(noise, t, latents, **options, return_dict=False)[0]
+            latents = steering.update_after_step(latents, level, get_noise_level(scheduler, i + 1))
+        changed = callback(i, latents) if callback is not None else None
+        latents = latents if changed is None else changed
+    return latents
 
 
 def _guide(

@@ -5,8 +5,12 @@ each time with a forward pass of its own. *After* a step: the forward pass that 
 maps, and a backward pass through it moves the latents, so that a guided step costs one backward pass more than a plain
 one. In both, no weight gets a gradient, and nothing is kept or computed for it beyond the last layer whose maps are
 used.
+
+Nothing here waits for a GPU, but for updates that may end early (`inner` above 1): energies, and which rows moved, stay
+on the device and are written to the trace by `finish`.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -17,9 +21,12 @@ from torch import Tensor
 
 from guidance.attention import Capture, capture_cross_attention, record_gradients
 from guidance.backbones import Conditioning, UNetBackbone
+from guidance.energies import RowEnergy
 from guidance.interfaces import SchedulerMixin
 from guidance.methods import Guidance
 from guidance.noise_levels import NoiseLevel, is_within
+from guidance.region_bias import RegionBias
+from guidance.region_table import RegionTable
 from guidance.regions import Region, map_shape
 from guidance.trace import StepTrace
 
@@ -39,16 +46,18 @@ class Steering:
         regions: Sequence[Sequence[Region]],
         guidance: Guidance,
         capture: Capture,
+        bias: RegionBias,
         aspect: float,
         keep_maps: bool = False,
     ) -> None:
         self.backbone, self.conditioning, self.regions = backbone, conditioning, regions
-        self.guidance, self.capture, self.aspect = guidance, capture, aspect
+        self.guidance, self.capture, self.bias, self.aspect = guidance, capture, bias, aspect
+        self.table = RegionTable(regions, aspect)
         self.trace: list[StepTrace] = []
         self.keep_maps = keep_maps
         self.maps: list[list[Tensor]] = []  # [energy computation][row] (regions, h, w)
         self._pending: tuple[Tensor, Tensor] | None = None  # energies and gradient, for the update after this step
-        self._biases: dict[tuple[int, bool], Tensor] = {}
+        self._reports: list[tuple[StepTrace, Tensor]] = []  # (3, batch): energies, what moved, what was not finite
 
     def update_before_step(self, latents: Latents, level: NoiseLevel, scheduler: SchedulerMixin) -> Latents:
         """The published way: up to `inner` updates, each with a forward pass of its own."""
@@ -56,12 +65,11 @@ class Steering:
         self.trace.append(StepTrace(level.step, level.sigma))
         if self.guidance.energy is None or not (is_within(level, schedule.steps) and level.editable):
             return latents
-        for _ in range(schedule.inner):
+        for number in range(schedule.inner):
             energies, gradient = self._compute_gradient(latents, level, scheduler)
-            self._record_energies(energies)
-            if not (energies > schedule.stop_below).any():
-                break
             latents = self._update(latents, gradient, energies, level, level.latent_scale)
+            if number + 1 < schedule.inner and not (energies > schedule.stop_below).any():
+                break
         return latents
 
     def predict_noise(self, latents: Latents, level: NoiseLevel, scheduler: SchedulerMixin) -> Latents:
@@ -70,18 +78,10 @@ class Steering:
         biased = schedule.bias > 0 and is_within(level, schedule.bias_steps)
         needs_gradient = self.guidance.energy is not None and schedule.after_step and level.editable
         if not (needs_gradient and is_within(level, schedule.steps)):
-            with self._attention_bias(biased, conditioning.negative is not None), self._no_capture():
+            with self.bias.on(biased, conditioning.negative is not None), self._no_capture():
                 return self.backbone.predict_noise(scheduler, latents, level.timestep, conditioning)
-        with self._attention_bias(biased, False):
-            conditional = self._predict_with_gradient(latents, level, scheduler)
-        if conditioning.negative is None:
-            return conditional
-        with self._no_capture():
-            inputs = self.backbone.scale_inputs(scheduler, latents, level.timestep)
-            unconditional = self.backbone.predict_raw(
-                inputs, level.timestep, conditioning.negative, conditioning.negative_added
-            )
-        return unconditional + conditioning.guidance_scale * (conditional - unconditional)
+        with self.bias.on(biased, conditioning.negative is not None):
+            return self._predict_with_gradient(latents, level, scheduler)
 
     def update_after_step(self, latents: Latents, level: NoiseLevel, after: NoiseLevel) -> Latents:
         """One update with the gradient of the step's own forward pass; `after` is the level of these latents.
@@ -91,19 +91,22 @@ class Steering:
         if self._pending is None or not after.editable:
             return latents
         (energies, gradient), self._pending = self._pending, None
-        self._record_energies(energies)
         return self._update(latents, gradient, energies, level, after.latent_scale)
 
     def _predict_with_gradient(self, latents: Latents, level: NoiseLevel, scheduler: SchedulerMixin) -> Latents:
-        """The conditional prediction; the gradient of the energy is left in `_pending`."""
-        capture, conditioning = self.capture, self.conditioning
+        """The prediction of the step, in one pass as ever; the gradient of the energy is left in `_pending`.
+
+        Only the conditional half is captured, the last rows of the batch. The way back runs through both, as a GPU
+        takes hardly longer for two rows than for one, and would take another forward pass for each half alone.
+        """
+        capture = self.capture
         capture.enabled, capture.detach_at_last_map, capture.stop_at_last_map = True, True, False
+        capture.rows = len(latents)
         with record_gradients():
             leaf = latents.detach().requires_grad_()
-            inputs = self.backbone.scale_inputs(scheduler, leaf, level.timestep)
-            conditional = self.backbone.predict_raw(inputs, level.timestep, conditioning.positive, conditioning.added)
+            noise = self.backbone.predict_noise(scheduler, leaf, level.timestep, self.conditioning)
         self._pending = self._backpropagate(leaf)
-        return conditional.detach()
+        return noise.detach()
 
     def _compute_gradient(
         self, latents: Latents, level: NoiseLevel, scheduler: SchedulerMixin
@@ -121,7 +124,7 @@ class Steering:
         """(energies, gradient in float32) from the captured maps to the latents that they were computed from."""
         with torch.enable_grad():
             maps = list(self.capture.maps.values())
-            energies = torch.stack([self._row_energy(maps, row) for row in range(len(leaf))])
+            energies = self._compute_energies(maps)
             gradient = torch.zeros_like(leaf)  # of a constant energy, such as leaking with a single region
             if energies.requires_grad:
                 (gradient,) = torch.autograd.grad(LOSS_SCALE * energies.sum(), leaf)
@@ -130,11 +133,17 @@ class Steering:
         self.capture.clear()
         return energies.detach(), gradient.float() / LOSS_SCALE
 
-    def _row_energy(self, maps: Sequence[Tensor], row: int) -> Float[Tensor, ""]:
-        if not self.regions[row]:
-            return maps[0].new_zeros(())
-        assert self.guidance.energy is not None
-        return self.guidance.energy([each[row : row + 1] for each in maps], self.regions[row], self.aspect)
+    def _compute_energies(self, maps: Sequence[Tensor]) -> Energies:
+        """The energy of each row; functions of a user take one row at a time."""
+        energy = self.guidance.energy
+        assert energy is not None
+        if isinstance(energy, RowEnergy):
+            return energy.of_rows(maps, self.table)
+        rows = [
+            energy([each[row : row + 1] for each in maps], regions, self.aspect) if regions else maps[0].new_zeros(())
+            for row, regions in enumerate(self.regions)
+        ]
+        return torch.stack(rows)
 
     def _average_maps(
         self, maps: Sequence[Float[Tensor, "_heads _pixels tokens"]], row: int
@@ -160,20 +169,33 @@ class Steering:
         step = schedule.strength * level.noise_variance * gradient * level.latent_scale  # of unit variance
         rms = step.square().mean((1, 2, 3), keepdim=True).sqrt()
         step = step * (schedule.max_update_rms / rms.clamp(min=1e-12)).clamp(max=1)
-        moves = (energies > schedule.stop_below) & step.isfinite().flatten(1).all(1)  # (batch,)
+        above, finite = energies > schedule.stop_below, step.isfinite().flatten(1).all(1)  # (batch,)
+        moves = above & finite
         step = torch.where(moves.view(-1, 1, 1, 1), step, 0.0)
-        trace = self.trace[-1]
-        trace.updates = tuple(a + int(b) for a, b in zip(trace.updates or (0,) * len(step), moves, strict=True))
+        self._reports.append((self.trace[-1], torch.stack([energies.float(), moves.float(), (~finite).float()])))
         return (latents.float() - step * latent_scale).to(latents.dtype)
 
-    def _record_energies(self, energies: Energies) -> None:
-        """Write them to the trace of this step, and to that of the step before as the energy after it."""
-        values, trace = tuple(energies.tolist()), self.trace[-1]
-        if not trace.before:
-            trace.before = values
-            if len(self.trace) > 1 and self.trace[-2].before:
-                self.trace[-2].after = values
-        trace.after = values
+    def finish(self) -> None:
+        """Write energies and counts to the trace, all in one transfer. Warns of gradients that were not finite."""
+        if not self._reports:
+            return
+        last: StepTrace | None = None
+        notes, reports = zip(*self._reports, strict=True)
+        for note, (energies, moved, lost) in zip(notes, torch.stack(reports).tolist(), strict=True):
+            if not note.before:
+                note.before = tuple(energies)
+                if last is not None and last.step + 1 == note.step:
+                    last.after = tuple(energies)
+            note.after, last = tuple(energies), note
+            note.updates = _add_counts(note.updates, moved)
+            note.not_finite = _add_counts(note.not_finite, lost)
+        self._reports.clear()
+        if count := sum(any(note.not_finite) for note in self.trace):
+            warnings.warn(
+                f"The gradient was not finite at {count} of {len(self.trace)} steps, which moved nothing; draw in "
+                "bfloat16 or float32.",
+                stacklevel=2,
+            )
 
     @contextmanager
     def _no_capture(self) -> Iterator[None]:
@@ -183,34 +205,6 @@ class Steering:
             yield
         finally:
             self.capture.enabled = True
-
-    @contextmanager
-    def _attention_bias(self, on: bool, both_halves: bool) -> Iterator[None]:
-        """Context manager: bias attention towards the regions inside the block.
-
-        both_halves: the batch holds the unconditional half too, which comes first and is not biased.
-        """
-        if on:
-            self.capture.bias = lambda pixels: self._bias(pixels, both_halves)
-        try:
-            yield
-        finally:
-            self.capture.bias = None
-
-    def _bias(self, pixels: int, both_halves: bool) -> Float[Tensor, "batch {pixels} tokens"]:
-        """Positive inside and negative outside the region, for the region's tokens; 0 for all other tokens."""
-        if (pixels, both_halves) not in self._biases:
-            h, w = map_shape(pixels, self.aspect)
-            batch, tokens = self.conditioning.positive.shape[:2]
-            bias = torch.zeros(batch, pixels, tokens)
-            for row, regions in enumerate(self.regions):
-                for region in regions:
-                    sign = 2 * region.cover(h, w).flatten() - 1
-                    for at in region.positions:
-                        bias[row, :, at] = self.guidance.schedule.bias * sign
-            bias = torch.cat([torch.zeros_like(bias), bias]) if both_halves else bias
-            self._biases[pixels, both_halves] = bias.to(self.conditioning.positive)
-        return self._biases[pixels, both_halves]
 
 
 @contextmanager
@@ -224,8 +218,10 @@ def steer(
 ) -> Iterator[Steering]:
     """Context manager: capture the backbone's cross-attention; `regions[row]` are those of one row of the batch."""
     layers = () if guidance.energy is None else backbone.select_layers(guidance.layers)
-    with freeze_weights(backbone.unet), capture_cross_attention(backbone.unet, layers) as capture:
-        yield Steering(backbone, conditioning, regions, guidance, capture, aspect, keep_maps)
+    bias = RegionBias(regions, conditioning.positive, guidance.schedule.bias, aspect)
+    used = bias if guidance.schedule.bias > 0 else None
+    with freeze_weights(backbone.unet), capture_cross_attention(backbone.unet, layers, bias=used) as capture:
+        yield Steering(backbone, conditioning, regions, guidance, capture, bias, aspect, keep_maps)
 
 
 @contextmanager
@@ -239,3 +235,7 @@ def freeze_weights(module: torch.nn.Module) -> Iterator[None]:
     finally:
         for weight in trainable:
             weight.requires_grad_(True)
+
+
+def _add_counts(counts: tuple[int, ...], more: Sequence[float]) -> tuple[int, ...]:
+    return tuple(a + int(b) for a, b in zip(counts or (0,) * len(more), more, strict=True))

@@ -12,3 +12,4 @@ class StepTrace:
     before: tuple[float, ...] = ()  # energy, before any update of this step
     after: tuple[float, ...] = ()  # the next energy computed: before the last update of this step, or at the next step
     updates: tuple[int, ...] = ()  # number of updates
+    not_finite: tuple[int, ...] = ()  # number of gradients that were not finite, and moved nothing

@@ -44,7 +44,7 @@ LOSSES, TRAINING, PROMPT = "audiotoken/losses.py", "audiotoken/training.py", "au
 METRICS, AUDIO, EMBEDDER = "audiotoken/metrics.py", "audiotoken/audio.py", "audiotoken/embedder.py"
 RECORDS = "spatial/test_simulation.py::test_31_degrees_between_two_microphones"
 NOTICED = "audiotoken/data/test_prepared.py -k noticed"
-REGION_MASKS = "guidance/region_masks.py"
+REGION_MASKS, REGION_BIAS = "guidance/region_masks.py", "guidance/region_bias.py"
 MASK, ROAD = "guidance/test_regions.py", "guidance/test_sampling.py"
 SCORES, STEPS = "audiotoken/test_metrics_scores.py", "audiotoken/test_trainer_known.py"
 
@@ -130,13 +130,15 @@ MUTANTS = (
     M("with the prompt first", BACKBONES, "torch.cat([conditioning.negative, conditioning.positive])",
       "torch.cat([conditioning.positive, conditioning.negative])",
       f"{ROAD}::test_without_regions_it_is_the_pipeline_bit_for_bit"),
-    M("guided away from the prompt", STEERING, "conditioning.guidance_scale * (conditional - unconditional)",
-      "conditioning.guidance_scale * (unconditional - conditional)", "guidance/test_energies_by_hand.py"),
+    M("guided away from the prompt", BACKBONES, "conditioning.guidance_scale * (conditional - unconditional)",
+      "conditioning.guidance_scale * (unconditional - conditional)",
+      f"{ROAD}::test_without_regions_it_is_the_pipeline_bit_for_bit"),
+    M("the first half is read", "guidance/attention.py", "len(query) - capture.rows", "0 * capture.rows", ROAD),
     M("up the energy", STEERING, "latents.float() - step * latent_scale", "latents.float() + step * latent_scale",
       f"{ROAD}::test_energy_falls_under_any_scheduler"),
-    M("a bias out of the box", STEERING, "sign = 2 * region.cover(h, w).flatten() - 1",
+    M("a bias out of the box", REGION_BIAS, "sign = 2 * region.cover(h, w).flatten() - 1",
       "sign = 1 - 2 * region.cover(h, w).flatten()", "guidance/test_energies_by_hand.py"),
-    M("the other half is biased", STEERING, "torch.cat([torch.zeros_like(bias), bias])",
+    M("the other half is biased", REGION_BIAS, "torch.cat([torch.zeros_like(bias), bias])",
       "torch.cat([bias, torch.zeros_like(bias)])", "guidance/test_energies_by_hand.py"),
     M("one seed for all", "guidance/backbones/base.py", "manual_seed(seed) for seed in seeds",
       "manual_seed(seeds[0]) for seed in seeds",

@@ -116,7 +116,11 @@ class Backbone(ABC):
 
     @abstractmethod
     def make_scheduler(self, num_inference_steps: int, size: tuple[int, int] | None = None) -> SchedulerMixin:
-        """A new scheduler with its timesteps set; the pipeline's own keeps its state. `size` as above."""
+        """A new scheduler with its timesteps set; the pipeline's own keeps its state. `size` as above.
+
+        Its tables and timesteps stay on the CPU: a step then computes its few coefficients there, and no step waits for
+        the device.
+        """
 
     @abstractmethod
     def prepare_latents(

@@ -69,7 +69,7 @@ class DreamLiteBackbone(UNetBackbone):
         pixels = (height // self.pipe.vae_scale_factor) * (width // self.pipe.vae_scale_factor) // 4
         scheduler = type(self.pipe.scheduler).from_config(self.pipe.scheduler.config)
         mu = shift_by_pixels(scheduler, pixels, 1.16)
-        scheduler.set_timesteps(sigmas=even_sigmas(num_inference_steps), mu=mu, device=self.pipe._execution_device)
+        scheduler.set_timesteps(sigmas=even_sigmas(num_inference_steps), mu=mu)
         return scheduler
 
     def prepare_latents(

@@ -56,7 +56,7 @@ class TransformerBackbone(Backbone):
         pixels = self.count_pixels(size or self.resolve_size(None, None))
         scheduler = type(self.pipe.scheduler).from_config(self.pipe.scheduler.config)
         options = self.schedule_options(scheduler, num_inference_steps, pixels)
-        scheduler.set_timesteps(device=self.pipe._execution_device, **options)
+        scheduler.set_timesteps(**options)
         scheduler.set_begin_index(0)
         return scheduler
 

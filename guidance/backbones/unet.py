@@ -120,7 +120,8 @@ class UNetBackbone(Backbone):
 
     def make_scheduler(self, num_inference_steps: int, size: tuple[int, int] | None = None) -> SchedulerMixin:
         scheduler = type(self.pipe.scheduler).from_config(self.pipe.scheduler.config)
-        scheduler.set_timesteps(num_inference_steps, device=self.pipe._execution_device)
+        scheduler.set_timesteps(num_inference_steps)
+        scheduler.scale_model_input(torch.zeros(()), scheduler.timesteps[0])  # some look for the first step only here
         return scheduler
 
     def prepare_latents(

@@ -81,8 +81,8 @@ def test_bias_is_towards_the_box_in_the_conditional_half_only(pipe):
     guidance, (prompt,) = Guidance(None, schedule=Schedule(0.0, bias=3.0, bias_steps=1.0)), pipe.encode_prompts("a dog")
     backbone, regions = Backbone.from_pipe(pipe), [[Region((0.0, 0.0, 0.25, 0.5), (2,))]]
     conditioning = backbone.prepare_conditioning([prompt], None, 3.0, (32, 32))
-    with steer(backbone, conditioning, regions, guidance, 1.0) as steering:
-        unconditional, conditional = steering._bias(16, True)  # (pixels, tokens) of either half
+    with steer(backbone, conditioning, regions, guidance, 1.0) as steering, steering.bias.on(True, both_halves=True):
+        unconditional, conditional = steering.bias(16)  # (pixels, tokens) of either half
     wanted = torch.full((4, 4), -3.0)
     wanted[:2, 0] = 3.0
     assert torch.equal(conditional[:, 2].view(4, 4), wanted)

@@ -18,7 +18,7 @@ from diffusers import (
 
 from audiotoken.debug import KINDS, debug_pipeline
 from guidance import METHODS, Backbone, Guidance, Region, Schedule, capture_cross_attention, sample
-from guidance.attention import CaptureProcessor, cross_attention_layers
+from guidance.attention import Capture, CaptureProcessor, cross_attention_layers
 from guidance.energies import combined_energy, layout_energy, leak_energy
 from guidance.errors import GuidanceError
 from guidance.noise_levels import get_noise_level
@@ -126,7 +126,7 @@ def test_published_inner_steps_are_counted_and_end_when_it_is_enough(mini):
     notes = trace()
     assert [note.updates for note in notes] == [(5,), (5,), (), ()]
     assert notes[0].after[0] < notes[0].before[0] and notes[0].sigma > notes[1].sigma
-    assert [note.updates for note in trace(stop_below=5.0)] == [(), (), (), ()]
+    assert [note.updates for note in trace(stop_below=5.0)] == [(0,), (0,), (), ()]
 
 
 def test_a_row_that_is_good_stays_and_rows_are_apart(mini):
@@ -138,6 +138,18 @@ def test_a_row_that_is_good_stays_and_rows_are_apart(mini):
     plain = sample(mini, prompts[1], seed=5)
     mixed = sample(mini, prompts, regions=[REGIONS, []], seed=[4, 5])
     assert torch.allclose(mixed.latents[1], plain.latents[0], atol=1e-4)
+
+
+def test_a_gradient_that_is_not_finite_is_told_and_moves_nothing(mini):
+    def overflow(maps, regions, aspect):
+        return layout_energy(maps, regions, aspect) * float("inf")
+
+    guidance = Guidance(overflow, "early", Schedule(2, inner=1, stop_below=0.0))
+    with pytest.warns(UserWarning, match="not finite at 2 of 4 steps"):
+        drawn = sample(mini, words(mini), seed=3, regions=REGIONS, energy=guidance)
+    assert [note.not_finite for note in drawn.trace] == [(1,), (1,), (), ()]
+    assert [note.updates for note in drawn.trace] == [(0,), (0,), (), ()]
+    assert torch.equal(drawn.latents, sample(mini, words(mini), seed=3).latents)
 
 
 def test_no_weight_gets_a_gradient_and_its_switch_is_left_alone(mini):
@@ -157,7 +169,7 @@ def test_nothing_is_computed_beyond_the_last_map(mini):
         runs.clear()
         after_step = Guidance(layout_energy, "first", Schedule(steps=2, inner=0, after_step=True))
         sample(mini, words(mini), regions=REGIONS, energy=after_step)
-        assert len(runs) == 6 and not any(runs)  # two at guided steps: the halves apart; none keeps a way back
+        assert len(runs) == 4 and not any(runs)  # one a step; none keeps a way back
     finally:
         hook.remove()
 
@@ -220,6 +232,23 @@ def test_a_bias_changes_the_conditional_half_only(mini):
         with capture_cross_attention(mini.unet, bias=bias):
             leaning = mini.unet(inputs, 500, both).sample
     assert torch.allclose(plain[0], leaning[0], atol=1e-5) and not torch.allclose(plain[1], leaning[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_layers_computed_here_are_those_of_diffusers(pipe, masked):
+    """One mask for all heads equals one for each; without a mask no bit differs."""
+    from diffusers.models.attention_processor import AttnProcessor2_0
+
+    layer = next(each for name, each in pipe.unet.named_modules() if name.endswith("attn2"))
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randn(2, 16, layer.to_q.in_features, generator=generator)
+    text = torch.randn(2, 77, layer.to_k.in_features, generator=generator)
+    mask = torch.randn(2, 16, 77, generator=generator) if masked else None
+    capture = Capture((), bias=lambda pixels: mask)
+    with torch.no_grad():
+        ours = CaptureProcessor("", AttnProcessor2_0(), capture)(layer, pixels, text)
+        theirs = AttnProcessor2_0()(layer, pixels, text, mask)
+    assert torch.allclose(ours, theirs, atol=1e-6) and (masked or torch.equal(ours, theirs))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
