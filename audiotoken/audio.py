@@ -33,19 +33,31 @@ def load_audio(
 ) -> tuple[Recording, int]:
     """Read a sound file, or the sound of a video: (recording `(channels, frames)` float32 in [-1, 1], rate in Hz).
 
-    With `rate` the recording is resampled; otherwise it keeps the rate of the file. Float files louder than full scale
-    are scaled down to it, all channels by the same factor. Truncated files (which hold less than their header says) and
-    files longer than `max_seconds` are refused. With `first`, only that many seconds are read, and the length and the
-    end of the file do not matter.
+    The channels are in the order of WAVE: left, right, centre, ... whatever that of the file; files that were joined to
+    one are read one after the other. With `rate` the recording is resampled; otherwise it keeps the rate of the file.
+    Float files louder than full scale are scaled down to it, all channels by the same factor. Truncated files (which
+    hold less than their header says) and files longer than `max_seconds` are refused. With `first`, only that many
+    seconds are read, and the length and the end of the file do not matter.
 
     Raises `AudioError` for a file that is missing, unreadable, empty, truncated, silent, partly NaN or without audio.
     """
-    path = Path(path)
+    return load_with_notes(path, rate, max_seconds=max_seconds, first=first)[:2]
+
+
+def load_with_notes(
+    path: str | os.PathLike,
+    rate: int | None = None,
+    *,
+    max_seconds: float = MAX_SECONDS,
+    first: float | None = None,
+) -> tuple[Recording, int, list[str]]:
+    """As `load_audio`, and sentences about the file that a listener should know: tracks left out, joined files."""
+    path, notes = Path(path), list[str]()
     try:
-        samples, own_rate = read_file(path, max_seconds, first)
+        samples, own_rate = read_file(path, max_seconds, first, notes)
     except AudioError as error:
         raise AudioError(f"Cannot read {path}: {error}") from None
-    return prepare_recording(samples, own_rate, rate, str(path))
+    return *prepare_recording(samples, own_rate, rate, str(path)), notes
 
 
 def as_recording(audio: Any, rate: int | None = None, *, resample_to: int | None = None) -> tuple[Recording, int]:
@@ -145,7 +157,7 @@ def _normalise(recording: Recording, name: str) -> Recording:
 
 def load_beginning(clip: str | os.PathLike, seconds: float) -> tuple[Recording, int, list[str]]:
     """Read at most that many seconds of a file of any length: (recording, rate, notes); a note says if it was cut."""
-    recording, rate = load_audio(clip, first=seconds + 1)
+    recording, rate, notes = load_with_notes(clip, first=seconds + 1)
     frames = round(seconds * rate)
     cut = [f"Only the first {seconds:g} seconds were used; cut the file to use others."]
-    return recording[:, :frames], rate, cut if recording.shape[1] > frames else []
+    return recording[:, :frames], rate, [*notes, *(cut if recording.shape[1] > frames else [])]

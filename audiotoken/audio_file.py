@@ -7,8 +7,7 @@ messages here are the second half of a sentence; `load_audio` puts the name of t
 import math
 import os
 import stat
-import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from audiotoken.channels import find_order, rank_channels
+from audiotoken.containers import Part, PartFile, find_parts
 from audiotoken.errors import AudioError
 
 MAX_SAMPLES = 1 << 28  # channels times frames, a gigabyte: ten minutes of stereo at 192 kHz
@@ -23,14 +24,16 @@ BLOCK = 1 << 20  # samples read at once
 KINDS = "a WAV, FLAC, OGG or MP3 file, or a video (MP4, MKV, WebM) with sound"
 
 
-def read_file(path: Path, max_seconds: float, first: float | None = None) -> tuple[NDArray, int]:
-    """Read a file: (samples (channels, frames) at their own level, rate in Hz).
+def read_file(
+    path: Path, max_seconds: float, first: float | None = None, notes: list[str] | None = None
+) -> tuple[NDArray, int]:
+    """Read a file: (samples (channels, frames) at their own level, rate in Hz); `notes` as in `read_stream`.
 
     A file longer than `max_seconds` is refused; with `first`, only that many seconds are read, whatever its length.
     """
     try:
         with open_plain(path) as file:
-            return read_stream(file, max_seconds, first)
+            return read_stream(file, max_seconds, first, notes)
     except AudioError:
         raise
     except OSError as error:
@@ -58,40 +61,90 @@ def open_plain(path: Path, kinds: str = KINDS) -> BinaryIO:
         raise AudioError(f"the path is not valid ({error}); check the spelling.") from None
 
 
-def read_stream(file: BinaryIO, max_seconds: float, first: float | None = None) -> tuple[NDArray, int]:
-    """Read with libsndfile, or with FFmpeg what libsndfile refuses: ((channels, frames), rate)."""
+def read_stream(
+    file: BinaryIO, max_seconds: float, first: float | None = None, notes: list[str] | None = None
+) -> tuple[NDArray, int]:
+    """Read with libsndfile, or with FFmpeg what libsndfile refuses: ((channels, frames), rate).
+
+    The channels are in the order of WAVE: left, right, centre, ... Joined files (`cat a.mp3 b.mp3`) are read one after
+    the other. `notes` gets sentences about what a listener should know.
+    """
+    notes = [] if notes is None else notes
+    blocks: list[NDArray] = []
+    rate, read, parts = 0, 0.0, _find_whole_parts(file, notes)
+    for part in parts:
+        left = None if first is None else first - read
+        if left is not None and left <= 0:
+            break
+        samples, own = _read_part(PartFile(file, part), max_seconds - read, left, notes)
+        if blocks and (own, len(samples)) != (rate, len(blocks[0])):
+            raise AudioError(
+                f"several recordings were joined in it, of {len(blocks[0])} and {len(samples)} channels at {rate} and "
+                f"{own} Hz; give them one by one."
+            )
+        blocks.append(samples)
+        rate, read = own, read + samples.shape[1] / own
+        _check_size(sum(each.size for each in blocks))
+    if len(blocks) > 1:
+        notes.append(f"{len(blocks)} recordings were joined in this file; they are heard one after the other.")
+    samples = np.concatenate(blocks, axis=1) if len(blocks) > 1 else blocks[0]
+    return samples if first is None else samples[:, : math.ceil(first * rate)], rate
+
+
+def _find_whole_parts(file: BinaryIO, notes: list[str]) -> list[Part]:
+    """The recordings in the file; AudioError if one is truncated, a note if the length of one was never written."""
+    file.seek(0)
+    head, size = file.read(4), file.seek(0, os.SEEK_END)
+    if head == b"OggS" and not _is_ogg_complete(file):
+        raise AudioError("it is truncated, the stream has no last page; copy or record it again.")
+    parts = find_parts(file)
+    missing = parts[-1].end - size
+    if missing > 0:
+        raise AudioError(f"it is truncated, {missing} bytes are missing at its end; copy or record it again.")
+    if parts[0].empty:
+        raise AudioError("it is damaged, truncated or not a sound: no samples follow its header; copy or record it.")
+    if any(part.patches for part in parts):
+        notes.append("The recorder did not write how long the file is; all that is there was read.")
+    return parts
+
+
+def _read_part(file: PartFile, max_seconds: float, first: float | None, notes: list[str]) -> tuple[NDArray, int]:
     import soundfile
 
     max_seconds = max_seconds if first is None else math.inf
-    _check_whole(file)
     try:
         sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, TypeError, ValueError):  # TypeError: soundfile needs the format of a `.raw`
         file.seek(0)
+        file.found_sound()
         with open_media(file) as container:
-            return decode_sound(container, max_seconds, first)
+            return decode_sound(container, max_seconds, first, notes, file.found_sound)
     with sound:
         declared = sound.frames / sound.samplerate if sound.frames < 2**62 else 0.0  # 2**63 - 1: length unknown
         declared = declared if first is None else min(declared, first)
         _check_length(declared, max_seconds)
         try:
-            blocks = list(_read_blocks_of(sound, max_seconds, first))
+            blocks = list(_read_blocks_of(sound, max_seconds, first, file))
         except soundfile.LibsndfileError as error:
             raise AudioError(f"it breaks off or is damaged ({error.error_string}); copy or record it again.") from None
         read = sum(map(len, blocks))
         _check_declared_length(read / sound.samplerate, declared)
         if not read:
             raise AudioError("it holds no sound, its length is zero; record or copy it again.")
-        return np.concatenate(blocks).T, sound.samplerate
+        return _reorder(np.concatenate(blocks).T, find_order(sound, file)), sound.samplerate
 
 
 def read_length(path: Path) -> tuple[int, int] | None:
-    """(frames, rate) from the header; None for files that libsndfile cannot read and for unknown lengths."""
+    """(frames, rate) from the header; None for files that libsndfile cannot read, unknown lengths, and joined files."""
     import soundfile
 
     try:
-        with open_plain(path) as file, soundfile.SoundFile(file) as sound:
-            return (sound.frames, sound.samplerate) if 0 < sound.frames < 2**62 else None
+        with open_plain(path) as file:
+            parts = find_parts(file)
+            if len(parts) > 1 or parts[0].patches or parts[0].empty:
+                return None
+            with soundfile.SoundFile(PartFile(file, parts[0])) as sound:
+                return (sound.frames, sound.samplerate) if 0 < sound.frames < 2**62 else None
     except (soundfile.LibsndfileError, TypeError, ValueError, OSError):
         return None
 
@@ -103,24 +156,25 @@ def read_blocks(path: Path, frames: int) -> Iterator[NDArray]:
     """
     import soundfile
 
-    with open_plain(path) as file:
-        _check_whole(file)
+    with open_plain(path) as plain:
+        file = PartFile(plain, _find_whole_parts(plain, [])[0])
         with soundfile.SoundFile(file) as sound:
-            declared, read = sound.frames, 0
+            declared, read, order = sound.frames, 0, find_order(sound, file)
             try:
                 while len(block := sound.read(frames, dtype="float32", always_2d=True)):
                     read += len(block)
+                    file.found_sound()
                     if not np.isfinite(block).all():
                         raise AudioError(
                             f"it holds NaN or infinity at {read / sound.samplerate:.1f} s; export it again."
                         )
-                    yield block.T
+                    yield _reorder(block.T, order)
             except soundfile.LibsndfileError as error:
                 raise AudioError(f"it breaks off or is damaged ({error.error_string}); record it again.") from None
             _check_declared_length(read / sound.samplerate, declared / sound.samplerate)
 
 
-def _read_blocks_of(sound: Any, max_seconds: float, first: float | None) -> Iterator[NDArray]:
+def _read_blocks_of(sound: Any, max_seconds: float, first: float | None, file: PartFile) -> Iterator[NDArray]:
     """Yield (frames, channels) until the end, so that a header with a wrong length does not fill the memory."""
     read, size = 0, max(1, BLOCK // sound.channels)
     last = None if first is None else math.ceil(first * sound.samplerate)
@@ -129,6 +183,7 @@ def _read_blocks_of(sound: Any, max_seconds: float, first: float | None) -> Iter
         if not len(block):
             return
         read += len(block)
+        file.found_sound()
         _check_length(read / sound.samplerate, max_seconds)
         _check_size(read * sound.channels)
         yield block
@@ -136,7 +191,7 @@ def _read_blocks_of(sound: Any, max_seconds: float, first: float | None) -> Iter
 
 @contextmanager
 def open_media(
-    file: BinaryIO, wanted: str = KINDS, refusal: type[ValueError] = AudioError, what: str = "a sound"
+    file: BinaryIO | PartFile, wanted: str = KINDS, refusal: type[ValueError] = AudioError, what: str = "a sound"
 ) -> Iterator[Any]:
     """Open a file with FFmpeg and turn its errors into a `refusal`; a `refusal` raised meanwhile passes unchanged."""
     import av
@@ -161,46 +216,96 @@ def find_audio_track(container: Any) -> Any:
     return track
 
 
-def decode_sound(container: Any, max_seconds: float, first: float | None = None) -> tuple[NDArray, int]:
-    """Decode the audio track of an open container with its own rate and channels; `first` as in `read_file`."""
+def _choose_tracks(container: Any, notes: list[str]) -> list[Any]:
+    """The tracks that are heard: the best, or all if each is one microphone of the same recording."""
+    best, tracks = find_audio_track(container), list(container.streams.audio)
+    if len(tracks) == 1:
+        return [best]
+    if all(each.codec_context is not None and each.codec_context.channels == 1 for each in tracks) and all(
+        (each.codec_context.sample_rate, each.start_time) == (best.codec_context.sample_rate, best.start_time)
+        for each in tracks
+    ):
+        tracks.sort(key=lambda each: rank_channels([each.codec_context.layout.channels[0].name])[0])
+        notes.append(f"The file has {len(tracks)} tracks of one channel; the first two were taken for left and right.")
+        return tracks
+    place = tracks.index(best) + 1
+    notes.append(f"The file has {len(tracks)} audio tracks; only number {place} was heard.")
+    return [best]
+
+
+def decode_sound(
+    container: Any,
+    max_seconds: float,
+    first: float | None = None,
+    notes: list[str] | None = None,
+    on_sound: Callable[[], None] = lambda: None,
+) -> tuple[NDArray, int]:
+    """Decode the audio of an open container with its own rate and channels; `first` and `notes` as in `read_stream`.
+
+    `on_sound()` is called after each piece.
+    """
     import av
 
-    track, resampler = find_audio_track(container), None
-    blocks, read, end = [], 0, 0.0
+    tracks = [_Track(each) for each in _choose_tracks(container, [] if notes is None else notes)]
+    numbers, end = {each.stream.index: each for each in tracks}, 0.0
     for packet in container.demux():
         if packet.pts is not None:
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        if packet.stream_index != track.index:
+        if (track := numbers.get(packet.stream_index)) is None:
             continue
         for frame in packet.decode():
-            if resampler is None:
-                # packed, because PyAV reads the eighth and later channels of planar frames from invalid memory
-                resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
-            for piece in resampler.resample(frame):
-                blocks.append(piece.to_ndarray().reshape(piece.samples, -1).T)
-                read += piece.samples
-            if first is not None and read >= math.ceil(first * resampler.rate):
-                return np.concatenate(blocks, axis=1)[:, : math.ceil(first * resampler.rate)], resampler.rate
-            _check_length(read / resampler.rate, max_seconds)
-            _check_size(read * frame.layout.nb_channels)
-    if not read or resampler is None:
+            track.add(frame, av)
+            on_sound()
+            if first is not None and all(each.has(first) for each in tracks):
+                return _join(tracks, first)
+            _check_length(track.seconds, max_seconds)
+            _check_size(sum(each.read * each.channels for each in tracks))
+    if not all(each.read for each in tracks):
         raise AudioError("its audio track holds no sound; record or copy it again.")
     if container.duration and {"matroska", "mp4"} & set(container.format.name.split(",")):  # other headers are guesses
-        first = max(container.start_time or 0, 0) / 1e6
-        _check_declared_length(end - first, container.duration / 1e6)
-    return np.concatenate(blocks, axis=1), resampler.rate
+        start = max(container.start_time or 0, 0) / 1e6
+        _check_declared_length(end - start, container.duration / 1e6)
+    return _join(tracks, first)
 
 
-def _check_whole(file: BinaryIO) -> None:
-    """Refuse a truncated WAV or OGG, which libsndfile would read without an error."""
-    head = file.read(12)
-    if head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE":
-        missing = _count_missing_bytes(file)
-        if missing > 0:
-            raise AudioError(f"it is truncated, {missing} bytes are missing at its end; copy or record it again.")
-    elif head[:4] == b"OggS" and not _is_ogg_complete(file):
-        raise AudioError("it is truncated, the stream has no last page; copy or record it again.")
-    file.seek(0)
+class _Track:
+    """What was decoded of a track so far."""
+
+    def __init__(self, stream: Any):
+        self.stream, self.read, self.channels = stream, 0, 1
+        self.resampler: Any = None
+        self.blocks: list[NDArray] = []
+        self.order: list[int] = []
+
+    def add(self, frame: Any, av: Any) -> None:
+        if self.resampler is None:
+            # packed, because PyAV reads the eighth and later channels of planar frames from invalid memory
+            self.resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
+            self.channels, self.rate = frame.layout.nb_channels, frame.sample_rate
+            self.order = rank_channels([each.name for each in frame.layout.channels])
+        for piece in self.resampler.resample(frame):
+            self.blocks.append(piece.to_ndarray().reshape(piece.samples, -1).T)
+            self.read += piece.samples
+
+    @property
+    def seconds(self) -> float:
+        return self.read / self.rate
+
+    def has(self, seconds: float) -> bool:
+        return self.resampler is not None and self.read >= math.ceil(seconds * self.rate)
+
+
+def _reorder(samples: NDArray, order: Sequence[int]) -> NDArray:
+    """(channels, frames) with the channels in another order, without a copy if it is the same."""
+    return samples if list(order) == list(range(len(samples))) else samples[list(order)]
+
+
+def _join(tracks: Sequence[_Track], first: float | None) -> tuple[NDArray, int]:
+    rate = tracks[0].rate
+    sounds = [_reorder(np.concatenate(each.blocks, axis=1), np.argsort(each.order).tolist()) for each in tracks]
+    shortest = min(each.shape[1] for each in sounds)
+    frames = shortest if first is None else min(shortest, math.ceil(first * rate))
+    return np.concatenate([each[:, :frames] for each in sounds]) if len(sounds) > 1 else sounds[0][:, :frames], rate
 
 
 def _size(file: BinaryIO) -> int:
@@ -209,18 +314,6 @@ def _size(file: BinaryIO) -> int:
     size = file.seek(0, os.SEEK_END)
     file.seek(position)
     return size
-
-
-def _count_missing_bytes(file: BinaryIO) -> int:
-    """The number of bytes of the data chunk beyond the end of the file; 0 for a stream of unknown length."""
-    size = _size(file)
-    while len(chunk := file.read(8)) == 8:
-        name, length = struct.unpack("<4sI", chunk)
-        if name == b"data":
-            streamed = length >= 0x7FFFF000  # recorders that write into a pipe, and RF64 with its length elsewhere
-            return 0 if streamed else file.tell() + length - size
-        file.seek(length + length % 2, os.SEEK_CUR)
-    return 0
 
 
 def _is_ogg_complete(file: BinaryIO) -> bool:

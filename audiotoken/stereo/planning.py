@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiotoken.audio import as_recording, to_mono
+from audiotoken.channels import find_stereo
 from audiotoken.placeholder import PLACEHOLDER, check_count
 from audiotoken.prompt import Prompt
 from audiotoken.protocols import SoundPipeline
@@ -114,21 +115,19 @@ def plan(
 
 
 def find_sources(recording: Array, rate: int, options: PlanOptions, report_progress: Progress) -> Scene:
-    """Listen for the sources and their directions; of more than two channels the first two are left and right."""
+    """Listen for the sources and their directions; for more than two channels see `audiotoken.channels`."""
     if options.setup == "mono":
         return Scene((Source(to_mono(recording), MONO_DIRECTION),), rate, "mono")
+    mix = find_stereo(recording)
     scene = listen_at_length(
-        recording[:2],
+        mix.apply(recording),
         rate,
-        setup=options.setup,
+        setup=mix.setup or options.setup if options.setup == "auto" else options.setup,
         spacing=options.spacing,
         max_sources=options.max_sources,
         progress=report_progress,
     )
-    if len(recording) <= 2:
-        return scene
-    note = f"The recording has {len(recording)} channels: the first two were used as left and right."
-    return replace(scene, notes=(note, *scene.notes))
+    return scene if mix.note is None else replace(scene, notes=(mix.note, *scene.notes))
 
 
 def classify_sources(

@@ -4,7 +4,7 @@ Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; 
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 from audiotoken import stereo
 from audiotoken.audio import MAX_SECONDS, load_beginning
 from audiotoken.audio_file import read_blocks, read_length
+from audiotoken.channels import StereoMix, find_stereo
 from audiotoken.errors import AudioError, OptionError
 from audiotoken.stereo.labelled_scene import COLUMNS, Label, Listening, compute_outline
 from audiotoken.tasks.long_stems import LongStems
@@ -57,17 +58,37 @@ def _find_sources(clip: Path, options: ListenOptions, stems: Path | None, report
     """The sources of a file of any length."""
     length = read_length(clip)
     if length and length[0] > LONG * length[1]:
-        return _find_in_windows(
-            clip, read_blocks(clip, -(-length[0] // COLUMNS)), *length, options, stems, report_progress
-        )
-    recording, rate, cut = load_beginning(clip, MAX_SECONDS)
-    frames = recording.shape[1]
+        mix = find_stereo(_read_start(clip, round(LONG * length[1])))
+        pieces: Iterator[np.ndarray] = map(mix.apply, read_blocks(clip, -(-length[0] // COLUMNS)))
+        notes = [mix.note] if mix.note else []
+        options = _with_setup(options, mix)
+        return _add_notes(notes, _find_in_windows(clip, pieces, *length, options, stems, report_progress))
+    recording, rate, notes = load_beginning(clip, MAX_SECONDS)
+    mix, frames = find_stereo(recording), recording.shape[1]
+    recording, options = mix.apply(recording), _with_setup(options, mix)
+    notes += [mix.note] if mix.note else []
     if frames > LONG * rate:  # the sound of a video
         pieces = iter(np.array_split(recording, COLUMNS, axis=1))
-        seconds, scene, shape, files = _find_in_windows(clip, pieces, frames, rate, options, stems, report_progress)
-        return seconds, replace(scene, notes=(*cut, *scene.notes)), shape, files
+        return _add_notes(notes, _find_in_windows(clip, pieces, frames, rate, options, stems, report_progress))
     scene = listen(recording, rate, **options, progress=lambda share: report_progress(round(100 * share), 100))
-    return frames / rate, scene, compute_outline(recording), ()
+    return _add_notes(notes, (frames / rate, scene, compute_outline(recording), ()))
+
+
+def _read_start(clip: Path, frames: int) -> np.ndarray:
+    try:
+        return next(read_blocks(clip, frames))
+    except AudioError as error:
+        raise AudioError(f"Cannot read {clip}: {error}") from None
+
+
+def _with_setup(options: ListenOptions, mix: StereoMix) -> ListenOptions:
+    """The options with the setup that two channels were made by, unless another one was asked for."""
+    return ListenOptions(**(options | {"setup": mix.setup})) if mix.setup and options["setup"] == "auto" else options
+
+
+def _add_notes(notes: Sequence[str], found: Estimate) -> Estimate:
+    seconds, scene, shape, files = found
+    return seconds, replace(scene, notes=(*notes, *scene.notes)), shape, files
 
 
 def _find_in_windows(

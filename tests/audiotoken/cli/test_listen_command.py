@@ -130,8 +130,9 @@ def test_a_silent_channel_gets_a_note(tmp_path):
     assert "right channel is silent" in result.stdout
 
 
-def test_three_channels_are_one_sentence(tmp_path):
-    assert "mix it down" in sentence(run(write(tmp_path / "three.wav", np.stack([bursts(1, s) for s in range(3)]))))
+def test_of_three_channels_two_are_heard(tmp_path):
+    result = run(write(tmp_path / "three.wav", np.stack([bursts(1, s) for s in range(3)])), "--no-labels")
+    assert result.exit_code == 0 and "has 3 channels: the first two" in result.stdout
 
 
 def _silent(path):
