@@ -36,8 +36,8 @@ TextEncoder = tuple[CLIPTokenizer, CLIPTextModel]
 class SoundToImage(AudioMixin):
     """Draws pictures from sounds and text; mixed into a diffusers pipeline.
 
-    `default_steps` and `default_guidance` are the values that the checkpoint was tuned for, read from its
-    `model_index.json`.
+    `default_steps` and `default_guidance` are the values that the checkpoint was tuned for, and `guidance_layers` the
+    attention layers whose maps show best where a word is drawn (see `guidance.Guidance`); `model_index.json` has them.
     """
 
     config: Any
@@ -193,6 +193,7 @@ class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
         requires_safety_checker: bool = False,
         default_steps: int = 50,
         default_guidance: float = 7.5,
+        guidance_layers: str | None = None,
     ):
         super().__init__(
             vae=vae,
@@ -206,7 +207,8 @@ class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
             requires_safety_checker=requires_safety_checker,
         )
         self.register_modules(audio_encoder=audio_encoder, audio_embedder=audio_embedder)
-        self.register_to_config(default_steps=default_steps, default_guidance=default_guidance)
+        own = {"default_steps": default_steps, "default_guidance": default_guidance}
+        self.register_to_config(guidance_layers=guidance_layers, **own)
         check_fit(self)
 
     @property

@@ -51,6 +51,7 @@ class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
         add_watermarker: bool | None = None,
         default_steps: int = 50,
         default_guidance: float = 5.0,
+        guidance_layers: str | None = None,
     ):
         super().__init__(
             vae=vae,
@@ -66,7 +67,8 @@ class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
             add_watermarker=add_watermarker,
         )
         self.register_modules(audio_encoder=audio_encoder, audio_embedder=audio_embedder)
-        self.register_to_config(default_steps=default_steps, default_guidance=default_guidance)
+        own = {"default_steps": default_steps, "default_guidance": default_guidance}
+        self.register_to_config(guidance_layers=guidance_layers, **own)
         check_fit(self)
 
     @property

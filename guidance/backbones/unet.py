@@ -64,11 +64,16 @@ class UNetBackbone(Backbone):
         "published" selects the mid block and the first upward block with cross-attention (Chen et al. 2023), "first"
         that upward block alone, "last" the first layer of the last upward block, "down" the last downward block with
         cross-attention, "early" the last two of these (a half and a quarter of the resolution of Stable Diffusion 1's
-        latents), "all" every layer.
+        latents), "all" every layer. "own" are those whose names begin with one of the words of the model's
+        `guidance_layers`, such as "up_blocks.1 up_blocks.2", and "early" where the model has none.
         """
         if not isinstance(which, str):
             return tuple(which)
         names = self.cross_attention_layers
+        if which == "own":
+            own = tuple(f"{name}." for name in (self.pipe.config.get("guidance_layers") or "").split())
+            found = tuple(name for name in names if name.startswith(own)) if own else ()
+            return found or self.select_layers("early")
         blocks = list(dict.fromkeys(_block_name(name) for name in names))
         up = [block for block in blocks if block.startswith("up")]
         if which == "all":
@@ -78,7 +83,7 @@ class UNetBackbone(Backbone):
         down = [block for block in blocks if block.startswith("down")]
         known = {"published": [up[0], "mid_block"], "first": up[:1], "down": down[-1:], "early": down[-2:]}
         if which not in known:
-            expected = f"{', '.join(known)}, last, all, or names of layers"
+            expected = f"{', '.join(known)}, last, own, all, or names of layers"
             raise GuidanceError(f"Got the layers {which!r}, expected {expected}; change it.")
         return tuple(name for name in names if _block_name(name) in known[which])
 

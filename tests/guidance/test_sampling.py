@@ -336,3 +336,12 @@ def test_maps_are_kept_on_request(mini):
 def test_an_object_without_a_unet_is_refused():
     with pytest.raises(GuidanceError, match="expected a pipeline of Stable Diffusion"):
         sample(object(), None)
+
+
+def test_a_model_says_which_layers_show_its_words():
+    plain, telling = debug_pipeline(), debug_pipeline()
+    telling.register_to_config(guidance_layers="up_blocks.0")
+    own, early = (Backbone.from_pipe(pipe).select_layers("own") for pipe in (telling, plain))
+    assert own and all(name.startswith("up_blocks.0.") for name in own)
+    assert early == Backbone.from_pipe(plain).select_layers("early") != own
+    assert METHODS["combined"].layers == "own"

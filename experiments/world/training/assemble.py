@@ -18,6 +18,7 @@ from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.unknown import load_familiarity
 from experiments.world.captions import tokenizer_of
 from experiments.world.training import autoencoder, workers
+from experiments.world.training.attention import SUPERVISED
 from experiments.world.training.loop import AVERAGES
 from experiments.world.training.unet import build_models, build_scheduler
 
@@ -51,6 +52,7 @@ def pipeline_of(
         audio_embedder=embedder,
         default_steps=STEPS,
         default_guidance=GUIDANCE,
+        guidance_layers=" ".join(SUPERVISED),
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
+SUPERVISED = ("up_blocks.1", "up_blocks.2")  # blocks whose maps learn to lie on their things
+
 
 class PlainAttention:
     """Attention written out: on a CPU the fused kernel's backward pass is slower.
@@ -35,8 +37,7 @@ class PlainAttention:
 
 def install_attention(unet: UNet2DConditionModel) -> list[PlainAttention]:
     """Write out every attention, and read every cross-attention at 8x8 and 16x16 of the upward half."""
-    read = ("up_blocks.1", "up_blocks.2")
-    processors = {n: PlainAttention(n.startswith(read) and "attn2" in n) for n in unet.attn_processors}
+    processors = {n: PlainAttention(n.startswith(SUPERVISED) and "attn2" in n) for n in unet.attn_processors}
     unet.set_attn_processor(dict(processors))  # which it empties
     return [p for p in processors.values() if p.keep]
 
