@@ -9,9 +9,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
-
 from audiotoken.errors import CheckpointError, first_sentence, out_of_memory
 from audiotoken.json_file import FormError, read_json
 
@@ -78,6 +75,10 @@ def prepare_index(index: Mapping[str, Any]) -> str:
 @contextmanager
 def explain_load_errors(model: str | os.PathLike) -> Iterator[None]:
     """Turn any error of loading `model` into a CheckpointError, one sentence that names the model."""
+    # here, so that a misspelt option is answered without them
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
     try:
         yield
     except CheckpointError as error:  # from our own parts: already one sentence

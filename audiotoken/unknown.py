@@ -17,8 +17,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from audiotoken.encoders.mini import FAMILIARITY as NAME
-from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.encoders.mini_network import FAMILIARITY as NAME
+from audiotoken.encoders.mini_network import MiniNetwork
 
 # Energy by which a separated sound may fall short of the threshold, chosen so: of 95 sources, separated from others in
 # rooms and dry, 9 % of those named rightly then count as unknown (33 % without it), and 25 % of the others (75 %).
@@ -53,7 +53,7 @@ def load_familiarity(folder: str | os.PathLike) -> Familiarity | None:
 
 
 @torch.no_grad()
-def compute_energy(encoder: MiniEncoder, waveform: Tensor, without: int | None = None) -> float:
+def compute_energy(encoder: MiniNetwork, waveform: Tensor, without: int | None = None) -> float:
     """Energy of a waveform (1, frames) at the encoder's rate; `without` leaves out a class, as if it were unknown."""
     return energy_of(encoder.evidence(encoder.decibels(waveform))[0], without)
 

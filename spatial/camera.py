@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import isotonic_regression
 
 from spatial.errors import SpatialError
 from spatial.scene import Source
@@ -91,6 +90,8 @@ def resolve_overlaps(
 
     The move is a least-squares projection onto ordered positions: isotonic regression, Barlow et al. (1972).
     """
+    from scipy.optimize import isotonic_regression  # here: it takes long to import, and checking options needs none
+
     if len(middles) == 0:
         return np.zeros((0, 2))
     share = np.maximum(np.diff(middles), 0) / (widths[:-1] + widths[1:])  # of both widths, that fits between middles

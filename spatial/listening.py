@@ -22,7 +22,6 @@ from spatial.setups import Setup, make_setup
 from spatial.track import Trajectory, track_sources
 
 SILENCE_PEAK = 1e-4  # of full scale: peak of a silent recording
-MAX_SOURCES = 4  # two channels cannot tell more apart
 MAX_SAMPLE = 1e10  # more than whole numbers of 32 bits; fourth powers of larger samples overflow
 DEAD_CHANNEL_RATIO = 1e-3  # amplitude of a silent channel relative to the other
 IDENTICAL_TOLERANCE = 1e-4  # difference of two equal channels, relative to the peak

@@ -26,6 +26,7 @@ class Direction:
 
 
 MONO_DIRECTION = Direction(0.0, 45.0, 0.0)  # of the one source of a recording that holds no directions
+MAX_SOURCES = 4  # two channels cannot tell more apart
 
 
 @dataclass(frozen=True, eq=False)

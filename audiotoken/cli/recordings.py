@@ -70,6 +70,8 @@ def listen(
       audiotoken listen street.wav
     """
     with running("listening", quiet, verbose) as bar:
+        tasks.checks.check_clip(clip)
+        tasks.checks.check_setup(setup, spacing)
         files = tasks.listening_files.ListeningFiles(plot, json, stems)
         files.check(clip, *tasks.checks.list_model_paths(model))
         listening = tasks.listen.listen_to(
@@ -133,6 +135,8 @@ def check(
       audiotoken check street.png street.wav --figure check.png
     """
     with running("checking", quiet, verbose) as bar:
+        if not picture.is_dir():
+            tasks.checks.check_clip(picture)
         pairs = tasks.check.find_pairs(picture, clip)
         for path in (pairs[0].picture, pairs[0].clip):
             tasks.checks.check_clip(path)
@@ -195,11 +199,12 @@ def layout(
     """
     with running("listening", quiet, verbose) as bar:
         tasks.checks.check_clip(clip)
-        size = tasks.layout.parse_canvas(canvas)
-        tasks.layout.check_layout_file(output, form, inputs=(clip, *tasks.checks.list_model_paths(model)))
+        size = tasks.checks.parse_canvas(canvas)
+        tasks.checks.check_layout_file(output, form, inputs=(clip, *tasks.checks.list_model_paths(model)))
         if words is None:
             tasks.checks.check_model(model)
         names = stereo.parse_words(words)
+        tasks.checks.check_words(names, prompt)
         options = stereo.PlanOptions(
             prompt=prompt,
             unmatched=unmatched,
@@ -213,7 +218,7 @@ def layout(
             clip, options, words=names, canvas=size, setting=setting, model=model, on_progress=bar.update
         )
         summary = tasks.layout.write_layout(sketch, form, output, notes=not quiet)
-        if output in (None, tasks.layout.STDOUT) and not quiet:
+        if output in (None, tasks.checks.STDOUT) and not quiet:
             for note in sketch.notes:
                 bar.write_note(f"note   {note}")
     typer.echo(summary)

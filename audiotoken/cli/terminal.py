@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from audiotoken.light_imports import postponing
 from audiotoken.tasks.sentences import errors_as_sentences
 
 
@@ -50,8 +51,8 @@ def handling_errors(verbose: bool) -> Iterator[None]:
 
 @contextmanager
 def running(label: str, quiet: bool, verbose: bool) -> Iterator[Bar]:
-    """`handling_errors` with a progress bar."""
-    with handling_errors(verbose), progress(label, quiet) as bar:
+    """`handling_errors` with a progress bar, and with `postponing`."""
+    with handling_errors(verbose), postponing(), progress(label, quiet) as bar:
         yield bar
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from audiotoken.errors import AudioError, OptionError
 from audiotoken.stereo.layouts import make_layout, note_ambient, place_boxes
 from guidance.layout import CANVAS, Layout
-from spatial.listening import MAX_SOURCES, SILENCE_PEAK, listen
-from spatial.scene import MONO_DIRECTION, Scene, Source
+from spatial.listening import SILENCE_PEAK, listen
+from spatial.scene import MAX_SOURCES, MONO_DIRECTION, Scene, Source
 
 UNNAMED = "thing"  # stands for a sound whose name nobody knows
 NO_NAMES = (

@@ -11,7 +11,7 @@ from audiotoken.comfy.picture import draw_heard, make_image
 from audiotoken.stereo.layouts import parse_words
 from guidance.forms import FORMS, comfy, flux3, ideogram
 from guidance.layout import CANVAS, MOST
-from spatial.listening import MAX_SOURCES
+from spatial.scene import MAX_SOURCES
 from spatial.setups import NAMES
 
 CATEGORY = "audio/spatial"

@@ -55,6 +55,14 @@ def load_encoder(
         raise OptionError(str(error)) from None
 
 
+def load_encoder_to_hear(folder: str | os.PathLike) -> AudioEncoder:
+    """The encoder of a model's folder, for hearing only: no part of a pipeline, but the mini one needs no diffusers."""
+    library, _ = _read_class(Path(folder)) or ("", "")
+    if library != "audiotoken.encoders.mini":
+        return load_encoder(str(folder))
+    return import_module("audiotoken.encoders.mini_network").load_network(Path(folder) / "audio_encoder")
+
+
 def has_encoder(model: str | os.PathLike) -> bool:
     """Whether `model` is a folder whose `model_index.json` names one of our encoders."""
     return _read_class(Path(model)) is not None

@@ -1,94 +1,25 @@
-"""The mini audio encoder: a small convolutional network on log-mel spectrograms, with a score per class.
+"""The mini audio encoder as a part of a diffusers pipeline; `audiotoken.encoders.mini_network` is the network."""
 
-A recording of any length goes through once. The network is convolutional along time, so every 0.16 s of it has its
-own feature vector and its own class scores; the scores are pooled over overlapping windows and the windows are averaged
-by how loud they are, so that silence around a bark does not count. Scores are independent per class: all low means
-"none of these". A window whose features are far from a class's training features loses score for it, because a network
-alone is overconfident on unknown sounds (Lee et al. 2018). It is trained by
-`experiments/world/training/train_audio.py`.
-"""
-
-import math
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
-from torch import Tensor, nn
-from torch.nn import functional as F
 
-FLOOR = 80.0  # dB below the loudest moment at which the spectrogram is cut off
-QUIET = -65.0  # dB of full scale; recordings that never exceed it have all scores 0
-FAMILIARITY = "unknown.json"  # beside the weights: see `audiotoken.unknown`
-BLOCK = 16  # spectrogram frames per feature vector, the network's stride along time
+from audiotoken.encoders.mini_network import FAMILIARITY, MiniNetwork
 
 
-class MelSpectrogram(nn.Module):
-    """Waveform (batch, frames) in [-1, 1] -> mel band power in dB (batch, time, mels), one column per 10 ms.
-
-    25 ms Hann windows; triangles equally wide on the mel scale 1127 ln(1 + f / 700), as in Kaldi and BEATs. A sine at
-    full scale is near 0 dB. Always float32: half precision cannot hold the range of power.
-    """
-
-    window: Tensor
-    triangles: Tensor
-
-    def __init__(self, rate: int, mels: int, low: float = 20.0):
-        super().__init__()
-        self.length, self.hop = round(0.025 * rate), round(0.010 * rate)
-        self.points = 2 ** math.ceil(math.log2(self.length))
-        window = torch.hann_window(self.length, dtype=torch.float64)
-        self.register_buffer("window", (2 * window / window.sum()).float(), persistent=False)
-        edges = torch.linspace(self._mel(low), self._mel(rate / 2), mels + 2, dtype=torch.float64)
-        bins = torch.tensor(
-            [self._mel(k * rate / self.points) for k in range(self.points // 2 + 1)], dtype=torch.float64
-        )
-        rise = (bins[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
-        fall = (edges[2:] - bins[:, None]) / (edges[2:] - edges[1:-1])
-        self.register_buffer("triangles", torch.minimum(rise, fall).clamp(min=0).float(), persistent=False)
-
-    @staticmethod
-    def _mel(hertz: float) -> float:
-        return 1127.0 * math.log1p(hertz / 700.0)
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        frames = waveform.float().unfold(-1, self.length, self.hop) * self.window.float()  # (batch, time, length)
-        power = torch.fft.rfft(frames, n=self.points).abs().square()
-        return 10 * torch.log10(power @ self.triangles.float() + 1e-10)
-
-
-def normalise(decibels: Tensor) -> Tensor:
-    """Spectrogram in dB (batch, time, mels) -> the network's input: relative to the loudest moment, about [-2, 2]."""
-    return (decibels - loudness(decibels).amax(1)[:, None, None]).clamp(min=-FLOOR) / 20.0 + 2.0
-
-
-def loudness(decibels: Tensor) -> Tensor:
-    """Level of each column of a spectrogram in dB: (batch, time, mels) -> (batch, time) dB."""
-    return 10 * torch.log10((10 ** (decibels / 10)).mean(-1))
-
-
-def _conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> list[nn.Module]:
-    conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
-    return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
-
-
-class MiniEncoder(ModelMixin, ConfigMixin):
+class MiniEncoder(MiniNetwork, ModelMixin, ConfigMixin):
     """AudioEncoder of the mini checkpoint; see `audiotoken.encoders` for the protocol.
 
-    labels: names of the classes. rate: Hz. width: of the features. channels: of the five convolutions. Calibration is
-    part of the weights: `scale` and `offset` (classes,) turn pooled scores into probabilities, `whitening` and
-    `centres` (some per class, `origins`: of real sounds, synthesised ones, and those in rooms) measure how strange a
-    window is.
+    labels: names of the classes. rate: Hz. width: of the features. channels: of the five convolutions.
     """
 
-    scale: Tensor
-    offset: Tensor
-    whitening: Tensor
-    centres: Tensor
+    config: Any
+    device = ModelMixin.device  # it knows of offloading
 
     @register_to_config
     def __init__(
@@ -98,23 +29,10 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         width: int = 192,
         mels: int = 128,
         channels: Sequence[int] = (24, 48, 96, 128, 192),
-        window: int = 16,  # feature vectors per pooling window: 2.56 s, about the crop length of training
+        window: int = 16,
         origins: int = 2,
     ):
-        super().__init__()
-        a, b, c, d, e = channels
-        self.spectrogram = MelSpectrogram(rate, mels)
-        layers = [*_conv(1, a, 5, 2), nn.MaxPool2d(2), *_conv(a, b), nn.MaxPool2d(2)]
-        layers += [*_conv(b, c), *_conv(c, d), nn.MaxPool2d(2), *_conv(d, e)]
-        self.trunk = nn.Sequential(*layers)
-        self.project = nn.Sequential(nn.Conv1d(2 * e, width, 1, bias=False), nn.BatchNorm1d(width), nn.ReLU())
-        self.context = nn.Conv1d(width, width, 5, padding=2, groups=width)
-        self.head = nn.Linear(width, len(labels))
-        self.sharpness = nn.Parameter(torch.ones(len(labels)))  # of the pooling over time: 0 mean, large maximum
-        self.register_buffer("scale", torch.ones(len(labels)))
-        self.register_buffer("offset", torch.zeros(len(labels)))
-        self.register_buffer("whitening", torch.zeros(width, width))  # zero: nothing is strange
-        self.register_buffer("centres", torch.zeros(len(labels), origins, width))
+        super().__init__(labels, rate, width, mels, channels, window, origins)
 
     def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         """Save as diffusers does, with the file `FAMILIARITY` of the folder that this encoder was loaded from."""
@@ -123,91 +41,3 @@ class MiniEncoder(ModelMixin, ConfigMixin):
         copy = Path(save_directory) / FAMILIARITY
         if known.is_file() and not (copy.exists() and copy.samefile(known)):
             shutil.copyfile(known, copy)
-
-    @property
-    def rate(self) -> int:
-        return self.config["rate"]
-
-    @property
-    def width(self) -> int:
-        return self.config["width"]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return tuple(self.config["labels"])
-
-    def features(self, waveform: Tensor) -> Tensor:
-        """(batch, frames) at `rate` -> (batch, time, width), one vector per 0.16 s."""
-        return self.embed(normalise(self.decibels(waveform)))
-
-    def probabilities(self, waveform: Tensor) -> Tensor:
-        """(batch, frames) at `rate` -> (batch, classes) in [0, 1], calibrated, independent per class."""
-        return self.probabilities_of(self.decibels(waveform))
-
-    def probabilities_of(self, decibels: Tensor) -> Tensor:
-        """The same for a spectrogram in dB (batch, columns, mels)."""
-        audible = loudness(decibels).amax(1) > QUIET
-        pooled = self.evidence(decibels)
-        return torch.sigmoid(pooled * self.scale.float() + self.offset.float()) * audible[:, None]
-
-    def evidence(self, decibels: Tensor) -> Tensor:
-        """Scores (batch, classes) of a spectrogram in dB, less what is strange about it, before calibration."""
-        scores, means, weight, _ = self.windows_of(decibels)
-        return ((scores - self.strangeness(means)) * weight[..., None]).sum(1)
-
-    def windows(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Scores and features of overlapping windows of 2.56 s, before calibration, all float32.
-
-        Returns scores (batch, windows, classes), mean features (batch, windows, width), weights (batch, windows) that
-        sum to one (loud windows count, those 25 dB below do not), and whether there is any sound at all (batch,).
-        """
-        return self.windows_of(self.decibels(waveform))
-
-    def windows_of(self, decibels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The same for a spectrogram in dB (batch, columns, mels)."""
-        features = self.embed(normalise(decibels))
-        level = loudness(decibels)
-        blocks = F.max_pool1d(level[:, None], BLOCK, ceil_mode=True)[:, 0, : features.shape[1]]
-        size = min(self.config["window"], features.shape[1])
-        step = max(1, size // 4)
-        scores = self.pool(self.score(features).float().unfold(1, size, step).transpose(2, 3))
-        means = features.float().unfold(1, size, step).mean(-1)
-        loudest = blocks.unfold(1, size, step).amax(-1)
-        weight = (loudest - loudest.amax(1, keepdim=True) + 25.0).clamp(min=0)
-        return scores, means, weight / weight.sum(1, keepdim=True), level.amax(1) > QUIET
-
-    def strangeness(self, means: Tensor) -> Tensor:
-        """Penalty for sounds unlike those of a class in training: (batch, windows, width) -> (batch, windows, classes).
-
-        It is the squared Mahalanobis distance of the square roots of the mean features to the nearest of the centres
-        of a class, in score units; zero in a model that is not calibrated.
-        """
-        at = means.clamp(min=0).sqrt() @ self.whitening.float()
-        gaps = at[:, :, None, None] - self.centres.float()  # (batch, windows, classes, origins, width)
-        return gaps.square().sum(-1).amin(-1)
-
-    def embed(self, spectrogram: Tensor) -> Tensor:
-        """Normalised spectrogram (batch, columns, mels) -> features (batch, time, width)."""
-        x = self.trunk(spectrogram.to(self.head.weight.dtype)[:, None])  # (batch, channels, time, bands)
-        x = self.project(torch.cat([x.mean(-1), x.amax(-1)], 1))
-        return (x + F.relu(self.context(x))).transpose(1, 2)
-
-    def score(self, features: Tensor) -> Tensor:
-        """Features (batch, time, width) -> class scores (batch, time, classes), before pooling and calibration."""
-        return self.head(features)
-
-    def pool(self, scores: Tensor) -> Tensor:
-        """Auto-pooling over time, McFee et al. (2018): (batch, time, classes) -> (batch, classes)."""
-        weight = torch.softmax(scores * self.sharpness.to(scores.dtype), -2)
-        return (weight * scores).sum(-2)
-
-    def decibels(self, waveform: Tensor) -> Tensor:
-        """Spectrogram of a checked waveform; one shorter than half a second is padded with silence."""
-        if waveform.ndim != 2:
-            raise ValueError(
-                f"expected a waveform (batch, frames), got shape {tuple(waveform.shape)}; add or remove axes"
-            )
-        if not torch.isfinite(waveform).all():
-            raise ValueError("the waveform holds NaN or infinity; clean it before encoding")
-        short = self.rate // 2 - waveform.shape[1]
-        return self.spectrogram(F.pad(waveform, (0, short)) if short > 0 else waveform)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from audiotoken.encoders.mini import MiniEncoder, normalise
+from audiotoken.encoders.mini_network import MiniNetwork, normalise
 
 COLUMN = 0.010  # seconds between columns
 SPREAD = 4.0, 2.0  # columns and mel bands over which an activity is smoothed
 
 
-def compute_activities(encoder: MiniEncoder, waveform: Tensor, classes: Sequence[int]) -> NDArray[np.float32]:
+def compute_activities(encoder: MiniNetwork, waveform: Tensor, classes: Sequence[int]) -> NDArray[np.float32]:
     """(1, frames) at the encoder's rate -> (classes, columns, mels) in [0, 1], 1 where each class is clearest."""
     with torch.no_grad():
         decibels = encoder.decibels(waveform)
@@ -30,7 +30,7 @@ def compute_activities(encoder: MiniEncoder, waveform: Tensor, classes: Sequence
     return np.stack([each / max(float(each.max()), 1e-12) for each in smooth])
 
 
-def list_columns(encoder: MiniEncoder, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def list_columns(encoder: MiniNetwork, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(seconds of the middle of each column, centre of each mel band in Hz)."""
     mels = encoder.spectrogram.triangles.shape[1]
     low, high = (1127.0 * np.log1p(hertz / 700.0) for hertz in (20.0, encoder.rate / 2))

@@ -7,8 +7,7 @@ from audiotoken.stereo.captions import add_article, write_caption
 from guidance.boxes import Box
 from guidance.layout import CANVAS, Entry, Layout, Path
 from spatial.camera import Camera
-from spatial.listening import MAX_SOURCES
-from spatial.scene import Scene, Source
+from spatial.scene import MAX_SOURCES, Scene, Source
 
 WIDE = 20.0  # degrees of spread from which a sound is everywhere; a localised source stays below 9
 STEPS = 24  # most points of a path

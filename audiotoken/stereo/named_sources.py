@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiotoken.audio import resample
-from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.encoders.saliency import compute_activities, list_columns
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import Heard, to_evidence
@@ -40,7 +40,7 @@ def add_named_sources(
     """
     encoder = pipe.audio_encoder
     recording = None if scene.setup == "mono" else scene.sum_images()
-    if recording is None or not isinstance(encoder, MiniEncoder):
+    if recording is None or not isinstance(encoder, MiniNetwork):
         return None
     tokens = {pair.source: pair.token for pair in matches if pair.source is not None}
     of_word = [find_label(word.text, encoder.labels) for word in words]
@@ -61,7 +61,7 @@ def add_named_sources(
     return add_sources(scene, added) if added else None
 
 
-def _locate(encoder: MiniEncoder, scene: Scene, recording: NDArray[np.float32], labels: Sequence[str]) -> list[float]:
+def _locate(encoder: MiniNetwork, scene: Scene, recording: NDArray[np.float32], labels: Sequence[str]) -> list[float]:
     """The azimuth of each label in the recording of a scene."""
     activities = compute_activities(
         encoder, _to_waveform(encoder, recording, scene.rate), [encoder.labels.index(label) for label in labels]
@@ -73,6 +73,6 @@ def _locate(encoder: MiniEncoder, scene: Scene, recording: NDArray[np.float32], 
     )
 
 
-def _to_waveform(encoder: MiniEncoder, recording: NDArray[np.float32], rate: int) -> torch.Tensor:
+def _to_waveform(encoder: MiniNetwork, recording: NDArray[np.float32], rate: int) -> torch.Tensor:
     mono = recording.mean(axis=0, keepdims=True)
     return torch.from_numpy(resample(mono, rate, encoder.rate)).to(encoder.device)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from audiotoken.audio import resample
 from audiotoken.encoders import AudioEncoder
-from audiotoken.encoders.load import has_encoder, load_encoder
-from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.encoders.load import has_encoder, load_encoder_to_hear
+from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.errors import CheckpointError
 from audiotoken.labels import LIKELY
 from audiotoken.loading import explain_load_errors, find_model
@@ -108,7 +108,7 @@ def _is_known(
     encoder: AudioEncoder, familiarity: Familiarity | None, waveform: Tensor, score: float, *, separated: bool
 ) -> bool:
     """Decide by the energy of the encoder where that was fitted, otherwise by its best score."""
-    if familiarity is None or not isinstance(encoder, MiniEncoder):
+    if familiarity is None or not isinstance(encoder, MiniNetwork):
         return bool(score >= LIKELY)
     return familiarity.knows(compute_energy(encoder, waveform), separated)
 
@@ -127,5 +127,5 @@ def _load_encoder_of(model: str) -> tuple[AudioEncoder, Familiarity | None]:
             raise CheckpointError("it is not a local folder; give mini or a folder made by `audiotoken assemble`")
         if not has_encoder(folder):
             raise CheckpointError("it has no audio encoder; give --model mini, or --no-labels.")
-        encoder = load_encoder(folder)
+        encoder = load_encoder_to_hear(folder)
     return encoder, load_familiarity(Path(folder) / "audio_encoder")

@@ -4,19 +4,26 @@ The tasks check everything again and more closely; these only answer early. Each
 """
 
 import os
+import re
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from audiotoken.audio_file import open_plain
 from audiotoken.errors import AudioError, CheckpointError, DataError, OptionError
 from audiotoken.loading import find_model
-from audiotoken.writing import check_inputs_kept, check_output_folder, list_model_paths
+from audiotoken.writing import check_inputs_kept, check_output, check_output_folder, list_model_paths
+from guidance.forms import FORMS
+from guidance.layout import check_canvas
+from spatial.setups import NAMES
 
 ENCODERS = ("beats", "ast", "clap", "mini")
+STDOUT = Path("-")
 WEIGHTS = (".safetensors", ".ckpt", ".pt", ".bin", ".pth")
 
 __all__ = ["check_base", "check_clip", "check_encoder", "check_exists", "check_folder", "check_model"]
 __all__ += ["check_inputs_kept", "check_output_folder", "check_prepared", "check_source", "list_model_paths"]
+__all__ += ["check_layout_file", "check_setup", "check_words", "parse_canvas"]
 
 
 def check_clip(clip: str | os.PathLike) -> None:
@@ -76,3 +83,34 @@ def check_encoder(encoder: str) -> None:
         raise OptionError(f"Got encoder={encoder}, expected beats:FILE, ast:ID, clap:ID or mini; change it.")
     if kind == "beats":
         check_exists(Path(where), "--encoder", "the BEATs checkpoint file")
+
+
+def check_setup(setup: str, spacing: float | None) -> None:
+    """OptionError for an unknown setup, and for a spacing alone."""
+    if setup not in ("auto", *NAMES):
+        raise OptionError(f"Got setup={setup}, expected auto or one of {', '.join(NAMES)}; change it.")
+    if spacing is not None and setup == "auto":
+        raise OptionError(f"Got spacing={spacing:g} alone, but --spacing needs --setup spaced; pass both.")
+
+
+def check_words(words: Sequence[str], prompt: str | None) -> None:
+    """OptionError for words together with a prompt."""
+    if words and prompt:
+        raise OptionError("Got both --prompt and --words, expected one of them; leave one out.")
+
+
+def parse_canvas(text: str) -> tuple[int, int]:
+    """ "1024x768" -> (1024, 768), width and height in pixels; OptionError for anything else."""
+    found = re.fullmatch(r"\s*(\d{1,6})\s*[x×*]\s*(\d{1,6})\s*", text, re.I)
+    if found is None:
+        raise OptionError(f"Got --canvas {text}, expected WIDTHxHEIGHT in pixels, such as 1024x768; change it.")
+    return check_canvas((int(found[1]), int(found[2])))
+
+
+def check_layout_file(output: Path | None, form: str, inputs: Iterable[str | os.PathLike | None] = ()) -> None:
+    """OptionError unless the layout can be written there, over none of the inputs; None and `STDOUT` print it."""
+    if form not in FORMS:
+        raise OptionError(f"Got --for {form}, expected one of {', '.join(FORMS)}; choose one of these.")
+    if output not in (None, STDOUT):
+        check_output(Path(str(output)), (FORMS[form].suffix,))
+        check_inputs_kept([output], inputs)

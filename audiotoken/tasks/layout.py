@@ -1,8 +1,7 @@
 """`audiotoken layout`: a stereo file -> what generators that read boxes are told, in their forms."""
 
 import os
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,15 +13,14 @@ from audiotoken.model import load_pipeline
 from audiotoken.stereo.labelled_scene import Label
 from audiotoken.stereo.layouts import make_layout, note_ambient, place_boxes
 from audiotoken.stereo.options import PlanOptions
+from audiotoken.tasks.checks import STDOUT, check_words
 from audiotoken.tasks.listen import listen_to
 from audiotoken.tasks.place import PLACE_SECONDS
-from audiotoken.writing import check_inputs_kept, check_output, write_bytes
+from audiotoken.writing import write_bytes
 from guidance.boxes import Box
 from guidance.forms import FORMS
-from guidance.layout import CANVAS, Layout, check_canvas
+from guidance.layout import CANVAS, Layout
 from spatial.scene import Scene
-
-STDOUT = Path("-")
 
 
 @dataclass(frozen=True)
@@ -43,23 +41,6 @@ class NamedScene:
     notes: tuple[str, ...]
 
 
-def parse_canvas(text: str) -> tuple[int, int]:
-    """ "1024x768" -> (1024, 768), width and height in pixels; OptionError for anything else."""
-    found = re.fullmatch(r"\s*(\d{1,6})\s*[x×*]\s*(\d{1,6})\s*", text, re.I)
-    if found is None:
-        raise OptionError(f"Got --canvas {text}, expected WIDTHxHEIGHT in pixels, such as 1024x768; change it.")
-    return check_canvas((int(found[1]), int(found[2])))
-
-
-def check_layout_file(output: Path | None, form: str, inputs: Iterable[str | os.PathLike | None] = ()) -> None:
-    """OptionError unless the layout can be written there, over none of the inputs; None and `STDOUT` print it."""
-    if form not in FORMS:
-        raise OptionError(f"Got --for {form}, expected one of {', '.join(FORMS)}; choose one of these.")
-    if output not in (None, STDOUT):
-        check_output(Path(str(output)), (FORMS[form].suffix,))
-        check_inputs_kept([output], inputs)
-
-
 def sketch_layout(
     clip: str | os.PathLike,
     options: PlanOptions,
@@ -77,8 +58,7 @@ def sketch_layout(
     written, in a `setting` such as "in a meadow". With a prompt the first minute of a longer file is listened to.
     Raises AudioError, CheckpointError, PromptError, SpatialError, GuidanceError or OptionError.
     """
-    if words and options.prompt:
-        raise OptionError("Got both --prompt and --words, expected one of them; leave one out.")
+    check_words(words, options.prompt)
     if options.prompt:
         return _sketch_with_prompt(clip, options, canvas, model)
     named = name_sounds(clip, options, words=words, model=model, on_progress=on_progress)

@@ -16,10 +16,10 @@ from audiotoken.audio_file import read_blocks, read_length
 from audiotoken.channels import StereoMix, find_stereo
 from audiotoken.errors import AudioError, OptionError
 from audiotoken.stereo.labelled_scene import COLUMNS, Label, Listening, compute_outline
+from audiotoken.tasks.checks import check_setup
 from audiotoken.tasks.long_stems import LongStems
-from spatial.listening import MAX_SOURCES, ListenOptions, listen
-from spatial.scene import Scene
-from spatial.setups import NAMES
+from spatial.listening import ListenOptions, listen
+from spatial.scene import MAX_SOURCES, Scene
 from spatial.windows import LONG, OVERLAP, listen_long
 
 SILENCE = 1e-4  # of full scale, as in `audiotoken.audio`
@@ -124,10 +124,7 @@ def _find_in_windows(
 
 
 def _check_options(setup: str, spacing: float | None, **numbers: int | None) -> None:
-    if setup not in ("auto", *NAMES):
-        raise OptionError(f"Got setup={setup}, expected auto or one of {', '.join(NAMES)}; change it.")
-    if spacing is not None and setup == "auto":
-        raise OptionError(f"Got spacing={spacing:g} alone, but --spacing needs --setup spaced; pass both.")
+    check_setup(setup, spacing)
     for name, value in numbers.items():
         if value is not None and not 1 <= value <= MAX_SOURCES:
             raise OptionError(f"Got {name}={value}, expected a whole number from 1 to {MAX_SOURCES}; change it.")

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from audiotoken.encoders.mini import MiniEncoder, normalise
+from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.encoders.mini_network import normalise
 from audiotoken.errors import OptionError
 
 ENDS = (2, 6, 10, 13, 17)  # in the trunk, the activations of its convolutions

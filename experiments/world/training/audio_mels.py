@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from audiotoken.audio import load_audio
 from audiotoken.data import read_esc_rows
-from audiotoken.encoders.mini import FLOOR, MelSpectrogram, normalise
+from audiotoken.encoders.mini_network import FLOOR, MelSpectrogram, normalise
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10
 from experiments.world.distractors import KINDS, distractor

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiotoken.encoders.mini import MelSpectrogram
+from audiotoken.encoders.mini_network import MelSpectrogram
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import KINDS, distractor

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-HEAVY = ("torch", "diffusers", "transformers", "hydra")
+HEAVY = ("torch", "diffusers", "transformers", "hydra", "huggingface_hub", "matplotlib", "scipy.optimize", "sklearn")
 COMMANDS = {
     "generate no.wav": "there is no such file",
     "generate clip.wav --dtype int8": "is not one of",
@@ -17,6 +17,8 @@ COMMANDS = {
     "generate clips -o clip.wav/pictures": "is a file",
     "listen no.wav": "there is no such file",
     "listen clip.wav --plot out.txt": "expected one of .png",
+    "listen clip.wav --spacing 0.3": "--spacing needs --setup spaced",
+    "place clip.wav --fov 500": "expected 1 to 170 degrees",
     "listen clip.wav --count 9": "Invalid value for '--count'",
     "layout no.wav": "there is no such file",
     "layout clip.wav --for crayon": "is not one of",
@@ -67,8 +69,9 @@ from typer.testing import CliRunner
 from audiotoken.cli.app import app
 answers = {{}}
 for command in sys.argv[1:]:
+    before = set(sys.modules)
     result = CliRunner().invoke(app, command.split())
-    heavy = [name for name in {HEAVY} if name in sys.modules]
+    heavy = [name for name in {HEAVY} if name in {{*sys.modules}} - before]
     answers[command] = [result.exit_code, " ".join(result.stderr.split()), heavy]
 print(json.dumps(answers))
 """

@@ -10,7 +10,8 @@ from torch import Tensor
 
 import audiotoken
 from audiotoken.encoders import AudioEncoder
-from audiotoken.encoders.mini import MelSpectrogram, MiniEncoder, loudness
+from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.encoders.mini_network import MelSpectrogram, loudness
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import distractor

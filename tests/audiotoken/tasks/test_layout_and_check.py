@@ -14,7 +14,7 @@ from audiotoken.errors import DataError, OptionError
 from audiotoken.stereo.films import write_film
 from audiotoken.stereo.labelled_scene import Label, Listening
 from audiotoken.stereo.options import PlanOptions
-from audiotoken.tasks import check, layout
+from audiotoken.tasks import check, checks, layout
 from audiotoken.tasks.check_files import CheckFiles
 from guidance.forms import FORMS
 from guidance.metrics import Detection
@@ -92,7 +92,7 @@ def test_the_command_prints_or_writes_each_form(listening, clip, form):
 
 def test_a_form_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(OptionError, match="expected one of flux3"):
-        layout.check_layout_file(tmp_path / "a.json", "crayon")
+        checks.check_layout_file(tmp_path / "a.json", "crayon")
 
 
 def see(pictures, words):

@@ -1,0 +1,79 @@
+"""What the commands leave out of memory: each runs in a new process, which then names what it imported."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.encoders.mini_network import MiniNetwork, load_network
+from audiotoken.loading import find_model
+
+POSTPONED = {"peft", "torch._dynamo", "scipy.stats", "matplotlib.figure"}
+COMMANDS = {
+    "listen clip.wav": {"diffusers", "transformers", *POSTPONED},
+    "place clip.wav --steps 1 -o picture.png": POSTPONED,
+}
+CODE = """
+import sys
+from audiotoken.cli.app import app
+try:
+    app(sys.argv[1].split())
+except SystemExit as end:
+    assert not end.code, end.code
+print("LOADED", *sys.modules)
+"""
+LATE = """
+import sys
+from audiotoken.light_imports import postponing
+with postponing():
+    import scipy.signal
+    from diffusers.loaders import lora_base
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    assert not isinstance(1, lora_base.BaseTunerLayer)
+assert "peft" not in sys.modules and "scipy.stats" not in sys.modules
+print(len(scipy.signal.find_peaks_cwt([0, 1, 5, 1, 0, 1, 6, 1, 0], [1])))  # needs scipy.stats
+import peft, torch, torch._dynamo
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.to_q = torch.nn.Linear(2, 2)
+layer = peft.get_peft_model(Net(), peft.LoraConfig(target_modules=["to_q"])).base_model.model.to_q
+assert isinstance(layer, lora_base.BaseTunerLayer) and isinstance(layer, BaseTunerLayer)
+print(torch._dynamo.optimize.__name__)
+"""
+
+
+def run(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", *arguments], cwd=cwd, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_import_only_what_they_use(command, tmp_path):
+    tone = 0.1 * np.sin(np.arange(16_000) / 5)
+    soundfile.write(tmp_path / "clip.wav", np.stack([tone, 0.3 * tone], axis=1), 16_000)
+    loaded = run(CODE, command, cwd=tmp_path).partition("LOADED")[2].split()
+    assert "torch" in loaded
+    assert sorted(COMMANDS[command] & {*loaded}) == []
+
+
+def test_what_was_postponed_is_there_when_it_is_used(tmp_path):
+    peaks, name = run(LATE, cwd=tmp_path).split()
+    assert int(peaks) >= 1 and name == "optimize"
+
+
+def test_the_network_alone_hears_what_the_encoder_hears():
+    folder = find_model("mini")
+    encoder = MiniEncoder.from_pretrained(folder, subfolder="audio_encoder").eval()
+    network = load_network(f"{folder}/audio_encoder")
+    assert isinstance(encoder, MiniNetwork) and not isinstance(network, MiniEncoder)
+    waveform = 0.1 * torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(encoder.probabilities(waveform), network.probabilities(waveform))
+        assert torch.equal(encoder.features(waveform), network.features(waveform))
+    assert (network.labels, network.rate, network.width) == (encoder.labels, encoder.rate, encoder.width)
