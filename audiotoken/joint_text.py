@@ -47,6 +47,12 @@ class TextReader:
             )
         return tuple(found)
 
+    def find_cut(self, text: str) -> str:
+        """The end of a text that is beyond the limit; empty if all fits."""
+        whole = self.template(text)
+        offset, places = whole.index(text), self.tokenizer(whole, return_offsets_mapping=True)["offset_mapping"]
+        return "" if len(places) <= self.limit else text[max(0, places[self.limit - 1][0] - offset) :].strip()
+
     def attended(self, tokens: Sequence[int]) -> tuple[int, ...]:
         """The same tokens where the denoiser attends to them."""
         return () if self.start is None else tuple(self.start + at - self.dropped for at in tokens)

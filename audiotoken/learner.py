@@ -50,6 +50,24 @@ class Settings:
     save_every: int = 500  # steps between checkpoints
     weights: LossWeights = field(default_factory=LossWeights)
 
+    def __post_init__(self) -> None:
+        least = {"steps": 1, "warmup": 0, "lora": 0, "accumulate": 1, "seed": 0, "save_every": 1}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                raise ValueError(f"Got settings.{name}={value!r}, expected a whole number from {low}; change it")
+        for name in ("learning_rate", "weight_decay", "clip", "min_snr", "ema"):
+            value = getattr(self, name)
+            if value is None and name in ("min_snr", "ema"):
+                continue
+            zero = name in ("learning_rate", "weight_decay")
+            real = isinstance(value, int | float) and (0 < value < math.inf or (zero and value == 0))
+            if not real or (name == "ema" and value >= 1):
+                wanted = (
+                    "a number between 0 and 1" if name == "ema" else f"a number{', at least' if zero else ' above'} 0"
+                )
+                raise ValueError(f"Got settings.{name}={value!r}, expected {wanted}; change it")
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:

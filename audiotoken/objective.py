@@ -1,5 +1,6 @@
 """What training computes for a batch: the terms of the paper's loss (AudioToken, arXiv 2305.13050)."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -42,6 +43,11 @@ class LossWeights:
     classification: float = 0.01
     token_l1: float = 0.01
     token_l2: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise ValueError(f"Got settings.weights.{name}={value!r}, expected a number, at least 0; change it")
 
 
 class Objective(nn.Module):

@@ -6,6 +6,7 @@ parts of a model: `AudioTokenPipeline` those of Stable Diffusion 1 and 2, `pipel
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -28,7 +29,16 @@ from audiotoken.labels import insert_articles, insert_words
 from audiotoken.loading import explain_load_errors, find_model, prepare_index
 from audiotoken.losses import label_embeddings
 from audiotoken.placeholder import PLACEHOLDER, TEMPLATE, check_count, check_negative, check_text
-from audiotoken.prompt import EncodedPrompts, Prompt, encode_prompts, find_word_positions, tokenize_prompt
+from audiotoken.prompt import (
+    EncodedPrompts,
+    Prompt,
+    describe_cut,
+    encode_prompts,
+    find_cut,
+    find_word_positions,
+    tokenize_prompt,
+)
+from audiotoken.watching import describe_rejected, watch_pictures
 
 TextEncoder = tuple[CLIPTokenizer, CLIPTextModel]
 
@@ -95,21 +105,28 @@ class SoundToImage(AudioMixin):
         if generator is None:  # on the CPU, so that all devices draw the same picture
             seeds = [seed + i for _ in range(count) for i in range(num_images_per_prompt)]
             generator = [torch.Generator().manual_seed(each) for each in seeds]
-        return super().__call__(  # type: ignore[misc]
-            prompt_embeds=prompt_embeds,
-            negative_prompt=[negative_prompt] * count if isinstance(negative_prompt, str) else negative_prompt,
-            num_inference_steps=self.config.default_steps if num_inference_steps is None else num_inference_steps,
-            guidance_scale=self.config.default_guidance if guidance_scale is None else guidance_scale,
-            num_images_per_prompt=num_images_per_prompt,
-            generator=generator,
-            **kwargs,
-        )
+        with watch_pictures(self) as rejected:
+            output = super().__call__(  # type: ignore[misc]
+                prompt_embeds=prompt_embeds,
+                negative_prompt=[negative_prompt] * count if isinstance(negative_prompt, str) else negative_prompt,
+                num_inference_steps=self.config.default_steps if num_inference_steps is None else num_inference_steps,
+                guidance_scale=self.config.default_guidance if guidance_scale is None else guidance_scale,
+                num_images_per_prompt=num_images_per_prompt,
+                generator=generator,
+                **kwargs,
+            )
+        for sentence in describe_rejected(rejected):
+            warnings.warn(sentence, stacklevel=4)
+        return output
 
     def _encode_or_check(self, audio: Audio, prompt: Any, rate: int | None, token: str | None) -> list[Prompt]:
         """Encode texts and sounds; prompts that are encoded already pass, if there are no sounds."""
         given: list[Any] = [prompt] if isinstance(prompt, str | Prompt) else list(prompt)
         if not given or not all(isinstance(each, Prompt) for each in given):
-            return self.encode_prompts(prompt, None if audio is None else self.audio_prompts(audio, rate, token))
+            prompts = self.encode_prompts(prompt, None if audio is None else self.audio_prompts(audio, rate, token))
+            for cut in dict.fromkeys(each.cut for each in prompts if each.cut):
+                warnings.warn(describe_cut(cut), stacklevel=5)
+            return prompts
         if audio is not None:
             raise PromptError("Got a sound with a prompt that is encoded already; leave the sound out, or give a text.")
         return given
@@ -131,7 +148,13 @@ class SoundToImage(AudioMixin):
         encoded = self.encode(texts, dealt)
         pooled = encoded.added.get("text_embeds")  # (prompts, features)
         return [
-            Prompt(encoded.embeddings[i : i + 1], at, text, None if pooled is None else pooled[i : i + 1])
+            Prompt(
+                encoded.embeddings[i : i + 1],
+                at,
+                text,
+                None if pooled is None else pooled[i : i + 1],
+                find_cut(texts[i], self._text_encoders[0][0], [len(each) for each in at]),
+            )
             for i, (text, at) in enumerate(zip(shown, encoded.positions, strict=True))
         ]
 

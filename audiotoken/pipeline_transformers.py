@@ -25,6 +25,7 @@ from audiotoken.joint_text import FILLER, TextReader, fill_sounds, find_span, re
 from audiotoken.labels import insert_articles
 from audiotoken.pipeline import SoundToImage, deal_sounds
 from audiotoken.prompt import EncodedPrompts, Positions, Prompt
+from audiotoken.watching import watch_pictures
 
 
 class JointSoundToImage(SoundToImage):
@@ -88,7 +89,8 @@ class JointSoundToImage(SoundToImage):
         positions: Positions = tuple(find_span(readers, filled, span) for span in spans)
         with read_sounds(readers, filled, spans if not spoken else (), sounds if not spoken else ()):
             embeddings, pooled = self._encode_text(filled)
-        return Prompt(embeddings, positions, filled if spoken else text, pooled), spans
+        cut = max((reader.find_cut(filled) for reader in readers if reader.start is not None), key=len, default="")
+        return Prompt(embeddings, positions, filled if spoken else text, pooled, cut), spans
 
     def find_word(self, prompt: Prompt, word: str, nth: int = 0) -> tuple[int, ...]:
         """Positions of the `nth` (from 0) occurrence of a word that is not a sound's. PromptError without one."""
@@ -150,9 +152,10 @@ class JointSoundToImage(SoundToImage):
         steps = self.config.default_steps if num_inference_steps is None else num_inference_steps
         scale = self.config.default_guidance if guidance_scale is None else guidance_scale
         options = self._call_options(prompts, negative, scale)
-        return super(SoundToImage, self).__call__(  # type: ignore[misc]
-            num_inference_steps=steps, generator=generator, **options, **kwargs
-        )
+        with watch_pictures(self):
+            return super(SoundToImage, self).__call__(  # type: ignore[misc]
+                num_inference_steps=steps, generator=generator, **options, **kwargs
+            )
 
 
 def _pad(prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:

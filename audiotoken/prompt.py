@@ -33,6 +33,7 @@ class Prompt:
     positions: Positions
     text: str
     pooled: Float[Tensor, "1 features"] | None = None  # for SDXL's denoiser
+    cut: str = ""  # the end of the text that the text encoder does not read
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +140,19 @@ def tokenize_prompt(text: str, tokenizer: Any, lengths: Sequence[int] | None = N
     `lengths[i]` is the number of vectors of sound i, by default 1. Words beyond the limit are cut, as the tokenizer
     does. Raises PromptError for a sound beyond the limit.
     """
+    ids, positions = _list_tokens(text, tokenizer, lengths)
+    limit = tokenizer.model_max_length
+    if positions and positions[-1][-1] > limit - 2:
+        raise PromptError(
+            f"A sound would be at token {positions[-1][-1]}, but a prompt has only {limit} tokens including its end: "
+            f"move {PLACEHOLDER} towards the start, or shorten the text {text!r}."
+        )
+    ids = [*ids[: limit - 1], tokenizer.eos_token_id]
+    return ids + [tokenizer.pad_token_id] * (limit - len(ids)), tuple(positions)
+
+
+def _list_tokens(text: str, tokenizer: Any, lengths: Sequence[int] | None) -> tuple[list[int], list[tuple[int, ...]]]:
+    """(ids of all of the text after the start token, positions of the sounds)."""
     pieces = SOUND.sub(PLACEHOLDER, text).split(PLACEHOLDER)
     lengths = [1] * (len(pieces) - 1) if lengths is None else lengths
     check_count(text, len(pieces) - 1, len(lengths))
@@ -148,14 +162,19 @@ def tokenize_prompt(text: str, tokenizer: Any, lengths: Sequence[int] | None = N
             positions.append(tuple(range(len(ids), len(ids) + lengths[i - 1])))
             ids += [_ordinary_id(tokenizer)] * lengths[i - 1]
         ids += tokenizer(piece, add_special_tokens=False, verbose=False).input_ids
-    limit = tokenizer.model_max_length
-    if positions and positions[-1][-1] > limit - 2:
-        raise PromptError(
-            f"A sound would be at token {positions[-1][-1]}, but a prompt has only {limit} tokens including its end: "
-            f"move {PLACEHOLDER} towards the start, or shorten the text {text!r}."
-        )
-    ids = [*ids[: limit - 1], tokenizer.eos_token_id]
-    return ids + [tokenizer.pad_token_id] * (limit - len(ids)), tuple(positions)
+    return ids, positions
+
+
+def find_cut(text: str, tokenizer: Any, lengths: Sequence[int] | None = None) -> str:
+    """The end of a text that `tokenize_prompt` leaves out, as the tokenizer spells it; empty if all fits."""
+    ids, _ = _list_tokens(text, tokenizer, lengths)
+    return tokenizer.decode(ids[tokenizer.model_max_length - 1 :]).strip()
+
+
+def describe_cut(cut: str) -> str:
+    """A sentence about the end of a prompt that is not read."""
+    shown = cut if len(cut) <= 80 else f"{cut[:80]}..."
+    return f"The prompt is longer than the model reads: {shown!r} was left out; shorten it."
 
 
 @contextmanager
@@ -202,6 +221,12 @@ def find_word_positions(
             if nth == 0:
                 return tuple(range(start, start + len(wanted)))
             nth -= 1
+    beyond = _list_tokens(text, tokenizer, lengths)[0][tokenizer.model_max_length - 1 - len(wanted) :]
+    if wanted and any(beyond[i : i + len(wanted)] == wanted for i in range(len(beyond))):
+        raise PromptError(
+            f"The word {word!r} stands beyond the {tokenizer.model_max_length - 2} tokens of a prompt that the model "
+            "reads; shorten the text, or move the word towards its start."
+        )
     raise PromptError(f"The prompt {text!r} does not contain {word!r}; use a word of the prompt.")
 
 

@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 
 from audiotoken.assembly.base import Base, inspect_base, load_base
+from audiotoken.assembly.lora import fuse_lora
 from audiotoken.assembly.parts import find_lora, has_embedder, load_embedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.load import ENCODERS, has_encoder, load_encoder
@@ -100,7 +101,7 @@ def assemble(
     pipe.register_to_config(**{name: value for name, value in defaults.items() if value is not None})
     lora_folder = lora or (None if embedder is None else find_lora(embedder))
     if lora_folder is not None:
-        _fuse_lora(pipe, lora_folder)
+        fuse_lora(pipe, lora_folder)
     _check_disk_space(pipe, output)
     sources = {"base": str(base), "audio_encoder": encoder or str(base), "audio_embedder": str(wanted or "")}
     _write(pipe, output, _format_card(pipe, inspected, sources, lora_folder))
@@ -157,19 +158,6 @@ def _check_labels(spec: str, labels: Sequence[str]) -> None:
             f"There is no embedder, and {spec} has no label that can be drawn; pass --embedder, or "
             "labels with --labels."
         ) from None
-
-
-def _fuse_lora(pipe: Any, lora: str | os.PathLike) -> None:
-    """Fuse LoRA layers into the weights of the denoiser, so that the folder is self-contained."""
-    try:
-        pipe.load_lora_weights(str(lora))
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise OptionError(
-            f"Cannot use the LoRA layers in {lora}: {reason}; pass a folder that training wrote."
-        ) from None
-    pipe.fuse_lora(components=[pipe.denoiser_name])
-    pipe.unload_lora_weights()
 
 
 def _check_disk_space(pipe: Any, output: Path) -> None:

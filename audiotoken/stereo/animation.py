@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Generator
 
 from audiotoken.protocols import SoundPipeline
-from audiotoken.stereo.generation import OnStep, Result, choose_method, make_result
+from audiotoken.stereo.generation import OnStep, Result, choose_method, list_rejected, make_result
 from audiotoken.stereo.options import DrawOptions, PlanOptions, resolve_seed
 from audiotoken.stereo.planning import Plan, make_plan, timed_stage
+from audiotoken.watching import watch_pictures
 from guidance.frames import animate
 from guidance.regions import Region
 from spatial.camera import Camera
@@ -121,11 +122,11 @@ def film_plan(
     widest = 1 / frames if trail else 1.0
     rows = [_regions_at(planned, float(time), fov, widest) for time in share * length]
     seconds = dict(planned.seconds)
-    with timed_stage("sample", seconds):
+    with timed_stage("sample", seconds), watch_pictures(pipe) as rejected:
         drawn = animate(pipe, planned.prompt, regions=rows, seed=options.seed, callback=on_step, **options.sampling)
     moving = any(source.moves for source in planned.scene.sources)
     notes = [] if moving else ["No source moves, so all pictures are alike."]
-    return make_result(planned, drawn, options, seconds, notes, frames=rows)
+    return make_result(planned, drawn, options, seconds, [*notes, *list_rejected(rejected)], frames=rows)
 
 
 def _regions_at(planned: Plan, time: float, fov: float, widest: float = 1.0) -> list[Region]:

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Generator, Tensor
 
+from audiotoken.errors import PromptError
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.options import DrawOptions, PlanOptions, resolve_seed
 from audiotoken.stereo.planning import Plan, make_plan, timed_stage
 from audiotoken.stereo.words import TextSimilarity
+from audiotoken.watching import describe_rejected, watch_pictures
 from guidance.backbones import Backbone
 from guidance.control import attach_controlnet
 from guidance.regions import Region
@@ -167,7 +169,7 @@ def draw_plan(
     seconds, options = dict(planned.seconds), choose_method(pipe, options)
     backbone, image, notes = _prepare_control(planned, pipe, control)
     steps = options.num_inference_steps or Backbone.from_pipe(pipe).defaults[0]
-    with timed_stage("sample", seconds):
+    with timed_stage("sample", seconds), watch_pictures(pipe) as rejected:
         drawn = sample(
             backbone,
             [planned.prompt] * options.count,
@@ -176,7 +178,14 @@ def draw_plan(
             callback=_combine_callbacks(pipe, steps, on_step, on_latents, callback_on_step_end),
             **options.sampling,
         )
-    return make_result(planned, drawn, options, seconds, notes, control=image)
+    return make_result(planned, drawn, options, seconds, [*notes, *list_rejected(rejected)], control=image)
+
+
+def list_rejected(rejected: list[bool]) -> list[str]:
+    """Notes about pictures that a safety checker rejected; PromptError if it rejected all of them."""
+    if rejected and all(rejected):
+        raise PromptError("The model's safety checker rejected every picture; try another seed or other words.")
+    return describe_rejected(rejected)
 
 
 def choose_method(pipe: SoundPipeline, options: DrawOptions) -> DrawOptions:

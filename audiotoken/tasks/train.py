@@ -79,7 +79,9 @@ def train(
 
     Raises OptionError, CheckpointError or DataError.
     """
-    _check_options(precision, templates, batch)
+    _check_options(precision, templates, batch=batch, sample_every=sample_every, sample_count=sample_count)
+    if not 0.1 <= seconds <= 600:
+        raise OptionError(f"Got seconds={seconds}, expected 0.1 to 600; change it.")
     out = Path(out)
     check_inputs_kept([out], [*list_model_paths(model), data if isinstance(data, str | os.PathLike) else None])
     run = _make_settings(settings or {})
@@ -195,12 +197,13 @@ def _check_tracker(log: str | None) -> str | None:
     raise OptionError(f"Got log={log}, expected a tracker that Accelerate finds here; install it, or pass log=null.")
 
 
-def _check_options(precision: str, templates: str, batch: int) -> None:
+def _check_options(precision: str, templates: str, **numbers: int) -> None:
     for name, value, known in (("precision", precision, PRECISIONS), ("templates", templates, TEMPLATES)):
         if value not in known:
             raise OptionError(f"Got {name}={value}, expected one of {', '.join(known)}; change it.")
-    if batch < 1:
-        raise OptionError(f"Got batch={batch}, expected at least 1; change it.")
+    for name, number in numbers.items():
+        if number < (0 if name == "sample_every" else 1):  # 0: no samples
+            raise OptionError(f"Got {name}={number}, expected at least 1; change it.")
 
 
 @contextmanager

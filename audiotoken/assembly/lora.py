@@ -1,0 +1,117 @@
+"""LoRA layers (Hu et al. 2021, arXiv 2106.09685) of others, fused into a model: all of a file, or a sentence.
+
+diffusers applies the layers whose names it finds and logs the rest, and loses those of Kohya's names for the attention
+of text encoders with transformers 5.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from audiotoken.checkpoint import read_checkpoint
+from audiotoken.errors import CheckpointError, OptionError, first_sentence
+
+WANTED = "a file of LoRA layers for this base, or the folder of a training run"
+DOWN = re.compile(r"(.+?)[._]?(?:lora_down|lora_A|lora\.down|lora_linear_layer\.down)(?:\.default)?\.weight")
+UP = re.compile(r"(.+?)[._]?(?:lora_up|lora_B|lora\.up|lora_linear_layer\.up)(?:\.default)?\.weight")
+BESIDE = re.compile(r".+(?:alpha|dora_scale|lora_magnitude_vector(?:\.weight)?)")  # what may stand beside the two
+ATTENTION = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}  # of text encoders
+
+
+def fuse_lora(pipe: Any, lora: str | os.PathLike) -> None:
+    """Add the layers of a file or folder to the weights of the pipeline; OptionError unless each fits one of them."""
+    weights = _read(Path(lora).expanduser())
+    layers = _find_layers(weights, lora)
+    try:
+        pipe.load_lora_weights(_prepare(pipe, lora, weights))
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
+        raise _refuse(lora, f"they do not fit ({first_sentence(error)})") from None
+    parts = {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
+    applied = {name: _count_applied(part) for name, part in parts.items()}
+    if sum(applied.values()) != layers:
+        pipe.unload_lora_weights()
+        raise _refuse(lora, f"{sum(applied.values())} of its {layers} layers fit this base")
+    pipe.fuse_lora(components=[name for name, count in applied.items() if count])
+    pipe.unload_lora_weights()
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, or of the one file in a folder."""
+    if path.is_dir():
+        files = sorted([*path.glob("*.safetensors"), *path.glob("*.bin")])
+        if len(files) != 1:
+            raise _refuse(path, f"the folder holds {len(files)} files of weights, expected one")
+        path = files[0]
+    if path.suffix != ".safetensors":
+        content = read_checkpoint(path, WANTED)
+        if not isinstance(content, dict):
+            raise CheckpointError(f"Cannot load {path}: it holds no weights by name; give {WANTED}.")
+        return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"Cannot load {path}: it is damaged ({first_sentence(error)}); get it again.") from None
+
+
+def _find_layers(weights: Mapping[str, Tensor], lora: str | os.PathLike) -> int:
+    """The number of layers that change anything."""
+    others = [name for name in weights if not any(form.fullmatch(name) for form in (DOWN, UP, BESIDE))]
+    if others:
+        raise _refuse(lora, f"{others[0]} is not of a LoRA layer, of another kind of adapter perhaps")
+    ups = {found[1]: weights[name] for name in weights if (found := UP.fullmatch(name))}
+    downs = {found[1] for name in weights if (found := DOWN.fullmatch(name))}
+    if not ups or ups.keys() != downs:
+        raise _refuse(lora, "there are no pairs of weights" if not ups else "some layers lack one of their two weights")
+    return sum(bool(up.any()) for up in ups.values())
+
+
+def _prepare(pipe: Any, lora: str | os.PathLike, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights under the names that diffusers and peft understand, with their scales multiplied in."""
+    if getattr(pipe, "unet", None) is None:
+        return weights
+    state, alphas = pipe.lora_state_dict(dict(weights), unet_config=pipe.unet.config)
+    named: dict[str, Tensor] = {}
+    for name, value in state.items():
+        head, _, tail = name.partition(".self_attn.")
+        for old, new in ATTENTION.items() if name.startswith("text_encoder") and tail else ():
+            tail = tail.replace(f"{old}_lora.down", f"{new}.lora_A").replace(f"{old}_lora.up", f"{new}.lora_B")
+        named[f"{head}.self_attn.{tail}" if tail else name] = value
+    return _scale(named, alphas or {})
+
+
+def _scale(state: dict[str, Tensor], alphas: Mapping[str, float]) -> dict[str, Tensor]:
+    """alpha / rank times the second weight of each layer; `alphas` are by the name of the first."""
+    ranks = {found[1]: len(value) for name, value in state.items() if (found := DOWN.fullmatch(name))}
+    scales = {_layer_of(name): float(alpha) for name, alpha in alphas.items()}
+    return {
+        name: value * (scales.get(found[1], ranks[found[1]]) / ranks[found[1]])
+        if (found := UP.fullmatch(name))
+        else value
+        for name, value in state.items()
+    }
+
+
+def _layer_of(alpha: str) -> str:
+    name = alpha.removesuffix(".alpha")
+    found = DOWN.fullmatch(name) or DOWN.fullmatch(f"{name}.weight") or UP.fullmatch(f"{name}.weight")
+    layer = found[1] if found else name
+    for old, new in ATTENTION.items() if layer.startswith("text_encoder") else ():
+        layer = layer.replace(f".self_attn.{old}", f".self_attn.{new}")
+    return layer
+
+
+def _count_applied(part: torch.nn.Module) -> int:
+    """The layers of a model that now have a LoRA layer that changes something."""
+    found = [each for module in part.modules() if (each := getattr(module, "lora_B", None)) is not None]
+    return sum(bool(weight.any()) for each in found for weight in each.parameters())
+
+
+def _refuse(lora: str | os.PathLike, reason: str) -> OptionError:
+    return OptionError(f"Cannot use the LoRA layers in {lora}: {reason}; pass {WANTED}.")
