@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiotoken import evaluation
+from audiotoken import evaluation, tasks
 from audiotoken.audio_file import open_plain
 from audiotoken.data.image_file import read_image
 from audiotoken.data.video_file import read_frame
 from audiotoken.errors import AudioTokenError, DataError, OptionError
 from audiotoken.manifest import picture_names
 from audiotoken.stereo.options import PlanOptions
-from audiotoken.tasks.layout import NamedScene, name_sounds
 from spatial.camera import Camera
 from spatial.errors import SpatialError
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from audiotoken.evaluation.consistency import Check, Frame, Heard, Summary
     from audiotoken.evaluation.seeing import See
+    from audiotoken.tasks.layout import NamedScene
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov")
 FRAMES = 8  # looked at in a film, evenly spread
@@ -114,7 +114,7 @@ def check_pairs(
     for number, pair in enumerate(pairs):
         report_progress(number, 2 * len(pairs))
         try:
-            named = name_sounds(pair.clip, options, words=words, model=model)
+            named = tasks.layout.name_sounds(pair.clip, options, words=words, model=model)
             read_frames(pair.picture, 1)
         except (AudioTokenError, SpatialError) as error:
             if len(pairs) == 1:
@@ -155,7 +155,7 @@ def _look(
     return checks, shuffled
 
 
-def _list_heard(named: NamedScene) -> "list[Heard]":
+def _list_heard(named: "NamedScene") -> "list[Heard]":
     """The sounds that have a name and a direction."""
     kinds = evaluation.consistency
     return [
