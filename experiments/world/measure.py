@@ -4,7 +4,8 @@
     python -m experiments.world.measure --only speed        # time and memory of one picture, in a fresh process
 
 Text: 20 pictures of "a photo of a WORD" for each of 24 words. Sound: 20 pictures of "a photo of <audio>" for each
-class, from real clips of fold 4 (for audio parts that never heard it) and from synthesised ones.
+class, from real clips of fold 4 (for audio parts that never heard it) and from synthesised ones. --pictures changes
+the number.
 """
 
 import argparse
@@ -26,7 +27,6 @@ from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.protocols import SoundPipeline
 from audiotoken.tables import markdown_table
 
-PICTURES = 20  # per class
 BATCH = 10
 SEED = 1000
 
@@ -41,13 +41,16 @@ def recognised(images: Sequence[Any], detector: Detector | None = None) -> list[
     return [WORDS[i] for i in detect(detector or load_detector(), batch).largest().tolist()]
 
 
-def measure(words: Sequence[str], draw: Callable[[str, int, int], list[Any]], out: Path, name: str) -> dict[str, Any]:
-    """Draw pictures with `draw(word, first, count)`, first..first + count - 1 of a word; count what is recognised."""
+def measure(
+    words: Sequence[str], draw: Callable[[str, int, int], list[Any]], out: Path, name: str, pictures: int
+) -> dict[str, Any]:
+    """Draw `pictures` of each word with `draw(word, first, count)`, first..first + count - 1 of a word; count what is recognised."""
     rows: dict[str, Any] = {}
     for word in words:
-        images = [image for first in range(0, PICTURES, BATCH) for image in draw(word, first, BATCH)]
+        parts = [(first, min(BATCH, pictures - first)) for first in range(0, pictures, BATCH)]
+        images = [image for first, count in parts for image in draw(word, first, count)]
         seen = recognised(images)
-        rows[word] = {"right": seen.count(word) / PICTURES, "seen": dict(Counter(seen).most_common())}
+        rows[word] = {"right": seen.count(word) / pictures, "seen": dict(Counter(seen).most_common())}
         sheet(images, out / name / f"{word}.png")
         print(f"{name} {word}: {100 * rows[word]['right']:.0f} %  {rows[word]['seen']}", flush=True)
     rows["mean"] = {"right": sum(rows[w]["right"] for w in words) / len(words)}
@@ -69,15 +72,15 @@ def article(word: str) -> str:
     return ("an " if word[0] in "aeiou" else "a ") + word
 
 
-def from_text(pipe: SoundPipeline, out: Path) -> dict[str, Any]:
+def from_text(pipe: SoundPipeline, out: Path, pictures: int) -> dict[str, Any]:
     def draw(word: str, first: int, count: int) -> list[Any]:
         return pipe(prompt=f"a photo of {article(word)}", seed=SEED + first, num_images_per_prompt=count).images
 
-    return measure(WORDS, draw, out, "text")
+    return measure(WORDS, draw, out, "text", pictures)
 
 
 def from_clips(
-    pipe: SoundPipeline, clips: dict[str, list[tuple[Any, int | None]]], out: Path, name: str
+    pipe: SoundPipeline, clips: dict[str, list[tuple[Any, int | None]]], out: Path, name: str, pictures: int
 ) -> dict[str, Any]:
     """Measure pictures of clips `(path or signal, rate)`, and how often the encoder's first guess is right."""
 
@@ -88,7 +91,7 @@ def from_clips(
             images += pipe(clip, rate=rate, seed=SEED + i).images
         return images
 
-    rows = measure(list(clips), draw, out, name)
+    rows = measure(list(clips), draw, out, name, pictures)
     heard = {word: [pipe.classify(clip, rate)[0][0] == word for clip, rate in clips[word]] for word in clips}
     for word, right in heard.items():
         rows[word]["heard"] = sum(right) / len(right)
@@ -177,6 +180,7 @@ def main() -> None:
     parser.add_argument("--fold", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("runs/measured"))
     parser.add_argument("--only", nargs="*", choices=("text", "real", "made", "speed"), default=None)
+    parser.add_argument("--pictures", type=int, default=20, help="of each class")
     parser.add_argument("--card", type=Path, default=None, help="model card to write the table to")
     args = parser.parse_args()
     wanted = args.only or [k for k in ("text", "real", "made", "speed") if k != "real" or args.esc10]
@@ -189,11 +193,11 @@ def main() -> None:
         pipe = AudioTokenPipeline.from_pretrained(args.model)
         pipe.set_progress_bar_config(disable=True)
         if "text" in wanted:
-            figures["text"] = from_text(pipe, args.out)
+            figures["text"] = from_text(pipe, args.out, args.pictures)
         if "real" in wanted:
-            figures["real"] = from_clips(pipe, real_clips(args.esc10, args.fold), args.out, "real")
+            figures["real"] = from_clips(pipe, real_clips(args.esc10, args.fold), args.out, "real", args.pictures)
         if "made" in wanted:
-            figures["made"] = from_clips(pipe, made_clips(), args.out, "made")
+            figures["made"] = from_clips(pipe, made_clips(), args.out, "made", args.pictures)
     path.write_text(json.dumps(figures, indent=2) + "\n")
     text = table(figures) + speed_line(figures.get("speed", {}))
     (args.out / "measured.md").write_text(text)
