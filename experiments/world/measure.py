@@ -44,7 +44,7 @@ def recognised(images: Sequence[Any], detector: Detector | None = None) -> list[
 def measure(
     words: Sequence[str], draw: Callable[[str, int, int], list[Any]], out: Path, name: str, pictures: int
 ) -> dict[str, Any]:
-    """Draw `pictures` of each word with `draw(word, first, count)`, first..first + count - 1 of a word; count what is recognised."""
+    """Draw `pictures` of each word with `draw(word, first, count)`, from number `first`; count what is recognised."""
     rows: dict[str, Any] = {}
     for word in words:
         parts = [(first, min(BATCH, pictures - first)) for first in range(0, pictures, BATCH)]
