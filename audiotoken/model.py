@@ -4,6 +4,7 @@ torch, diffusers and transformers are imported inside the functions: commands ch
 """
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import audiotoken
@@ -15,20 +16,46 @@ if TYPE_CHECKING:  # takes seconds to import
 
     from audiotoken.pipeline import AudioTokenPipeline
 
+PRECISIONS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # by the names of safetensors
 
-def load_pipeline(model: str, device: str | None = None, dtype: str = "float32") -> "AudioTokenPipeline":
+
+def load_pipeline(
+    model: str, device: str | None = None, dtype: str | None = None, offload: str = "none"
+) -> "AudioTokenPipeline":
     """The pipeline on its device, without progress bars and log messages of the libraries below.
 
-    Raises CheckpointError or OptionError.
+    dtype: None is the precision of the model's files on a GPU and float32 on a CPU. offload: "model" keeps only the
+    part that computes on the GPU, "sequential" only the layer, which is slowest. Raises CheckpointError or OptionError.
     """
-    find_model(model)  # answers early, before torch is imported
+    folder = find_model(model)  # answers early, before torch is imported
     import torch
 
     target = find_device(device)
+    if offload != "none" and target.type == "cpu":
+        raise OptionError(f"Got offload={offload} on the CPU, expected a GPU to offload from; leave it out.")
     silence_library_logs()
-    pipe = audiotoken.AudioTokenPipeline.from_pretrained(model, dtype=getattr(torch, dtype))
+    precision = dtype or ("float32" if target.type == "cpu" else read_precision(folder))
+    pipe = audiotoken.AudioTokenPipeline.from_pretrained(model, dtype=getattr(torch, precision))
     pipe.set_progress_bar_config(disable=True)
-    return pipe.to(target)
+    if offload == "none":
+        return pipe.to(target)
+    (pipe.enable_model_cpu_offload if offload == "model" else pipe.enable_sequential_cpu_offload)(device=target)
+    return pipe
+
+
+def read_precision(folder: str | os.PathLike) -> str:
+    """The precision that the denoiser of a model's folder is stored in, by the header of its first file.
+
+    float32 for a hub id, and for any other form of file.
+    """
+    files = [file for part in ("unet", "transformer") for file in sorted(Path(folder, part).glob("*.safetensors"))]
+    if not files:
+        return "float32"
+    from safetensors import safe_open
+
+    with safe_open(files[0], framework="pt") as weights:
+        kinds = {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118 (no mapping)
+    return PRECISIONS.get(kinds.pop(), "float32") if len(kinds) == 1 else "float32"
 
 
 def silence_library_logs() -> None:

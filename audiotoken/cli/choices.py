@@ -20,6 +20,14 @@ class Dtype(StrEnum):
     FLOAT16 = "float16"
 
 
+class Offload(StrEnum):
+    """What waits in the memory of the CPU while another part of the model computes on a GPU."""
+
+    NONE = "none"
+    MODEL = "model"
+    SEQUENTIAL = "sequential"
+
+
 class StoredDtype(StrEnum):
     """Precision of an assembled model on the disk."""
 

@@ -10,7 +10,7 @@ import typer
 
 from audiotoken import page, rating, tasks
 from audiotoken.cli import choices
-from audiotoken.cli.parameters import Device, Dtype, Model, Open, Quiet, Verbose
+from audiotoken.cli.parameters import Device, Dtype, Model, Offload, Open, Quiet, Verbose
 from audiotoken.cli.terminal import handling_errors
 
 
@@ -58,7 +58,8 @@ def rate(
 def demo(
     model: Model = "mini",
     device: Device = None,
-    dtype: Dtype = choices.Dtype.FLOAT32,
+    dtype: Dtype = None,
+    offload: Offload = choices.Offload.NONE,
     port: Annotated[
         int | None,
         typer.Option(min=1, max=65535, metavar="N", help="Port of the page.", show_default="first free from 7860"),
@@ -85,7 +86,7 @@ def demo(
         if mcp:
             hint = "\n".join(filter(None, ["tools  at gradio_api/mcp/ below that address", hint]))
         show = partial(_show_page, opened=opened, hint=hint)
-        page.launch.open_page(model, device=device, dtype=dtype, port=port, mcp=mcp, on_ready=show)
+        page.launch.open_page(model, device=device, dtype=dtype, offload=offload, port=port, mcp=mcp, on_ready=show)
 
 
 def _show_page(url: str, opened: bool, hint: str) -> None:

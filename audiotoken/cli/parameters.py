@@ -93,7 +93,20 @@ Model = Annotated[
 Device = Annotated[
     str | None, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:1, ...", show_default="the best one available")
 ]
-Dtype = Annotated[choices.Dtype, typer.Option(help="Precision of the drawing.")]
+Dtype = Annotated[
+    choices.Dtype | None,
+    typer.Option(help="Precision of the drawing.", show_default="the model's own on a GPU, float32 on a CPU"),
+]
+Offload = Annotated[
+    choices.Offload,
+    typer.Option(help="Spare GPU memory: keep only the model part in use there, or only the layer in use (slow)."),
+]
+Width = Annotated[
+    int | None, typer.Option(min=8, max=8192, metavar="PIXELS", help="Width of the picture.", show_default=MODELS_OWN)
+]
+Height = Annotated[
+    int | None, typer.Option(min=8, max=8192, metavar="PIXELS", help="Height of the picture.", show_default=MODELS_OWN)
+]
 ReportPage = Annotated[
     Path | None, typer.Option(metavar="PATH.html", help="Also write a self-contained page that explains the result.")
 ]

@@ -62,7 +62,6 @@ def generate_picture(
     `draw`.
     """
     check_options(
-        dtype="float32",
         token=options["token"],
         seed=options["seed"],
         steps=options["num_inference_steps"],

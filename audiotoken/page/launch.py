@@ -20,7 +20,8 @@ def open_page(
     model: str = "mini",
     *,
     device: str | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
+    offload: str = "none",
     port: int | None = None,
     mcp: bool = False,
     on_ready: Callable[[str], None] = lambda url: None,
@@ -30,12 +31,12 @@ def open_page(
     mcp: also offer `page.tools` to programs. Raises OptionError if Gradio, or for mcp its extra, is missing or the port
     is taken, CheckpointError for the model.
     """
-    check_options(dtype=dtype)
+    check_options(dtype=dtype, offload=offload)
     if mcp:
         require_mcp()
 
     def start(folder: Path) -> "gr.Blocks":
-        return serve(load_pipeline(model, device, dtype), folder, model=model, port=port, mcp=mcp)
+        return serve(load_pipeline(model, device, dtype, offload), folder, model=model, port=port, mcp=mcp)
 
     run_page(start, on_ready=on_ready, on_end=_end_sessions)
 

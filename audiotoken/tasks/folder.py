@@ -63,10 +63,13 @@ def draw_folder(
     count: int = 1,
     steps: int | None = None,
     guidance_scale: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
     model: str = "mini",
     token: str | None = None,
     device: str | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
+    offload: str = "none",
     batch: int | None = None,
     overwrite: bool = False,
     on_progress: Callable[[float, int], None] | None = None,
@@ -80,11 +83,22 @@ def draw_folder(
     errors as `generate`.
     """
     check_options(
-        seed=seed, count=count, steps=steps, guidance_scale=guidance_scale, batch=batch, dtype=dtype, token=token
+        seed=seed,
+        count=count,
+        steps=steps,
+        guidance_scale=guidance_scale,
+        width=width,
+        height=height,
+        batch=batch,
+        dtype=dtype,
+        offload=offload,
+        token=token,
     )
     clips, output = Path(clips), Path(output)
     options: Line = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count, "steps": steps}
     options |= {"guidance": guidance_scale, "token": token, "dtype": dtype, "model": fingerprint(model)}
+    if width or height:
+        options |= {"width": width, "height": height}
     names = picture_names(clips, count, reserved=(Path(GALLERY).stem,))
     wanted = {clip: make_line(clips, clip, pictures, options) for clip, pictures in names.items()}
     existing = {} if overwrite else read_manifest(output / MANIFEST)
@@ -102,15 +116,15 @@ def draw_folder(
         size = batch or (BATCH_ON_GPU if find_device(device).type == "cuda" else 1)
         readable, pipe = _load_clips(clips, lines, result, on_broken), None
         while group := list(islice(readable, size)):
-            pipe = pipe or _load_hearing_pipeline(model, device, dtype)
+            pipe = pipe or _load_hearing_pipeline(model, device, dtype, offload)
             done = len(result.made) + len(result.broken)
             _draw_group(pipe, group, result, _step_callback(on_progress, done, len(group), len(lines)))
     _write_overview(result, [*wanted])
     return result
 
 
-def _load_hearing_pipeline(model: str, device: str | None, dtype: str) -> "AudioTokenPipeline":
-    pipe = load_pipeline(model, device, dtype)
+def _load_hearing_pipeline(model: str, device: str | None, dtype: str | None, offload: str) -> "AudioTokenPipeline":
+    pipe = load_pipeline(model, device, dtype, offload)
     if pipe.audio_encoder is None:
         raise CheckpointError(
             f"The model {model} has no audio encoder, so it cannot hear; `audiotoken assemble` adds one."
@@ -165,6 +179,8 @@ def _draw_images(
         num_images_per_prompt=options["count"],
         num_inference_steps=options["steps"],
         guidance_scale=options["guidance"],
+        width=options.get("width"),
+        height=options.get("height"),
         callback_on_step_end=on_step,
         token=options["token"],
     ).images

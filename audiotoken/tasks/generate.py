@@ -35,10 +35,13 @@ def generate(
     count: int = 1,
     steps: int | None = None,
     guidance_scale: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
     model: str = "mini",
     token: str | None = None,
     device: str | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
+    offload: str = "none",
     report: str | os.PathLike | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> "Result":
@@ -50,13 +53,23 @@ def generate(
     `on_step(done, steps)` is called after each step. Only the first `MAX_SECONDS` of a clip are heard; the notes say so
     when it is longer. Raises AudioError, CheckpointError, PromptError or OptionError.
     """
-    check_options(seed=seed, count=count, steps=steps, guidance_scale=guidance_scale, dtype=dtype, token=token)
+    check_options(
+        seed=seed,
+        count=count,
+        steps=steps,
+        guidance_scale=guidance_scale,
+        width=width,
+        height=height,
+        dtype=dtype,
+        offload=offload,
+        token=token,
+    )
     recording, rate, notes = load_beginning(clip, MAX_SECONDS)
     check_outputs(  # before the long work
         output, report, report_suffixes=REPORTS, inputs=(clip, *list_model_paths(model)), count=count
     )
 
-    pipe = load_pipeline(model, device, dtype)
+    pipe = load_pipeline(model, device, dtype, offload)
     result = stereo.sound_to_image(
         recording,
         rate,
@@ -67,6 +80,8 @@ def generate(
         count=count,
         num_inference_steps=steps,
         guidance_scale=guidance_scale,
+        width=width,
+        height=height,
         on_step=on_step,
         token=token,
         setup="mono",

@@ -37,7 +37,8 @@ def place_file(
     *,
     model: str = "mini",
     device: str | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
+    offload: str = "none",
     motion: str = "middle",
     boxes: bool = False,
     report: str | os.PathLike | None = None,
@@ -59,12 +60,12 @@ def place_file(
         raise OptionError("A ControlNet draws one picture, but a trail is made of several; leave out one of the two.")
     if motion == "trail" and drawing.count > 1:
         raise OptionError(f"Got count={drawing.count} with a trail, expected 1; leave out one of the two.")
-    _check_drawing(drawing, dtype)
+    _check_drawing(drawing, dtype, offload)
     recording, rate, cut = load_beginning(clip, PLACE_SECONDS)
     sources = (clip, *list_model_paths(model), *list_model_paths(control_layout))
     check_outputs(output, report, inputs=sources, count=drawing.count, beside=EXTRA if boxes else ())
 
-    pipe = load_pipeline(model, device, dtype)
+    pipe = load_pipeline(model, device, dtype, offload)
     control = None if control_layout is None else guidance.load_controlnet(control_layout, pipe)
     drawing = replace(drawing, keep_maps=report is not None)
     plan = stereo.make_plan(recording, rate, pipe, planning)
@@ -97,7 +98,8 @@ def animate_file(
     *,
     model: str = "mini",
     device: str | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
+    offload: str = "none",
     frames: int = 12,
     report: str | os.PathLike | None = None,
     on_step: "OnStep | None" = None,
@@ -108,11 +110,11 @@ def animate_file(
     """
     if not FRAMES[0] <= frames <= FRAMES[1]:
         raise OptionError(f"Got frames={frames}, expected {FRAMES[0]} to {FRAMES[1]}; change it.")
-    _check_drawing(drawing, dtype)
+    _check_drawing(drawing, dtype, offload)
     recording, rate, cut = load_beginning(clip, PLACE_SECONDS)
     check_outputs(output, report, FILMS, inputs=(clip, *list_model_paths(model)))
 
-    pipe = load_pipeline(model, device, dtype)
+    pipe = load_pipeline(model, device, dtype, offload)
     drawing = replace(drawing, keep_maps=report is not None)
     plan = stereo.make_plan(recording, rate, pipe, planning)
     result = stereo.film_plan(plan, pipe, drawing, frames=frames, fov=planning.fov, on_step=on_step)
@@ -124,10 +126,18 @@ def animate_file(
     return result
 
 
-def _check_drawing(drawing: "DrawOptions", dtype: str) -> None:
+def _check_drawing(drawing: "DrawOptions", dtype: str | None, offload: str) -> None:
     """The command line allows less than the library does."""
-    steps, scale = drawing.num_inference_steps, drawing.guidance_scale
-    check_options(dtype=dtype, seed=drawing.seed, count=drawing.count, steps=steps, guidance_scale=scale)
+    check_options(
+        dtype=dtype,
+        offload=offload,
+        seed=drawing.seed,
+        count=drawing.count,
+        steps=drawing.num_inference_steps,
+        guidance_scale=drawing.guidance_scale,
+        width=drawing.width,
+        height=drawing.height,
+    )
 
 
 def list_options(planning: "PlanOptions", drawing: "DrawOptions", **others: Any) -> dict[str, Any]:

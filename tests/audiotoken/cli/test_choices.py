@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from audiotoken.assembly.assemble import DTYPES as STORED_DTYPES
 from audiotoken.cli import choices
 from audiotoken.cli.app import app
-from audiotoken.options import DTYPES, TOKENS
+from audiotoken.options import DTYPES, OFFLOADS, TOKENS
 from audiotoken.stereo.options import SETUPS, UNKNOWN, UNMATCHED
 from audiotoken.tasks.place import MOTIONS
 from audiotoken.tasks.train import PRECISIONS
@@ -25,7 +25,8 @@ RECIPES = [Path(each.name).stem for each in (files("audiotoken.configs") / "reci
 @pytest.mark.parametrize(
     ("choice", "values"),
     [
-        (choices.Dtype, DTYPES),
+        (choices.Dtype, [dtype for dtype in DTYPES if dtype]),
+        (choices.Offload, OFFLOADS),
         (choices.StoredDtype, STORED_DTYPES),
         (choices.Token, [token for token in TOKENS if token]),
         (choices.Unmatched, UNMATCHED),
@@ -68,8 +69,10 @@ def test_old_names_still_work_with_a_note(received):
 
 def test_new_names_print_no_note(received):
     options = ["--energy", "layout", "--guidance-scale", "3", "--dtype", "bfloat16", "--setup", "ortf"]
+    options += ["--width", "512", "--height", "256", "--offload", "model"]
     result = CliRunner().invoke(app, ["place", "clip.wav", *options])
     assert "now called" not in result.stderr
+    assert (received["drawing"].width, received["drawing"].height) == (512, 256) and received["offload"] == "model"
     assert received["dtype"] == "bfloat16" and received["planning"].setup == "ortf"
 
 

@@ -292,7 +292,7 @@ def test_a_lower_precision_reaches_the_pipeline(tmp_path, street, monkeypatch):
     class Loaded(Exception):
         pass
 
-    def load(model, device, dtype):
+    def load(model, device, dtype, offload):
         raise Loaded(dtype)
 
     monkeypatch.setattr("audiotoken.tasks.place.load_pipeline", load)
