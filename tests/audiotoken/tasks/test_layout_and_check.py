@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from audiotoken import evaluation
 from audiotoken.cli.app import app
 from audiotoken.errors import DataError, OptionError
+from audiotoken.mini.sounds import synthesise
 from audiotoken.stereo.films import write_film
 from audiotoken.stereo.labelled_scene import Label, Listening
 from audiotoken.stereo.options import PlanOptions
@@ -20,6 +21,7 @@ from guidance.forms import FORMS
 from guidance.metrics import Detection
 from spatial.camera import Camera
 from spatial.scene import Direction, Scene, Source
+from spatial.simulation import simulate
 
 
 def source(azimuth: float, spread: float = 2.0) -> Source:
@@ -188,3 +190,17 @@ def test_the_mini_detector_does_not_know_every_word(listening, folder):
         app, ["check", str(folder / "a.png"), str(folder / "a.wav"), "--words", "orc,wind,bell"]
     )
     assert result.exit_code == 2 and "but not orc" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_words_of_a_prompt_are_placed_and_it_is_the_caption(tmp_path):
+    rate = 22_050
+    frog, bell = (synthesise(word, rate, 3.0, 904_000) for word in ("frog", "bell"))
+    soundfile.write(tmp_path / "pond.wav", simulate([(frog, -28.0), (bell, 30.0)], "ortf", rate=rate).T, rate)
+    prompt = "a bell and a frog in a meadow"
+    sketch = layout.sketch_layout(tmp_path / "pond.wav", PlanOptions(prompt=prompt))
+    assert sketch.layout.caption == prompt
+    places = {entry.word: (entry.box[0] + entry.box[2]) / 2 for entry in sketch.layout.entries}
+    assert places["frog"] < 0.4 and places["bell"] > 0.6
+    with pytest.raises(OptionError, match="words"):
+        layout.sketch_layout(tmp_path / "pond.wav", PlanOptions(prompt=prompt), words=["frog", "bell"])
