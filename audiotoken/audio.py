@@ -5,14 +5,16 @@ All unusable sounds are refused here, with an `AudioError` that is one sentence.
 """
 
 import os
+from collections.abc import Mapping
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiotoken.audio_file import read_file
+from audiotoken.audio_file import read_file, read_stream
 from audiotoken.errors import AudioError
 
 __all__ = ["AudioError", "Recording", "as_recording", "load_audio", "prepare_recording", "resample", "to_mono"]
@@ -63,8 +65,14 @@ def load_with_notes(
 def as_recording(audio: Any, rate: int | None = None, *, resample_to: int | None = None) -> tuple[Recording, int]:
     """Check and convert a path, or an array `(frames,)` or `(channels, frames)` with its `rate`: (recording, rate).
 
-    Arrays may be numpy or torch, float (of any level) or integer (full scale is that of the type). Raises AudioError.
+    Arrays may be numpy or torch, float (of any level) or integer (full scale is that of the type). Also what libraries
+    pass around: `(rate, array)` or `(array, rate)`, also of (frames, channels); `{"array", "sampling_rate"}` of
+    datasets and transformers, or `{"path", "bytes"}`; and the contents of a file, as bytes or an open binary file.
+    Raises AudioError.
     """
+    audio, rate = _unpack(audio, rate)
+    if isinstance(audio, bytes | bytearray | memoryview) or hasattr(audio, "seek"):
+        return _read_contents(audio, resample_to)
     if isinstance(audio, str | os.PathLike):
         if rate is not None:
             raise AudioError(f"Got the file {audio} and rate={rate}, but a file has its own rate; leave `rate` out.")
@@ -72,6 +80,58 @@ def as_recording(audio: Any, rate: int | None = None, *, resample_to: int | None
     if rate is None:
         raise AudioError("Got an array without its rate; pass rate= in Hz, such as rate=16000.")
     return prepare_recording(_add_channels(_to_float(audio)), rate, resample_to, "the recording")
+
+
+def is_pair(audio: Any) -> bool:
+    """Whether this is (rate, array), as Gradio has it, or (array, rate), as soundfile and torchaudio do."""
+    if not isinstance(audio, tuple) or len(audio) != 2:
+        return False
+    first, second = [isinstance(each, int | np.integer) and not isinstance(each, bool) for each in audio]
+    return first != second and hasattr(audio[1] if first else audio[0], "shape")
+
+
+def _unpack(audio: Any, rate: int | None) -> tuple[Any, int | None]:
+    """(array or file, rate) of a pair or dictionary; others as they are."""
+    if is_pair(audio):
+        own, array = tuple(audio) if np.ndim(audio[0]) == 0 else (audio[1], audio[0])
+        return _turn_upright(array), _same_rate(int(own), rate)
+    if not isinstance(audio, Mapping):
+        return audio, rate
+    if audio.get("array") is not None:
+        return audio["array"], _same_rate(audio.get("sampling_rate"), rate)
+    content = audio.get("path") if audio.get("bytes") is None else audio["bytes"]
+    if content is None:
+        raise AudioError(f'Got a dictionary of {", ".join(map(str, audio))}, expected "array" and "sampling_rate".')
+    return content, rate
+
+
+def _turn_upright(audio: Any) -> Any:
+    """(frames, channels), as Gradio has it -> (channels, frames)."""
+    shape: Any = getattr(audio, "shape", ())
+    return audio.T if len(shape) == 2 and shape[0] > shape[1] else audio
+
+
+def _same_rate(own: Any, given: int | None) -> Any:
+    if own is not None and given not in (None, own):
+        raise AudioError(f"Got a recording of {own} Hz and rate={given}; leave `rate` out.")
+    return given if own is None else own
+
+
+def _read_contents(content: Any, resample_to: int | None) -> tuple[Recording, int]:
+    """The contents of a file: bytes, or an open binary file, which is read from its beginning and stays open."""
+    try:
+        file = BytesIO(content) if isinstance(content, bytes | bytearray | memoryview) else content
+        file.seek(0)
+        if not isinstance(file.read(0), bytes):
+            raise TypeError("it is open as text")
+        samples, rate = read_stream(file, MAX_SECONDS)
+    except AudioError as error:
+        raise AudioError(f"Cannot read the contents of a file: {error}") from None
+    except (OSError, TypeError, AttributeError, UnicodeError) as error:
+        raise AudioError(
+            f"Got a {type(content).__name__}, expected a binary file; open it with 'rb' ({error})."
+        ) from None
+    return prepare_recording(samples, rate, resample_to, "the contents of a file")
 
 
 def to_mono(recording: Recording) -> Recording:

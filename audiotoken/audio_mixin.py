@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiotoken.audio import as_recording, to_mono
+from audiotoken.audio import as_recording, is_pair, to_mono
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.fit import check_model
 from audiotoken.labels import choose_subject
@@ -16,7 +16,7 @@ from audiotoken.protocols import SoundPipeline
 
 AUDIO_PARTS = ("audio_encoder", "audio_embedder")
 TOKENS = ("learned", "label")
-Audio = Any  # a path, an array (frames,) or (channels, frames), or a list of them
+Audio = Any  # whatever `audiotoken.audio.as_recording` takes, or a list of them
 
 
 class AudioMixin:
@@ -66,7 +66,7 @@ class AudioMixin:
 
         They are encoded one by one, so that padding cannot make clips depend on each other.
         """
-        recordings = audio if isinstance(audio, list | tuple) else [audio]
+        recordings = audio if isinstance(audio, list | tuple) and not is_pair(audio) else [audio]
         if not recordings:
             raise PromptError(
                 "Got an empty list of sounds, expected one or more; leave the argument out to draw without a sound."

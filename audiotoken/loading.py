@@ -26,7 +26,7 @@ OWN_ENCODERS = tuple(f"audiotoken.encoders.{name}" for name in ("mini", "beats",
 
 def find_model(model: str | os.PathLike) -> str:
     """The folder of `model`, or its hub id. Raises CheckpointError if it is neither."""
-    folder = Path(str(files("audiotoken.mini"))) if str(model) == "mini" else Path(model).expanduser()
+    folder = Path(str(files("audiotoken.mini"))) if str(model) == "mini" else Path(os.path.expanduser(model))
     if (folder / "model_index.json").is_file():
         return str(folder)
     if str(model) == "mini":
@@ -41,7 +41,7 @@ def find_model(model: str | os.PathLike) -> str:
 
 def read_part(folder: str | os.PathLike, part: str) -> tuple[str, str] | None:
     """(module, class) that a model folder's index names for a part; None if there is no index or no such part."""
-    index = Path(folder).expanduser() / "model_index.json"
+    index = Path(os.path.expanduser(folder)) / "model_index.json"
     try:
         entry = read_json(index).get(part) if index.is_file() else None
     except FormError as error:
@@ -89,7 +89,7 @@ def explain_load_errors(model: str | os.PathLike) -> Iterator[None]:
     except (KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError, OverflowError) as error:
         reason = f"one of its configurations is damaged ({type(error).__name__}: {first_sentence(error)})"
         raise CheckpointError(f"Cannot load the model {model}: {reason}; give {MODELS}.") from error
-    except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError, ImportError) as error:
         if out_of_memory(error):
             raise
         raise CheckpointError(f"Cannot load the model {model}: {first_sentence(error)}; give {MODELS}.") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.errors import OptionError
+from audiotoken.json_file import FormError, parse_object
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".opus", ".m4a", ".aac", ".wma")
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".3gp")
@@ -53,11 +54,21 @@ def read_manifest(file: Path) -> dict[str, Line]:
     lines = {}
     for text in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ():
         try:
-            line = json.loads(text)
-            lines[line["clip"]] = line
-        except (ValueError, KeyError, TypeError):
+            line = parse_object(text)
+        except FormError:
             continue
+        if isinstance(line.get("clip"), str) and _holds_labels(line.get("heard")):
+            lines[line["clip"]] = line
     return lines
+
+
+def _holds_labels(heard: Any) -> bool:
+    """Whether this is [[label, score], ...], as far as it is there."""
+    pairs = heard if isinstance(heard, list) else [None]
+    return heard is None or all(
+        isinstance(each, list) and len(each) == 2 and isinstance(each[0], str) and isinstance(each[1], int | float)
+        for each in pairs
+    )
 
 
 def append_line(file: Path, line: Line) -> None:
@@ -70,7 +81,7 @@ def append_line(file: Path, line: Line) -> None:
 
 def fingerprint(model: str) -> str:
     """The model's name or folder, and when its weights last changed: after more training it draws other pictures."""
-    folder = Path(str(files("audiotoken.mini"))) if model == "mini" else Path(model).expanduser()
+    folder = Path(str(files("audiotoken.mini"))) if model == "mini" else Path(os.path.expanduser(model))
     changed = max((path.stat().st_mtime for path in folder.rglob("*.safetensors")), default=None)
     name = str(folder.resolve()) if model != "mini" and folder.is_dir() else model
     return name if changed is None else f"{name} of {int(changed)}"

@@ -1,5 +1,9 @@
 """Ranges and choices of the options for drawing."""
 
+import math
+from numbers import Integral, Real
+from typing import Any
+
 from audiotoken.errors import OptionError
 
 DTYPES = (None, "float32", "bfloat16", "float16")  # None: the model's own on a GPU, float32 on a CPU
@@ -34,3 +38,31 @@ def check_options(
     for name, word, choices in (("dtype", dtype, DTYPES), ("token", token, TOKENS), ("offload", offload, OFFLOADS)):
         if word not in choices:
             raise OptionError(f"Got {name}={word}, expected one of {', '.join(filter(None, choices))}; change it.")
+
+
+MOST = {"count": 10_000, "num_inference_steps": 10_000, "height": 16_384, "width": 16_384}  # of the library
+SEEDS = (-(2**63), 2**64)  # what torch's generators take
+
+
+def check_drawing(*, seed: Any, guidance_scale: Any = None, **numbers: Any) -> None:
+    """OptionError for numbers that no model can draw with; None stands for the model's own. The keys are those of MOST.
+
+    Commands allow less, see `check_options`.
+    """
+    if not isinstance(seed, Integral):
+        raise OptionError(f"Got seed={seed!r}, expected a whole number; pass one.")
+    if not SEEDS[0] <= int(seed) < SEEDS[1] - MOST["count"]:
+        raise OptionError(f"Got seed={seed}, expected a number of 64 bits; pass a smaller one.")
+    for name, value in numbers.items():
+        if value is not None:
+            check_whole(name, value, MOST[name])
+    if guidance_scale is not None and not (isinstance(guidance_scale, Real) and math.isfinite(guidance_scale)):
+        raise OptionError(f"Got guidance_scale={guidance_scale!r}, expected a finite number; 3 to 9 are usual.")
+
+
+def check_whole(name: str, value: Any, most: float = math.inf, error: type[ValueError] = OptionError) -> None:
+    """Raise `error` unless the value is a whole number from 1 to `most`."""
+    if not (isinstance(value, Integral) and 1 <= int(value) <= most):
+        few = isinstance(value, Integral) and int(value) > most
+        wanted = f"1 to {most}" if few or most < 100 else "at least 1"
+        raise error(f"Got {name}={value!r}, expected a whole number, {wanted}; change it.")

@@ -5,11 +5,14 @@ only replace input embeddings of the prompt. `SoundToImage` has the steps that a
 parts of a model: `AudioTokenPipeline` those of Stable Diffusion 1 and 2, `pipeline_xl` those of Stable Diffusion XL.
 """
 
+import difflib
+import inspect
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -28,6 +31,7 @@ from audiotoken.errors import PromptError
 from audiotoken.labels import insert_articles, insert_words
 from audiotoken.loading import explain_load_errors, find_model, prepare_index
 from audiotoken.losses import label_embeddings
+from audiotoken.options import check_drawing
 from audiotoken.placeholder import PLACEHOLDER, TEMPLATE, check_count, check_negative, check_text
 from audiotoken.prompt import (
     EncodedPrompts,
@@ -93,6 +97,15 @@ class SoundToImage(AudioMixin):
         Picture i of a prompt is drawn with `seed + i`, alone or in a batch; `generator` takes precedence over `seed`.
         """
         check_negative(negative_prompt, kwargs.get("negative_prompt_2"))
+        check_drawing(
+            seed=seed,
+            count=num_images_per_prompt,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            height=kwargs.get("height"),
+            width=kwargs.get("width"),
+        )
+        _check_keywords(super().__call__, kwargs)  # type: ignore[misc]
         if kwargs.get("clip_skip") is not None:
             raise ValueError("clip_skip is not supported: audio tokens are trained for the last layer; leave it out.")
         if prompt_embeds is None:
@@ -121,7 +134,8 @@ class SoundToImage(AudioMixin):
 
     def _encode_or_check(self, audio: Audio, prompt: Any, rate: int | None, token: str | None) -> list[Prompt]:
         """Encode texts and sounds; prompts that are encoded already pass, if there are no sounds."""
-        given: list[Any] = [prompt] if isinstance(prompt, str | Prompt) else list(prompt)
+        given: list[Any] = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
+        _check_text_in_place_of_sound(audio)
         if not given or not all(isinstance(each, Prompt) for each in given):
             prompts = self.encode_prompts(prompt, None if audio is None else self.audio_prompts(audio, rate, token))
             for cut in dict.fromkeys(each.cut for each in prompts if each.cut):
@@ -248,6 +262,24 @@ class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
         return EncodedPrompts(*encode_prompts(texts, sounds, self.tokenizer, self.text_encoder, self._execution_device))
 
 
+def _check_keywords(call: Callable[..., Any], keywords: Mapping[str, Any]) -> None:
+    """TypeError for a keyword that a diffusers pipeline does not have; it would be ignored."""
+    known = inspect.signature(call).parameters
+    if unknown := [name for name in keywords if name not in known and name not in ("callback", "callback_steps")]:
+        close = difflib.get_close_matches(unknown[0], [*known, "rate", "token", "seed"], 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise TypeError(f"Got an unexpected keyword argument {unknown[0]!r}{hint}")
+
+
+def _check_text_in_place_of_sound(audio: Audio) -> None:
+    """PromptError for words where a sound is expected: diffusers' own pipelines take the prompt first."""
+    for each in audio if isinstance(audio, list | tuple) else [audio]:
+        if isinstance(each, str) and " " in each.strip() and not Path(each).suffix and not os.path.exists(each):
+            raise PromptError(
+                f"Got the text {each!r} as a sound, expected a file or an array; pass words as prompt={each!r}."
+            )
+
+
 def _class_for(cls: type, name: str) -> type:
     """`cls` if it fits the kind of the model, otherwise the class that does."""
     fitting: type = getattr(audiotoken, name)
@@ -260,7 +292,7 @@ def _table(text_encoder: Any) -> torch.nn.Embedding:
 
 def deal_sounds(prompt: str | list[str], sounds: list[Any]) -> tuple[list[str], list[list[Any]]]:
     """(texts, the sounds of each); a single text is repeated until all sounds are used."""
-    texts = [prompt] if isinstance(prompt, str) else list(prompt)
+    texts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
     for text in texts:
         check_text(text)
     places = [text.count(PLACEHOLDER) for text in texts]

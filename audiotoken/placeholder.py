@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from audiotoken.errors import PromptError
 
@@ -21,7 +22,9 @@ def check_count(text: str, placeholders: int, sounds: int) -> None:
 
 
 def check_text(text: str) -> None:
-    """Raise PromptError for invalid text, such as bytes in another encoding on a command line."""
+    """Raise PromptError for what is no text, or invalid, such as bytes in another encoding on a command line."""
+    if not isinstance(text, str):
+        raise PromptError(f"Got {text!r} as a prompt, expected text; put it in quotes.")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -33,7 +36,8 @@ def check_text(text: str) -> None:
 def check_negative(*prompts: str | Sequence[str] | None) -> None:
     """Raise PromptError if a negative prompt contains a sound or invalid text."""
     for each in prompts:
-        for text in [each] if isinstance(each, str) else each or ():
+        texts: Any = each if isinstance(each, list | tuple) else [] if each is None else [each]
+        for text in texts:
             check_text(text)
     if PLACEHOLDER in str(prompts):
         raise PromptError(

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from audiotoken.encoders.mini_network import FAMILIARITY as NAME
 from audiotoken.encoders.mini_network import MiniNetwork
+from audiotoken.errors import CheckpointError
+from audiotoken.json_file import FormError, read_json
 
 # Energy by which a separated sound may fall short of the threshold, chosen so: of 95 sources, separated from others in
 # rooms and dry, 9 % of those named rightly then count as unknown (33 % without it), and 25 % of the others (75 %).
@@ -49,7 +51,12 @@ class Familiarity:
 def load_familiarity(folder: str | os.PathLike) -> Familiarity | None:
     """Load the familiarity of the encoder in a folder; None if it has none."""
     path = Path(folder) / NAME
-    return Familiarity(**json.loads(path.read_text())) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return Familiarity(**read_json(path, {"slope": float, "offset": float, "threshold": float}))
+    except FormError as error:
+        raise CheckpointError(f"Cannot read {path}: {error}; get the model again.") from None
 
 
 @torch.no_grad()

@@ -140,8 +140,10 @@ def spectrogram(waveform: Tensor) -> Tensor:
 def load_wav2clip(model: str | os.PathLike = "mini", device: str | torch.device = "cpu") -> Wav2CLIP:
     """Load a Wav2CLIP; raises CheckpointError if it is none of `WANTED` or does not fit."""
     if Path(model).suffix.lower() in (".pt", ".pth", ".ckpt", ".bin"):
-        return _load_published(Path(model).expanduser()).to(device)
-    folder = Path(str(files("audiotoken.mini"))) / "wav2clip" if str(model) == "mini" else Path(model).expanduser()
+        return _load_published(Path(os.path.expanduser(model))).to(device)
+    folder = (
+        Path(str(files("audiotoken.mini"))) / "wav2clip" if str(model) == "mini" else Path(os.path.expanduser(model))
+    )
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"Cannot load {model}: there is no Wav2CLIP in {folder}; pass {WANTED}.")
     with explain_load_errors(model):

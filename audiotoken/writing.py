@@ -115,7 +115,7 @@ def list_model_paths(model: str | os.PathLike | None) -> list[Path]:
 
 def check_output_folder(folder: str | os.PathLike) -> None:
     """OptionError unless `folder`, which need not exist, can hold new files; it is not made yet."""
-    path = Path(folder).expanduser().absolute()
+    path = Path(os.path.expanduser(folder)).absolute()
     existing = next(each for each in (path, *path.parents) if each.exists())
     if not existing.is_dir():
         raise OptionError(f"Cannot write into {folder}: {existing} is a file; choose another folder.")

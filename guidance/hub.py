@@ -13,7 +13,7 @@ def resolve_source(name: str | os.PathLike, kind: str, expected: str) -> str:
 
     kind and expected, in words for the error: "detector", "a folder or hub id of OWLv2".
     """
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))
     if (folder / "config.json").is_file():
         return str(folder)
     if folder.exists() or str(name).count("/") != 1 or str(name)[0] in "./~":

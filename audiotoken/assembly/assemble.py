@@ -81,7 +81,7 @@ def assemble(
     """
     if dtype not in DTYPES:
         raise OptionError(f"Got dtype={dtype}, expected one of {', '.join(DTYPES)}; change it.")
-    output = Path(output).expanduser()
+    output = Path(os.path.expanduser(output))
     _check_model_folder(output)
     _check_parts_kept(output, base, encoder, embedder, lora, labels, base_config)
     silence_library_logs()
@@ -243,4 +243,4 @@ def _format_card(pipe: Any, base: Base, sources: dict[str, str], lora: Any) -> s
 def _public_name(where: str) -> str:
     """A hub id unchanged; a path on this machine without its folders."""
     kind, colon, rest = where.partition(":") if where.startswith(("beats:", "ast:", "clap:")) else ("", "", where)
-    return f"{kind}{colon}{Path(rest).name if Path(rest).expanduser().exists() else rest}"
+    return f"{kind}{colon}{Path(rest).name if Path(os.path.expanduser(rest)).exists() else rest}"

@@ -3,7 +3,6 @@
 `inspect_base` reads names and shapes only, so that a base that does not fit is refused before it is loaded.
 """
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from audiotoken.checkpoint import read_checkpoint
 from audiotoken.errors import CheckpointError, first_sentence
+from audiotoken.json_file import FormError
+from audiotoken.json_file import read_json as read_object
 from audiotoken.loading import JOINT_CLASSES, find_model
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.pipeline_xl import AudioTokenXLPipeline
@@ -66,7 +67,7 @@ class Base:
 
 def inspect_base(where: str | os.PathLike) -> Base:
     """Read the family and width of a base; raises CheckpointError if it is none of `WANTED`."""
-    path = Path(where).expanduser()
+    path = Path(os.path.expanduser(where))
     if path.is_file() or path.suffix.lower() in (*SINGLE, ".pt", ".bin", ".pth"):
         return _inspect_file(path)
     if str(where) == "mini":
@@ -105,16 +106,9 @@ def load_base(base: Base, dtype: "torch.dtype", base_config: str | None = None, 
 def read_json(where: str | os.PathLike, name: str) -> dict[str, Any]:
     """Read a small file of a folder or of a hub repository."""
     try:
-        values = json.loads(_fetch_file(where, name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(
-            f"Cannot use {where}: {name} cannot be read ({first_sentence(error)}); pass {WANTED}."
-        ) from None
-    if not isinstance(values, dict):
-        raise CheckpointError(f"Cannot use {where}: {name} is not a JSON object; pass {WANTED}.")
-    return values
+        return read_object(_fetch_file(where, name))
+    except FormError as error:
+        raise CheckpointError(f"Cannot use {where}: {name} cannot be read: {error}; pass {WANTED}.") from None
 
 
 def check_libraries(index: dict[str, Any], where: str | os.PathLike) -> None:
@@ -128,7 +122,7 @@ def check_libraries(index: dict[str, Any], where: str | os.PathLike) -> None:
 
 
 def _fetch_file(where: str | os.PathLike, name: str) -> Path:
-    path = Path(where).expanduser()
+    path = Path(os.path.expanduser(where))
     if path.is_dir() or str(where).count("/") != 1 or str(where)[0] in "./~":
         if not (path / name).is_file():
             what = f"it holds no {name}" if path.is_dir() else "there is no such folder or file"

@@ -27,7 +27,7 @@ ATTENTION = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "ou
 
 def fuse_lora(pipe: Any, lora: str | os.PathLike) -> None:
     """Add the layers of a file or folder to the weights of the pipeline; OptionError unless each fits one of them."""
-    weights = _read(Path(lora).expanduser())
+    weights = _read(Path(os.path.expanduser(lora)))
     layers = _find_layers(weights, lora)
     try:
         pipe.load_lora_weights(_prepare(pipe, lora, weights))

@@ -16,7 +16,7 @@ SUBFOLDERS = ("", "embedder", "audio_embedder")  # of an embedder alone, in a tr
 
 def load_embedder(where: str | os.PathLike) -> "AudioEmbedder":
     """Load an embedder in one of the forms of `EMBEDDER`; raises CheckpointError for others."""
-    path = Path(where).expanduser()
+    path = Path(os.path.expanduser(where))
     if path.is_dir():
         home = next((path / name for name in SUBFOLDERS if (path / name / CONFIG).is_file()), None)
         if home is None:
@@ -39,7 +39,7 @@ def has_embedder(model: str | os.PathLike) -> bool:
 
 def find_lora(embedder: str | os.PathLike) -> Path | None:
     """The folder of LoRA layers that a training run wrote beside its embedder, if any."""
-    folder = Path(embedder).expanduser()
+    folder = Path(os.path.expanduser(embedder))
     return next((each / "lora" for each in (folder, folder.parent) if _is_run(each) and (each / "lora").is_dir()), None)
 
 

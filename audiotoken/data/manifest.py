@@ -10,14 +10,39 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
-from audiotoken.data.shards import cannot_continue, read_notes, write_text
+from audiotoken.data.shards import cannot_continue, open_shard, read_notes, write_text
 from audiotoken.errors import DataError
+from audiotoken.json_file import FormError, check_fields, read_json
 from audiotoken.prompt import tokenize_prompt
 
 FORMAT = 1
 NAME = "manifest.json"
+DTYPES = ("float16", "bfloat16", "float32")
+FIELDS = {
+    "format": int,
+    "settings": dict[str, Any],
+    "names": list[str],
+    "keys": list[str],
+    "labels": list[int],
+    "scaling_factor": float,
+    "text_ids": dict[str, dict[str, list[int]]],
+}
+SETTINGS = {
+    "size": int,
+    "seconds": float,
+    "dtype": str,
+    "copies": int,
+    "shard_size": int,
+    "augment": dict[str, Any] | None,
+    "vae": str,
+    "audio_encoder": str,
+    "source": str,
+}
+TENSORS = {"moments": 5, "features": 4}  # name -> dimensions: example, copy, and those of one
+NOTES = {"fingerprint": str, "indices": list[int], "skipped": dict[str, str], "sums": dict[str, int]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +76,39 @@ def read_manifest(folder: Path) -> Manifest:
     if not file.is_file():
         raise DataError(f"Cannot read {folder}: it has no {NAME}; give a folder that `audiotoken prepare` made.")
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-        if values.pop("format") != FORMAT:
+        values = read_json(file)
+        if values.get("format", FORMAT) != FORMAT:
             raise DataError(f"Cannot read {file}: it is of another version of audiotoken; prepare the data again.")
-        return Manifest(**values)
-    except (OSError, KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError):
+        check_fields(values, FIELDS)
+        check_fields(values["settings"], SETTINGS)
+        del values["format"]
+        _check_values(manifest := Manifest(**values))
+        return manifest
+    except FormError as error:
         raise DataError(
-            f"Cannot read {file}: it is damaged or of another program; prepare into a new folder."
+            f"Cannot read {file}: it is damaged or of another program: {error}; prepare into a new folder."
         ) from None
+
+
+def _check_values(manifest: Manifest) -> None:
+    """FormError for values of the right types that contradict each other."""
+    settings, names, keys, labels = manifest.settings, manifest.names, manifest.keys, manifest.labels
+    if settings["dtype"] not in DTYPES or settings["size"] < 1 or not 0 < settings["seconds"] <= 600:
+        raise FormError("its size, seconds or dtype is none that data are prepared with")
+    if settings["shard_size"] < 1 or settings["copies"] < 1:
+        raise FormError("shard_size and copies are not at least 1")
+    if not keys or len(set(keys)) < len(keys) or "" in keys:
+        raise FormError("its keys are not all different, or there are none")
+    if len(set(names)) < len(names) or not all(name.strip() for name in names):
+        raise FormError("its names are not all different, or one is empty")
+    if len(labels) != len(keys) or not all(-1 <= label < len(names) for label in labels):
+        raise FormError("its labels are not one for each key, numbers of its names")
+    if manifest.scaling_factor <= 0 or not all(id >= 0 for each in _list_ids(manifest) for id in each):
+        raise FormError("its scaling_factor or an id of its texts is below zero")
+
+
+def _list_ids(manifest: Manifest) -> list[list[int]]:
+    return [ids for templates in manifest.text_ids.values() for ids in templates.values()]
 
 
 def claim_folder(folder: Path, manifest: Manifest) -> None:
@@ -99,10 +149,31 @@ def shard_file(folder: Path, shard: int) -> Path:
 
 def read_shard_notes(folder: Path, shard: int, manifest: Manifest) -> dict[str, Any]:
     """The notes of a shard with this folder's settings; DataError otherwise."""
-    notes = read_notes(shard_file(folder, shard))
+    file, rows = shard_file(folder, shard), manifest.rows(shard)
+    notes = read_notes(file)
     if notes.get("fingerprint") != manifest.fingerprint:
-        raise DataError(f"{shard_file(folder, shard).name} was made with other settings; prepare it again.")
+        raise DataError(f"{file.name} was made with other settings; prepare it again.")
+    try:
+        check_fields(notes, NOTES)
+        indices = notes["indices"]
+        if len(set(indices)) < len(indices) or not all(index in rows for index in indices):
+            raise FormError("its indices are not those of its examples")
+        _check_shapes(open_shard(file), len(indices), manifest.settings["copies"])
+    except FormError as error:
+        raise DataError(f"{file.name} is damaged: {error}; delete it and prepare again.") from None
     return notes
+
+
+def _check_shapes(shard: Any, rows: int, copies: int) -> None:
+    """FormError unless the tensors have a row for each example: moments of four dimensions more, features of two."""
+    for name, rank in TENSORS.items():
+        try:
+            shape = tuple(shard.get_slice(name).get_shape())
+        except SafetensorError:
+            raise FormError(f"it has no {name}") from None
+        fits = len(shape) == rank and shape[:2] == (rows, copies) and 0 not in shape if rows else shape[:1] == (0,)
+        if not fits:
+            raise FormError(f"its {name} have the shape {shape}, expected {rows} rows of {copies} copies")
 
 
 def try_read_notes(folder: Path, shard: int, manifest: Manifest) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from audiotoken.errors import DataError
+from audiotoken.json_file import FormError, parse_object
 from audiotoken.writing import format_write_error, replace_file
 
 
@@ -50,8 +51,8 @@ def open_shard(file: Path) -> Any:
 def read_notes(file: Path) -> dict[str, Any]:
     """Read the notes in the header of a shard; errors as in `open_shard`."""
     try:
-        return json.loads((open_shard(file).metadata() or {})["notes"])
-    except (KeyError, json.JSONDecodeError):
+        return parse_object((open_shard(file).metadata() or {})["notes"])
+    except (KeyError, FormError):
         raise DataError(f"{file.name} is not a shard of prepared examples; delete it and prepare again.") from None
 
 

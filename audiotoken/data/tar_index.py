@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from audiotoken.data.remote import FileCache, is_url, redact_url
-from audiotoken.errors import DataError, printable
+from audiotoken.errors import DataError
+from audiotoken.json_file import parse_json, printable
 from audiotoken.writing import format_write_error, replace_file
 
 Members = dict[str, tuple[int, int]]  # suffix, such as ".wav" -> (offset, bytes) in the shard
@@ -129,7 +130,7 @@ def _read_label(file: BinaryIO, members: Members) -> str:
     text = file.read(size).decode("utf-8-sig").strip()
     if suffix != ".json":
         return text
-    content = json.loads(text)
+    content = parse_json(text)
     label = content.get("label", "") if isinstance(content, dict) else content
     if isinstance(label, bool) or not isinstance(label, str | int):
         raise ValueError('expected {"label": NAME}')
@@ -166,7 +167,7 @@ def _load(path: Path, place: str) -> ShardIndex | None:
         labels = {str(name): str(label) for name, label in values["labels"].items()}
         broken = tuple((str(name), str(why)) for name, why in values["broken"])
         return ShardIndex(str(values["place"]), int(values["size"]), samples, labels, broken)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 
 

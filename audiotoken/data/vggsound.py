@@ -170,7 +170,7 @@ def read_best_frames(path: str | os.PathLike) -> dict[str, Sequence[int]]:
     """{name: [numbers]} or, as published, {name: [[numbers], ...]}, of which the first list counts."""
     try:
         content: Any = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"Cannot read {path}: {error}; expected JSON, ID -> numbers of frames.") from None
     if not isinstance(content, dict):
         raise DataError(f"Cannot read {path}: expected a JSON object, ID -> numbers of frames.")

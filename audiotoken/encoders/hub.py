@@ -63,7 +63,7 @@ def load_complete(load: Callable, model: str | os.PathLike, kinds: Sequence[str]
 
 def resolve_source(model: str | os.PathLike, wanted: str) -> str:
     """The folder `model`, else the hub id; CheckpointError, without asking the hub, when it can be neither."""
-    folder = Path(model).expanduser()
+    folder = Path(os.path.expanduser(model))
     if folder.is_dir():
         return str(folder)
     if folder.exists() or str(model).count("/") != 1 or str(model)[0] in "./~":

@@ -1,13 +1,11 @@
 """The options of a plan and of a drawing, checked before any work begins; nothing heavy is imported here."""
 
-import math
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import guidance
 from audiotoken.errors import OptionError
-from audiotoken.options import TOKENS
+from audiotoken.options import TOKENS, check_drawing, check_whole
 from audiotoken.placeholder import check_negative, check_text
 from guidance.errors import GuidanceError
 from spatial.camera import Camera
@@ -63,7 +61,7 @@ class PlanOptions:
         if self.setup in NAMES:
             make_setup(self.setup, spacing=self.spacing)
         if self.setup != "mono":
-            _check_whole("max_sources", self.max_sources, 4, SpatialError)
+            check_whole("max_sources", self.max_sources, 4, SpatialError)
         Camera(self.fov)
 
 
@@ -93,15 +91,14 @@ class DrawOptions:
         check_choice("output_type", self.output_type, OUTPUT_TYPES)
         if isinstance(self.energy, str):
             check_choice("energy", self.energy, ("auto", "none", *guidance.METHODS), GuidanceError)
-        if not isinstance(self.seed, Integral):
-            raise OptionError(f"Got seed={self.seed!r}, expected a whole number; pass one.")
-        _check_whole("count", self.count)
-        for name in ("num_inference_steps", "height", "width"):
-            if getattr(self, name) is not None:
-                _check_whole(name, getattr(self, name))
-        scale = self.guidance_scale
-        if scale is not None and not (isinstance(scale, Real) and math.isfinite(scale)):
-            raise OptionError(f"Got guidance_scale={scale!r}, expected a finite number; 3 to 9 are usual.")
+        check_drawing(
+            seed=self.seed,
+            count=self.count,
+            num_inference_steps=self.num_inference_steps,
+            guidance_scale=self.guidance_scale,
+            height=self.height,
+            width=self.width,
+        )
 
     @property
     def energy_name(self) -> str:
@@ -122,9 +119,3 @@ def check_choice(
     if value not in choices:
         known = ", ".join(filter(None, choices))
         raise error(f'Got {name}="{value}", expected one of {known}; choose one of these.')
-
-
-def _check_whole(name: str, value: Any, most: float = math.inf, error: type[ValueError] = OptionError) -> None:
-    if not (isinstance(value, Integral) and 1 <= int(value) <= most):
-        wanted = "at least 1" if most == math.inf else f"1 to {most}"
-        raise error(f"Got {name}={value!r}, expected a whole number, {wanted}; change it.")

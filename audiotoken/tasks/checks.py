@@ -41,7 +41,7 @@ def check_model(model: str) -> None:
 
 def check_exists(path: Path | None, option: str, wanted: str) -> None:
     """OptionError for a path that was given and does not exist."""
-    if path is not None and not path.expanduser().exists():
+    if path is not None and not os.path.exists(os.path.expanduser(path)):
         raise OptionError(f"Got {option} {path}, but there is no such file or folder; give {wanted}.")
 
 
@@ -66,7 +66,7 @@ def check_prepared(folder: Path) -> None:
 
 def check_base(base: str) -> None:
     """CheckpointError for the path of a base model that does not exist; a hub id passes."""
-    path = Path(base).expanduser()
+    path = Path(os.path.expanduser(base))
     local = base.count("/") != 1 or base[0] in "./~" or path.suffix.lower() in WEIGHTS
     if base != "mini" and local and not path.exists():
         kind = "file" if path.suffix.lower() in WEIGHTS else "folder"
