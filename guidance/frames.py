@@ -88,11 +88,16 @@ def animate(
     starts = range(1, max(len(regions), 2), others)
     for number, start in enumerate(starts):
         group = [regions[0], *regions[start : start + others]]
+        shares: dict[int, Tensor] = {}
 
-        def smooth(step: int, latents: Tensor, number: int = number, group: Any = group) -> Tensor:
+        def smooth(
+            step: int, latents: Tensor, number: int = number, group: Any = group, shares: Any = shares
+        ) -> Tensor:
             if callback is not None:
                 callback(number, len(starts))
-            return smooth_background(latents, group, stillness)
+            if not shares:  # once a group: the masks are made on the CPU
+                shares[0] = share_background(latents, group, stillness)
+            return latents + shares[0] * (latents[:1] - latents)
 
         with cross_frame_attention(unet, len(group)):
             options = {"regions": group, "energy": energy, "seed": seed, "callback": smooth, **sampling}
@@ -109,10 +114,16 @@ def smooth_background(
 
     M is 1 in the regions of frame k and of the first frame; a is `stillness`.
     """
+    return latents + share_background(latents, regions, stillness) * (latents[:1] - latents)
+
+
+def share_background(
+    latents: Float[Tensor, "frames channels h w"], regions: Sequence[Sequence[Region]], stillness: float
+) -> Float[Tensor, "frames 1 h w"]:
+    """How far each latent is pulled towards the first frame's."""
     h, w = latents.shape[2:]
     covers = torch.stack([_cover_regions(each, h, w) for each in regions]).to(latents)  # (frames, h, w)
-    share = stillness * (1 - torch.maximum(covers, covers[:1]))[:, None]
-    return latents + share * (latents[:1] - latents)
+    return stillness * (1 - torch.maximum(covers, covers[:1]))[:, None]
 
 
 def _cover_regions(regions: Sequence[Region], h: int, w: int) -> Float[Tensor, "{h} {w}"]:

@@ -55,10 +55,14 @@ Method = Guidance | Regional
 # As published where a paper says it: Chen et al. update up to five times at each of the first ten steps by 30 times the
 # gradient, BoxDiff once at each step of the first half. "combined" was tuned on the mini checkpoint
 # (experiments/benchmarks/placement.py): where a model does not say which of its layers show words best, the last
-# downward blocks already know where a word will be, at a third of the cost of a forward pass, and the bias, which is
-# free, keeps it there.
+# downward blocks already know where a word will be, and the bias, which is free, keeps it there. It reads the maps of
+# the step's own forward pass, so that only the way back is added.
 PUBLISHED = Schedule(steps=10, inner=5, strength=30.0, stop_below=0.2)
-COMBINED = Guidance(E.combined_energy, "own", Schedule(steps=0.3, inner=1, strength=60.0, stop_below=0.1, bias=8.0))
+COMBINED = Guidance(
+    E.combined_energy,
+    "own",
+    Schedule(steps=0.3, inner=0, after_step=True, strength=60.0, stop_below=0.1, bias=8.0),
+)
 ENERGY_METHODS: dict[str, Guidance] = {
     "forward": Guidance(None, "published", Schedule(steps=0, inner=0, bias=6.0)),
     "layout": Guidance(E.layout_energy, "published", PUBLISHED),

@@ -39,7 +39,7 @@ INLINE = re.compile(rf"(?<![`\w])(?:``|`)({STARTS}[^`]+)`")
 GROUPS = {path.name for room in ("configs", "audiotoken/configs") for path in (ROOT / room).iterdir() if path.is_dir()}
 ABLATE = "python -m experiments.ablate experiment=pooling"  # that stands before "... sweep=slurm -m"
 # words in the place of options, behind which no parser reads
-WITHOUT_PARSER = {"experiments.bench": [["arithmetic"], ["guidance", "arithmetic"]]}
+WITHOUT_PARSER = {"experiments.bench": [["arithmetic"], ["guidance", "arithmetic"], ["guidance", "launches"]]}
 
 
 @dataclass(frozen=True)

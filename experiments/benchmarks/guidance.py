@@ -2,7 +2,8 @@
 
     python -m experiments.bench guidance geometry=mini device=cpu out=runs/guidance
     python -m experiments.bench guidance geometry=sd1 device=cuda precision=float16    # 512 x 512, 50 steps
-    python -m experiments.bench guidance arithmetic    # operations at the size of Stable Diffusion 1.5, without a GPU
+    python -m experiments.bench guidance launches      # kernels that a GPU starts, see `counting`
+    python -m experiments.bench guidance arithmetic    # operations and memory at the true size, without a GPU
 
 "sd1" is Stable Diffusion 1.5 built from its config files with random weights; its queries and keys are scaled up,
 because fresh ones attend evenly. Updates never stop early, so that the cost of each method is its maximum. Each row is
@@ -10,7 +11,6 @@ measured in processes of its own; rows take turns.
 """
 
 import json
-import math
 import os
 import statistics
 import sys
@@ -22,21 +22,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from audiotoken.errors import OptionError
 from audiotoken.tables import markdown_table
 from audiotoken.writing import write_bytes
 from experiments.benchmarks import row
+from experiments.benchmarks.counting import UNETS, tabulate_arithmetic, tabulate_launches
 from experiments.benchmarks.models import build as build_geometry
 from experiments.benchmarks.process import in_process, place
 from experiments.benchmarks.row import _reason
 from experiments.benchmarks.training_report import _device, _processor
 from experiments.hydra_cli import run_from_signature
-from guidance import Guidance, Region, UNetBackbone, capture_cross_attention, sample
-from guidance.attention import record_gradients
+from guidance import Guidance, Region, sample
 from guidance.methods import ENERGY_METHODS as KNOWN
-from guidance.steering import freeze_weights
 
 METHODS = ("none", "layout", "boxdiff", "combined")
 STEPS = {"sd1": 50, "mini": 20, "debug": 4}
@@ -154,67 +152,6 @@ def build_pipeline(setting: Setting) -> Any:
     return pipe
 
 
-def arithmetic(geometry: str = "sd1") -> str:
-    """The cost of each method, counted on torch's "meta" device without data or GPU -> Markdown.
-
-    Operations of the denoiser per picture, with the maximum number of updates; and the memory that an update keeps for
-    its backward pass, in half precision.
-    """
-    pipe, steps = build_geometry(geometry, "meta", torch.float32), STEPS[geometry]
-    plain = steps * count_step(pipe)
-    heads = ["method", "updates", "TFLOP of an update", "TFLOP a picture", "x plain", "kept by an update, MiB"]
-    rows = [["none", "0", "", f"{plain / 1e12:.3g}", "1.00", ""]]
-    for method in METHODS[1:]:
-        schedule = KNOWN[method].schedule
-        guided = math.ceil(schedule.steps * steps) if schedule.steps < 1 else min(int(schedule.steps), steps)
-        updates, (each, kept) = guided * schedule.inner, count_update(pipe, KNOWN[method])
-        cells = [f"{each / 1e12:.3g}", f"{(plain + updates * each) / 1e12:.3g}", f"{1 + updates * each / plain:.2f}"]
-        rows.append([method, str(updates), *cells, f"{kept / 2 / 2**20:.0f}"])
-    return markdown_table(heads, rows)
-
-
-def count_step(pipe: Any) -> int:
-    """Operations of a step without guidance by an energy: both halves of classifier-free guidance."""
-    latents, states = _make_inputs(pipe, 2)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        pipe.unet(latents, torch.zeros(2, device="meta"), states)
-    return counter.get_total_flops()
-
-
-def count_update(pipe: Any, guidance: Guidance) -> tuple[int, int]:
-    """(operations, bytes kept) of a forward pass up to the last map and the backward pass to the latents."""
-    latents, states = _make_inputs(pipe, 1)
-    regions = [Region(box, at) for box, at in zip(BOXES, ((2,), (5,)), strict=True)]
-    assert guidance.energy is not None
-    layers = UNetBackbone.from_pipe(pipe).select_layers(guidance.layers)
-    weights = {weight.untyped_storage()._cdata for weight in pipe.unet.parameters()}
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Any) -> Any:
-        storage = tensor.untyped_storage()
-        kept[storage._cdata] = 0 if storage._cdata in weights else storage.nbytes()
-        return tensor
-
-    with freeze_weights(pipe.unet), capture_cross_attention(pipe.unet, layers) as capture:
-        capture.stop_at_last_map = True
-        with FlopCounterMode(display=False) as counter:
-            latents.requires_grad_()
-            with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-                with record_gradients():
-                    pipe.unet(latents, torch.zeros(1, device="meta"), states)
-                energy = guidance.energy(list(capture.maps.values()), regions, 1.0)
-            energy.backward()  # to the latents alone
-    return counter.get_total_flops(), sum(kept.values())
-
-
-def _make_inputs(pipe: Any, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(latents, embeddings) without data."""
-    config = pipe.unet.config
-    with torch.device("meta"):
-        latents = torch.empty(rows, config.in_channels, config.sample_size, config.sample_size)
-        return latents, torch.empty(rows, 77, config.cross_attention_dim)
-
-
 def summarise(runs: Sequence[Measurement]) -> Measurement:
     """Medians over the successful processes."""
     good = [run for run in runs if not run.why]
@@ -256,8 +193,9 @@ def _write(lines: Sequence[Measurement], setting: Setting, folder: Path) -> str:
 
 
 def main() -> None:
-    if sys.argv[1:] == ["arithmetic"]:
-        print(arithmetic())
+    if sys.argv[1:2] in (["arithmetic"], ["launches"]):
+        tabulate = tabulate_arithmetic if sys.argv[1] == "arithmetic" else tabulate_launches
+        print("\n\n".join(tabulate(geometry) for geometry in UNETS))
     else:
         run_from_signature(bench_guidance)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
 
 ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
 IDLE = ("_unsafe_view", "empty", "new_empty", "empty_like", "lift_fresh", "device", "detach", "_reshape_alias")
@@ -45,6 +46,7 @@ class CountLaunches(TorchDispatchMode):
         self.device = device
         self.launches: Counter[str] = Counter()  # by operation
         self.transfers: Counter[str] = Counter()  # "to" and "from" the device
+        self.flops = 0  # of matrix products, convolutions and attention
 
     @property
     def total(self) -> int:
@@ -55,6 +57,8 @@ class CountLaunches(TorchDispatchMode):
         results = func(*args, **kwargs)
         before, after = self._is_there(args, kwargs), self._is_there(results)
         name = func.overloadpacket.__name__
+        if (after or before) and func.overloadpacket in flop_registry:
+            self.flops += flop_registry[func.overloadpacket](*args, **kwargs, out_val=results)
         if before != after and name in ("_to_copy", "copy_"):
             self.transfers["to" if after else "from"] += 1
         elif (before or after) and not func.is_view and name not in IDLE:

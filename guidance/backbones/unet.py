@@ -17,6 +17,8 @@ from guidance.backbones.base import Backbone, Conditioning, seed_generators
 from guidance.errors import GuidanceError
 from guidance.interfaces import DiffusionPipelineLike, PromptEmbeds, SchedulerMixin, UNet2DConditionModel
 
+EARLY = 2  # layers of a block whose maps say enough of where a word will be
+
 
 @dataclass(frozen=True, eq=False)
 class UNetBackbone(Backbone):
@@ -63,9 +65,10 @@ class UNetBackbone(Backbone):
 
         "published" selects the mid block and the first upward block with cross-attention (Chen et al. 2023), "first"
         that upward block alone, "last" the first layer of the last upward block, "down" the last downward block with
-        cross-attention, "early" the last two of these (a half and a quarter of the resolution of Stable Diffusion 1's
-        latents), "all" every layer. "own" are those whose names begin with one of the words of the model's
-        `guidance_layers`, such as "up_blocks.1 up_blocks.2", and "early" where the model has none.
+        cross-attention, "early" the first two layers of each of the last two of these (a half and a quarter of the
+        resolution of Stable Diffusion's latents; XL has up to 20 in a block, where 1 has two), "all" every layer. "own"
+        are those whose names begin with one of the words of the model's `guidance_layers`, such as "up_blocks.1
+        up_blocks.2", and "early" where the model has none.
         """
         if not isinstance(which, str):
             return tuple(which)
@@ -81,9 +84,12 @@ class UNetBackbone(Backbone):
         if which == "last":
             return tuple(name for name in names if _block_name(name) == up[-1])[:1]
         down = [block for block in blocks if block.startswith("down")]
-        known = {"published": [up[0], "mid_block"], "first": up[:1], "down": down[-1:], "early": down[-2:]}
+        if which == "early":
+            of_blocks = ([name for name in names if _block_name(name) == block] for block in down[-2:])
+            return tuple(name for layers in of_blocks for name in layers[:EARLY])
+        known = {"published": [up[0], "mid_block"], "first": up[:1], "down": down[-1:]}
         if which not in known:
-            expected = f"{', '.join(known)}, last, own, all, or names of layers"
+            expected = f"{', '.join(known)}, early, last, own, all, or names of layers"
             raise GuidanceError(f"Got the layers {which!r}, expected {expected}; change it.")
         return tuple(name for name in names if _block_name(name) in known[which])
 
