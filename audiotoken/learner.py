@@ -111,7 +111,10 @@ class Learner:
         weights = list(pipe.audio_embedder.requires_grad_(True).parameters())
         if settings.lora:
             weights += _add_lora_layers(pipe.denoiser, settings.lora, settings.seed)
-        optimizer = torch.optim.AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay)
+        on_gpu = all(weight.device.type == "cuda" for weight in weights)  # then one kernel updates all of them
+        optimizer = torch.optim.AdamW(
+            weights, settings.learning_rate, weight_decay=settings.weight_decay, fused=on_gpu or None
+        )
         ema = None if settings.ema is None else EMAModel(weights, decay=settings.ema)
         return cls(pipe, settings, about or {}, weights, optimizer, ema, scaler)
 

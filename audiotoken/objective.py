@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
+from torch import device as Device
 
 from audiotoken.denoising import Denoising
 from audiotoken.losses import classification_loss, token_l1, token_l2
@@ -72,15 +73,15 @@ class Objective(nn.Module):
     def forward(self, batch: Batch, noise: Tensor, levels: Tensor) -> dict[str, Tensor]:
         """noise: of the shape of the latents; levels: (batch,) as `Denoising` draws them."""
         device = self.denoiser.device
-        latents = batch.latents.to(device).float()
-        tokens = self.embedder(batch.features.to(device).float()).float()  # (batch, tokens_per_clip, width)
+        latents = send(batch.latents, device).float()
+        tokens = self.embedder(send(batch.features, device).float()).float()  # (batch, tokens_per_clip, width)
         texts = batch.texts or [TEMPLATE] * len(batch)
         height, width = (side * self.pipe.vae_scale_factor for side in latents.shape[-2:])
         condition = self.pipe.encode(texts, [[token] for token in tokens], (height, width))
-        weight = None if batch.weight is None else batch.weight.to(device)
+        weight = None if batch.weight is None else send(batch.weight, device)
         return {
-            "diffusion": self.denoising.loss(latents, condition, noise.to(device), levels.to(device), weight),
-            "classification": self._classification(tokens, batch.labels.to(device)),
+            "diffusion": self.denoising.loss(latents, condition, send(noise, device), send(levels, device), weight),
+            "classification": self._classification(tokens, send(batch.labels, device)),
             "token_l1": token_l1(tokens),
             "token_l2": token_l2(tokens),
         }
@@ -90,6 +91,13 @@ class Objective(nn.Module):
         if self.names is None:
             return tokens.new_zeros(())
         return classification_loss(tokens, labels, self.names, self.mean_over_processes)
+
+
+def send(tensor: Tensor, device: Device) -> Tensor:
+    """The tensor on the device; the CPU does not wait for the copy to a GPU."""
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def check_batch(batch: Batch, classes: int) -> None:

@@ -6,6 +6,7 @@ python -m experiments.bench arithmetic               # the same parts, counted a
 python -m experiments.bench spatial scenes=SCENES    # accuracy of directions
 python -m experiments.bench guidance                 # cost of guidance
 python -m experiments.bench guidance launches        # how often a GPU is called, counted at the true size
+python -m experiments.bench gpu                      # all that needs a GPU, in eight minutes
 python -m experiments.bench placement n=200          # effect of guidance
 python -m experiments.bench end_to_end n=200         # the whole path from sound to picture
 python -m experiments.bench strict model=FOLDER      # can a stranger name the pictures?

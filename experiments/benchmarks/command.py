@@ -4,7 +4,7 @@ import sys
 
 from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
-from experiments.benchmarks import end_to_end, guidance, placement, strict
+from experiments.benchmarks import end_to_end, gpu, guidance, placement, strict
 from experiments.benchmarks.parts import arithmetic, bench_parts
 from experiments.benchmarks.spatial import bench_spatial
 from experiments.benchmarks.train import bench_train
@@ -16,6 +16,7 @@ COMMANDS = {
     "arithmetic": lambda: print(arithmetic()),
     "spatial": lambda: run_from_config("bench_spatial", bench_spatial),
     "guidance": guidance.main,
+    "gpu": gpu.main,
     "placement": placement.main,
     "end_to_end": end_to_end.main,
     "strict": strict.main,

@@ -1,0 +1,184 @@
+"""All that a lent GPU is needed for, by one command, in a few minutes and in order of importance.
+
+    python -m experiments.bench gpu                                      # Stable Diffusion 1's size, eight minutes
+    python -m experiments.bench gpu geometry=debug device=cpu minutes=3 training=0    # a rehearsal
+    python -m experiments.bench gpu report=true                          # the tables, from what was written
+
+Stages: pictures in float16 and bfloat16 with finite latents, plain and guided; the cost of guidance; the cost of
+training; `make mini` for the time that is left, its checkpoints in pieces that are small enough to be handed over.
+A stage is a process of its own with a limit; what it was and said stands in `out`/NAME.json. A second call leaves out
+the stages that succeeded.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from audiotoken.errors import OptionError
+from audiotoken.writing import write_bytes
+from experiments.benchmarks.guidance import BOXES, STEPS, Setting, build_pipeline
+from experiments.benchmarks.process import place
+from experiments.hydra_cli import run_from_signature
+from guidance import Region, sample
+
+PIECE = 15 * 2**20  # bytes of a checkpoint's pieces
+PRECISIONS = ("float16", "bfloat16")
+GRACE = 20.0  # seconds for a stage that is asked to stop to write its checkpoint
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A command, and the share of all the time that it gets at most."""
+
+    name: str
+    command: tuple[str, ...]
+    share: float
+
+
+def bench_gpu(
+    *,
+    geometry: str | None = None,
+    device: str | None = None,
+    minutes: float = 8.0,
+    training: bool = True,
+    report: bool = False,
+    out: str | os.PathLike = "runs/gpu",
+    on_row: Callable[[str], None] | None = None,
+) -> str:
+    """Run the stages that have not succeeded yet -> the tables, which are also in `out`/report.md.
+
+    minutes: for all of them. training: also train the mini checkpoint in the time that is left. report: run nothing.
+    """
+    folder, tell = Path(out), on_row or (lambda text: None)
+    if minutes <= 0:
+        raise OptionError(f"Got minutes={minutes:g}, expected more than 0; 8 are usual.")
+    if not report:
+        device, geometry = place(device, geometry)
+        end = time.monotonic() + 60 * minutes
+        for stage in list_stages(geometry, device, folder, training):
+            if (folder / f"{stage.name}.json").exists() and _read(folder, stage.name)["code"] == 0:
+                tell(f"{stage.name}: done before")
+                continue
+            left = end - time.monotonic()
+            result = run_stage(stage, max(1.0, min(left, 60 * minutes * stage.share)), folder)
+            tell(f"{stage.name}: code {result['code']} after {result['seconds']:.0f} s")
+        if training:
+            split_large(folder / "mini", folder / "pieces")
+    text = write_report(folder)
+    write_bytes(text.encode(), folder / "report.md")
+    return text
+
+
+def list_stages(geometry: str, device: str, folder: Path, training: bool = True) -> list[Stage]:
+    """In order of importance."""
+    here = (sys.executable, "-m")
+    common = (f"geometry={geometry}", f"device={device}")
+    precision = "float16" if device.startswith("cuda") else "float32"
+    stages = [
+        Stage("smoke", (*here, "experiments.benchmarks.gpu", "smoke", geometry, device), 0.25),
+        Stage(
+            "guidance",
+            (*here, "experiments.bench", "guidance", *common, f"precision={precision}", "pictures=2", "repeats=1",
+             f"out={folder / 'guidance'}"),
+            0.35,
+        ),
+        Stage(
+            "train",
+            (*here, "experiments.bench", "train", *common, "precisions=[bfloat16]", "batch_sizes=[4]",
+             "ways=[published,cached]", "repeats=1", "steps=8", "warmup=2", "compile=false", f"out={folder / 'train'}"),
+            0.35,
+        ),
+    ]  # fmt: skip
+    mini = Stage("mini", (*here, "experiments.world.training.make_mini", "--out", str(folder / "mini")), 1.0)
+    return [*stages, mini] if training else stages
+
+
+def run_stage(stage: Stage, limit: float, folder: Path) -> dict[str, Any]:
+    """Run a stage for `limit` seconds at most and write what it was and said; it is asked to stop, then stopped."""
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    with (folder / f"{stage.name}.log").open("w") as log:
+        process = subprocess.Popen(stage.command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            code: int | None = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            code = None
+            try:
+                process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    said = (folder / f"{stage.name}.log").read_text(errors="replace")[-4000:]
+    result = asdict(stage) | {"limit": limit, "seconds": time.monotonic() - began, "code": code, "said": said}
+    write_bytes(json.dumps(result, indent=1).encode(), folder / f"{stage.name}.json")
+    return result
+
+
+def smoke(geometry: str, device: str) -> str:
+    """Draw in each precision with each kind of guidance; an error where latents are not finite -> what was drawn."""
+    lines = []
+    for precision in PRECISIONS:
+        pipe = build_pipeline(Setting(geometry, device, precision, STEPS[geometry], 1, torch.get_num_threads()))
+        prompt = pipe.encode_prompts("a dog and a frog")[0]
+        regions = [Region(box, at) for box, at in zip(BOXES, ((2,), (5,)), strict=True)]
+        for energy in ("none", "combined", "layout", "regional"):
+            drawn = sample(pipe, prompt, regions=regions, energy=energy, num_inference_steps=4)  # raises if not finite
+            lost = sum(sum(step.not_finite) for step in drawn.trace)
+            spread = float(drawn.latents.float().std())
+            lines.append(f"{precision} {energy}: spread of latents {spread:.3g}, gradients that were not finite {lost}")
+            print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+def split_large(source: Path, target: Path) -> list[Path]:
+    """Copy the files below `source` to `target`, large ones in pieces (`cat FILE.0* > FILE` joins them)."""
+    written = []
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        data, goal = file.read_bytes(), target / file.relative_to(source)
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        pieces = [data[at : at + PIECE] for at in range(0, len(data), PIECE)] or [b""]
+        for number, piece in enumerate(pieces):
+            written.append(goal if len(pieces) == 1 else goal.with_name(f"{goal.name}.{number:03}"))
+            write_bytes(piece, written[-1])
+    return written
+
+
+def write_report(folder: Path) -> str:
+    """Markdown: what each stage said of itself, and the tables that it wrote."""
+    parts = []
+    for name in ("smoke", "guidance", "train", "mini"):
+        if not (folder / f"{name}.json").exists():
+            continue
+        result = _read(folder, name)
+        end = "stopped at its limit" if result["code"] is None else f"exit code {result['code']}"
+        parts.append(f"## {name}: {end}, {result['seconds']:.0f} s\n\n`{' '.join(result['command'][1:])}`")
+        table = folder / name / "table.md"
+        lines = result["said"].strip().splitlines()[-12:]
+        parts.append(table.read_text() if table.exists() else "```\n" + "\n".join(lines) + "\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+    return content
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["smoke"]:
+        smoke(*words[1:3])
+    else:
+        run_from_signature(bench_gpu)
+
+
+if __name__ == "__main__":
+    main()
