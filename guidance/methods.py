@@ -61,7 +61,7 @@ PUBLISHED = Schedule(steps=10, inner=5, strength=30.0, stop_below=0.2)
 COMBINED = Guidance(
     E.combined_energy,
     "own",
-    Schedule(steps=0.3, inner=0, after_step=True, strength=60.0, stop_below=0.1, bias=8.0),
+    Schedule(steps=0.3, inner=0, after_step=True, strength=90.0, stop_below=0.1, bias=8.0),
 )
 ENERGY_METHODS: dict[str, Guidance] = {
     "forward": Guidance(None, "published", Schedule(steps=0, inner=0, bias=6.0)),
