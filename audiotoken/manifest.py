@@ -2,8 +2,9 @@
 
 import json
 import os
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,44 @@ def picture_names(clips: Path, count: int = 1, reserved: tuple[str, ...] = ()) -
         stems = {name: name for name in names}
     ends = [""] if count == 1 else [f"-{i + 1}" for i in range(count)]
     return {name: [f"{stem}{end}.png" for end in ends] for name, stem in stems.items()}
+
+
+def normalise(name: str) -> str:
+    """A file's name for comparison: in any case, and however its accents are written (macOS decomposes them)."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def match_names(names: Iterable[str], files: Mapping[str, Path]) -> dict[str, Path]:
+    """Each name with the file called so, or with the only one in another case or Unicode form that is no other's."""
+    wanted, spellings = set(names), dict[str, list[str]]()
+    for name in files.keys() - wanted:
+        spellings.setdefault(normalise(name), []).append(name)
+    matched = {name: files[name] for name in wanted & files.keys()}
+    for name in wanted - files.keys():
+        if len(found := spellings.get(normalise(name), [])) == 1:
+            matched[name] = files[found.pop()]
+    return matched
+
+
+def find_file(stem: Path, suffixes: Sequence[str]) -> Path | None:
+    """The file with this path and one of the suffixes, the first of them; of several spellings the exact one."""
+    for suffix in suffixes:
+        if (exact := stem.with_name(stem.name + suffix)).is_file():
+            return exact
+    folder = stem.parent if stem.parent.is_dir() else _find_folder(stem.parent)
+    if folder is None:
+        return None
+    there = {normalise(path.name): path for path in sorted(folder.iterdir(), reverse=True) if path.is_file()}
+    return next((there[key] for each in suffixes if (key := normalise(stem.name + each)) in there), None)
+
+
+def _find_folder(folder: Path) -> Path | None:
+    """The existing folder of this path in another spelling."""
+    if folder.is_dir() or folder == folder.parent:
+        return folder
+    above = _find_folder(folder.parent)
+    names = {normalise(each.name): each for each in above.iterdir() if each.is_dir()} if above is not None else {}
+    return names.get(normalise(folder.name))
 
 
 def make_line(clips: Path, clip: str, pictures: list[str], options: Mapping[str, Any]) -> Line:

@@ -1,6 +1,8 @@
 """Write files whole or not at all, and check before the long work that they can be written."""
 
+import errno
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,16 +29,25 @@ def write_bytes(content: bytes, path: Path) -> None:
         temporary.write_bytes(content)
 
 
+def encode_text(text: str) -> bytes:
+    """UTF-8; names of files that are none keep their bytes as escapes, which JSON reads back."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
     """Context manager: a temporary path beside `path` that replaces it at the end.
 
-    Ctrl-C or a full disk leaves the old file or none.
+    Ctrl-C or a full disk leaves the old file or none. What libraries raise when the disk is full becomes an OSError.
     """
     temporary = _temporary_path(path)
     try:
         yield temporary
         os.replace(temporary, path)
+    except Exception as error:
+        if not is_write_failure(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -48,6 +59,15 @@ def _reporting_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def is_write_failure(error: BaseException) -> bool:
+    """Whether torch or safetensors could not write a file, for which their writers have errors of their own."""
+    if not isinstance(error, RuntimeError) and type(error).__name__ != "SafetensorError":
+        return False
+    return any(
+        words in str(error) for words in ("inline_container", "PytorchStreamWriter", "No space left", "I/O error")
+    )
 
 
 def check_output(output: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) -> None:
@@ -124,8 +144,10 @@ def check_output_folder(folder: str | os.PathLike) -> None:
 
 
 def _temporary_path(path: Path) -> Path:
-    """A path beside `path` that no other process uses."""
-    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    """A path beside `path` that no other process uses; its name is as short as file systems want it."""
+    stem = os.fsencode(path.stem)[:100].decode("utf-8", "ignore")
+    number = zlib.crc32(os.fsencode(path.name)) if len(os.fsencode(path.stem)) > 100 else 0
+    return path.with_name(f".{stem}.{f'{number:08x}.' if number else ''}{os.getpid()}{path.suffix}")
 
 
 def cannot_write(path: Path, error: OSError) -> OptionError:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from audiotoken.audio import load_audio
 from audiotoken.data.image_file import as_rgb, check_size, read_image
 from audiotoken.errors import DataError
+from audiotoken.manifest import match_names, normalise
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -127,9 +128,13 @@ class PairFolder:
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
         sounds, pictures = _index_by_stem(self.folder, SOUNDS), _index_by_stem(self.folder, PICTURES)
-        names = sorted(sounds.keys() & pictures.keys())
+        pairs = match_names(sounds, pictures)
+        names = sorted(pairs)
         unpaired = sorted(
-            [*(sounds[n] for n in sounds.keys() - names), *(pictures[n] for n in pictures.keys() - names)]
+            [
+                *(sounds[n] for n in sounds.keys() - names),
+                *(each for each in pictures.values() if each not in set(pairs.values())),
+            ]
         )
         if not names:
             raise DataError(
@@ -137,7 +142,7 @@ class PairFolder:
                 f"{len(unpaired)} files have no partner."
             )
         self.missing = tuple(path.relative_to(self.folder).as_posix() for path in unpaired)
-        self._pairs = [(sounds[name], pictures[name]) for name in names]
+        self._pairs = [(sounds[name], pairs[name]) for name in names]
         self._keys = make_safe_keys(names)
 
     def __len__(self) -> int:
@@ -277,7 +282,7 @@ def _list_pictures(folder: Path, labels: Iterable[str]) -> dict[str, list[Path]]
 
 
 def _normalise_name(name: str) -> str:
-    return re.sub(r"[\W_]+", " ", name).strip().casefold()
+    return re.sub(r"[\W_]+", " ", normalise(name)).strip()
 
 
 def _assign_pictures(

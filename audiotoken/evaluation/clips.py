@@ -9,7 +9,7 @@ from typing import Any
 from audiotoken.audio import as_recording, to_mono
 from audiotoken.data import read_esc_rows
 from audiotoken.errors import OptionError
-from audiotoken.manifest import picture_names
+from audiotoken.manifest import find_file, picture_names
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10
 
@@ -66,9 +66,8 @@ def find_picture(folder: Path, name: str) -> Path:
     """The picture with the name and sub-folder of a clip, or with its name alone."""
     stems = [folder / Path(name).with_suffix(""), folder / name, folder / Path(name).stem]
     for stem in stems:
-        for suffix in PICTURES:
-            if (path := stem.with_name(stem.name + suffix)).is_file():
-                return path
+        if (path := find_file(stem, PICTURES)) is not None:
+            return path
     raise OptionError(f"There is no picture of {name} in {folder}; add {stems[0].name}.png or .jpg.")
 
 

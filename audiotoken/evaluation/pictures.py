@@ -19,7 +19,7 @@ from audiotoken.labels import insert_articles, insert_words
 from audiotoken.manifest import fingerprint
 from audiotoken.model import load_pipeline
 from audiotoken.placeholder import TEMPLATE
-from audiotoken.writing import write_bytes, write_image
+from audiotoken.writing import encode_text, write_bytes, write_image
 
 DRAWN = ("text", "audio", "label")  # the systems of this module
 SEED_STEP = 100_000  # between the generators of two seeds
@@ -62,7 +62,7 @@ class PictureCache:
             for path in self.folder.glob(f"{system}-*/*.png"):
                 path.unlink()
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(text.encode(), settings)
+        write_bytes(encode_text(text), settings)
 
     def load_or_draw(self, system: str, seed: int) -> list[Image.Image]:
         """The pictures of one system and seed, in the order of the examples."""

@@ -14,7 +14,7 @@ from audiotoken.evaluation.clips import Example
 from audiotoken.evaluation.judges import Reference
 from audiotoken.metrics import HIGHER_IS_BETTER, bootstrap_distance_interval, bootstrap_interval, frechet_distance
 from audiotoken.tables import markdown_table
-from audiotoken.writing import write_bytes
+from audiotoken.writing import encode_text, write_bytes
 
 TITLES = {
     "text": "label as text (upper bound)",
@@ -116,11 +116,11 @@ class EvaluationReport:
         systems = {
             system: {name: each._asdict() for name, each in scores.items()} for system, scores in self.scores.items()
         }
-        write_bytes((self.to_markdown() + "\n").encode(), folder / "table.md")
-        write_bytes(self._format_scores().encode(), folder / "table.csv")
-        write_bytes(self._format_examples().encode(), folder / "examples.csv")
+        write_bytes(encode_text(self.to_markdown() + "\n"), folder / "table.md")
+        write_bytes(encode_text(self._format_scores()), folder / "table.csv")
+        write_bytes(encode_text(self._format_examples()), folder / "examples.csv")
         content = json.dumps({"settings": self.facts, "systems": systems}, indent=1)
-        write_bytes(content.encode(), folder / "metrics.json")
+        write_bytes(encode_text(content), folder / "metrics.json")
 
     def _format_scores(self) -> str:
         """CSV with a line for each system and score, with the judges."""

@@ -12,7 +12,7 @@ from audiotoken.rating.study import read_study
 from audiotoken.rating.table import compute_rows, format_csv, format_markdown
 from audiotoken.rating.trials import RequestError, Trials, normalise_name
 from audiotoken.serving import require_gradio, run_page
-from audiotoken.writing import check_output, write_bytes
+from audiotoken.writing import check_output, encode_text, write_bytes
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -56,7 +56,7 @@ def export(folder: Path, *, seed: int = 0) -> str:
     for suffix, text in texts.items():
         output = folder / f"ratings{suffix}"
         check_output(output, (suffix,))
-        write_bytes(text.encode(), output)
+        write_bytes(encode_text(text), output)
     return texts[".md"] + f"\nwrote  {folder / 'ratings.md'}\nwrote  {folder / 'ratings.csv'}"
 
 

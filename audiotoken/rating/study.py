@@ -16,6 +16,7 @@ import soundfile
 from PIL import Image
 
 from audiotoken.errors import OptionError
+from audiotoken.manifest import match_names
 
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -69,7 +70,7 @@ def read_study(folder: Path) -> Study:
         )
     pictures: dict[tuple[str, str], Path] = {}
     for system in systems:
-        drawn = _list_files(folder / system, PICTURES)
+        drawn = match_names(clips, _list_files(folder / system, PICTURES))
         if missing := [clip for clip in clips if clip not in drawn]:
             more = f" and of {len(missing) - 1} more" if len(missing) > 1 else ""
             expected = f"expected one for each clip in {folder / 'clips'}; add the missing ones or remove the folder"

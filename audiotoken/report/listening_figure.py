@@ -41,7 +41,8 @@ def draw_listening(listening: "Listening") -> Image.Image:
 def _format_title(listening: "Listening") -> str:
     number = len(listening.scene.sources)
     sources = {0: "no source", 1: "one source"}.get(number, f"{number} sources")
-    return f"{shorten(listening.file.replace(chr(92), '/').rsplit('/', 1)[-1], 60)}: {sources}"
+    name = listening.file.encode("utf-8", "backslashreplace").decode()  # no font has half characters
+    return f"{shorten(name.replace(chr(92), '/').rsplit('/', 1)[-1], 60)}: {sources}"
 
 
 def _format_subtitle(listening: "Listening") -> str:

@@ -11,14 +11,14 @@ from audiotoken.report import facts, picture_sections, plots, source_sections
 from audiotoken.report.html import Html, element, join_html, section
 from audiotoken.report.style import STYLE
 from audiotoken.stereo.generation import Result
-from audiotoken.writing import write_bytes
+from audiotoken.writing import encode_text, write_bytes
 
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"  # nothing from elsewhere
 
 
 def write_page(result: "Result", path: Path, **options: Any) -> None:
     """Write `report_page` to a file, whole or not at all; raises OptionError if the file cannot be written."""
-    write_bytes(report_page(result, **options).encode(), path)
+    write_bytes(encode_text(report_page(result, **options)), path)
 
 
 def report_page(

@@ -13,7 +13,7 @@ from audiotoken.audio_file import open_plain
 from audiotoken.data.image_file import read_image
 from audiotoken.data.video_file import read_frame
 from audiotoken.errors import AudioTokenError, DataError, OptionError
-from audiotoken.manifest import picture_names
+from audiotoken.manifest import find_file, picture_names
 from audiotoken.stereo.options import PlanOptions
 from spatial.camera import Camera
 from spatial.errors import SpatialError
@@ -80,8 +80,8 @@ def _find_in_folders(pictures: Path, clips: Path) -> list[Pair]:
             pairs.append(Pair(name, path, path))
             continue
         stem = (pictures / name).with_suffix("")
-        found = [stem.with_name(stem.name + suffix) for suffix in (*evaluation.clips.PICTURES, *VIDEOS)]
-        pairs += [Pair(name, each, path) for each in found if each.is_file()][:1]
+        found = find_file(stem, (*evaluation.clips.PICTURES, *VIDEOS))
+        pairs += [Pair(name, found, path)] if found is not None else []
     if not pairs:
         raise OptionError(
             f"There is no pair in {pictures}, expected films, or pictures named like the clips in {clips}; add some."

@@ -13,7 +13,7 @@ from audiotoken import evaluation
 from audiotoken.errors import printable
 from audiotoken.report.listening_text import format_azimuth
 from audiotoken.tasks.check import Checked, read_frames
-from audiotoken.writing import check_inputs_kept, check_output, write_bytes, write_image
+from audiotoken.writing import check_inputs_kept, check_output, encode_text, write_bytes, write_image
 
 if TYPE_CHECKING:
     from audiotoken.evaluation.consistency import Check
@@ -40,7 +40,7 @@ class CheckFiles:
         """Write the files -> the text to print."""
         lines = [format_check(checked), *(f"note   {each}" for each in (*checked.notes, *checked.broken) if notes)]
         if self.json is not None:
-            write_bytes(f"{to_json(checked)}\n".encode(), self.json)
+            write_bytes(encode_text(f"{to_json(checked)}\n"), self.json)
         if self.figure is not None:
             ((_, picture),) = read_frames(checked.pairs[0].picture, 1)
             draw = evaluation.consistency_figure.draw_checks

@@ -22,7 +22,7 @@ from audiotoken.model import find_device, load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.gallery import format_label_table, gallery
-from audiotoken.writing import cannot_write, check_inputs_kept, list_model_paths, write_bytes, write_image
+from audiotoken.writing import cannot_write, check_inputs_kept, encode_text, list_model_paths, write_bytes, write_image
 
 if TYPE_CHECKING:  # takes seconds to import
     from PIL.Image import Image
@@ -204,7 +204,7 @@ def _write_overview(result: FolderResult, clips: list[str]) -> None:
     """Write the table and the contact sheet of all pictures, drawn now or before."""
     manifest = read_manifest(result.output / MANIFEST)
     lines = [manifest[clip] for clip in clips if clip in {*result.made, *result.kept}]
-    write_bytes(format_label_table(lines, result.broken).encode(), result.output / TABLE)
+    write_bytes(encode_text(format_label_table(lines, result.broken)), result.output / TABLE)
     if lines:
         write_image(gallery(lines, result.output), result.output / GALLERY)
 

@@ -16,7 +16,7 @@ from audiotoken.stereo.options import PlanOptions
 from audiotoken.tasks.checks import STDOUT, check_words
 from audiotoken.tasks.listen import listen_to
 from audiotoken.tasks.place import PLACE_SECONDS
-from audiotoken.writing import write_bytes
+from audiotoken.writing import encode_text, write_bytes
 from guidance.boxes import Box
 from guidance.forms import FORMS
 from guidance.layout import CANVAS, Layout
@@ -139,7 +139,7 @@ def write_layout(sketch: Sketch, form: str, output: Path | None = None, notes: b
     text = FORMS[form].write(sketch.layout)
     if output in (None, STDOUT):
         return text.rstrip()
-    write_bytes(f"{text.rstrip()}\n".encode(), Path(str(output)))
+    write_bytes(encode_text(f"{text.rstrip()}\n"), Path(str(output)))
     lines = [
         f"{number}  {entry.word}  box {', '.join(f'{edge:.2f}' for edge in entry.box)}"
         for number, entry in enumerate(sketch.layout.entries, 1)

@@ -11,7 +11,7 @@ from audiotoken import report
 from audiotoken.errors import OptionError, printable
 from audiotoken.report.listening_text import format_listening, to_json
 from audiotoken.stereo.labelled_scene import Listening
-from audiotoken.writing import cannot_write, check_inputs_kept, check_output, write_bytes, write_image
+from audiotoken.writing import cannot_write, check_inputs_kept, check_output, encode_text, write_bytes, write_image
 
 STDOUT = Path("-")
 NUMBERS = range(1, 10)  # of stems: more than a recording has
@@ -42,13 +42,13 @@ class ListeningFiles:
         if self.stems is not None and not paths:
             paths = write_stems(listening, self.stems)
         if self.json not in (None, STDOUT):
-            write_bytes(to_json(listening).encode(), Path(str(self.json)))
+            write_bytes(encode_text(to_json(listening)), Path(str(self.json)))
             paths.append(Path(str(self.json)))
         if self.plot is not None:
             write_image(report.listening_figure.draw_listening(listening), self.plot)
             paths.append(self.plot)
         if self.json == STDOUT:
-            return to_json(listening).rstrip()
+            return encode_text(to_json(listening)).decode().rstrip()
         table = format_listening(listening if notes else _without_notes(listening))
         return "\n".join([table, *(f"wrote  {printable(path)}" for path in paths)])
 

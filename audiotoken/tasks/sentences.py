@@ -1,5 +1,6 @@
 """Errors that the user can fix end a command with one line on stderr and exit code 2."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +9,12 @@ from typing import NoReturn
 
 from audiotoken.errors import AudioTokenError, out_of_memory, printable
 from audiotoken.start import STOPPED
+from audiotoken.writing import is_write_failure
 from guidance.errors import GuidanceError
 from spatial.errors import SpatialError
 
 USER_ERRORS = (AudioTokenError, SpatialError, GuidanceError)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENAMETOOLONG)  # nobody's mistake in the code
 SAVE_MEMORY = "lower --count or --batch, use --dtype float16, a smaller model or --device cpu"
 
 
@@ -28,7 +31,14 @@ def errors_as_sentences(traceback: bool = False) -> Iterator[None]:
         _exit(STOPPED, 130, traceback=False)
     except USER_ERRORS as error:
         _exit(printable(error), 2, traceback)
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        _exit(printable(f"Cannot write{where}: {error.strerror}; make room, or choose another place."), 2, traceback)
     except (MemoryError, RuntimeError) as error:
+        if is_write_failure(error):
+            _exit("Cannot write a file: no space is left; make room, or choose another place.", 2, traceback)
         if not out_of_memory(error):
             raise
         _exit(f"Out of memory ({printable(error) or 'no details'}): {SAVE_MEMORY}.", 2, traceback)
