@@ -66,5 +66,5 @@ measure: $(READY)  ## the table of the model card
 results: $(READY)  ## the default experiments, and docs/results.md from them; goes on where it was stopped
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.ablations.default_set
 
-clean:  ## the environments and what commands wrote
-	rm -rf $(VENV) $(NEWEST) runs demo outputs dist
+clean:  ## the environments and what was built; results (runs, demo, pictures) stay
+	rm -rf $(VENV) $(NEWEST) dist runs/site

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from audiotoken.errors import OptionError
 from audiotoken.page import files, jobs, view
 from audiotoken.page.background import Cancelled, Progress
 from audiotoken.page.clip_layout import ClipLayout, read_options
@@ -58,7 +59,10 @@ class ClipTab(ClipLayout):
             (self.compare_button.click, self.begin_job, self.compare, self.options),
             (self.film_button.click, self.begin_job, self.film, self.options),
         ):
-            started(begin, None, outputs, **IMMEDIATE).then(work, inputs, outputs, **QUEUED_JOB)
+            drawn = started(begin, None, outputs, **IMMEDIATE).then(work, inputs, outputs, **QUEUED_JOB)
+            if work == self.generate:  # in no place of the queue: the next job may begin meanwhile
+                files = [self.downloads["steps"], self.downloads["report"]]
+                drawn.then(self.write_files, self.options, files, concurrency_limit=1, show_progress="hidden")
         self.cancel_button.click(self.cancel, None, outputs, **IMMEDIATE)
 
     def _list_result_elements(self) -> list[Any]:
@@ -188,8 +192,7 @@ class ClipTab(ClipLayout):
     def generate(self, request: gr.Request, prompt: str, *values: Any) -> Iterator[Updates]:
         session, options = self._session(request), read_options(values)
         work = partial(jobs.generate_picture, session, self.pipe, prompt, options)
-        if (yield from self._run_job(session, work, options["fov"])):
-            yield self._write_downloads(session, options)
+        yield from self._run_job(session, work, options["fov"])
 
     def compare(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
         session, options = self._session(request), read_options(values)
@@ -222,6 +225,8 @@ class ClipTab(ClipLayout):
             message = format_error(error)
         finally:
             session.running = False
+        if session.closed:
+            return False
         yield {**self._idle_controls(session), **self._final_canvas(session, film), self.generate_status: message}
         return not message
 
@@ -232,7 +237,8 @@ class ClipTab(ClipLayout):
         if session.result is None:
             return {self.canvas: view.sketch_state(session.plan, session.placements, session.fov)}
         if film is None:
-            return {self.canvas: view.result_state(session.result, session.unguided)}
+            shown = view.result_state(session.result, session.unguided)
+            return {self.canvas: shown, **self._offer_picture(session)}
         gif, mp4 = files.write_films(film, session.folder)
         session.downloads |= {"gif", "mp4"}
         return {
@@ -241,16 +247,33 @@ class ClipTab(ClipLayout):
             self.downloads["mp4"]: _offer_file(mp4),
         }
 
-    def _write_downloads(self, session: Session, options: dict[str, Any]) -> Updates:
-        result, folder = session.result, session.folder
-        assert result is not None
-        paths = {
-            "picture": files.write_picture(result, folder),
-            "steps": files.write_steps(session.previews, folder),
-            "report": files.write_report(result, folder, options),
-        }
-        session.downloads |= set(paths)
-        return {self.downloads[name]: _offer_file(path) for name, path in paths.items()}
+    def write_files(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
+        """Offer the GIF of the steps and the report, each as soon as it is written; nothing if a new job began."""
+        session, options = self._session(request), read_options(values)
+        result, previews = session.result, list(session.previews)
+        if result is None or "picture" not in session.downloads:
+            return
+        for name, write in (
+            ("steps", lambda: files.write_steps(previews, session.folder)),
+            ("report", lambda: files.write_report(result, session.folder, options)),
+        ):
+            try:
+                path = write()
+            except (OSError, OptionError):
+                if session.closed:  # meanwhile
+                    return
+                raise
+            if session.result is not result:
+                return
+            session.downloads.add(name)
+            yield {self.downloads[name]: _offer_file(path)}
+
+    def _offer_picture(self, session: Session) -> Updates:
+        """The picture can be downloaded as soon as it is shown."""
+        if session.result is None or "picture" in session.downloads:
+            return {}
+        session.downloads.add("picture")
+        return {self.downloads["picture"]: _offer_file(files.write_picture(session.result, session.folder))}
 
     def _idle_controls(self, session: Session) -> Updates:
         """The buttons when no job runs."""

@@ -56,7 +56,7 @@ def rematch(session: Session, pipe: "AudioTokenPipeline", prompt: str) -> Plan:
 def generate_picture(
     session: Session, pipe: "AudioTokenPipeline", prompt: str, options: Mapping[str, Any]
 ) -> Iterator[Progress | Result]:
-    """Yield the progress with previews, then the result, which the session keeps.
+    """Yield the progress with previews, then the result, which the session keeps; until then it keeps the last one.
 
     options: negative_prompt, seed, num_inference_steps, guidance_scale, energy, fov and token, as in `stereo.plan` and
     `draw`.
@@ -71,8 +71,7 @@ def generate_picture(
         rematch(session, pipe, prompt)
     planned, chosen = _require_plan(session), {"fov": options["fov"], "token": options["token"]}
     edited = edits.apply_edits(planned, pipe, session.placements, prompt=prompt, **chosen)
-    session.clear_result()
-    session.edited_plan = edited
+    previews = []
     sampling = {name: options[name] for name in (*SAMPLING, "seed", "energy")}
 
     def work(monitor: Monitor) -> Result:
@@ -82,10 +81,11 @@ def generate_picture(
 
     for event in run_in_background(work, session.stop, pipe):
         if isinstance(event, Progress):
-            session.previews += [event.preview] if event.preview is not None else []
+            previews += [event.preview] if event.preview is not None else []
         else:
-            session.result = event
-            session.previews.append(event.images[0])
+            session.clear_result()
+            session.edited_plan, session.result = edited, event
+            session.previews = [*previews, event.images[0]]
         yield event
 
 

@@ -25,6 +25,7 @@ class Session:
     folder: Path
     stop: Event = field(default_factory=Event)  # set: the running job ends
     running: bool = False
+    closed: bool = False  # the page is gone, and so are its files
     waiting: int = 0  # jobs in the queue
     dropped: int = 0  # jobs in front of them that were cancelled before they began
     plan: Plan | None = None  # of the recording, matched with `prompt`
@@ -102,6 +103,7 @@ class Sessions:
         with self._lock:
             session = self._open.pop(name, None)
         if session is not None:
+            session.closed = True
             session.cancel_jobs()
             for element in list(session.uploads):
                 session.replace_upload(element, None)
