@@ -51,6 +51,11 @@ def read_part(folder: str | os.PathLike, part: str) -> tuple[str, str] | None:
     return entry[0], entry[1]
 
 
+def is_hub_file(source: str) -> bool:
+    """Whether `source` looks like OWNER/NAME/FILE of the hub."""
+    return source.count("/") == 2 and source[0] not in "./~" and Path(source).suffix in (".pt", ".pth", ".bin")
+
+
 def prepare_index(index: Mapping[str, Any]) -> str:
     """Import the audio encoder's module that a `model_index.json` names; return the name of its class here.
 

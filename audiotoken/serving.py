@@ -68,7 +68,7 @@ def run_page(
     try:
         prepare_gradio(folder)
         page = start(folder)
-        on_ready(str(page.local_url))
+        on_ready(str(page.share_url or page.local_url))
         wait_for_signal()
     except (KeyboardInterrupt, SystemExit) as error:
         end_process(page, folder, exit_code if isinstance(error, KeyboardInterrupt) else 0)
@@ -103,26 +103,36 @@ def require_mcp() -> None:
 
 
 def launch_blocks(
-    page: "gr.Blocks", *, port: int | None = None, max_upload: int, mcp: bool = False, **files: Any
+    page: "gr.Blocks",
+    *,
+    port: int | None = None,
+    max_upload: int,
+    mcp: bool = False,
+    host: str = HOST,
+    share: bool = False,
+    root_path: str | None = None,
+    **files: Any,
 ) -> "gr.Blocks":
     """Launch and return `page`, which then has `.local_url` and `.close()`; call `prepare_gradio` before building it.
 
     `port`: None or 0 for the first free one from 7860. `max_upload`: largest upload, bytes. `mcp`: serve tools at
-    gradio_api/mcp/. `files`: css_paths and js
-    for `Blocks.launch`. Raises OptionError if the port is taken.
+    gradio_api/mcp/. `host`, `share` and `root_path` (behind a proxy) as in Gradio: then others can reach it. `files`:
+    css_paths and js for `Blocks.launch`. Raises OptionError if the port is taken.
     """
     import gradio as gr
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    local = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])  # refuses DNS rebinding
+    hosts = [HOST, "localhost"] if is_local(host, share, root_path) else ["*"]
+    local = Middleware(TrustedHostMiddleware, allowed_hosts=hosts)  # refuses DNS rebinding
     # fonts of the system, so that none are fetched
     theme = gr.themes.Base(primary_hue="orange", neutral_hue="stone", font=SANS, font_mono=MONO, radius_size="md")
     try:
         page.queue(max_size=32, default_concurrency_limit=4, api_open=False).launch(
-            server_name=HOST,
+            server_name=host,
+            root_path=root_path,
             server_port=port or None,
-            share=False,
+            share=share,
             quiet=True,
             show_error=False,
             ssr_mode=False,
@@ -138,8 +148,13 @@ def launch_blocks(
         )
     except OSError:  # raised by Gradio if it finds no free port
         ports = f"port {port}" if port else "a port from 7860 to 7959"
-        raise OptionError(f"Cannot open {ports} of {HOST}: it is taken or not allowed; choose another one.") from None
+        raise OptionError(f"Cannot open {ports} of {host}: it is taken or not allowed; choose another one.") from None
     return page
+
+
+def is_local(host: str = HOST, share: bool = False, root_path: str | None = None) -> bool:
+    """Whether only this computer can reach a page that is served so."""
+    return host in (HOST, "localhost") and not share and root_path is None
 
 
 def obey_signals() -> None:

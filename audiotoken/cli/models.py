@@ -26,7 +26,8 @@ def assemble(
         str | None,
         typer.Option(
             metavar="ENCODER",
-            help="The audio encoder: beats:FILE, ast:ID, clap:ID (hub id or folder) or mini.",
+            help="The audio encoder: beats:FILE (a path, or OWNER/NAME/FILE of the hub), ast:ID, clap:ID (hub id or "
+            "folder) or mini.",
             show_default="the base's own",
         ),
     ] = None,

@@ -4,7 +4,7 @@ import sys
 import webbrowser
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,12 @@ from audiotoken import page, rating, tasks
 from audiotoken.cli import choices
 from audiotoken.cli.parameters import Device, Dtype, Model, Offload, Open, Quiet, Verbose
 from audiotoken.cli.terminal import handling_errors
+from audiotoken.serving import is_local
+
+PUBLIC = (
+    "warning  everyone who can reach this address can use the page, upload files to this computer and keep it busy; "
+    "there is no password."
+)
 
 
 def rate(
@@ -67,6 +73,16 @@ def demo(
     mcp: Annotated[
         bool, typer.Option("--mcp", help="Also offer listen and layout to programs, as tools (MCP).")
     ] = False,
+    host: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Address to serve at; 0.0.0.0 lets others in the network use the page."),
+    ] = "127.0.0.1",
+    share: Annotated[
+        bool, typer.Option("--share", help="Make a public link through Gradio's servers, for 72 hours at most.")
+    ] = False,
+    root_path: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Path below which a proxy offers the page, such as /sound.")
+    ] = None,
     opened: Open = True,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -74,7 +90,8 @@ def demo(
     """Try everything on a page in the browser.
 
     Upload a clip, correct the detected directions, and see it painted; or pan two sounds by hand. The page is only
-    reachable from this computer. It needs Gradio: pip install 'spatial-audiotoken[demo]'; --mcp needs [mcp].
+    reachable from this computer, unless --host, --share or --root-path lets others in, who need no password. It needs
+    Gradio: pip install 'spatial-audiotoken[demo]'; --mcp needs [mcp].
 
     \b
     Example:
@@ -86,7 +103,14 @@ def demo(
         if mcp:
             hint = "\n".join(filter(None, ["tools  at gradio_api/mcp/ below that address", hint]))
         show = partial(_show_page, opened=opened, hint=hint)
-        page.launch.open_page(model, device=device, dtype=dtype, offload=offload, port=port, mcp=mcp, on_ready=show)
+        if not quiet:
+            typer.echo(f"loading {model} ...", err=True)
+        if not is_local(host, share, root_path):
+            typer.echo(PUBLIC, err=True)
+        where: dict[str, Any] = {"host": host, "share": share, "root_path": root_path}
+        page.launch.open_page(
+            model, device=device, dtype=dtype, offload=offload, port=port, mcp=mcp, on_ready=show, **where
+        )
 
 
 def _show_page(url: str, opened: bool, hint: str) -> None:

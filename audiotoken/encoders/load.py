@@ -13,9 +13,9 @@ from typing import Any
 
 from audiotoken.encoders import AudioEncoder
 from audiotoken.errors import CheckpointError, OptionError, out_of_memory
-from audiotoken.loading import OWN_ENCODERS, read_part
+from audiotoken.loading import OWN_ENCODERS, is_hub_file, read_part
 
-ENCODERS = "beats:FILE, ast:ID, clap:ID or mini"
+ENCODERS = "beats:FILE, beats:OWNER/NAME/FILE, ast:ID, clap:ID or mini"
 CLASSES = {"beats": "BEATs", "ast": "AST", "clap": "CLAP", "mini": "MiniEncoder"}
 LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
 
@@ -105,9 +105,29 @@ def _load_from_model(folder: Path, layers: Any, labels: Any) -> AudioEncoder:
         ) from error
 
 
+def fetch_beats(source: str) -> str:
+    """The path of a BEATs checkpoint: `source` itself if there is such a file, else OWNER/NAME/FILE of the hub.
+
+    CheckpointError, which names the file to fetch by hand, if the hub cannot be reached or has no such file.
+    """
+    if Path(source).expanduser().exists() or not is_hub_file(source):
+        return source
+    from huggingface_hub import hf_hub_download  # here: a file on the disk needs none of it
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    owner, name, file = source.split("/")
+    try:
+        return str(hf_hub_download(f"{owner}/{name}", file))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"Cannot fetch {file} of {owner}/{name} ({type(error).__name__}): fetch "
+            f"https://huggingface.co/{owner}/{name}/resolve/main/{file} by hand, and give beats:{file}."
+        ) from error
+
+
 def _load_beats(encoder_class: Any, file: str, names: tuple[str, ...] | None, options: dict[str, Any]) -> AudioEncoder:
     """BEATs, whose class head gets these names."""
-    beats = encoder_class.from_checkpoint(file, **options)
+    beats = encoder_class.from_checkpoint(fetch_beats(file), **options)
     if names is not None:
         if len(names) != beats.config["classes"]:
             raise OptionError(f"Got {len(names)} labels, but {file} has {beats.config['classes']} classes; name each.")

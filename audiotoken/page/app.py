@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 DELETE_CACHE = (600, 7200)  # seconds between searches for old files, and their age then
 
 
-def build(pipe: "AudioTokenPipeline", folder: Path, model: str = "mini", *, mcp: bool = False) -> gr.Blocks:
-    """The page of a pipeline; its files go into `folder`. mcp: it offers its tools, too."""
+def build(
+    pipe: "AudioTokenPipeline", folder: Path, model: str = "mini", *, mcp: bool = False, local: bool = True
+) -> gr.Blocks:
+    """The page of a pipeline; its files go into `folder`. mcp: it offers its tools. local: others cannot reach it."""
     sessions = Sessions(folder)
 
     def close_session(request: gr.Request) -> None:
@@ -27,7 +29,7 @@ def build(pipe: "AudioTokenPipeline", folder: Path, model: str = "mini", *, mcp:
     with gr.Blocks(
         title="Pictures from sound", analytics_enabled=False, fill_width=True, delete_cache=DELETE_CACHE
     ) as page:
-        gr.HTML(_build_header(pipe, model), js_on_load=None, elem_classes="masthead")
+        gr.HTML(_build_header(pipe, model, local), js_on_load=None, elem_classes="masthead")
         with gr.Tabs() as tabs:
             with gr.Tab("Recording", id="clip"):
                 clip = ClipTab(pipe, sessions)
@@ -40,6 +42,7 @@ def build(pipe: "AudioTokenPipeline", folder: Path, model: str = "mini", *, mcp:
     return page
 
 
-def _build_header(pipe: "AudioTokenPipeline", model: str) -> str:
-    where = f"Model {Path(model).name or model} on {pipe.device}. No data leaves this computer."
+def _build_header(pipe: "AudioTokenPipeline", model: str, local: bool) -> str:
+    where = f"Model {Path(model).name or model} on {pipe.device}. "
+    where += "No data leaves this computer." if local else "What you upload is deleted when you close the page."
     return join_html([element("h1", "Pictures from sound, with each source where it is heard"), element("p", where)])

@@ -54,6 +54,10 @@ class Monitor:
         """For work that shows no latents."""
         self._report(done, steps, None)
 
+    def on_share(self, share: float) -> None:
+        """For work that tells which share of it is done, 0 to 1; `done` is in percent."""
+        self._report(round(100 * share), 100, None)
+
     def on_latents(self, steps: int) -> Callable[[int, torch.Tensor], None]:
         """The `on_latents` of `stereo.draw`."""
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from audiotoken.errors import OptionError
 from audiotoken.page import files, jobs, view
-from audiotoken.page.background import Cancelled, Progress
+from audiotoken.page.background import Cancelled, Progress, run_in_background
 from audiotoken.page.clip_layout import ClipLayout, read_options
 from audiotoken.page.components import IMMEDIATE, JOB, QUEUED_JOB, format_error, format_notes
 from audiotoken.page.examples import EXAMPLES, RATE, load_example, write_sound
@@ -97,22 +97,35 @@ class ClipTab(ClipLayout):
             **self._idle_controls(session),
         }
 
-    def listen(self, clip: str | None, setup: str, max_sources: int, fov: float, request: gr.Request) -> Updates:
-        session = self._session(request)
+    def listen(
+        self, clip: str | None, setup: str, max_sources: int, fov: float, request: gr.Request
+    ) -> Iterator[Updates]:
+        """Show how much is heard, then what; a cancelled job changes nothing, as what cancelled it updates the page."""
+        session, planned = self._session(request), None
         if not session.try_begin():
-            return {self.prompt: gr.skip()}
+            return
+        hidden = {self.cancel_listening_button: gr.update(visible=False)}
         try:
             if clip is None:
-                return {self.listen_status: ""}
-            planned = jobs.listen_to_file(session, self.pipe, clip, setup=setup, max_sources=max_sources)
+                yield {self.listen_status: ""}
+                return
+            work = partial(jobs.listen_to_file, session, self.pipe, clip, setup=setup, max_sources=max_sources)
+            for event in run_in_background(lambda monitor: work(on_share=monitor.on_share), session.stop):
+                if isinstance(event, Progress):
+                    yield {self.listen_status: format_notes(f"Listening ... {event.done} %")}
+                else:
+                    planned = event
         except Cancelled:
-            return {self.prompt: gr.skip()}  # `cancel_listening` or the next recording updates the page
+            return
         except ValueError as error:
-            return {self.listen_status: format_error(error), self.cancel_listening_button: gr.update(visible=False)}
+            yield {self.listen_status: format_error(error), **hidden}
+            return
         finally:
             session.running = False
-        return {
-            self.cancel_listening_button: gr.update(visible=False),
+        if planned is None or session.closed:
+            return
+        yield {
+            **hidden,
             self.wave: view.waveform_state(planned),
             self.places: view.scene_state(planned, session.placements, fov, view.encode_players(planned)),
             self.canvas: view.sketch_state(planned, session.placements, fov),

@@ -1,6 +1,6 @@
 """What the buttons of the clip tab start, without Gradio: listen, match the prompt, generate, compare, film."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -24,9 +24,15 @@ SAMPLING = ("negative_prompt", "num_inference_steps", "guidance_scale")
 
 
 def listen_to_file(
-    session: Session, pipe: "AudioTokenPipeline", path: str, *, setup: str = "auto", max_sources: int = 4
+    session: Session,
+    pipe: "AudioTokenPipeline",
+    path: str,
+    *,
+    setup: str = "auto",
+    max_sources: int = 4,
+    on_share: Callable[[float], object] = lambda share: None,
 ) -> Plan:
-    """Plan a recording and keep the plan in the session.
+    """Plan a recording and keep the plan in the session; `on_share` is told which share of it is heard.
 
     Raises AudioError or SpatialError, and Cancelled when a person cancels.
     """
@@ -34,6 +40,7 @@ def listen_to_file(
     def check_cancelled(share: float) -> None:
         if session.stop.is_set():
             raise Cancelled
+        on_share(share)
 
     session.clear()
     recording, rate, cut = read_upload(path)

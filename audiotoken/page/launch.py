@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from audiotoken import page
+from audiotoken.errors import OptionError
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.page.uploads import MAX_MEGABYTES
-from audiotoken.serving import launch_blocks, require_mcp, run_page
+from audiotoken.serving import HOST, is_local, launch_blocks, require_mcp, run_page
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -24,6 +25,9 @@ def open_page(
     offload: str = "none",
     port: int | None = None,
     mcp: bool = False,
+    host: str = HOST,
+    share: bool = False,
+    root_path: str | None = None,
     on_ready: Callable[[str], None] = lambda url: None,
 ) -> NoReturn:
     """Serve until Ctrl-C, which is raised again as KeyboardInterrupt when the files are removed.
@@ -32,20 +36,31 @@ def open_page(
     is taken, CheckpointError for the model.
     """
     check_options(dtype=dtype, offload=offload)
+    if mcp and not is_local(host, share, root_path):
+        raise OptionError(
+            "Got mcp for an address that others reach, but its tools read any file of this computer; leave one out."
+        )
     if mcp:
         require_mcp()
 
     def start(folder: Path) -> "gr.Blocks":
-        return serve(load_pipeline(model, device, dtype, offload), folder, model=model, port=port, mcp=mcp)
+        pipe = load_pipeline(model, device, dtype, offload)
+        where: dict[str, Any] = {"host": host, "share": share, "root_path": root_path}
+        return serve(pipe, folder, model=model, port=port, mcp=mcp, **where)
 
     run_page(start, on_ready=on_ready, on_end=_end_sessions)
 
 
-def serve(pipe: Any, folder: Path, *, model: str = "mini", port: int | None = None, mcp: bool = False) -> "gr.Blocks":
-    """Build and launch the page; its files go into `folder`. `serving.prepare_gradio` comes before."""
-    blocks = page.app.build(pipe, folder, model, mcp=mcp)
+def serve(
+    pipe: Any, folder: Path, *, model: str = "mini", port: int | None = None, mcp: bool = False, **where: Any
+) -> "gr.Blocks":
+    """Build and launch the page; its files go into `folder`. `serving.prepare_gradio` comes before.
+
+    where: host, share and root_path of `serving.launch_blocks`.
+    """
+    blocks = page.app.build(pipe, folder, model, mcp=mcp, local=is_local(**where))
     limit = MAX_MEGABYTES * 2**20
-    return launch_blocks(blocks, port=port, max_upload=limit, mcp=mcp, css_paths=[HERE / "style.css"])
+    return launch_blocks(blocks, port=port, max_upload=limit, mcp=mcp, css_paths=[HERE / "style.css"], **where)
 
 
 def _end_sessions(blocks: Any) -> None:  # the Blocks of `app.build`, which adds `sessions`

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from audiotoken.audio import load_beginning
 from audiotoken.errors import AudioError
 
-MAX_MEGABYTES = 50  # size of a file
+MAX_MEGABYTES = 200  # size of a file; the player in the browser decodes all of it
 MAX_SECONDS = 60.0  # the rest of a recording is ignored
 
 

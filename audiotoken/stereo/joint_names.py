@@ -18,7 +18,7 @@ from audiotoken.labels import LIKELY
 
 Heard = Sequence[tuple[str, float]]
 
-TWIN = 1.0  # log-odds against a second source of a kind, measured (docs/benchmarks.md)
+TWIN = 1.0  # log-odds against a second source of a kind, measured (docs/benchmarks-listening.md)
 LARGEST = 30.0  # of log-odds
 SUPPORT = 0.1  # score of a source from which a name that is likely in the whole recording is known
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from audiotoken.audio_file import open_plain
 from audiotoken.errors import AudioError, CheckpointError, DataError, OptionError
-from audiotoken.loading import find_model
+from audiotoken.loading import find_model, is_hub_file
 from audiotoken.writing import check_inputs_kept, check_output, check_output_folder, list_model_paths
 from guidance.forms import FORMS
 from guidance.layout import check_canvas
@@ -80,8 +80,10 @@ def check_encoder(encoder: str) -> None:
     """OptionError unless `encoder` is beats:FILE, ast:ID, clap:ID or mini, with a file that exists."""
     kind, _, where = encoder.partition(":")
     if kind not in ENCODERS or bool(where) == (kind == "mini"):
-        raise OptionError(f"Got encoder={encoder}, expected beats:FILE, ast:ID, clap:ID or mini; change it.")
-    if kind == "beats":
+        raise OptionError(
+            f"Got encoder={encoder}, expected beats:FILE, beats:OWNER/NAME/FILE, ast:ID, clap:ID or mini; change it."
+        )
+    if kind == "beats" and not is_hub_file(where):
         check_exists(Path(where), "--encoder", "the BEATs checkpoint file")
 
 

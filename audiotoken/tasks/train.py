@@ -6,7 +6,7 @@
 
 `audiotoken train` does the same without Hydra; both call `train` below. The same command continues a run where it was
 stopped. The folder `out` gets embedder/ (and lora/), checkpoint.pt, settings.json, losses.csv, losses.png, samples/ (a
-grid of pictures every `sample_every` steps) and log/ (TensorBoard).
+grid of pictures every `sample_every` steps, in a shorter run at its end) and log/ (TensorBoard).
 """
 
 import os
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def train(
         train_embedder(
             pipe, batches, examples.names, run, checkpoint=out / "checkpoint.pt", on_progress=report,
             evaluate=lambda step: write_samples(pipe, examples, sample_count, out, step, accelerator),
-            evaluate_every=sample_every, accelerator=accelerator, about=about,
+            evaluate_every=min(sample_every, run.steps), accelerator=accelerator, about=about,
             denoising=find_denoising(pipe, run.min_snr),
         )  # fmt: skip
     if accelerator.is_main_process:
@@ -233,13 +234,24 @@ def _bar(console: Console, steps: int | None) -> Iterator[Callable[[Progress], N
 
 
 def _line_printer(steps: int | None) -> Callable[[Progress], None]:
-    last_time = -10.0
+    start, last_time, first = time.monotonic(), -10.0, 0
 
     def print_line(progress: Progress) -> None:
-        nonlocal last_time
+        nonlocal start, last_time, first
+        if not first:  # a run that continues does not begin with step 1
+            start, first = time.monotonic(), progress.step
         if time.monotonic() - last_time > 10 or progress.step == steps:
             last_time = time.monotonic()
             terms = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
-            print(f"step {progress.step}  {terms}  {progress.images_per_second:.1f} pictures/s", file=sys.stderr)
+            total = f"step {progress.step}" if steps is None else f"step {progress.step} of {steps}"
+            left = _format_left(progress.step - first, time.monotonic() - start, steps and steps - progress.step)
+            print(f"{total}  {terms}  {progress.images_per_second:.1f} pictures/s{left}", file=sys.stderr)
 
     return print_line
+
+
+def _format_left(done: int, seconds: float, todo: int | None) -> str:
+    """ "  0:12:30 left" by the speed of the steps that are done; empty while it is unknown."""
+    if not done or todo is None:
+        return ""
+    return f"  {timedelta(seconds=round(seconds / done * todo))} left"

@@ -7,7 +7,7 @@ import pytest
 
 from audiotoken.debug import debug_encoder, debug_folder, debug_pipeline
 from audiotoken.encoders import AudioEncoder
-from audiotoken.encoders.load import CLASSES, has_encoder, load_encoder, read_names
+from audiotoken.encoders.load import CLASSES, fetch_beats, has_encoder, load_encoder, read_names
 from audiotoken.errors import CheckpointError, OptionError
 from audiotoken.loading import OWN_ENCODERS
 
@@ -74,3 +74,27 @@ def test_names_are_the_lines_of_a_file(tmp_path):
         read_names(file)
     with pytest.raises(OptionError, match="Cannot read"):
         read_names(tmp_path / "nothing.txt")
+
+
+def test_a_file_of_the_hub_is_fetched(tmp_path, monkeypatch):
+    asked = []
+
+    def download(repository, file):
+        asked.append((repository, file))
+        return tmp_path / file
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    assert fetch_beats("owner/name/beats.pt") == str(tmp_path / "beats.pt")
+    assert asked == [("owner/name", "beats.pt")]
+    (tmp_path / "here.pt").touch()
+    assert fetch_beats(str(tmp_path / "here.pt")) == str(tmp_path / "here.pt") and len(asked) == 1
+
+
+def test_without_a_network_the_file_to_fetch_by_hand_is_named(monkeypatch):
+    def download(repository, file):
+        raise ConnectionError("no route to the hub")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    wanted = "fetch https://huggingface.co/owner/name/resolve/main/beats.pt by hand, and give beats:beats.pt"
+    with pytest.raises(CheckpointError, match=wanted):
+        load_encoder("beats:owner/name/beats.pt")
