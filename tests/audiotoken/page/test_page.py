@@ -269,6 +269,18 @@ def test_cancelled_listening_leaves_no_plan(pipe, tmp_path, monkeypatch):
     assert shares == [0.4] and session.plan is None and session.placements == []
 
 
+def test_listening_says_how_much_is_heard(pipe, tmp_path, monkeypatch):
+    path, shares = write_sound(np.stack([tone(440), 0.5 * tone(440)]), RATE, tmp_path / "clip.wav"), []
+
+    def plan(*recording, progress, **options):
+        progress(0.4)
+        return heard(-31.0)
+
+    monkeypatch.setattr(jobs, "plan", plan)
+    jobs.listen_to_file(Session(tmp_path), pipe, str(path), on_share=shares.append)
+    assert shares == [0.0, 0.4, 1.0]
+
+
 def test_plan_reports_its_progress(pipe):
     shares = []
     recording = panning.mix_voices([replace(panning.synthesise_voice("dog"), azimuth=-30.0)], "panned")[:, :RATE]
@@ -322,6 +334,19 @@ def test_cancelled_generation_leaves_no_result(pipe, tmp_path):
     with pytest.raises(Cancelled):
         list(painting)
     assert session.result is None
+
+
+def test_cancelled_generation_keeps_the_last_result(pipe, tmp_path):
+    session = Session(tmp_path, plan=heard(-31.0))
+    session.placements = edits.default_placements(session.plan)
+    list(jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None}))
+    last, previews = session.result, session.previews
+    painting = jobs.generate_picture(session, pipe, "", OPTIONS | {"token": None, "num_inference_steps": 500})
+    next(painting)
+    session.stop.set()
+    with pytest.raises(Cancelled):
+        list(painting)
+    assert session.result is last and session.previews is previews and session.edited_plan is not None
 
 
 def test_closing_the_iterator_stops_the_work():
