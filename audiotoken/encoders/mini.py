@@ -34,6 +34,10 @@ class MiniEncoder(MiniNetwork, ModelMixin, ConfigMixin):
     ):
         super().__init__(labels, rate, width, mels, channels, window, origins)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.config["labels"])
+
     def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         """Save as diffusers does, with the file `FAMILIARITY` of the folder that this encoder was loaded from."""
         super().save_pretrained(save_directory, *args, **kwargs)

@@ -101,7 +101,7 @@ class MiniNetwork(nn.Module):
         origins: int,
     ):
         super().__init__()
-        self.labels, self.rate, self.width, self.pooled = tuple(labels), rate, width, window
+        self.names, self.rate, self.width, self.pooled = tuple(labels), rate, width, window
         a, b, c, d, e = channels
         self.spectrogram = MelSpectrogram(rate, mels)
         layers = [*_conv(1, a, 5, 2), nn.MaxPool2d(2), *_conv(a, b), nn.MaxPool2d(2)]
@@ -115,6 +115,10 @@ class MiniNetwork(nn.Module):
         self.register_buffer("offset", torch.zeros(len(labels)))
         self.register_buffer("whitening", torch.zeros(width, width))  # zero: nothing is strange
         self.register_buffer("centres", torch.zeros(len(labels), origins, width))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.names
 
     @property
     def device(self) -> torch.device:

@@ -34,8 +34,9 @@ def test_it_is_small_and_safe():
 
 def test_its_card_says_what_it_is_made_of():
     card = (MINI / "README.md").read_text()
-    for credit in ("Noto Emoji", "Fluent Emoji", "Twemoji", "ESC-10", "CC BY 3.0", "## Limits", "| mean |"):
+    for credit in ("Noto Emoji", "Fluent Emoji", "Twemoji", "ESC-10", "CC BY 3.0", "## Limits"):
         assert credit in card, credit
+    assert re.search(r"\| mean +\|", card), "the measured table"
 
 
 @pytest.mark.parametrize("words", [("frog", "car", "tree", "bell")])
