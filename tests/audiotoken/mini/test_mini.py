@@ -1,5 +1,6 @@
 """The checkpoint that ships: whole, small, and it hears and draws what it says it does."""
 
+import re
 from importlib.resources import files
 from pathlib import Path
 
