@@ -101,7 +101,7 @@ class MiniNetwork(nn.Module):
         origins: int,
     ):
         super().__init__()
-        self.names, self.rate, self.width, self.pooled = tuple(labels), rate, width, window
+        self.names, self.hertz, self.channels, self.pooled = tuple(labels), rate, width, window
         a, b, c, d, e = channels
         self.spectrogram = MelSpectrogram(rate, mels)
         layers = [*_conv(1, a, 5, 2), nn.MaxPool2d(2), *_conv(a, b), nn.MaxPool2d(2)]
@@ -119,6 +119,14 @@ class MiniNetwork(nn.Module):
     @property
     def labels(self) -> tuple[str, ...]:
         return self.names
+
+    @property
+    def rate(self) -> int:
+        return self.hertz
+
+    @property
+    def width(self) -> int:
+        return self.channels
 
     @property
     def device(self) -> torch.device:

@@ -77,7 +77,7 @@ def train(
     The first `frozen` layers of the trunk stay as they are; the first convolution takes a third of the time.
     """
     model = build_model(seed) if start is None else MiniEncoder.from_pretrained(start, torch_dtype=torch.float32)
-    model = model.to(device, memory_format=torch.channels_last).train()
+    model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     model.trunk[:frozen].eval().requires_grad_(False)
     average = copy.deepcopy(model).eval()
     decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
@@ -114,7 +114,7 @@ def train(
 
 def save(model: MiniEncoder, folder: Path) -> None:
     """Save the weights in half precision, in the layout of diffusers."""
-    copy.deepcopy(model).to("cpu", torch.float16, memory_format=torch.contiguous_format).save_pretrained(folder)
+    copy.deepcopy(model).to("cpu", torch.float16, memory_format=torch.contiguous_format).save_pretrained(folder)  # type: ignore[call-overload]
 
 
 def gather(args: argparse.Namespace) -> Supply:
