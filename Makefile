@@ -19,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY)  ## synthesised sounds -> pictures, on the checkpoint that ships
-	@$(BIN)/python -m experiments.demo --out demo
+	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m experiments.demo --out demo
 
 test: $(READY)  ## lint, types and tests: one process, one thread, no network
 	@$(BIN)/ruff check .

@@ -1,6 +1,8 @@
 """The command finds its own packages, whatever lies where it is called."""
 
 import json
+import os
+import subprocess
 import sys
 import sysconfig
 from importlib.machinery import PathFinder
@@ -41,3 +43,14 @@ def test_pythons_own_library_stays_first(elsewhere):
     assert sys.path.index(str(start.HOME)) < sys.path.index(packages)
     start.find_own_packages_first()
     assert sys.path.count(str(start.HOME)) == 1
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_that_wait_sleep_unless_told_otherwise(chosen, expected):
+    """Set before torch is loaded, which reads it once."""
+    code = "import os, sys; from audiotoken import start; before = 'torch' in sys.modules\n"
+    code += "sys.argv = ['audiotoken', '-h']\n"
+    code += "try: start.main()\nexcept SystemExit: print(before, os.environ['OMP_WAIT_POLICY'])"
+    unset = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run([sys.executable, "-c", code], env=unset | chosen, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"False {expected}"
