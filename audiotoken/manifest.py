@@ -89,14 +89,19 @@ def is_up_to_date(line: Line | None, wanted: Line, output: Path) -> bool:
 
 
 def read_manifest(file: Path) -> dict[str, Line]:
-    """The last valid line of each clip; truncated and invalid lines are ignored."""
+    """The last valid line of each clip that was drawn; truncated and invalid lines are ignored."""
+    return {clip: line for clip, line in read_lines(file).items() if _holds_labels(line.get("heard"))}
+
+
+def read_lines(file: Path) -> dict[str, Line]:
+    """The last line of each clip that is a JSON object, whatever else it holds."""
     lines = {}
     for text in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ():
         try:
             line = parse_object(text)
         except FormError:
             continue
-        if isinstance(line.get("clip"), str) and _holds_labels(line.get("heard")):
+        if isinstance(line.get("clip"), str):
             lines[line["clip"]] = line
     return lines
 

@@ -27,7 +27,7 @@ from audiotoken.model import silence_library_logs
 from audiotoken.tables import markdown_table
 from audiotoken.writing import cannot_write, check_inputs_kept, check_output_folder, format_size
 
-DTYPES = ("float32", "float16")
+DTYPES = ("float32", "bfloat16", "float16")
 SPARE = 16 * 2**20  # bytes for files other than weights
 
 

@@ -32,6 +32,7 @@ class StoredDtype(StrEnum):
     """Precision of an assembled model on the disk."""
 
     FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
 
 

@@ -59,7 +59,7 @@ def assemble(
         ),
     ] = None,
     dtype: Annotated[
-        choices.StoredDtype, typer.Option(help="Precision of the saved model; float16 halves its size.")
+        choices.StoredDtype, typer.Option(help="Precision of the saved model; float16 and bfloat16 halve its size.")
     ] = choices.StoredDtype.FLOAT32,
     base_config: Annotated[
         str | None,

@@ -13,7 +13,7 @@ from typing import Any
 from audiotoken.audio import to_mono
 from audiotoken.data.web_shards import WebShards, expand_shards
 from audiotoken.errors import OptionError
-from audiotoken.manifest import append_line, read_manifest
+from audiotoken.manifest import append_line, read_lines
 from audiotoken.mini.things import WORDS
 from audiotoken.stereo.words import score_subjects
 from audiotoken.writing import write_image
@@ -46,12 +46,12 @@ def draw_shard(
     source, folder = WebShards(places[shard]), Path(out)
     names = [source.key(i) for i in range(len(source))][:limit]
     (folder / "drawn").mkdir(parents=True, exist_ok=True)
-    there = read_manifest(folder / "lines.jsonl")
+    there = read_lines(folder / "lines.jsonl")
     todo = [i for i, key in enumerate(names) if key not in there]
     pipe = load_pipeline_once(model)
     for some in _split(todo, batch):
         _draw(pipe, source, some, folder, {"prompt": prompt, "token": token, "steps": sampling_steps, "seed": seed})
-    return summarise_lines([line for key, line in read_manifest(folder / "lines.jsonl").items() if key in names])
+    return summarise_lines([line for key, line in read_lines(folder / "lines.jsonl").items() if key in names])
 
 
 def summarise_lines(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
