@@ -68,7 +68,7 @@ def run_page(
     try:
         prepare_gradio(folder)
         page = start(folder)
-        on_ready(str(page.share_url or page.local_url))
+        on_ready(str(getattr(page, "share_url", None) or page.local_url))
         wait_for_signal()
     except (KeyboardInterrupt, SystemExit) as error:
         end_process(page, folder, exit_code if isinstance(error, KeyboardInterrupt) else 0)
