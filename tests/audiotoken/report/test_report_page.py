@@ -314,7 +314,7 @@ def test_place_command_writes_a_page(tmp_path, monkeypatch):
     frog, bell = (synthesise(word, RATE, 1.5, 9) for word in ("frog", "bell"))
     street = simulate([(frog, -28.0), (bell, 28.0)], "panned", rate=RATE)
     soundfile.write(tmp_path / "street.wav", street.T, RATE)
-    asked = ["place", str(tmp_path / "street.wav"), "-o", str(tmp_path / "a.png"), "--steps", "1"]
+    asked = ["place", str(tmp_path / "street.wav"), "-o", str(tmp_path / "a.png"), "--steps", "2"]
     ran = CliRunner().invoke(app, [*asked, "--report", str(tmp_path / "a.html")])
     assert ran.exit_code == 0 and "a.html" in ran.output, ran.output
     page = Reader((tmp_path / "a.html").read_text("utf-8"))
