@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from audiotoken.errors import OptionError
 from audiotoken.page import files, jobs, view
-from audiotoken.page.background import Cancelled, Progress
+from audiotoken.page.background import Cancelled, Progress, run_in_background
 from audiotoken.page.clip_layout import ClipLayout, read_options
 from audiotoken.page.components import IMMEDIATE, JOB, QUEUED_JOB, format_error, format_notes
 from audiotoken.page.examples import EXAMPLES, RATE, load_example, write_sound
@@ -58,7 +59,10 @@ class ClipTab(ClipLayout):
             (self.compare_button.click, self.begin_job, self.compare, self.options),
             (self.film_button.click, self.begin_job, self.film, self.options),
         ):
-            started(begin, None, outputs, **IMMEDIATE).then(work, inputs, outputs, **QUEUED_JOB)
+            drawn = started(begin, None, outputs, **IMMEDIATE).then(work, inputs, outputs, **QUEUED_JOB)
+            if work == self.generate:  # in no place of the queue: the next job may begin meanwhile
+                files = [self.downloads["steps"], self.downloads["report"]]
+                drawn.then(self.write_files, self.options, files, concurrency_limit=1, show_progress="hidden")
         self.cancel_button.click(self.cancel, None, outputs, **IMMEDIATE)
 
     def _list_result_elements(self) -> list[Any]:
@@ -93,22 +97,35 @@ class ClipTab(ClipLayout):
             **self._idle_controls(session),
         }
 
-    def listen(self, clip: str | None, setup: str, max_sources: int, fov: float, request: gr.Request) -> Updates:
-        session = self._session(request)
+    def listen(
+        self, clip: str | None, setup: str, max_sources: int, fov: float, request: gr.Request
+    ) -> Iterator[Updates]:
+        """Show how much is heard, then what; a cancelled job changes nothing, as what cancelled it updates the page."""
+        session, planned = self._session(request), None
         if not session.try_begin():
-            return {self.prompt: gr.skip()}
+            return
+        hidden = {self.cancel_listening_button: gr.update(visible=False)}
         try:
             if clip is None:
-                return {self.listen_status: ""}
-            planned = jobs.listen_to_file(session, self.pipe, clip, setup=setup, max_sources=max_sources)
+                yield {self.listen_status: ""}
+                return
+            work = partial(jobs.listen_to_file, session, self.pipe, clip, setup=setup, max_sources=max_sources)
+            for event in run_in_background(lambda monitor: work(on_share=monitor.on_share), session.stop):
+                if isinstance(event, Progress):
+                    yield {self.listen_status: format_notes(f"Listening ... {event.done} %")}
+                else:
+                    planned = event
         except Cancelled:
-            return {self.prompt: gr.skip()}  # `cancel_listening` or the next recording updates the page
+            return
         except ValueError as error:
-            return {self.listen_status: format_error(error), self.cancel_listening_button: gr.update(visible=False)}
+            yield {self.listen_status: format_error(error), **hidden}
+            return
         finally:
             session.running = False
-        return {
-            self.cancel_listening_button: gr.update(visible=False),
+        if planned is None or session.closed:
+            return
+        yield {
+            **hidden,
             self.wave: view.waveform_state(planned),
             self.places: view.scene_state(planned, session.placements, fov, view.encode_players(planned)),
             self.canvas: view.sketch_state(planned, session.placements, fov),
@@ -188,8 +205,7 @@ class ClipTab(ClipLayout):
     def generate(self, request: gr.Request, prompt: str, *values: Any) -> Iterator[Updates]:
         session, options = self._session(request), read_options(values)
         work = partial(jobs.generate_picture, session, self.pipe, prompt, options)
-        if (yield from self._run_job(session, work, options["fov"])):
-            yield self._write_downloads(session, options)
+        yield from self._run_job(session, work, options["fov"])
 
     def compare(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
         session, options = self._session(request), read_options(values)
@@ -222,6 +238,8 @@ class ClipTab(ClipLayout):
             message = format_error(error)
         finally:
             session.running = False
+        if session.closed:
+            return False
         yield {**self._idle_controls(session), **self._final_canvas(session, film), self.generate_status: message}
         return not message
 
@@ -232,7 +250,8 @@ class ClipTab(ClipLayout):
         if session.result is None:
             return {self.canvas: view.sketch_state(session.plan, session.placements, session.fov)}
         if film is None:
-            return {self.canvas: view.result_state(session.result, session.unguided)}
+            shown = view.result_state(session.result, session.unguided)
+            return {self.canvas: shown, **self._offer_picture(session)}
         gif, mp4 = files.write_films(film, session.folder)
         session.downloads |= {"gif", "mp4"}
         return {
@@ -241,16 +260,33 @@ class ClipTab(ClipLayout):
             self.downloads["mp4"]: _offer_file(mp4),
         }
 
-    def _write_downloads(self, session: Session, options: dict[str, Any]) -> Updates:
-        result, folder = session.result, session.folder
-        assert result is not None
-        paths = {
-            "picture": files.write_picture(result, folder),
-            "steps": files.write_steps(session.previews, folder),
-            "report": files.write_report(result, folder, options),
-        }
-        session.downloads |= set(paths)
-        return {self.downloads[name]: _offer_file(path) for name, path in paths.items()}
+    def write_files(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
+        """Offer the GIF of the steps and the report, each as soon as it is written; nothing if a new job began."""
+        session, options = self._session(request), read_options(values)
+        result, previews = session.result, list(session.previews)
+        if result is None or "picture" not in session.downloads:
+            return
+        for name, write in (
+            ("steps", lambda: files.write_steps(previews, session.folder)),
+            ("report", lambda: files.write_report(result, session.folder, options)),
+        ):
+            try:
+                path = write()
+            except (OSError, OptionError):
+                if session.closed:  # meanwhile
+                    return
+                raise
+            if session.result is not result:
+                return
+            session.downloads.add(name)
+            yield {self.downloads[name]: _offer_file(path)}
+
+    def _offer_picture(self, session: Session) -> Updates:
+        """The picture can be downloaded as soon as it is shown."""
+        if session.result is None or "picture" in session.downloads:
+            return {}
+        session.downloads.add("picture")
+        return {self.downloads["picture"]: _offer_file(files.write_picture(session.result, session.folder))}
 
     def _idle_controls(self, session: Session) -> Updates:
         """The buttons when no job runs."""
