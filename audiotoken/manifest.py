@@ -95,8 +95,13 @@ def read_manifest(file: Path) -> dict[str, Line]:
 
 def read_lines(file: Path) -> dict[str, Line]:
     """The last line of each clip that is a JSON object, whatever else it holds."""
+    return parse_lines(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else {}
+
+
+def parse_lines(content: str) -> dict[str, Line]:
+    """The same of a manifest's content."""
     lines = {}
-    for text in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ():
+    for text in content.splitlines():
         try:
             line = parse_object(text)
         except FormError:

@@ -9,7 +9,7 @@ what is missing or has changed), `heard.csv` and `gallery.png`. The lines are se
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from audiotoken.model import find_device, load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.gallery import format_label_table, gallery
+from audiotoken.tasks.claims import Claims, claiming
 from audiotoken.writing import cannot_write, check_inputs_kept, encode_text, list_model_paths, write_bytes, write_image
 
 if TYPE_CHECKING:  # takes seconds to import
@@ -101,6 +102,7 @@ def draw_folder(
         options |= {"width": width, "height": height}
     names = picture_names(clips, count, reserved=(Path(GALLERY).stem,))
     wanted = {clip: make_line(clips, clip, pictures, options) for clip, pictures in names.items()}
+    known = (output / MANIFEST).stat().st_size if (output / MANIFEST).is_file() else 0  # bytes, before it is read
     existing = {} if overwrite else read_manifest(output / MANIFEST)
     result = FolderResult(
         output, kept=[clip for clip, line in wanted.items() if is_up_to_date(existing.get(clip), line, output)]
@@ -114,13 +116,33 @@ def draw_folder(
     _make_folder(output)
     if lines:
         size = batch or (BATCH_ON_GPU if find_device(device).type == "cuda" else 1)
-        readable, pipe = _load_clips(clips, lines, result, on_broken), None
-        while group := list(islice(readable, size)):
-            pipe = pipe or _load_hearing_pipeline(model, device, dtype, offload)
-            done = len(result.made) + len(result.broken)
-            _draw_group(pipe, group, result, _step_callback(on_progress, done, len(group), len(lines)))
+        before, pipe = len(result.kept), None
+        with claiming(output, output / MANIFEST, known) as claims:
+            for some, at_once, wait in ((lines, size, False), (claims.missed, 1, True)):
+                readable = _load_clips(clips, _claim(some, claims, result, wait), result, on_broken)
+                while group := list(islice(readable, at_once)):
+                    pipe = pipe or _load_hearing_pipeline(model, device, dtype, offload)
+                    done = len(result.made) + len(result.broken) + len(result.kept) - before
+                    _draw_group(pipe, group, result, _step_callback(on_progress, done, len(group), len(lines)))
+                    claims.release()
     _write_overview(result, [*wanted])
     return result
+
+
+def _claim(lines: Iterable[Line], claims: Claims, result: FolderResult, wait: bool) -> Iterator[Line]:
+    """The lines that this process draws. What another process draws meanwhile counts as kept.
+
+    Only a process without claims waits for others, so that no two wait for each other.
+    """
+    for line in lines:
+        if wait:
+            claims.release()
+        if not claims.take(line["clip"], wait):
+            claims.missed.append(line)
+        elif is_up_to_date(claims.read_drawn().get(line["clip"]), line, result.output):
+            result.kept.append(line["clip"])
+        else:
+            yield line
 
 
 def _load_hearing_pipeline(model: str, device: str | None, dtype: str | None, offload: str) -> "AudioTokenPipeline":
@@ -133,7 +155,7 @@ def _load_hearing_pipeline(model: str, device: str | None, dtype: str | None, of
 
 
 def _load_clips(
-    clips: Path, lines: list[Line], result: FolderResult, on_broken: Callable[[str], None] | None
+    clips: Path, lines: Iterable[Line], result: FolderResult, on_broken: Callable[[str], None] | None
 ) -> Iterator["tuple[Line, Recording, int]"]:
     """Load the clips one by one: (line, recording, rate in Hz); list those that cannot be read, and skip them."""
     for line in lines:

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from audiotoken.errors import OptionError
 from audiotoken.manifest import fingerprint, picture_names, read_manifest
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.tasks import folder as folder_module
+from audiotoken.tasks.claims import Claims
 from audiotoken.tasks.folder import draw_folder
 from audiotoken.tasks.generate import generate
 
@@ -276,3 +279,34 @@ def test_a_model_without_ears_is_one_sentence(clips, out, tmp_path):
     parts = {name: part for name, part in debug_pipeline().components.items() if not name.startswith("audio")}
     AudioTokenPipeline(**parts).save_pretrained(tmp_path / "deaf")
     assert "cannot hear" in refused(["generate", clips, "--model", tmp_path / "deaf", "-o", out])
+
+
+def test_two_processes_share_a_folder(tmp_path):
+    """Started together, each clip is drawn by one of them, and both end with all pictures there."""
+    model, clips = tmp_path / "model", tmp_path / "clips"
+    debug_pipeline().save_pretrained(model)
+    clips.mkdir()
+    for i in range(8):
+        soundfile.write(clips / f"{i}.wav", np.sin(np.arange(8000) * (0.05 + 0.03 * i)) / 3, 16_000)
+    command = [sys.executable, "-m", "audiotoken", "generate", str(clips), "-o", str(tmp_path / "out")]
+    command += ["--model", str(model), "--device", "cpu", "--steps", "3"]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], "\n".join(errors for _, errors in said)
+    lines = (tmp_path / "out" / "made.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["clip"] for line in lines) == [f"{i}.wav" for i in range(8)]
+    assert len(list((tmp_path / "out").glob("[0-7].png"))) == 8
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_clip_that_another_process_draws_is_waited_for(tmp_path):
+    manifest = tmp_path / "made.jsonl"
+    first, second = Claims(tmp_path, manifest), Claims(tmp_path, manifest)
+    assert first.take("a.wav") and first.take("b.wav") and not second.take("a.wav") and second.take("c.wav")
+    manifest.write_text('{"clip": "a.wav", "heard": []}\n{"clip": "b.w')
+    first.release()
+    assert second.take("a.wav", wait=True) and list(second.read_drawn()) == ["a.wav"]
+    manifest.write_text('{"clip": "a.wav", "heard": []}\n{"clip": "b.wav"}\n')
+    assert list(second.read_drawn()) == ["a.wav", "b.wav"]
+    second.release()
+    assert not list(tmp_path.glob(".*"))
