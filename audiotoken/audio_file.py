@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiotoken.channels import find_order, rank_channels
-from audiotoken.containers import Part, PartFile, find_parts
+from audiotoken.containers import Part, PartFile, find_parts, find_size
 from audiotoken.errors import AudioError
 
 MAX_SAMPLES = 1 << 28  # channels times frames, a gigabyte: ten minutes of stereo at 192 kHz
@@ -308,17 +308,9 @@ def _join(tracks: Sequence[_Track], first: float | None) -> tuple[NDArray, int]:
     return np.concatenate([each[:, :frames] for each in sounds]) if len(sounds) > 1 else sounds[0][:, :frames], rate
 
 
-def _size(file: BinaryIO) -> int:
-    """The size in bytes; keeps the position in the file."""
-    position = file.tell()
-    size = file.seek(0, os.SEEK_END)
-    file.seek(position)
-    return size
-
-
 def _is_ogg_complete(file: BinaryIO) -> bool:
     """Whether the last page (RFC 3533, at most 65,307 bytes) is complete and ends the stream."""
-    size = _size(file)
+    size = find_size(file)
     file.seek(max(0, size - 2 * 65_307))
     tail = file.read()
     at = tail.rfind(b"OggS")

@@ -310,7 +310,7 @@ class PartFile(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, part: Part):
         self.file, self.part = file, part
-        self.length = max(0, min(part.end, _size(file)) - part.start)
+        self.length = max(0, min(part.end, find_size(file)) - part.start)
         self.at, self.unrewarded = 0, 0
 
     def found_sound(self) -> None:
@@ -346,7 +346,7 @@ class PartFile(io.RawIOBase):
         return len(content)
 
 
-def _size(file: BinaryIO) -> int:
+def find_size(file: BinaryIO) -> int:
     position = file.tell()
     size = file.seek(0, os.SEEK_END)
     file.seek(position)

@@ -97,15 +97,8 @@ class SoundToImage(AudioMixin):
         Picture i of a prompt is drawn with `seed + i`, alone or in a batch; `generator` takes precedence over `seed`.
         """
         check_negative(negative_prompt, kwargs.get("negative_prompt_2"))
-        check_drawing(
-            seed=seed,
-            count=num_images_per_prompt,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            height=kwargs.get("height"),
-            width=kwargs.get("width"),
-        )
-        _check_keywords(super().__call__, kwargs)  # type: ignore[misc]
+        call = super().__call__  # type: ignore[misc]
+        check_call(call, kwargs, seed, num_images_per_prompt, num_inference_steps, guidance_scale)
         if kwargs.get("clip_skip") is not None:
             raise ValueError("clip_skip is not supported: audio tokens are trained for the last layer; leave it out.")
         if prompt_embeds is None:
@@ -118,18 +111,23 @@ class SoundToImage(AudioMixin):
         if generator is None:  # on the CPU, so that all devices draw the same picture
             seeds = [seed + i for _ in range(count) for i in range(num_images_per_prompt)]
             generator = [torch.Generator().manual_seed(each) for each in seeds]
+        return self._draw(
+            call,
+            prompt_embeds=prompt_embeds,
+            negative_prompt=[negative_prompt] * count if isinstance(negative_prompt, str) else negative_prompt,
+            num_inference_steps=self.config.default_steps if num_inference_steps is None else num_inference_steps,
+            guidance_scale=self.config.default_guidance if guidance_scale is None else guidance_scale,
+            num_images_per_prompt=num_images_per_prompt,
+            generator=generator,
+            **kwargs,
+        )
+
+    def _draw(self, call: Callable[..., Any], **options: Any) -> Any:
+        """Call the diffusers pipeline; CheckpointError for NaN, a warning for each picture that is rejected."""
         with watch_pictures(self) as rejected:
-            output = super().__call__(  # type: ignore[misc]
-                prompt_embeds=prompt_embeds,
-                negative_prompt=[negative_prompt] * count if isinstance(negative_prompt, str) else negative_prompt,
-                num_inference_steps=self.config.default_steps if num_inference_steps is None else num_inference_steps,
-                guidance_scale=self.config.default_guidance if guidance_scale is None else guidance_scale,
-                num_images_per_prompt=num_images_per_prompt,
-                generator=generator,
-                **kwargs,
-            )
+            output = call(**options)
         for sentence in describe_rejected(rejected):
-            warnings.warn(sentence, stacklevel=4)
+            warnings.warn(sentence, stacklevel=5)
         return output
 
     def _encode_or_check(self, audio: Audio, prompt: Any, rate: int | None, token: str | None) -> list[Prompt]:
@@ -260,6 +258,20 @@ class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
         `size`, (height, width) of the picture in pixels, is not used by these models.
         """
         return EncodedPrompts(*encode_prompts(texts, sounds, self.tokenizer, self.text_encoder, self._execution_device))
+
+
+def check_call(
+    call: Callable[..., Any],
+    keywords: Mapping[str, Any],
+    seed: int,
+    count: int,
+    steps: int | None,
+    guidance_scale: float | None,
+) -> None:
+    """OptionError for numbers that no model can draw with, TypeError for keywords that the pipeline does not have."""
+    sides = {name: keywords.get(name) for name in ("height", "width")}
+    check_drawing(seed=seed, count=count, num_inference_steps=steps, guidance_scale=guidance_scale, **sides)
+    _check_keywords(call, keywords)
 
 
 def _check_keywords(call: Callable[..., Any], keywords: Mapping[str, Any]) -> None:

@@ -23,9 +23,8 @@ from audiotoken.audio_mixin import AUDIO_PARTS
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.joint_text import FILLER, TextReader, fill_sounds, find_span, read_sounds
 from audiotoken.labels import insert_articles
-from audiotoken.pipeline import SoundToImage, deal_sounds
+from audiotoken.pipeline import SoundToImage, check_call, deal_sounds
 from audiotoken.prompt import EncodedPrompts, Positions, Prompt
-from audiotoken.watching import watch_pictures
 
 
 class JointSoundToImage(SoundToImage):
@@ -143,6 +142,8 @@ class JointSoundToImage(SoundToImage):
         """Draw pictures, as `SoundToImage` does; other keyword arguments go to the diffusers pipeline."""
         if prompt_embeds is not None:
             raise PromptError("Got prompt_embeds, expected a prompt; pass the result of encode_prompts as prompt=.")
+        call = super(SoundToImage, self).__call__  # type: ignore[misc]
+        check_call(call, kwargs, seed, num_images_per_prompt, num_inference_steps, guidance_scale)
         prompts = self._encode_or_check(audio, prompt, rate, token)
         prompts = [each for each in prompts for _ in range(num_images_per_prompt)]
         if generator is None:
@@ -152,10 +153,7 @@ class JointSoundToImage(SoundToImage):
         steps = self.config.default_steps if num_inference_steps is None else num_inference_steps
         scale = self.config.default_guidance if guidance_scale is None else guidance_scale
         options = self._call_options(prompts, negative, scale)
-        with watch_pictures(self):
-            return super(SoundToImage, self).__call__(  # type: ignore[misc]
-                num_inference_steps=steps, generator=generator, **options, **kwargs
-            )
+        return self._draw(call, num_inference_steps=steps, generator=generator, **options, **kwargs)
 
 
 def _pad(prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import typer
 from audiotoken import assembly, evaluation, tasks
 from audiotoken.cli import choices
 from audiotoken.cli.composing import compose_config, prepare_from_config, require, train_from_config
-from audiotoken.cli.parameters import KEY_VALUE, Device, Quiet, Verbose, describe_keys
+from audiotoken.cli.parameters import KEY_VALUE, Device, GuidanceScale, Quiet, Steps, Verbose, describe_keys
 from audiotoken.cli.terminal import handling_errors, running
 from audiotoken.errors import OptionError
 
@@ -68,19 +68,8 @@ def assemble(
             help="For a single-file base: a folder (json and txt files are enough) or hub id of its kind.",
         ),
     ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Steps of a picture unless told otherwise.", show_default="the family's"),
-    ] = None,
-    guidance_scale: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            metavar="X",
-            help="Guidance scale unless told otherwise.",
-            show_default="the family's",
-        ),
-    ] = None,
+    steps: Steps = None,
+    guidance_scale: GuidanceScale = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -90,7 +79,8 @@ def assemble(
     embedder. Without --embedder no training is needed: pictures are drawn from the label of the recognised sound.
     diffusers looks up the configuration of a single-file base on the hub unless --base-config names a folder with it;
     Stable Diffusion 2 (base, 512 pixels) always needs --base-config, because its files look like those of 2.1.
-    Z-Image-Turbo needs --steps 8 --guidance-scale 0.
+    --steps and --guidance-scale are what the model then draws with unless told otherwise; Z-Image-Turbo needs --steps 8
+    --guidance-scale 0.
 
     \b
     Example:

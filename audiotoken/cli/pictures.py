@@ -1,7 +1,7 @@
 """Commands that draw: generate, place, animate."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -99,6 +99,21 @@ def generate(
     Example:
       audiotoken generate dog.wav -o dog.png
     """
+    options: dict[str, Any] = {
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
+        "seed": seed,
+        "count": count,
+        "steps": steps,
+        "guidance_scale": guidance_scale,
+        "width": width,
+        "height": height,
+        "model": model,
+        "token": token,
+        "device": device,
+        "dtype": dtype,
+        "offload": offload,
+    }
     with running("drawing", quiet, verbose) as bar:
         if clip.is_dir():
             if report is not None:
@@ -109,19 +124,7 @@ def generate(
             result = tasks.folder.draw_folder(
                 clip,
                 folder,
-                prompt=prompt,
-                negative_prompt=negative_prompt,
-                seed=seed,
-                count=count,
-                steps=steps,
-                guidance_scale=guidance_scale,
-                width=width,
-                height=height,
-                model=model,
-                token=token,
-                device=device,
-                dtype=dtype,
-                offload=offload,
+                **options,
                 batch=batch,
                 overwrite=overwrite,
                 on_progress=bar.update,
@@ -142,19 +145,7 @@ def generate(
             drawn = tasks.generate.generate(
                 clip,
                 picture,
-                prompt=prompt,
-                negative_prompt=negative_prompt,
-                seed=seed,
-                count=count,
-                steps=steps,
-                guidance_scale=guidance_scale,
-                width=width,
-                height=height,
-                model=model,
-                token=token,
-                device=device,
-                dtype=dtype,
-                offload=offload,
+                **options,
                 report=report,
                 on_step=bar.update,
             )

@@ -101,7 +101,7 @@ class MiniNetwork(nn.Module):
         origins: int,
     ):
         super().__init__()
-        self.names, self.hertz, self.channels, self.pooled = tuple(labels), rate, width, window
+        self._labels, self._rate, self._width, self._window = tuple(labels), rate, width, window
         a, b, c, d, e = channels
         self.spectrogram = MelSpectrogram(rate, mels)
         layers = [*_conv(1, a, 5, 2), nn.MaxPool2d(2), *_conv(a, b), nn.MaxPool2d(2)]
@@ -118,15 +118,15 @@ class MiniNetwork(nn.Module):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return self.names
+        return self._labels
 
     @property
     def rate(self) -> int:
-        return self.hertz
+        return self._rate
 
     @property
     def width(self) -> int:
-        return self.channels
+        return self._width
 
     @property
     def device(self) -> torch.device:
@@ -165,7 +165,7 @@ class MiniNetwork(nn.Module):
         features = self.embed(normalise(decibels))
         level = loudness(decibels)
         blocks = F.max_pool1d(level[:, None], BLOCK, ceil_mode=True)[:, 0, : features.shape[1]]
-        size = min(self.pooled, features.shape[1])
+        size = min(self._window, features.shape[1])
         step = max(1, size // 4)
         scores = self.pool(self.score(features).float().unfold(1, size, step).transpose(2, 3))
         means = features.float().unfold(1, size, step).mean(-1)

@@ -122,7 +122,7 @@ def find_sources(recording: Array, rate: int, options: PlanOptions, report_progr
     scene = listen_at_length(
         mix.apply(recording),
         rate,
-        setup=mix.setup or options.setup if options.setup == "auto" else options.setup,
+        setup=mix.setup if mix.setup and options.setup == "auto" else options.setup,
         spacing=options.spacing,
         max_sources=options.max_sources,
         progress=report_progress,

@@ -128,16 +128,8 @@ def animate_file(
 
 def _check_drawing(drawing: "DrawOptions", dtype: str | None, offload: str) -> None:
     """The command line allows less than the library does."""
-    check_options(
-        dtype=dtype,
-        offload=offload,
-        seed=drawing.seed,
-        count=drawing.count,
-        steps=drawing.num_inference_steps,
-        guidance_scale=drawing.guidance_scale,
-        width=drawing.width,
-        height=drawing.height,
-    )
+    numbers = {name: getattr(drawing, name) for name in ("seed", "count", "guidance_scale", "width", "height")}
+    check_options(dtype=dtype, offload=offload, steps=drawing.num_inference_steps, **numbers)
 
 
 def list_options(planning: "PlanOptions", drawing: "DrawOptions", **others: Any) -> dict[str, Any]:

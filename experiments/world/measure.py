@@ -72,15 +72,15 @@ def article(word: str) -> str:
     return ("an " if word[0] in "aeiou" else "a ") + word
 
 
-def from_text(pipe: SoundPipeline, out: Path, pictures: int) -> dict[str, Any]:
+def from_text(pipe: SoundPipeline, out: Path, pictures: int, seed: int) -> dict[str, Any]:
     def draw(word: str, first: int, count: int) -> list[Any]:
-        return pipe(prompt=f"a photo of {article(word)}", seed=SEED + first, num_images_per_prompt=count).images
+        return pipe(prompt=f"a photo of {article(word)}", seed=seed + first, num_images_per_prompt=count).images
 
     return measure(WORDS, draw, out, "text", pictures)
 
 
 def from_clips(
-    pipe: SoundPipeline, clips: dict[str, list[tuple[Any, int | None]]], out: Path, name: str, pictures: int
+    pipe: SoundPipeline, clips: dict[str, list[tuple[Any, int | None]]], out: Path, name: str, pictures: int, seed: int
 ) -> dict[str, Any]:
     """Measure pictures of clips `(path or signal, rate)`, and how often the encoder's first guess is right."""
 
@@ -88,7 +88,7 @@ def from_clips(
         chosen = [clips[word][i % len(clips[word])] for i in range(first, first + count)]
         images = []
         for i, (clip, rate) in enumerate(chosen, start=first):
-            images += pipe(clip, rate=rate, seed=SEED + i).images
+            images += pipe(clip, rate=rate, seed=seed + i).images
         return images
 
     rows = measure(list(clips), draw, out, name, pictures)
@@ -181,6 +181,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/measured"))
     parser.add_argument("--only", nargs="*", choices=("text", "real", "made", "speed"), default=None)
     parser.add_argument("--pictures", type=int, default=20, help="of each class")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the first picture of each class")
     parser.add_argument("--card", type=Path, default=None, help="model card to write the table to")
     args = parser.parse_args()
     wanted = args.only or [k for k in ("text", "real", "made", "speed") if k != "real" or args.esc10]
@@ -193,11 +194,13 @@ def main() -> None:
         pipe = AudioTokenPipeline.from_pretrained(args.model)
         pipe.set_progress_bar_config(disable=True)
         if "text" in wanted:
-            figures["text"] = from_text(pipe, args.out, args.pictures)
+            figures["text"] = from_text(pipe, args.out, args.pictures, args.seed)
         if "real" in wanted:
-            figures["real"] = from_clips(pipe, real_clips(args.esc10, args.fold), args.out, "real", args.pictures)
+            figures["real"] = from_clips(
+                pipe, real_clips(args.esc10, args.fold), args.out, "real", args.pictures, args.seed
+            )
         if "made" in wanted:
-            figures["made"] = from_clips(pipe, made_clips(), args.out, "made", args.pictures)
+            figures["made"] = from_clips(pipe, made_clips(), args.out, "made", args.pictures, args.seed)
     path.write_text(json.dumps(figures, indent=2) + "\n")
     text = table(figures) + speed_line(figures.get("speed", {}))
     (args.out / "measured.md").write_text(text)
