@@ -171,9 +171,16 @@ def _stack(prompts: Sequence[Prompt]) -> dict[str, Tensor]:
 
 
 class AudioTokenSD3Pipeline(JointSoundToImage, StableDiffusion3Pipeline):
-    """Draws sounds with Stable Diffusion 3 and 3.5. Without T5, set `max_sequence_length` to 0 where trained so."""
+    """Draws sounds with Stable Diffusion 3 and 3.5, with or without T5, the third text encoder.
 
-    _optional_components: ClassVar = [*StableDiffusion3Pipeline._optional_components, *AUDIO_PARTS]
+    max_sequence_length: words for T5; without T5, as many empty ones. 0 where a model was trained without any.
+    """
+
+    _optional_components: ClassVar = [
+        *StableDiffusion3Pipeline._optional_components,
+        *("text_encoder_3", "tokenizer_3"),
+        *AUDIO_PARTS,
+    ]
     _exclude_from_cpu_offload: ClassVar = [*StableDiffusion3Pipeline._exclude_from_cpu_offload, *AUDIO_PARTS]
 
     def __init__(
@@ -185,8 +192,8 @@ class AudioTokenSD3Pipeline(JointSoundToImage, StableDiffusion3Pipeline):
         tokenizer: Any,
         text_encoder_2: Any,
         tokenizer_2: Any,
-        text_encoder_3: Any,
-        tokenizer_3: Any,
+        text_encoder_3: Any = None,
+        tokenizer_3: Any = None,
         image_encoder: Any = None,
         feature_extractor: Any = None,
         audio_encoder: Any = None,

@@ -109,6 +109,19 @@ def test_a_folder_is_loaded_by_its_class(pipe, tmp_path):
     assert type(loaded) is type(pipe) and loaded.audio_encoder is None
 
 
+def test_stable_diffusion_3_without_t5_is_loaded_and_draws_the_same(tmp_path):
+    pipe = debug_joint_pipeline("sd3", learned=False)
+    pipe.register_modules(text_encoder_3=None, tokenizer_3=None)
+    pipe.register_to_config(max_sequence_length=0)
+    pipe.save_pretrained(tmp_path)
+    loaded = audiotoken.AudioTokenPipeline.from_pretrained(tmp_path)
+    loaded.set_progress_bar_config(disable=True)
+    assert loaded.text_encoder_3 is None and len(loaded._readers) == 2
+    (prompt,), (again,) = pipe.encode_prompts("a dog"), loaded.encode_prompts("a dog")
+    assert torch.equal(prompt.embeddings, again.embeddings) and prompt.embeddings.shape[1] == pipe.tokenizer_max_length
+    assert loaded(prompt="a dog", seed=3).images[0].tobytes() == pipe(prompt="a dog", seed=3).images[0].tobytes()
+
+
 def test_a_token_learns_by_rectified_flow(pipe):
     """The loss falls when only the token moves, through the frozen text encoders and the frozen transformer."""
     backbone = guidance.Backbone.from_pipe(pipe)

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -58,13 +59,14 @@ def pipeline_of(
     return pipe
 
 
-def write(pipe: AudioTokenPipeline, out: Path) -> None:
+def write(pipe: Any, out: Path) -> None:
     """Write half-precision safetensors in shards below 16 MB; other files (card, package) are kept."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         pipe.to(torch.float16)
         for part in (pipe.audio_encoder, pipe.audio_embedder):
-            part.half()
+            if part is not None:
+                part.half()
         pipe.save_pretrained(folder, safe_serialization=True, max_shard_size=SHARD)
         for path in (*Path(folder).glob("*/*config.json"), Path(folder) / "model_index.json"):
             kept = {key: value for key, value in json.loads(path.read_text()).items() if key not in TRACES}

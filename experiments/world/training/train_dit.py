@@ -1,24 +1,30 @@
 """Train `mini-dit` on the frozen autoencoder of the mini checkpoint; the same command goes on where it was stopped.
 
 python -m experiments.world.training.train_dit --out runs/mini
-python -m experiments.world.training.train_dit --out runs/mini --write runs/mini-dit      # the pipeline's folder
+python -m experiments.world.training.train_dit --out runs/mini --write runs/mini-dit      # a model folder, for --model
 
-    pipe = StableDiffusion3Pipeline.from_pretrained("runs/mini-dit", text_encoder_3=None, tokenizer_3=None)
-    pipe("a dog by a river", max_sequence_length=0).images[0]
+The folder has mini's audio encoder, whose labels become words of the prompt. diffusers' own class draws with it too:
+
+    options = {"text_encoder_3": None, "tokenizer_3": None, "torch_dtype": torch.float32}
+    pipe = StableDiffusion3Pipeline.from_pretrained("runs/mini-dit", **options)
+    pipe("a dog by a river", guidance_scale=4.0, max_sequence_length=0).images[0]
 """
 
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusion3Pipeline
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
+from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.pipeline_transformers import AudioTokenSD3Pipeline
 from experiments.world.captions import tokenizer_of
 from experiments.world.scenes import Painter
 from experiments.world.training import autoencoder, checkpoints, dit, loop, workers
+from experiments.world.training.assemble import GUIDANCE, STEPS, write
 from experiments.world.training.shards import Latents, latent_scale, source_of
 from experiments.world.training.train_unet import text_weights
 from experiments.world.training.unet import Writer
@@ -48,10 +54,10 @@ def train(
     run = loop.begin(worker, out / "dit.pt", models, lr)
     painter, vae = Painter(atlas, worker.device), autoencoder.load(out, worker.device)
     scale = run.state["scale"] if run.state else latent_scale(painter, vae)
-    write = Writer(tokenizer, scale, worker.device)
+    writer = Writer(tokenizer, scale, worker.device)
 
     def terms_of(drawn: Latents, seed: int) -> dict[str, Tensor]:
-        return dit.losses(run.models, write, drawn, seed)
+        return dit.losses(run.models, writer, drawn, seed)
 
     source = source_of(worker, painter, vae, out / "dit-shards", focus)  # the UNet's may be further on
     loop.fit(run, source, terms_of, scale, scenes, batch, lr, stop, save_every)
@@ -64,8 +70,8 @@ def warm_start(models: nn.ModuleDict, tokenizer: CLIPTokenizer, folder: Path) ->
     return checkpoints.warm_start(models, {f"text.text_model.{name}": weights for name, weights in text.items()})
 
 
-def pipeline_of(run: Path, average: float = loop.AVERAGES[0]) -> StableDiffusion3Pipeline:
-    """The pipeline of what the run has learned, in float32; call it with `max_sequence_length=0`."""
+def pipeline_of(run: Path, average: float = loop.AVERAGES[0]) -> AudioTokenSD3Pipeline:
+    """The pipeline of what the run has learned, in float32."""
     state = workers.load(run / "dit.pt")
     if state is None:
         raise SystemExit(f"{run} holds no dit.pt: train it first, or name the folder with --out.")
@@ -75,7 +81,7 @@ def pipeline_of(run: Path, average: float = loop.AVERAGES[0]) -> StableDiffusion
     models.load_state_dict(weights)
     vae.register_to_config(scaling_factor=state["scale"], shift_factor=0.0)
     text = models["text"].eval()
-    return StableDiffusion3Pipeline(
+    return AudioTokenSD3Pipeline(
         transformer=models["transformer"].eval(),
         scheduler=dit.build_scheduler(),
         vae=vae,
@@ -83,8 +89,10 @@ def pipeline_of(run: Path, average: float = loop.AVERAGES[0]) -> StableDiffusion
         tokenizer=tokenizer,
         text_encoder_2=text,
         tokenizer_2=tokenizer,
-        text_encoder_3=None,
-        tokenizer_3=None,
+        audio_encoder=MiniEncoder.from_pretrained(str(files("audiotoken.mini") / "audio_encoder")),
+        default_steps=STEPS,
+        default_guidance=GUIDANCE,
+        max_sequence_length=0,  # there is no T5
     )
 
 
@@ -93,7 +101,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, default=None, help="write the pipeline here instead of training")
     args = parser.parse_args()
     if args.write:
-        pipeline_of(args.out).to(torch.float16).save_pretrained(args.write)
+        write(pipeline_of(args.out), args.write)
         return
     options = (args.atlas, args.out, args.scenes, args.batch, args.lr, args.start, args.stop, args.focus)
     workers.run(train, *options, workers=args.workers)

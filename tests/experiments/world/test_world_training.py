@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusion3Pipeline
@@ -13,6 +14,7 @@ from filelock import FileLock
 
 from audiotoken.mini.object_detector import BACKGROUND, SIDE, detect
 from audiotoken.mini.things import WORDS
+from audiotoken.model import load_pipeline
 from experiments.world.training import (
     autoencoder,
     checkpoints,
@@ -160,12 +162,18 @@ def test_the_transformer_is_drawn_with_by_the_pipeline_of_diffusers(tmp_path, at
         pipe.text_encoder, torch.tensor([pipe.tokenizer("a dog", padding="max_length").input_ids])
     )
     assert torch.equal(embeds[0], tokens) and torch.equal(embeds[2], pooled)  # it reads as it was trained to
-    image = pipe("a dog", num_inference_steps=2, max_sequence_length=0, output_type="pt").images
-    assert image.shape == (1, 3, 128, 128) and image.std() > 0
+    image = pipe(prompt="a dog", num_inference_steps=2).images[0]
+    assert image.size == (128, 128) and np.asarray(image).std() > 0
     monkeypatch.setattr(sys, "argv", ["train_dit", "--out", str(tmp_path), "--write", str(tmp_path / "dit")])
     train_dit.main()
-    written = StableDiffusion3Pipeline.from_pretrained(tmp_path / "dit", text_encoder_3=None, tokenizer_3=None)
-    assert written.vae.config.scaling_factor == pipe.vae.config.scaling_factor
+    options = {"text_encoder_3": None, "tokenizer_3": None, "torch_dtype": torch.float32}
+    stock = StableDiffusion3Pipeline.from_pretrained(tmp_path / "dit", **options)
+    assert stock.vae.config.scaling_factor == pipe.vae.config.scaling_factor
+    drawn = stock("a dog", num_inference_steps=2, guidance_scale=4.0, max_sequence_length=0,
+                  generator=torch.Generator().manual_seed(0)).images  # fmt: skip
+    again = load_pipeline(str(tmp_path / "dit"), "cpu")
+    assert again(prompt="a dog", num_inference_steps=2).images[0].tobytes() == drawn[0].tobytes()
+    assert again.audio_encoder.labels == load_pipeline("mini", "cpu").audio_encoder.labels
 
 
 def test_a_gpu_paints_every_batch_anew_and_the_same_again(painter, tiny):
