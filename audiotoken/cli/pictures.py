@@ -35,7 +35,7 @@ from audiotoken.cli.parameters import (
     Width,
 )
 from audiotoken.cli.terminal import running
-from audiotoken.errors import OptionError
+from audiotoken.errors import OptionError, printable
 
 SOME_BROKEN = 1  # exit code
 
@@ -71,7 +71,11 @@ def generate(
     offload: Offload = choices.Offload.NONE,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also explain the result: a picture (report.png) or a page (report.html)."),
+        typer.Option(
+            metavar="FILE",
+            help="Also explain the result: a picture (report.png) or a page (report.html); of a folder one page of all "
+            "clips, to share.",
+        ),
     ] = None,
     batch: Annotated[
         int | None,
@@ -116,10 +120,10 @@ def generate(
     }
     with running("drawing", quiet, verbose) as bar:
         if clip.is_dir():
-            if report is not None:
-                raise OptionError(f"--report is for a single clip, but {clip} is a folder; leave it out.")
             folder = output or Path("pictures")
             tasks.checks.check_output_folder(folder)
+            if report is not None:
+                tasks.picture_files.check_report(report)
             tasks.checks.check_model(model)
             result = tasks.folder.draw_folder(
                 clip,
@@ -127,10 +131,12 @@ def generate(
                 **options,
                 batch=batch,
                 overwrite=overwrite,
+                report=report,
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            summary, code = str(result), SOME_BROKEN if result.broken else 0
+            lines = [str(result), *([f"report {printable(report)}"] if report is not None else [])]
+            summary, code = "\n".join(lines), SOME_BROKEN if result.broken else 0
         else:
             if batch is not None or overwrite:
                 raise OptionError(

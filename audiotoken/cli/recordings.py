@@ -14,6 +14,7 @@ from audiotoken.cli.parameters import (
     Model,
     PlacedPrompt,
     Quiet,
+    ReportPage,
     Setup,
     Spacing,
     StereoClip,
@@ -53,6 +54,7 @@ def listen(
     stems: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Also write a WAV file of each source into this folder.")
     ] = None,
+    report: ReportPage = None,
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Classify each source.")] = True,
     model: Annotated[
         str, typer.Option(metavar="MODEL", help='Model that classifies the sources: "mini" or a folder.')
@@ -72,7 +74,7 @@ def listen(
     with running("listening", quiet, verbose) as bar:
         tasks.checks.check_clip(clip)
         tasks.checks.check_setup(setup, spacing)
-        files = tasks.listening_files.ListeningFiles(plot, json, stems)
+        files = tasks.listening_files.ListeningFiles(plot, json, stems, report)
         files.check(clip, *tasks.checks.list_model_paths(model))
         listening = tasks.listen.listen_to(
             clip,
@@ -85,7 +87,8 @@ def listen(
             stems=stems,
             on_progress=bar.update,
         )
-        summary = files.write(listening, notes=not quiet)
+        options = {"setup": setup, "spacing": spacing, "max_sources": max_sources, "count": count, "model": model}
+        summary = files.write(listening, notes=not quiet, options=options)
     typer.echo(summary)
 
 
@@ -107,6 +110,7 @@ def check(
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw the result: PNG, JPEG or WebP.")
     ] = None,
+    report: ReportPage = None,
     words: Words = None,
     detector: Annotated[
         str,
@@ -140,7 +144,7 @@ def check(
         pairs = tasks.check.find_pairs(picture, clip)
         for path in (pairs[0].picture, pairs[0].clip):
             tasks.checks.check_clip(path)
-        files = tasks.check_files.CheckFiles(output, figure)
+        files = tasks.check_files.CheckFiles(output, figure, report)
         files.check(
             *(path for pair in pairs for path in (pair.picture, pair.clip)), *tasks.checks.list_model_paths(model)
         )
@@ -171,6 +175,7 @@ def layout(
         ),
     ] = None,
     prompt: PlacedPrompt = None,
+    report: ReportPage = None,
     words: Words = None,
     setting: Annotated[
         str, typer.Option(metavar="TEXT", help='Where it all is, for the written caption: "in a meadow".')
@@ -201,6 +206,9 @@ def layout(
         tasks.checks.check_clip(clip)
         size = tasks.checks.parse_canvas(canvas)
         tasks.checks.check_layout_file(output, form, inputs=(clip, *tasks.checks.list_model_paths(model)))
+        if report is not None:
+            tasks.picture_files.check_report(report)
+            tasks.checks.check_inputs_kept([output, report], (clip, *tasks.checks.list_model_paths(model)))
         if words is None:
             tasks.checks.check_model(model)
         names = stereo.parse_words(words)
@@ -217,7 +225,7 @@ def layout(
         sketch = tasks.layout.sketch_layout(
             clip, options, words=names, canvas=size, setting=setting, model=model, on_progress=bar.update
         )
-        summary = tasks.layout.write_layout(sketch, form, output, notes=not quiet)
+        summary = tasks.layout.write_layout(sketch, form, output, report, notes=not quiet)
         if output in (None, tasks.checks.STDOUT) and not quiet:
             for note in sketch.notes:
                 bar.write_note(f"note   {note}")

@@ -4,9 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audiotoken.report import figure, gallery, listening_figure, listening_text, result_page
+    from audiotoken.report import (
+        figure,
+        gallery,
+        gallery_page,
+        listening_figure,
+        listening_page,
+        listening_text,
+        result_page,
+    )
 
-__all__ = ["figure", "gallery", "listening_figure", "listening_text", "result_page"]
+__all__ = ["figure", "gallery", "gallery_page", "listening_figure", "listening_page", "listening_text", "result_page"]
 
 
 def __getattr__(name: str) -> Any:  # imported on first use: `audiotoken --help` must not wait for torch

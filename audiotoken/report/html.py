@@ -1,10 +1,15 @@
-"""Build HTML safely: every string is escaped unless it is `Html` already."""
+"""Build HTML safely: every string is escaped unless it is `Html` already; a document of ours, and how to know one."""
 
 import re
 from collections.abc import Iterable
 from html import escape
+from pathlib import Path
 from typing import Any
 
+from audiotoken.report.style import STYLE
+
+POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"  # nothing from elsewhere
+MAKER = "spatial-audiotoken"
 VOID = ("img", "input", "meta", "br")  # elements without content
 
 
@@ -32,6 +37,25 @@ def element(name: str, /, *content: Any, **attributes: Any) -> Html:
 def join_html(content: Iterable[Any]) -> Html:
     """Concatenate; None is left out."""
     return Html("".join(each if isinstance(each, Html) else escape(str(each)) for each in content if each is not None))
+
+
+def build_document(title: str, body: Html) -> str:
+    """A whole page that loads nothing and runs nothing."""
+    head = [
+        element("meta", charset="utf-8"),
+        element("meta", name="generator", content=MAKER),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        element("style", Html(STYLE)),
+    ]
+    return f"<!DOCTYPE html>\n{element('html', element('head', *head), element('body', body), lang='en')}\n"
+
+
+def is_document(path: Path) -> bool:
+    """Whether a file is a page of `build_document`, so that another may take its place; OSError if unreadable."""
+    with path.open("rb") as file:
+        return f'content="{MAKER}"'.encode() in file.read(1000)
 
 
 def section(title: str, *content: Any, name: str) -> Html:

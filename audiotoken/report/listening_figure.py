@@ -29,7 +29,7 @@ def css_colour(source: int) -> str:
 def draw_listening(listening: "Listening") -> Image.Image:
     """(1320, 780) pixels."""
     figure = Figure(figsize=(11, 6.5), dpi=120, facecolor="white")
-    figure.text(LEFT, 0.935, _format_title(listening), fontsize=15, color=INK, weight="bold", parse_math=False)
+    figure.text(LEFT, 0.935, format_title(listening), fontsize=15, color=INK, weight="bold", parse_math=False)
     figure.text(LEFT, 0.895, _format_subtitle(listening), fontsize=10, color=FAINT, parse_math=False)
     draw_waveform(figure.add_axes((LEFT, 0.66, WIDTH, 0.2)), listening)
     draw_timeline(figure.add_axes((LEFT, 0.09, WIDTH, 0.53)), listening)
@@ -38,7 +38,7 @@ def draw_listening(listening: "Listening") -> Image.Image:
     return render_figure(figure)
 
 
-def _format_title(listening: "Listening") -> str:
+def format_title(listening: "Listening") -> str:
     number = len(listening.scene.sources)
     sources = {0: "no source", 1: "one source"}.get(number, f"{number} sources")
     name = listening.file.encode("utf-8", "backslashreplace").decode()  # no font has half characters

@@ -17,6 +17,7 @@ from audiotoken.audio import resample
 PAGE = 12_000_000  # maximum characters, including
 SOUNDS, PICTURES, FILM = 5_500_000, 3_500_000, 2_000_000
 RATES = (8_000, 48_000)  # lowest and highest rate, in Hz, that every browser plays
+MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000)  # Hz
 MIN_SIDE = 64  # pixels
 FILM_TYPES = {".gif": "image/gif", ".mp4": "video/mp4"}
 
@@ -60,6 +61,32 @@ def encode_flac(signal: NDArray[np.float32], rate: int) -> bytes:
     return content.getvalue()
 
 
+def encode_excerpt(signal: NDArray[np.float32], rate: int, highest: int = 32_000) -> str:
+    """(channels, frames) -> data URI of MP3, which every browser plays, or of FLAC where libsndfile cannot write it."""
+    import soundfile
+
+    target = next((each for each in MP3_RATES if each >= min(rate, highest)), highest)
+    signal = resample(signal, rate, target)
+    if "MP3" not in soundfile.available_formats():
+        return data_uri(encode_flac(signal, target), "audio/flac")
+    content = BytesIO()
+    loud = max(1.0, float(np.abs(signal).max(initial=0)))
+    options = {"bitrate_mode": "VARIABLE", "compression_level": 0.6}
+    soundfile.write(content, (signal / loud).T, target, format="MP3", subtype="MPEG_LAYER_III", **options)
+    return data_uri(content.getvalue(), "audio/mpeg")
+
+
+def encode_thumbnail(image: Image.Image, side: int, budget: int) -> str:
+    """Data URI of a WebP picture of at most `side` pixels, smaller ones in its own size; beyond the budget coarser."""
+    image = image.convert("RGB")
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    for quality in (88, 75, 50, 25):
+        uri = _encode(image, "WEBP", quality)
+        if len(uri) <= budget:
+            break
+    return uri
+
+
 def encode_pictures(images: Sequence[Image.Image], budget: int = PICTURES) -> list[str]:
     """Data URIs: PNG, or beyond the budget JPEG, at ever smaller sizes."""
     uris = [_encode(image, "PNG") for image in images]
@@ -87,7 +114,7 @@ def encode_film(path: Path, budget: int = FILM) -> tuple[str, str] | None:
     return (uri, kind) if len(uri) <= budget else None
 
 
-def _encode(image: Image.Image, kind: str) -> str:
+def _encode(image: Image.Image, kind: str, quality: int = 88) -> str:
     content = BytesIO()
-    image.save(content, kind, **({"quality": 88} if kind == "JPEG" else {"optimize": True}))
+    image.save(content, kind, **({"optimize": True} if kind == "PNG" else {"quality": quality}))
     return data_uri(content.getvalue(), f"image/{kind.lower()}")

@@ -73,7 +73,7 @@ def build_attention(result: "Result", boxes: Boxes) -> Html | None:
             _build_map(each, highest, source, boxes[source], names[at]) for each, at in zip(shown, chosen, strict=True)
         ]
         strips += [
-            element("h3", build_name(result, source)),
+            element("h3", build_name(source, result.subjects[source])),
             element("div", element("div", *cells, class_="strip"), class_="wide"),
         ]
     first = " They belong to the first picture." if len(result.images) > 1 else ""
@@ -120,7 +120,12 @@ def _list_sources(result: "Result") -> Html:
     items = []
     for i in range(len(result.scene.sources)):
         boxed = "" if i in result.regions else ", without a box"
-        items.append(element("li", element("span", build_name(result, i), f": {describe_direction(result, i)}{boxed}")))
+        items.append(
+            element(
+                "li",
+                element("span", build_name(i, result.subjects[i]), f": {describe_direction(result.scene, i)}{boxed}"),
+            )
+        )
     return element("ul", *items, class_="where")
 
 

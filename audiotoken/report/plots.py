@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from audiotoken.report.figure import ACCENT, FAINT, INK, draw_spectrogram, style_axes
 from audiotoken.report.html import Html, inline_svg
 from audiotoken.report.listening_figure import COLOURS, GRID, draw_half_circle, draw_timeline, draw_waveform
-from audiotoken.stereo.labelled_scene import Listening, compute_outline
+from audiotoken.stereo.labelled_scene import Listening
 from audiotoken.stereo.planning import Plan
 from guidance.trace import StepTrace
 
@@ -34,7 +34,7 @@ def plot_waveform(planned: "Plan") -> Html:
     with _open_figure((6.2, 4.4)) as figure:
         below = figure.add_axes((LEFT, 0.115, 0.98 - LEFT, 0.48))
         above = figure.add_axes((LEFT, 0.63, 0.98 - LEFT, 0.36))
-        draw_waveform(above, _to_listening(planned))
+        draw_waveform(above, planned.outline())
         if planned.recording.any():
             draw_spectrogram(below, planned.recording, planned.rate)
             below.collections[0].set_rasterized(True)
@@ -45,17 +45,27 @@ def plot_waveform(planned: "Plan") -> Html:
         return _to_html(figure, "wave", "Waveform of the channels over the spectrogram, with a common time axis")
 
 
-def plot_half_circle(planned: "Plan") -> Html:
+def plot_outline(listening: Listening) -> Html:
+    """The waveform of the channels."""
+    with _open_figure((6.2, 2.0)) as figure:
+        axes = figure.add_axes((LEFT, 0.24, 0.98 - LEFT, 0.74))
+        draw_waveform(axes, listening)
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("time, s")
+        return _to_html(figure, "wave", "Waveform of the channels")
+
+
+def plot_half_circle(listening: Listening) -> Html:
     """Directions with confidence and spread, seen from above."""
     with _open_figure((5.2, 3.1)) as figure:
-        draw_half_circle(figure.add_axes((0.14, -0.15, 0.72, 1.3), projection="polar"), _to_listening(planned))
+        draw_half_circle(figure.add_axes((0.14, -0.15, 0.72, 1.3), projection="polar"), listening)
         return _to_html(figure, "circle", "Directions in a half circle, seen from above; the numbers are in the list")
 
 
-def plot_timeline(planned: "Plan") -> Html:
+def plot_timeline(listening: Listening) -> Html:
     """Azimuth over time; left is up."""
     with _open_figure((5.2, 3.1)) as figure:
-        draw_timeline(figure.add_axes((0.17, 0.15, 0.81, 0.82)), _to_listening(planned))
+        draw_timeline(figure.add_axes((0.17, 0.15, 0.81, 0.82)), listening)
         return _to_html(figure, "path", "Azimuth of each sound over time")
 
 
@@ -89,13 +99,6 @@ def _label_steps(axes: Axes, guided: Sequence[StepTrace], count: int) -> None:
 def _format_updates(step: StepTrace) -> str:
     """The number of updates, of the picture that had most."""
     return f"{max(step.updates, default=0)}×"
-
-
-def _to_listening(planned: "Plan") -> Listening:
-    """For `audiotoken.report.listening_figure`; the first two of more channels."""
-    recording = planned.recording[:2]
-    seconds = recording.shape[1] / planned.rate
-    return Listening("", seconds, planned.scene, (None,) * len(planned.scene.sources), compute_outline(recording))
 
 
 @contextmanager

@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.report import facts, picture_sections, plots, source_sections
-from audiotoken.report.html import Html, element, join_html, section
-from audiotoken.report.style import STYLE
+from audiotoken.report.html import Html, build_document, element, join_html, section
 from audiotoken.stereo.generation import Result
 from audiotoken.writing import encode_text, write_bytes
-
-POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"  # nothing from elsewhere
 
 
 def write_page(result: "Result", path: Path, **options: Any) -> None:
@@ -38,7 +35,7 @@ def report_page(
         [
             picture_sections.build_header(result, rows, picture, film),
             source_sections.build_recording(result),
-            source_sections.build_directions(result),
+            source_sections.build_directions(result.outline()),
             source_sections.build_sources(result),
             source_sections.build_matches(result),
             _build_guidance(result, rows[0]),
@@ -47,14 +44,7 @@ def report_page(
             _build_references(result),
         ]
     )
-    head = [
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", result.prompt.text),
-        element("style", Html(STYLE)),
-    ]
-    return f"<!DOCTYPE html>\n{element('html', element('head', *head), element('body', body), lang='en')}\n"
+    return build_document(result.prompt.text, body)
 
 
 def _build_guidance(result: "Result", boxes: picture_sections.Boxes) -> Html:
@@ -87,11 +77,7 @@ def _build_times(result: "Result") -> Html:
 
 def _build_settings(result: "Result", options: Mapping[str, Any]) -> Html:
     listed = [*facts.list_settings(result, options), *facts.list_versions()]
-    return section("Settings", element("dl", *[_build_setting(*each) for each in listed]), name="settings")
-
-
-def _build_setting(name: str, value: str) -> Html:
-    return join_html([element("dt", name), element("dd", value)])
+    return source_sections.build_settings(listed)
 
 
 def _build_references(result: "Result") -> Html:

@@ -8,6 +8,8 @@ from audiotoken.report.html import Html, element, join_html, section, table
 from audiotoken.report.listening_figure import css_colour
 from audiotoken.report.listening_text import format_azimuth, format_path, format_setup, format_spans
 from audiotoken.stereo.generation import Result
+from audiotoken.stereo.labelled_scene import Listening
+from spatial.scene import Scene
 
 LABELS = 5  # shown for each source, best first
 SPANS = 4  # shown for each source
@@ -21,9 +23,9 @@ def build_recording(result: "Result") -> Html:
     return section("Recording", shown, player, *[element("p", each, class_="faint") for each in notes], name="recorded")
 
 
-def build_directions(result: "Result") -> Html:
+def build_directions(listening: Listening) -> Html:
     """The half circle, and azimuths over time; a sentence if there are no directions to show."""
-    scene = result.scene
+    scene = listening.scene
     if scene.setup == "mono" or not scene.sources:
         text = "The recording is mono, which holds no directions." if scene.sources else "No source was found."
         return section("Directions", element("p", text), name="directions")
@@ -35,8 +37,8 @@ def build_directions(result: "Result") -> Html:
         element("p", setup),
         element(
             "div",
-            element("figure", plots.plot_half_circle(result), element("figcaption", above)),
-            element("figure", plots.plot_timeline(result), element("figcaption", over_time)),
+            element("figure", plots.plot_half_circle(listening), element("figcaption", above)),
+            element("figure", plots.plot_timeline(listening), element("figcaption", over_time)),
             class_="two",
         ),
         name="directions",
@@ -62,7 +64,7 @@ def build_matches(result: "Result") -> Html:
         return section("Matching sources and words", element("p", text), name="words")
     matched = {(pair.source, pair.token) for pair in result.matches}
     rows = [
-        [build_name(result, i), *[_score_cell(i, value, (i, j) in matched) for j, value in enumerate(row)]]
+        [build_name(i, result.subjects[i]), *[_score_cell(i, value, (i, j) in matched) for j, value in enumerate(row)]]
         for i, row in enumerate(result.similarity.tolist())
     ]
     sentences = [element("li", each) for each in facts.describe_matches(result)]
@@ -90,18 +92,24 @@ def build_bars(rows: Sequence[tuple[str, float, str]], low: float = 0.0, colour:
     return element("div", *cells, class_="bars", style=f"--on:{colour}" if colour else None)
 
 
-def describe_direction(result: "Result", i: int) -> str:
+def build_settings(listed: Sequence[tuple[str, str]]) -> Html:
+    """(name, value) of all settings."""
+    rows = [join_html([element("dt", name), element("dd", value)]) for name, value in listed]
+    return section("Settings", element("dl", *rows), name="settings")
+
+
+def describe_direction(scene: Scene, i: int) -> str:
     """The azimuth or the path of a source."""
-    source = result.scene.sources[i]
-    if result.scene.setup == "mono":
+    source = scene.sources[i]
+    if scene.setup == "mono":
         return "no direction"
     return format_path(source).replace("->", "→") or format_azimuth(source.direction.azimuth)
 
 
-def build_name(result: "Result", source: int) -> Html:
+def build_name(source: int, name: str) -> Html:
     """The number and the name of a source, with a dot in its colour."""
     dot = element("span", class_="dot", style=f"--on:{css_colour(source)}")
-    return element("span", dot, f"{source + 1} {result.subjects[source]}")
+    return element("span", dot, f"{source + 1} {name}")
 
 
 def _score_cell(source: int, value: float, pair: bool) -> Html:
@@ -114,9 +122,9 @@ def _build_card(result: "Result", i: int, uri: str) -> Html:
     known = "A known sound." if result.known[i] else "No known sound has a high score; the best match is named."
     return element(
         "article",
-        element("h3", build_name(result, i)),
+        element("h3", build_name(i, result.subjects[i])),
         element("audio", controls=True, preload="metadata", src=uri, aria_label=f"source {i + 1} alone"),
-        element("p", _describe_source(result, i)),
+        element("p", describe_source(result.scene, i)),
         build_bars([(label, score, f"{score:.2f}") for label, score in labels[:LABELS]], LIKELY, colour),
         element("p", known if labels else "The audio encoder has no labels."),
         element("p", f"{facts.describe_token(result, i)}."),
@@ -125,12 +133,12 @@ def _build_card(result: "Result", i: int, uri: str) -> Html:
     )
 
 
-def _describe_source(result: "Result", i: int) -> str:
+def describe_source(scene: Scene, i: int) -> str:
     """Direction, level and times of a source, as far as they are known."""
-    source = result.scene.sources[i]
+    source = scene.sources[i]
     direction, items = source.direction, []
-    if result.scene.setup != "mono":
-        items += [describe_direction(result, i)]
+    if scene.setup != "mono":
+        items += [describe_direction(scene, i)]
         items += [f"±{direction.spread:.0f}°"] if direction.spread else []
         items += [f"confidence {direction.confidence:.2f}"]
     items += [f"{source.level:.0f} dB re full scale"] if source.level else []

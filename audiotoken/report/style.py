@@ -38,6 +38,7 @@ header .two { margin-top: 1.5rem; }
   color: #fff; background: #000a; white-space: nowrap; }
 .small .box { border-width: 2px; } .small .box > span { display: none; }
 body:has(#boxes:not(:checked)) .shown .box { display: none; }
+.sheet > svg { width: 100%; height: auto; max-height: 34rem; background: #fafafa; border-radius: .4rem; }
 .toggle { display: flex; gap: .5rem; align-items: center; min-height: 2.75rem; cursor: pointer; }
 .toggle input { width: 1.2rem; height: 1.2rem; accent-color: var(--accent); margin: 0; }
 .pictures { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 13rem), 1fr)); }
@@ -68,6 +69,27 @@ thead th { text-align: center; }
 td { text-align: center; padding: .5rem .9rem; border: 1px solid var(--grid);
   background: color-mix(in srgb, var(--on) calc(var(--part) * 55%), transparent); }
 td.pair { outline: 3px solid var(--on); outline-offset: -3px; font-weight: 700; }
+.sorting { border: 0; padding: 0; margin: 1rem 0 0; display: flex; flex-wrap: wrap; gap: 0 1.5rem;
+  align-items: center; }
+.sorting legend { float: left; padding: 0; color: var(--faint); }
+.gallery { display: grid; gap: 1.25rem; margin-top: 1.5rem; align-items: start;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); }
+.gallery .card { border-top-width: 1px; order: var(--name); }
+.gallery h2 { font-size: 1rem; margin: .75rem 0 .25rem; }
+body:has(#by-sound:checked) .gallery .card { order: var(--sound); }
+body:has(#by-score:checked) .gallery .card { order: var(--score); }
+.gallery ul.where { margin: .5rem 0 0; } .gallery ul.where:empty { display: none; }
+.shots.several { display: grid; gap: .4rem; grid-template-columns: 1fr 1fr; }
+.ears { display: flex; gap: .6rem; align-items: center; font-size: .8rem; color: var(--faint); margin: .6rem 0; }
+.line { position: relative; flex: 1; height: 2px; background: linear-gradient(to right, var(--grid) 49.5%,
+  var(--faint) 49.5%, var(--faint) 50.5%, var(--grid) 50.5%); }
+.line i { position: absolute; width: .8rem; height: .8rem; border-radius: 50%; background: var(--on);
+  top: 50%; transform: translate(-50%, -50%); border: 2px solid var(--card); }
+.picture .heard { position: absolute; top: 0; bottom: 0; width: 3px; margin-left: -1.5px; background: var(--on);
+  box-shadow: 0 0 0 1px #fff9; }
+.picture .seen { position: absolute; width: .9rem; height: .9rem; border-radius: 50%; background: var(--on);
+  border: 2px solid #fff; transform: translate(-50%, 50%); }
+.problem { color: var(--accent); }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .25rem 1.25rem; margin: 0; }
 dd { margin: 0; min-width: 0; }
 @media (max-width: 30rem) { .strip { grid-auto-columns: 6.5rem; } }

@@ -19,6 +19,7 @@ from audiotoken.placeholder import PLACEHOLDER, check_count
 from audiotoken.prompt import Prompt, describe_cut
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import decide_names
+from audiotoken.stereo.labelled_scene import Label, Listening, compute_outline
 from audiotoken.stereo.layouts import is_everywhere, make_layout, place_boxes
 from audiotoken.stereo.named_sources import add_named_sources
 from audiotoken.stereo.naming import classify_mixture, knows
@@ -65,6 +66,13 @@ class Plan:
         best = [max(each, key=lambda name: each[name], default="sound") for each in scores]
         matched = {pair.source: self.words[pair.token].text for pair in self.matches if pair.token is not None}
         return [matched.get(i, name) for i, name in enumerate(best)]
+
+    def outline(self, file: str = "") -> Listening:
+        """The scene with its labels and the outline of the first two channels, as `audiotoken listen` has them."""
+        pairs = zip(self.heard, self.known, strict=True)
+        labels = tuple(Label(*each[0], known) if each else None for each, known in pairs)
+        recording = self.recording[:2]
+        return Listening(file, recording.shape[1] / self.rate, self.scene, labels, compute_outline(recording))
 
     def layout(
         self,

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from audiotoken import evaluation
+from audiotoken import evaluation, report
 from audiotoken.errors import printable
 from audiotoken.report.listening_text import format_azimuth
 from audiotoken.tasks.check import Checked, read_frames
+from audiotoken.tasks.picture_files import check_report
 from audiotoken.writing import check_inputs_kept, check_output, encode_text, write_bytes, write_image
+from spatial.camera import Camera
 
 if TYPE_CHECKING:
     from audiotoken.evaluation.consistency import Check
@@ -27,6 +29,7 @@ class CheckFiles:
 
     json: Path | None = None
     figure: Path | None = None
+    report: Path | None = None
 
     def check(self, *inputs: str | os.PathLike | None) -> None:
         """Check before the long work that each file can be written and is none of the inputs; OptionError otherwise."""
@@ -34,7 +37,9 @@ class CheckFiles:
             check_output(self.json, (".json",))
         if self.figure is not None:
             check_output(self.figure)
-        check_inputs_kept([self.json, self.figure], inputs)
+        if self.report is not None:
+            check_report(self.report)
+        check_inputs_kept([self.json, self.figure, self.report], inputs)
 
     def write(self, checked: Checked, notes: bool = True) -> str:
         """Write the files -> the text to print."""
@@ -45,8 +50,43 @@ class CheckFiles:
             ((_, picture),) = read_frames(checked.pairs[0].picture, 1)
             draw = evaluation.consistency_figure.draw_checks
             write_image(draw(checked.checks, checked.summary, picture, checked.fov), self.figure)
-        lines += [f"wrote  {printable(path)}" for path in (self.json, self.figure) if path is not None]
+        if self.report is not None:
+            _write_gallery(checked, self.report)
+        lines += [f"wrote  {printable(path)}" for path in (self.json, self.figure, self.report) if path is not None]
         return "\n".join(lines)
+
+
+def _write_gallery(checked: Checked, path: Path) -> None:
+    """A card for each pair: what is heard, and where it is seen in the picture, or in the middle of the film."""
+    camera, entry, sound = Camera(checked.fov), report.gallery_page.Entry, report.gallery_page.HeardSound
+    entries = [
+        entry(
+            pair.name,
+            (pair.picture,),
+            pair.clip,
+            tuple(
+                sound(
+                    thing.word,
+                    thing.heard,
+                    "not seen" if thing.seen is None else f"seen {format_azimuth(thing.seen)}",
+                    camera.project(thing.heard),
+                    None if thing.seen is None else camera.project(thing.seen),
+                )
+                for thing in check.things
+            ),
+            check.score if check.compares else None,
+            f"score {check.score:.2f}" if check.compares else "nothing to compare",
+        )
+        for pair, check in zip(checked.pairs, checked.checks, strict=True)
+    ]
+    report.gallery_page.write_gallery_page(
+        entries,
+        path,
+        title="Seen where it is heard?",
+        lines=[*_list_scores(checked), "A line is where a sound is heard, the dot of its colour where it is seen."],
+        notes=[*checked.notes, *checked.broken],
+        read_picture=lambda picture: read_frames(picture, 1)[0][1],
+    )
 
 
 def format_check(checked: Checked) -> str:

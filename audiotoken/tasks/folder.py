@@ -15,14 +15,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audiotoken import report as reports
 from audiotoken.audio import Recording, as_recording, load_audio
 from audiotoken.errors import AudioError, CheckpointError
 from audiotoken.manifest import Line, append_line, fingerprint, is_up_to_date, make_line, picture_names, read_manifest
 from audiotoken.model import find_device, load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import TEMPLATE
-from audiotoken.report.gallery import format_label_table, gallery
+from audiotoken.report.gallery import LABELS, format_label_table, gallery
 from audiotoken.tasks.claims import Claims, claiming
+from audiotoken.tasks.picture_files import check_report
 from audiotoken.writing import cannot_write, check_inputs_kept, encode_text, list_model_paths, write_bytes, write_image
 
 if TYPE_CHECKING:  # takes seconds to import
@@ -33,6 +35,7 @@ if TYPE_CHECKING:  # takes seconds to import
 StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]  # diffusers' callback_on_step_end
 MANIFEST, TABLE, GALLERY = "made.jsonl", "heard.csv", "gallery.png"
 STORED_LABELS = 5  # per clip, in the manifest
+AUDIBLE = 0.05  # score from which the report names a label
 BATCH_ON_GPU = 4  # clips; larger batches are no faster on a CPU
 
 
@@ -73,14 +76,16 @@ def draw_folder(
     offload: str = "none",
     batch: int | None = None,
     overwrite: bool = False,
+    report: str | os.PathLike | None = None,
     on_progress: Callable[[float, int], None] | None = None,
     on_broken: Callable[[str], None] | None = None,
 ) -> FolderResult:
     """Draw every sound file below `clips` into `output`; the options are those of `generate`.
 
     `batch` clips are drawn at once (default: 4 on a GPU, else 1). A clip is drawn again when it, the model or an option
-    has changed, or with `overwrite`. A clip that cannot be read is skipped and listed in the result, and
-    `on_broken(message)` is called. `on_progress(clips done, clips to draw)` is called after each step. Raises the same
+    has changed, or with `overwrite`. report: one HTML page of all pictures, sounds and labels, to share. A clip that
+    cannot be read is skipped and listed in the result, and `on_broken(message)` is called.
+    `on_progress(clips done, clips to draw)` is called after each step. Raises the same
     errors as `generate`.
     """
     check_options(
@@ -109,8 +114,10 @@ def draw_folder(
     )
     lines = [line for clip, line in wanted.items() if clip not in set(result.kept)]
     pictures = [picture for each in names.values() for picture in each]
+    if report is not None:
+        check_report(report)
     check_inputs_kept(
-        [output, *(output / name for name in (MANIFEST, TABLE, GALLERY, *pictures))],
+        [output, report, *(output / name for name in (MANIFEST, TABLE, GALLERY, *pictures))],
         [clips, *(clips / name for name in names), *list_model_paths(model)],
     )
     _make_folder(output)
@@ -126,6 +133,8 @@ def draw_folder(
                     _draw_group(pipe, group, result, _step_callback(on_progress, done, len(group), len(lines)))
                     claims.release()
     _write_overview(result, [*wanted])
+    if report is not None:
+        _write_report(result, clips, [*wanted], Path(report))
     return result
 
 
@@ -229,6 +238,28 @@ def _write_overview(result: FolderResult, clips: list[str]) -> None:
     write_bytes(encode_text(format_label_table(lines, result.broken)), result.output / TABLE)
     if lines:
         write_image(gallery(lines, result.output), result.output / GALLERY)
+
+
+def _write_report(result: FolderResult, clips: Path, names: list[str], path: Path) -> None:
+    """A page with a card for each clip, also for those that could not be drawn."""
+    page, entries = reports.gallery_page, []
+    manifest = read_manifest(result.output / MANIFEST)
+    for name in names:
+        line = manifest.get(name, {}) if name not in result.broken else {}
+        best = (line.get("heard") or [])[:LABELS]
+        sounds = [page.HeardSound(label, details=f"{score:.2f}") for label, score in best if score >= AUDIBLE]
+        pictures = tuple(result.output / picture for picture in line.get("pictures", ()))
+        entries.append(
+            page.Entry(
+                name,
+                pictures,
+                clips / name,
+                tuple(sounds),
+                details="" if sounds or name in result.broken else "no label is likely",
+                problem=result.broken.get(name, ""),
+            )
+        )
+    page.write_gallery_page(entries, path, title=f"{clips.resolve().name}: {_count_clips(names)}")
 
 
 def _make_folder(folder: Path) -> None:

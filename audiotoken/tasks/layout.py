@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from audiotoken import report as reports
 from audiotoken import stereo
 from audiotoken.audio import load_beginning
 from audiotoken.encoders.audioset import find_subject
 from audiotoken.errors import OptionError, printable
 from audiotoken.model import load_pipeline
-from audiotoken.stereo.labelled_scene import Label
+from audiotoken.stereo.labelled_scene import Label, Listening
 from audiotoken.stereo.layouts import make_layout, note_ambient, place_boxes
 from audiotoken.stereo.options import PlanOptions
 from audiotoken.tasks.checks import STDOUT, check_words
@@ -29,6 +30,7 @@ class Sketch:
 
     layout: Layout
     notes: tuple[str, ...] = ()
+    listening: Listening | None = None  # what it was made of
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,7 @@ class NamedScene:
     names: tuple[str | None, ...]
     boxes: dict[int, Box]
     notes: tuple[str, ...]
+    listening: Listening
 
 
 def sketch_layout(
@@ -63,7 +66,7 @@ def sketch_layout(
         return _sketch_with_prompt(clip, options, canvas, model)
     named = name_sounds(clip, options, words=words, model=model, on_progress=on_progress)
     layout = make_layout(named.scene, named.names, named.boxes, canvas=canvas, fov=options.fov, setting=setting)
-    return Sketch(layout, named.notes)
+    return Sketch(layout, named.notes, named.listening)
 
 
 def name_sounds(
@@ -93,14 +96,21 @@ def name_sounds(
         notes += more
     boxes = place_boxes(scene, [i for i in placeable if names[i]], options.fov)
     notes += note_ambient(scene, names)
-    return NamedScene(scene, tuple(names), boxes, tuple(notes))
+    return NamedScene(scene, tuple(names), boxes, tuple(notes), _with_names(listening, names))
 
 
 def _sketch_with_prompt(clip: str | os.PathLike, options: PlanOptions, canvas: tuple[int, int], model: str) -> Sketch:
     recording, rate, cut = load_beginning(clip, PLACE_SECONDS)
     plan = stereo.make_plan(recording, rate, load_pipeline(model), replace(options, token="label"))
     layout = plan.layout(canvas, fov=options.fov, caption=plan.prompt.text)
-    return Sketch(layout, (*plan.notes, *cut))
+    return Sketch(layout, (*plan.notes, *cut), plan.outline(str(clip)))
+
+
+def _with_names(listening: Listening, names: Sequence[str | None]) -> Listening:
+    """Words that were given as the labels."""
+    pairs = zip(listening.labels, names, strict=True)
+    labels = (Label(name, 1.0, True) if label is None and name else label for label, name in pairs)
+    return replace(listening, labels=tuple(labels))
 
 
 def _deal_words(words: Sequence[str], scene: Scene) -> list[str | None]:
@@ -134,8 +144,17 @@ def _choose_names(labels: Sequence[Label | None], unknown: str) -> tuple[list[st
     return names, placeable, notes
 
 
-def write_layout(sketch: Sketch, form: str, output: Path | None = None, notes: bool = True) -> str:
-    """Write the layout in one of `FORMS` -> the text to print: the form itself where there is no file, or a summary."""
+def write_layout(
+    sketch: Sketch, form: str, output: Path | None = None, report: Path | None = None, notes: bool = True
+) -> str:
+    """Write the layout in one of `FORMS` -> the text to print: the form itself where there is no file, or a summary.
+
+    report: an HTML page of the layout and of what was heard.
+    """
+    if report is not None and sketch.listening is not None:
+        reports.listening_page.write_listening_page(
+            sketch.listening, report, layout=sketch.layout, notes=(sketch.layout.caption, *sketch.notes)
+        )
     text = FORMS[form].write(sketch.layout)
     if output in (None, STDOUT):
         return text.rstrip()
@@ -145,4 +164,6 @@ def write_layout(sketch: Sketch, form: str, output: Path | None = None, notes: b
         for number, entry in enumerate(sketch.layout.entries, 1)
     ]
     lines += [f"caption  {sketch.layout.caption}", *(f"note  {each}" for each in sketch.notes if notes)]
-    return "\n".join(map(printable, [*lines, f"wrote  {output}"]))
+    return "\n".join(
+        map(printable, [*lines, f"wrote  {', '.join(str(each) for each in (output, report) if each is not None)}"])
+    )

@@ -1,6 +1,7 @@
 """The files that `audiotoken listen` writes, each whole or not at all."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +12,7 @@ from audiotoken import report
 from audiotoken.errors import OptionError, printable
 from audiotoken.report.listening_text import format_listening, to_json
 from audiotoken.stereo.labelled_scene import Listening
+from audiotoken.tasks.picture_files import check_report
 from audiotoken.writing import cannot_write, check_inputs_kept, check_output, encode_text, write_bytes, write_image
 
 STDOUT = Path("-")
@@ -24,6 +26,7 @@ class ListeningFiles:
     plot: Path | None = None
     json: Path | None = None  # STDOUT prints it instead of the table
     stems: Path | None = None  # a folder
+    report: Path | None = None
 
     def check(self, *inputs: str | os.PathLike | None) -> None:
         """Check before the long work that each file can be written and is none of the inputs; OptionError otherwise."""
@@ -33,11 +36,13 @@ class ListeningFiles:
             _check_json(Path(str(self.json)))
         if self.stems is not None:
             check_folder(self.stems)
+        if self.report is not None:
+            check_report(self.report)
         stems = [] if self.stems is None else [stem_path(self.stems, number) for number in NUMBERS]
-        check_inputs_kept([self.plot, None if self.json == STDOUT else self.json, *stems], inputs)
+        check_inputs_kept([self.plot, self.report, None if self.json == STDOUT else self.json, *stems], inputs)
 
-    def write(self, listening: Listening, notes: bool = True) -> str:
-        """Write the files -> the text to print, without the notes if they are not wanted."""
+    def write(self, listening: Listening, notes: bool = True, options: Mapping[str, object] | None = None) -> str:
+        """Write the files -> the text to print, without the notes if they are not wanted; options: for the report."""
         paths = list(listening.stems)
         if self.stems is not None and not paths:
             paths = write_stems(listening, self.stems)
@@ -47,6 +52,9 @@ class ListeningFiles:
         if self.plot is not None:
             write_image(report.listening_figure.draw_listening(listening), self.plot)
             paths.append(self.plot)
+        if self.report is not None:
+            report.listening_page.write_listening_page(listening, self.report, options=options)
+            paths.append(self.report)
         if self.json == STDOUT:
             return encode_text(to_json(listening)).decode().rstrip()
         table = format_listening(listening if notes else _without_notes(listening))

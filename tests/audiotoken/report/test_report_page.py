@@ -5,13 +5,13 @@ import re
 from base64 import b64decode
 from dataclasses import replace
 from functools import cache
-from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from html_reader import Reader
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -35,34 +35,6 @@ from spatial.simulation import simulate
 RATE = 8000
 BAD = '<script>alert("1")</script> & \'"'
 SECTIONS = ["recorded", "directions", "sources", "words", "guidance", "time", "settings", "references"]
-
-
-class Reader(HTMLParser):
-    """What a browser would see: elements that are closed in order, addresses, attributes."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.open, self.seen, self.text = [], [], ""
-        self.feed(page)
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
-        if tag not in ("img", "input", "meta", "br"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.text += data
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.seen if name == tag]
 
 
 def tone(hertz, seconds=1.0, rate=RATE):

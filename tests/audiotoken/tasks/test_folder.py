@@ -255,7 +255,7 @@ def test_invalid_folder_options_are_one_sentence(tmp_path, clips, model):
         draw_folder(clips, batch=0)
     with pytest.raises(OptionError, match="Got token=loud, expected one of learned, label"):
         draw_folder(clips, token="loud")
-    assert "--report is for a single clip" in refused(["generate", clips, "--report", "a.png"])
+    assert "expected one of .html" in refused(["generate", clips, "--report", "a.png"])
     assert "need a folder of clips" in refused(["generate", clips / "a.wav", "--overwrite"])
     (tmp_path / "file").touch()
     assert "choose another folder" in refused(["generate", clips, "-o", tmp_path / "file" / "x", "--model", model])
