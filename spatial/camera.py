@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from spatial.errors import SpatialError
 from spatial.scene import Source
+from spatial.shapes import SQUARE, Shape
 
 Box = tuple[float, float, float, float]
 
@@ -22,7 +23,9 @@ FOOT = 0.6  # share of a box below the horizon: a camera a little over half as h
 LEVELS = (-50.0, -10.0)  # dB of full scale, drawn as far and as near: the usual range of quiet and loud recordings
 SIZES = (0.25, 0.55)  # height of a far and of a near box: from four cells of a 16 x 16 map to what one object fills
 WIDEST = 0.9  # width of a box for a diffuse source such as rain: some ground is left beside it
-LEAST = 3 / 16  # least width: three cells of a 16 x 16 attention map; guidance can hardly aim at a narrower box
+LEAST = (
+    3 / 16
+)  # least width and height: three cells of a 16 x 16 attention map; guidance can hardly aim at a narrower box
 
 
 @dataclass(frozen=True)
@@ -44,43 +47,57 @@ class Camera:
         """The azimuth, in degrees, of a horizontal position from 0 to 1: the inverse of `project` within the view."""
         return math.degrees(math.atan((2 * min(max(x, 0.0), 1.0) - 1) * math.tan(math.radians(self.fov / 2))))
 
-    def box(self, source: Source, time: float | None = None, *, lift: float = 0.0) -> Box:
+    def box(self, source: Source, time: float | None = None, *, shape: Shape = SQUARE) -> Box:
         """Box of the source at `time` in seconds; None: a box as wide as its whole path.
 
-        A louder source is nearer: its box is larger and reaches lower. `lift` raises sources that fly: 0 stands on the
-        ground, 1 touches the upper edge.
+        A louder source is nearer: its box is larger and reaches lower. `shape`: how wide the box is for its height, at
+        the same area, and how high above the ground; no box is taller than its shape is for its width.
         """
-        _check_source(source, lift)
-        size = self._size(source)
-        middle, width = self._extent(source, time)
+        _check_source(source)
+        middle, width = self._extent(source, time, shape)
         left = min(max(middle - width / 2, 0.0), 1.0 - width)
-        top = (HORIZON - (1 - FOOT) * size) * (1 - lift)
-        return left, top, left + width, min(1.0, top + size)
+        top, bottom = self._upright(source, width, shape)
+        return left, top, left + width, bottom
 
     def _size(self, source: Source) -> float:
         return float(np.interp(source.level, LEVELS, SIZES))
 
-    def _extent(self, source: Source, time: float | None) -> tuple[float, float]:
+    def _upright(self, source: Source, width: float, shape: Shape) -> tuple[float, float]:
+        """(top, bottom) of a box of this width."""
+        size = self._size(source)
+        foot = HORIZON + FOOT * size
+        height = max(LEAST, min(size / math.sqrt(shape.aspect), width / shape.aspect, foot))
+        top = (foot - height) * (1 - shape.lift)
+        return top, min(1.0, top + height)
+
+    def _extent(self, source: Source, time: float | None, shape: Shape) -> tuple[float, float]:
         """(middle, width) of the box, by the source's spread or size, the larger; it may reach over the edge."""
         azimuths = [azimuth for _, azimuth in source.path] if time is None else []
         azimuths = azimuths or [source.azimuth_at(time or 0.0)]
         left, right = self.project(min(azimuths)), self.project(max(azimuths))
         spread = self.project(source.direction.spread) - self.project(-source.direction.spread)
-        return (left + right) / 2, min(right - left + max(self._size(source), min(spread, WIDEST)), 1.0)
+        width = self._size(source) * math.sqrt(shape.aspect)
+        return (left + right) / 2, min(right - left + max(width, min(spread, WIDEST)), 1.0)
 
     def boxes(
-        self, sources: Sequence[Source], time: float | None = None, *, lifts: Sequence[float] | None = None
+        self, sources: Sequence[Source], time: float | None = None, *, shapes: Sequence[Shape] | None = None
     ) -> list[Box]:
-        """One box a source, in the order of the sources; boxes do not overlap and stand in order of azimuth."""
-        if lifts is not None and len(lifts) != len(sources):
-            raise SpatialError(f"Got {len(lifts)} lifts for {len(sources)} sources, expected one each; add or drop.")
-        lifts = lifts or [0.0] * len(sources)
-        boxes = [self.box(source, time, lift=lift) for source, lift in zip(sources, lifts, strict=True)]
+        """One box a source, in the order of the sources; boxes do not overlap and stand in order of azimuth.
+
+        shapes: of each source, such as `spatial.shapes.find_shape` of its name; by default all are square.
+        """
+        if shapes is not None and len(shapes) != len(sources):
+            raise SpatialError(f"Got {len(shapes)} shapes for {len(sources)} sources, expected one each; add or drop.")
+        shapes = shapes or [SQUARE] * len(sources)
+        for source in sources:
+            _check_source(source)
         order = np.argsort([_sort_azimuth(source, time) for source in sources], kind="stable")
-        extents = np.array([self._extent(sources[i], time) for i in order]).reshape(-1, 2)
-        for i, (left, right) in zip(order, resolve_overlaps(*extents.T), strict=True):
-            boxes[i] = float(left), boxes[i][1], float(right), boxes[i][3]
-        return boxes
+        extents = np.array([self._extent(sources[i], time, shapes[i]) for i in order]).reshape(-1, 2)
+        boxes: dict[int, Box] = {}
+        for i, (left, right) in zip(order, resolve_overlaps(*extents.T).tolist(), strict=True):
+            top, bottom = self._upright(sources[i], right - left, shapes[i])
+            boxes[int(i)] = left, top, right, bottom
+        return [boxes[i] for i in range(len(sources))]
 
 
 def resolve_overlaps(
@@ -113,9 +130,7 @@ def _sort_azimuth(source: Source, time: float | None) -> float:
     return (min(azimuths) + max(azimuths)) / 2
 
 
-def _check_source(source: Source, lift: float) -> None:
-    if not 0 <= lift <= 1:
-        raise SpatialError(f"Got lift={lift:g}, expected 0 (on the ground) to 1 (at the upper edge); change it.")
+def _check_source(source: Source) -> None:
     azimuths = [source.direction.azimuth, source.direction.spread, *(azimuth for _, azimuth in source.path)]
     if not np.isfinite(azimuths).all() or np.isnan(source.level):
         raise SpatialError(

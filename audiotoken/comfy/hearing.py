@@ -62,7 +62,7 @@ def hear(
         scene = replace(scene, sources=(Source(recording.mean(axis=0), MONO_DIRECTION, image=recording),))
     scene = replace(scene, sources=tuple(sorted(scene.sources, key=lambda each: each.direction.azimuth)))
     names, notes = _name_sources(scene, words, model)
-    boxes = place_boxes(scene, range(len(names)), fov)
+    boxes = place_boxes(scene, range(len(names)), names, fov)
     notes += note_ambient(scene, names)
     layout = make_layout(scene, names, boxes, canvas=canvas, fov=fov, setting=setting)
     return Heard(scene, tuple(names), boxes, layout, (*scene.notes, *notes))

@@ -26,7 +26,7 @@ def hear_example(example: Example, camera: Camera) -> list[Heard]:
     if len(recording) < 2:
         return []
     scene = listen_at_length(recording[:2], rate, count=1)
-    boxes = place_boxes(scene, range(min(1, len(scene.sources))), camera.fov)
+    boxes = place_boxes(scene, range(min(1, len(scene.sources))), [example.word], camera.fov)
     return [Heard(example.word, scene.sources[i], box) for i, box in boxes.items()]
 
 

@@ -1,6 +1,7 @@
 """Apply what a person changed on the page to a plan.
 
-Conventions: azimuths are degrees, positive right; a size is the height of a source's box as a share of the picture's.
+Conventions: azimuths are degrees, positive right; a size is that of a source's box, the root of its area, as a share of
+the picture's height.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from guidance.regions import Region
 from spatial.camera import LEVELS, SIZES, Camera
 from spatial.matching import Match
 from spatial.scene import Source
+from spatial.shapes import find_shape
 
 if TYPE_CHECKING:
     from audiotoken.pipeline import AudioTokenPipeline
@@ -75,8 +77,9 @@ def compute_boxes(
 ) -> dict[int, tuple[float, float, float, float]]:
     """The box of each source whose mode is `PLACED`, by the number of the source."""
     placed = [i for i, placement in enumerate(placements) if placement.mode == PLACED]
-    sources = _move_sources(planned, placements)
-    return dict(zip(placed, Camera(fov).boxes([sources[i] for i in placed]), strict=True))
+    sources, names = _move_sources(planned, placements), planned.subjects
+    shapes = [find_shape(names[i]) for i in placed]
+    return dict(zip(placed, Camera(fov).boxes([sources[i] for i in placed], shapes=shapes), strict=True))
 
 
 def match_prompt(planned: Plan, pipe: "AudioTokenPipeline", prompt: str | None) -> Plan:
@@ -155,7 +158,7 @@ def describe_changes(planned: Plan, placements: Sequence[Placement]) -> list[str
             way = f"from {format_azimuth(heard.azimuth)} to {format_azimuth(placement.azimuth)}"
             changes.append(f"By hand: the {subject} was moved {way}.")
         if placement.size != heard.size:
-            share = f"{100 * placement.size:.0f} % of the picture's height"
+            share = f"{100 * placement.size:.0f} % of the picture's size"
             changes.append(f"By hand: the box of the {subject} was set to {share}.")
     return changes
 

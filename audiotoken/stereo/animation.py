@@ -16,6 +16,7 @@ from audiotoken.watching import watch_pictures
 from guidance.frames import animate
 from guidance.regions import Region
 from spatial.camera import Camera
+from spatial.shapes import find_shape
 
 if TYPE_CHECKING:
     from guidance.energies import Energy
@@ -132,7 +133,8 @@ def film_plan(
 def _regions_at(planned: Plan, time: float, fov: float, widest: float = 1.0) -> list[Region]:
     """The regions at a time, in seconds; the box of a moving source is at most `widest` wide and keeps its foot."""
     sources = [planned.scene.sources[i] for i in planned.regions]
-    boxes = list(Camera(fov).boxes(sources, time))
+    shapes = [find_shape(region.label) for region in planned.regions.values()]
+    boxes = Camera(fov).boxes(sources, time, shapes=shapes)
     for i, (source, (x0, y0, x1, y1)) in enumerate(zip(sources, boxes, strict=True)):
         if source.moves and x1 - x0 > widest:
             left = min(max(Camera(fov).project(source.azimuth_at(time)) - widest / 2, 0.0), 1.0 - widest)

@@ -8,6 +8,7 @@ from guidance.boxes import Box
 from guidance.layout import CANVAS, Entry, Layout, Path
 from spatial.camera import Camera
 from spatial.scene import MAX_SOURCES, Scene, Source
+from spatial.shapes import find_shape
 
 WIDE = 20.0  # degrees of spread from which a sound is everywhere; a localised source stays below 9
 STEPS = 24  # most points of a path
@@ -37,10 +38,16 @@ def note_ambient(scene: Scene, names: Sequence[str | None]) -> list[str]:
     ]
 
 
-def place_boxes(scene: Scene, wanted: Collection[int], fov: float = 90.0) -> dict[int, Box]:
-    """The boxes of the `wanted` sources that have a direction, by the number of the source; none in a mono scene."""
+def place_boxes(
+    scene: Scene, wanted: Collection[int], names: Sequence[str | None], fov: float = 90.0
+) -> dict[int, Box]:
+    """The boxes of the `wanted` sources that have a direction, by the number of the source; none in a mono scene.
+
+    names: of all sources; a box has the usual shape of what its name says (`spatial.shapes`).
+    """
     placed = [i for i in sorted(wanted) if scene.setup != "mono" and not is_everywhere(scene.sources[i])]
-    boxes = Camera(fov).boxes([scene.sources[i] for i in placed])
+    shapes = [find_shape(names[i]) for i in placed]
+    boxes = Camera(fov).boxes([scene.sources[i] for i in placed], shapes=shapes)
     return dict(zip(placed, boxes, strict=True))
 
 
@@ -60,21 +67,24 @@ def make_layout(
     the boxes were made with, for the paths. caption: None writes one, in a `setting` such as "in a meadow".
     """
     named = {i: word for i, word in enumerate(words) if word}
-    paths = trace_paths(scene, [i for i in boxes if i in named], fov)
+    paths = trace_paths(scene, {i: named[i] for i in boxes if i in named}, fov)
     entries = [Entry(named[i], boxes[i], add_article(named[i]), paths.get(i, ())) for i in boxes if i in named]
     others = [word for i, word in named.items() if i not in boxes]
     text = write_caption(entries, others, setting) if caption is None else caption
     return Layout(text, tuple(entries), canvas)
 
 
-def trace_paths(scene: Scene, placed: Sequence[int], fov: float = 90.0) -> dict[int, Path]:
-    """(seconds, box) along the way of each source that moves, by its number; boxes do not overlap at any time."""
-    sources = [scene.sources[i] for i in placed]
+def trace_paths(scene: Scene, placed: Mapping[int, str], fov: float = 90.0) -> dict[int, Path]:
+    """(seconds, box) along the way of each source that moves, by its number; boxes do not overlap at any time.
+
+    placed: the names of the sources that have boxes, by number.
+    """
+    sources, shapes = [scene.sources[i] for i in placed], [find_shape(name) for name in placed.values()]
     paths = {}
     for nth, (i, source) in enumerate(zip(placed, sources, strict=True)):
         stride = -(-len(source.path) // STEPS) or 1
         times = [seconds for seconds, _ in source.path][::stride]
         if source.moves and times[-1] != source.path[-1][0]:
             times.append(source.path[-1][0])
-        paths[i] = tuple((seconds, Camera(fov).boxes(sources, seconds)[nth]) for seconds in times)
+        paths[i] = tuple((seconds, Camera(fov).boxes(sources, seconds, shapes=shapes)[nth]) for seconds in times)
     return {i: path for i, path in paths.items() if path}

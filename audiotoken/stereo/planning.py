@@ -188,7 +188,7 @@ def place_sources(
             notes.append(f"The {subjects[i]} comes from everywhere, so it is drawn without a box.")
         elif planned.known[i] or unknown == "guess":
             placed.append(i)
-    boxes = place_boxes(scene, placed, fov)
+    boxes = place_boxes(scene, placed, subjects, fov)
     return {i: Region(box, positions[i], subjects[i]) for i, box in boxes.items()}, notes
 
 

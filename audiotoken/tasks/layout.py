@@ -94,7 +94,7 @@ def name_sounds(
     else:
         names, placeable, more = _choose_names(listening.labels, options.unknown)
         notes += more
-    boxes = place_boxes(scene, [i for i in placeable if names[i]], options.fov)
+    boxes = place_boxes(scene, [i for i in placeable if names[i]], names, options.fov)
     notes += note_ambient(scene, names)
     return NamedScene(scene, tuple(names), boxes, tuple(notes), _with_names(listening, names))
 

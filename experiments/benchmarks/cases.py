@@ -13,6 +13,7 @@ from audiotoken.protocols import SoundPipeline
 from guidance.regions import Region
 from spatial.camera import Camera
 from spatial.scene import Direction, Source
+from spatial.shapes import find_shape
 
 AZIMUTHS = (10.0, 38.0)  # degrees off the middle, of a camera that sees 45 to each side
 LEVELS = {1: (-40.0, -15.0), 2: (-45.0, -25.0)}  # dB, by number of things: how large (see spatial.camera)
@@ -81,5 +82,9 @@ def make_regions(case: Case, positions: Sequence[tuple[int, ...]], mono: bool = 
         Source(silence, Direction(azimuth, 0.0, 1.0), level, ())
         for azimuth, level in zip(azimuths, case.levels, strict=True)
     ]
-    boxes = [Camera().box(source) for source in sources] if mono else Camera().boxes(sources)
+    shapes = [find_shape(word) for word in case.words]
+    if mono:
+        boxes = [Camera().box(source, shape=shape) for source, shape in zip(sources, shapes, strict=True)]
+    else:
+        boxes = Camera().boxes(sources, shapes=shapes)
     return [Region(box, at, word) for box, at, word in zip(boxes, positions, case.words, strict=True)]

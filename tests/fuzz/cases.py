@@ -158,6 +158,7 @@ def camera(rng: Rng, folder: Path) -> str:
     """Boxes of any sources."""
     from spatial.camera import Camera
     from spatial.scene import Direction, Source
+    from spatial.shapes import Shape
 
     def number(scale: float) -> float:
         return float(rng.uniform(-scale, scale)) if rng.random() < 0.9 else odd_number(rng)
@@ -167,14 +168,14 @@ def camera(rng: Rng, folder: Path) -> str:
         path = tuple((number(5), number(90)) for _ in range(int(rng.integers(0, 4)) * int(rng.random() < 0.3)))
         direction = Direction(number(90), abs(number(90)))
         sources.append(Source(np.zeros(1, np.float32), direction, number(60), path))
-    fov, time, lifts = (
+    fov, time, shapes = (
         90.0 if rng.random() < 0.6 else odd_number(rng),
         pick(rng, (None, 1.0, odd_number(rng))),
-        pick(rng, (None, [rng.uniform() for _ in sources], [odd_number(rng) for _ in sources])),
+        pick(rng, (None, [(rng.uniform(0.2, 5), rng.uniform()) for _ in sources], [(odd_number(rng), 0.5)])),
     )
-    what = f"fov {fov}, time {time}, lifts {lifts}, {[(s.direction, s.level, s.path) for s in sources]}"
+    what = f"fov {fov}, time {time}, shapes {shapes}, {[(s.direction, s.level, s.path) for s in sources]}"
     with described(what):
-        boxes = Camera(fov).boxes(sources, time, lifts=lifts)
+        boxes = Camera(fov).boxes(sources, time, shapes=shapes and [Shape(*shape) for shape in shapes])
         hold(len(boxes) == len(sources), "not one box a source")
         for x0, y0, x1, y1 in boxes:
             hold(0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1, f"box {(x0, y0, x1, y1)}")

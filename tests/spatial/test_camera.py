@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from spatial.camera import LEAST, Camera
 from spatial.errors import SpatialError
 from spatial.scene import Direction, Source
+from spatial.shapes import Shape
 
 SIGNAL = np.zeros(8, np.float32)
 
@@ -54,7 +55,7 @@ def test_louder_is_nearer_larger_and_lower():
 
 
 def test_lift_raises_the_box():
-    ground, air, top = (Camera().box(source(12), lift=lift) for lift in (0, 0.6, 1))
+    ground, air, top = (Camera().box(source(12), shape=Shape(lift=lift)) for lift in (0, 0.6, 1))
     assert top[1] == 0 < air[1] < ground[1] and air[3] < ground[3]
     assert top[3] - top[1] == pytest.approx(ground[3] - ground[1]) and (top[0], top[2]) == (ground[0], ground[2])
 
@@ -98,9 +99,20 @@ def test_sources_from_one_direction_stand_side_by_side():
     assert boxes[0][2] == pytest.approx(boxes[1][0]) and boxes[1][2] == pytest.approx(boxes[2][0])
 
 
+def test_no_box_is_taller_than_its_thing_is_for_its_width():
+    alone, tall, wide = (Camera().box(source(12), shape=Shape(aspect)) for aspect in (1.0, 0.5, 2.0))
+    for box, aspect in ((alone, 1.0), (tall, 0.5), (wide, 2.0)):
+        x0, y0, x1, y1 = box
+        assert (x1 - x0) / (y1 - y0) == pytest.approx(aspect)
+        assert (x1 - x0) * (y1 - y0) == pytest.approx((alone[2] - alone[0]) ** 2) and y1 == pytest.approx(alone[3])
+    beside = Camera().boxes([source(-7, level=-15), source(7, level=-15)], shapes=[Shape(1.5)] * 2)
+    for x0, y0, x1, y1 in beside:  # narrowed, and lower for it
+        assert x1 - x0 < 0.3 and y1 - y0 == pytest.approx(max(LEAST, (x1 - x0) / 1.5)) and y1 > 0.7
+
+
 def test_each_has_its_own_lift_and_time():
     sources = [source(0, path=[(0.0, 30.0), (1.0, -30.0)]), source(5)]
-    before, after = (Camera().boxes(sources, time, lifts=[1, 0]) for time in (0.0, 1.0))
+    before, after = (Camera().boxes(sources, time, shapes=[Shape(lift=1), Shape()]) for time in (0.0, 1.0))
     assert middle(before[0]) > middle(before[1]) and middle(after[0]) < middle(after[1])
     assert before[0][1] == 0 < before[1][1]
 
@@ -146,8 +158,7 @@ def test_the_mirrored_scene_has_the_mirrored_boxes(azimuths, level):
         (lambda: Camera(fov=180), "fov=180, expected 1 to 170 degrees"),
         (lambda: Camera().box(source(math.nan)), "without a number for azimuth"),
         (lambda: Camera().box(source(path=[(0.0, math.inf)])), "without a number for azimuth"),
-        (lambda: Camera().box(source(), lift=1.5), r"lift=1.5, expected 0"),
-        (lambda: Camera().boxes([source()], lifts=[0, 1]), "2 lifts for 1 sources"),
+        (lambda: Camera().boxes([source()], shapes=[Shape(), Shape()]), "2 shapes for 1 sources"),
     ],
 )
 def test_invalid_input_is_refused(act, words):

@@ -22,6 +22,7 @@ from audiotoken.stereo.planning import Plan
 from audiotoken.stereo.planning import plan as road
 from audiotoken.stereo.words import Word, match_words
 from spatial.scene import Direction, Scene, Source
+from spatial.shapes import find_shape
 
 TONES = {"dog": 700.0, "bell": 2100.0, "frog": 300.0}
 OPTIONS = {
@@ -132,11 +133,12 @@ def test_source_moved_to_other_side_is_drawn_there():
 
 
 @pytest.mark.parametrize("size", [0.3, 0.5])
-def test_box_has_the_chosen_height(size):
+def test_box_has_the_chosen_size(size):
     planned = heard(12.0)
     (place,) = edits.default_placements(planned)
     x0, y0, x1, y1 = edits.compute_boxes(planned, [replace(place, size=size)], 90.0)[0]
-    assert y1 - y0 == pytest.approx(size, abs=1e-6) and x1 - x0 == pytest.approx(size, abs=1e-6)
+    shape = find_shape(planned.subjects[0])
+    assert (y1 - y0) * (x1 - x0) == pytest.approx(size**2) and (x1 - x0) / (y1 - y0) == pytest.approx(shape.aspect)
 
 
 def test_path_moves_with_its_source():

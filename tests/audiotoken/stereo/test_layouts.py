@@ -14,6 +14,7 @@ from guidance.boxes import mirror_box
 from guidance.layout import Entry
 from spatial.camera import Camera
 from spatial.scene import Direction, Scene, Source
+from spatial.shapes import find_shape
 
 
 def source(azimuth: float, spread: float = 2.0, path=()) -> Source:
@@ -28,7 +29,8 @@ SCENE = Scene((source(31.0), source(-25.0), source(0.0, 40.0)), 16_000, "ortf")
 
 
 def test_sounds_are_placed_where_they_are_heard():
-    layout = make_layout(SCENE, ["bell", "frog", "rain"], place_boxes(SCENE, range(3)), canvas=(640, 480))
+    names = ["bell", "frog", "rain"]
+    layout = make_layout(SCENE, names, place_boxes(SCENE, range(3), names), canvas=(640, 480))
     assert layout.words == ["bell", "frog"] and layout.canvas == (640, 480)  # rain comes from everywhere
     assert layout.entries[0].centre[0] > 0.5 > layout.entries[1].centre[0]
     assert layout.entries[0].description == "a bell"
@@ -41,24 +43,30 @@ def test_swapped_channels_mirror_the_boxes():
     ]
     scene = replace(SCENE, sources=tuple(swapped))
     names = ["bell", "frog", None]
-    straight, mirrored = (make_layout(one, names, place_boxes(one, range(2))) for one in (SCENE, scene))
+    straight, mirrored = (make_layout(one, names, place_boxes(one, range(2), names)) for one in (SCENE, scene))
     for before, after in zip(straight.entries, mirrored.entries, strict=True):
         assert after.box == pytest.approx(mirror_box(before.box))
     assert mirrored.caption == "a bell on the left and a frog on the right"
 
 
 def test_without_directions_or_names_there_is_no_box():
-    assert place_boxes(replace(SCENE, setup="mono"), range(3)) == {}
-    assert make_layout(SCENE, [None] * 3, place_boxes(SCENE, range(3))).entries == ()
+    assert place_boxes(replace(SCENE, setup="mono"), range(3), [None] * 3) == {}
+    assert make_layout(SCENE, [None] * 3, place_boxes(SCENE, range(3), [None] * 3)).entries == ()
     assert make_layout(SCENE, ["bell", "frog", None], {}).caption == "a bell and a frog"
+
+
+def test_boxes_have_the_shapes_of_what_they_are_called():
+    bird, car = (place_boxes(SCENE, [0], [name] * 3)[0] for name in ("bird", "car"))
+    assert bird[1] < car[1] and bird[3] < car[3]  # it flies
+    assert (car[2] - car[0]) / (car[3] - car[1]) == pytest.approx(find_shape("car").aspect)
 
 
 def test_what_moves_has_a_path():
     car = source(0.0, path=((0.0, -40.0), (2.0, 0.0), (4.0, 40.0)))
     scene = Scene((car,), 16_000, "ortf")
-    moving = make_layout(scene, ["car"], place_boxes(scene, [0])).entries[0]
+    moving = make_layout(scene, ["car"], place_boxes(scene, [0], ["car"])).entries[0]
     assert [seconds for seconds, _ in moving.path] == [0.0, 2.0, 4.0]
-    assert moving.path[1][1] == pytest.approx(Camera().box(car, 2.0))
+    assert moving.path[1][1] == pytest.approx(Camera().box(car, 2.0, shape=find_shape("car")))
     assert make_layout(scene, ["car"], {0: moving.box}).caption == "a car moving from the left to the right"
 
 
