@@ -44,6 +44,10 @@ class Source:
     def moves(self) -> bool:
         return bool(self.path)
 
+    def sounds_at(self, seconds: float) -> bool:
+        """Whether it sounds at that time; the end of a span is no part of it."""
+        return any(start <= seconds < stop for start, stop in self.active)
+
     def azimuth_at(self, seconds: float) -> float:
         """Azimuth in degrees at that time; before and after the path, that of its nearer end."""
         if not self.path:
@@ -66,6 +70,10 @@ class Scene:
     @property
     def azimuths(self) -> list[float]:
         return [source.direction.azimuth for source in self.sources]
+
+    def at(self, seconds: float) -> dict[int, float]:
+        """Who sounds at that time, and where: the number of each such source in `sources`, with its azimuth there."""
+        return {i: one.azimuth_at(seconds) for i, one in enumerate(self.sources) if one.sounds_at(seconds)}
 
     def sum_images(self) -> Float[np.ndarray, "channels frames"] | None:
         """The recording: the sum of its sources' images; None if one of them, or every source, is missing."""

@@ -78,6 +78,11 @@ def make_scene_labeller(model: str = "mini", among: Sequence[str] | None = None)
     return label_scene
 
 
+def list_encoder_labels(model: str = "mini") -> tuple[str, ...]:
+    """The labels among which a model's encoder chooses; CheckpointError if the model has no audio encoder."""
+    return tuple(_load_encoder_of(model)[0].labels)
+
+
 def classify_mixture(classify: Classify, scene: Scene) -> Labels:
     """The labels of the whole recording: the best scores of its channels and of their mean.
 

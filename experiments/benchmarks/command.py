@@ -6,6 +6,8 @@ from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
 from experiments.benchmarks import end_to_end, gpu, guidance, placement, strict
 from experiments.benchmarks.parts import arithmetic, bench_parts
+from experiments.benchmarks.real import bench_real
+from experiments.benchmarks.real_copy import make_copy
 from experiments.benchmarks.spatial import bench_spatial
 from experiments.benchmarks.train import bench_train
 from experiments.hydra_cli import run_from_config
@@ -15,6 +17,8 @@ COMMANDS = {
     "parts": lambda: run_from_config("bench_parts", bench_parts),
     "arithmetic": lambda: print(arithmetic()),
     "spatial": lambda: run_from_config("bench_spatial", bench_spatial),
+    "real": lambda: run_from_config("bench_real", bench_real),
+    "real_copy": lambda: run_from_config("bench_real_copy", make_copy),
     "guidance": guidance.main,
     "gpu": gpu.main,
     "placement": placement.main,

@@ -17,6 +17,8 @@ from audiotoken.evaluation.evaluate import evaluate
 from audiotoken.tasks.folder import draw_folder
 from audiotoken.tasks.generate import generate
 from experiments.benchmarks.parts import bench_parts
+from experiments.benchmarks.real import bench_real
+from experiments.benchmarks.real_copy import make_copy
 from experiments.benchmarks.spatial import bench_spatial
 from experiments.benchmarks.train import bench_train
 from experiments.hydra_cli import explain_error, run_from_config
@@ -30,7 +32,14 @@ def composed(name: str, *overrides: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("name", "function"), [("generate", generate), ("folder", draw_folder), ("assemble", assemble)]
+    ("name", "function"),
+    [
+        ("generate", generate),
+        ("folder", draw_folder),
+        ("assemble", assemble),
+        ("bench_real", bench_real),
+        ("bench_real_copy", make_copy),
+    ],
 )
 def test_a_config_has_the_parameters_of_its_function(name, function):
     config = composed(name)
@@ -38,6 +47,7 @@ def test_a_config_has_the_parameters_of_its_function(name, function):
     assert set(config) == {each for each in parameters if not each.startswith("on_")}
     for name, value in config.items():
         default = parameters[name].default
+        default = list(default) if isinstance(default, tuple) else default
         assert value == ("???" if default is inspect.Parameter.empty else default), name
 
 

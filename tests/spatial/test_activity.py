@@ -5,7 +5,7 @@ import pytest
 
 from spatial.activity import compute_power_shares, find_active_spans
 from spatial.listening import listen
-from spatial.scene import Scene
+from spatial.scene import Direction, Scene, Source
 from spatial.simulation import simulate
 
 RATE = 16_000
@@ -53,3 +53,11 @@ def test_shares_sum_to_one():
     images = np.random.default_rng(4).standard_normal((3, 2, 5001))
     found = compute_power_shares(images, RATE)
     assert found.shape == (3, 16) and np.allclose(found.sum(axis=0), 1)
+
+
+def test_a_scene_tells_who_sounds_when_and_where():
+    signal = np.zeros(RATE, np.float32)
+    moving = Source(signal, Direction(0.0), path=((0.0, -20.0), (1.0, 20.0)), active=((0.0, 0.4), (0.8, 1.0)))
+    scene = Scene((moving, Source(signal, Direction(50.0), active=((0.3, 0.9),))), RATE, "xy")
+    assert scene.at(0.25) == {0: pytest.approx(-10)} and scene.at(0.5) == {1: 50.0}
+    assert scene.at(0.85) == {0: pytest.approx(14), 1: 50.0} and scene.at(1.0) == {}
