@@ -21,7 +21,7 @@ JOINT_CLASSES = {  # transformers: the class here, by the class that model_index
     "ZImagePipeline": "AudioTokenZImagePipeline",
 }
 JOINT_CLASSES |= {own: own for own in JOINT_CLASSES.values()}
-OWN_ENCODERS = tuple(f"audiotoken.encoders.{name}" for name in ("mini", "beats", "ast", "clap"))
+OWN_ENCODERS = tuple(f"audiotoken.encoders.{name}" for name in ("mini", "beats", "ast", "ced", "clap"))
 
 
 def find_model(model: str | os.PathLike) -> str:

@@ -5,6 +5,7 @@ python -m experiments.bench parts geometry=mini      # the parts of a training s
 python -m experiments.bench arithmetic               # the same parts, counted at the true size
 python -m experiments.bench spatial scenes=SCENES    # accuracy of directions
 python -m experiments.bench real data=FOLDER         # directions in real rooms
+python -m experiments.bench words n=40               # words that are listened for
 python -m experiments.bench guidance                 # cost of guidance
 python -m experiments.bench guidance launches        # how often a GPU is called, counted at the true size
 python -m experiments.bench gpu                      # all that needs a GPU, in eight minutes

@@ -31,15 +31,30 @@ def localise_activities(
     setup: str,
     spacing: float | None = None,
 ) -> list[float]:
-    """The azimuth of each sound, in degrees.
+    """The azimuth of each sound, in degrees; arguments as of `vote_for_azimuths`."""
+    grid, votes = vote_for_azimuths(recording, rate, activities, times, frequencies, setup=setup, spacing=spacing)
+    return [float(grid[top]) for top in votes.argmax(axis=1)] if votes.any() else [0.0] * len(activities)
+
+
+def vote_for_azimuths(
+    recording: Float[np.ndarray, "2 frames"],
+    rate: int,
+    activities: Float[np.ndarray, "sounds times frequencies"],
+    times: Float[np.ndarray, " times"],
+    frequencies: Float[np.ndarray, " frequencies"],
+    *,
+    setup: str,
+    spacing: float | None = None,
+) -> tuple[Float[np.ndarray, " azimuths"], Float[np.ndarray, "sounds azimuths"]]:
+    """(azimuths in degrees, how much more each sound's bins vote for them than those of the others do).
 
     times: seconds, ascending; frequencies: Hz, ascending. Bins beyond them do not count. Of a single activity, the
-    votes of the whole recording are subtracted.
+    votes of the whole recording are subtracted. All are 0 where the recording has no evidence.
     """
     evidence, stereo = gather(recording, rate), make_setup(setup, spacing=spacing)
-    if not len(evidence):
-        return [0.0] * len(activities)
     grid = azimuth_grid(stereo)
+    if not len(evidence):
+        return grid, np.zeros((len(activities), len(grid)))
     distance = steering_distance(evidence, stereo, grid)
     nearness = WIDTH / (distance + WIDTH)
     weight = evidence.weight * np.linalg.norm(evidence.stokes, axis=1) ** COHERENCE_POWER
@@ -48,7 +63,7 @@ def localise_activities(
         weights = np.concatenate([weights, weight[None]])
     votes = weights @ nearness / (weights.sum(axis=1, keepdims=True) + 1e-12)  # (sounds, azimuths)
     others = (votes.sum(axis=0) - votes) / (len(votes) - 1)
-    return [float(grid[top]) for top in (votes - others).argmax(axis=1)[: len(activities)]]
+    return grid, (votes - others)[: len(activities)]
 
 
 def add_sources(scene: Scene, azimuths: Sequence[float]) -> Scene:

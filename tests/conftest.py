@@ -18,7 +18,10 @@ from skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  #
 # Tests check the shapes in annotations, of packages or single modules. The hooks stand here because a folder's conftest
 # comes too late: by then the tests of another folder have imported the package unchecked.
 SHAPED = [
-    *(f"audiotoken.{name}" for name in ("embedder", "encoders.ast", "encoders.beats", "encoders.clap", "losses")),
+    *(
+        f"audiotoken.{name}"
+        for name in ("embedder", "encoders.ast", "encoders.beats", "encoders.ced", "encoders.clap", "losses")
+    ),
     "audiotoken.prompt",
     *(f"guidance.{name}" for name in ("attention", "energies", "frames", "steering")),  # Region converts its fields
 ]

@@ -89,7 +89,7 @@ MUTANTS = (
       "spatial/test_matching.py"),
     M("left is right", "spatial/metrics.py", "else int(np.sign(azimuth))", "else -int(np.sign(azimuth))",
       "spatial/test_spatial_metrics.py"),
-    M("what all activities share is a direction", "spatial/weighted.py", "(votes - others).argmax", "votes.argmax",
+    M("what all activities share is a direction", "spatial/weighted.py", "(votes - others)[", "votes[",
       "spatial/test_weighted.py"),
     # names and words
     M("two of a kind cost nothing", "audiotoken/stereo/joint_names.py", "evidence - TWIN * (uses + use)",

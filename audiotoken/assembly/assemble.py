@@ -242,5 +242,7 @@ def _format_card(pipe: Any, base: Base, sources: dict[str, str], lora: Any) -> s
 
 def _public_name(where: str) -> str:
     """A hub id unchanged; a path on this machine without its folders."""
-    kind, colon, rest = where.partition(":") if where.startswith(("beats:", "ast:", "clap:")) else ("", "", where)
+    kind, colon, rest = (
+        where.partition(":") if where.startswith(("beats:", "ast:", "ced:", "clap:")) else ("", "", where)
+    )
     return f"{kind}{colon}{Path(rest).name if Path(os.path.expanduser(rest)).exists() else rest}"

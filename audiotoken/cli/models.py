@@ -26,8 +26,8 @@ def assemble(
         str | None,
         typer.Option(
             metavar="ENCODER",
-            help="The audio encoder: beats:FILE (a path, or OWNER/NAME/FILE of the hub), ast:ID, clap:ID (hub id or "
-            "folder) or mini.",
+            help="The audio encoder: beats:FILE (a path, or OWNER/NAME/FILE of the hub), ast:ID, ced:ID, clap:ID "
+            "(hub id or folder) or mini.",
             show_default="the base's own",
         ),
     ] = None,
@@ -42,7 +42,9 @@ def assemble(
     ),
     layers: Annotated[
         str | None,
-        typer.Option(metavar="N,N,...", help="Layers of BEATs or AST whose features are used.", show_default="4,8,12"),
+        typer.Option(
+            metavar="N,N,...", help="Layers of BEATs, AST or CED whose features are used.", show_default="4,8,12"
+        ),
     ] = None,
     labels: Annotated[
         Path | None,

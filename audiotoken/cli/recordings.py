@@ -36,6 +36,7 @@ Words = Annotated[
     typer.Option(metavar="WORD,WORD", help="The names of the sounds, from left to right; no model is needed then."),
 ]
 SOME_BROKEN = 1  # exit code
+MOST_WORDS = 20  # that are listened for
 
 
 def listen(
@@ -57,7 +58,23 @@ def listen(
     report: ReportPage = None,
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Classify each source.")] = True,
     model: Annotated[
-        str, typer.Option(metavar="MODEL", help='Model that classifies the sources: "mini" or a folder.')
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help='Model that classifies the sources: "mini", a folder, or an encoder such as ced:mispeech/ced-mini.',
+        ),
+    ] = "mini",
+    words: Annotated[
+        str | None,
+        typer.Option(metavar="WORD,WORD", help="Listen for these: is each heard, when and where?"),
+    ] = None,
+    ears: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="What listens for the words: mini, which knows 16, or any words by clap:ID or pe:ID (hub id or "
+            "folder of CLAP or PE-A-Frame).",
+        ),
     ] = "mini",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -76,6 +93,7 @@ def listen(
         tasks.checks.check_setup(setup, spacing)
         files = tasks.listening_files.ListeningFiles(plot, json, stems, report)
         files.check(clip, *tasks.checks.list_model_paths(model))
+        names = stereo.parse_words(words, MOST_WORDS)
         listening = tasks.listen.listen_to(
             clip,
             setup=setup,
@@ -84,6 +102,8 @@ def listen(
             count=count,
             labels=labels,
             model=model,
+            words=names,
+            ears=ears,
             stems=stems,
             on_progress=bar.update,
         )

@@ -7,7 +7,7 @@ beside this module, `audioset.csv`, has one judgement for each, made by reading 
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -84,6 +84,17 @@ def find_subject(label: str) -> str | None:
     label = re.sub(r"[\s_]+", " ", label).strip()
     known = _subjects()
     return known[label.lower()] if label.lower() in known else _first_name(label)
+
+
+def find_label(word: str, labels: Sequence[str]) -> str | None:
+    """The label that a word names, or whose subject it names, in the singular or plural; None if it names none."""
+    forms = list_forms(word.lower())
+    return next((label for label in labels if label.lower() in forms or find_subject(label) in forms), None)
+
+
+def list_forms(word: str) -> set[str]:
+    """What a word may be in the singular."""
+    return {word, word.removesuffix("s"), word.removesuffix("es")}
 
 
 def list_subjects() -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from audiotoken.encoders import AudioEncoder
 from audiotoken.errors import CheckpointError, OptionError, out_of_memory
 from audiotoken.loading import OWN_ENCODERS, is_hub_file, read_part
 
-ENCODERS = "beats:FILE, beats:OWNER/NAME/FILE, ast:ID, clap:ID or mini"
-CLASSES = {"beats": "BEATs", "ast": "AST", "clap": "CLAP", "mini": "MiniEncoder"}
+ENCODERS = "beats:FILE, beats:OWNER/NAME/FILE, ast:ID, ced:ID, clap:ID or mini"
+CLASSES = {"beats": "BEATs", "ast": "AST", "ced": "CED", "clap": "CLAP", "mini": "MiniEncoder"}
 LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
 
 
@@ -25,16 +25,16 @@ def load_encoder(
 ) -> AudioEncoder:
     """Load the encoder that `spec` names: one of `ENCODERS`, or a model's folder that has one (see `has_encoder`).
 
-    layers: of BEATs and AST, those whose outputs are the features. labels: a text file with a name on each line: what
-    CLAP distinguishes, or the classes of a BEATs file without names. A model's encoder keeps its own layers and labels.
-    It is ready for inference. Raises CheckpointError or OptionError, one sentence each.
+    layers: of BEATs, AST and CED, those whose outputs are the features. labels: a text file with a name on each line:
+    what CLAP distinguishes, or the classes of a BEATs file without names. A model's encoder keeps its own layers and
+    labels. It is ready for inference. Raises CheckpointError or OptionError, one sentence each.
     """
     kind, _, source = spec.partition(":")
     if has_encoder(spec) and kind != "mini":
         return _load_from_model(Path(spec), layers, labels)
     if kind not in CLASSES or bool(source) == (kind == "mini"):
         raise OptionError(f"Got encoder={spec}, expected {ENCODERS}; change it.")
-    if layers is not None and kind not in ("beats", "ast"):
+    if layers is not None and kind not in ("beats", "ast", "ced"):
         raise OptionError(f"Got layers={','.join(map(str, layers))}, but {kind} has no layers to choose; leave it out.")
     if labels is not None and kind not in ("beats", "clap"):
         raise OptionError(f"Got labels={labels}, but {kind} has names of its own; leave it out.")
@@ -46,6 +46,8 @@ def load_encoder(
             return _load_beats(encoder_class, source, names, options)
         if kind == "ast":
             return encoder_class.from_pretrained(source, **options)
+        if kind == "ced":
+            return encoder_class.from_published(source, **options)
         if kind == "clap":
             return encoder_class.from_pretrained(source, names=names)
         return encoder_class.from_pretrained(str(files("audiotoken.mini")), subfolder="audio_encoder")

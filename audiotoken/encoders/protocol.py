@@ -39,6 +39,36 @@ class AudioEncoder(Protocol):
         """(batch, frames) -> (batch, classes) in [0, 1]."""
 
 
+@runtime_checkable
+class AudioTextEncoder(Protocol):
+    """What listening for words needs: how well each of some words fits a recording, and each moment of it.
+
+    A *moment* is `hop` seconds long; the first begins with the waveform.
+    """
+
+    @property
+    def rate(self) -> int:
+        """Sample rate of the waveform it takes, Hz."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the waveform must be on."""
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The words that it listens for."""
+
+    @property
+    def hop(self) -> float:
+        """Seconds of a moment."""
+
+    def score(self, waveform: Tensor) -> Tensor:
+        """(batch, frames) -> (batch, words) in [0, 1]: is it there at all? From 0.5 on it is more likely than not."""
+
+    def score_moments(self, waveform: Tensor) -> Tensor:
+        """(batch, frames) -> (batch, moments, words) in [0, 1]: is it heard now?"""
+
+
 def check_waveform(waveform: Tensor, who: str, rate: int) -> None:
     """ValueError, one sentence, unless it is a waveform that the encoder `who` takes at `rate` Hz."""
     if waveform.ndim != 2 or 0 in waveform.shape or not waveform.is_floating_point():

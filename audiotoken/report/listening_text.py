@@ -9,9 +9,10 @@ from typing import Any
 from tabulate import tabulate
 
 from audiotoken.errors import printable
-from audiotoken.stereo.labelled_scene import Label, Listening
+from audiotoken.stereo.labelled_scene import HeardWord, Label, Listening
 from spatial.scene import Scene, Source
 
+WORD_COLUMNS = ("word", "score", "source", "azimuth", "active")
 COLUMNS = ("", "azimuth", "spread", "confidence", "level", "active", "path", "label")
 SETUPS = {
     "mono": "mono",
@@ -31,7 +32,9 @@ def format_listening(listening: Listening) -> str:
     lines = [f"{printable(listening.file)}  {listening.seconds:.1f} s at {scene.rate / 1000:g} kHz"]
     lines += [f"setup  {format_setup(scene)} (confidence {scene.confidence:.2f})"]
     rows = [_row(number, *each) for number, each in enumerate(zip(scene.sources, listening.labels, strict=True), 1)]
-    lines += _align_columns(rows) if rows else ["No source was found."]
+    lines += _align_columns(COLUMNS, rows) if rows else ["No source was found."]
+    if listening.words:
+        lines += _align_columns(WORD_COLUMNS, [_word_row(word) for word in listening.words])
     return "\n".join(lines + [f"note   {note}" for note in scene.notes])
 
 
@@ -47,6 +50,12 @@ def _row(number: int, source: Source, label: Label | None) -> tuple[str, ...]:
         format_path(source),
         str(label) if label else "",
     )
+
+
+def _word_row(word: HeardWord) -> tuple[str, ...]:
+    number = "" if word.source is None else str(word.source + 1)
+    where = "" if word.azimuth is None else format_azimuth(word.azimuth)
+    return word.word, f"{word.score:.2f}", number, where if word.heard else "not heard", format_spans(word.active)
 
 
 def format_setup(scene: Scene) -> str:
@@ -76,10 +85,10 @@ def format_path(source: Source) -> str:
     return f"{format_azimuth(source.path[0][1])} -> {format_azimuth(source.path[-1][1])}"
 
 
-def _align_columns(rows: list[tuple[str, ...]]) -> list[str]:
+def _align_columns(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     """Lines of a table without its empty columns."""
-    used = [column for column in range(len(COLUMNS)) if column == 0 or any(row[column] for row in rows)]
-    cells = [[row[column] for column in used] for row in (COLUMNS, *rows)]
+    used = [column for column in range(len(columns)) if column == 0 or any(row[column] for row in rows)]
+    cells = [[row[column] for column in used] for row in (columns, *rows)]
     return [line.rstrip() for line in tabulate(cells, tablefmt="plain", disable_numparse=True).splitlines()]
 
 
@@ -89,6 +98,8 @@ def to_json(listening: Listening) -> str:
     values: dict[str, Any] = {"file": listening.file, "seconds": round(listening.seconds, 3), "rate": scene.rate}
     values["setup"] = {"name": scene.setup, "spacing": scene.spacing, "confidence": _round(scene.confidence)}
     values["sources"] = [_to_entry(*each) for each in zip(scene.sources, listening.labels, strict=True)]
+    if listening.words:
+        values["words"] = [_to_word_entry(word) for word in listening.words]
     return json.dumps(values | {"notes": list(scene.notes)}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -100,6 +111,12 @@ def _to_entry(source: Source, label: Label | None) -> dict[str, Any]:
     entry |= {"path": [[_round(t), _round(a)] for t, a in source.path]}
     name = {"name": label.name, "score": _round(label.score), "sure": label.sure} if label else None
     return entry | {"label": name}
+
+
+def _to_word_entry(word: HeardWord) -> dict[str, Any]:
+    entry: dict[str, Any] = {"word": word.word, "score": _round(word.score), "heard": word.heard}
+    entry |= {"source": word.source, "azimuth": None if word.azimuth is None else _round(word.azimuth)}
+    return entry | {"active": [[_round(a), _round(b)] for a, b in word.active]}
 
 
 def _round(number: float) -> float:

@@ -23,6 +23,18 @@ class Label:
         return f"{self.name} {self.score:.2f}" if self.sure else f"not sure (nearest: {self.name})"
 
 
+@dataclass(frozen=True)
+class HeardWord:
+    """A word that was listened for."""
+
+    word: str
+    score: float  # 0..1: is it in the recording?
+    heard: bool
+    azimuth: float | None = None  # degrees, positive right; None: not heard, or no directions
+    active: tuple[tuple[float, float], ...] = ()  # (start, stop) seconds in which it is heard
+    source: int | None = None  # the source of the scene that it is, if it is one
+
+
 @dataclass(frozen=True, eq=False)
 class Listening:
     """A scene with labels, and the outline of its recording."""
@@ -32,6 +44,7 @@ class Listening:
     scene: Scene
     labels: tuple[Label | None, ...]  # one for each source of the scene; None: not labelled
     outline: NDArray[np.float32]  # (channels, columns, 2): lowest and highest sample of each column
+    words: tuple[HeardWord, ...] = ()  # those that were listened for
     stems: tuple[Path, ...] = ()  # written while a long file was read
 
 

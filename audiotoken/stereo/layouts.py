@@ -14,13 +14,11 @@ WIDE = 20.0  # degrees of spread from which a sound is everywhere; a localised s
 STEPS = 24  # most points of a path
 
 
-def parse_words(text: str | None) -> list[str]:
-    """ "frog, bell" -> ["frog", "bell"], none of None; OptionError for an empty word or more than four."""
+def parse_words(text: str | None, most: int = MAX_SOURCES) -> list[str]:
+    """ "frog, bell" -> ["frog", "bell"], none of None; OptionError for an empty word or more than `most`."""
     words = [] if text is None else [" ".join(word.split()) for word in text.split(",")]
-    if not all(words) or len(words) > MAX_SOURCES:
-        raise OptionError(
-            f"Got the words {text!r}, expected 1 to {MAX_SOURCES} names with commas between; change them."
-        )
+    if not all(words) or len(words) > most:
+        raise OptionError(f"Got the words {text!r}, expected 1 to {most} names with commas between; change them.")
     return words
 
 

@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from audiotoken.audio import resample
+from audiotoken.encoders.audioset import find_label
 from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.encoders.saliency import compute_activities, list_columns
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import Heard, to_evidence
-from audiotoken.stereo.words import Word, find_label
+from audiotoken.stereo.words import Word
 from spatial.matching import Match
 from spatial.scene import Scene
 from spatial.weighted import add_sources, localise_activities

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from audiotoken.audio import resample
 from audiotoken.encoders import AudioEncoder
-from audiotoken.encoders.load import has_encoder, load_encoder_to_hear
+from audiotoken.encoders.load import CLASSES, has_encoder, load_encoder, load_encoder_to_hear
 from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.errors import CheckpointError
 from audiotoken.labels import LIKELY
@@ -125,7 +125,12 @@ def _to_waveform(encoder: AudioEncoder, signal: Signal, rate: int) -> Tensor:
 
 
 def _load_encoder_of(model: str) -> tuple[AudioEncoder, Familiarity | None]:
-    """(the audio encoder of a model, how to read its energy); raises CheckpointError if there is no encoder."""
+    """(the audio encoder of a model, how to read its energy); raises CheckpointError if there is no encoder.
+
+    Also of an encoder alone, in a form that `load_encoder` reads: "ced:mispeech/ced-mini".
+    """
+    if model.partition(":")[0] in CLASSES and ":" in model:
+        return load_encoder(model), None
     folder = find_model(model)
     with explain_load_errors(model):
         if not Path(folder).is_dir():

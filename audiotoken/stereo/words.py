@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiotoken.encoders.audioset import find_subject
+from audiotoken.encoders.audioset import find_label, find_subject, list_forms
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.labels import choose_subject
 from audiotoken.placeholder import PLACEHOLDER
@@ -104,7 +104,7 @@ def compare_labels(names: Sequence[str], heard: Sequence[Heard]) -> NDArray[np.f
     By the evidence for the word, above that for the best label outside the prompt less `PROMPTED`, and above `FAINT`;
     `THRESHOLD` where these are equal.
     """
-    forms = {form for name in names for form in _list_forms(name)}
+    forms = {form for name in names for form in list_forms(name)}
     out = np.full((len(heard), len(names)), np.nan)
     for i, each in enumerate(heard):
         spoken = [pair for pair in (*each, *score_subjects(each).items())]
@@ -129,20 +129,9 @@ def score_subjects(heard: Heard) -> dict[str, float]:
 
 def _score_as_written(word: str, heard: Heard) -> float | None:
     """The score of the label or subject that the word names, in the singular or plural; None if it names none."""
-    forms = _list_forms(word)
+    forms = list_forms(word)
     names = [*heard, *score_subjects(heard).items()]
     return max((score for name, score in names if name.lower() in forms), default=None)
-
-
-def _list_forms(word: str) -> set[str]:
-    """What a word may be in the singular."""
-    return {word, word.removesuffix("s"), word.removesuffix("es")}
-
-
-def find_label(word: str, labels: Sequence[str]) -> str | None:
-    """The label that a word names, or whose subject it names, in the singular or plural; None if it names none."""
-    forms = _list_forms(word.lower())
-    return next((label for label in labels if label.lower() in forms or find_subject(label) in forms), None)
 
 
 def name_words(words: Sequence[Word], matches: Sequence[Match], heard: Sequence[Heard]) -> dict[int, str]:

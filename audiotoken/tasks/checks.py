@@ -17,7 +17,7 @@ from guidance.forms import FORMS
 from guidance.layout import check_canvas
 from spatial.setups import NAMES
 
-ENCODERS = ("beats", "ast", "clap", "mini")
+ENCODERS = ("beats", "ast", "ced", "clap", "mini")
 STDOUT = Path("-")
 WEIGHTS = (".safetensors", ".ckpt", ".pt", ".bin", ".pth")
 
@@ -77,11 +77,12 @@ def check_base(base: str) -> None:
 
 
 def check_encoder(encoder: str) -> None:
-    """OptionError unless `encoder` is beats:FILE, ast:ID, clap:ID or mini, with a file that exists."""
+    """OptionError unless `encoder` is beats:FILE, ast:ID, ced:ID, clap:ID or mini, with a file that exists."""
     kind, _, where = encoder.partition(":")
     if kind not in ENCODERS or bool(where) == (kind == "mini"):
         raise OptionError(
-            f"Got encoder={encoder}, expected beats:FILE, beats:OWNER/NAME/FILE, ast:ID, clap:ID or mini; change it."
+            f"Got encoder={encoder}, expected beats:FILE, beats:OWNER/NAME/FILE, ast:ID, ced:ID, clap:ID or mini; "
+            "change it."
         )
     if kind == "beats" and not is_hub_file(where):
         check_exists(Path(where), "--encoder", "the BEATs checkpoint file")

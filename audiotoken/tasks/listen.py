@@ -14,8 +14,10 @@ from audiotoken import stereo
 from audiotoken.audio import MAX_SECONDS, load_beginning
 from audiotoken.audio_file import read_blocks, read_length
 from audiotoken.channels import StereoMix, find_stereo
+from audiotoken.encoders.load_words import load_word_listener
 from audiotoken.errors import AudioError, OptionError
-from audiotoken.stereo.labelled_scene import COLUMNS, Label, Listening, compute_outline
+from audiotoken.stereo.labelled_scene import COLUMNS, HeardWord, Label, Listening, compute_outline
+from audiotoken.stereo.word_listening import listen_for_words
 from audiotoken.tasks.checks import check_setup
 from audiotoken.tasks.long_stems import LongStems
 from spatial.listening import ListenOptions, listen
@@ -34,20 +36,31 @@ def listen_to(
     count: int | None = None,
     labels: bool = True,
     model: str = "mini",
+    words: Sequence[str] = (),
+    ears: str = "mini",
     stems: Path | None = None,
     on_progress: Callable[[float, int], None] | None = None,
 ) -> Listening:
     """Find the sources of `clip` and, with `labels`, classify them; the other options are those of `spatial.listen`.
 
+    With `words` the encoder `ears` listens for each of them, and a source that is one of them gets it as its label.
+
     A file longer than `LONG` is read and heard in windows, in bounded memory; its sources are written into the folder
     `stems` meanwhile. `on_progress(done, total)`. Raises AudioError, SpatialError or OptionError.
     """
     _check_options(setup, spacing, max_sources=max_sources, count=count)
+    listener = load_word_listener(ears, words) if words else None
     options = ListenOptions(setup=setup, spacing=spacing, max_sources=max_sources, count=count)
     report_progress = on_progress or (lambda done, total: None)
     seconds, scene, shape, files = _find_sources(Path(clip), options, stems, report_progress)
     named = classify_sources(scene, model) if labels else (None,) * len(scene.sources)
-    return Listening(str(clip), seconds, scene, named, shape, files)
+    heard = listen_for_words(scene, listener) if listener else ()
+    return Listening(str(clip), seconds, scene, _prefer_words(named, heard), shape, heard, files)
+
+
+def _prefer_words(labels: Sequence[Label | None], heard: Sequence[HeardWord]) -> tuple[Label | None, ...]:
+    of_source = {each.source: Label(each.word, each.score, sure=True) for each in heard if each.heard}
+    return tuple(of_source.get(number, label) for number, label in enumerate(labels))
 
 
 Estimate = tuple[float, Scene, np.ndarray, tuple[Path, ...]]  # seconds, scene, outline, stems already written

@@ -10,7 +10,8 @@ from experiments.benchmarks.real import bench_real
 from experiments.benchmarks.real_copy import make_copy
 from experiments.benchmarks.spatial import bench_spatial
 from experiments.benchmarks.train import bench_train
-from experiments.hydra_cli import run_from_config
+from experiments.benchmarks.words import bench_words
+from experiments.hydra_cli import run_from_config, run_from_signature
 
 COMMANDS = {
     "train": lambda: run_from_config("bench", bench_train),
@@ -19,6 +20,7 @@ COMMANDS = {
     "spatial": lambda: run_from_config("bench_spatial", bench_spatial),
     "real": lambda: run_from_config("bench_real", bench_real),
     "real_copy": lambda: run_from_config("bench_real_copy", make_copy),
+    "words": lambda: run_from_signature(bench_words),
     "guidance": guidance.main,
     "gpu": gpu.main,
     "placement": placement.main,

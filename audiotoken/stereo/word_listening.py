@@ -1,0 +1,137 @@
+"""Listening for words: of each, whether it is heard, when and where.
+
+An encoder of sounds and texts says how well each word fits each moment of the recording; the bins of such moments vote
+for directions, less the votes of the other words. So nothing is named after separation, which leaves neighbours in.
+
+Conventions: as in `spatial.scene`; similarity is (sources, words) in [0, 1].
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiotoken.audio import resample
+from audiotoken.encoders import AudioTextEncoder
+from audiotoken.encoders.mini_words import MiniWords
+from audiotoken.encoders.saliency import compute_activities, list_columns
+from audiotoken.errors import OptionError
+from audiotoken.labels import LIKELY
+from audiotoken.stereo.labelled_scene import HeardWord
+from audiotoken.stereo.words import match_words
+from spatial.listening import SILENCE_PEAK
+from spatial.scene import Scene
+from spatial.weighted import vote_for_azimuths
+from spatial.windows import LONG
+
+PEAK = 0.5  # share of a word's clearest moment from which it is heard
+BRIDGE = 0.4  # seconds: shorter pauses do not end a span
+FLOOR = 0.02  # similarity of a source in the least likely direction of a word, as a share of the most likely one's
+
+Activities = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]  # see `spatial.weighted`
+
+
+def listen_for_words(scene: Scene, encoder: AudioTextEncoder) -> tuple[HeardWord, ...]:
+    """Each of the encoder's words in the recording of a scene, in their order.
+
+    A word has the source that the best assignment gives it (Kuhn 1955), in which words and sources may stay alone. One
+    that is likely, but stays alone, is heard where its own bins say. OptionError for a recording heard in windows.
+    """
+    recording = scene.sum_images()
+    if recording is None and scene.sources:
+        raise OptionError(f"Got words for a recording of more than {LONG:g} s, expected a shorter one; cut it.")
+    if recording is None or np.abs(recording).max() <= SILENCE_PEAK:
+        return tuple(HeardWord(word, 0.0, heard=False) for word in encoder.words)
+    scores, moments = score_words(recording, scene.rate, encoder)
+    grid, votes = locate_words(scene, recording, encoder, moments)
+    matches = {pair.token: pair.source for pair in match_words(compare_words(scene, scores, grid, votes))}
+    out = []
+    for i, word in enumerate(encoder.words):
+        source, score = matches.get(i), float(scores[i])
+        if source is None and score < LIKELY:
+            out.append(HeardWord(word, score, heard=False))
+            continue
+        azimuth = scene.azimuths[source] if source is not None else float(grid[votes[i].argmax()])
+        active = find_spans(moments[:, i], encoder.hop)
+        out.append(HeardWord(word, score, True, None if scene.setup == "mono" else azimuth, active, source))
+    return tuple(out)
+
+
+def score_words(
+    recording: NDArray[np.float32], rate: int, encoder: AudioTextEncoder
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """(scores (words,), scores of moments (moments, words)): the best of both channels and their mean."""
+    channels = [each for each in (*recording, recording.mean(axis=0)) if np.abs(each).max() > SILENCE_PEAK]
+    waveforms = torch.cat([to_waveform(each, rate, encoder) for each in channels])
+    scores, moments = encoder.score(waveforms), encoder.score_moments(waveforms)
+    return scores.amax(dim=0).cpu().numpy(), moments.amax(dim=0).cpu().numpy()
+
+
+def compare_recording(scene: Scene, encoder: AudioTextEncoder) -> NDArray[np.float64]:
+    """(sources, words) in [0, 1] of a scene with images: the costs of the assignment in `listen_for_words`."""
+    recording = scene.sum_images()
+    if recording is None:
+        return np.zeros((len(scene.sources), len(encoder.words)))
+    scores, moments = score_words(recording, scene.rate, encoder)
+    return compare_words(scene, scores, *locate_words(scene, recording, encoder, moments))
+
+
+def locate_words(
+    scene: Scene, recording: NDArray[np.float32], encoder: AudioTextEncoder, moments: NDArray[np.floating]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """(azimuths, votes of each word for them); all votes are equal where there are no directions."""
+    if scene.setup == "mono":
+        return np.zeros(1), np.ones((len(encoder.words), 1))
+    activities, times, frequencies = _find_activities(recording, scene.rate, encoder, moments)
+    spacing = scene.spacing if scene.setup == "spaced" else None
+    return vote_for_azimuths(recording, scene.rate, activities, times, frequencies, setup=scene.setup, spacing=spacing)
+
+
+def compare_words(
+    scene: Scene, scores: NDArray[np.floating], grid: NDArray[np.floating], votes: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """(sources, words) in [0, 1]: the score of each word, lower in directions for which it votes less."""
+    at = [int(np.abs(grid - azimuth).argmin()) for azimuth in scene.azimuths]
+    low, high = votes.min(axis=1, keepdims=True), votes.max(axis=1, keepdims=True)
+    share = (votes - low) / np.maximum(high - low, 1e-12) if np.ptp(votes) else np.ones_like(votes)
+    return (scores[:, None] * np.maximum(share, FLOOR))[:, at].T.astype(float)
+
+
+def find_spans(moments: NDArray[np.floating], hop: float) -> tuple[tuple[float, float], ...]:
+    """(start, stop) seconds of the moments that are half as clear as the clearest, short pauses bridged."""
+    clear = np.flatnonzero(moments >= PEAK * moments.max(initial=0))
+    if not len(clear):
+        return ()
+    breaks = np.flatnonzero((np.diff(clear) - 1) * hop > BRIDGE)
+    starts, stops = clear[np.append(0, breaks + 1)], clear[np.append(breaks, len(clear) - 1)] + 1
+    return tuple((float(a * hop), float(b * hop)) for a, b in zip(starts, stops, strict=True))
+
+
+def _find_activities(
+    recording: NDArray[np.float32], rate: int, encoder: AudioTextEncoder, moments: NDArray[np.floating]
+) -> Activities:
+    """When and at which frequencies; an encoder that does not tell frequencies counts all alike."""
+    if isinstance(encoder, MiniWords):
+        mono = to_waveform(recording.mean(axis=0), rate, encoder)
+        activities = compute_activities(encoder.network, mono, encoder.classes)
+        return activities, *list_columns(encoder.network, activities.shape[1])
+    times = (np.arange(len(moments)) + 0.5) * encoder.hop
+    clear = moments / np.maximum(moments.max(axis=0), 1e-12)
+    return np.repeat(clear.T[:, :, None], 2, axis=2).astype(np.float32), times, np.array([0.0, rate / 2])
+
+
+def to_waveform(signal: NDArray[np.float32], rate: int, encoder: AudioTextEncoder) -> Tensor:
+    """(1, frames) at the encoder's rate and at a peak of 0.5."""
+    loud = 0.5 * signal / max(float(np.abs(signal).max()), 1e-12)
+    return torch.from_numpy(resample(loud[None].astype(np.float32), rate, encoder.rate)).to(encoder.device)
+
+
+def name_sources(words: Sequence[HeardWord], sources: int) -> list[str | None]:
+    """The word of each source; None for one that is none of them."""
+    names: list[str | None] = [None] * sources
+    for each in words:
+        if each.source is not None:
+            names[each.source] = each.word
+    return names

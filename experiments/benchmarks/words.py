@@ -1,0 +1,170 @@
+"""Listening for words beside separating first and naming then: of each word, is it there, and where?
+
+    python -m experiments.bench words n=40
+    python -m experiments.bench words n=40 sounds=ESC10 folds=[4]
+
+Scenes of two and three sounds in simulated rooms, and the same words for both systems: those of the sounds and two that
+are not there. `separate` finds sources, separates them, scores each signal and matches words with sources; `words`
+listens for the words in the recording (`audiotoken.stereo.word_listening`). Both get the directions that `listen` finds
+without being told anything, and the mini encoder's scores. Both at once: the mean of the two similarities' log-odds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiotoken.encoders.load_words import load_word_listener
+from audiotoken.encoders.mini_words import MiniWords
+from audiotoken.errors import OptionError
+from audiotoken.mini.sounds import synthesise
+from audiotoken.mini.things import AUDIBLE_WORDS
+from audiotoken.stereo.joint_names import to_evidence, to_score
+from audiotoken.stereo.word_listening import compare_recording, to_waveform
+from audiotoken.stereo.words import compare_labels, match_words
+from audiotoken.tables import markdown_table
+from audiotoken.writing import cannot_write, write_bytes
+from experiments.benchmarks.real_sounds import choose_clips, find_clips, load_active
+from spatial.listening import listen
+from spatial.scene import Scene
+from spatial.simulation import simulate
+
+RATE, SECONDS = 16_000, 4.0
+SETUPS = ("ortf", "xy", "spaced", "binaural")
+WIDEST, APART = 60.0, 25.0  # degrees
+NEAR = 20.0  # degrees of error within which a word is placed
+ABSENT = 2  # words that are not there
+SYSTEMS = ("separate", "words", "both")
+
+Similarity = NDArray[np.float64]  # (sources, words)
+
+
+@dataclass(frozen=True)
+class WordScene:
+    """A recording, its words with their azimuths, and words that are not in it."""
+
+    recording: NDArray[np.float32]
+    places: dict[str, float]
+    absent: list[str]
+
+
+@dataclass
+class Tally:
+    """One system on scenes of one number of sounds."""
+
+    placed: list[bool] = field(default_factory=list)  # of each word that is there: heard within `NEAR`
+    heard: list[bool] = field(default_factory=list)  # of each word that is there
+    invented: list[bool] = field(default_factory=list)  # of each word that is not: heard all the same
+
+
+def bench_words(
+    *,
+    n: int = 40,
+    counts: Sequence[int] = (2, 3),
+    sounds: str = "mini",
+    folds: Sequence[int] = (4,),
+    rt60: float = 0.3,
+    seed: int = 5000,
+    out: str = "runs/bench-words",
+    on_row: Callable[[str], None] | None = None,
+) -> str:
+    """Measure `n` scenes for each number of sounds in `counts` and write table.md to `out`; returns the table.
+
+    `sounds`: mini's synthesised ones, or a folder with the classes of ESC-10, of which the `folds` are used; `rt60`:
+    seconds, 0 for no rooms. Raises OptionError for invalid options.
+    """
+    if n < 1 or not counts or not set(counts) <= {2, 3, 4}:
+        raise OptionError(f"Got n={n} and counts={list(counts)}, expected 1 or more scenes of 2 to 4; change them.")
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(Path(out), error) from None
+    make_sound, known = _find_sounds(sounds, folds)
+    tallies = {(count, system): Tally() for count in counts for system in SYSTEMS}
+    for count in counts:
+        for number in range(n):
+            made = make_scene(count, seed + number, rt60, make_sound, known)
+            score_scene(made, {system: tallies[count, system] for system in SYSTEMS})
+            if on_row:
+                on_row(f"{count} sounds  {number + 1}/{n}")
+    text = format_tallies(tallies)
+    write_bytes(text.encode(), Path(out) / "table.md")
+    return text
+
+
+def make_scene(
+    count: int, seed: int, rt60: float, make_sound: Callable[[str, int], NDArray[np.float64]], known: Sequence[str]
+) -> WordScene:
+    """The scene of that seed: `count` of the `known` words, at least 25 degrees apart, by one of `SETUPS`."""
+    random = np.random.default_rng([count, seed])
+    words = [str(word) for word in random.choice(known, count + ABSENT, replace=False)]
+    while True:
+        azimuths = random.uniform(-WIDEST, WIDEST, count)
+        if (np.diff(np.sort(azimuths)) >= APART).all():
+            break
+    placed = [(make_sound(word, seed), float(azimuth)) for word, azimuth in zip(words, azimuths, strict=False)]
+    setup = str(random.choice(SETUPS))
+    recording = simulate(placed, setup, rate=RATE, rt60=rt60 or None, snr=30.0, seed=seed)
+    return WordScene(
+        recording, {word: azimuth for word, (_, azimuth) in zip(words, placed, strict=False)}, words[count:]
+    )
+
+
+def _find_sounds(sounds: str, folds: Sequence[int]) -> tuple[Callable[[str, int], NDArray[np.float64]], Sequence[str]]:
+    """(a function of word and seed that gives a signal of 4 s and a level of 0.05, the words that have one)."""
+    if sounds == "mini":
+        known: Sequence[str] = AUDIBLE_WORDS
+        make = lambda word, seed: synthesise(word, RATE, SECONDS, seed).astype(float)  # noqa: E731
+    else:
+        clips = find_clips(Path(sounds), folds)
+        known = sorted(clips)
+        make = lambda word, seed: load_active(choose_clips(clips, [word], seed)[0], RATE, SECONDS, seed)  # noqa: E731
+
+    def level(word: str, seed: int) -> NDArray[np.float64]:
+        signal = make(word, seed)
+        return 0.05 * signal / (np.sqrt(np.mean(signal**2)) + 1e-12)
+
+    return level, known
+
+
+def score_scene(made: WordScene, tallies: dict[str, Tally]) -> None:
+    """Add the answers of all systems to their tallies."""
+    listener = load_word_listener("mini", [*made.places, *made.absent])
+    assert isinstance(listener, MiniWords)
+    scene = listen(made.recording, RATE)
+    separated, listened = compare_separated(scene, listener), compare_recording(scene, listener)
+    joined = to_score((to_evidence(separated) + to_evidence(listened)) / 2)
+    for system, similarity in zip(SYSTEMS, (separated, listened, joined), strict=True):
+        azimuths = {
+            listener.words[pair.token]: scene.azimuths[pair.source]
+            for pair in match_words(similarity)
+            if pair.token is not None and pair.source is not None
+        }
+        tally = tallies[system]
+        for word, azimuth in made.places.items():
+            tally.heard.append(word in azimuths)
+            tally.placed.append(abs(azimuths.get(word, np.inf) - azimuth) <= NEAR)
+        tally.invented += [word in azimuths for word in made.absent]
+
+
+def compare_separated(scene: Scene, listener: MiniWords) -> Similarity:
+    """(sources, words): each separated signal's scores of all labels, as a plan compares them with a prompt."""
+    heard = []
+    for source in scene.sources:
+        scores = listener.network.probabilities(to_waveform(source.signal, scene.rate, listener))[0].tolist()
+        heard.append(sorted(zip(listener.network.labels, scores, strict=True), key=lambda pair: -pair[1]))
+    return compare_labels(list(listener.words), heard)
+
+
+def format_tallies(tallies: dict[tuple[int, str], Tally]) -> str:
+    """A Markdown table, a line for each number of sounds and system."""
+    heads = ["sounds", "system", "heard, %", f"heard within {NEAR:.0f}°, %", "absent word heard, %", "F, %"]
+    rows = []
+    for (count, system), tally in tallies.items():
+        right, wrong = sum(tally.placed), sum(tally.heard) - sum(tally.placed) + sum(tally.invented)
+        f = 2 * right / max(2 * right + wrong + len(tally.placed) - right, 1)
+        shares = [np.mean(tally.heard), np.mean(tally.placed), np.mean(tally.invented), f]
+        rows.append([str(count), system, *(f"{100 * share:.0f}" for share in shares)])
+    return markdown_table(heads, rows, "llr") + "\n"
