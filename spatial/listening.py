@@ -65,7 +65,7 @@ def listen(
     if not mixture.size or np.ptp(mixture, axis=1).max() < 2 * SILENCE_PEAK:
         report_progress(1.0)
         return Scene((), rate, _setup_name(setup), 0.0, 0.0, (*notes, "The recording is silent."))
-    mono = _detect_mono(mixture)
+    mono = detect_mono(mixture)
     if mono is not None:
         report_progress(1.0)
         return _mono_scene(mono[0], rate, (*notes, *mono[1]))
@@ -145,7 +145,7 @@ def separate_sources(
     return sources
 
 
-def _detect_mono(mixture: Recording) -> tuple[Float[np.ndarray, " frames"], tuple[str, ...]] | None:
+def detect_mono(mixture: Recording) -> tuple[Float[np.ndarray, " frames"], tuple[str, ...]] | None:
     """(signal, notes) of a recording whose channels hold no directions, else None."""
     if len(mixture) == 1:
         return mixture[0], ("The recording has one channel: directions cannot be estimated.",)

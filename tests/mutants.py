@@ -98,6 +98,12 @@ MUTANTS = (
       "audiotoken/stereo/test_joint_names.py"),
     M("a new name is always supported", "audiotoken/stereo/joint_names.py", "score >= SUPPORT and", "True and",
       "audiotoken/stereo/test_joint_names.py"),
+    M("a word is heard wherever its source is", "audiotoken/stereo/word_listening.py", "np.maximum(share, FLOOR)",
+      "np.ones_like(share)", "audiotoken/stereo/test_word_listening.py"),
+    M("CED's features run band by band", "audiotoken/encoders/ced.py", ".unflatten(1, (BANDS, -1)).transpose(1, 2)",
+      ".unflatten(1, (BANDS, -1))", "audiotoken/encoders/test_ced.py"),
+    M("CED's key is its query", "audiotoken/encoders/ced.py", "(query, key, value)  #", "(query, query, value)  #",
+      "audiotoken/encoders/test_ced.py"),
     # guidance: axes, terms, the order of the halves
     M("a mask lies on its side", "guidance/regions.py", "mask[y0:y1, x0:x1] = 1", "mask[x0:x1, y0:y1] = 1", MASK),
     M("a cover lies on its side", "guidance/regions.py", "_overlap(y0, y1, h), _overlap(x0, x1, w)",

@@ -250,7 +250,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="A folder of clips, with a sub-folder for each label.",
+            help="A folder of clips, with a sub-folder for each label; or of tar shards.",
             show_default="synthesised clips",
         ),
     ] = None,

@@ -54,7 +54,7 @@ def collect_examples(
     rows = _synthesise_clips(n) if str(clips) in SYNTHETIC_NAMES else _list_folder(Path(clips), folds)
     called = WORD_OF_ESC10 if words is None else words
     examples = []
-    for name, sound, label in _select_evenly(rows, n):
+    for name, sound, label in select_evenly(rows, n):
         picture = None if real is None else find_picture(Path(real), name)
         examples.append(Example(name, sound, label, called.get(label, label.replace("_", " ")), picture))
     if len(examples) < 2:
@@ -93,7 +93,7 @@ def _list_folder(folder: Path, folds: Sequence[int] | None) -> list[tuple[str, A
     return [(name, folder / name, Path(name).parent.name) for name in names]
 
 
-def _select_evenly(rows: Sequence[tuple[str, Any, str]], n: int | None) -> list[tuple[str, Any, str]]:
+def select_evenly(rows: Sequence[tuple[str, Any, str]], n: int | None) -> list[tuple[str, Any, str]]:
     """Take the first clip of every label, then the second of every label, and so on; sort them by label."""
     turn: dict[str, int] = {}
     keyed = []

@@ -16,6 +16,7 @@ receives metrics.json, table.md, table.csv, and examples.csv with the scores of 
 
 import os
 import random
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,13 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from audiotoken.data.image_file import read_image
 from audiotoken.errors import OptionError, printable
-from audiotoken.evaluation.clips import Example, collect_examples, find_picture
+from audiotoken.evaluation.clips import SYNTHETIC_NAMES, Example, collect_examples, find_picture
 from audiotoken.evaluation.judges import Judges, Reference
 from audiotoken.evaluation.pictures import PictureCache
 from audiotoken.evaluation.seeing import load_see
 from audiotoken.evaluation.stereo_examples import hear_example, score_places
 from audiotoken.evaluation.table import EvaluationReport
 from audiotoken.evaluation.unclip import Unclip, prepare_unclip
+from audiotoken.evaluation.unpacked import format_channels, open_source, unpack
 from audiotoken.metrics import score_examples
 from audiotoken.mini.things import WORDS
 from audiotoken.options import check_options
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+UNPACKED = "unpacked"  # folder of clips that were in shards
 SYSTEMS = ("text", "audio", "label", "unclip", "given", "random")
 Scores = dict[str, "np.ndarray"]  # by name, (seeds, examples)
 
@@ -47,6 +50,7 @@ Scores = dict[str, "np.ndarray"]  # by name, (seeds, examples)
 def evaluate(
     clips: str | os.PathLike = "synthetic",
     *,
+    table: str | os.PathLike | None = None,
     n: int | None = None,
     folds: Sequence[int] | None = None,
     pictures: str | os.PathLike | None = None,
@@ -73,7 +77,9 @@ def evaluate(
 ) -> str:
     """Evaluate the systems, write the results, and return the Markdown table.
 
-    clips, n, folds, words: see `evaluation.clips.collect_examples`.
+    clips, n, folds, words: see `evaluation.clips.collect_examples`. Shards, or videos of VGGSound with its `table` of
+        ID, start, label and split, are unpacked into `out`, and their pictures are the real ones: see
+        `evaluation.unpacked`.
     real: a folder of real pictures, named like the clips. Without it the mini judges compare with painted scenes.
     pictures: a folder of pictures to judge, named like the clips: the system `given`.
     classes: the words that AIC chooses among; by default those of the clips, for the mini CLIP all 24.
@@ -84,7 +90,7 @@ def evaluate(
     detector: looks where things are, for clips that are stereo files: "mini", or a folder or hub id of OWLv2 or
         Grounding DINO. The score `placed` is that of `evaluation.consistency`: 1 where it is heard, 0.5 by chance.
 
-    Raises OptionError, CheckpointError or AudioError.
+    Raises OptionError, CheckpointError, DataError or AudioError.
     """
     chosen = _choose_systems(systems, pictures, unclip, embeddings, unclip_name)
     check_options(dtype="float32", steps=steps, guidance_scale=guidance, batch=batch)
@@ -93,8 +99,17 @@ def evaluate(
             f"Got seeds={list(seeds)}, resamples={resamples}, expected at least one of each; change them."
         )
     check_inputs_kept([out], [clips, pictures, real, embeddings])
-    check_inputs_kept([], [clips, pictures, real, embeddings], replaced=Path(out) / "pictures")
+    for own in ("pictures", UNPACKED):
+        check_inputs_kept([], [clips, pictures, real, embeddings, table], replaced=Path(out) / own)
     folder, report_progress = _prepare_folder(out), on_row or (lambda text: None)
+    channels: dict[str, int] = {}
+    source = None if str(clips) in SYNTHETIC_NAMES else open_source(clips, table)
+    if source is not None:
+        clips = folder / UNPACKED
+        shutil.rmtree(clips, ignore_errors=True)
+        real = clips if real is None else real
+        channels = unpack(*source, clips, n, report_progress)
+        report_progress(format_channels(channels))
     examples = collect_examples(clips, n, folds=folds, real=real, words=words)
     if not all(each.label for each in examples) and "text" in chosen:
         raise OptionError(
@@ -107,6 +122,7 @@ def evaluate(
         prepare_unclip(unclip, embeddings, examples, judges) if unclip is not None and "unclip" in chosen else None
     )
     titles = {} if conditioned is None else {"unclip": unclip_name or conditioned.name}
+    facts |= {"channels": channels} if channels else {}
     facts |= {} if conditioned is None else {"unclip": unclip, "condition": conditioned.source}
     report = EvaluationReport(examples, seeds, names, facts, resamples, titles)
     options: dict[str, Any] = {"model": model, "device": device, "steps": steps, "guidance": guidance, "batch": batch}

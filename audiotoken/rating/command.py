@@ -9,7 +9,7 @@ from audiotoken import rating
 from audiotoken.errors import OptionError
 from audiotoken.rating.store import FILE, Store
 from audiotoken.rating.study import read_study
-from audiotoken.rating.table import compute_rows, format_csv, format_markdown
+from audiotoken.rating.table import compute_rows, format_csv, format_latex, format_markdown
 from audiotoken.rating.trials import RequestError, Trials, normalise_name
 from audiotoken.serving import require_gradio, run_page
 from audiotoken.writing import check_output, encode_text, write_bytes
@@ -44,7 +44,7 @@ def serve(
 
 
 def export(folder: Path, *, seed: int = 0) -> str:
-    """Write ratings.md and ratings.csv into the folder; return the former and the paths as text."""
+    """Write ratings.md, .csv and .tex into the folder; return the first and the paths as text."""
     path, advice = folder / FILE, f"run `audiotoken rate {folder}` first"
     if not path.is_file():
         raise OptionError(f"Found no answers in {folder}, expected {FILE}; {advice}.")
@@ -52,12 +52,12 @@ def export(folder: Path, *, seed: int = 0) -> str:
         rows = compute_rows(store.answers(), seed)
     if not rows:
         raise OptionError(f"Found no answers in {path}, expected at least one; {advice}.")
-    texts = {".md": format_markdown(rows), ".csv": format_csv(rows)}
+    texts = {".md": format_markdown(rows), ".csv": format_csv(rows), ".tex": format_latex(rows)}
     for suffix, text in texts.items():
         output = folder / f"ratings{suffix}"
         check_output(output, (suffix,))
         write_bytes(encode_text(text), output)
-    return texts[".md"] + f"\nwrote  {folder / 'ratings.md'}\nwrote  {folder / 'ratings.csv'}"
+    return "\n".join([texts[".md"], *(f"wrote  {folder / f'ratings{suffix}'}" for suffix in texts)])
 
 
 def _check_name(rater: str | None) -> str:

@@ -7,13 +7,14 @@ from typing import Any
 
 import gradio as gr
 
-from audiotoken.rating.study import BELONGS, CANNOT_SAY, SIDE, Study, list_choices
+from audiotoken.rating.study import BELONGS, CANNOT_SAY, ORDER, SIDE, Study, list_choices
 from audiotoken.rating.trials import MAX_NAME, Question, Trial
 
 WELCOME = """# Sounds and pictures
 
 You will hear short sounds, each with one or more pictures. Rate how well each picture belongs to the sound, and say
-whether things are on the side where you hear them. There is no right or wrong: your impression counts.
+whether things are on the side where you hear them, and in that order. There is no right or wrong: your impression
+counts.
 
 Headphones help. Every answer is stored at once: you may close the page at any time and continue later under the same
 name.
@@ -84,6 +85,8 @@ def describe_question(question: Question, picture: str) -> dict[str, Any]:
     """Properties of a radio. Its values hold the question's random key, so that no answer can go to another picture."""
     if question.name == BELONGS:
         text, info = f"Does {picture} belong to the sound?", SCALE_INFO
+    elif question.name == ORDER:
+        text, info = f"In {picture}: are they in the order in which you hear them, from left to right?", None
     else:
         text, info = f"In {picture}: {question.name.removeprefix(SIDE)}?", None
     choices = [

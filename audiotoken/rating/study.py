@@ -2,7 +2,7 @@
 
 clips/NAME.wav      the sounds
 SYSTEM/NAME.png     each system's pictures of them; every folder beside clips/ is a system
-objects.json        optional: {NAME: ["frog on the left", ...]}, one question each
+objects.json        optional: {NAME: ["frog on the left", ...]}, one question each; of several also their order
 """
 
 import json
@@ -22,7 +22,7 @@ SOUNDS = (".wav", ".flac", ".mp3", ".ogg")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_BYTES = 256 * 2**20  # of a file
 MAX_OBJECTS, MAX_LETTERS = 12, 80  # objects of a clip; letters of an object
-BELONGS, SIDE = "belongs", "side: "
+BELONGS, SIDE, ORDER = "belongs", "side: ", "order"
 CANNOT_SAY = "cannot say"
 SCALE, YES_NO = ("1", "2", "3", "4", "5", CANNOT_SAY), ("yes", "no", CANNOT_SAY)
 
@@ -37,8 +37,9 @@ class Study:
     objects: Mapping[str, tuple[str, ...]]  # clip -> objects with a side
 
     def questions(self, clip: str) -> tuple[str, ...]:
-        """The questions about each picture of a clip."""
-        return (BELONGS, *(SIDE + each for each in self.objects.get(clip, ())))
+        """The questions about each picture of a clip; of several objects also whether they are in their order."""
+        objects = self.objects.get(clip, ())
+        return (BELONGS, *(SIDE + each for each in objects), *[ORDER] * (len(objects) > 1))
 
     def order(self, rater: str, seed: int) -> Order:
         """Clips, and the systems of each, in random order; the same rater and seed always give the same order."""

@@ -1,6 +1,7 @@
 """Answers -> for each system and question: mean or share of yes, 95 % interval, agreement of raters."""
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -11,10 +12,15 @@ import numpy as np
 from audiotoken.metrics import bootstrap_interval
 from audiotoken.rating.agreement import krippendorff_alpha
 from audiotoken.rating.store import Answer
-from audiotoken.rating.study import BELONGS, CANNOT_SAY
+from audiotoken.rating.study import BELONGS, CANNOT_SAY, ORDER, SIDE
 from audiotoken.tables import markdown_table
 
-QUESTIONS = {BELONGS: "belongs to the sound, 1 to 5", "side": "on its side, share of yes"}
+QUESTIONS = {
+    BELONGS: "belongs to the sound, 1 to 5",
+    "side": "on its side, share of yes",
+    ORDER: "in their order, share of yes",
+}
+SHORT = {BELONGS: "belongs (1 to 5)", "side": "side (%)", ORDER: "order (%)"}  # heads of the summary
 DRAWS = 2000  # enough that the ends of a 95 % interval vary by about a fiftieth of its width
 ALL = "all systems"
 COLUMNS = ("system", "question", "mean", "low", "high", "answers", "cannot_say", "clips", "raters", "alpha")
@@ -38,13 +44,17 @@ def compute_rows(answers: Sequence[Answer], seed: int = 0) -> list[Row]:
     """For each question the systems, then all of them together; questions without answers are left out."""
     rows = []
     for question in QUESTIONS:
-        group = [each for each in answers if (each.question == BELONGS) == (question == BELONGS)]
+        group = [each for each in answers if _kind_of(each.question) == question]
         systems = sorted({each.system for each in group})
         for system in systems:
             rows.append(_compute_row(system, question, [each for each in group if each.system == system], seed))
         if len(systems) > 1:
             rows.append(_compute_row(ALL, question, group, seed))
     return rows
+
+
+def _kind_of(question: str) -> str:
+    return "side" if question.startswith(SIDE) else question
 
 
 def _compute_row(system: str, question: str, answers: Sequence[Answer], seed: int) -> Row:
@@ -84,6 +94,32 @@ def format_markdown(rows: Sequence[Row]) -> str:
             columns = [title, "mean", "95 %", "answers", "cannot say", "clips", "raters", "alpha"]
             lines += [markdown_table(columns, map(_list_cells, group), "lr"), ""]
     return "\n".join([*lines, NOTE, ""])
+
+
+def format_latex(rows: Sequence[Row]) -> str:
+    """A line for each system and a column for each question, mean +- half of the 95 % interval, as papers print it."""
+    asked = [question for question in QUESTIONS if any(row.question == question for row in rows)]
+    systems = list(dict.fromkeys(row.system for row in rows if row.system != ALL))
+    found = {(row.system, row.question): row for row in rows}
+    lines = [f"\\begin{{tabular}}{{l{'c' * len(asked)}}}", "\\toprule"]
+    lines += [" & ".join(["system", *(_escape_latex(SHORT[question]) for question in asked)]) + " \\\\", "\\midrule"]
+    for system in systems:
+        cells = [_format_latex_cell(found.get((system, question))) for question in asked]
+        lines.append(" & ".join([_escape_latex(system), *cells]) + " \\\\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
+
+
+def _format_latex_cell(row: Row | None) -> str:
+    """ "3.67 $\\pm$ 0.41"; shares of yes in percent; empty without answers."""
+    if row is None or isnan(row.mean):
+        return ""
+    scale, digits = (1, 2) if row.question == BELONGS else (100, 1)
+    mean = f"{scale * row.mean:.{digits}f}"
+    return mean if isnan(row.low) else f"{mean} $\\pm$ {scale * (row.high - row.low) / 2:.{digits}f}"
+
+
+def _escape_latex(text: str) -> str:
+    return re.sub(r"([#$%&_{}])", r"\\\1", text)
 
 
 def _list_cells(row: Row) -> list[object]:

@@ -151,6 +151,7 @@ def format_scores(scores: dict[str, Scores]) -> str:
         ("side correct, %", lambda one: 100 * _mean(chain(*(clip.side for clip in one.clips))), 0),
         ("order correct, %", lambda one: 100 * _mean(chain(*(clip.order for clip in one.clips))), 0),
         ("number correct, %", lambda one: 100 * _mean(clip.counted for clip in one.clips), 0),
+        ("events found, %", lambda one: 100 * _find_share(one.clips), 0),
         ("onset off by, median s", lambda one: _median(chain(*(clip.onset for clip in one.clips))), 2),
         ("offset off by, median s", lambda one: _median(chain(*(clip.offset for clip in one.clips))), 2),
         ("seconds for a clip", lambda one: _mean(one.seconds), 2),
@@ -158,6 +159,11 @@ def format_scores(scores: dict[str, Scores]) -> str:
     rows = [[name, *(_format(value(one), digits) for one in scores.values())] for name, value, digits in lines]
     clips = len(next(iter(scores.values())).clips)
     return markdown_table([f"{clips} clips", *scores], rows, "lr")
+
+
+def _find_share(clips: Sequence[ClipScore]) -> float:
+    """Of the true events, those of which an onset and an offset are known."""
+    return sum(len(clip.onset) for clip in clips) / max(sum(clip.events for clip in clips), 1)
 
 
 def _format(value: float, digits: int) -> str:

@@ -284,3 +284,15 @@ def test_the_outline_keeps_the_peaks():
     recording[1, 7_777] = -0.7
     shape = compute_outline(recording, 100)
     assert shape.shape == (2, 100, 2) and shape[1, 77, 0] == -0.7 and shape.max() == 0 and shape[0].min() == 0
+
+
+def test_words_are_listened_for(clip):
+    result = run(clip, "--setup", "panned", "--count", 1, "--no-labels", "--words", "bell, dog", "--json", "-")
+    assert result.exit_code == 0, result.output
+    assert [(each["word"], each["heard"]) for each in json.loads(result.stdout)["words"]] == [
+        ("bell", False),
+        ("dog", False),
+    ]
+    assert "mini encoder knows only dog" in sentence(run(clip, "--words", "bell, tractor"))
+    assert "expected mini, clap:ID or pe:ID" in sentence(run(clip, "--words", "bell", "--ears", "cat"))
+    assert "names with commas between" in sentence(run(clip, "--words", "bell,,dog"))

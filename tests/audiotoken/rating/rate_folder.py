@@ -17,7 +17,7 @@ from audiotoken.serving import prepare_gradio
 
 CLIPS, SYSTEMS = ("bell", "dog", "frog"), ("combined", "mono")
 OBJECTS = {"frog": ["frog on the left", "bell on the right"]}
-QUESTIONS = 2 * (1 + 1 + 3)  # for each rater
+QUESTIONS = 2 * (1 + 1 + 4)  # for each rater
 
 
 def rate_folder(folder):

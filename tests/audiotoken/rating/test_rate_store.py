@@ -30,9 +30,9 @@ def test_the_folder_comes_back(folder):
     assert (tuple(study.clips), study.systems) == (CLIPS, SYSTEMS)
     assert study.pictures["dog", "combined"] == folder / "combined" / "dog.png"
     assert study.questions("dog") == ("belongs",)
-    assert study.questions("frog") == ("belongs", *(f"side: {each}" for each in OBJECTS["frog"]))
+    assert study.questions("frog") == ("belongs", *(f"side: {each}" for each in OBJECTS["frog"]), "order")
     assert list_choices("belongs") == ("1", "2", "3", "4", "5", "cannot say")
-    assert list_choices("side: frog on the left") == ("yes", "no", "cannot say")
+    assert list_choices("side: frog on the left") == list_choices("order") == ("yes", "no", "cannot say")
 
 
 def empty_clips(folder):

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from audiotoken.cli.app import app
 from audiotoken.metrics import bootstrap_interval
 from audiotoken.rating.store import FILE, Answer, Store
-from audiotoken.rating.table import compute_rows, format_csv, format_markdown
+from audiotoken.rating.table import compute_rows, format_csv, format_latex, format_markdown
 
 
 def crossed(table):
@@ -95,6 +95,17 @@ def test_texts():
     assert text.count("| x\\|y | 3.00 | | 1 |") == 1
 
 
+def test_order_is_a_question_of_its_own_and_latex_has_a_line_for_each_system():
+    given = [*answers(), Answer("anna", "frog", "a_b", "order", "yes"), Answer("ben", "frog", "a_b", "order", "no")]
+    rows = {(row.system, row.question): row for row in compute_rows(given)}
+    assert rows["a_b", "order"].mean == 0.5 and rows["combined", "side"].answers == 4
+    lines = format_latex(list(rows.values())).splitlines()
+    assert lines[2] == r"system & belongs (1 to 5) & side (\%) & order (\%) \\"
+    cells = {line.split(" & ")[0]: line.split(" & ")[1:] for line in lines[4:-2]}
+    assert cells["mono"] == [r"1.00 $\pm$ 0.00", "", r" \\"] and list(cells) == ["combined", "mono", r"a\_b"]
+    assert re.fullmatch(r"3\.67 \$\\pm\$ \d\.\d\d", cells["combined"][0])
+
+
 def run(*arguments):
     return CliRunner().invoke(app, ["rate", *(str(each) for each in arguments)])
 
@@ -108,6 +119,7 @@ def test_the_table_is_written(tmp_path):
     assert first.exit_code == 0, first.output
     assert (tmp_path / "ratings.md").read_text() in first.stdout
     assert (tmp_path / "ratings.csv").read_text() == format_csv(compute_rows(answers()))
+    assert (tmp_path / "ratings.tex").read_text() == format_latex(compute_rows(answers()))
     assert run(tmp_path, "--table").stdout == first.stdout
 
 
