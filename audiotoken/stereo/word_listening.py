@@ -1,7 +1,8 @@
 """Listening for words: of each, whether it is heard, when and where.
 
-An encoder of sounds and texts says how well each word fits each moment of the recording; the bins of such moments vote
-for directions, less the votes of the other words. So nothing is named after separation, which leaves neighbours in.
+An encoder of sounds and texts says how well each word fits each moment of the recording, and the bins of such moments
+vote for directions, less the votes of the other words. A word is the source that votes and the separated signals say it
+is; one that no source is left for is heard where its own bins say. Words that are told may be faint, as in a prompt.
 
 Conventions: as in `spatial.scene`; similarity is (sources, words) in [0, 1].
 """
@@ -18,9 +19,9 @@ from audiotoken.encoders import AudioTextEncoder
 from audiotoken.encoders.mini_words import MiniWords
 from audiotoken.encoders.saliency import compute_activities, list_columns
 from audiotoken.errors import OptionError
-from audiotoken.labels import LIKELY
+from audiotoken.stereo.joint_names import to_evidence, to_score
 from audiotoken.stereo.labelled_scene import HeardWord
-from audiotoken.stereo.words import match_words
+from audiotoken.stereo.words import FAINT, THRESHOLD, match_words
 from spatial.listening import SILENCE_PEAK
 from spatial.scene import Scene
 from spatial.weighted import vote_for_azimuths
@@ -36,8 +37,8 @@ Activities = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]
 def listen_for_words(scene: Scene, encoder: AudioTextEncoder) -> tuple[HeardWord, ...]:
     """Each of the encoder's words in the recording of a scene, in their order.
 
-    A word has the source that the best assignment gives it (Kuhn 1955), in which words and sources may stay alone. One
-    that is likely, but stays alone, is heard where its own bins say. OptionError for a recording heard in windows.
+    Words and sources are assigned to each other for the largest sum of evidence, Kuhn (1955); either may stay alone.
+    OptionError for a recording that was heard in windows.
     """
     recording = scene.sum_images()
     if recording is None and scene.sources:
@@ -46,14 +47,17 @@ def listen_for_words(scene: Scene, encoder: AudioTextEncoder) -> tuple[HeardWord
         return tuple(HeardWord(word, 0.0, heard=False) for word in encoder.words)
     scores, moments = score_words(recording, scene.rate, encoder)
     grid, votes = locate_words(scene, recording, encoder, moments)
-    matches = {pair.token: pair.source for pair in match_words(compare_words(scene, scores, grid, votes))}
+    signals = score_signals(scene, encoder)
+    similarity = np.maximum(expect_words(signals), compare_words(scene, scores, grid, votes))
+    matches = {pair.token: pair.source for pair in match_words(similarity)}
     out = []
     for i, word in enumerate(encoder.words):
         source, score = matches.get(i), float(scores[i])
-        if source is None and score < LIKELY:
+        if source is None and to_evidence(score) < FAINT:
             out.append(HeardWord(word, score, heard=False))
             continue
         azimuth = scene.azimuths[source] if source is not None else float(grid[votes[i].argmax()])
+        score = score if source is None else max(score, float(signals[source, i]))
         active = find_spans(moments[:, i], encoder.hop)
         out.append(HeardWord(word, score, True, None if scene.setup == "mono" else azimuth, active, source))
     return tuple(out)
@@ -67,15 +71,6 @@ def score_words(
     waveforms = torch.cat([to_waveform(each, rate, encoder) for each in channels])
     scores, moments = encoder.score(waveforms), encoder.score_moments(waveforms)
     return scores.amax(dim=0).cpu().numpy(), moments.amax(dim=0).cpu().numpy()
-
-
-def compare_recording(scene: Scene, encoder: AudioTextEncoder) -> NDArray[np.float64]:
-    """(sources, words) in [0, 1] of a scene with images: the costs of the assignment in `listen_for_words`."""
-    recording = scene.sum_images()
-    if recording is None:
-        return np.zeros((len(scene.sources), len(encoder.words)))
-    scores, moments = score_words(recording, scene.rate, encoder)
-    return compare_words(scene, scores, *locate_words(scene, recording, encoder, moments))
 
 
 def locate_words(
@@ -92,11 +87,22 @@ def locate_words(
 def compare_words(
     scene: Scene, scores: NDArray[np.floating], grid: NDArray[np.floating], votes: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """(sources, words) in [0, 1]: the score of each word, lower in directions for which it votes less."""
+    """(sources, words) in [0, 1]: how likely each word is, lower in directions for which it votes less."""
     at = [int(np.abs(grid - azimuth).argmin()) for azimuth in scene.azimuths]
     low, high = votes.min(axis=1, keepdims=True), votes.max(axis=1, keepdims=True)
     share = (votes - low) / np.maximum(high - low, 1e-12) if np.ptp(votes) else np.ones_like(votes)
-    return (scores[:, None] * np.maximum(share, FLOOR))[:, at].T.astype(float)
+    return (expect_words(scores)[:, None] * np.maximum(share, FLOOR))[:, at].T
+
+
+def score_signals(scene: Scene, encoder: AudioTextEncoder) -> NDArray[np.floating]:
+    """(sources, words) in [0, 1]: the score of each word in each separated signal."""
+    rows = [encoder.score(to_waveform(source.signal, scene.rate, encoder))[0].cpu().numpy() for source in scene.sources]
+    return np.array(rows).reshape(len(rows), len(encoder.words))
+
+
+def expect_words(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Scores of words that are told: from `FAINT` log-odds on they may be matched."""
+    return to_score(to_evidence(scores.astype(float)) - FAINT + to_evidence(THRESHOLD))
 
 
 def find_spans(moments: NDArray[np.floating], hop: float) -> tuple[tuple[float, float], ...]:
@@ -117,7 +123,7 @@ def _find_activities(
         mono = to_waveform(recording.mean(axis=0), rate, encoder)
         activities = compute_activities(encoder.network, mono, encoder.classes)
         return activities, *list_columns(encoder.network, activities.shape[1])
-    times = (np.arange(len(moments)) + 0.5) * encoder.hop
+    times = (np.arange(len(moments), dtype=np.float64) + 0.5) * encoder.hop
     clear = moments / np.maximum(moments.max(axis=0), 1e-12)
     return np.repeat(clear.T[:, :, None], 2, axis=2).astype(np.float32), times, np.array([0.0, rate / 2])
 

@@ -88,7 +88,8 @@ def bench_real(
         raise cannot_write(folder, error) from None
     label_scene = make_class_labeller(model)
     scores = {system: Scores() for system in systems}
-    clips: Iterable[Clip] = read_clips(files if ambisonic else _thin_out(files, limit), ambisonic, seed)
+    most = None if limit is None else -(-limit // len(files))  # of each file
+    clips: Iterable[Clip] = read_clips(_thin_out(files, limit), ambisonic, seed, most)
     for number, clip in enumerate(islice(clips, limit), 1):
         for system in systems:
             start = time.perf_counter()

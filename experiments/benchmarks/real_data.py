@@ -14,6 +14,7 @@ copied): left is W + Y, and Y of a source at azimuth a is sin(a). Behind is fold
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -151,16 +152,19 @@ def find_files(data: Path, split: str) -> tuple[bool, list[tuple[Path, Path]]]:
     return kinds[0] == "foa_dev", pairs
 
 
-def read_clips(files: Sequence[tuple[Path, Path]], ambisonic: bool, seed: int = 0) -> Iterator[Clip]:
+def read_clips(
+    files: Sequence[tuple[Path, Path]], ambisonic: bool, seed: int = 0, most: int | None = None
+) -> Iterator[Clip]:
     """The clips of those files; an Ambisonic recording gives one for each 5 s, each with a view of its own.
 
-    The view is drawn by `seed` and the name, as whole degrees. OptionError for a file that is not as it should be.
+    The view is drawn by `seed` and the name, as whole degrees. `most`: number of clips of one recording, the first.
+    OptionError for a file that is not as it should be.
     """
     for file, metadata in files:
         samples, rate = _read_samples(file, 4 if ambisonic else 2)
         rows = read_rows(metadata)
         if ambisonic:
-            yield from cut_clips(file.stem, samples, rate, rows, seed)
+            yield from islice(cut_clips(file.stem, samples, rate, rows, seed), most)
         else:
             yield Clip(file.stem, samples, rate, tuple(rows))
 

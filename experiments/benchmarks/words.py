@@ -3,10 +3,11 @@
     python -m experiments.bench words n=40
     python -m experiments.bench words n=40 sounds=ESC10 folds=[4]
 
-Scenes of two and three sounds in simulated rooms, and the same words for both systems: those of the sounds and two that
-are not there. `separate` finds sources, separates them, scores each signal and matches words with sources; `words`
-listens for the words in the recording (`audiotoken.stereo.word_listening`). Both get the directions that `listen` finds
-without being told anything, and the mini encoder's scores. Both at once: the mean of the two similarities' log-odds.
+Scenes of two and three sounds in simulated rooms, and the same words for all systems: those of the sounds and two that
+are not there. `separate` finds sources, separates them, scores each signal and matches words with sources, as a plan
+does with a prompt; `words` listens for the words in the recording alone; `both` is `audiotoken listen --words`
+(`audiotoken.stereo.word_listening`). All get the sources that `listen` finds without being told anything, and the mini
+encoder's scores.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +22,15 @@ from audiotoken.encoders.mini_words import MiniWords
 from audiotoken.errors import OptionError
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
-from audiotoken.stereo.joint_names import to_evidence, to_score
-from audiotoken.stereo.word_listening import compare_recording, to_waveform
-from audiotoken.stereo.words import compare_labels, match_words
+from audiotoken.stereo.joint_names import to_evidence
+from audiotoken.stereo.word_listening import (
+    compare_words,
+    listen_for_words,
+    locate_words,
+    score_words,
+    to_waveform,
+)
+from audiotoken.stereo.words import FAINT, compare_labels, match_words
 from audiotoken.tables import markdown_table
 from audiotoken.writing import cannot_write, write_bytes
 from experiments.benchmarks.real_sounds import choose_clips, find_clips, load_active
@@ -134,19 +141,41 @@ def score_scene(made: WordScene, tallies: dict[str, Tally]) -> None:
     listener = load_word_listener("mini", [*made.places, *made.absent])
     assert isinstance(listener, MiniWords)
     scene = listen(made.recording, RATE)
-    separated, listened = compare_separated(scene, listener), compare_recording(scene, listener)
-    joined = to_score((to_evidence(separated) + to_evidence(listened)) / 2)
-    for system, similarity in zip(SYSTEMS, (separated, listened, joined), strict=True):
-        azimuths = {
-            listener.words[pair.token]: scene.azimuths[pair.source]
-            for pair in match_words(similarity)
-            if pair.token is not None and pair.source is not None
-        }
+    answers = {
+        "separate": match_azimuths(scene, listener, compare_separated(scene, listener)),
+        "words": listen_to_recording(scene, listener),
+        "both": {one.word: one.azimuth or 0.0 for one in listen_for_words(scene, listener) if one.heard},
+    }
+    for system, azimuths in answers.items():
         tally = tallies[system]
         for word, azimuth in made.places.items():
             tally.heard.append(word in azimuths)
             tally.placed.append(abs(azimuths.get(word, np.inf) - azimuth) <= NEAR)
         tally.invented += [word in azimuths for word in made.absent]
+
+
+def match_azimuths(scene: Scene, listener: MiniWords, similarity: Similarity) -> dict[str, float]:
+    """The azimuth of the source of each word that has one."""
+    return {
+        listener.words[pair.token]: scene.azimuths[pair.source]
+        for pair in match_words(similarity)
+        if pair.token is not None and pair.source is not None
+    }
+
+
+def listen_to_recording(scene: Scene, listener: MiniWords) -> dict[str, float]:
+    """The azimuth of each word that is heard, without a separated signal."""
+    recording = scene.sum_images()
+    if recording is None:
+        return {}
+    scores, moments = score_words(recording, scene.rate, listener)
+    grid, votes = locate_words(scene, recording, listener, moments)
+    alone = {
+        word: float(grid[row.argmax()])
+        for word, score, row in zip(listener.words, scores, votes, strict=True)
+        if to_evidence(score) >= FAINT
+    }
+    return alone | match_azimuths(scene, listener, compare_words(scene, scores, grid, votes))
 
 
 def compare_separated(scene: Scene, listener: MiniWords) -> Similarity:
@@ -163,8 +192,9 @@ def format_tallies(tallies: dict[tuple[int, str], Tally]) -> str:
     heads = ["sounds", "system", "heard, %", f"heard within {NEAR:.0f}°, %", "absent word heard, %", "F, %"]
     rows = []
     for (count, system), tally in tallies.items():
-        right, wrong = sum(tally.placed), sum(tally.heard) - sum(tally.placed) + sum(tally.invented)
-        f = 2 * right / max(2 * right + wrong + len(tally.placed) - right, 1)
-        shares = [np.mean(tally.heard), np.mean(tally.placed), np.mean(tally.invented), f]
-        rows.append([str(count), system, *(f"{100 * share:.0f}" for share in shares)])
+        right = sum(tally.placed)
+        wrong, missed = sum(tally.heard) - right + sum(tally.invented), len(tally.placed) - right
+        f = 2 * right / max(2 * right + wrong + missed, 1)
+        shares = [float(np.mean(each)) for each in (tally.heard, tally.placed, tally.invented)]
+        rows.append([str(count), system, *(f"{100 * share:.0f}" for share in (*shares, f))])
     return markdown_table(heads, rows, "llr") + "\n"

@@ -15,12 +15,16 @@ from transformers import ViTConfig
 from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
 from transformers.models.vit.modeling_vit import ViTLayer
 
+from audiotoken.debug import WIDTH as TOKEN_WIDTH
+from audiotoken.debug import debug_pipeline
+from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.audioset import load_classes
 from audiotoken.encoders.ced import CED, log_mel
 from audiotoken.encoders.ced_file import SIZES, read_ced
 from audiotoken.encoders.load import load_encoder
 from audiotoken.errors import CheckpointError
+from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.stereo.naming import list_encoder_labels
 
 WIDTH, HEADS, DEPTH = 24, 2, 12
@@ -31,10 +35,18 @@ CONFIG |= {"outputdim": 527, "patch_size": 16, "patch_stride": 16, "pooling": "m
 def publish(sizes: dict) -> dict[str, torch.Tensor]:
     """Random weights under the published names and in the published shapes."""
     width, hidden = sizes["embed_dim"], round(sizes["embed_dim"] * sizes["mlp_ratio"])
-    shapes = {"encoder.init_bn.weight": (64,), "encoder.init_bn.bias": (64,), "encoder.init_bn.running_mean": (64,)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "encoder.init_bn.weight": (64,),
+        "encoder.init_bn.bias": (64,),
+        "encoder.init_bn.running_mean": (64,),
+    }
     shapes |= {"encoder.patch_embed.proj.weight": (width, 1, 16, 16), "encoder.patch_embed.proj.bias": (width,)}
     shapes |= {"encoder.time_pos_embed": (1, width, 1, 63), "encoder.freq_pos_embed": (1, width, 4, 1)}
-    layers = {"encoder.norm": (width,), "outputlayer.0": (width,), "outputlayer.1": (sizes["outputdim"], width)}
+    layers: dict[str, tuple[int, ...]] = {
+        "encoder.norm": (width,),
+        "outputlayer.0": (width,),
+        "outputlayer.1": (sizes["outputdim"], width),
+    }
     for i in range(sizes["depth"]):
         block = f"encoder.blocks.{i}"
         layers |= {f"{block}.norm1": (width,), f"{block}.norm2": (width,), f"{block}.attn.qkv": (3 * width, width)}
@@ -166,6 +178,18 @@ def test_survives_save_and_load(ced, tmp_path):
 def test_the_loader_knows_it(folder):
     encoder = load_encoder(f"ced:{folder}", layers=(2,))
     assert isinstance(encoder, CED) and encoder.width == WIDTH
+
+
+@torch.no_grad()
+def test_is_a_part_of_a_pipeline(ced, tmp_path):
+    pipe = debug_pipeline()
+    pipe.register_modules(audio_encoder=ced, audio_embedder=AudioEmbedder(ced.width, TOKEN_WIDTH).eval())
+    pipe.save_pretrained(tmp_path)
+    again = AudioTokenPipeline.from_pretrained(tmp_path)
+    signal = sounds(0.5, 1)[0].numpy()
+    assert isinstance(again.audio_encoder, CED)
+    close(again.audio_tokens(signal, 16_000), pipe.audio_tokens(signal, 16_000), 0)
+    assert again.classify(signal, 16_000) == pipe.classify(signal, 16_000)
 
 
 @pytest.mark.parametrize("name", SIZES)

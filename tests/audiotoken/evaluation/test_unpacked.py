@@ -5,7 +5,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import soundfile
-from data_files import picture_bytes, sound_bytes, write_tar, write_video
+from data_files import picture_bytes, write_tar, write_video
 from PIL import Image
 
 from audiotoken.errors import OptionError
@@ -15,16 +15,17 @@ from audiotoken.evaluation.evaluate import evaluate
 from audiotoken.evaluation.unpacked import describe_channels, find_label, format_channels, open_source, unpack
 
 
-def stereo_bytes(second=0.5):
+def write_sound(*levels):
+    """The bytes of a WAV with a channel for each level."""
     file, tone = BytesIO(), 0.1 * np.sin(np.arange(2000) / 5)
-    soundfile.write(file, np.stack([tone, second * tone], axis=1), 8000, format="WAV")
+    soundfile.write(file, np.stack([level * tone for level in levels], axis=1), 8000, format="WAV")
     return file.getvalue()
 
 
 @pytest.fixture
 def shards(tmp_path):
     """Two dogs and a frog; of the dogs one is mono, the frog has one channel twice."""
-    sounds = {"a": (sound_bytes(), b"dog"), "b": (stereo_bytes(), b"dog"), "c": (stereo_bytes(1.0), b"tree frog")}
+    sounds = {"a": (write_sound(1), b"dog"), "b": (write_sound(1, 0.5), b"dog"), "c": (write_sound(1, 1), b"tree frog")}
     members = {}
     for key, (sound, label) in sounds.items():
         members |= {f"{key}.wav": sound, f"{key}.cls": label, f"{key}.png": picture_bytes("blue")}

@@ -186,6 +186,7 @@ def test_an_ambisonic_copy_is_read_in_excerpts(tmp_path, dry):
     ambisonic, files = find_files(tmp_path, "dev-test")
     clips = list(read_clips(files, ambisonic))
     assert ambisonic and len(clips) == 4 and {clip.recording.shape for clip in clips} == {(2, 5 * RATE)}
+    assert [clip.name for clip in read_clips(files, ambisonic, most=2)] == [clip.name for clip in clips[:2]]
     assert all(0 <= row.frame < 50 and abs(row.azimuth) <= 90 for clip in clips for row in clip.rows)
 
 
