@@ -1,7 +1,8 @@
 """A thing that moves while its surroundings stay: frames of one picture with regions that differ.
 
-Frames are rows of a batch that share their initial noise; in self-attention they also read the first frame's pixels,
-after Text2Video-Zero, Khachatryan et al. (2023), arXiv 2303.13439. Outside the places where a thing stands now or stood
+Frames are rows of a batch that share their initial noise, which moves with the things, so that they keep their shape;
+in self-attention they also read the first frame's pixels, after Text2Video-Zero, Khachatryan et al. (2023), arXiv
+2303.13439, who move the whole noise with the camera. Outside the places where a thing stands now or stood
 in the first frame, latents are pulled towards the first frame's (the paper's background smoothing).
 """
 
@@ -99,12 +100,35 @@ def animate(
                 shares[0] = share_background(latents, group, stillness)
             return latents + shares[0] * (latents[:1] - latents)
 
+        def carry(noise: Tensor, group: Any = group) -> Tensor:
+            return carry_noise(noise, group)
+
+        options: dict[str, Any] = {"callback": smooth, "change_noise": carry, **sampling}
         with cross_frame_attention(unet, len(group)):
-            options = {"regions": group, "energy": energy, "seed": seed, "callback": smooth, **sampling}
-            parts.append(sample(backbone, [prompt] * len(group), **options))
+            parts.append(sample(backbone, [prompt] * len(group), regions=group, energy=energy, seed=seed, **options))
     images = [parts[0].images[0]] + [image for part in parts for image in part.images[1:]]
     latents = torch.cat([parts[0].latents[:1]] + [part.latents[1:] for part in parts])
     return Sample(images, parts[0].trace, latents, parts[0].maps)
+
+
+def carry_noise(
+    noise: Float[Tensor, "frames channels h w"], regions: Sequence[Sequence[Region]]
+) -> Float[Tensor, "frames channels h w"]:
+    """The first frame's noise, in each frame moved with the regions by whole latents: it stays white noise.
+
+    A region and its surroundings, as far as a thing reaches beyond its box, take the noise of the region of the same
+    number in the first frame; everything else keeps its own.
+    """
+    h, w = noise.shape[2:]
+    frames = [noise[:1]]
+    for row in regions[1:]:
+        frame = noise[:1]
+        for first, now in zip(regions[0], row, strict=False):
+            moved = [round((b - a) * size) for a, b, size in zip(first.centre, now.centre, (w, h), strict=True)]
+            inside = (_cover_regions([now], h, w) > 0.5).to(noise.device)
+            frame = torch.where(inside, noise[:1].roll(moved, (3, 2)), frame)
+        frames.append(frame)
+    return torch.cat(frames)
 
 
 def smooth_background(

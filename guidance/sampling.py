@@ -53,6 +53,7 @@ def sample(
     height: int | None = None,
     width: int | None = None,
     callback: Callable[[int, Tensor], Tensor | None] | None = None,
+    change_noise: Callable[[Tensor], Tensor] | None = None,
     keep_maps: bool = False,
 ) -> Sample:
     """Draw prompts with their words in the given regions; without regions, what the pipeline draws, bit for bit.
@@ -64,7 +65,8 @@ def sample(
     scalar, lowered with the schedule of "combined"; None is the family's own method: "combined" for a UNet, "regional"
     for a transformer. seed: one for all prompts, or one for each. num_inference_steps, guidance_scale, height and width
     (pixels): the model's own by default. callback: called after each step with (step, latents); it may return the
-    latents to continue with. keep_maps: keep the attention of each region's words in `Sample.maps`.
+    latents to continue with. change_noise: takes the initial noise, (prompts, channels, h, w), and returns the one to
+    begin with. keep_maps: keep the attention of each region's words in `Sample.maps`.
 
     Raises GuidanceError for a model that is not supported, an unknown energy or one that the model has no layers for,
     fewer than one step, a size that the VAE cannot make, numbers of seeds or lists of regions other than that of the
@@ -79,6 +81,7 @@ def sample(
     scheduler = backbone.make_scheduler(num_inference_steps, size)
     seeds = _seed_per_prompt(seed, len(prompts))
     latents, step_options = backbone.prepare_latents(scheduler, conditioning, seeds, size)
+    latents = latents if change_noise is None else change_noise(latents)
     with _guide(backbone, conditioning, rows, method, size, keep_maps) as steering:
         latents = denoise(backbone, scheduler, latents, conditioning, steering, step_options, callback)
         if steering is not None:

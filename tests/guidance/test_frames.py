@@ -6,7 +6,7 @@ import torch
 from audiotoken.debug import debug_pipeline
 from guidance import Region, animate, sample
 from guidance.errors import GuidanceError
-from guidance.frames import CrossFrameProcessor, cross_frame_attention, smooth_background
+from guidance.frames import CrossFrameProcessor, carry_noise, cross_frame_attention, smooth_background
 
 FRAMES = [[Region((x, 0.2, x + 0.3, 0.8), (3,))] for x in (0.0, 0.3, 0.6)]
 
@@ -58,6 +58,20 @@ def test_processors_are_put_back(pipe):
         assert kinds["attn1"] is CrossFrameProcessor is not kinds["attn2"]
         _ = 1 / 0
     assert pipe.unet.attn_processors == before
+
+
+def test_noise_moves_with_its_thing_and_nothing_else_does():
+    noise = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(3)).expand(3, -1, -1, -1)
+    regions = [[Region((x, y, x + 0.25, y + 0.25), (3,))] for x, y in ((0.0, 0.5), (0.0, 0.5), (0.51, 0.25))]
+    first, still, moved = carry_noise(noise, regions)
+    assert torch.equal(first, noise[0]) and torch.equal(still, first)
+    assert torch.equal(moved[:, 4:8, 8:12], first[:, 8:12, 0:4])  # the region's own cells
+    assert torch.equal(moved[:, :, :5], first[:, :, :5]) and torch.equal(moved[:, 12:], first[:, 12:])
+
+
+def test_a_thing_that_the_first_frame_lacks_keeps_its_noise():
+    noise = torch.randn(1, 4, 16, 16).expand(2, -1, -1, -1)
+    assert torch.equal(carry_noise(noise, [[], [Region((0.5, 0.5, 0.8, 0.8), (3,))]]), noise)
 
 
 def test_only_what_is_outside_of_both_is_still():
