@@ -13,7 +13,6 @@ ALLOWED = {
     r"no GPU here": "CI has none",
     r"real ESC-10 recordings are not beside this checkout": "they are not ours to ship",
     r"torchaudio does not load here": "nothing needs it; what is compared with it is frozen too",
-    r"(hydra_plugins\.)?hydra_ray_launcher is not installed": "Ray is large, and no part of [dev]",
 }
 
 

@@ -45,7 +45,7 @@ BOUND = {
     r"audiotoken (assemble|\w+ .*--model my-(model|sd|flux2))": WEIGHTS,
     r"audiotoken --help": NAMED,
 }
-NOT_HERE = {"sweep=ray": "hydra_plugins.hydra_ray_launcher", "sweep=joblib": "hydra_plugins.hydra_joblib_launcher"}
+NOT_HERE = {"sweep=joblib": "hydra_plugins.hydra_joblib_launcher"}
 NOT_HERE |= dict.fromkeys(("sweep=slurm", "sweep=local"), "hydra_plugins.hydra_submitit_launcher")
 
 FOUND = commands()

@@ -15,6 +15,7 @@ from audiotoken.page.components import IMMEDIATE, JOB, QUEUED_JOB, format_error,
 from audiotoken.page.examples import EXAMPLES, RATE, load_example, write_sound
 from audiotoken.page.session import Session, Sessions
 from audiotoken.stereo.generation import Result
+from audiotoken.stereo.planning import Plan
 
 if TYPE_CHECKING:
     from audiotoken.pipeline import AudioTokenPipeline
@@ -27,7 +28,7 @@ class ClipTab(ClipLayout):
 
     def __init__(self, pipe: "AudioTokenPipeline", sessions: Sessions):
         super().__init__(pipe)
-        self.sessions = sessions
+        self.sessions, self.vocabulary = sessions, view.list_vocabulary(pipe)
         self._connect_listening()
         self._connect_editing()
         self._connect_generating()
@@ -127,12 +128,16 @@ class ClipTab(ClipLayout):
         yield {
             **hidden,
             self.wave: view.waveform_state(planned),
-            self.places: view.scene_state(planned, session.placements, fov, view.encode_players(planned)),
+            self.places: self._show_scene(planned, session, fov),
             self.canvas: view.sketch_state(planned, session.placements, fov),
             self.listen_status: "",
             self.prompt: "",
             **self._idle_controls(session),
         }
+
+    def _show_scene(self, planned: Plan, session: Session, fov: float) -> Updates:
+        players = view.encode_players(planned)
+        return view.scene_state(planned, session.placements, fov, players, self.vocabulary)
 
     def cancel_listening(self, request: gr.Request) -> Updates:
         """Free the page at once; the work ends at its next stage."""
@@ -160,9 +165,8 @@ class ClipTab(ClipLayout):
         if session.plan is None or session.busy:
             return {self.generate_status: ""}
         session.clear_result()
-        players = view.encode_players(session.plan)
         return {
-            self.places: view.scene_state(session.plan, session.placements, fov, players),
+            self.places: self._show_scene(session.plan, session, fov),
             self.canvas: view.sketch_state(session.plan, session.placements, fov),
             **self._idle_controls(session),
         }
@@ -176,7 +180,7 @@ class ClipTab(ClipLayout):
             planned = jobs.rematch(session, self.pipe, prompt)
         except ValueError as error:
             return {self.generate_status: format_error(error)}
-        scene = view.scene_state(planned, session.placements, fov, view.encode_players(planned))
+        scene = self._show_scene(planned, session, fov)
         return {self.places: scene, self.generate_status: ""}
 
     def begin_generating(self, request: gr.Request) -> Updates:

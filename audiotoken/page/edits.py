@@ -4,12 +4,14 @@ Conventions: azimuths are degrees, positive right; a size is that of a source's 
 the picture's height.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audiotoken.encoders.audioset import list_forms
 from audiotoken.errors import OptionError
 from audiotoken.report.listening_text import format_azimuth
 from audiotoken.stereo.layouts import WIDE
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from audiotoken.pipeline import AudioTokenPipeline
 
 PLACED, ANYWHERE, OUT = MODES = ("placed", "anywhere", "out")  # in its box, without a box, left out
+LONGEST_NAME = 60  # letters
 AUTO, OWN = "auto", "own"  # drawn as the matched word, or as its own sound; otherwise a word's index
 
 
@@ -36,6 +39,7 @@ class Placement:
     size: float  # within `spatial.camera.SIZES` unless changed by hand
     mode: str = PLACED
     word: str = AUTO
+    name: str = ""  # what a person calls it; empty: as it was recognised
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -101,6 +105,8 @@ def apply_edits(
     token: str | None = None,
 ) -> Plan:
     """The plan to draw; `planned` must be matched with this prompt. Raises OptionError if nothing can be drawn."""
+    changes = describe_changes(planned, placements)
+    planned, placements = name_sources(planned, placements), choose_named_words(planned, placements)
     kept = [i for i, placement in enumerate(placements) if placement.mode != OUT]
     if not kept and not prompt:
         raise OptionError("Every sound is left out and there is no prompt; include a sound, or write a prompt.")
@@ -109,15 +115,53 @@ def apply_edits(
     kept_matches = [replace(pair, source=kept.index(pair.source)) for pair in matches if pair.source in kept]
     heard = [planned.heard[i] for i in kept]
     known = [planned.known[i] for i in kept]
+    names = {at: planned.names[i] for at, i in enumerate(kept) if i in planned.names}
     encoded, at = compose_prompt(
-        pipe, signals, planned.rate, heard, prompt or None, planned.words, kept_matches, "add", token, known
+        pipe,
+        signals,
+        planned.rate,
+        heard,
+        prompt or None,
+        planned.words,
+        kept_matches,
+        "add",
+        token,
+        known,
+        names=names,
     )
     positions = {kept[i]: where for i, where in at.items()}
     scene = replace(planned.scene, sources=_move_sources(planned, placements))
     edited = replace(planned, matches=matches, prompt=encoded, scene=scene)
     boxes = {i: box for i, box in compute_boxes(planned, placements, fov).items() if positions.get(i)}
     regions = {i: Region(box, positions[i], edited.subjects[i]) for i, box in boxes.items()}
-    return replace(edited, regions=regions, notes=[*planned.notes, *describe_changes(planned, placements)])
+    return replace(edited, regions=regions, notes=[*planned.notes, *changes])
+
+
+def clean_name(text: str) -> str:
+    """What a person typed as a name that can stand in a prompt: words without signs, at most `LONGEST_NAME` letters."""
+    return " ".join(re.sub(r"[^\w\s'-]", " ", text).split())[:LONGEST_NAME].strip()
+
+
+def name_sources(planned: Plan, placements: Sequence[Placement]) -> Plan:
+    """The plan with the names that a person gave; a source with a name is known."""
+    names = {i: placement.name for i, placement in enumerate(placements) if placement.name}
+    heard = [[(names[i], 1.0)] if i in names else each for i, each in enumerate(planned.heard)]
+    known = [known or i in names for i, known in enumerate(planned.known)]
+    return replace(planned, heard=heard, known=known, names=names)
+
+
+def choose_named_words(planned: Plan, placements: Sequence[Placement]) -> list[Placement]:
+    """A source with a name is drawn as this word of the prompt, or is added to it, unless a person chose another."""
+    texts, chosen = [word.text for word in planned.words], list(placements)
+    taken = {placement.word for placement in placements}
+    for i, placement in enumerate(placements):
+        if not placement.name or placement.word != AUTO:
+            continue
+        wanted = {placement.name.lower(), placement.name.lower().split()[-1]}
+        free = (str(j) for j, text in enumerate(texts) if wanted & list_forms(text.lower()) and str(j) not in taken)
+        chosen[i] = replace(placement, word=next(free, OWN))
+        taken.add(chosen[i].word)
+    return chosen
 
 
 def apply_word_choices(planned: Plan, placements: Sequence[Placement]) -> list[Match]:
@@ -151,6 +195,8 @@ def describe_changes(planned: Plan, placements: Sequence[Placement]) -> list[str
         if placement.mode == OUT:
             changes.append(f"By hand: the {subject} was left out.")
             continue
+        if placement.name:
+            changes.append(f"By hand: the {subject} was named {placement.name}.")
         if placement.mode != heard.mode:
             box = "with a box" if placement.mode == PLACED else "without a box"
             changes.append(f"By hand: the {subject} was drawn {box}.")

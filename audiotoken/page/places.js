@@ -71,6 +71,7 @@ const dot = (source, i) => {
     handle.setAttribute("transform", `translate(${x} ${y})`);
     handle.setAttribute("aria-valuenow", Math.round(source.azimuth));
     handle.setAttribute("aria-valuetext", formatAzimuth(source.azimuth));
+    handle.setAttribute("aria-label", `Azimuth of ${source.name}`);
     const [u, v] = pointAt(source.heard, radius);
     ghost.setAttribute("transform", `translate(${u} ${v})`);
     ghost.style.display = Math.abs(source.heard - source.azimuth) > 0.5 && placed ? "" : "none";
@@ -117,12 +118,38 @@ const modes = (source, i) => {
 
 const words = (source, i) => {
   if (!value.words || !value.words.length) return null;
-  const options = [["auto", source.auto ? `“${source.auto}” (matched)` : "the sound itself (no word matched)"],
-    ["own", "the sound itself, added to the prompt"], ...value.words.map((word, k) => [String(k), `“${word}”`])];
-  const select = make("select", { onchange: () => change(i, { word: select.value }) },
-    options.map(([key, text]) => make("option", { value: key }, text)));
+  const keys = ["auto", "own", ...value.words.map((word, k) => String(k))];
+  const options = keys.map((key) => make("option", { value: key }));
+  const select = make("select", { onchange: () => change(i, { word: select.value }) }, options);
+  updates.push(() => {
+    const own = source.given ? `“${source.given}”` : "the sound itself";
+    const auto = source.given ? `${own} (its name)` : source.auto ? `“${source.auto}” (matched)` : `${own} (no word matched)`;
+    [auto, `${own}, added to the prompt`, ...value.words.map((word) => `“${word}”`)].forEach((text, k) => { options[k].textContent = text; });
+  });
   select.value = source.word;
   return make("label", { class: "word" }, make("span", {}, "Drawn as"), select);
+};
+
+const findStrange = (name) => (name.toLowerCase().match(/\p{L}+/gu) || []).filter((word) => value.vocabulary && !value.vocabulary.includes(word));
+
+// The name of a sound: a field in which any other can be typed, with a line about words that the model has never read.
+const title = (source, i) => {
+  if (source.subject === undefined) return [make("h3", {}, source.name), null];
+  const field = make("input", { class: "name", value: source.name, maxlength: 60, spellcheck: "false", autocomplete: "off",
+    "aria-label": `Name of sound ${source.number}`, title: "Type what this is, if it was not recognised" });
+  const line = make("p", { class: "strange", role: "status" });
+  field.addEventListener("change", () => {
+    const given = field.value.trim() === source.subject ? "" : field.value.trim();
+    const mode = given && source.mode === "out" ? "placed" : source.mode;
+    change(i, { given, name: given || source.subject, mode });
+  });
+  field.addEventListener("keydown", (event) => { if (event.key === "Enter") field.blur(); });
+  updates.push(() => {
+    if (document.activeElement !== field || !source.given) field.value = source.name;
+    const strange = findStrange(source.given);
+    line.textContent = strange.length ? `This model does not know “${strange.join("”, “")}”; it draws something else.` : "";
+  });
+  return [field, line];
 };
 
 const play = (source) => {
@@ -142,7 +169,11 @@ const play = (source) => {
 };
 
 const card = (source, i) => {
-  const { title, low, high, factor, unit } = value.slider;
+  const { low, high, factor, unit } = value.slider;
+  const [name, strange] = title(source, i);
+  const unsure = source.known !== false ? null
+    : make("span", { class: "unsure", title: "No known sound has a high score; this is the best match." }, "uncertain");
+  if (unsure) updates.push(() => { unsure.style.display = source.given ? "none" : ""; });
   const bars = (source.labels || []).map(([name, score]) => [
     make("span", {}, name),
     make("i", { style: `--part: ${score}` }),
@@ -151,14 +182,15 @@ const card = (source, i) => {
   const section = make("section", { class: "card", style: `--on: ${source.colour}`, "aria-label": source.name },
     make("header", {},
       make("span", { class: "number" }, String(source.number)),
-      make("h3", {}, source.name),
-      source.known !== false ? null : make("span", { class: "unsure", title: "No known sound has a high score; this is the best match." }, "uncertain"),
+      name,
+      unsure,
       play(source)),
+    strange,
     source.details ? make("p", { class: "details" }, source.details) : null,
     source.labels ? make("div", { class: "bars", role: "group", "aria-label": "Recognised as" }, make("em", {}, "Recognised as"), bars.flat()) : null,
     source.labels ? modes(source, i) : null,
     slider("Azimuth", { min: -value.limit, max: value.limit, step: 1 }, () => source.azimuth, (azimuth) => change(i, { azimuth }), formatAzimuth),
-    slider(title, { min: factor * low, max: factor * high, step: 1 }, () => factor * source.size,
+    slider(value.slider.title, { min: factor * low, max: factor * high, step: 1 }, () => factor * source.size,
       (size) => change(i, { size: size / factor }), (size) => `${Math.round(size)} ${unit}`),
     words(source, i));
   updates.push(() => section.setAttribute("data-mode", source.mode));

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from audiotoken.page.background import Progress
-from audiotoken.page.edits import AUTO, Placement, compute_boxes
+from audiotoken.page.edits import AUTO, Placement, clean_name, compute_boxes
 from audiotoken.report import media
 from audiotoken.report.listening_figure import css_colour
 from audiotoken.report.listening_text import format_azimuth, format_path, format_setup, format_spans
@@ -22,6 +22,8 @@ from spatial.camera import SIZES
 Values = dict[str, Any]  # plain values: str, float, bool, None, lists and dictionaries of them
 
 COLUMNS = 360  # of the waveform
+SMALL_VOCABULARY = 5000  # tokens; published text encoders have 30,000 and more
+END = "</w>"  # of a word, in CLIP's tokenizer
 LABELS = 3  # shown for each source, best first
 PLAYER_BUDGET, FILM_BUDGET = 3_000_000, 20_000_000  # characters
 EMPTY: Values = {"kind": "empty"}
@@ -51,8 +53,14 @@ def _svg_outline(channel: NDArray[np.float32]) -> str:
     return f"M{' '.join([*upper, *lower])}Z"
 
 
-def scene_state(planned: Plan, placements: Sequence[Placement], fov: float, players: Sequence[str] = ()) -> Values:
-    """The second step: each source as heard and as placed."""
+def scene_state(
+    planned: Plan,
+    placements: Sequence[Placement],
+    fov: float,
+    players: Sequence[str] = (),
+    vocabulary: Sequence[str] | None = None,
+) -> Values:
+    """The second step: each source as heard and as placed. vocabulary: of `list_vocabulary`."""
     return {
         "kind": "scene",
         "stamp": uuid4().hex,
@@ -60,6 +68,7 @@ def scene_state(planned: Plan, placements: Sequence[Placement], fov: float, play
         "fov": fov,
         "limit": 90,
         "slider": {"title": "Size", "low": SIZES[0], "high": SIZES[1], "factor": 100, "unit": "%"},
+        "vocabulary": vocabulary,
         "words": [word.text for word in planned.words],
         "sources": [_source_value(planned, i, placement, players) for i, placement in enumerate(placements)],
         "notes": list(planned.scene.notes),
@@ -81,7 +90,9 @@ def _source_value(planned: Plan, i: int, placement: Placement, players: Sequence
     return {
         "number": i + 1,
         "colour": css_colour(i),
-        "name": planned.subjects[i],
+        "name": placement.name or planned.subjects[i],
+        "given": placement.name,
+        "subject": planned.subjects[i],
         "known": planned.known[i],
         "labels": [[name, score] for name, score in planned.heard[i][:LABELS]],
         "details": describe_source(planned, i),
@@ -112,6 +123,14 @@ def encode_players(planned: Plan) -> list[str]:
     return media.encode_sounds([source.signal for source in planned.scene.sources], planned.rate, PLAYER_BUDGET)[0]
 
 
+def list_vocabulary(pipe: Any) -> list[str] | None:
+    """The words that a model has read, of a small one with a vocabulary of its own; None for those that read all."""
+    tokenizer = getattr(pipe, "tokenizer", None)
+    if tokenizer is None or len(tokenizer) > SMALL_VOCABULARY:
+        return None
+    return [token.removesuffix(END) for token in tokenizer.get_vocab() if token.endswith(END)]
+
+
 def read_placements(value: Any, planned: Plan, before: Sequence[Placement]) -> list[Placement]:
     """The placements that the page sent; `before` if they do not belong to this recording.
 
@@ -129,7 +148,8 @@ def _read_placement(sent: Any, before: Placement) -> Placement:
         azimuth, size = float(sent["azimuth"]), float(sent["size"])
         azimuth = before.azimuth if abs(azimuth - before.azimuth) < 1e-6 else azimuth
         size = before.size if abs(size - before.size) < 1e-6 else size
-        return Placement(azimuth, size, str(sent["mode"]), str(sent.get("word", AUTO)))
+        name = clean_name(str(sent.get("given", "")))
+        return Placement(azimuth, size, str(sent["mode"]), str(sent.get("word", AUTO)), name)
     except (TypeError, KeyError):
         return before
 
@@ -137,7 +157,8 @@ def _read_placement(sent: Any, before: Placement) -> Placement:
 def sketch_state(planned: Plan, placements: Sequence[Placement], fov: float) -> Values:
     """The canvas before generation: the boxes."""
     boxes = compute_boxes(planned, placements, fov)
-    return {"kind": "sketch", "boxes": [_box_value(i, planned.subjects[i], box) for i, box in boxes.items()]}
+    names = [each.name or subject for each, subject in zip(placements, planned.subjects, strict=True)]
+    return {"kind": "sketch", "boxes": [_box_value(i, names[i], box) for i, box in boxes.items()]}
 
 
 def region_boxes(planned: Plan) -> list[Values]:

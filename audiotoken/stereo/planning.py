@@ -6,7 +6,7 @@ channel, the road is that of the AudioToken paper: one sound, no region, plain s
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -58,6 +58,7 @@ class Plan:
     regions: dict[int, Region]  # by the number of the source; sources without a box are missing
     notes: list[str]  # sentences: which sources have no place and why, and what else a reader should know
     seconds: dict[str, float]  # per stage
+    names: dict[int, str] = field(default_factory=dict, kw_only=True)  # of sources that a person named
 
     @property
     def subjects(self) -> list[str]:
@@ -65,7 +66,7 @@ class Plan:
         scores = map(score_subjects, self.heard)
         best = [max(each, key=lambda name: each[name], default="sound") for each in scores]
         matched = {pair.source: self.words[pair.token].text for pair in self.matches if pair.token is not None}
-        return [matched.get(i, name) for i, name in enumerate(best)]
+        return [matched.get(i, self.names.get(i, name)) for i, name in enumerate(best)]
 
     def outline(self, file: str = "") -> Listening:
         """The scene with its labels and the outline of the first two channels, as `audiotoken listen` has them."""

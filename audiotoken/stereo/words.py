@@ -7,8 +7,10 @@ with the meaning of the labels to the text encoder and with the source's own aud
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -196,13 +198,14 @@ def compose_prompt(
     token: str | None,
     known: Sequence[bool],
     left_out: Collection[int] = (),
+    names: Mapping[int, str] = MappingProxyType({}),
 ) -> tuple[Prompt, dict[int, tuple[int, ...]]]:
     """(encoded prompt, positions in it of each source that has any).
 
     Sources that no word names fill the `<audio>` of the prompt, those that are `known` first, the loudest first;
     without any they are added to it, or dropped, as those are that are `left_out`. With token None one such source
     becomes a learned token, but several become their labels: when separated from a mixture they are drawn more reliably
-    that way (python -m experiments.bench end_to_end).
+    that way (python -m experiments.bench end_to_end). names: what a person called a source is drawn as this word.
     """
     check_choice("unmatched", unmatched, UNMATCHED)
     named = {pair.source: pair.token for pair in matches if pair.source is not None and pair.token is not None}
@@ -212,7 +215,10 @@ def compose_prompt(
     added = [] if dropped else [i for i in unnamed if i not in left_out]
     spoken = unnamed[:placeholders] if placeholders else added
     token = token or ("label" if len(spoken) > 1 and _all_drawable([heard[i] for i in spoken]) else None)
-    sounds = pipe.audio_prompts([signals[i] for i in spoken], rate, token) if spoken else None
+    if any(i in names for i in spoken):
+        sounds: Any = [names[i] if i in names else choose_subject(heard[i]) for i in spoken]
+    else:
+        sounds = pipe.audio_prompts([signals[i] for i in spoken], rate, token) if spoken else None
     encoded = pipe.encode_prompts(_compose_text(prompt, len(added)), sounds)[0]
     positions = dict(zip(spoken, encoded.positions, strict=True))
     for source, word in named.items():

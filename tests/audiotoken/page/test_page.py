@@ -2,14 +2,18 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from threading import Event, active_count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 from PIL import Image
+from transformers import CLIPTokenizer
 
+from audiotoken import mini
 from audiotoken.debug import debug_pipeline
 from audiotoken.errors import AudioError, OptionError
 from audiotoken.page import edits, files, jobs, panning, uploads, view
@@ -24,6 +28,7 @@ from audiotoken.stereo.words import Word, match_words
 from spatial.scene import Direction, Scene, Source
 from spatial.shapes import find_shape
 
+MINI = Path(mini.__file__).parent
 TONES = {"dog": 700.0, "bell": 2100.0, "frog": 300.0}
 OPTIONS = {
     "negative_prompt": None,
@@ -474,3 +479,53 @@ def test_stereo_file_is_one_voice_of_the_panner(tmp_path):
 def test_examples_have_the_channels_in_their_names(name):
     recording = load_example(name)
     assert len(recording) == (1 if "mono" in name else 2) and 0.02 < np.abs(recording).max() <= 1
+
+
+# -- names given by hand
+
+
+def test_a_name_given_by_hand_is_drawn_where_its_sound_is_heard(pipe):
+    planned = replace(heard(-31.0, 17.0), known=[False, True])
+    dog, bell = (replace(place, mode=PLACED) for place in edits.default_placements(planned))
+    edited = edits.apply_edits(planned, pipe, [replace(dog, name="owl"), bell], prompt=None)
+    assert edited.prompt.text == "a photo of an owl and a bell"
+    assert edited.subjects == ["owl", "bell"] and {i: each.label for i, each in edited.regions.items()} == {
+        0: "owl",
+        1: "bell",
+    }
+    assert centre(edited.regions[0].box) < 0.4 and "By hand: the dog was named owl." in edited.notes
+    alone = edits.apply_edits(planned, pipe, [replace(dog, name="owl"), replace(bell, mode=OUT)], prompt="at night")
+    assert alone.prompt.text == "at night and an owl" and list(alone.regions) == [0]
+
+
+def test_a_name_that_the_prompt_says_is_that_word(pipe):
+    planned = heard(-31.0, 17.0, words=("bell", "owls"), similarity=[[0.9, 0.0], [0.0, 0.1]])
+    dog, bell = edits.default_placements(planned)
+    edited = edits.apply_edits(planned, pipe, [replace(dog, name="snowy owl"), bell], prompt="a bell and two owls")
+    assert edited.prompt.text == "a bell and two owls and <audio>"  # the bell is no longer the dog's word
+    assert edited.regions[0].label == "owls" and edited.regions[1].label == "bell"
+    renamed = edits.choose_named_words(planned, [replace(dog, name="bell"), replace(bell, name="bell")])
+    assert [each.word for each in renamed] == ["0", OWN]  # one word for each
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [("  church   bell ", "church bell"), ("(owl:1.5) <audio>", "owl 1 5 audio"), ("", ""), ("x" * 99, "x" * 60)],
+)
+def test_what_a_person_types_becomes_a_name(typed, name):
+    planned = heard(12.0)
+    places = edits.default_placements(planned)
+    sent = view.scene_state(planned, places, 90.0)
+    assert (sent["sources"][0]["name"], sent["sources"][0]["given"]) == ("dog", "")
+    sent["sources"][0]["given"] = typed
+    (read,) = view.read_placements(sent, planned, places)
+    assert read.name == name
+    assert view.sketch_state(planned, [read], 90.0)["boxes"][0]["label"] == (name or "dog")
+
+
+def test_a_small_model_tells_which_words_it_has_read(monkeypatch):
+    pipe = SimpleNamespace(tokenizer=CLIPTokenizer.from_pretrained(MINI / "tokenizer"))
+    words = view.list_vocabulary(pipe)
+    assert "frog" in words and "tractor" not in words
+    monkeypatch.setattr(view, "SMALL_VOCABULARY", 10)
+    assert view.list_vocabulary(pipe) is None

@@ -104,6 +104,52 @@ def test_upload_correct_and_generate(page, clip, folder):
     assert not list(folder.rglob("street.wav"))  # what was uploaded went with the page
 
 
+def test_a_sound_is_renamed_and_drawn_by_its_name(page, clip):
+    page.set_input_files("#clip input[type=file]", clip)
+    page.wait_for_selector("#places .card")
+    name = page.locator("#places .name").first
+    heard = name.input_value()
+    name.fill("xylophone")
+    name.press("Enter")
+    page.locator("#canvas .box span", has_text="xylophone").wait_for()
+    assert "“xylophone”" in page.locator("#places .strange").first.inner_text()  # the tiny model has read no words
+    page.get_by_text("Options").click()
+    page.get_by_label("Steps").fill("1")
+    page.click("#generate")
+    page.wait_for_selector("#canvas .frame.done img")
+    assert "xylophone" in page.locator("#canvas").inner_text()
+    name.fill("")
+    name.press("Enter")
+    page.wait_for_function("name => document.querySelector('#places .name').value === name", arg=heard)
+    page.locator("#canvas .box span", has_text="xylophone").first.wait_for(state="detached")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_the_whole_width_in_light_and_dark(page, clip, scheme):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    page.set_input_files("#clip input[type=file]", clip)
+    page.wait_for_selector("#places .card")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    for selector in ("#places .card", "#canvas .frame", "#prompt", "#generate"):
+        box = page.locator(selector).first.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390, selector
+    colours = page.evaluate(CONTRAST)
+    assert all(abs(text - ground) > 0.35 for text, ground in colours), colours
+
+
+CONTRAST = """() => [".card .number", ".card .name", ".modes button[aria-pressed=true]"].map((selector) => {
+  const light = (text) => {
+    const [r, g, b] = text.match(/[\\d.]+/g).map(Number);
+    return (0.3 * r + 0.59 * g + 0.11 * b) / 255;
+  };
+  let node = document.querySelector("#places " + selector);
+  const text = light(getComputedStyle(node).color);
+  while (getComputedStyle(node).backgroundColor === "rgba(0, 0, 0, 0)" && node.parentElement) node = node.parentElement;
+  return [text, light(getComputedStyle(node).backgroundColor)];
+})"""
+
+
 def test_broken_file_shows_an_error(page, tmp_path):
     path = tmp_path / "broken.wav"
     path.write_bytes(b"RIFF nothing of the kind" * 50)
@@ -139,6 +185,28 @@ def test_cancel_stops_generation(page, clip):
     page.wait_for_selector("#canvas .frame.sketch")
     page.get_by_text("Cancelled.").wait_for()
     assert page.locator("#generate").is_enabled()
+
+
+@pytest.mark.parametrize(
+    "moment", ["#cancel-listening", "#canvas .job-progress .bar:not(.unknown)", "#download-picture"]
+)
+def test_closing_the_tab_leaves_no_traceback(page, clip, moment, server, capfd):
+    """While it listens, while it draws, and just after a picture, when report and GIF are being written."""
+    others = list(server.sessions)
+    page.set_input_files("#clip input[type=file]", clip)
+    if moment != "#cancel-listening":
+        page.wait_for_selector("#places .card")
+        page.get_by_text("Options").click()
+        page.get_by_label("Steps").fill("2" if moment == "#download-picture" else "900")
+        page.click("#generate")
+    page.wait_for_selector(moment)
+    page.close()
+    until = time.monotonic() + 60
+    while set(server.sessions) - set(others) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not set(server.sessions) - set(others)
+    time.sleep(1)  # what is being written meets a folder that is gone
+    assert "Traceback" not in "".join(capfd.readouterr())
 
 
 def test_panner(page):

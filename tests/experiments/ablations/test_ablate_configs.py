@@ -23,7 +23,6 @@ PLUGINS = {
     "joblib": "hydra_plugins.hydra_joblib_launcher",
     "local": "hydra_plugins.hydra_submitit_launcher",
     "slurm": "hydra_plugins.hydra_submitit_launcher",
-    "ray": "hydra_plugins.hydra_ray_launcher",
 }
 
 
