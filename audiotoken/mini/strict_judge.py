@@ -30,6 +30,7 @@ NOTHING = len(WORDS)  # class of a cell that is no centre of a whole thing, or s
 SPOILT = NOTHING + 1  # class of a cell that shows a spoilt thing
 NO_BACKDROP = len(BACKDROPS)
 HEADS = (NOTHING + 1, SPOILT + 1, NO_BACKDROP + 1)  # classes of centres, cells, backdrops
+SPOILT_AT_MOST = 0.05  # share of the picture: with more of it, nothing in the picture is whole
 BATCH = 32
 FILE = "model.safetensors"
 
@@ -88,9 +89,13 @@ class Verdict:
         """The most certain thing is the word."""
         return bool(self.things) and self.things[0].word == word
 
-    def is_one(self, word: str, spoilt: float = 0.03) -> bool:
-        """The picture shows one whole thing, which is the word, and at most a share `spoilt` of spoilt ones."""
-        return len(self.things) == 1 and self.things[0].word == word and self.spoilt <= spoilt
+    def accepts(self, word: str) -> bool:
+        """The most certain thing is the word, and next to nothing in the picture is spoilt."""
+        return self.names(word) and self.spoilt <= SPOILT_AT_MOST
+
+    def is_one(self, word: str) -> bool:
+        """The picture shows one whole thing, which is the word, and next to nothing that is spoilt."""
+        return len(self.things) == 1 and self.accepts(word)
 
 
 @torch.no_grad()

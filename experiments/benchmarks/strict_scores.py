@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from audiotoken.mini.strict_judge import Verdict
+from audiotoken.mini.strict_judge import SPOILT_AT_MOST, Verdict
 from audiotoken.tables import markdown_table
 from experiments.benchmarks.cases import Case
-
-SPOILT = 0.03  # share of the picture: more of it is seen at a glance
 
 
 @dataclass(frozen=True)
@@ -38,9 +36,9 @@ def score_word(word: str, named: Sequence[str], verdicts: Sequence[Verdict]) -> 
     return WordRow(
         word,
         lenient=mean_share([name == word for name in named]),
-        strict=mean_share([verdict.names(word) for verdict in verdicts]),
-        one=mean_share([verdict.is_one(word, SPOILT) for verdict in verdicts]),
-        spoilt=mean_share([verdict.spoilt > SPOILT for verdict in verdicts]),
+        strict=mean_share([verdict.accepts(word) for verdict in verdicts]),
+        one=mean_share([verdict.is_one(word) for verdict in verdicts]),
+        spoilt=mean_share([verdict.spoilt > SPOILT_AT_MOST for verdict in verdicts]),
     )
 
 
@@ -50,7 +48,7 @@ def score_pairs(cases: Sequence[Case], verdicts: Sequence[Verdict]) -> PairShare
     return PairShares(
         sides=mean_share([is_on_sides(case, verdict) for case, verdict in judged]),
         doubled=mean_share([any(verdict.count(word) > 1 for word in case.words) for case, verdict in judged]),
-        spoilt=mean_share([verdict.spoilt > SPOILT for _, verdict in judged]),
+        spoilt=mean_share([verdict.spoilt > SPOILT_AT_MOST for _, verdict in judged]),
     )
 
 

@@ -117,11 +117,12 @@ def report(out: Path, painter: Painter, examiner: Examiner, count: int = 480) ->
     scenes, words = single_scenes(painter, count, HELD_OUT + 1)
     found = judge(scenes.images.cpu(), model)
     named = share([v.names(w) for v, w in zip(found, words, strict=True)])
+    clean = share([v.accepts(w) for v, w in zip(found, words, strict=True)])
     one = share([v.is_one(w) for v, w in zip(found, words, strict=True)])
     behind = share([v.backdrop == BACKDROPS[b] for v, b in zip(found, scenes.backdrops.tolist(), strict=True)])
     bad = examiner.paint(count // 2, HELD_OUT + 2, bad=1.0)
     silent = share([not v.things for v in judge(bad.images, model)])
-    print(f"threshold {model.threshold:.2f}  composed scenes of one thing: named {named}, and it alone {one}, "
+    print(f"threshold {model.threshold:.2f}  composed scenes of one thing: named {named}, accepted {clean}, alone {one}, "
           f"backdrop {behind}; scenes of spoilt things: nothing accepted in {silent}", flush=True)  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def main() -> None:
     parser.add_argument("--drawings", type=Path, default=Path("runs/art/judge.safetensors"), help="of judge_art.py")
     parser.add_argument("--detector", type=Path, default=Path("runs/mini/detector"), help="folder to start from")
     parser.add_argument("--out", type=Path, default=Path("runs/mini/judge"))
-    parser.add_argument("--steps", type=int, default=1000)  # 500 were too few
+    parser.add_argument("--steps", type=int, default=1800)  # 1000 were too few
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--workers", type=int, default=None, help="default: one per GPU, or per core")
     args = parser.parse_args()

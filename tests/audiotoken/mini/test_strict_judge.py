@@ -64,7 +64,7 @@ def test_spoilt_cells_and_backdrops_are_told():
 
     first, second = judge(torch.zeros(2, 3, SIDE, SIDE), Fixed())
     assert (first.backdrop, second.backdrop) == ("meadow", None)
-    assert first.spoilt == 0.25 and first.is_one("frog", spoilt=0.3) and not first.is_one("frog")
+    assert first.spoilt == 0.25 and first.names("frog") and not (first.accepts("frog") or first.is_one("frog"))
 
 
 def test_a_saved_judge_is_the_same_with_its_threshold(tmp_path):
