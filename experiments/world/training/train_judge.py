@@ -122,8 +122,8 @@ def report(out: Path, painter: Painter, examiner: Examiner, count: int = 480) ->
     behind = share([v.backdrop == BACKDROPS[b] for v, b in zip(found, scenes.backdrops.tolist(), strict=True)])
     bad = examiner.paint(count // 2, HELD_OUT + 2, bad=1.0)
     silent = share([not v.things for v in judge(bad.images, model)])
-    print(f"threshold {model.threshold:.2f}  composed scenes of one thing: named {named}, accepted {clean}, "
-          f"alone {one}, backdrop {behind}; scenes of spoilt things: nothing accepted in {silent}", flush=True)  # fmt: skip
+    print(f"threshold {model.threshold:.2f}  composed scenes: named {named}, accepted {clean}, alone {one}; "
+          f"backdrop {behind}; scenes of spoilt things: nothing accepted in {silent}", flush=True)  # fmt: skip
 
 
 def share(hits: Sequence[bool]) -> str:
