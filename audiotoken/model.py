@@ -59,13 +59,16 @@ def read_precision(folder: str | os.PathLike) -> str:
 
 
 def silence_library_logs() -> None:
-    """Hide the progress bars and messages of diffusers and transformers.
+    """Hide the progress bars and messages of diffusers, transformers and huggingface_hub.
 
     A library whose verbosity the environment raises above "error" stays as it is.
     """
     from diffusers.utils import logging as diffusers_logging
+    from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as transformers_logging
 
+    if "HF_HUB_VERBOSITY" not in os.environ:  # without a network each of its tries would be a line
+        hub_logging.set_verbosity_error()
     for name, logs in (("DIFFUSERS_VERBOSITY", diffusers_logging), ("TRANSFORMERS_VERBOSITY", transformers_logging)):
         if os.environ.get(name, "error") == "error":
             logs.disable_progress_bar()

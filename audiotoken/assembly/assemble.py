@@ -233,6 +233,8 @@ def _format_card(pipe: Any, base: Base, sources: dict[str, str], lora: Any) -> s
             "\n```python\nfrom audiotoken import AudioTokenPipeline\n",
             'pipe = AudioTokenPipeline.from_pretrained("this folder")',
             f'pipe("clip.wav"{call}).images[0].save("clip.png")\n```\n',
+            "`DiffusionPipeline.from_pretrained` of diffusers does not know this class, which is in the package"
+            " `spatial-audiotoken`: load it as above.\n",
             f"The denoiser predicts {_read_prediction_type(pipe)}; the defaults are {steps}.",
             "The parts are their authors' work. Each keeps its licence and its terms of use, which also apply to this"
             " folder and to pictures made with it.\n",

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from audiotoken.data.remote import FileCache, is_url, redact_url
 from audiotoken.errors import DataError
-from audiotoken.json_file import parse_json, printable
+from audiotoken.json_file import parse_json, printable, read_json
 from audiotoken.writing import format_write_error, replace_file
 
 Members = dict[str, tuple[int, int]]  # suffix, such as ".wav" -> (offset, bytes) in the shard
@@ -157,7 +157,7 @@ def _stamp(place: str) -> list[Any]:
 def _load(path: Path, place: str) -> ShardIndex | None:
     """The stored index; None when it is missing, of another shard or unreadable, and must be made."""
     try:
-        values = json.loads(path.read_text())
+        values = read_json(path)
         if values.pop("stamp") != _stamp(place):
             return None
         samples = {

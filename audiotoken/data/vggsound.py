@@ -12,13 +12,11 @@ their IDs to a text file, one a line, and give that as `drop`. Lists of one's ow
 """
 
 import csv
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -28,6 +26,7 @@ from audiotoken.audio_file import open_plain
 from audiotoken.data.folders import Example, list_files
 from audiotoken.data.video_file import KINDS, Moment, read_duration, read_frame, read_sound
 from audiotoken.errors import AudioError, DataError
+from audiotoken.json_file import FormError, read_json
 
 SECONDS = 10  # of a clip
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov")
@@ -169,16 +168,14 @@ def read_ids(path: str | os.PathLike) -> set[tuple[str, int | None]]:
 def read_best_frames(path: str | os.PathLike) -> dict[str, Sequence[int]]:
     """{name: [numbers]} or, as published, {name: [[numbers], ...]}, of which the first list counts."""
     try:
-        content: Any = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"Cannot read {path}: {error}; expected JSON, ID -> numbers of frames.") from None
-    if not isinstance(content, dict):
-        raise DataError(f"Cannot read {path}: expected a JSON object, ID -> numbers of frames.")
+        content = read_json(Path(path))
+    except FormError as error:
+        raise DataError(f"Cannot read {path}: {error}; expected a JSON object, ID -> numbers of frames.") from None
     frames: dict[str, Sequence[int]] = {}
     for name, numbers in content.items():
         if isinstance(numbers, list) and numbers and isinstance(numbers[0], list):
             numbers = numbers[0]
-        if not isinstance(numbers, list) or not all(isinstance(n, int) and n >= 0 for n in numbers):
+        if not isinstance(numbers, list) or not all(type(n) is int and n >= 0 for n in numbers):
             raise DataError(f"Cannot read {path}: {name} has no list of whole numbers from 0; correct or remove it.")
         frames[name] = numbers
     return frames

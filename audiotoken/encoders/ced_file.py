@@ -4,7 +4,6 @@ A hub repository or folder holds config.json and model.safetensors. Their names 
 code (jimbozhang/hf_transformers_custom_model_ced, read, not copied); nothing else handles them.
 """
 
-import json
 import os
 import re
 from pathlib import Path
@@ -16,8 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from audiotoken.encoders.hub import resolve_source
+from audiotoken.encoders.hub import make_load_error, resolve_source
 from audiotoken.errors import CheckpointError
+from audiotoken.json_file import read_json
 
 WANTED = 'a CED as published, such as "mispeech/ced-mini" or a folder with its config.json and model.safetensors'
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -49,11 +49,10 @@ def read_ced(model: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Tensor
     """(constructor parameters, state dict) of our CED; CheckpointError for anything else, and without the hub."""
     source = resolve_source(model, WANTED)
     try:
-        config = json.loads(_find_file(source, CONFIG).read_text(encoding="utf-8"))
+        config = read_json(_find_file(source, CONFIG))
         weights = load_file(_find_file(source, WEIGHTS))
     except (OSError, ValueError, SafetensorError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-        raise CheckpointError(f"Cannot load {model}: {reason}; give {WANTED}.") from None
+        raise make_load_error(model, error, WANTED) from None
     return _convert_config(config, model), {_rename(name): value for name, value in weights.items()}
 
 

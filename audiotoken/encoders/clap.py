@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.audio_utils import mel_filter_bank
 
-from audiotoken.encoders import check_waveform
+from audiotoken.encoders import check_waveform, hub
 from audiotoken.encoders.audioset import list_subjects
 from audiotoken.encoders.hub import LOAD_ERRORS, NamedClapConfig, load_complete, make_load_error, split_evenly
 from audiotoken.errors import CheckpointError
@@ -34,6 +34,7 @@ SENTENCE = "This is a sound of {}."
 NEUTRAL = "This is a sound."
 AT_ONCE = 256  # sentences per batch of the text tower
 PUBLISHED = 'a CLAP as published, such as "laion/clap-htsat-unfused"'
+FILES = (*hub.FILES, "tokenizer.json", "tokenizer_config.json")  # of a CLAP on the hub
 WANTED = f"{PUBLISHED}, or a folder it was saved in"
 HUB_OPTIONS = ("cache_dir", "local_files_only", "revision", "token")
 
@@ -123,18 +124,22 @@ class CLAP(ClapAudioModelWithProjection):
         It keeps its saved names; a published one has none and gets `names`, or the subjects of AudioSet.
         CheckpointError, one sentence, when it cannot be loaded, or has no text tower for new names.
         """
-        clap = load_complete(super().from_pretrained, model, ("clap", NamedClapConfig.model_type), WANTED, **kwargs)
+        clap = load_complete(
+            super().from_pretrained, model, ("clap", NamedClapConfig.model_type), WANTED, FILES, **kwargs
+        )
         if clap.config.names and names is not None:
             raise CheckpointError(f"Cannot give {model} other names: it keeps no text tower; give {PUBLISHED}.")
         if clap.config.names:
             return clap
         options = {key: kwargs[key] for key in HUB_OPTIONS if key in kwargs}
         wanted = f"{PUBLISHED}, with its text tower"
-        text_tower = load_complete(ClapTextModelWithProjection.from_pretrained, model, ("clap",), wanted, **options)
+        text_tower = load_complete(
+            ClapTextModelWithProjection.from_pretrained, model, ("clap",), wanted, FILES, **options
+        )
         try:
             tokenizer = AutoTokenizer.from_pretrained(model, **options)
         except LOAD_ERRORS as error:
-            raise make_load_error(model, error, f"{PUBLISHED}, with its tokenizer") from error
+            raise make_load_error(model, error, f"{PUBLISHED}, with its tokenizer", FILES) from error
         return clap.set_names(list_subjects() if names is None else names, text_tower, tokenizer)
 
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled, StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import ASTConfig, ClapAudioConfig, PreTrainedConfig
 
 from audiotoken.errors import CheckpointError
 
+FILES = ("config.json", "model.safetensors")  # of a model on the hub
 LOAD_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
 LOAD_ERRORS += (SafetensorError, StrictDataclassError, UnpicklingError)
 
@@ -36,11 +37,19 @@ class NamedClapConfig(ClapAudioConfig):
     names: list[str] | tuple[str, ...] = ()
 
 
-def load_complete(load: Callable, model: str | os.PathLike, kinds: Sequence[str], wanted: str, **kwargs: Any) -> Any:
+def load_complete(
+    load: Callable,
+    model: str | os.PathLike,
+    kinds: Sequence[str],
+    wanted: str,
+    files: Sequence[str] = FILES,
+    **kwargs: Any,
+) -> Any:
     """`load(model, ...)`, a `from_pretrained` of transformers, with every weight that the class has.
 
     Transformers initialises missing weights at random and logs it; here that is a `CheckpointError`, as is a
-    `model_type` that is not among `kinds`, and every other failure to load. `wanted` describes what to give instead.
+    `model_type` that is not among `kinds`, and every other failure to load. `wanted` describes what to give instead,
+    `files` are those to fetch by hand where the hub cannot be reached.
     """
     source = resolve_source(model, wanted)
     try:
@@ -52,7 +61,7 @@ def load_complete(load: Callable, model: str | os.PathLike, kinds: Sequence[str]
     except CheckpointError:
         raise
     except LOAD_ERRORS as error:
-        raise make_load_error(model, error, wanted) from error
+        raise make_load_error(model, error, wanted, files) from error
     for keys, why in ((report["missing_keys"], "lacks"), (report["mismatched_keys"], "has other shapes for")):
         names = sorted(key if isinstance(key, str) else key[0] for key in keys)
         if names:
@@ -71,10 +80,26 @@ def resolve_source(model: str | os.PathLike, wanted: str) -> str:
     return str(model)
 
 
-def make_load_error(model: str | os.PathLike, error: BaseException, wanted: str) -> CheckpointError:
+def make_load_error(
+    model: str | os.PathLike, error: BaseException, wanted: str, files: Sequence[str] = FILES
+) -> CheckpointError:
     """The failure as one sentence: the first of transformers' message, which may be paragraphs long."""
+    if not os.path.exists(os.path.expanduser(model)) and _is_unreachable(error):
+        return CheckpointError(
+            f"Cannot load {model}: the hub cannot be reached; fetch {', '.join(files)} from "
+            f"https://huggingface.co/{model}/tree/main by hand into a folder, and give this folder."
+        )
     reason = re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".:") or type(error).__name__
     return CheckpointError(f"Cannot load {model}: {reason}; give {wanted}.")
+
+
+def _is_unreachable(error: BaseException | None) -> bool:
+    """Whether there is no way to the hub, and the file is not among those that were fetched before."""
+    while error is not None:
+        if isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled) or "couldn't connect" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def split_evenly(waveform: Tensor, longest: int) -> tuple[Tensor, ...]:

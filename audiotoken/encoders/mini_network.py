@@ -9,7 +9,6 @@ alone is overconfident on unknown sounds (Lee et al. 2018). It is trained by
 it; `audiotoken.encoders.mini` is the same network as a part of a diffusers pipeline.
 """
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -19,6 +18,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from audiotoken.json_file import read_json
 
 FLOOR = 80.0  # dB below the loudest moment at which the spectrogram is cut off
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # as diffusers names them
@@ -212,7 +213,7 @@ class MiniNetwork(nn.Module):
 
 def load_network(folder: str | os.PathLike) -> MiniNetwork:
     """The network of a folder that `MiniEncoder.save_pretrained` wrote, float32 and ready for inference."""
-    config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    config = read_json(Path(folder) / "config.json")
     network = MiniNetwork(**{key: value for key, value in config.items() if not key.startswith("_")})
     network.load_state_dict(load_file(Path(folder) / WEIGHTS))
     return network.float().eval()

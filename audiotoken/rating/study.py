@@ -5,7 +5,6 @@ SYSTEM/NAME.png     each system's pictures of them; every folder beside clips/ i
 objects.json        optional: {NAME: ["frog on the left", ...]}, one question each; of several also their order
 """
 
-import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import soundfile
 from PIL import Image
 
 from audiotoken.errors import OptionError
+from audiotoken.json_file import FormError, read_json
 from audiotoken.manifest import match_names
 
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg")
@@ -124,12 +124,9 @@ def _read_objects(path: Path, clips: Mapping[str, Path]) -> dict[str, tuple[str,
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        problem = " ".join(str(error).split())
-        raise OptionError(f"Cannot read {path}: {problem}; correct or remove it.") from None
-    if not isinstance(content, dict):
-        raise OptionError(f"Got a {type(content).__name__} in {path}, expected {{NAME: [object, ...]}}; correct it.")
+        content = read_json(path)
+    except FormError as error:
+        raise OptionError(f"Cannot read {path}: {error}, {{NAME: [object, ...]}}; correct or remove it.") from None
     for clip, objects in content.items():
         if clip not in clips:
             expected = f"expected names of clips such as {next(iter(clips))!r}"

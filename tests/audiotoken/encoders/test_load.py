@@ -98,3 +98,15 @@ def test_without_a_network_the_file_to_fetch_by_hand_is_named(monkeypatch):
     wanted = "fetch https://huggingface.co/owner/name/resolve/main/beats.pt by hand, and give beats:beats.pt"
     with pytest.raises(CheckpointError, match=wanted):
         load_encoder("beats:owner/name/beats.pt")
+
+
+@pytest.mark.parametrize(("kind", "file"), [("ast", "model.safetensors"), ("clap", "tokenizer.json")])
+def test_without_a_network_the_files_to_fetch_are_named(kind, file, monkeypatch):
+    def offline(*args, **options):
+        raise OSError("We couldn't connect to 'https://huggingface.co' to load the files.")
+
+    monkeypatch.setattr("transformers.PreTrainedConfig.get_config_dict", offline)
+    with pytest.raises(CheckpointError) as caught:
+        load_encoder(f"{kind}:someone/ears")
+    message = str(caught.value)
+    assert "fetch config.json" in message and file in message and "huggingface.co/someone/ears" in message

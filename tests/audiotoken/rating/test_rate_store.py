@@ -56,7 +56,7 @@ BAD = {
     "bell.png as a picture": lambda folder: Image.new("L", (8, 8)).save(folder / "mono" / "bell.png", "GIF"),
     "bell.png and bell.webp": lambda folder: (folder / "mono" / "bell.webp").write_text("twice"),
     "Cannot read": lambda folder: (folder / "objects.json").write_text("{"),
-    "Got a list in": lambda folder: (folder / "objects.json").write_text("[]"),
+    "it holds a list, expected an object": lambda folder: (folder / "objects.json").write_text("[]"),
     "Got 'cat' in": lambda folder: (folder / "objects.json").write_text('{"cat": []}'),
     "for 'dog' in": lambda folder: (folder / "objects.json").write_text('{"dog": "left"}'),
     "expected up to": lambda folder: (folder / "objects.json").write_text('{"dog": ["left", " left"]}'),
