@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 POLICY = (  # a browser may load from this server only
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' blob: data:; "
-    "frame-ancestors 'self'; form-action 'self'; base-uri 'self'"
+    "form-action 'self'; base-uri 'self'; frame-ancestors 'self'"
 )
+SPACES = " https://huggingface.co"  # shows the pages of its Spaces in a frame
 SANS, MONO = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 PATIENCE = 1.0  # seconds that jobs, open connections and threads of the server have to end by themselves
 INTERRUPTED = 130  # exit code after Ctrl-C, as in shells: 128 plus the number of the signal
@@ -44,7 +45,8 @@ class SecurityHeaders:
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         async def send_with_headers(message: "Message") -> None:
             if message["type"] == "http.response.start":
-                extra = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer")]
+                policy = POLICY + SPACES * ("SPACE_ID" in os.environ)
+                extra = [(b"content-security-policy", policy.encode()), (b"referrer-policy", b"no-referrer")]
                 message = {**message, "headers": [*message["headers"], *extra]}
             await send(message)
 

@@ -1,9 +1,15 @@
 """A page that others can reach: what is warned of, and what is refused."""
 
+import asyncio
+import re
+
 import pytest
+from paths import ROOT
 from typer.testing import CliRunner
 
+from audiotoken import serving
 from audiotoken.cli.app import app
+from audiotoken.debug import debug_pipeline
 from audiotoken.page import launch
 from audiotoken.serving import is_local
 
@@ -40,3 +46,32 @@ def test_others_are_warned_of_and_loading_is_said_at_once(option, monkeypatch):
 def test_tools_are_not_offered_to_others():
     result = CliRunner().invoke(app, ["demo", "--host", "0.0.0.0", "--mcp"])
     assert result.exit_code == 2 and "tools read any file of this computer" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_app_of_a_space_builds_the_page_for_all(tmp_path, monkeypatch):
+    pytest.importorskip("gradio", reason="no Gradio here: pip install 'spatial-audiotoken[demo]'")
+    launched = {}
+    monkeypatch.setattr(launch, "load_pipeline", lambda *options: debug_pipeline())
+    monkeypatch.setattr(launch, "launch_blocks", lambda blocks, **options: launched.update(options, blocks=blocks))
+    monkeypatch.setattr(launch, "run_page", lambda start, **options: start(tmp_path))
+    code = re.search(r"### A Space.*?```python\n(.*?)```", (ROOT / "docs" / "page.md").read_text(), re.DOTALL)[1]
+    exec(code, {"__name__": "__main__"})
+    assert (launched["host"], launched["port"]) == ("0.0.0.0", 7860)
+    assert "No data leaves this computer" not in str(launched["blocks"].get_config_file())
+
+
+@pytest.mark.parametrize("space", [True, False])
+def test_only_a_space_is_shown_in_a_frame_of_another_site(space, monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "someone/sounds") if space else monkeypatch.delenv("SPACE_ID", raising=False)
+    sent = []
+
+    async def page(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(serving.SecurityHeaders(page)({}, None, send))
+    policy = dict(sent[0]["headers"])[b"content-security-policy"].decode()
+    assert policy.endswith("frame-ancestors 'self'" + " https://huggingface.co" * space)
