@@ -4,6 +4,7 @@ The rest of training is the same for all. UNets are here; `audiotoken.tasks.flow
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, Self
 
 import torch
@@ -46,6 +47,12 @@ class DiffusionDenoising:
         """With the noise levels of the pipeline's scheduler, which itself may not be able to compute velocities."""
         return cls(pipe.unet, DDPMScheduler.from_config(pipe.scheduler.config), min_snr)
 
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """The denoiser's, which is looked for in all of its modules."""
+        dtype: torch.dtype = self.denoiser.dtype
+        return dtype
+
     def draw_level(self, generator: torch.Generator) -> Tensor:
         return torch.randint(self.scheduler.config.num_train_timesteps, (), generator=generator)
 
@@ -54,7 +61,7 @@ class DiffusionDenoising:
     ) -> Tensor:
         if self.min_snr is not None:
             weight = min_snr_weight(self.scheduler, levels, self.min_snr) * (1 if weight is None else weight)
-        embeddings = condition.embeddings.to(self.denoiser.dtype)
+        embeddings = condition.embeddings.to(self.dtype)
         return diffusion_loss(
             self.denoiser, self.scheduler, latents, embeddings, noise, levels, weight, condition.added
         )

@@ -44,7 +44,7 @@ class Settings:
     lora: int = 0  # rank of LoRA layers on the denoiser's attention; 0: no LoRA
     min_snr: float | None = None  # gamma of the min-SNR weighting, 5 in its paper; None: all noise levels weigh 1
     accumulate: int = 1  # gradient accumulation: each batch is processed in this many parts
-    gradient_checkpointing: bool = False  # less memory, a third slower
+    gradient_checkpointing: bool | str = False  # less memory, a third slower; "auto": from a step on that does not fit
     compile: bool = False  # torch.compile of the denoiser
     seed: int = 0
     save_every: int = 500  # steps between checkpoints
@@ -56,6 +56,11 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < low:
                 raise ValueError(f"Got settings.{name}={value!r}, expected a whole number from {low}; change it")
+        if self.gradient_checkpointing not in (True, False, "auto"):
+            raise ValueError(
+                f'Got settings.gradient_checkpointing={self.gradient_checkpointing!r}, expected true, false or "auto"; '
+                "change it"
+            )
         for name in ("learning_rate", "weight_decay", "clip", "min_snr", "ema"):
             value = getattr(self, name)
             if value is None and name in ("min_snr", "ema"):

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
-from torch import device as Device
 
 from audiotoken.denoising import Denoising
 from audiotoken.losses import classification_loss, token_l1, token_l2
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.protocols import TrainablePipeline
+from audiotoken.transfer import pin, send
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,11 @@ class Batch:
         """The examples from `start` to `end`."""
         parts = {name: value[start:end] for name, value in vars(self).items() if value is not None and len(value)}
         return replace(self, **parts)
+
+    def pin(self) -> "Batch":
+        """The same in pinned memory; see `transfer.pin`."""
+        weight = None if self.weight is None else pin(self.weight)
+        return Batch(pin(self.latents), pin(self.features), pin(self.labels), self.texts, weight)
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class LossWeights:
 class Objective(nn.Module):
     """The terms of the loss, before weighting. Holds all trainable modules, so that DDP, which wraps it, sees them.
 
+    A denoiser in bfloat16 computes without autocast, which would find nothing to convert and looks at every operation.
     `mean_over_processes` returns the mean of a number over all processes; None for a single process.
     """
 
@@ -68,19 +76,23 @@ class Objective(nn.Module):
         self.denoising = denoising
         self.embedder, self.denoiser = pipe.audio_embedder, denoising.denoiser
         self.pipe, self.mean_over_processes = pipe, mean_over_processes
-        self.names = pipe.label_embeddings(labels).to(self.denoiser.device) if labels else None  # (classes, width)
+        self.device = self.denoiser.device  # asked once: it is looked for in all modules
+        self.autocasts = self.denoiser.dtype != torch.bfloat16
+        self.names = pipe.label_embeddings(labels).to(self.device) if labels else None  # (classes, width)
 
     def forward(self, batch: Batch, noise: Tensor, levels: Tensor) -> dict[str, Tensor]:
         """noise: of the shape of the latents; levels: (batch,) as `Denoising` draws them."""
-        device = self.denoiser.device
+        device = self.device
         latents = send(batch.latents, device).float()
         tokens = self.embedder(send(batch.features, device).float()).float()  # (batch, tokens_per_clip, width)
         texts = batch.texts or [TEMPLATE] * len(batch)
         height, width = (side * self.pipe.vae_scale_factor for side in latents.shape[-2:])
-        condition = self.pipe.encode(texts, [[token] for token in tokens], (height, width))
         weight = None if batch.weight is None else send(batch.weight, device)
+        with nullcontext() if self.autocasts else torch.autocast(device.type, enabled=False):
+            condition = self.pipe.encode(texts, [[token] for token in tokens], (height, width), device)
+            error = self.denoising.loss(latents, condition, send(noise, device), send(levels, device), weight)
         return {
-            "diffusion": self.denoising.loss(latents, condition, send(noise, device), send(levels, device), weight),
+            "diffusion": error,
             "classification": self._classification(tokens, send(batch.labels, device)),
             "token_l1": token_l1(tokens),
             "token_l2": token_l2(tokens),
@@ -91,13 +103,6 @@ class Objective(nn.Module):
         if self.names is None:
             return tokens.new_zeros(())
         return classification_loss(tokens, labels, self.names, self.mean_over_processes)
-
-
-def send(tensor: Tensor, device: Device) -> Tensor:
-    """The tensor on the device; the CPU does not wait for the copy to a GPU."""
-    if device.type != "cuda" or tensor.device.type != "cpu":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def check_batch(batch: Batch, classes: int) -> None:

@@ -251,13 +251,19 @@ class AudioTokenPipeline(SoundToImage, StableDiffusionPipeline):
         return ((self.tokenizer, self.text_encoder),)
 
     def encode(
-        self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]], size: tuple[int, int] | None = None
+        self,
+        texts: Sequence[str],
+        sounds: Sequence[Sequence[Tensor]],
+        size: tuple[int, int] | None = None,
+        device: torch.device | None = None,
     ) -> EncodedPrompts:
         """Encode texts and their sounds, `sounds[text][i]` (vectors, token_width), for the denoiser; differentiable.
 
-        `size`, (height, width) of the picture in pixels, is not used by these models.
+        `size`, (height, width) of the picture in pixels, is not used by these models. device: where the text encoder
+        computes; by default it is looked for, which takes milliseconds.
         """
-        return EncodedPrompts(*encode_prompts(texts, sounds, self.tokenizer, self.text_encoder, self._execution_device))
+        device = device or self._execution_device
+        return EncodedPrompts(*encode_prompts(texts, sounds, self.tokenizer, self.text_encoder, device))
 
 
 def check_call(

@@ -60,11 +60,16 @@ class JointSoundToImage(SoundToImage):
         return [self._encode_one(text, each)[0] for text, each in zip(texts, dealt, strict=True)]
 
     def encode(
-        self, texts: Sequence[str], sounds: Sequence[Sequence[Any]], size: tuple[int, int] | None = None
+        self,
+        texts: Sequence[str],
+        sounds: Sequence[Sequence[Any]],
+        size: tuple[int, int] | None = None,
+        device: torch.device | None = None,
     ) -> EncodedPrompts:
         """Encode texts and their sounds, words or `sounds[text][i]` (vectors, token_width); differentiable.
 
-        Rows are padded with zeros to one length; `added` has the `mask` of tokens then, and `pooled` features.
+        Rows are padded with zeros to one length; `added` has the `mask` of tokens then, and `pooled` features. `size`
+        and `device` are not used: these models need no size, and diffusers looks for the device by itself.
         """
         prompts = [self._encode_one(text, each)[0] for text, each in zip(texts, sounds, strict=True)]
         rows, mask = _pad(prompts)

@@ -26,6 +26,7 @@ from audiotoken.encoders import AudioEncoder
 from audiotoken.errors import PromptError
 from audiotoken.pipeline import SoundToImage, TextEncoder
 from audiotoken.prompt import EncodedPrompts, check_width, encode_texts
+from audiotoken.transfer import send
 
 
 class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
@@ -76,19 +77,25 @@ class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
         return (self.tokenizer, self.text_encoder), (self.tokenizer_2, self.text_encoder_2)
 
     def encode(
-        self, texts: Sequence[str], sounds: Sequence[Sequence[Tensor]], size: tuple[int, int] | None = None
+        self,
+        texts: Sequence[str],
+        sounds: Sequence[Sequence[Tensor]],
+        size: tuple[int, int] | None = None,
+        device: torch.device | None = None,
     ) -> EncodedPrompts:
         """Encode texts and their sounds, `sounds[text][i]` (vectors, token_width), for the denoiser; differentiable.
 
         `size` is (height, width) of the picture in pixels, by default the model's own; the denoiser is given it as the
-        original size and the target size, without cropping.
+        original size and the target size, without cropping. device: where the text encoders compute; by default it is
+        looked for, which takes milliseconds.
         """
+        device = device or self._execution_device
         check_width([sound for each in sounds for sound in each], self.token_width)
         start, embeddings, positions = 0, [], []
         for tokenizer, text_encoder in self._text_encoders:
             end = start + text_encoder.get_input_embeddings().embedding_dim
             own = [[sound[..., start:end] for sound in each] for each in sounds]
-            encoded = encode_texts(texts, own, tokenizer, text_encoder, self._execution_device, penultimate=True)
+            encoded = encode_texts(texts, own, tokenizer, text_encoder, device, penultimate=True)
             embeddings.append(encoded[0])
             positions.append(encoded[1])
             pooled, start = encoded[2], end  # the last one remains, that of the second encoder
@@ -99,5 +106,6 @@ class AudioTokenXLPipeline(SoundToImage, StableDiffusionXLPipeline):
             )
         side = self.default_sample_size * self.vae_scale_factor
         height, width = size or (side, side)
-        times = torch.tensor([[height, width, 0, 0, height, width]]).to(pooled).expand(len(pooled), -1)
+        sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=pooled.dtype)
+        times = send(sizes, pooled.device).expand(len(pooled), -1)
         return EncodedPrompts(torch.cat(embeddings, dim=-1), positions[0], {"text_embeds": pooled, "time_ids": times})

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from audiotoken.errors import PromptError
 from audiotoken.placeholder import PLACEHOLDER, SOUND, check_count
+from audiotoken.transfer import send
 
 MAX_WEIGHT = 10.0  # weights go from 0 (like the empty prompt) to this
 Positions = tuple[tuple[int, ...], ...]  # [i] = tokens of sound i in the padded prompt
@@ -93,7 +94,7 @@ def encode_texts(
 
     def run_encoder(ids: list[list[int]]) -> tuple[Tensor, Tensor]:
         options = {"output_hidden_states": True} if penultimate else {}
-        output = text_encoder(torch.tensor(ids, device=device or text_encoder.device), **options)
+        output = text_encoder(send(torch.tensor(ids), device or text_encoder.device), **options)
         return output.hidden_states[-2] if penultimate else output[0], output[0]
 
     with inject(text_encoder, positions, vectors):
@@ -191,7 +192,7 @@ def inject(text_encoder: Any, positions: Sequence[Positions], vectors: Sequence[
     ) -> Float[Tensor, "batch tokens width"]:
         check_width(vectors, embeddings.shape[-1])
         return embeddings.index_put(
-            (torch.tensor(rows, device=embeddings.device), torch.tensor(columns, device=embeddings.device)),
+            (send(torch.tensor(rows), embeddings.device), send(torch.tensor(columns), embeddings.device)),
             torch.stack(list(vectors)).to(embeddings),
         )
 

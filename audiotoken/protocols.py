@@ -109,7 +109,11 @@ class SoundPipeline(Protocol):
         """Texts with sounds, as the denoiser attends to them."""
 
     def encode(
-        self, texts: Sequence[str], sounds: "Sequence[Sequence[Tensor]]", size: tuple[int, int] | None = None
+        self,
+        texts: Sequence[str],
+        sounds: "Sequence[Sequence[Tensor]]",
+        size: tuple[int, int] | None = None,
+        device: "torch.device | None" = None,
     ) -> "EncodedPrompts":
         """The same for a batch, differentiable."""
 

@@ -4,8 +4,11 @@ Conventions: latents are (batch, channels, height, width), already multiplied by
 one; features are (batch, time, width) of the audio encoder; labels index the list of class names. A step depends only
 on the seed, the number of the step and the index in the batch. So a run that was stopped continues exactly as if it had
 not been, and a batch spread over processes equals the same batch in one process.
+
+No step waits for a GPU: the losses of a step are read when the next one has been started.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -26,13 +29,16 @@ from audiotoken.embedder import AudioEmbedder
 from audiotoken.learner import Learner, Settings
 from audiotoken.objective import Batch, LossWeights, Objective, check_batch
 from audiotoken.protocols import TrainablePipeline
+from audiotoken.step_losses import StepLosses, WaitingLosses
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Batch", "LossWeights", "Progress", "Settings", "draw_noise", "train_embedder"]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Reported after each step, by the main process."""
+    """Reported after each step, on a GPU after the next one was started, by the main process."""
 
     step: int  # from 1
     losses: dict[str, float]  # the terms before weighting, and their weighted sum as "total"; means over processes
@@ -65,38 +71,62 @@ def train_embedder(
     get no gradients and keep their state; LoRA layers stay on the denoiser, as the adapter "audiotoken".
     """
     accelerator = accelerator or Accelerator(cpu=pipe.denoiser.device.type == "cpu")
-    with _freeze_other_modules(pipe), _catch_stop_signals() as stop:
+    if settings.gradient_checkpointing == "auto" and accelerator.num_processes > 1:
+        raise ValueError(
+            'Got settings.gradient_checkpointing="auto" with several processes, which would not agree; choose true or '
+            "false."
+        )
+    with _freeze_other_modules(pipe), catch_stop_signals() as stop:
         learner = Learner.create(pipe, settings, about, accelerator.scaler)
         start = learner.load(checkpoint) if checkpoint is not None and Path(checkpoint).exists() else 0
         mean = (lambda value: accelerator.reduce(value, "mean")) if accelerator.num_processes > 1 else None
         objective = Objective(pipe, labels, denoising or DiffusionDenoising.of(pipe, settings.min_snr), mean)
-        with _memory_settings(pipe.denoiser, settings):
+        with _memory_settings(pipe.denoiser, settings) as save_memory:
             wrapped, optimizer = accelerator.prepare(objective, learner.optimizer)
             learner = replace(learner, optimizer=optimizer)
             done, images, began = start, 0, time.monotonic()
+            waiting, behind = WaitingLosses(), steps_behind(objective.device)
+
+            def report(losses: StepLosses) -> None:
+                if on_progress is not None and accelerator.is_main_process:
+                    speed = losses.images / (time.monotonic() - began)
+                    on_progress(Progress(losses.step, losses.values, speed, learner.learning_rate(losses.step - 1)))
+
             pipe.audio_embedder.train()
             for step, batch in zip(range(start, settings.steps), batches(start), strict=False):
                 check_batch(batch, len(labels))
                 learner.set_learning_rate(step)
-                losses, stopped = _run_step(wrapped, learner, batch, step, accelerator, stop)
                 done, images = step + 1, images + len(batch) * accelerator.num_processes
-                due = stopped or done % settings.save_every == 0
-                if checkpoint is not None and due and accelerator.is_main_process:
+                names, values = _run_step_that_fits(wrapped, learner, batch, step, accelerator, stop, save_memory)
+                waiting.add(done, images, names, values)
+                read = waiting.read(keep=behind)  # of this step before its update; on a GPU, of the step before
+                learner.update(accelerator)
+                stopped = any(each.stops for each in read) or (accelerator.num_processes == 1 and stop.is_set())
+                saves = stopped or done % settings.save_every == 0
+                evaluates = evaluate_every > 0 and done % evaluate_every == 0
+                read += waiting.read() if saves or evaluates else []
+                if checkpoint is not None and saves and accelerator.is_main_process:
                     learner.save(checkpoint, done)
-                if on_progress is not None and accelerator.is_main_process:
-                    speed = images / (time.monotonic() - began)
-                    on_progress(Progress(done, losses, speed, learner.learning_rate(step)))
-                if evaluate is not None and evaluate_every and done % evaluate_every == 0:
+                for each in read:
+                    report(each)
+                if evaluate is not None and evaluates:
                     if accelerator.is_main_process:
                         with learner.result_weights(), torch.random.fork_rng(), torch.no_grad():
                             evaluate(done)
                     accelerator.wait_for_everyone()
                 if stopped:
                     raise KeyboardInterrupt
+            for each in waiting.read():
+                report(each)
         if checkpoint is not None and done > start and accelerator.is_main_process:
             learner.save(checkpoint, done)
         accelerator.wait_for_everyone()
         return learner.finish()
+
+
+def steps_behind(device: torch.device) -> int:
+    """How many steps later losses are read: one on a GPU, which then is busy with the next step."""
+    return int(device.type == "cuda")
 
 
 def draw_noise(
@@ -112,8 +142,8 @@ def draw_noise(
 
 def _run_step(
     objective: nn.Module, learner: Learner, batch: Batch, step: int, accelerator: Accelerator, stop: threading.Event
-) -> tuple[dict[str, float], bool]:
-    """One optimizer step -> the terms of the loss and their weighted sum; whether any process was asked to stop."""
+) -> tuple[list[str], Tensor]:
+    """Gradients of one step -> names of the terms of the loss and "total"; their values, then whether to stop."""
     settings, first = learner.settings, accelerator.process_index * len(batch)
     inner = accelerator.unwrap_model(objective)
     draws = [
@@ -123,9 +153,7 @@ def _run_step(
     noise, levels = (torch.stack(each) for each in zip(*draws, strict=True))
     size = -(-len(batch) // settings.accumulate)
     values: Any = 0.0
-    with _fork_random_state(
-        derive_seed("dropout", settings.seed, step, accelerator.process_index), inner.denoiser.device
-    ):
+    with _fork_random_state(derive_seed("dropout", settings.seed, step, accelerator.process_index), inner.device):
         for start in range(0, len(batch), size):
             rows = slice(start, min(start + size, len(batch)))
             last = rows.stop == len(batch)
@@ -135,15 +163,29 @@ def _run_step(
                 share = (rows.stop - rows.start) / len(batch)
                 accelerator.backward(total * share)
             values = values + share * torch.stack([*terms.values(), total]).detach()
-    flag = values.new_tensor([float(stop.is_set())])
-    values = accelerator.reduce(torch.cat([values, flag]), "mean").tolist()
-    losses = dict(zip([*terms, "total"], values, strict=False))
-    if not torch.isfinite(torch.tensor(losses["total"])):
-        raise FloatingPointError(
-            f"The loss is {losses['total']} at step {step + 1}, expected a finite number; lower the learning rate."
-        )
-    learner.update(accelerator)
-    return losses, values[-1] > 0
+    flag = torch.full_like(values[:1], float(stop.is_set()))
+    return [*terms, "total"], accelerator.reduce(torch.cat([values, flag]), "mean")
+
+
+def _run_step_that_fits(
+    objective: nn.Module,
+    learner: Learner,
+    batch: Batch,
+    step: int,
+    accelerator: Accelerator,
+    stop: threading.Event,
+    save_memory: Callable[[], bool],
+) -> tuple[list[str], Tensor]:
+    """`_run_step`; once more where memory was not enough and can be saved. All chance of a step comes from its seed."""
+    try:
+        return _run_step(objective, learner, batch, step, accelerator, stop)
+    except torch.OutOfMemoryError:
+        if not save_memory():
+            raise
+    learner.optimizer.zero_grad()
+    torch.cuda.empty_cache()
+    logger.warning("Step %d does not fit into memory; gradient checkpointing is on from here.", step + 1)
+    return _run_step(objective, learner, batch, step, accelerator, stop)
 
 
 @contextmanager
@@ -166,22 +208,32 @@ def _freeze_other_modules(pipe: TrainablePipeline) -> Iterator[None]:
 
 
 @contextmanager
-def _memory_settings(denoiser: Any, settings: Settings) -> Iterator[None]:
-    """Compile the denoiser and enable gradient checkpointing, as the settings say; the latter is undone on exit."""
+def _memory_settings(denoiser: Any, settings: Settings) -> Iterator[Callable[[], bool]]:
+    """Compile the denoiser and enable gradient checkpointing, as the settings say; the latter is undone on exit.
+
+    Yields what enables it where "auto" left it off so far, and says whether it did.
+    """
     if settings.compile:
         denoiser.compile()
-    if not settings.gradient_checkpointing:
-        yield
-        return
-    denoiser.enable_gradient_checkpointing()
+    enabled = False
+
+    def enable(wanted: bool = settings.gradient_checkpointing == "auto") -> bool:
+        nonlocal enabled
+        enables, enabled = wanted and not enabled, wanted or enabled
+        if enables:
+            denoiser.enable_gradient_checkpointing()
+        return enables
+
+    enable(settings.gradient_checkpointing is True)
     try:
-        yield
+        yield enable
     finally:
-        denoiser.disable_gradient_checkpointing()
+        if enabled:
+            denoiser.disable_gradient_checkpointing()
 
 
 @contextmanager
-def _catch_stop_signals() -> Iterator[threading.Event]:
+def catch_stop_signals() -> Iterator[threading.Event]:
     """The first Ctrl-C or SIGTERM sets the event, so that the step is completed; a second one acts at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,6 +1,7 @@
 """Training on transformers, which predict the velocity of rectified flow, through their backbone in `guidance`."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -27,13 +28,19 @@ class FlowDenoising:
     def denoiser(self) -> Any:
         return self.backbone.denoiser
 
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """The denoiser's, which is looked for in all of its modules."""
+        dtype: torch.dtype = self.denoiser.dtype
+        return dtype
+
     def draw_level(self, generator: torch.Generator) -> Tensor:
         return logit_normal_levels(1, generator)[0]
 
     def loss(
         self, latents: Tensor, condition: EncodedPrompts, noise: Tensor, levels: Tensor, weight: Tensor | None = None
     ) -> Tensor:
-        dtype = self.denoiser.dtype
+        dtype = self.dtype
         latents = self.backbone.standardize(latents / scaling_factor(self.backbone.pipe.vae))
         noise = self.backbone.patchify(noise)
         if weight is not None:

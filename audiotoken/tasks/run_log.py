@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -77,10 +77,13 @@ def write_samples(
     """Draw clips from all over the data into a grid; below each is the picture that came with it."""
     count = min(count, len(examples))
     some = examples.load([i * len(examples) // count for i in range(count)])
-    tokens = pipe.audio_embedder(some.features.to(pipe.denoiser.device).float())
+    device, usual = pipe.denoiser.device, pipe.vae.device
+    tokens = pipe.audio_embedder(some.features.to(device).float())
+    move_parts(["vae"], pipe, device)
     samples = pipe(prompt=pipe.encode_prompts([TEMPLATE] * len(tokens), tokens), seed=0).images
-    mean = some.moments.chunk(2, dim=1)[0].to(pipe.vae.device, pipe.vae.dtype)
+    mean = some.moments.chunk(2, dim=1)[0].to(device, pipe.vae.dtype)
     true = pipe.image_processor.postprocess(decode_latents(pipe.vae, mean), output_type="pil")
+    move_parts(["vae"], pipe, usual)
     sheet = contact_sheet([*samples, *true], columns=len(samples))
     (out / "samples").mkdir(exist_ok=True)
     write_image(sheet, out / "samples" / f"step-{step:06d}.png")
@@ -90,6 +93,13 @@ def write_samples(
             tracker.log_images({"samples": np.asarray(sheet)[None]}, step=step, **order)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def move_parts(names: Iterable[str], pipe: "AudioTokenPipeline", device: torch.device) -> None:
+    """Move these parts of a pipeline, where it has them, to the device; on a GPU their memory is free then."""
+    for name in names:
+        if (part := getattr(pipe, name)) is not None:
+            part.to(device)
 
 
 def plot_losses(out: Path) -> None:

@@ -41,12 +41,13 @@ from audiotoken.model import load_pipeline
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.tasks.flow import find_denoising, own_size
-from audiotoken.tasks.run_log import log_run, plot_losses, write_samples, write_skipped
+from audiotoken.tasks.run_log import log_run, move_parts, plot_losses, write_samples, write_skipped
 from audiotoken.training import LossWeights, Progress, Settings, train_embedder
 from audiotoken.writing import check_inputs_kept, list_model_paths
 
 PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}  # accelerate's names -> of the frozen parts
 TEMPLATES = ("paper", "varied")
+ENCODERS = ("vae", "audio_encoder")  # which prepared examples need no more
 
 
 def train(
@@ -100,10 +101,12 @@ def train(
     wordings = VARIED if templates == "varied" else (TEMPLATE,)
     batches = Batches(
         examples, batch, seed=run.seed, templates=wordings, rank=accelerator.process_index,
-        processes=accelerator.num_processes,
+        processes=accelerator.num_processes, pinned=accelerator.device.type == "cuda",
     )  # fmt: skip
     about = {"model": model, "data": _describe(data), "batch": batch, "templates": templates, "precision": precision}
     config = {**about, "settings": asdict(run)}
+    if isinstance(examples, Prepared):
+        move_parts(ENCODERS, pipe, torch.device("cpu"))
     with log_run(out, accelerator, config, log) as record, _as_option_error(FloatingPointError):
 
         def report(progress: Progress) -> None:

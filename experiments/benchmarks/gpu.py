@@ -1,17 +1,22 @@
 """All that a lent GPU is needed for, by one command, in a few minutes and in order of importance.
 
-    python -m experiments.bench gpu                                      # Stable Diffusion 1's size, eight minutes
-    python -m experiments.bench gpu geometry=debug device=cpu minutes=3 training=0    # a rehearsal
-    python -m experiments.bench gpu report=true                          # the tables, from what was written
+    python -m experiments.world.art --out runs/art             # first, where there is internet: what mini paints with
+    python -m experiments.bench gpu                            # Stable Diffusion 1's size, eight minutes
+    python -m experiments.bench gpu geometry=debug device=cpu minutes=5     # a rehearsal
+    python -m experiments.bench gpu report=true                # the tables, from what was written
 
 Stages: pictures in float16 and bfloat16 with finite latents, plain and guided; the cost of guidance; the cost of
-training; `make mini` for the time that is left, its checkpoints in pieces that are small enough to be handed over.
-A stage is a process of its own with a limit; what it was and said stands in `out`/NAME.json. A second call leaves out
-the stages that succeeded.
+training; more scenes for the mini checkpoint in the time that is left, its checkpoint in pieces that are small enough
+to be handed over. A stage is a process of its own with a limit; what it was and said stands in `out`/NAME.json. A
+second call leaves out the stages that succeeded, and the training goes on where it was stopped.
+
+Where diffusers is not installed and cannot be fetched, `gpu.sh` beside this file brings it as wheels.
 """
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,7 +36,8 @@ from guidance import Region, sample
 
 PIECE = 15 * 2**20  # bytes of a checkpoint's pieces
 PRECISIONS = ("float16", "bfloat16")
-GRACE = 20.0  # seconds for a stage that is asked to stop to write its checkpoint
+GRACE = 30.0  # seconds for a stage that is asked to stop to write its checkpoint
+NAMES = ("smoke", "guidance", "train", "vae", "mini")
 
 
 @dataclass(frozen=True)
@@ -49,27 +55,28 @@ def bench_gpu(
     device: str | None = None,
     minutes: float = 8.0,
     training: bool = True,
+    atlas: str | os.PathLike = "runs/art/atlas.safetensors",
     report: bool = False,
     out: str | os.PathLike = "runs/gpu",
     on_row: Callable[[str], None] | None = None,
 ) -> str:
     """Run the stages that have not succeeded yet -> the tables, which are also in `out`/report.md.
 
-    minutes: for all of them. training: also train the mini checkpoint in the time that is left. report: run nothing.
+    minutes: for all of them. training: also train the mini checkpoint in the time that is left, on scenes painted from
+    `atlas`. report: run nothing.
     """
     folder, tell = Path(out), on_row or (lambda text: None)
     if minutes <= 0:
         raise OptionError(f"Got minutes={minutes:g}, expected more than 0; 8 are usual.")
+    if training and not report and not Path(atlas).is_file():
+        raise OptionError(
+            f"There is no {atlas}, which the scenes are painted from; make it with `python -m experiments.world.art`, "
+            "or pass training=false."
+        )
     if not report:
         device, geometry = place(device, geometry)
-        end = time.monotonic() + 60 * minutes
-        for stage in list_stages(geometry, device, folder, training):
-            if (folder / f"{stage.name}.json").exists() and _read(folder, stage.name)["code"] == 0:
-                tell(f"{stage.name}: done before")
-                continue
-            left = end - time.monotonic()
-            result = run_stage(stage, max(1.0, min(left, 60 * minutes * stage.share)), folder)
-            tell(f"{stage.name}: code {result['code']} after {result['seconds']:.0f} s")
+        stages = list_stages(geometry, device, folder, Path(atlas) if training else None)
+        run_stages(stages, 60 * minutes, folder, tell)
         if training:
             split_large(folder / "mini", folder / "pieces")
     text = write_report(folder)
@@ -77,11 +84,12 @@ def bench_gpu(
     return text
 
 
-def list_stages(geometry: str, device: str, folder: Path, training: bool = True) -> list[Stage]:
-    """In order of importance."""
+def list_stages(geometry: str, device: str, folder: Path, atlas: Path | None = None) -> list[Stage]:
+    """In order of importance; the mini checkpoint is trained where there is an atlas."""
     here = (sys.executable, "-m")
     common = (f"geometry={geometry}", f"device={device}")
-    precision = "float16" if device.startswith("cuda") else "float32"
+    on_gpu = device.startswith("cuda")
+    precision = "float16" if on_gpu else "float32"
     stages = [
         Stage("smoke", (*here, "experiments.benchmarks.gpu", "smoke", geometry, device), 0.25),
         Stage(
@@ -97,30 +105,68 @@ def list_stages(geometry: str, device: str, folder: Path, training: bool = True)
             0.35,
         ),
     ]  # fmt: skip
-    mini = Stage("mini", (*here, "experiments.world.training.make_mini", "--out", str(folder / "mini")), 1.0)
-    return [*stages, mini] if training else stages
+    if atlas is None:
+        return stages
+    work, start = ("--atlas", str(atlas), "--out", str(folder / "mini"), "--workers", "1"), "audiotoken/mini"
+    module = "experiments.world.training"
+    batch = "512" if on_gpu else "8"
+    return [
+        *stages,
+        Stage("vae", (*here, f"{module}.autoencoder", *work, "--start", f"{start}/vae", "--steps", "0"), 0.2),
+        Stage("mini", (*here, f"{module}.train_unet", *work, "--start", start, "--batch", batch), 1.0),
+    ]
+
+
+def run_stages(stages: Sequence[Stage], seconds: float, folder: Path, tell: Callable[[str], None]) -> None:
+    """One after the other, each at most for its share of `seconds`; those that succeeded before are left out."""
+    end = time.monotonic() + seconds
+    for stage in stages:
+        before = _read(folder, stage.name) if (folder / f"{stage.name}.json").exists() else {}
+        if before.get("code") == 0 and before["command"] == list(stage.command):
+            tell(f"{stage.name}: done before")
+            continue
+        left = end - time.monotonic()
+        if left < 1:
+            tell(f"{stage.name}: no time is left")
+            return
+        result = run_stage(stage, min(left, seconds * stage.share), folder)
+        tell(f"{stage.name}: code {result['code']} after {result['seconds']:.0f} s")
 
 
 def run_stage(stage: Stage, limit: float, folder: Path) -> dict[str, Any]:
-    """Run a stage for `limit` seconds at most and write what it was and said; it is asked to stop, then stopped."""
+    """Run a stage for `limit` seconds at most and write what it was and said.
+
+    Then it is asked to stop, and soon stopped, with all processes that it started.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with (folder / f"{stage.name}.log").open("w") as log:
-        process = subprocess.Popen(stage.command, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            stage.command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
         try:
             code: int | None = process.wait(limit)
         except subprocess.TimeoutExpired:
-            process.terminate()
             code = None
-            try:
-                process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            stop_group(process, GRACE)
     said = (folder / f"{stage.name}.log").read_text(errors="replace")[-4000:]
     result = asdict(stage) | {"limit": limit, "seconds": time.monotonic() - began, "code": code, "said": said}
     write_bytes(json.dumps(result, indent=1).encode(), folder / f"{stage.name}.json")
     return result
+
+
+def stop_group(process: subprocess.Popen, grace: float) -> None:
+    """Ask a process and all that it started to stop, and stop them after `grace` seconds."""
+    os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(grace)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def smoke(geometry: str, device: str) -> str:
@@ -140,9 +186,12 @@ def smoke(geometry: str, device: str) -> str:
 
 
 def split_large(source: Path, target: Path) -> list[Path]:
-    """Copy the files below `source` to `target`, large ones in pieces (`cat FILE.0* > FILE` joins them)."""
+    """Copy the models below `source` to `target`, large ones in pieces (`cat FILE.0* > FILE` joins them).
+
+    Scenes that can be painted again stay.
+    """
     written = []
-    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+    for file in sorted(path for path in source.rglob("*") if path.is_file() and path.parent.name != "shards"):
         data, goal = file.read_bytes(), target / file.relative_to(source)
         goal.parent.mkdir(parents=True, exist_ok=True)
         pieces = [data[at : at + PIECE] for at in range(0, len(data), PIECE)] or [b""]
@@ -155,7 +204,7 @@ def split_large(source: Path, target: Path) -> list[Path]:
 def write_report(folder: Path) -> str:
     """Markdown: what each stage said of itself, and the tables that it wrote."""
     parts = []
-    for name in ("smoke", "guidance", "train", "mini"):
+    for name in NAMES:
         if not (folder / f"{name}.json").exists():
             continue
         result = _read(folder, name)
@@ -163,7 +212,7 @@ def write_report(folder: Path) -> str:
         parts.append(f"## {name}: {end}, {result['seconds']:.0f} s\n\n`{' '.join(result['command'][1:])}`")
         table = folder / name / "table.md"
         lines = result["said"].strip().splitlines()[-12:]
-        parts.append(table.read_text() if table.exists() else "```\n" + "\n".join(lines) + "\n```")
+        parts.append(table.read_text().rstrip() if table.exists() else "\n".join(["```", *lines, "```"]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -92,15 +92,16 @@ def bench_guidance(
         raise OptionError(f"Got geometry={geometry}, methods={','.join(methods)}, expected {expected}; change it.")
     cores = threads or (1 if device == "cpu" else os.cpu_count() or 1)
     setting = Setting(geometry, device, precision, steps or STEPS[geometry], pictures, cores)
-    runs: dict[str, list[Measurement]] = {method: [] for method in methods}
+    runs: dict[str, list[Measurement]] = {}
+    text = ""
     for _ in range(repeats):
         for method in methods:
             measured = in_process(run_row, (setting, method), limit, partial(_make_failure, method))
-            runs[method].append(measured)
+            runs.setdefault(method, []).append(measured)
             if on_row is not None:
                 on_row(f"{method}: {measured.why or f'{measured.seconds:.3g} s a picture'}")
-    lines = [summarise(each) for each in runs.values()]
-    return _write(lines, setting, Path(out))
+            text = _write([summarise(each) for each in runs.values()], setting, Path(out))  # whoever stops it has these
+    return text
 
 
 def _make_failure(method: str, why: str) -> Measurement:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from audiotoken.errors import OptionError
 from audiotoken.writing import cannot_write, write_bytes
@@ -72,7 +73,7 @@ def bench_train(
             f"{scratch}/compiled",
         )
         rows = rows_of(ways, precisions, batch_sizes, compile, checkpointing)
-        runs = run_all(setting, rows, repeats, limit, tell)
+        runs = run_all(setting, rows, repeats, limit, tell, lambda runs: _write_table(setting, runs, repeats, folder))
     return _write(setting, runs, repeats, folder)
 
 
@@ -90,9 +91,17 @@ def rows_of(
 
 
 def run_all(
-    setting: Setting, rows: Sequence[Row], repeats: int, limit: float, tell: Callable[[str], None]
+    setting: Setting,
+    rows: Sequence[Row],
+    repeats: int,
+    limit: float,
+    tell: Callable[[str], None],
+    keep: Callable[[dict[Row, list[Measured]]], Any] = lambda runs: None,
 ) -> dict[Row, list[Measured]]:
-    """Measure all rows once, then all rows again, so that other work on the machine affects all of them."""
+    """Measure all rows once, then all rows again, so that other work on the machine affects all of them.
+
+    `keep` gets the rows that were measured after each of them, for whoever stops the rest.
+    """
     runs: dict[Row, list[Measured]] = {row: [] for row in rows}
     if any(row.way == "cached" for row in rows):
         tell("encoding the examples for the cached rows")
@@ -108,17 +117,22 @@ def run_all(
             runs[row].append(measured)
             said = measured.why or f"{row.batch / measured.seconds:.3g} samples/s"
             tell(f"{turn * len(rows) + number + 1}/{repeats * len(rows)}  {row}: {said}")
+            keep({row: measured for row, measured in runs.items() if measured})
     return runs
 
 
 def _write(setting: Setting, runs: dict[Row, list[Measured]], repeats: int, folder: Path) -> str:
-    by_clock = setting.device.startswith("cuda")
-    lines, known = summary(runs, by_clock), facts(setting, repeats)
-    table = to_markdown(lines, known)
+    table = _write_table(setting, runs, repeats, folder)
+    lines, known = summary(runs, setting.device.startswith("cuda")), facts(setting, repeats)
     write_bytes(to_csv(lines).encode(), folder / "rows.csv")
-    write_bytes(table.encode(), folder / "table.md")
     chart(lines, known, folder / "chart.png")
     return f"{table}\nwrote rows.csv, table.md and chart.png to {folder}"
+
+
+def _write_table(setting: Setting, runs: dict[Row, list[Measured]], repeats: int, folder: Path) -> str:
+    table = to_markdown(summary(runs, setting.device.startswith("cuda")), facts(setting, repeats))
+    write_bytes(table.encode(), folder / "table.md")
+    return table
 
 
 def _check(**choices: tuple[Sequence[str], Sequence[str]]) -> None:

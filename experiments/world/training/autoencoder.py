@@ -2,8 +2,10 @@
 
     python -m experiments.world.training.autoencoder --out runs/mini --start audiotoken/mini/vae
     python -m experiments.world.training.autoencoder --out runs/mini --decoder     # sharper; the latents stay valid
+    python -m experiments.world.training.autoencoder --out runs/mini --start audiotoken/mini/vae --steps 0   # as it is
 
-Both resume exactly where they were stopped. Trained on crops of 64 x 64 around things; measured on whole pictures.
+The first two resume exactly where they were stopped. Trained on crops of 64 x 64 around things; measured on whole
+pictures.
 """
 
 import argparse
@@ -98,6 +100,8 @@ def train(
         log(step, batch * worker.count, **terms)
         if worker.first and ((step + 1) % EVERY == 0 or step + 1 == steps):
             checkpoints.save(path, step + 1, model, emas, optimisers)
+    if worker.first and state is None and steps == 0:
+        checkpoints.save(path, 0, model, emas, optimisers)
     if worker.first:
         model.load_state_dict(emas[0].weights)
         print(f"{path.name}: {psnr(model, painter.paint(64, 7)):.2f} dB on 64 unseen scenes", flush=True)

@@ -5,7 +5,10 @@ averages of different lengths are kept, and every 100,000 scenes a copy of both 
 """
 
 import argparse
+import sys
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from audiotoken.mini.things import WORDS
+from audiotoken.training import catch_stop_signals
 from experiments.world.training import checkpoints, workers
 from experiments.world.training.checkpoints import PowerEma
 from experiments.world.training.shards import Fresh, Latents, Shards
@@ -58,20 +62,28 @@ def fit(
     stop: int | None,
     save_every: int,
 ) -> None:
-    """Lower `terms_of(scenes, seed)` until `scenes` were seen; all chance of a step comes from its seed."""
+    """Lower `terms_of(scenes, seed)` until `scenes` were seen; all chance of a step comes from its seed.
+
+    A single worker that is asked to stop writes everything before it does.
+    """
     worker, both = run.worker, batch * run.worker.count
     end = stop or scenes // both
     log = Log(scenes // both, 10, not worker.first)
     focused = isinstance(source, Shards) and len(source.focus) > 0
-    for step in range(run.state["step"] if run.state else 0, end):
-        workers.set_learning_rate(run.optimisers, rate(step, both, scenes, lr))
-        drawn = source.batch(step, batch, single=step * both < SINGLES or (focused and step % ALONE == 0))
-        with worker.autocast():
-            terms = terms_of(drawn, step * worker.count + worker.rank)
-        update(run, terms)
-        log(step, both, **terms)
-        if worker.first:
-            keep(run, step + 1, both, scale, whole=(step + 1) % save_every == 0 or step + 1 == end)
+    with catch_stop_signals() if worker.count == 1 else nullcontext(threading.Event()) as asked:
+        for step in range(run.state["step"] if run.state else 0, end):
+            workers.set_learning_rate(run.optimisers, rate(step, both, scenes, lr))
+            drawn = source.batch(step, batch, single=step * both < SINGLES or (focused and step % ALONE == 0))
+            with worker.autocast():
+                terms = terms_of(drawn, step * worker.count + worker.rank)
+            update(run, terms)
+            log(step, both, **terms)
+            stops = asked.is_set()
+            if worker.first:
+                whole = stops or (step + 1) % save_every == 0 or step + 1 == end
+                keep(run, step + 1, both, scale, whole, copy=stops)
+            if stops:
+                sys.exit(f"Stopped after step {step + 1} of {end}; the same command goes on from there.")
 
 
 def rate(step: int, batch: int, scenes: int, peak: float) -> float:
@@ -91,12 +103,12 @@ def update(run: Run, terms: dict[str, Tensor]) -> None:
         ema.update(run.models)
 
 
-def keep(run: Run, steps: int, batch: int, scale: float, whole: bool) -> None:
-    """The checkpoint that goes on, if `whole`; and the averages in half precision whenever a round number was seen."""
+def keep(run: Run, steps: int, batch: int, scale: float, whole: bool, copy: bool = False) -> None:
+    """The checkpoint that goes on, if `whole`; with `copy` or a round number of scenes, the averages in half."""
     seen = steps * batch
     if whole:
         checkpoints.save(run.path, steps, run.models, list(run.emas), run.optimisers, scale=scale, scenes=seen)
-    if seen // EVERY > (seen - batch) // EVERY:
+    if copy or seen // EVERY > (seen - batch) // EVERY:
         folder = run.path.with_suffix("")
         folder.mkdir(exist_ok=True)
         for ema in run.emas:

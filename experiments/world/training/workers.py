@@ -218,17 +218,17 @@ class Log:
 
     def __init__(self, total: int, every: int, quiet: bool):
         self.total, self.every, self.quiet = total, every, quiet
-        self.sums: dict[str, float] = {}
+        self.sums: dict[str, Tensor] = {}  # where they were computed, so that no step waits for a GPU
         self.start, self.seen, self.count = time.monotonic(), 0, 0
 
     def __call__(self, step: int, pictures: int, **losses: Tensor | float) -> None:
         self.seen += pictures
         self.count += 1
         for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(torch.as_tensor(value).detach())
+            self.sums[name] = torch.as_tensor(value).detach() + self.sums.get(name, 0.0)
         if (step + 1) % self.every == 0 and not self.quiet:
             speed = self.seen / (time.monotonic() - self.start)
-            means = "  ".join(f"{name} {value / self.count:.4f}" for name, value in self.sums.items())
+            means = "  ".join(f"{name} {float(value) / self.count:.4f}" for name, value in self.sums.items())
             left = (self.total - step - 1) * pictures / speed / 60
             print(f"step {step + 1}/{self.total}  {means}  {speed:.1f} pictures/s  {left:.1f} min left", flush=True)
             self.sums, self.count = {}, 0
