@@ -2,11 +2,9 @@
 
 import contextlib
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -100,15 +98,19 @@ def measure(setting: Setting, row: Row) -> Measured:
     dtype, device = getattr(torch, row.precision), torch.device(setting.device)
     pipe = build(setting.geometry, device, dtype, frozen_parts=row.way != "cached")
     times: list[tuple[float, float]] = []  # at the start and after each step
+    whole = _steps(setting)
+    marks = (0, 1, whole - setting.steps, whole)  # elsewhere steps follow one another without waiting, as in a run
+
+    def tick() -> None:
+        times.append(now(device, wait=len(times) in marks))
+
     train = _published if row.way == "published" else _ours
     known = _reset_peak(device)
-    train(setting, row, pipe, lambda: times.append(now(device)))
+    train(setting, row, pipe, tick)
     memory, reserved = _peak(device, before if known else None)
-    steps = [end - start for (start, _), (end, _) in pairwise(times)]
     (start, start_cpu), (end, end_cpu) = times[-1 - setting.steps], times[-1]
-    usual = statistics.median(steps[-setting.steps :])
     each = (end - start) / setting.steps, (end_cpu - start_cpu) / setting.steps
-    return Measured(*each, steps[0] - usual, memory, reserved)
+    return Measured(*each, times[1][0] - times[0][0] - each[0], memory, reserved)
 
 
 def _published(setting: Setting, row: Row, pipe: TrainablePipeline, tick: Callable[[], None]) -> None:
@@ -142,15 +144,17 @@ def _ours(setting: Setting, row: Row, pipe: TrainablePipeline, tick: Callable[[]
     mixed = "bf16" if row.precision == "bfloat16" else "no"
     accelerator = Accelerator(cpu=pipe.unet.device.type == "cpu", mixed_precision=mixed)
     tick()
-    with contextlib.closing(cast(Any, Batches(examples, row.batch)(0))) as batches:
-        train_embedder(
-            pipe,
-            lambda start: batches,
-            examples.names,
-            settings,
-            accelerator=accelerator,
-            on_progress=lambda progress: tick(),
-        )
+    pinned = accelerator.device.type == "cuda"
+    with contextlib.closing(cast(Any, Batches(examples, row.batch, pinned=pinned)(0))) as batches:
+
+        def ticking(start: int) -> Iterator[Any]:
+            for step, batch in enumerate(batches):
+                if step:
+                    tick()
+                yield batch
+
+        train_embedder(pipe, ticking, examples.names, settings, accelerator=accelerator)
+    tick()
 
 
 def _steps(setting: Setting) -> int:
@@ -177,11 +181,11 @@ def _settle(setting: Setting) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: setting.threads])
 
 
-def now(device: Any) -> tuple[float, float]:
-    """Wall time and CPU time of this process, in seconds, after the device has finished its work."""
+def now(device: Any, wait: bool = True) -> tuple[float, float]:
+    """Wall time and CPU time of this process, in seconds; with `wait`, after the device has finished its work."""
     import torch
 
-    if device.type == "cuda":
+    if wait and device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter(), time.process_time()
 

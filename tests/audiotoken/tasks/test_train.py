@@ -25,6 +25,7 @@ from audiotoken.debug_transformers import TRANSFORMERS, debug_joint_pipeline
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.errors import OptionError
 from audiotoken.pipeline import AudioTokenPipeline
+from audiotoken.tasks import run_log
 from audiotoken.tasks import train as train_module
 from audiotoken.tasks.train import train
 from guidance.backbones.base import Backbone
@@ -151,15 +152,24 @@ def test_a_broken_pair_is_named_and_does_not_stop_the_run(places, tmp_path):
     assert [row["key"] for row in rows] == ["dog--0"] and "0.wav" in rows[0]["why"]
 
 
-def test_prepared_is_raw(places, tmp_path):
-    """The same losses, step by step, from shards and from the files themselves."""
+def test_prepared_is_raw(places, tmp_path, monkeypatch):
+    """The same losses, step by step, from shards and from the files themselves.
+
+    Only the files want the encoders on the device; the VAE comes back for the samples.
+    """
     from audiotoken.data import PairFolder
     from audiotoken.data.prepared import prepare
 
     pipe = AudioTokenPipeline.from_pretrained(places / "model")
     prepare(PairFolder(places / "pairs"), pipe, tmp_path / "shards", size=32, seconds=1, dtype="float32")
+    moved = []
+    for module in (train_module, run_log):
+        monkeypatch.setattr(module, "move_parts", lambda names, pipe, device: moved.append((tuple(names), str(device))))
     run(places, tmp_path / "raw")
+    assert set(moved) == {(("vae",), "cpu")} and len(moved) == 2  # for the samples: there it is already
+    moved.clear()
     run(places, tmp_path / "cached", data=f"data={tmp_path / 'shards'}")
+    assert moved == [(("vae", "audio_encoder"), "cpu"), (("vae",), "cpu"), (("vae",), "cpu")]
     raw, cached = (list(csv.DictReader((tmp_path / name / "losses.csv").open())) for name in ("raw", "cached"))
     for one, other in zip(raw, cached, strict=True):
         assert {**one, "images_per_second": 0} == {**other, "images_per_second": 0}

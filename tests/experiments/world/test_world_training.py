@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -133,6 +134,21 @@ def test_stopped_runs_go_on_as_if_they_had_not_stopped(tmp_path, atlas, tiny):
     for a, b in zip(one["emas"], two["emas"], strict=True):
         for name, weights in a["weights"].items():
             assert torch.equal(weights, b["weights"][name]), name
+
+
+def test_a_training_that_is_asked_to_stop_writes_all_that_it_needs(tmp_path, atlas, tiny, monkeypatch):
+    autoencoder.train(ALONE, atlas, tmp_path, 0, 4, 2e-3, False, None)  # its weights as they are
+    update = loop.update
+
+    def update_and_ask(run, terms):
+        update(run, terms)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(loop, "update", update_and_ask)
+    with pytest.raises(SystemExit, match="Stopped after step 1 of 100"):
+        train_unet.train(ALONE, atlas, tmp_path, 400, 4, 2e-3, None)
+    assert workers.load(tmp_path / "unet.pt")["step"] == 1
+    assert len(list((tmp_path / "unet").glob("00000004-*.safetensors"))) == len(loop.AVERAGES)
 
 
 def test_an_autoencoder_goes_on_as_if_it_had_not_stopped(tmp_path, atlas, tiny, monkeypatch):
