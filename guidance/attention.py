@@ -21,24 +21,18 @@ from guidance.interfaces import Attention, AttentionProcessor, DiffusionPipeline
 AttentionBias = Callable[[int], Float[Tensor, "batch pixels tokens"] | None]  # of a number of pixels
 
 
-class EndOfForward(Exception):
-    """Raised within a forward pass as soon as the last requested map is captured."""
-
-
 @dataclass(eq=False)
 class Capture:
     """What is captured while a UNet runs, and how. `maps` are those of the last forward pass, in the order of layers.
 
-    `rows` captures only the last rows of a batch. `stop_at_last_map` ends the forward pass at the last layer
-    (`EndOfForward`). `detach_at_last_map` only stops recording gradients there: the rest of the pass runs, but keeps
-    nothing for the backward pass.
+    `rows` captures only the last rows of a batch. With `detach_at_last_map` no gradients are recorded from the last
+    layer on: the rest of the pass runs, but keeps nothing for the backward pass.
     """
 
     layers: tuple[str, ...]
     maps: dict[str, Float[Tensor, "batch heads pixels tokens"]] = field(default_factory=dict)  # by layer, float32
     enabled: bool = True
     rows: int | None = None
-    stop_at_last_map: bool = False
     detach_at_last_map: bool = False
     bias: AttentionBias | None = None
 
@@ -85,8 +79,6 @@ class CaptureProcessor:
         first = 0 if capture.rows is None else len(query) - capture.rows
         mask = None if attention_mask is None else attention_mask[first:]
         capture.maps[self.layer] = compute_attention_maps(query[first:], key[first:], scale, mask)
-        if self.layer == capture.layers[-1] and capture.stop_at_last_map:
-            raise EndOfForward
 
     def _add_bias(self, mask: Tensor | None, hidden_states: Tensor) -> Float[Tensor, "batch _pixels tokens"] | None:
         bias = None if self.capture.bias is None else self.capture.bias(hidden_states.shape[1])
@@ -187,13 +179,11 @@ def capture_cross_attention(
 
 @contextmanager
 def record_gradients() -> Iterator[None]:
-    """Record gradients inside, until a capture detaches; restored on exit, also when a forward pass ends early."""
+    """Record gradients inside, until a capture detaches; restored on exit."""
     before = torch.is_grad_enabled()
     try:
         torch.set_grad_enabled(True)
         yield
-    except EndOfForward:
-        pass
     finally:
         torch.set_grad_enabled(before)
 

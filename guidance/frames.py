@@ -8,6 +8,7 @@ in the first frame, latents are pulled towards the first frame's (the paper's ba
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ from guidance.interfaces import Attention, AttentionProcessor, PromptEmbeds, UNe
 from guidance.methods import Guidance
 from guidance.regions import Region
 from guidance.sampling import Sample, sample
+
+AT_ONCE, AT_ONCE_ON_GPU, FEWEST = 8, 32, 2  # frames drawn together
 
 
 class CrossFrameProcessor:
@@ -65,7 +68,7 @@ def animate(
     energy: str | Guidance | Energy = "combined",
     seed: int = 0,
     stillness: float = 0.6,
-    at_once: int = 8,
+    at_once: int | None = None,
     callback: Callable[[int, int], None] | None = None,
     **sampling: Any,
 ) -> Sample:
@@ -74,16 +77,31 @@ def animate(
     Boxes should hold a thing completely: parts outside by more than an eighth of the picture leave a trace.
 
     stillness: weight of the first frame's latents outside the regions, at every step, in [0, 1]. at_once: number of
-    frames drawn together; the first frame is drawn with every group. sampling: keyword arguments of `sample`.
-    callback: called with (number of groups done, number of groups) at every step. The trace and the maps are those of
-    the first group.
+    frames drawn together; the first frame is drawn with every group. By default 8, on a GPU 32, and half as many as
+    long as they do not fit into memory. sampling: keyword arguments of `sample`. callback: called with (number of
+    groups done, number of groups) at every step. The trace and the maps are those of the first group.
     """
     unet = UNetBackbone.from_pipe(backbone).unet
+    if at_once is None:
+        return _animate_in_halves(
+            AT_ONCE_ON_GPU if unet.device.type == "cuda" else AT_ONCE,
+            partial(
+                animate,
+                backbone,
+                prompt,
+                regions=regions,
+                energy=energy,
+                seed=seed,
+                stillness=stillness,
+                callback=callback,
+                **sampling,
+            ),
+        )
     if not regions:
         raise GuidanceError("Got no frames, expected the regions of one or more; give a list for each frame.")
-    if at_once < 2 or not 0 <= stillness <= 1:
+    if at_once < FEWEST or not 0 <= stillness <= 1:
         raise GuidanceError(
-            f"Got at_once={at_once} and stillness={stillness}, expected at least 2, and 0 to 1; change them."
+            f"Got at_once={at_once} and stillness={stillness}, expected at least {FEWEST}, and 0 to 1; change them."
         )
     others, parts = at_once - 1, []
     starts = range(1, max(len(regions), 2), others)
@@ -129,6 +147,18 @@ def carry_noise(
             frame = torch.where(inside, noise[:1].roll(moved, (3, 2)), frame)
         frames.append(frame)
     return torch.cat(frames)
+
+
+def _animate_in_halves(at_once: int, draw: Callable[..., Sample]) -> Sample:
+    """Draw `at_once` frames together, and half as many after each time that memory was not enough."""
+    while True:
+        try:
+            return draw(at_once=at_once)
+        except torch.OutOfMemoryError:
+            if at_once <= FEWEST:
+                raise
+        at_once = max(FEWEST, at_once // 2)
+        torch.cuda.empty_cache()
 
 
 def smooth_background(

@@ -31,12 +31,15 @@ class RegionBias:
         self._made: dict[tuple[int, bool], Tensor] = {}
 
     @contextmanager
-    def on(self, on: bool, both_halves: bool) -> Iterator[None]:
+    def on(self, on: bool, both_halves: bool, pixels: Sequence[int] = ()) -> Iterator[None]:
         """Context manager: bias attention inside the block.
 
-        both_halves: the batch holds the unconditional half too, which comes first and is not biased.
+        both_halves: the batch holds the unconditional half too, which comes first and is not biased. pixels: sizes of
+        maps whose bias is made here, so that a compiled forward pass has no part in it.
         """
         self._both_halves = both_halves if on else None
+        for size in pixels:
+            self(size)
         try:
             yield
         finally:

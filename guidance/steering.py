@@ -76,11 +76,13 @@ class Steering:
         """The noise prediction of this step; it leaves a gradient if the latents are to be updated after the step."""
         conditioning, schedule = self.conditioning, self.guidance.schedule
         biased = schedule.bias > 0 and is_within(level, schedule.bias_steps)
+        levels = len(getattr(self.backbone.unet.config, "block_out_channels", ()))
+        sizes = list_map_sizes(latents, levels) if biased else []
         needs_gradient = self.guidance.energy is not None and schedule.after_step and level.editable
         if not (needs_gradient and is_within(level, schedule.steps)):
-            with self.bias.on(biased, conditioning.negative is not None), self._no_capture():
+            with self.bias.on(biased, conditioning.negative is not None, sizes), self._no_capture():
                 return self.backbone.predict_noise(scheduler, latents, level.timestep, conditioning)
-        with self.bias.on(biased, conditioning.negative is not None):
+        with self.bias.on(biased, conditioning.negative is not None, sizes):
             return self._predict_with_gradient(latents, level, scheduler)
 
     def update_after_step(self, latents: Latents, level: NoiseLevel, after: NoiseLevel) -> Latents:
@@ -100,8 +102,7 @@ class Steering:
         takes hardly longer for two rows than for one, and would take another forward pass for each half alone.
         """
         capture = self.capture
-        capture.enabled, capture.detach_at_last_map, capture.stop_at_last_map = True, True, False
-        capture.rows = len(latents)
+        capture.enabled, capture.detach_at_last_map, capture.rows = True, True, len(latents)
         with record_gradients():
             leaf = latents.detach().requires_grad_()
             noise = self.backbone.predict_noise(scheduler, leaf, level.timestep, self.conditioning)
@@ -111,10 +112,10 @@ class Steering:
     def _compute_gradient(
         self, latents: Latents, level: NoiseLevel, scheduler: SchedulerMixin
     ) -> tuple[Energies, Latents]:
-        """(energies, gradient), by a forward pass that ends at the last map."""
+        """(energies, gradient), by a forward pass that ends soon after the last map."""
         capture, conditioning = self.capture, self.conditioning
-        capture.enabled, capture.stop_at_last_map = True, True
-        with record_gradients():
+        capture.enabled, capture.detach_at_last_map, capture.rows = True, True, None
+        with record_gradients(), self.backbone.end_after(capture.layers[-1]):
             leaf = latents.detach().requires_grad_()
             inputs = self.backbone.scale_inputs(scheduler, leaf, level.timestep)
             self.backbone.predict_raw(inputs, level.timestep, conditioning.positive, conditioning.added)
@@ -222,6 +223,12 @@ def steer(
     used = bias if guidance.schedule.bias > 0 else None
     with freeze_weights(backbone.unet), capture_cross_attention(backbone.unet, layers, bias=used) as capture:
         yield Steering(backbone, conditioning, regions, guidance, capture, bias, aspect, keep_maps)
+
+
+def list_map_sizes(latents: Latents, levels: int) -> list[int]:
+    """Pixels of the maps at each level of a UNet; every level halves the sides, rounded up."""
+    h, w = latents.shape[2:]
+    return [-(-h // 2**level) * -(-w // 2**level) for level in range(levels)]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ XL also takes the picture's size and a pooled output. Rows under classifier-free
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -16,7 +17,9 @@ from guidance.attention import cross_attention_layers
 from guidance.backbones.base import Backbone, Conditioning, seed_generators
 from guidance.errors import GuidanceError
 from guidance.interfaces import DiffusionPipelineLike, PromptEmbeds, SchedulerMixin, UNet2DConditionModel
+from guidance.short_pass import end_after
 
+SHORTENED = ("UNet2DConditionModel",)
 EARLY = 2  # layers of a block whose maps say enough of where a word will be
 
 
@@ -188,6 +191,14 @@ class UNetBackbone(Backbone):
             added_cond_kwargs=added or None,
             return_dict=False,
         )[0]
+
+    def end_after(self, layer: str) -> AbstractContextManager[None]:
+        """Context manager: `predict_raw` ends soon after this layer, where the family can, and its result is of no use.
+
+        A pass that also reads another network's output, or of another kind of UNet, runs to its end.
+        """
+        plain = type(self).predict_raw is UNetBackbone.predict_raw and type(self.unet).__name__ in SHORTENED
+        return end_after(self.unet, layer) if plain else nullcontext()
 
     def scale_inputs(self, scheduler: SchedulerMixin, latents: Tensor, timestep: Tensor | float) -> Tensor:
         scaled: Tensor = scheduler.scale_model_input(latents, timestep)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from audiotoken.debug import debug_pipeline
-from guidance import Region, animate, sample
+from guidance import Region, animate, frames, sample
 from guidance.errors import GuidanceError
 from guidance.frames import CrossFrameProcessor, carry_noise, cross_frame_attention, smooth_background
 
@@ -38,6 +38,25 @@ def test_how_many_are_drawn_at_once_changes_nothing(pipe):
     assert torch.allclose(whole.latents, pairs.latents, atol=1e-4) and steps == [(0, 2)] * 2 + [(1, 2)] * 2
     (alone,) = animate(pipe, prompt, regions=FRAMES[:1], num_inference_steps=2).latents
     assert torch.allclose(alone, whole.latents[0], atol=1e-4)
+
+
+def test_fewer_are_drawn_at_once_where_memory_is_short(pipe, monkeypatch):
+    prompt, sizes = pipe.encode_prompts("a dog")[0], []
+    whole = animate(pipe, prompt, regions=FRAMES, num_inference_steps=2)
+
+    def sample_two(backbone, prompts, **options):
+        sizes.append(len(prompts))
+        if len(prompts) > 2:
+            raise torch.OutOfMemoryError("by this test")
+        return sample(backbone, prompts, **options)
+
+    monkeypatch.setattr(frames, "sample", sample_two)
+    pairs = animate(pipe, prompt, regions=FRAMES, num_inference_steps=2)
+    assert sizes == [3, 3, 2, 2]  # 8, 4 and 2 at once
+    assert torch.allclose(whole.latents, pairs.latents, atol=1e-4)
+    monkeypatch.setattr(frames, "sample", lambda backbone, prompts, **options: sample_two(backbone, [0] * 3))
+    with pytest.raises(torch.OutOfMemoryError):
+        animate(pipe, prompt, regions=FRAMES, num_inference_steps=2)
 
 
 def test_halves_of_the_batch_read_their_own_first_frame(pipe):

@@ -1,0 +1,85 @@
+"""A forward pass that ends early: the same maps, nothing computed for the rest, the UNet as it was; graphs hold."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from paths import ROOT
+
+from audiotoken.debug import debug_pipeline
+from guidance import UNetBackbone, capture_cross_attention
+from guidance.short_pass import end_after
+
+
+@pytest.fixture
+def pipe():
+    return debug_pipeline()
+
+
+def inputs_of(unet):
+    generator = torch.Generator().manual_seed(3)
+    latents = torch.randn(2, unet.config.in_channels, 4, 4, generator=generator)
+    return latents, torch.tensor(300), torch.randn(2, 77, unet.config.cross_attention_dim, generator=generator)
+
+
+def test_every_layer_is_read_in_a_pass_that_ends_after_it(pipe):
+    names, inputs, ran = UNetBackbone(pipe).cross_attention_layers, inputs_of(pipe.unet), []
+    parts = dict(pipe.unet.named_modules())
+    for name, module in parts.items():
+        module.register_forward_hook(lambda *_, name=name: ran.append(name))
+    with torch.no_grad(), capture_cross_attention(pipe.unet) as capture:
+        pipe.unet(*inputs)
+        whole, all_parts = dict(capture.maps), len(ran)
+        for number, name in enumerate(names):
+            capture.clear()
+            ran.clear()
+            with end_after(pipe.unet, name):
+                pipe.unet(*inputs)
+            assert tuple(capture.maps) == names[: number + 1]
+            assert all(torch.equal(each, whole[key]) for key, each in capture.maps.items())
+            assert len(ran) < all_parts and not any(each.startswith("conv_norm_out") for each in ran)
+            assert not any("samplers" in each for each in ran if each.startswith(name[: name.index(".attentions")]))
+    assert dict(pipe.unet.named_modules()) == parts
+
+
+def test_the_unet_is_put_back_after_an_error(pipe):
+    parts = list(pipe.unet.named_modules())
+    with pytest.raises(ZeroDivisionError), end_after(pipe.unet, UNetBackbone(pipe).cross_attention_layers[0]):
+        raise ZeroDivisionError
+    assert list(pipe.unet.named_modules()) == parts
+
+
+COMPILED = """
+import torch
+from torch._dynamo.utils import counters
+
+from audiotoken.debug import debug_pipeline
+from guidance import METHODS, Region, sample
+
+pipe = debug_pipeline()
+regions = [Region((0.0, 0.1, 0.4, 0.9), (2,)), Region((0.5, 0.2, 0.9, 0.7), (5,))]
+options = {"regions": regions, "num_inference_steps": 2}
+prompt = pipe.encode_prompts("a dog and a frog")[0]
+for name in ("combined", "boxdiff"):  # an update after a step, and one before it by a pass of its own
+    torch._dynamo.reset()
+    counters.clear()
+    pipe.unet._compiled_call_impl = None
+    plain = sample(pipe, prompt, energy=METHODS[name], **options)
+    pipe.unet.compile(backend="eager")
+    compiled = sample(pipe, prompt, energy=METHODS[name], **options)
+    same = torch.allclose(compiled.latents, plain.latents, atol=1e-4)
+    updates = sum(plain.trace[0].updates)
+    print(name, same, updates > 0, len(counters["graph_break"]), counters["stats"]["unique_graphs"])
+    elsewhere = [Region((0.2, 0.0, 0.7, 0.4), (5,)), Region((0.6, 0.3, 1.0, 0.9), (2,)), Region((0, 0, 0.3, 0.3), (3,))]
+    sample(pipe, prompt, energy=METHODS[name], **options | {"regions": elsewhere})
+    print("others", len(counters["graph_break"]), counters["stats"]["unique_graphs"])
+"""
+
+
+@pytest.mark.slow
+def test_a_compiled_unet_has_one_graph_for_each_kind_of_pass():
+    """In a process of its own: here shapes are checked while testing, which breaks graphs."""
+    ran = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == ["combined True True 0 2", "others 0 2", "boxdiff True True 0 2", "others 0 2"]
