@@ -83,7 +83,7 @@ def gather(recording: Float[np.ndarray, "2 frames"], rate: int, most: int | None
     most = most or max(MOST, round(PER_SECOND * recording.shape[1] / rate))
     spectra, times, frequencies = stft(recording, rate)
     selected = _select_frequencies(frequencies)
-    left, right = spectra[0], spectra[1]
+    left, right = spectra[:, :, : selected[-1] + 3]  # those that the filters below read
     power = np.abs(left) ** 2, np.abs(right) ** 2
     cross = left * np.conj(right)
     parts = np.stack([power[0] - power[1], 2 * cross.real, 2 * cross.imag, power[0] + power[1]])

@@ -168,10 +168,11 @@ def _likelihoods(
     base: Float[np.ndarray, " bins"], columns: Float[np.ndarray, "bins candidates"], weight: Float[np.ndarray, " bins"]
 ) -> Float[np.ndarray, " candidates"]:
     """Likelihood with each candidate's density added to the base, at its best share."""
-    out = np.full(columns.shape[1], -np.inf)
+    out, mixed = np.full(columns.shape[1], -np.inf), np.empty_like(columns)
     for share in SHARES:
-        mixed = (1 - share) * base[:, None] + share * columns
-        out = np.maximum(out, weight @ np.log(mixed))
+        np.multiply(columns, share, out=mixed)
+        mixed += ((1 - share) * base)[:, None]
+        out = np.maximum(out, weight @ np.log(mixed, out=mixed))
     return out
 
 
