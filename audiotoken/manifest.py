@@ -19,17 +19,23 @@ VIDEOS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".3g
 Line = dict[str, Any]
 
 
-def picture_names(clips: Path, count: int = 1, reserved: tuple[str, ...] = ()) -> dict[str, list[str]]:
+def picture_names(
+    clips: Path, count: int = 1, reserved: tuple[str, ...] = (), members: Iterable[str] = ()
+) -> dict[str, list[str]]:
     """Clip -> its pictures, as POSIX paths relative to their folders: `dogs/a.wav` -> `dogs/a.png`.
+
+    `members` are clips in shards, `train.tar/a.wav` -> `train/a.png`; see `audiotoken.data.shard_clips`.
 
     Several pictures are numbered (`a-1.png`, ...). Clips that differ only in their suffix keep it: `a.wav.png`,
     `a.mp3.png`; so does a clip named like one of the `reserved` stems. OptionError when there are no clips.
     """
-    names = sorted(_find_clips(clips))
+    packed = set(members)
+    names = sorted([*_find_clips(clips), *packed])
     if not names:
         kinds = ", ".join(SOUNDS[:4])
         raise OptionError(f"There is no sound in {clips}, expected files such as {kinds} or videos; check the folder.")
     stems = {name: Path(name).with_suffix("").as_posix() for name in names}
+    stems |= {name: stems[name].replace(".tar/", "/", 1) for name in packed}
     uses = Counter(stem.casefold() for stem in (*stems.values(), *reserved))  # some file systems ignore case
     stems = {name: stem if uses[stem.casefold()] == 1 else name for name, stem in stems.items()}
     if len({stem.casefold() for stem in stems.values()}) < len(stems):  # a.wav, a.mp3 and a.wav.wav
@@ -76,10 +82,9 @@ def _find_folder(folder: Path) -> Path | None:
     return names.get(normalise(folder.name))
 
 
-def make_line(clips: Path, clip: str, pictures: list[str], options: Mapping[str, Any]) -> Line:
-    """The manifest line of a clip before it is drawn."""
-    state = (clips / clip).stat()
-    return {"clip": clip, "bytes": state.st_size, "changed": int(state.st_mtime), "pictures": pictures, **options}
+def make_line(clip: str, size: int, changed: float, pictures: list[str], options: Mapping[str, Any]) -> Line:
+    """The manifest line of a clip of `size` bytes, changed at that time, before it is drawn."""
+    return {"clip": clip, "bytes": size, "changed": int(changed), "pictures": pictures, **options}
 
 
 def is_up_to_date(line: Line | None, wanted: Line, output: Path) -> bool:

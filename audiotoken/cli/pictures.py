@@ -42,7 +42,10 @@ SOME_BROKEN = 1  # exit code
 
 def generate(
     clip: Annotated[
-        Path, typer.Argument(metavar="CLIP", help="A sound file (WAV, FLAC, OGG, MP3), a video, or a folder of them.")
+        Path,
+        typer.Argument(
+            metavar="CLIP", help="A sound file (WAV, FLAC, OGG, MP3), a video, or a folder of them or of tar shards."
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -97,7 +100,7 @@ def generate(
 
     The pictures of a folder keep the names and sub-folders of their clips. The folder also gets gallery.png, heard.csv
     (the recognised sounds) and made.jsonl, a progress log used for resuming: the same command continues where it was
-    stopped. Unreadable clips are named and skipped.
+    stopped. Unreadable clips are named and skipped. Several processes with the same command share a folder's clips.
 
     \b
     Example:

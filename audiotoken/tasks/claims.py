@@ -20,8 +20,9 @@ class Claims:
 
     def __init__(self, output: Path, manifest: Path, offset: int = 0):
         self.output, self.manifest, self.offset = output, manifest, offset
-        self.held: list[FileLock] = []
-        self.drawn: dict[str, Line] = {}  # lines beyond the offset, by anyone
+        self.held: dict[str, FileLock] = {}  # by clip
+        self.done: set[str] = set()  # clips that were claimed here, and are drawn
+        self.drawn: dict[str, Line] = {}  # lines beyond the offset, by others
         self.missed: list[Line] = []  # what others had claimed; kept by the caller
 
     def take(self, clip: str, wait: bool = False) -> bool:
@@ -32,26 +33,28 @@ class Claims:
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
             return False
-        self.held.append(lock)
+        self.held[clip] = lock
         return True
 
     def read_drawn(self) -> dict[str, Line]:
-        """Lines that were added to the manifest beyond the offset."""
+        """Lines that others have added to the manifest beyond the offset."""
         if self.manifest.is_file():
             with self.manifest.open("rb") as file:
                 file.seek(self.offset)
                 added = file.read()
             whole = added[: added.rfind(b"\n") + 1]
             self.offset += len(whole)
-            self.drawn |= parse_lines(whole.decode("utf-8", errors="replace"))
+            added_lines = parse_lines(whole.decode("utf-8", errors="replace"))
+            self.drawn |= {clip: line for clip, line in added_lines.items() if clip not in self.done}
         return self.drawn
 
     def release(self) -> None:
         """Give up the claims, after their clips are drawn."""
-        for lock in self.held:
+        for lock in self.held.values():
             with suppress(OSError):
                 os.unlink(lock.lock_file)
             lock.release()
+        self.done |= self.held.keys()
         self.held.clear()
 
 

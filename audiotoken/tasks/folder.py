@@ -2,14 +2,16 @@
 
     python -m experiments.folder clips=clips output=pictures count=2
 
-`audiotoken generate clips/ -o pictures/` does the same without Hydra. The pictures keep the sub-folders and the names
-of their clips. The folder also holds `made.jsonl` (one line per clip with all options, so that the next call draws only
-what is missing or has changed), `heard.csv` and `gallery.png`. The lines are separate, unlike the settings of
-`audiotoken.evaluation.pictures`, because a user adds and replaces clips, and the pictures of the others stay valid.
+`audiotoken generate clips/ -o pictures/` does the same without Hydra. Clips are files, and members of tar shards
+(WebDataset). Several processes share the work, one a GPU: each is given the same command. The pictures keep the
+sub-folders and the names of their clips. The folder also holds `made.jsonl` (one line per clip with all options, so
+that the next call draws only what is missing or has changed), `heard.csv` and `gallery.png`. The lines are separate,
+unlike the settings of `audiotoken.evaluation.pictures`, because a user adds and replaces clips, and the pictures of the
+others stay valid.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiotoken import report as reports
 from audiotoken.audio import Recording, as_recording, load_audio
+from audiotoken.data.shard_clips import Member, list_members
 from audiotoken.errors import AudioError, CheckpointError
 from audiotoken.manifest import Line, append_line, fingerprint, is_up_to_date, make_line, picture_names, read_manifest
 from audiotoken.model import find_device, load_pipeline
@@ -105,28 +108,38 @@ def draw_folder(
     options |= {"guidance": guidance_scale, "token": token, "dtype": dtype, "model": fingerprint(model)}
     if width or height:
         options |= {"width": width, "height": height}
-    names = picture_names(clips, count, reserved=(Path(GALLERY).stem,))
-    wanted = {clip: make_line(clips, clip, pictures, options) for clip, pictures in names.items()}
+    members, broken = list_members(clips)
+    names = picture_names(clips, count, reserved=(Path(GALLERY).stem,), members=members)
+    wanted = {
+        clip: make_line(clip, *_describe_state(clips / clip, members.get(clip)), pictures, options)
+        for clip, pictures in names.items()
+    }
     known = (output / MANIFEST).stat().st_size if (output / MANIFEST).is_file() else 0  # bytes, before it is read
     existing = {} if overwrite else read_manifest(output / MANIFEST)
     result = FolderResult(
         output, kept=[clip for clip, line in wanted.items() if is_up_to_date(existing.get(clip), line, output)]
     )
-    lines = [line for clip, line in wanted.items() if clip not in set(result.kept)]
+    result.broken.update(broken)
+    kept = set(result.kept)
+    lines = [line for clip, line in wanted.items() if clip not in kept]
     pictures = [picture for each in names.values() for picture in each]
+    shards = {member.shard for member in members.values()}
     if report is not None:
         check_report(report)
     check_inputs_kept(
         [output, report, *(output / name for name in (MANIFEST, TABLE, GALLERY, *pictures))],
-        [clips, *(clips / name for name in names), *list_model_paths(model)],
+        [clips, *(clips / name for name in names), *shards, *list_model_paths(model)],
     )
+    for each in broken.items():
+        if on_broken:
+            on_broken(": ".join(each))
     _make_folder(output)
     if lines:
         size = batch or (BATCH_ON_GPU if find_device(device).type == "cuda" else 1)
-        before, pipe = len(result.kept), None
+        before, pipe = len(result.kept) + len(broken), None
         with claiming(output, output / MANIFEST, known) as claims:
             for some, at_once, wait in ((lines, size, False), (claims.missed, 1, True)):
-                readable = _load_clips(clips, _claim(some, claims, result, wait), result, on_broken)
+                readable = _load_clips(clips, members, _claim(some, claims, result, wait), result, on_broken)
                 while group := list(islice(readable, at_once)):
                     pipe = pipe or _load_hearing_pipeline(model, device, dtype, offload)
                     done = len(result.made) + len(result.broken) + len(result.kept) - before
@@ -163,13 +176,26 @@ def _load_hearing_pipeline(model: str, device: str | None, dtype: str | None, of
     return pipe
 
 
+def _describe_state(path: Path, member: Member | None) -> tuple[int, float]:
+    """(bytes, when it was changed) of a clip."""
+    if member is not None:
+        return member.size, member.changed
+    state = path.stat()
+    return state.st_size, state.st_mtime
+
+
 def _load_clips(
-    clips: Path, lines: Iterable[Line], result: FolderResult, on_broken: Callable[[str], None] | None
+    clips: Path,
+    members: Mapping[str, Member],
+    lines: Iterable[Line],
+    result: FolderResult,
+    on_broken: Callable[[str], None] | None,
 ) -> Iterator["tuple[Line, Recording, int]"]:
     """Load the clips one by one: (line, recording, rate in Hz); list those that cannot be read, and skip them."""
     for line in lines:
+        member = members.get(line["clip"])
         try:
-            yield line, *load_audio(clips / line["clip"])
+            yield line, *(load_audio(clips / line["clip"]) if member is None else member.read())
         except AudioError as error:
             result.broken[line["clip"]] = str(error)
             if on_broken:
@@ -234,7 +260,8 @@ def _step_callback(
 def _write_overview(result: FolderResult, clips: list[str]) -> None:
     """Write the table and the contact sheet of all pictures, drawn now or before."""
     manifest = read_manifest(result.output / MANIFEST)
-    lines = [manifest[clip] for clip in clips if clip in {*result.made, *result.kept}]
+    there = {*result.made, *result.kept}
+    lines = [manifest[clip] for clip in clips if clip in there]
     write_bytes(encode_text(format_label_table(lines, result.broken)), result.output / TABLE)
     if lines:
         write_image(gallery(lines, result.output), result.output / GALLERY)

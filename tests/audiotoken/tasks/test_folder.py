@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -310,3 +311,63 @@ def test_a_clip_that_another_process_draws_is_waited_for(tmp_path):
     assert list(second.read_drawn()) == ["a.wav", "b.wav"]
     second.release()
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.fixture
+def shards(tmp_path, clips):
+    """The same clips in two tar files, and beside them one that is a file, one that is broken, and a cut shard."""
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    for number, names in enumerate((["a.wav", "birds/b.wav"], ["birds/deep/c.flac"])):
+        with tarfile.open(packed / f"{number:03}.tar", "w") as tar:
+            for name in names:
+                tar.add(clips / name, name)
+            if number:
+                tar.add(clips / "notes.txt", "d.wav")
+    write(packed / "e.wav", 500)
+    (packed / "cut.tar").write_bytes((packed / "000.tar").read_bytes()[:700])
+    return packed
+
+
+def test_clips_in_shards_are_drawn_as_if_they_were_files(draw, shards, clips, out, tmp_path, model):
+    draw()
+    told = []
+    made = draw_folder(shards, tmp_path / "other", model=model, steps=STEPS, on_broken=told.append)
+    assert sorted(made.made) == ["000.tar/a.wav", "000.tar/birds/b.wav", "001.tar/birds/deep/c.flac", "e.wav"]
+    assert any("001.tar" in key for key in made.broken) and any("cut.tar" in key for key in made.broken)
+    assert len(told) == len(made.broken) == 2
+    for name in ("000/a.png", "000/birds/b.png", "001/birds/deep/c.png"):
+        assert np.array_equal(pixels(tmp_path / "other" / name), pixels(out / name.split("/", 1)[1]))
+    again = draw_folder(shards, tmp_path / "other", model=model, steps=STEPS)
+    assert not again.made and sorted(again.kept) == sorted(made.made)
+    with tarfile.open(shards / "000.tar", "a") as tar:
+        tar.add(clips / "a.wav", "f.wav")
+    os.utime(shards / "000.tar", (1, 1))
+    assert "000.tar/f.wav" in draw_folder(shards, tmp_path / "other", model=model, steps=STEPS).made
+
+
+def test_a_large_folder_is_looked_through_in_linear_time(tmp_path, monkeypatch):
+    """Nothing is done for each clip that grows with their number; a look at all clips for each would be 100 million."""
+    names = [f"{i:05}.wav" for i in range(10_000)]
+    (tmp_path / "clips").mkdir()
+    for name in names:
+        (tmp_path / "clips" / name).touch()
+    monkeypatch.setattr(folder_module, "is_up_to_date", lambda line, wanted, output: True)
+    monkeypatch.setattr(folder_module, "read_manifest", lambda file: {n: {"clip": n, "pictures": ["a"]} for n in names})
+    monkeypatch.setattr(folder_module, "gallery", lambda lines, output: Image.new("RGB", (1, 1)))
+    looks = 0
+
+    class Name(str):
+        def __hash__(self):
+            nonlocal looks
+            looks += 1
+            return super().__hash__()
+
+    known = folder_module.picture_names
+    monkeypatch.setattr(
+        folder_module,
+        "picture_names",
+        lambda *args, **options: {Name(k): v for k, v in known(*args, **options).items()},
+    )
+    result = draw_folder(tmp_path / "clips", tmp_path / "out")
+    assert len(result.kept) == len(names) and looks < 20 * len(names)

@@ -1,0 +1,66 @@
+"""Clips in the tar shards of a folder (WebDataset): their names, and their sounds, read in place.
+
+A clip is named as if its shard were a folder: `train/shard-000.tar/dog.wav`. Nothing is unpacked, and names from an
+archive are never used as paths for reading.
+"""
+
+import os
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from audiotoken.audio import MAX_SECONDS, Recording, prepare_recording
+from audiotoken.audio_file import read_stream
+from audiotoken.data.remote import FileCache
+from audiotoken.data.tar_index import BLOCK, is_header_of, load_index
+from audiotoken.data.video_file import read_sound
+from audiotoken.errors import AudioError, DataError, printable
+from audiotoken.manifest import SOUNDS, VIDEOS
+
+SHARD = ".tar"
+MAX_BYTES = 1 << 30  # of a member; it is held in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A sound in a shard."""
+
+    shard: str
+    name: str  # in the shard
+    offset: int  # bytes
+    size: int
+    changed: int  # when the shard was; seconds since 1970
+
+    def read(self) -> tuple[Recording, int]:
+        """(recording, rate in Hz), as `audio.load_audio`. AudioError for what cannot be read."""
+        shown = f"{self.shard}: {printable(self.name)}"
+        if self.size > MAX_BYTES:
+            raise AudioError(f"Cannot use {shown}: it has {self.size} bytes, expected at most {MAX_BYTES}; cut it.")
+        try:
+            with open(self.shard, "rb") as file:
+                file.seek(self.offset - BLOCK)
+                header, content = file.read(BLOCK), BytesIO(file.read(self.size))
+            if len(content.getbuffer()) != self.size or not is_header_of(header, self.name, self.size):
+                raise AudioError("the shard has changed since it was read; start again.")
+            video = Path(self.name).suffix.lower() in VIDEOS
+            samples, rate = read_sound(content, max_seconds=MAX_SECONDS) if video else read_stream(content, MAX_SECONDS)
+        except (AudioError, DataError, OSError) as error:
+            raise AudioError(f"Cannot use {shown}: {error}") from None
+        return prepare_recording(samples, rate, None, shown)
+
+
+def list_members(folder: Path) -> tuple[dict[str, Member], dict[str, str]]:
+    """(the clips of all shards below a folder by name, what is wrong with shards and members by their names)."""
+    cache, members, broken = FileCache(), dict[str, Member](), dict[str, str]()
+    for shard in sorted(folder.rglob(f"*{SHARD}")):
+        relative = shard.relative_to(folder)
+        if not shard.is_file() or any(part.startswith(".") for part in relative.parts):
+            continue
+        index, changed = load_index(os.fspath(shard), cache), int(shard.stat().st_mtime)
+        broken |= dict(index.broken)
+        for name, parts in index.samples.items():
+            suffix = next((each for each in (*SOUNDS, *VIDEOS) if each in parts), None)
+            if suffix is not None:
+                key = f"{relative.as_posix()}/{name}{suffix}"
+                members[key] = Member(os.fspath(shard), name + suffix, *parts[suffix], changed)
+    return members, broken
