@@ -2,6 +2,7 @@
 
     python -m experiments.bench guidance geometry=mini device=cpu out=runs/guidance
     python -m experiments.bench guidance geometry=sd1 device=cuda precision=float16    # 512 x 512, 50 steps
+    python -m experiments.bench guidance steps         # at the true size on any machine, see `true_size`
     python -m experiments.bench guidance launches      # kernels that a GPU starts, see `counting`
     python -m experiments.bench guidance arithmetic    # operations and memory at the true size, without a GPU
 
@@ -29,9 +30,11 @@ from audiotoken.writing import write_bytes
 from experiments.benchmarks import row
 from experiments.benchmarks.counting import UNETS, tabulate_arithmetic, tabulate_launches
 from experiments.benchmarks.models import build as build_geometry
+from experiments.benchmarks.models import sharpen_attention
 from experiments.benchmarks.process import in_process, place
 from experiments.benchmarks.row import _reason
 from experiments.benchmarks.training_report import _device, _processor
+from experiments.benchmarks.true_size import bench_steps
 from experiments.hydra_cli import run_from_signature
 from guidance import Guidance, Region, sample
 from guidance.methods import ENERGY_METHODS as KNOWN
@@ -39,7 +42,6 @@ from guidance.methods import ENERGY_METHODS as KNOWN
 METHODS = ("none", "layout", "boxdiff", "combined")
 STEPS = {"sd1": 50, "mini": 20, "debug": 4}
 BOXES = ((0.05, 0.3, 0.45, 0.9), (0.55, 0.2, 0.95, 0.8))
-SHARPER = 4.0
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,7 @@ def build_pipeline(setting: Setting) -> Any:
     pipe = build_geometry(setting.geometry, setting.device, getattr(torch, setting.precision))
     pipe.audio_encoder = pipe.audio_embedder = None
     if setting.geometry == "sd1":
-        with torch.no_grad():
-            for name, weight in pipe.unet.named_parameters():
-                if "attn2.to_q" in name or "attn2.to_k" in name:
-                    weight *= SHARPER
+        sharpen_attention(pipe.unet)
     return pipe
 
 
@@ -194,7 +193,10 @@ def _write(lines: Sequence[Measurement], setting: Setting, folder: Path) -> str:
 
 
 def main() -> None:
-    if sys.argv[1:2] in (["arithmetic"], ["launches"]):
+    if sys.argv[1:2] == ["steps"]:
+        sys.argv.pop(1)
+        run_from_signature(bench_steps)
+    elif sys.argv[1:2] in (["arithmetic"], ["launches"]):
         tabulate = tabulate_arithmetic if sys.argv[1] == "arithmetic" else tabulate_launches
         print("\n\n".join(tabulate(geometry) for geometry in UNETS))
     else:
