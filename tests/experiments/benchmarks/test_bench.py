@@ -101,12 +101,18 @@ def test_published_trains_the_embedder_alone_in_the_weights_precision(dtype):
 
 @pytest.mark.parametrize("way", ["published", "raw"])
 def test_steps_are_counted_after_the_warmup(way, monkeypatch):
-    clock = iter(range(1000))
+    clock, waits = iter(range(1000)), []
+
+    def now(device, wait):
+        waits.append(wait)
+        return float(tick := next(clock) ** 2), 2.0 * tick
+
     monkeypatch.setattr(bench_row, "_settle", lambda setting: None)
-    monkeypatch.setattr(bench_row, "now", lambda device: (float(tick := next(clock) ** 2), 2.0 * tick))
+    monkeypatch.setattr(bench_row, "now", now)
     measured = measure(SETTING, Row(way, "float32", 2))
     # ticks at 0, 1, 4, 9, 16: the first step, a warm-up step, two that count
     assert (measured.seconds, measured.cpu_seconds, measured.first) == (6.0, 12.0, 1.0 - 6.0)
+    assert waits == [True, True, True, False, True]  # counted steps follow one another as in a run
     assert measured.memory is None or 0 <= measured.memory < 2**30  # this process may have freed as much on the way
 
 
