@@ -347,8 +347,8 @@ def test_clips_in_shards_are_drawn_as_if_they_were_files(draw, shards, clips, ou
 
 
 def test_a_large_folder_is_looked_through_in_linear_time(tmp_path, monkeypatch):
-    """Nothing is done for each clip that grows with their number; a look at all clips for each would be 100 million."""
-    names = [f"{i:05}.wav" for i in range(10_000)]
+    """Nothing is done for each clip that grows with their number; a look at all clips for each would be a million."""
+    names = [f"{i:05}.wav" for i in range(1000)]
     (tmp_path / "clips").mkdir()
     for name in names:
         (tmp_path / "clips" / name).touch()
