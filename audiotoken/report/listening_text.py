@@ -34,7 +34,7 @@ def format_listening(listening: Listening) -> str:
     rows = [_row(number, *each) for number, each in enumerate(zip(scene.sources, listening.labels, strict=True), 1)]
     lines += _align_columns(COLUMNS, rows) if rows else ["No source was found."]
     if listening.words:
-        lines += _align_columns(WORD_COLUMNS, [_word_row(word) for word in listening.words])
+        lines += ["", *_align_columns(WORD_COLUMNS, [_word_row(word) for word in listening.words])]
     return "\n".join(lines + [f"note   {note}" for note in scene.notes])
 
 
