@@ -79,7 +79,7 @@ MUTANTS = (
     M("the camera sees a mirror", CAMERA, "return 0.5 + 0.5 * math.tan", "return 0.5 - 0.5 * math.tan",
       "spatial/test_camera.py"),
     M("what flies sinks", CAMERA, "* (1 - shape.lift)", "* (1 + shape.lift)", "spatial/test_camera.py"),
-    M("a box is taller than its thing", CAMERA, "width / shape.aspect, foot))", "9.0, foot))", "spatial/test_camera.py"),
+    M("a box is too tall", CAMERA, "width / shape.aspect, foot))", "9.0, foot))", "spatial/test_camera.py"),
     M("loud is small", CAMERA, "SIZES = (0.25, 0.55)", "SIZES = (0.55, 0.25)", "spatial/test_camera.py"),
     M("boxes in the order of the sources", CAMERA, "for i, (left, right) in zip(order,",
       "for i, (left, right) in zip(range(len(order)),", "spatial/test_camera.py"),
