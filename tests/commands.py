@@ -136,15 +136,16 @@ def bind(command: str, whole: bool = True) -> None:
     if words[0] == "audiotoken":
         return _audiotoken(words[1:], whole)
     program = {"make": _make, "python": _python, "python3": _python, "pip": _pip, "uv": _uv, "source": _source}
-    program |= {"accelerate": _accelerate, "jupyter": _jupyter}
+    program |= {"accelerate": _accelerate, "jupyter": _jupyter, "sh": _sh}
     if words[0] not in program:
         raise UnknownCommand(f"{command!r} is no command that tests/commands.py knows; teach it, or mend the document.")
     program[words[0]](words[1:])
 
 
 def _plain(command: str) -> str:
-    """[--may be left out] as if it were not, and what make and the shell fill in."""
-    return re.sub(r"\[(--[^\]]*)\]", r"\1", command).rstrip(".")
+    """[--may be left out] as if it were not, and what make and the shell fill in; nothing of NAME=VALUE and &."""
+    bare = re.sub(r"^(?:[A-Z_]+=\S+ )+|(?<= )&$", "", command.strip())
+    return re.sub(r"\[(--[^\]]*)\]", r"\1", bare).rstrip(".")
 
 
 def _make(rest: list[str]) -> None:
@@ -176,6 +177,10 @@ def _source(rest: list[str]) -> None:
 
 def _jupyter(rest: list[str]) -> None:
     _exists(rest[-1])
+
+
+def _sh(rest: list[str]) -> None:
+    _exists(rest[0])
 
 
 def _exists(path: str) -> None:

@@ -39,6 +39,8 @@ BOUND = {
     r"python -m tests\.fuzz\.run\b": HOURS,
     r"python -m experiments\.(train|prepare|assemble|folder|generate|report|listening_demo)\b": SCENES,
     r"python -m experiments\.notebook": "run by test_notebook.py",
+    r"sh experiments/benchmarks/gpu\.sh": HOURS,
+    r"(CUDA_VISIBLE_DEVICES=\d )?audiotoken generate .*--model my-model": WEIGHTS,
     r"audiotoken demo": SERVER,
     r"audiotoken rate ": SERVER,
     r"audiotoken (evaluate|train|prepare) ": HOURS,
