@@ -1,13 +1,13 @@
 """Clips in the tar shards of a folder (WebDataset): their names, and their sounds, read in place.
 
 A clip is named as if its shard were a folder: `train/shard-000.tar/dog.wav`. Nothing is unpacked, and names from an
-archive are never used as paths for reading.
+archive are never used as paths for reading; one that would lead out of its shard is left out as broken.
 """
 
 import os
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from audiotoken.audio import MAX_SECONDS, Recording, prepare_recording
 from audiotoken.audio_file import read_stream
@@ -60,7 +60,9 @@ def list_members(folder: Path) -> tuple[dict[str, Member], dict[str, str]]:
         broken |= dict(index.broken)
         for name, parts in index.samples.items():
             suffix = next((each for each in (*SOUNDS, *VIDEOS) if each in parts), None)
-            if suffix is not None:
+            if suffix is not None and ".." in PurePosixPath(name).parts:
+                broken[f"{shard}: {printable(name)}"] = "its name leads out of the shard; give it another."
+            elif suffix is not None:
                 key = f"{relative.as_posix()}/{name}{suffix}"
                 members[key] = Member(os.fspath(shard), name + suffix, *parts[suffix], changed)
     return members, broken

@@ -16,7 +16,6 @@ receives metrics.json, table.md, table.csv, and examples.csv with the scores of 
 
 import os
 import random
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -106,7 +105,6 @@ def evaluate(
     source = None if str(clips) in SYNTHETIC_NAMES else open_source(clips, table)
     if source is not None:
         clips = folder / UNPACKED
-        shutil.rmtree(clips, ignore_errors=True)
         real = clips if real is None else real
         channels = unpack(*source, clips, n, report_progress)
         report_progress(format_channels(channels))

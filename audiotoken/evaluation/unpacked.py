@@ -5,6 +5,7 @@ By the way it is counted how many of them are stereo: what a recording in two ch
 
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -23,6 +24,7 @@ from audiotoken.evaluation.clips import select_evenly
 from audiotoken.writing import cannot_write, write_bytes, write_image
 from spatial.listening import detect_mono
 
+MARK = ".unpacked"  # in a folder that may be made anew
 MONO, SAME, STEREO = "mono", "same in both channels", "stereo"
 
 
@@ -51,8 +53,10 @@ def unpack(
 ) -> dict[str, int]:
     """Write at most `n` clips, evenly from all labels, as LABEL/KEY.wav and .png; returns how many are stereo.
 
-    Clips that cannot be read are left out, and named by `on_row`. OptionError if a clip has no label.
+    What an earlier call left in the folder is removed. Clips that cannot be read are left out, and named by `on_row`.
+    OptionError if a clip has no label, or if the folder is there and none of these.
     """
+    _make_empty(folder)
     rows = []
     for i in range(len(source)):
         key = source.key(i)
@@ -68,7 +72,7 @@ def unpack(
             on_row(f"left out: {error}")
             continue
         kinds[describe_channels(example.recording)] += 1
-        stem = folder / label.replace("/", "-") / key
+        stem = folder / _name_folder(label) / key
         try:
             stem.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -78,6 +82,24 @@ def unpack(
         write_bytes(file.getvalue(), stem.with_name(f"{stem.name}.wav"))
         write_image(example.image, stem.with_name(f"{stem.name}.png"))
     return {kind: kinds[kind] for kind in (STEREO, SAME, MONO)}
+
+
+def _make_empty(folder: Path) -> None:
+    """Make the folder anew; OptionError if there is one that `unpack` did not make."""
+    if folder.exists() and not (folder / MARK).is_file():
+        raise OptionError(f"{folder} is there already and may be yours; give another folder with out.")
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        (folder / MARK).touch()
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+
+
+def _name_folder(label: str) -> str:
+    """The label as a name that stays inside its folder, whatever an archive calls a sound."""
+    return re.sub(r"[/\x00]", "-", label).strip(". ") or "-"
 
 
 def find_label(key: str, labels: Mapping[str, str]) -> str:

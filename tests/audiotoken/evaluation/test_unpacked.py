@@ -50,6 +50,25 @@ def test_shards_become_a_folder(shards, tmp_path):
     assert all(Image.open(one.real).size == (12, 8) for one in found if one.real)
 
 
+@pytest.mark.parametrize("label", ["..", "../../up", "a/../..", ".", "\0", "/etc"])
+def test_labels_of_an_archive_lead_nowhere(label, tmp_path):
+    write_tar(tmp_path / "0.tar", {"a.wav": write_sound(1), "a.txt": label.encode(), "a.png": picture_bytes("blue")})
+    source, _ = open_source(tmp_path / "0.tar", None)
+    unpack(source, {}, tmp_path / "deep" / "out")
+    assert [path.parents[1] for path in tmp_path.rglob("a.*")] == [tmp_path / "deep" / "out"] * 2
+
+
+def test_a_folder_of_somebody_else_stays(shards, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(OptionError, match="may be yours"):
+        unpack(*open_source(shards, None), tmp_path / "out")
+    assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
+    for _ in range(2):  # its own is made anew
+        unpack(*open_source(shards, None), tmp_path / "own")
+    assert len(list((tmp_path / "own").rglob("*.wav"))) == 3
+
+
 def test_some_clips_are_taken_evenly_from_all_labels(shards, tmp_path):
     source = open_source(shards, None)
     assert source is not None and sum(unpack(*source, tmp_path / "out", 2).values()) == 2
@@ -99,6 +118,7 @@ def test_evaluate_judges_the_clips_of_shards_by_their_own_pictures(shards, tmp_p
 
     monkeypatch.setattr(module, "collect_examples", collect)
     (tmp_path / "out" / "unpacked" / "cat").mkdir(parents=True)  # of an earlier run
+    (tmp_path / "out" / "unpacked" / ".unpacked").touch()
     lines = []
     with pytest.raises(OptionError, match="enough"):
         evaluate(shards, out=tmp_path / "out", on_row=lines.append)
