@@ -132,7 +132,7 @@ def animate(
 def carry_noise(
     noise: Float[Tensor, "frames channels h w"], regions: Sequence[Sequence[Region]]
 ) -> Float[Tensor, "frames channels h w"]:
-    """The first frame's noise, in each frame moved with the regions by whole latents: it stays white noise.
+    """The first frame's noise, in each frame moved with the regions by whole latents, so that no value is interpolated.
 
     A region and its surroundings, as far as a thing reaches beyond its box, take the noise of the region of the same
     number in the first frame; everything else keeps its own.

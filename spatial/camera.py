@@ -23,9 +23,7 @@ FOOT = 0.6  # share of a box below the horizon: a camera a little over half as h
 LEVELS = (-50.0, -10.0)  # dB of full scale, drawn as far and as near: the usual range of quiet and loud recordings
 SIZES = (0.25, 0.55)  # height of a far and of a near box: from four cells of a 16 x 16 map to what one object fills
 WIDEST = 0.9  # width of a box for a diffuse source such as rain: some ground is left beside it
-LEAST = (
-    3 / 16
-)  # least width and height: three cells of a 16 x 16 attention map; guidance can hardly aim at a narrower box
+LEAST = 3 / 16  # least width and height: three cells of a 16 x 16 map; guidance can hardly aim at a smaller box
 
 
 @dataclass(frozen=True)

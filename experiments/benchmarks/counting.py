@@ -112,7 +112,8 @@ def measure_steps(
 ) -> dict[str, Any]:
     """What `measure(run, *args)` says of a step of each kind.
 
-    "own" is one of the pipeline's own, without capture. A guided step, which is not measured, comes first.
+    "own" is one of the pipeline's own, without capture; it comes first. The others follow a guided step that is not
+    measured.
     """
     conditioning, latents = inputs
     rows = [[Region((i / 16, 0.1, i / 16 + 0.5, 0.9), (i + 1,)) for i in range(regions)]]

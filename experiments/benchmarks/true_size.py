@@ -20,7 +20,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from audiotoken.errors import OptionError
 from audiotoken.tables import markdown_table
 from experiments.benchmarks.counting import KINDS, STEPS, TOKENS, UNETS, Costs, measure_steps
-from experiments.benchmarks.models import sharpen_attention
+from experiments.benchmarks.models import made_in, sharpen_attention
 from experiments.benchmarks.row import now
 from experiments.benchmarks.training_report import _processor
 from experiments.hydra_cli import check_choices
@@ -53,7 +53,7 @@ def bench_steps(
 ) -> str:
     """Markdown: seconds of each kind of step (medians over the turns), and of a picture in relation to a plain one.
 
-    size: pixels of a side, a multiple of 64. turns: how often all methods are measured; one more warms up.
+    size: pixels of a side, a multiple of 64. turns: how often all methods are measured.
     """
     check_choices(methods=(methods, METHODS), precision=([precision], ("float32", "bfloat16", "float16")))
     if size % 64 or size < 64 or turns < 1:
@@ -78,14 +78,9 @@ def make_model(
     size: int, device: torch.device, dtype: torch.dtype
 ) -> tuple[UNetBackbone, tuple[Conditioning, torch.Tensor]]:
     """A UNet of Stable Diffusion 1.5 with random weights and sharper attention, and its inputs for one picture."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        with torch.device(device):
-            unet = UNet2DConditionModel(**UNETS["sd1"]).eval().requires_grad_(False)
-            prompt, latents = torch.randn(2, TOKENS, 768), torch.randn(1, 4, size // 8, size // 8)
-    finally:
-        torch.set_default_dtype(before)
+    with made_in(device, dtype):
+        unet = UNet2DConditionModel(**UNETS["sd1"]).eval().requires_grad_(False)
+        prompt, latents = torch.randn(2, TOKENS, 768), torch.randn(1, 4, size // 8, size // 8)
     sharpen_attention(unet)
     parts: dict[str, Any] = {"unet": unet, "scheduler": DDIMScheduler(), "config": {}, "_execution_device": device}
     return UNetBackbone(SimpleNamespace(**parts)), (Conditioning(prompt[:1], prompt[1:], {}, {}, 7.5), latents)
@@ -93,7 +88,6 @@ def make_model(
 
 def measure(backbone: UNetBackbone, method: str, regions: int, inputs: Any) -> dict[str, Seconds]:
     """Seconds of a step of the pipeline's own, and of one of each kind of the method's."""
-
     device = inputs[1].device
     clock = int(device.type == "cpu")
 
