@@ -347,6 +347,7 @@ class PartFile(io.RawIOBase):
 
 
 def find_size(file: BinaryIO) -> int:
+    """The size in bytes; keeps the position in the file."""
     position = file.tell()
     size = file.seek(0, os.SEEK_END)
     file.seek(position)

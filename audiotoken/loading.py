@@ -21,7 +21,9 @@ JOINT_CLASSES = {  # transformers: the class here, by the class that model_index
     "ZImagePipeline": "AudioTokenZImagePipeline",
 }
 JOINT_CLASSES |= {own: own for own in JOINT_CLASSES.values()}
-OWN_ENCODERS = tuple(f"audiotoken.encoders.{name}" for name in ("mini", "beats", "ast", "ced", "clap"))
+ENCODER_KINDS = ("mini", "beats", "ast", "ced", "clap")
+ENCODERS = "beats:FILE, beats:OWNER/NAME/FILE, ast:ID, ced:ID, clap:ID or mini"  # as a user names them
+OWN_ENCODERS = tuple(f"audiotoken.encoders.{kind}" for kind in ENCODER_KINDS)
 
 
 def find_model(model: str | os.PathLike) -> str:

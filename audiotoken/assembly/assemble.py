@@ -20,9 +20,10 @@ from audiotoken.assembly.base import Base, inspect_base, load_base
 from audiotoken.assembly.lora import fuse_lora
 from audiotoken.assembly.parts import find_lora, has_embedder, load_embedder
 from audiotoken.encoders import AudioEncoder
-from audiotoken.encoders.load import ENCODERS, has_encoder, load_encoder
+from audiotoken.encoders.load import has_encoder, load_encoder
 from audiotoken.errors import CheckpointError, OptionError, PromptError
 from audiotoken.labels import choose_subject
+from audiotoken.loading import ENCODER_KINDS, ENCODERS
 from audiotoken.model import silence_library_logs
 from audiotoken.tables import markdown_table
 from audiotoken.writing import cannot_write, check_inputs_kept, check_output_folder, format_size
@@ -244,7 +245,7 @@ def _format_card(pipe: Any, base: Base, sources: dict[str, str], lora: Any) -> s
 
 def _public_name(where: str) -> str:
     """A hub id unchanged; a path on this machine without its folders."""
-    kind, colon, rest = (
-        where.partition(":") if where.startswith(("beats:", "ast:", "ced:", "clap:")) else ("", "", where)
-    )
+    kind, colon, rest = where.partition(":")
+    if not colon or kind not in ENCODER_KINDS:
+        kind, colon, rest = "", "", where
     return f"{kind}{colon}{Path(rest).name if Path(os.path.expanduser(rest)).exists() else rest}"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiotoken.checkpoint import load_weights
-from audiotoken.encoders import check_waveform
+from audiotoken.encoders import check_layers, check_waveform
 from audiotoken.encoders.audioset import resolve_mids
 from audiotoken.encoders.beats_file import WANTED, read_beats
 from audiotoken.encoders.kaldi import fbank, povey, window_width
@@ -57,7 +57,7 @@ class BEATs(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name thei
         labels: Sequence[str] = (),
     ):
         super().__init__()
-        _check_layers(layers, depth)
+        check_layers(layers, depth, "BEATs")
         self.patches = nn.Conv2d(1, patch_width, PATCH, stride=PATCH, bias=patch_bias)
         self.patch_norm = nn.LayerNorm(patch_width)
         self.project = nn.Linear(patch_width, hidden) if patch_width != hidden else nn.Identity()
@@ -187,8 +187,3 @@ def distance_bucket(distance: Int[Tensor, "*shape"], buckets: int, max_distance:
     log = exact + (torch.log(far / exact) / math.log(max_distance / exact) * (half - exact)).long()
     magnitude = torch.where(distance.abs() < exact, distance.abs(), log.clamp(max=half - 1))
     return magnitude + half * (distance > 0)
-
-
-def _check_layers(layers: Sequence[int], depth: int) -> None:
-    if not layers or not all(isinstance(layer, int) and 1 <= layer <= depth for layer in layers):
-        raise ValueError(f"Got layers={tuple(layers)}, but this BEATs has layers 1 to {depth}; choose among them.")

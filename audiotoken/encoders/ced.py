@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from transformers.audio_utils import mel_filter_bank
 
 from audiotoken.checkpoint import load_weights
-from audiotoken.encoders import check_waveform
+from audiotoken.encoders import check_layers, check_waveform
 from audiotoken.encoders.audioset import load_classes
 from audiotoken.encoders.ced_file import WANTED, read_ced
 from audiotoken.encoders.hub import split_evenly
@@ -54,8 +54,7 @@ class CED(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the two name their 
         labels: Sequence[str] = (),
     ):
         super().__init__()
-        if not layers or not all(isinstance(layer, int) and 1 <= layer <= depth for layer in layers):
-            raise ValueError(f"Got layers={tuple(layers)}, but this CED has layers 1 to {depth}; choose among them.")
+        check_layers(layers, depth, "CED")
         self.mel_norm = nn.BatchNorm1d(MEL)
         self.patches = nn.Conv2d(1, hidden, PATCH, stride=PATCH)
         self.time_position = nn.Parameter(torch.zeros(1, hidden, 1, longest // PATCH))

@@ -1,7 +1,7 @@
 """Loads an audio encoder: from the form it is published in, or from the folder of a model that has one.
 
 Each kind stands in a module of its own, which is imported only when its encoder is asked for: transformers' models take
-seconds to import. A new encoder needs its module here, a line in `CLASSES`, and its name in `loading.OWN_ENCODERS`.
+seconds to import. A new encoder needs its module here, a line in `CLASSES`, and its name in `loading.ENCODER_KINDS`.
 """
 
 import os
@@ -13,9 +13,8 @@ from typing import Any
 
 from audiotoken.encoders import AudioEncoder
 from audiotoken.errors import CheckpointError, OptionError, out_of_memory
-from audiotoken.loading import OWN_ENCODERS, is_hub_file, read_part
+from audiotoken.loading import ENCODERS, OWN_ENCODERS, is_hub_file, read_part
 
-ENCODERS = "beats:FILE, beats:OWNER/NAME/FILE, ast:ID, ced:ID, clap:ID or mini"
 CLASSES = {"beats": "BEATs", "ast": "AST", "ced": "CED", "clap": "CLAP", "mini": "MiniEncoder"}
 LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
 

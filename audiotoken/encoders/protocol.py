@@ -69,6 +69,12 @@ class AudioTextEncoder(Protocol):
         """(batch, frames) -> (batch, moments, words) in [0, 1]: is it heard now?"""
 
 
+def check_layers(layers: Sequence[int], depth: int, who: str) -> None:
+    """ValueError, one sentence, unless `layers` are some of the 1 to `depth` that the encoder `who` has."""
+    if not layers or not all(isinstance(layer, int) and 1 <= layer <= depth for layer in layers):
+        raise ValueError(f"Got layers={tuple(layers)}, but this {who} has layers 1 to {depth}; choose among them.")
+
+
 def check_waveform(waveform: Tensor, who: str, rate: int) -> None:
     """ValueError, one sentence, unless it is a waveform that the encoder `who` takes at `rate` Hz."""
     if waveform.ndim != 2 or 0 in waveform.shape or not waveform.is_floating_point():

@@ -1,6 +1,6 @@
 """Clips in tar shards, or videos of VGGSound: those to evaluate are unpacked into folders, sounds and real pictures.
 
-By the way it is counted how many of them are stereo: what a recording in two channels says of places.
+Those that are stereo are counted: only they say where a sound comes from.
 """
 
 import os
@@ -116,7 +116,7 @@ def describe_channels(recording: NDArray[np.float32]) -> str:
 
 
 def format_channels(kinds: Mapping[str, int]) -> str:
-    """ "5 of 8 clips are stereo (63 %), 2 are the same in both channels, 1 is mono"."""
+    """ "5 of 8 clips are stereo (63 %), 2 same in both channels, 1 mono"."""
     total = sum(kinds.values())
     share = f"{100 * kinds[STEREO] / max(total, 1):.0f} %"
     return f"{kinds[STEREO]} of {total} clips are stereo ({share}), {kinds[SAME]} {SAME}, {kinds[MONO]} {MONO}"

@@ -176,7 +176,7 @@ def _build_card(entry: Entry, place: dict[str, int], uris: Sequence[str | None],
         if uri
     ]
     missing = None if shown or entry.problem else element("p", "The picture is missing.", class_="faint")
-    placed = [(i, each) for i, each in enumerate(entry.sounds) if each.azimuth is not None]
+    placed = [(i, each.name, each.azimuth) for i, each in enumerate(entry.sounds) if each.azimuth is not None]
     return element(
         "article",
         element("div", *shown, class_=f"shots{' several' if len(shown) > 1 else ''}") if shown else missing,
@@ -204,14 +204,13 @@ def _build_marks(entry: Entry) -> list[Html]:
     return marks
 
 
-def _build_line(placed: Sequence[tuple[int, HeardSound]]) -> Html:
-    """Directions on a line from left to right."""
+def _build_line(placed: Sequence[tuple[int, str, float]]) -> Html:
+    """(number, name, azimuth) of sounds -> their directions on a line from left to right."""
     dots = [
-        element("i", style=f"--on:{css_colour(i)};left:{50 + 50 * min(max(each.azimuth / EDGE, -1), 1):.1f}%")
-        for i, each in placed
-        if each.azimuth is not None
+        element("i", style=f"--on:{css_colour(i)};left:{50 + 50 * min(max(azimuth / EDGE, -1), 1):.1f}%")
+        for i, _, azimuth in placed
     ]
-    text = ", ".join(f"{each.name} {format_azimuth(each.azimuth)}" for _, each in placed if each.azimuth is not None)
+    text = ", ".join(f"{name} {format_azimuth(azimuth)}" for _, name, azimuth in placed)
     line = element("div", *dots, class_="line", role="img", aria_label=text)
     return element("div", element("span", "left"), line, element("span", "right"), class_="ears")
 

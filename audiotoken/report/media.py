@@ -61,11 +61,11 @@ def encode_flac(signal: NDArray[np.float32], rate: int) -> bytes:
     return content.getvalue()
 
 
-def encode_excerpt(signal: NDArray[np.float32], rate: int, highest: int = 32_000) -> str:
+def encode_excerpt(signal: NDArray[np.float32], rate: int) -> str:
     """(channels, frames) -> data URI of MP3, which every browser plays, or of FLAC where libsndfile cannot write it."""
     import soundfile
 
-    target = next((each for each in MP3_RATES if each >= min(rate, highest)), highest)
+    target = next((each for each in MP3_RATES if each >= rate), MP3_RATES[-1])
     signal = resample(signal, rate, target)
     if "MP3" not in soundfile.available_formats():
         return data_uri(encode_flac(signal, target), "audio/flac")

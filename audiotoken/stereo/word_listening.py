@@ -7,8 +7,6 @@ is; one that no source is left for is heard where its own bins say. Words that a
 Conventions: as in `spatial.scene`; similarity is (sources, words) in [0, 1].
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -132,12 +130,3 @@ def to_waveform(signal: NDArray[np.float32], rate: int, encoder: AudioTextEncode
     """(1, frames) at the encoder's rate and at a peak of 0.5."""
     loud = 0.5 * signal / max(float(np.abs(signal).max()), 1e-12)
     return torch.from_numpy(resample(loud[None].astype(np.float32), rate, encoder.rate)).to(encoder.device)
-
-
-def name_sources(words: Sequence[HeardWord], sources: int) -> list[str | None]:
-    """The word of each source; None for one that is none of them."""
-    names: list[str | None] = [None] * sources
-    for each in words:
-        if each.source is not None:
-            names[each.source] = each.word
-    return names

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from audiotoken.audio_file import open_plain
 from audiotoken.errors import AudioError, CheckpointError, DataError, OptionError
-from audiotoken.loading import find_model, is_hub_file
+from audiotoken.loading import ENCODER_KINDS, ENCODERS, find_model, is_hub_file
 from audiotoken.writing import check_inputs_kept, check_output, check_output_folder, list_model_paths
 from guidance.forms import FORMS
 from guidance.layout import check_canvas
 from spatial.setups import NAMES
 
-ENCODERS = ("beats", "ast", "ced", "clap", "mini")
 STDOUT = Path("-")
 WEIGHTS = (".safetensors", ".ckpt", ".pt", ".bin", ".pth")
 
@@ -79,11 +78,8 @@ def check_base(base: str) -> None:
 def check_encoder(encoder: str) -> None:
     """OptionError unless `encoder` is beats:FILE, ast:ID, ced:ID, clap:ID or mini, with a file that exists."""
     kind, _, where = encoder.partition(":")
-    if kind not in ENCODERS or bool(where) == (kind == "mini"):
-        raise OptionError(
-            f"Got encoder={encoder}, expected beats:FILE, beats:OWNER/NAME/FILE, ast:ID, ced:ID, clap:ID or mini; "
-            "change it."
-        )
+    if kind not in ENCODER_KINDS or bool(where) == (kind == "mini"):
+        raise OptionError(f"Got encoder={encoder}, expected {ENCODERS}; change it.")
     if kind == "beats" and not is_hub_file(where):
         check_exists(Path(where), "--encoder", "the BEATs checkpoint file")
 
