@@ -16,15 +16,13 @@ from pathlib import Path
 import numpy as np
 import pyroomacoustics as pra
 import soundfile
-from numpy.typing import NDArray
 from pyroomacoustics.directivities import CardioidFamily, DirectionVector
 from scipy.signal import fftconvolve
 
 from audiotoken.errors import OptionError
-from audiotoken.mini.sounds import synthesise
 from audiotoken.writing import cannot_write, write_bytes
 from experiments.benchmarks.real_data import CLASSES, CLIP_SECONDS, HOP, SETUP, Row, write_rows
-from experiments.benchmarks.real_sounds import choose_clips, find_clips, load_active
+from experiments.benchmarks.real_sounds import Signal, Sound, find_sounds
 from spatial.activity import find_active_spans
 from spatial.rooms import Room, draw_room
 from spatial.simulation import simulation
@@ -33,6 +31,7 @@ RATE = 24_000  # Hz, as of STARSS23
 SPLIT = "dev-test-copy"
 RT60 = (0.2, 0.35)  # seconds; image sources of longer ones take minutes
 SWEEP = 30.0  # degrees that a moving source travels
+MOST = 3  # sources of a recording
 LOUDNESS = 0.05  # root mean square of a sound while it is active
 STAND_INS = {  # word -> the class whose place it takes
     "bell": "Bell",
@@ -44,9 +43,6 @@ STAND_INS = {  # word -> the class whose place it takes
     "person": "Female speech, woman speaking",
     "rain": "Water tap, faucet",
 }
-
-Signal = NDArray[np.float64]
-Sound = Callable[[str, float, int], Signal]  # word, seconds, seed -> signal
 
 
 def make_copy(
@@ -68,7 +64,7 @@ def make_copy(
         raise OptionError(f"Got kind={kind}, expected stereo or foa; change it.")
     if n < 1:
         raise OptionError(f"Got n={n}, expected 1 or more recordings; change it.")
-    words, sound = _find_sounds(sounds, folds)
+    words, sound = find_sounds(sounds, folds, STAND_INS, RATE, MOST)
     folder = Path(out)
     for number in range(n):
         random = np.random.default_rng([seed, number])
@@ -92,19 +88,11 @@ def make_copy(
     return f"Wrote {n} recordings and their metadata to {folder}."
 
 
-def _find_sounds(sounds: str, folds: Sequence[int]) -> tuple[list[str], Sound]:
-    if sounds == "mini":
-        return list(STAND_INS), lambda word, seconds, seed: synthesise(word, RATE, seconds, seed).astype(float)
-    clips = find_clips(Path(sounds), folds)
-    words = [word for word in STAND_INS if word in clips]
-    return words, lambda word, seconds, seed: load_active(choose_clips(clips, [word], seed)[0], RATE, seconds, seed)
-
-
 def _draw_sources(
     random: np.random.Generator, words: Sequence[str], sound: Sound, seconds: float
 ) -> list[tuple[str, Signal]]:
     """(word, signal of that many seconds) of 1 to 3 sources, each of which sounds for a part of the time."""
-    chosen = random.choice(words, size=random.integers(1, 4), replace=False)
+    chosen = random.choice(words, size=random.integers(1, MOST + 1), replace=False)
     out = []
     for word in chosen:
         lasts = random.uniform(0.3, 0.9) * seconds
@@ -167,7 +155,7 @@ def _render_ambisonic(random: np.random.Generator, words: Sequence[str], sound: 
     return 0.4 * mixed / max(np.abs(mixed).max(), 1e-12), rows
 
 
-def respond_ambisonic(room: Room, azimuth: float, distance: float) -> NDArray[np.float64]:
+def respond_ambisonic(room: Room, azimuth: float, distance: float) -> Signal:
     """Responses (4, taps) W, Y, Z, X of an ideal microphone to a source at that azimuth, positive right."""
     box = pra.ShoeBox(room.size, fs=RATE, materials=pra.Material(room.absorption), max_order=room.order)
     box.add_source(room.point(azimuth, distance))

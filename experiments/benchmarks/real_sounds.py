@@ -1,11 +1,11 @@
-"""Real recordings as sources of scenes: clips of a folder such as ESC-10, each heard throughout its scene.
+"""Sounds as sources of scenes: clips of a folder such as ESC-10, each heard throughout its scene, or mini's own.
 
 Conventions: a *signal* is (frames,) float64, mono, with a root mean square of 1 while it is active.
 """
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,11 +16,32 @@ from scipy.signal import butter, sosfilt
 from audiotoken.audio import load_audio, to_mono
 from audiotoken.data import read_esc_rows
 from audiotoken.errors import OptionError
+from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import WORD_OF_ESC10
 from experiments.world.events import find_active, find_events, repeat_events
 
 Clips = dict[str, list[Path]]  # word -> its files
 Signal = NDArray[np.float64]
+Sound = Callable[[str, float, int], Signal]  # word, seconds, seed -> signal
+
+
+def find_sounds(
+    sounds: str, folds: Sequence[int], words: Iterable[str], rate: int, least: int
+) -> tuple[list[str], Sound]:
+    """(those of `words` that have a sound, what makes one of them); sounds: "mini", or a folder as of `find_clips`.
+
+    mini's are as loud as they are synthesised. OptionError if fewer than `least` words have a sound.
+    """
+    if sounds == "mini":
+        return list(words), lambda word, seconds, seed: synthesise(word, rate, seconds, seed).astype(float)
+    clips = find_clips(Path(sounds), folds)
+    known = [word for word in words if word in clips]
+    if len(known) < least:
+        raise OptionError(
+            f"Found sounds of {len(known)} usable words in {sounds}, folds {list(folds)}, expected {least} or "
+            "more; give a folder with more classes of ESC-10."
+        )
+    return known, lambda word, seconds, seed: load_active(choose_clips(clips, [word], seed)[0], rate, seconds, seed)
 
 
 def find_clips(folder: Path, folds: Iterable[int]) -> Clips:

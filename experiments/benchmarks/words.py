@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from audiotoken.encoders.load_words import load_word_listener
 from audiotoken.encoders.mini_words import MiniWords
 from audiotoken.errors import OptionError
-from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from audiotoken.stereo.joint_names import to_evidence
 from audiotoken.stereo.word_listening import (
@@ -33,7 +32,7 @@ from audiotoken.stereo.word_listening import (
 from audiotoken.stereo.words import FAINT, compare_labels, match_words
 from audiotoken.tables import markdown_table
 from audiotoken.writing import cannot_write, write_bytes
-from experiments.benchmarks.real_sounds import choose_clips, find_clips, load_active
+from experiments.benchmarks.real_sounds import Sound, find_sounds
 from spatial.listening import listen
 from spatial.scene import Scene
 from spatial.simulation import simulate
@@ -43,6 +42,7 @@ SETUPS = ("ortf", "xy", "spaced", "binaural")
 WIDEST, APART = 60.0, 25.0  # degrees
 NEAR = 20.0  # degrees of error within which a word is placed
 ABSENT = 2  # words that are not there
+LOUDNESS = 0.05  # root mean square of a sound
 SYSTEMS = ("separate", "words", "both")
 
 Similarity = NDArray[np.float64]  # (sources, words)
@@ -88,7 +88,8 @@ def bench_words(
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(Path(out), error) from None
-    make_sound, known = _find_sounds(sounds, folds)
+    words = AUDIBLE_WORDS if sounds == "mini" else sorted(AUDIBLE_WORDS)
+    known, make_sound = find_sounds(sounds, folds, words, RATE, max(counts) + ABSENT)
     tallies = {(count, system): Tally() for count in counts for system in SYSTEMS}
     for count in counts:
         for number in range(n):
@@ -101,9 +102,7 @@ def bench_words(
     return text
 
 
-def make_scene(
-    count: int, seed: int, rt60: float, make_sound: Callable[[str, int], NDArray[np.float64]], known: Sequence[str]
-) -> WordScene:
+def make_scene(count: int, seed: int, rt60: float, make_sound: Sound, known: Sequence[str]) -> WordScene:
     """The scene of that seed: `count` of the `known` words, at least 25 degrees apart, by one of `SETUPS`."""
     random = np.random.default_rng([count, seed])
     words = [str(word) for word in random.choice(known, count + ABSENT, replace=False)]
@@ -111,29 +110,14 @@ def make_scene(
         azimuths = random.uniform(-WIDEST, WIDEST, count)
         if (np.diff(np.sort(azimuths)) >= APART).all():
             break
-    placed = [(make_sound(word, seed), float(azimuth)) for word, azimuth in zip(words, azimuths, strict=False)]
+    signals = [make_sound(word, SECONDS, seed) for word in words[:count]]
+    levelled = [LOUDNESS * signal / (np.sqrt(np.mean(signal**2)) + 1e-12) for signal in signals]
+    placed = [(signal, float(azimuth)) for signal, azimuth in zip(levelled, azimuths, strict=True)]
     setup = str(random.choice(SETUPS))
     recording = simulate(placed, setup, rate=RATE, rt60=rt60 or None, snr=30.0, seed=seed)
     return WordScene(
         recording, {word: azimuth for word, (_, azimuth) in zip(words, placed, strict=False)}, words[count:]
     )
-
-
-def _find_sounds(sounds: str, folds: Sequence[int]) -> tuple[Callable[[str, int], NDArray[np.float64]], Sequence[str]]:
-    """(a function of word and seed that gives a signal of 4 s and a level of 0.05, the words that have one)."""
-    if sounds == "mini":
-        known: Sequence[str] = AUDIBLE_WORDS
-        make = lambda word, seed: synthesise(word, RATE, SECONDS, seed).astype(float)  # noqa: E731
-    else:
-        clips = find_clips(Path(sounds), folds)
-        known = sorted(clips)
-        make = lambda word, seed: load_active(choose_clips(clips, [word], seed)[0], RATE, SECONDS, seed)  # noqa: E731
-
-    def level(word: str, seed: int) -> NDArray[np.float64]:
-        signal = make(word, seed)
-        return 0.05 * signal / (np.sqrt(np.mean(signal**2)) + 1e-12)
-
-    return level, known
 
 
 def score_scene(made: WordScene, tallies: dict[str, Tally]) -> None:

@@ -4,13 +4,20 @@ import numpy as np
 import pytest
 
 from audiotoken.errors import OptionError
+from experiments.benchmarks import real_sounds
 from experiments.benchmarks.words import ABSENT, APART, SYSTEMS, Tally, bench_words, format_tallies, make_scene
 
 KNOWN = ("bell", "dog", "drum", "frog", "rain")
 
 
-def make_noise(word, seed):
+def make_noise(word, seconds, seed):
     return 0.05 * np.random.default_rng([len(word), seed]).standard_normal(16_000)
+
+
+def test_a_folder_with_too_few_words_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(real_sounds, "find_clips", lambda folder, folds: {"dog": [], "rain": []})
+    with pytest.raises(OptionError, match="Found sounds of 2 usable words in there, folds .4., expected 4 or more"):
+        bench_words(n=1, counts=[2], sounds="there", out=str(tmp_path))
 
 
 def test_scenes_are_apart_and_have_words_that_are_not_there():
