@@ -78,7 +78,7 @@ def fit(
                 terms = terms_of(drawn, step * worker.count + worker.rank)
             update(run, terms)
             log(step, both, **terms)
-            stops = asked.is_set()
+            stops = asked.is_set() and step + 1 < end
             if worker.first:
                 whole = stops or (step + 1) % save_every == 0 or step + 1 == end
                 keep(run, step + 1, both, scale, whole, copy=stops)
