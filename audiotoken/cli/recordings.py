@@ -23,6 +23,7 @@ from audiotoken.cli.parameters import (
     Verbose,
 )
 from audiotoken.cli.terminal import running
+from audiotoken.errors import OptionError
 
 LAYOUT_FORMS = (
     "Who reads the layout: flux3 (arguments of the diffusers pipeline), flux3-text (the same as one prompt), moss "
@@ -94,6 +95,8 @@ def listen(
         files = tasks.listening_files.ListeningFiles(plot, json, stems, report)
         files.check(clip, *tasks.checks.list_model_paths(model))
         names = stereo.parse_words(words, MOST_WORDS)
+        if not names and ears != "mini":
+            raise OptionError(f"Got --ears {ears}, expected --words for it to listen for; add them, or leave it out.")
         listening = tasks.listen.listen_to(
             clip,
             setup=setup,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiotoken.audio import resample
-from audiotoken.encoders import AudioEncoder
+from audiotoken.encoders import AudioEncoder, AudioTextEncoder
 from audiotoken.encoders.load import CLASSES, has_encoder, load_encoder, load_encoder_to_hear
 from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.errors import CheckpointError
@@ -53,7 +53,7 @@ def make_scene_labeller(model: str = "mini", among: Sequence[str] | None = None)
     def classify(signal: Signal, rate: int) -> Labels:
         if not encoder.labels or np.abs(signal).max(initial=0) < SILENT:
             return []
-        scores = encoder.probabilities(_to_waveform(encoder, signal, rate))[0].tolist()
+        scores = encoder.probabilities(to_waveform(signal, rate, encoder))[0].tolist()
         pairs = zip(encoder.labels, scores, strict=True)
         return sorted((pair for pair in pairs if not among or pair[0] in among), key=lambda pair: -pair[1])
 
@@ -65,7 +65,7 @@ def make_scene_labeller(model: str = "mini", among: Sequence[str] | None = None)
             and _is_known(
                 encoder,
                 familiarity,
-                _to_waveform(encoder, signal, scene.rate),
+                to_waveform(signal, scene.rate, encoder),
                 labels[0][1],
                 separated=len(signals) > 1,
             )
@@ -106,7 +106,7 @@ def knows(pipe: SoundPipeline, signal: Signal, rate: int, score: float, *, separ
         return False
     folder = getattr(getattr(encoder, "config", None), "_name_or_path", None)
     familiarity = load_familiarity(folder) if folder else None
-    return _is_known(encoder, familiarity, _to_waveform(encoder, signal, rate), score, separated=separated)
+    return _is_known(encoder, familiarity, to_waveform(signal, rate, encoder), score, separated=separated)
 
 
 def _is_known(
@@ -118,10 +118,10 @@ def _is_known(
     return familiarity.knows(compute_energy(encoder, waveform), separated)
 
 
-def _to_waveform(encoder: AudioEncoder, signal: Signal, rate: int) -> Tensor:
-    """(1, frames) at the encoder's rate, with the peak level that the familiarity was fitted on."""
-    loud = (signal / np.abs(signal).max() * 0.5).astype(np.float32)
-    return torch.from_numpy(resample(loud[None], rate, encoder.rate)).to(encoder.device)
+def to_waveform(signal: Signal, rate: int, encoder: AudioEncoder | AudioTextEncoder) -> Tensor:
+    """(1, frames) at the encoder's rate, with the peak level that the familiarity was fitted on, 0.5."""
+    loud = 0.5 * signal / max(float(np.abs(signal).max()), 1e-12)
+    return torch.from_numpy(resample(loud[None].astype(np.float32), rate, encoder.rate)).to(encoder.device)
 
 
 def _load_encoder_of(model: str) -> tuple[AudioEncoder, Familiarity | None]:

@@ -10,15 +10,14 @@ Conventions: as in `spatial.scene`; similarity is (sources, words) in [0, 1].
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from audiotoken.audio import resample
 from audiotoken.encoders import AudioTextEncoder
 from audiotoken.encoders.mini_words import MiniWords
 from audiotoken.encoders.saliency import compute_activities, list_columns
 from audiotoken.errors import OptionError
 from audiotoken.stereo.joint_names import to_evidence, to_score
 from audiotoken.stereo.labelled_scene import HeardWord
+from audiotoken.stereo.naming import to_waveform
 from audiotoken.stereo.words import FAINT, THRESHOLD, match_words
 from spatial.listening import SILENCE_PEAK
 from spatial.scene import Scene
@@ -124,9 +123,3 @@ def _find_activities(
     times = (np.arange(len(moments), dtype=np.float64) + 0.5) * encoder.hop
     clear = moments / np.maximum(moments.max(axis=0), 1e-12)
     return np.repeat(clear.T[:, :, None], 2, axis=2).astype(np.float32), times, np.array([0.0, rate / 2])
-
-
-def to_waveform(signal: NDArray[np.float32], rate: int, encoder: AudioTextEncoder) -> Tensor:
-    """(1, frames) at the encoder's rate and at a peak of 0.5."""
-    loud = 0.5 * signal / max(float(np.abs(signal).max()), 1e-12)
-    return torch.from_numpy(resample(loud[None].astype(np.float32), rate, encoder.rate)).to(encoder.device)

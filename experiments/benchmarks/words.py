@@ -22,12 +22,12 @@ from audiotoken.encoders.mini_words import MiniWords
 from audiotoken.errors import OptionError
 from audiotoken.mini.things import AUDIBLE_WORDS
 from audiotoken.stereo.joint_names import to_evidence
+from audiotoken.stereo.naming import to_waveform
 from audiotoken.stereo.word_listening import (
     compare_words,
     listen_for_words,
     locate_words,
     score_words,
-    to_waveform,
 )
 from audiotoken.stereo.words import FAINT, compare_labels, match_words
 from audiotoken.tables import markdown_table
