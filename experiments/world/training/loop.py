@@ -29,6 +29,7 @@ ALONE = 3  # with a focus, every third batch shows one thing only
 LEVEL = 150_000  # scenes after which the rate falls
 AVERAGES = (0.05, 0.1)  # relative widths
 EVERY = 100_000  # scenes between copies to choose from
+COOLING = 0.25  # share of the scenes over which the rate falls to zero in the end
 
 
 @dataclass
@@ -87,9 +88,13 @@ def fit(
 
 
 def rate(step: int, batch: int, scenes: int, peak: float) -> float:
-    """Warm-up, level, then one over the root of the scenes seen, and down to zero over the last tenth."""
+    """Warm-up, level, then one over the root of the scenes seen; down to zero over the last COOLING of them.
+
+    The way down is one minus a root, which ends lower than a line (Haegele et al., arXiv 2405.18392, section 3).
+    """
     seen = (step + 1) * batch
-    return peak * min(1.0, (step + 1) / 100, (LEVEL / seen) ** 0.5) * min(1.0, max(0.0, 10 * (1 - seen / scenes)))
+    down = 1 - max(0.0, 1 - seen / scenes) / COOLING  # how far it has come, from 0 to 1
+    return peak * min(1.0, (step + 1) / 100, (LEVEL / seen) ** 0.5) * (1 - max(0.0, down) ** 0.5)
 
 
 def update(run: Run, terms: dict[str, Tensor]) -> None:
