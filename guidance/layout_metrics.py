@@ -1,7 +1,7 @@
 """How alike two layouts are: figures that papers on layouts state. Pure functions.
 
-Conventions: a thing is (word, box), a layout a sequence of them; scores are 0 to 1, 1 for equal layouts, 1 for two
-empty ones and 0 where only one is empty.
+Conventions: a thing is (word, box), a layout a sequence of them. Scores are symmetric and at most 1, which equal
+layouts have, two empty ones too.
 """
 
 import math
@@ -17,10 +17,11 @@ Thing = tuple[str, Box]
 
 
 def compute_max_iou(first: Sequence[Thing], second: Sequence[Thing]) -> float:
-    """MaxIoU of Kikuchi et al. (2021), arXiv 2108.00871: things of one word are matched for the largest overlap.
+    """MaxIoU of two layouts, Kikuchi et al. (2021), arXiv 2108.00871: things of one word are matched for most overlap.
 
-    The mean of intersection over union over the things of the larger layout, so that what is missing, or more than was
-    asked for, counts as 0; for layouts of the same words it is the published one.
+    The mean intersection over union, 0 to 1, over the things of the larger layout, so that what is missing, or more
+    than was asked for, counts as 0. The published figure is defined for layouts of the same words, where this is equal
+    to it; between collections of layouts it also matches the layouts, which are paired here.
     """
     most = max(len(first), len(second))
     if not most:
@@ -30,15 +31,15 @@ def compute_max_iou(first: Sequence[Thing], second: Sequence[Thing]) -> float:
     return float(overlaps[rows, columns].sum() / most)
 
 
-def compute_transport_similarity(first: Sequence[Thing], second: Sequence[Thing]) -> float:
-    """exp(-cost) of moving one layout onto the other, after LTSim, Otani et al. (2024), arXiv 2407.12356.
+def compute_ltsim(first: Sequence[Thing], second: Sequence[Thing]) -> float:
+    """LTSim, Otani et al. (2024), arXiv 2407.12356: exp(-cost) of the cheapest transport of one layout onto the other.
 
-    The cost of two things is (1 - GIoU) / 2, and 1 more if their words differ; each thing of a layout weighs the same.
-    Written from the idea, not checked against the authors' figures.
+    The cost of two things is the mean of (1 - GIoU) / 2 and of whether their words differ, 0 or 1; each thing of a
+    layout has the same share of its mass. If only one layout is empty the cost is 1. So scores are exp(-1) to 1.
     """
     if not first or not second:
-        return float(len(first) == len(second))
-    costs = (1 - _compare(first, second, generalized_iou)) / 2 + 1 - _same_words(first, second)
+        return math.exp(-float(len(first) != len(second)))
+    costs = (1 - _compare(first, second, generalized_iou)) / 4 + (1 - _same_words(first, second)) / 2
     rows, columns = costs.shape
     sums = np.zeros((rows + columns, rows * columns))
     for i in range(rows):

@@ -16,7 +16,7 @@ import numpy as np
 
 from audiotoken.metrics import bootstrap_interval
 from guidance.boxes import Box
-from guidance.layout_metrics import compute_max_iou, compute_transport_similarity
+from guidance.layout_metrics import compute_ltsim, compute_max_iou
 from guidance.metrics import Detection
 from spatial.camera import Camera
 from spatial.scene import Source
@@ -63,7 +63,7 @@ class Check:
     order: float | None  # agreement of the pairs of things; None without a pair to compare
     score: float  # 0.5 where there is nothing to compare
     max_iou: float  # of the boxes heard and seen, mean over the frames
-    similarity: float  # of the two layouts, after LTSim; mean over the frames
+    ltsim: float  # LTSim of the two layouts, exp(-1) to 1; mean over the frames
 
     @property
     def compares(self) -> bool:
@@ -91,7 +91,7 @@ class Summary:
     degrees_off: Interval
     found: Interval
     max_iou: Interval
-    similarity: Interval
+    ltsim: Interval
 
 
 def check_picture(heard: Sequence[Heard], frames: Sequence[Frame], camera: Camera) -> Check:
@@ -110,8 +110,8 @@ def check_picture(heard: Sequence[Heard], frames: Sequence[Frame], camera: Camer
     sides = [thing.side for thing in things if thing.side is not None]
     score = _mean([each for each in (_mean(sides), order) if each is not None])
     layouts = [_compare_layouts(heard, frame, row, camera) for frame, row in zip(frames, seen, strict=True)]
-    max_iou, similarity = np.mean(layouts, axis=0).tolist()
-    return Check(things, order, CHANCE if score is None else score, max_iou, similarity)
+    max_iou, ltsim = np.mean(layouts, axis=0).tolist()
+    return Check(things, order, CHANCE if score is None else score, max_iou, ltsim)
 
 
 def _assign(heard: Sequence[Heard], frame: Frame) -> list[Detection | None]:
@@ -164,7 +164,7 @@ def _compare_layouts(
         boxes = camera.boxes([each.source for each in heard], frame.seconds)
     first = [(each.word, box) for each, box in zip(heard, boxes, strict=True)]
     second = [(one.label, one.box) for one in seen if one is not None and one.box is not None]
-    return compute_max_iou(first, second), compute_transport_similarity(first, second)
+    return compute_max_iou(first, second), compute_ltsim(first, second)
 
 
 def _azimuth(heard: Heard, seconds: float | None) -> float:
@@ -188,7 +188,7 @@ def summarize(checks: Sequence[Check], resamples: int = 1000) -> Summary:
         ],
         "found": [_mean([one.found for one in each.things]) for each in compared],
         "max_iou": [each.max_iou for each in compared],
-        "similarity": [each.similarity for each in compared],
+        "ltsim": [each.ltsim for each in compared],
     }
     intervals = {
         name: _estimate([each for each in values if each is not None], resamples) for name, values in columns.items()

@@ -139,7 +139,7 @@ def _list_scores(checked: Checked) -> list[str]:
         lines += [f"off    {_format_interval(summary.degrees_off, True, '°')}   over {summary.pictures} pairs"]
     if checked.shuffled is not None and checked.shuffled.pictures:
         lines += [f"shuffled recordings  {_format_interval(checked.shuffled.score, True)}"]
-    overlap = f"MaxIoU {100 * summary.max_iou.mean:.0f} %, similarity {100 * summary.similarity.mean:.0f} %"
+    overlap = f"MaxIoU {100 * summary.max_iou.mean:.0f} %, LTSim {100 * summary.ltsim.mean:.0f} %"
     return [*lines, f"boxes  {overlap} of the boxes heard and seen"]
 
 

@@ -48,7 +48,7 @@ STREET = [hear("frog", -25.0), hear("bell", 31.0)]
 def test_what_is_seen_where_it_is_heard_scores_one():
     one = check(STREET, see("bell", 31.0), see("frog", -25.0), see("cat", 0.0))
     assert one.score == 1 and one.order == 1 and one.compares
-    assert one.max_iou == pytest.approx(1) and one.similarity == pytest.approx(1)
+    assert one.max_iou == pytest.approx(1) and one.ltsim == pytest.approx(1)
     assert [(thing.word, thing.side, thing.found, thing.confidence) for thing in one.things] == [
         ("frog", 1.0, 1.0, 0.9),
         ("bell", 1.0, 1.0, 0.9),
