@@ -7,6 +7,9 @@ is; one that no source is left for is heard where its own bins say. Words that a
 Conventions: as in `spatial.scene`; similarity is (sources, words) in [0, 1].
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,7 +25,6 @@ from audiotoken.stereo.words import FAINT, THRESHOLD, match_words
 from spatial.listening import SILENCE_PEAK
 from spatial.scene import Scene
 from spatial.weighted import vote_for_azimuths
-from spatial.windows import LONG
 
 PEAK = 0.5  # share of a word's clearest moment from which it is heard
 BRIDGE = 0.4  # seconds: shorter pauses do not end a span
@@ -35,13 +37,18 @@ def listen_for_words(scene: Scene, encoder: AudioTextEncoder) -> tuple[HeardWord
     """Each of the encoder's words in the recording of a scene, in their order.
 
     Words and sources are assigned to each other for the largest sum of evidence, Kuhn (1955); either may stay alone.
-    OptionError for a recording that was heard in windows.
+    Of a recording that is heard in windows: `long_words`. OptionError for a scene whose sources have no images.
     """
+    return add_spans(*find_words(scene, encoder), encoder.hop)
+
+
+def find_words(scene: Scene, encoder: AudioTextEncoder) -> tuple[tuple[HeardWord, ...], NDArray[np.floating]]:
+    """(words without spans, (moments, words) in [0, 1]: the score of each moment, 0 of a word that is not heard)."""
     recording = scene.sum_images()
     if recording is None and scene.sources:
-        raise OptionError(f"Got words for a recording of more than {LONG:g} s, expected a shorter one; cut it.")
+        raise OptionError("Got a scene without images, expected one of `listen`; listen to the words in its windows.")
     if recording is None or np.abs(recording).max() <= SILENCE_PEAK:
-        return tuple(HeardWord(word, 0.0, heard=False) for word in encoder.words)
+        return tuple(HeardWord(word, 0.0, heard=False) for word in encoder.words), np.zeros((0, len(encoder.words)))
     scores, moments = score_words(recording, scene.rate, encoder)
     grid, votes = locate_words(scene, recording, encoder, moments)
     signals = score_signals(scene, encoder)
@@ -55,9 +62,14 @@ def listen_for_words(scene: Scene, encoder: AudioTextEncoder) -> tuple[HeardWord
             continue
         azimuth = scene.azimuths[source] if source is not None else float(grid[votes[i].argmax()])
         score = score if source is None else max(score, float(signals[source, i]))
-        active = find_spans(moments[:, i], encoder.hop)
-        out.append(HeardWord(word, score, True, None if scene.setup == "mono" else azimuth, active, source))
-    return tuple(out)
+        out.append(HeardWord(word, score, True, None if scene.setup == "mono" else azimuth, source=source))
+    return tuple(out), moments * [word.heard for word in out]
+
+
+def add_spans(words: Sequence[HeardWord], moments: NDArray[np.floating], hop: float) -> tuple[HeardWord, ...]:
+    """The words with the spans in which those that are heard sound; moments: (moments, words), `hop` seconds long."""
+    spans = [find_spans(moments[:, i], hop) if word.heard else () for i, word in enumerate(words)]
+    return tuple(replace(word, active=active) for word, active in zip(words, spans, strict=True))
 
 
 def score_words(
