@@ -23,7 +23,7 @@ from audiotoken.writing import encode_text, write_bytes
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_CARDS = 400  # on one page
+MAX_CARDS, MAX_PICTURES = 400, 1200  # on one page
 SIDES = ((24, 512), (100, 384), (MAX_CARDS, 256))  # (pictures at most, pixels of their longer side)
 SECONDS = (3.0, 15.0)  # of a player: least and most
 PICTURES, SOUNDS = 5_500_000, 6_000_000  # characters of the page
@@ -70,20 +70,24 @@ def gallery_page(
     notes: Sequence[str] = (),
     read_picture: ReadPicture = read_image,
 ) -> str:
-    """HTML with embedded media, at most `media.PAGE` characters as long as there are at most `MAX_CARDS` clips.
+    """HTML with embedded media, at most `media.PAGE` characters: what does not fit is left out, and a note says so.
 
     lines: below the title. The cards can be sorted by name, by the first sound and by score, without a script.
     """
     shown = entries[:MAX_CARDS]
     players = _Players(len(shown))
-    pictures = sum(max(1, len(each.pictures)) for each in shown)
+    most = max(1, MAX_PICTURES // max(len(shown), 1))  # of one clip
+    pictures = sum(len(each.pictures[:most]) for each in shown) or 1
     side = next((side for most, side in SIDES if pictures <= most), SIDES[-1][1])
     places = _sort_cards(shown)
     cards = [
-        _build_card(each, place, [_encode(picture, side, pictures, read_picture) for picture in each.pictures], players)
+        _build_card(
+            each, place, [_encode(picture, side, pictures, read_picture) for picture in each.pictures[:most]], players
+        )
         for each, place in zip(shown, places, strict=True)
     ]
     notes = [*notes, *players.notes]
+    notes += [f"Of each clip the first {most} pictures are shown."] * any(len(each.pictures) > most for each in shown)
     notes += [f"The first {len(shown)} of {len(entries)} clips are shown."] * (len(shown) < len(entries))
     header = element(
         "header",

@@ -77,13 +77,19 @@ def encode_excerpt(signal: NDArray[np.float32], rate: int) -> str:
 
 
 def encode_thumbnail(image: Image.Image, side: int, budget: int) -> str:
-    """Data URI of a WebP picture of at most `side` pixels, smaller ones in its own size; beyond the budget coarser."""
+    """Data URI of a WebP picture of at most `side` pixels, smaller ones in its own size.
+
+    Beyond the budget it is coarser, then smaller.
+    """
     image = image.convert("RGB")
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     for quality in (88, 75, 50, 25):
         uri = _encode(image, "WEBP", quality)
         if len(uri) <= budget:
-            break
+            return uri
+    while len(uri) > budget and max(image.size) > MIN_SIDE // 4:
+        image = image.resize([max(each * 2 // 3, 1) for each in image.size])
+        uri = _encode(image, "WEBP", 25)
     return uri
 
 
