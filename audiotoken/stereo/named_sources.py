@@ -6,15 +6,14 @@ So a sound gets a direction that was not found without its name, as it is weak o
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from audiotoken.audio import resample
 from audiotoken.encoders.audioset import find_label
 from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.encoders.saliency import compute_activities, list_columns
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import Heard, to_evidence
+from audiotoken.stereo.naming import to_waveform
 from audiotoken.stereo.words import Word
 from spatial.matching import Match
 from spatial.scene import Scene
@@ -64,16 +63,10 @@ def add_named_sources(
 
 def _locate(encoder: MiniNetwork, scene: Scene, recording: NDArray[np.float32], labels: Sequence[str]) -> list[float]:
     """The azimuth of each label in the recording of a scene."""
-    activities = compute_activities(
-        encoder, _to_waveform(encoder, recording, scene.rate), [encoder.labels.index(label) for label in labels]
-    )
+    waveform = to_waveform(recording.mean(axis=0), scene.rate, encoder)
+    activities = compute_activities(encoder, waveform, [encoder.labels.index(label) for label in labels])
     times, frequencies = list_columns(encoder, activities.shape[1])
     spacing = scene.spacing if scene.setup == "spaced" else None
     return localise_activities(
         recording, scene.rate, activities, times, frequencies, setup=scene.setup, spacing=spacing
     )
-
-
-def _to_waveform(encoder: MiniNetwork, recording: NDArray[np.float32], rate: int) -> torch.Tensor:
-    mono = recording.mean(axis=0, keepdims=True)
-    return torch.from_numpy(resample(mono, rate, encoder.rate)).to(encoder.device)
