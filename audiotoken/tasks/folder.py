@@ -145,9 +145,10 @@ def draw_folder(
                     done = len(result.made) + len(result.broken) + len(result.kept) - before
                     _draw_group(pipe, group, result, _step_callback(on_progress, done, len(group), len(lines)))
                     claims.release()
-    _write_overview(result, [*wanted])
+    manifest = read_manifest(output / MANIFEST)
+    _write_overview(result, [*wanted], manifest)
     if report is not None:
-        _write_report(result, clips, [*wanted], Path(report))
+        _write_report(result, clips, [*wanted], manifest, Path(report))
     return result
 
 
@@ -257,9 +258,8 @@ def _step_callback(
     return callback
 
 
-def _write_overview(result: FolderResult, clips: list[str]) -> None:
+def _write_overview(result: FolderResult, clips: list[str], manifest: Mapping[str, Line]) -> None:
     """Write the table and the contact sheet of all pictures, drawn now or before."""
-    manifest = read_manifest(result.output / MANIFEST)
     there = {*result.made, *result.kept}
     lines = [manifest[clip] for clip in clips if clip in there]
     write_bytes(encode_text(format_label_table(lines, result.broken)), result.output / TABLE)
@@ -267,10 +267,11 @@ def _write_overview(result: FolderResult, clips: list[str]) -> None:
         write_image(gallery(lines, result.output), result.output / GALLERY)
 
 
-def _write_report(result: FolderResult, clips: Path, names: list[str], path: Path) -> None:
+def _write_report(
+    result: FolderResult, clips: Path, names: list[str], manifest: Mapping[str, Line], path: Path
+) -> None:
     """A page with a card for each clip, also for those that could not be drawn."""
     page, entries = reports.gallery_page, []
-    manifest = read_manifest(result.output / MANIFEST)
     for name in names:
         line = manifest.get(name, {}) if name not in result.broken else {}
         best = (line.get("heard") or [])[:LABELS]
