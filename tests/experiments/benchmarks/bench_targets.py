@@ -3,6 +3,15 @@
 import os
 import signal
 import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LightRow:
+    """What `run_all` reads of a row; the process that gets it need not import torch."""
+
+    way: str
+    batch: int = 4
 
 
 def dies(setting, row, connection):

@@ -123,18 +123,18 @@ def test_cached_rows_need_no_frozen_parts():
 
 @pytest.mark.slow
 def test_a_row_that_dies_is_told_and_the_rest_goes_on(monkeypatch):
-    """In real fresh processes, of a server that has imported nothing."""
+    """In real fresh processes, of a server that has imported nothing; nor do they: the rows are light."""
     monkeypatch.setattr(process, "PRELOADED", [])
-    rows, told = [Row("published", "float32", 4), Row("raw", "float32", 4)], []
+    rows, told = [bench_targets.LightRow("published"), bench_targets.LightRow("raw")], []
     for target, words in (
         (bench_targets.dies, "killed, most likely out of memory"),
         (bench_targets.leaves, "code 3"),
         (bench_targets.hangs, "not finished after"),
     ):
         monkeypatch.setattr(bench, "run_row", target)
-        runs = run_all(SETTING, rows, 2, 0.5 if target is bench_targets.hangs else 600.0, told.append)
+        runs = run_all("a setting", rows, 2, 0.5 if target is bench_targets.hangs else 600.0, told.append)
         assert [[words in each.why for each in runs[row]] for row in rows] == [[True]] * 2  # not tried twice
-    assert len(told) == 6 and told[0].startswith("1/4  published, float32, batch 4: killed")
+    assert len(told) == 6 and told[0].startswith(f"1/4  {rows[0]}: killed")
 
 
 @pytest.mark.parametrize(
