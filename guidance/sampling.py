@@ -1,11 +1,13 @@
 """The denoising loop."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from PIL.Image import Image
 from torch import Tensor
 
@@ -65,8 +67,9 @@ def sample(
     scalar, lowered with the schedule of "combined"; None is the family's own method: "combined" for a UNet, "regional"
     for a transformer. seed: one for all prompts, or one for each. num_inference_steps, guidance_scale, height and width
     (pixels): the model's own by default. callback: called after each step with (step, latents); it may return the
-    latents to continue with. change_noise: takes the initial noise, (prompts, channels, h, w), and returns the one to
-    begin with. keep_maps: keep the attention of each region's words in `Sample.maps`.
+    latents to continue with. change_noise: takes noise, (prompts, channels, h, w), and returns what to use in its
+    place: to begin with, and in each step of a stochastic scheduler that can be given noise. keep_maps: keep the
+    attention of each region's words in `Sample.maps`.
 
     Raises GuidanceError for a model that is not supported, an unknown energy or one that the model has no layers for,
     fewer than one step, a size that the VAE cannot make, numbers of seeds or lists of regions other than that of the
@@ -83,7 +86,7 @@ def sample(
     latents, step_options = backbone.prepare_latents(scheduler, conditioning, seeds, size)
     latents = latents if change_noise is None else change_noise(latents)
     with _guide(backbone, conditioning, rows, method, size, keep_maps) as steering:
-        latents = denoise(backbone, scheduler, latents, conditioning, steering, step_options, callback)
+        latents = denoise(backbone, scheduler, latents, conditioning, steering, step_options, callback, change_noise)
         if steering is not None:
             steering.finish()
     if not latents.isfinite().all():
@@ -103,11 +106,12 @@ def denoise(
     steering: Steering | RegionalAttention | None = None,
     step_options: Mapping[str, Any] | None = None,
     callback: Callable[[int, Tensor], Tensor | None] | None = None,
+    change_noise: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """All steps of the scheduler. No value is read from the device, so that no step waits for it."""
     times = scheduler.timesteps.to(latents.device)  # for the denoiser; the scheduler computes on the CPU
-    options = step_options or {}
     for i, t in enumerate(scheduler.timesteps):
+        options = _draw_step_noise(scheduler, latents, step_options or {}, change_noise)
         if steering is None:
             noise = backbone.predict_noise(scheduler, latents, times[i], conditioning)
             latents = scheduler.step(noise, t, latents, **options, return_dict=False)[0]
@@ -120,6 +124,23 @@ def denoise(
         changed = callback(i, latents) if callback is not None else None
         latents = latents if changed is None else changed
     return latents
+
+
+def _draw_step_noise(
+    scheduler: SchedulerMixin,
+    latents: Tensor,
+    options: Mapping[str, Any],
+    change_noise: Callable[[Tensor], Tensor] | None,
+) -> Mapping[str, Any]:
+    """The keyword arguments of one step, with the changed noise in place of the generators that draw it.
+
+    Schedulers that cannot be given noise draw it as it is.
+    """
+    takes_noise = "variance_noise" in inspect.signature(scheduler.step).parameters
+    if change_noise is None or not takes_noise or "generator" not in options:
+        return options
+    noise = randn_tensor(latents.shape, options["generator"], latents.device, torch.float32)
+    return {**options, "generator": None, "variance_noise": change_noise(noise)}
 
 
 def _guide(

@@ -345,3 +345,14 @@ def test_a_model_says_which_layers_show_its_words():
     assert own and all(name.startswith("up_blocks.0.") for name in own)
     assert early == Backbone.from_pipe(plain).select_layers("early") != own
     assert METHODS["combined"].layers == "own"
+
+
+def test_the_noise_of_a_stochastic_scheduler_is_changed_as_that_of_the_beginning(mini, monkeypatch):
+    config = mini.scheduler.config
+    stochastic = DPMSolverMultistepScheduler.from_config(config, algorithm_type="sde-dpmsolver++", euler_at_final=True)
+    monkeypatch.setattr(mini, "scheduler", stochastic)
+    plain, seen = sample(mini, words(mini), seed=3, num_inference_steps=4), []
+    kept = sample(mini, words(mini), seed=3, num_inference_steps=4, change_noise=lambda n: seen.append(n) or n)
+    assert torch.equal(kept.latents, plain.latents) and len(seen) == 1 + 4
+    changed = sample(mini, words(mini), seed=3, num_inference_steps=4, change_noise=lambda n: n if n is seen[0] else -n)
+    assert not torch.equal(changed.latents, plain.latents)

@@ -21,7 +21,7 @@ from experiments.world.captions import tokenizer_of
 from experiments.world.training import autoencoder, workers
 from experiments.world.training.attention import SUPERVISED
 from experiments.world.training.loop import AVERAGES
-from experiments.world.training.unet import build_models, build_scheduler
+from experiments.world.training.unet import build_models, build_sampler
 
 STEPS, GUIDANCE = 20, 4.0  # used for the measurements and the shipped checkpoint
 SHARD = "15MB"
@@ -48,7 +48,7 @@ def pipeline_of(
         text_encoder=models["text"].eval(),
         tokenizer=tokenizer,
         unet=models["unet"].eval(),
-        scheduler=build_scheduler(),
+        scheduler=build_sampler(),
         audio_encoder=encoder,
         audio_embedder=embedder,
         default_steps=STEPS,
