@@ -21,6 +21,7 @@ from audiotoken.errors import AudioError
 
 MAX_SAMPLES = 1 << 28  # channels times frames, a gigabyte: ten minutes of stereo at 192 kHz
 BLOCK = 1 << 20  # samples read at once
+MOST_BESIDE = 1 << 12  # bytes after a recording that may be tags
 KINDS = "a WAV, FLAC, OGG or MP3 file, or a video (MP4, MKV, WebM) with sound"
 
 
@@ -105,6 +106,8 @@ def _find_whole_parts(file: BinaryIO, notes: list[str]) -> list[Part]:
         raise AudioError("it is damaged, truncated or not a sound: no samples follow its header; copy or record it.")
     if any(part.patches for part in parts):
         notes.append("The recorder did not write how long the file is; all that is there was read.")
+    if -missing > MOST_BESIDE:
+        notes.append(f"By its header the recording ends {-missing} bytes before the file does; the rest was not read.")
     return parts
 
 

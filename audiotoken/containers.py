@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from audiotoken.matroska import EBML, find_segment_end
+
 MOST_CHUNKS = 100_000  # of a container: a hole in a file reads as empty chunks without end
 SEARCHED = 1 << 31  # of larger files the inside is not searched for joined ones
 UNKNOWN = 0x7FFFF000  # a length of 32 bits from here on: written into a pipe
 PATIENCE = 1 << 28  # bytes that a library may read without finding any sound
 STEP = 16_384  # a step to another place counts like so many bytes
 W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
+W64_KINDS = (bytes.fromhex("f3acd3118cd100c04f8edb8a"), bytes.fromhex("2f91cf11a5d628db04c10000"))  # ends of names
 W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
 ASF_HEAD = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -44,7 +47,10 @@ def find_parts(file: BinaryIO) -> list[Part]:
     start = 0
     while start < size and len(parts) < 1000:
         file.seek(start)
-        measure = _find_measure(file.read(16))
+        head = file.read(17)
+        measure = _find_measure(head[:16])
+        if measure is None and parts and head[:1] == b"\0":  # libsndfile pads CAF
+            start, measure = start + 1, _find_measure(head[1:])
         if measure is None:
             break
         parts.append(measure(file, start, size))
@@ -65,6 +71,7 @@ def _find_measure(head: bytes) -> Callable[[BinaryIO, int, int], Part] | None:
         (head[:4] == b"OggS", _measure_ogg),
         (head[4:8] == b"ftyp", _measure_mp4),
         (head[:4] == b"FLV\x01", _measure_flv),
+        (head[:4] == EBML, _measure_matroska),
         (head[:8] in FLAC, _measure_flac),
         (head[:3] == b"ID3" or (head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xE6 == 0xE2), _measure_mp3),
     ]
@@ -96,6 +103,17 @@ def _holds_samples(file: BinaryIO, at: int, size: int, form: str) -> bool:
     return end < size - 1
 
 
+def _is_longer(file: BinaryIO, at: int, length: int, whole: int, size: int, form: str) -> bool:
+    """Whether a chunk of samples goes on beyond the length that it states: none was written, or an early one.
+
+    whole: where the file ends by its header. Within that, no more than whole chunks may follow.
+    """
+    if length == 0:
+        return _holds_samples(file, at, size, form)
+    end = at + length + length % 2
+    return min(whole, size) - end > length // 10 and _holds_samples(file, end, min(whole, size), form)
+
+
 def _find_end(samples_end: int, whole: int, size: int) -> int:
     """The end of the samples if they are cut off, or else that of the whole, which has further chunks, if it is there.
 
@@ -120,7 +138,7 @@ def _measure_wave(file: BinaryIO, start: int, size: int) -> Part:
             length, whole = long[1], start + 8 + long[0]
         elif length >= UNKNOWN:
             return Part(start, size)
-        if length == 0 and _holds_samples(file, at, size, "<4sI"):  # the recorder did not come to write the length
+        if _is_longer(file, at, length, whole, size, "<4sI"):  # the recorder did not come to write the length
             there, everything = min(size - at, UNKNOWN - 1), min(size - start - 8, 0xFFFFFFFF)
             short = {at - 4: struct.pack("<I", there), start + 4: struct.pack("<I", everything)}
             return Part(start, size, {long_at: struct.pack("<QQ", everything, size - at)} if long_at else short)
@@ -147,7 +165,8 @@ def _measure_aiff(file: BinaryIO, start: int, size: int) -> Part:
             common = at + 2, channels * -(-bits // 8), frames
         if name != b"SSND":
             continue
-        if length <= 8 and common and common[1] > 0 and _holds_samples(file, at + length, size, ">4sI"):
+        longer = common and common[1] > 0 and _is_longer(file, at + 8, max(0, length - 8), whole, size, ">4sI")
+        if longer and common:
             frames = min(size - at - 8, UNKNOWN) // common[1]
             patches = {
                 common[0]: struct.pack(">I", frames),
@@ -198,7 +217,10 @@ def _measure_w64(file: BinaryIO, start: int, size: int) -> Part:
             break
         length = struct.unpack("<Q", head[16:])[0]
         if head[:16] == W64_DATA:
-            if length <= 24 and at + 24 < size != whole and whole < size:
+            end = at + max(24, -(-length // 8) * 8)
+            file.seek(min(end + 4, size))
+            follow = min(whole, size) - end > length // 10 and file.read(12) not in W64_KINDS
+            if follow or (length <= 24 and at + 24 < size != whole and whole < size):
                 patches = {at + 16: struct.pack("<Q", size - at), start + 16: struct.pack("<Q", size - start)}
                 return Part(start, size, patches)
             return Part(start, _find_end(at + length, whole, size))
@@ -235,8 +257,10 @@ def _measure_mp4(file: BinaryIO, start: int, size: int) -> Part:
     for _ in range(MOST_CHUNKS):
         file.seek(at)
         head = file.read(16)
-        if len(head) < 8 or not any(head) or (head[4:8] == b"ftyp" and at > start):
+        if len(head) < 8 or not any(head) or (at > start and _find_measure(head) is not None):
             break
+        if not all(each == 0xA9 or 0x20 <= each < 0x7F for each in head[4:8]):  # no name: whatever follows the file
+            return Part(start, at if at > start else size)
         (length,) = struct.unpack(">I", head[:4])
         if length == 1 and len(head) == 16:
             (length,) = struct.unpack(">Q", head[8:])
@@ -245,7 +269,7 @@ def _measure_mp4(file: BinaryIO, start: int, size: int) -> Part:
         at += length
         if at >= size:
             return Part(start, size)  # what is missing is seen by its duration
-    return Part(start, at if head[4:8] == b"ftyp" else size)
+    return Part(start, at if _find_measure(head) is not None else size)
 
 
 def _measure_flv(file: BinaryIO, start: int, size: int) -> Part:
@@ -258,6 +282,13 @@ def _measure_flv(file: BinaryIO, start: int, size: int) -> Part:
         at += 15 + int.from_bytes(head[1:4], "big")
     file.seek(min(at, size))
     return Part(start, at if file.read(4) == b"FLV\x01" else size, empty=at == start + 13)
+
+
+def _measure_matroska(file: BinaryIO, start: int, size: int) -> Part:
+    with _search(file, start, size) as find:
+        end = find_segment_end(file, start, size, find)
+    file.seek(end)
+    return Part(start, end if _find_measure(file.read(16)) is not None else size)
 
 
 def _measure_flac(file: BinaryIO, start: int, size: int) -> Part:

@@ -129,6 +129,37 @@ def test_joined_files_that_do_not_fit(tmp_path):
         load_audio(tmp_path / "d.wav", max_seconds=2.5)
 
 
+@pytest.mark.parametrize("name", ["b.mka", "b.webm", "b.m4a", "a.caf"])
+def test_three_joined_files_are_heard_to_the_end(name, tmp_path):
+    """FFmpeg itself reads two documents of Matroska, and no third."""
+    path = write(tmp_path / name, tones(2))
+    once, _ = load_audio(path)
+    path.write_bytes(path.read_bytes() * 3)
+    recording, _, notes = load_beginning(path, 60)
+    assert recording.shape[1] > 2.95 * once.shape[1] and "3 recordings were joined" in notes[0]
+
+
+def test_a_byte_between_joined_files(tmp_path):
+    """libsndfile pads compressed CAF of an odd length."""
+    path = write(tmp_path / "a.caf", tones(2))
+    path.write_bytes((path.read_bytes() + b"\0") * 2)
+    assert load_audio(path)[0].shape == (2, 2 * RATE)
+
+
+@pytest.mark.parametrize("name", ["b.m4a", "b.mka", "a.wav"])
+def test_recordings_of_two_kinds(name, tmp_path):
+    one, two = write(tmp_path / name, tones(2)), write(tmp_path / "a.aiff", tones(2))
+    once = load_audio(one)[0].shape[1]
+    (tmp_path / "both").write_bytes(one.read_bytes() + two.read_bytes())
+    assert load_audio(tmp_path / "both")[0].shape[1] == once + RATE
+
+
+def test_a_rest_that_is_not_read_is_told(tmp_path):
+    path = write(tmp_path / "a.wav", tones(1))
+    path.write_bytes(path.read_bytes() + np.random.default_rng(0).bytes(9000))
+    assert "ends 9000 bytes before the file does" in load_beginning(path, 60)[2][0]
+
+
 def test_what_follows_is_not_always_a_recording(tmp_path):
     path = write(tmp_path / "a.wav", tones(1))
     path.write_bytes(path.read_bytes() + b"\0" * 99 + b"RIFF")
@@ -177,6 +208,21 @@ def zeros(name: str, whole: bool) -> list[tuple[bytes, int, int]]:
         "a.au": [(b".snd", 8, 4)],
         "a.caf": [(b"data", 4, 8)],
     }[name]
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.rf64", "a.w64", "a.aiff"])
+def test_a_recorder_that_wrote_an_early_length(name, tmp_path):
+    """The length of the samples is that of half of them; what is written of everything is right."""
+    path = write(tmp_path / name, tones(2))
+    content = bytearray(path.read_bytes())
+    for marker, offset, wide in zeros(name, False):
+        at, order = content.find(marker) + offset, "big" if name == "a.aiff" else "little"
+        true = int.from_bytes(content[at : at + wide], order)
+        content[at : at + wide] = (true // 2 if marker != b"riff" else true).to_bytes(wide, order)
+    path.write_bytes(content)
+    recording, rate, notes = load_beginning(path, 60)
+    assert recording.shape == (2, RATE) and find_tones(recording, rate) == [1, 2]
+    assert "did not write how long" in notes[0]
 
 
 def test_an_empty_file_is_not_a_crashed_recorder(tmp_path):
