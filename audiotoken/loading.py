@@ -10,6 +10,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 from audiotoken.errors import CheckpointError, first_sentence, out_of_memory
+from audiotoken.hub_access import is_unreachable, use_hub_if_reachable
 from audiotoken.json_file import FormError, read_json
 
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
@@ -81,11 +82,15 @@ def prepare_index(index: Mapping[str, Any]) -> str:
 
 @contextmanager
 def explain_load_errors(model: str | os.PathLike) -> Iterator[None]:
-    """Turn any error of loading `model` into a CheckpointError, one sentence that names the model."""
+    """Turn any error of loading `model` into a CheckpointError, one sentence that names the model.
+
+    A hub that cannot be reached is asked no further, see `use_hub_if_reachable`.
+    """
     # here, so that a misspelt option is answered without them
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
+    use_hub_if_reachable("." if str(model) == "mini" else model)
     try:
         yield
     except CheckpointError as error:  # from our own parts: already one sentence
@@ -99,4 +104,7 @@ def explain_load_errors(model: str | os.PathLike) -> Iterator[None]:
     except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError, ImportError) as error:
         if out_of_memory(error):
             raise
+        if is_unreachable(error) and not os.path.exists(os.path.expanduser(model)):
+            reason = "it is no folder here, and the hub cannot be reached; copy the model's folder to this machine"
+            raise CheckpointError(f"Cannot load the model {model}: {reason}, and give that.") from error
         raise CheckpointError(f"Cannot load the model {model}: {first_sentence(error)}; give {MODELS}.") from error

@@ -5,6 +5,7 @@
 `audiotoken assemble` is the same without Hydra. `AudioTokenPipeline.from_pretrained(folder)` loads the result.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ from audiotoken.tables import markdown_table
 from audiotoken.writing import cannot_write, check_inputs_kept, check_output_folder, format_size
 
 DTYPES = ("float32", "bfloat16", "float16")
+CARD = "README.md"
+PLAIN_PARTS = ("scheduler", "tokenizer", "tokenizer_2", "tokenizer_3", "feature_extractor")  # have no config.json
 SPARE = 16 * 2**20  # bytes for files other than weights
 
 
@@ -118,6 +121,8 @@ def _check_model_folder(folder: Path) -> None:
         raise OptionError(
             f"Cannot write {folder}: it holds files that are not an assembled model; choose another folder."
         )
+    if more := sorted(each.name for each in folder.glob("*") if not _is_part(each)):
+        raise OptionError(f"Cannot write {folder}: {more[0]} in it is no part of a model; move it, or choose another.")
 
 
 def _check_parts_kept(output: Path, *parts: str | os.PathLike | None) -> None:
@@ -129,6 +134,11 @@ def _check_parts_kept(output: Path, *parts: str | os.PathLike | None) -> None:
 def _is_assembled(folder: Path) -> bool:
     index = folder / "model_index.json"
     return index.is_file() and '"AudioToken' in index.read_text(encoding="utf-8", errors="replace")
+
+
+def _is_part(path: Path) -> bool:
+    """Whether a file or folder in the folder of a model was written with it."""
+    return path.name in ("model_index.json", CARD) or (path / "config.json").is_file() or path.name in PLAIN_PARTS
 
 
 def _check_tokens(base: Base, embedder: Any) -> None:
@@ -183,7 +193,8 @@ def _write(pipe: Any, output: Path, card: str) -> None:
             shutil.rmtree(folder, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         pipe.save_pretrained(unfinished)
-        (unfinished / "README.md").write_text(card, encoding="utf-8")
+        _forget_origins(unfinished)
+        (unfinished / CARD).write_text(card, encoding="utf-8")
         if target.exists():
             target.rename(old)
         unfinished.rename(target)
@@ -196,6 +207,14 @@ def _write(pipe: Any, output: Path, card: str) -> None:
             old.rename(target)
         for folder in (unfinished, old):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget_origins(folder: Path) -> None:
+    """Remove from the configurations where the parts lay on this machine, which diffusers notes."""
+    for path in (folder / "model_index.json", *folder.glob("*/config.json")):
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if config.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _measure_parts(pipe: Any, folder: Path) -> dict[str, tuple[str, int]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiotoken.checkpoint import read_checkpoint
 from audiotoken.errors import CheckpointError, first_sentence
+from audiotoken.hub_access import use_hub_if_reachable
 from audiotoken.json_file import FormError
 from audiotoken.json_file import read_json as read_object
 from audiotoken.loading import JOINT_CLASSES, find_model
@@ -132,6 +133,7 @@ def _fetch_file(where: str | os.PathLike, name: str) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    use_hub_if_reachable(where)
     try:
         return Path(hf_hub_download(str(where), name))
     except LocalEntryNotFoundError:

@@ -13,12 +13,13 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled, StrictDataclassError
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import ASTConfig, ClapAudioConfig, PreTrainedConfig
 
 from audiotoken.errors import CheckpointError
+from audiotoken.hub_access import is_unreachable, use_hub_if_reachable
 
 FILES = ("config.json", "model.safetensors")  # of a model on the hub
 LOAD_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
@@ -71,12 +72,16 @@ def load_complete(
 
 
 def resolve_source(model: str | os.PathLike, wanted: str) -> str:
-    """The folder `model`, else the hub id; CheckpointError, without asking the hub, when it can be neither."""
+    """The folder `model`, else the hub id; CheckpointError, without asking the hub, when it can be neither.
+
+    What is loaded next uses the hub only if it can be reached.
+    """
     folder = Path(os.path.expanduser(model))
     if folder.is_dir():
         return str(folder)
     if folder.exists() or str(model).count("/") != 1 or str(model)[0] in "./~":
         raise CheckpointError(f"Cannot load {model}: there is no such folder, and it is not a hub id; give {wanted}.")
+    use_hub_if_reachable(model)
     return str(model)
 
 
@@ -84,22 +89,13 @@ def make_load_error(
     model: str | os.PathLike, error: BaseException, wanted: str, files: Sequence[str] = FILES
 ) -> CheckpointError:
     """The failure as one sentence: the first of transformers' message, which may be paragraphs long."""
-    if not os.path.exists(os.path.expanduser(model)) and _is_unreachable(error):
+    if not os.path.exists(os.path.expanduser(model)) and is_unreachable(error):
         return CheckpointError(
             f"Cannot load {model}: the hub cannot be reached; fetch {', '.join(files)} from "
             f"https://huggingface.co/{model}/tree/main by hand into a folder, and give this folder."
         )
     reason = re.split(r"\.?\n|\. ", str(error).strip())[0].rstrip(".:") or type(error).__name__
     return CheckpointError(f"Cannot load {model}: {reason}; give {wanted}.")
-
-
-def _is_unreachable(error: BaseException | None) -> bool:
-    """Whether there is no way to the hub, and the file is not among those that were fetched before."""
-    while error is not None:
-        if isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled) or "couldn't connect" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def split_evenly(waveform: Tensor, longest: int) -> tuple[Tensor, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from audiotoken.encoders import AudioEncoder
 from audiotoken.errors import CheckpointError, OptionError, out_of_memory
+from audiotoken.hub_access import use_hub_if_reachable
 from audiotoken.loading import ENCODERS, OWN_ENCODERS, is_hub_file, read_part
 
 CLASSES = {"beats": "BEATs", "ast": "AST", "ced": "CED", "clap": "CLAP", "mini": "MiniEncoder"}
@@ -117,6 +118,7 @@ def fetch_beats(source: str) -> str:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     owner, name, file = source.split("/")
+    use_hub_if_reachable(source)
     try:
         return str(hf_hub_download(f"{owner}/{name}", file))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:

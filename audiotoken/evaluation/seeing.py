@@ -7,6 +7,7 @@ import torch
 from PIL.Image import Image
 
 from audiotoken.errors import OptionError
+from audiotoken.hub_access import use_hub_if_reachable
 from audiotoken.mini.object_detector import SIDE, detect, load_detector
 from audiotoken.mini.things import WORDS
 from guidance.boxes import Box
@@ -19,7 +20,10 @@ See = Callable[[Sequence[Image], Sequence[Sequence[str]]], list[list[Detection]]
 
 def load_see(detector: str, device: str | torch.device = "cpu") -> See:
     """ "mini" sees the things of the painted world; others are folders or hub ids (see `guidance.detect`)."""
-    return see_painted if detector == "mini" else load_open_vocabulary(detector, device=device)
+    if detector == "mini":
+        return see_painted
+    use_hub_if_reachable(detector)
+    return load_open_vocabulary(detector, device=device)
 
 
 def check_words(detector: str, words: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from audiotoken import report as reports
 from audiotoken import stereo
 from audiotoken.audio import load_beginning
 from audiotoken.errors import OptionError, printable
+from audiotoken.hub_access import use_hub_if_reachable
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.tasks.picture_files import EXTRA, FILMS, check_outputs, path_beside, write_pictures
@@ -66,7 +67,10 @@ def place_file(
     check_outputs(output, report, inputs=sources, count=drawing.count, beside=EXTRA if boxes else ())
 
     pipe = load_pipeline(model, device, dtype, offload)
-    control = None if control_layout is None else guidance.load_controlnet(control_layout, pipe)
+    control = None
+    if control_layout is not None:
+        use_hub_if_reachable(control_layout)
+        control = guidance.load_controlnet(control_layout, pipe)
     drawing = replace(drawing, keep_maps=report is not None)
     plan = stereo.make_plan(recording, rate, pipe, planning)
     if motion == "trail":

@@ -365,6 +365,21 @@ def test_a_model_is_replaced_whole(bases, embedders, tmp_path):
     assert not (target / "text_encoder_2").exists() and os.listdir(tmp_path) == ["model"]
 
 
+def test_what_somebody_put_into_a_model_stays(bases, tmp_path):
+    target = tmp_path / "model"
+    assemble(bases["sd1"], "mini", None, target)
+    (target / "my notes.txt").write_text("steps 30")
+    with pytest.raises(OptionError, match=r"my notes.txt in it is no part of a model; move it"):
+        assemble(bases["sd1"], "mini", None, target)
+    assert (target / "my notes.txt").read_text() == "steps 30"
+
+
+def test_a_model_does_not_tell_where_its_parts_lay(bases, tmp_path):
+    assemble(bases["sd1"], "mini", None, tmp_path / "model")
+    texts = [path.read_text() for path in (tmp_path / "model").rglob("*.json")]
+    assert len(texts) > 5 and not any(str(bases["sd1"].parent) in text or "_name_or_path" in text for text in texts)
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_full_disk_leaves_the_old_one(error, bases, tmp_path, monkeypatch):
     target = tmp_path / "model"

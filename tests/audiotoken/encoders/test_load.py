@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from audiotoken.assembly.base import inspect_base
 from audiotoken.debug import debug_encoder, debug_folder, debug_pipeline
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.load import CLASSES, fetch_beats, has_encoder, load_encoder, read_names
 from audiotoken.errors import CheckpointError, OptionError
+from audiotoken.evaluation.seeing import load_see
+from audiotoken.hub_access import is_hub_reachable, use_hub_if_reachable
 from audiotoken.loading import OWN_ENCODERS
+from audiotoken.pipeline import AudioTokenPipeline
+from guidance.errors import GuidanceError
 
 BEATS = Path(__file__).parents[2] / "reference" / "beats_tiny.pt"
 
@@ -98,6 +103,61 @@ def test_without_a_network_the_file_to_fetch_by_hand_is_named(monkeypatch):
     wanted = "fetch https://huggingface.co/owner/name/resolve/main/beats.pt by hand, and give beats:beats.pt"
     with pytest.raises(CheckpointError, match=wanted):
         load_encoder("beats:owner/name/beats.pt")
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """There is no way to the hub, and waiting for one is an error."""
+    monkeypatch.setattr("audiotoken.hub_access.is_hub_reachable", lambda: False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.utils._http.time", None)
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda: AudioTokenPipeline.from_pretrained("someone/no-such-model"),
+        lambda: load_encoder("ast:someone/no-such-model"),
+        lambda: load_encoder("ced:someone/no-such-model"),
+        lambda: load_encoder("beats:someone/no-such-model/beats.pt"),
+        lambda: inspect_base("someone/no-such-model"),
+        lambda: load_see("someone/no-such-model"),
+    ],
+)
+def test_without_a_network_nobody_waits(load, no_network):
+    """The hub's library tries six times, with 23 seconds between."""
+    with pytest.raises((CheckpointError, GuidanceError), match="someone/no-such-model") as caught:
+        load()
+    assert "\n" not in str(caught.value) and "NoneType" not in str(caught.value)
+
+
+def test_the_hub_is_asked_again_when_there_is_a_way(no_network, monkeypatch):
+    from huggingface_hub import is_offline_mode
+
+    use_hub_if_reachable("someone/model")
+    assert is_offline_mode()
+    monkeypatch.setattr("audiotoken.hub_access.is_hub_reachable", lambda: True)
+    use_hub_if_reachable("someone/model")
+    assert not is_offline_mode()
+
+
+@pytest.mark.parametrize(
+    ("error", "proxies", "reachable"),
+    [
+        (OSError(-2, "Name or service not known"), {}, False),
+        (ConnectionRefusedError(), {}, False),
+        (TimeoutError(), {}, True),
+        (OSError(-2, "Name or service not known"), {"https": "http://proxy:3128"}, True),
+    ],
+)
+def test_a_slow_network_is_one(error, proxies, reachable, monkeypatch):
+    def connect(*args, **options):
+        raise error
+
+    monkeypatch.setattr("audiotoken.hub_access.socket.create_connection", connect)
+    monkeypatch.setattr("audiotoken.hub_access.getproxies", lambda: proxies)
+    assert is_hub_reachable() is reachable
 
 
 @pytest.mark.parametrize(("kind", "file"), [("ast", "model.safetensors"), ("clap", "tokenizer.json")])
