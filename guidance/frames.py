@@ -1,9 +1,10 @@
 """A thing that moves while its surroundings stay: frames of one picture with regions that differ.
 
-Frames are rows of a batch that share their initial noise, which moves with the things, so that they keep their shape;
-in self-attention they also read the first frame's pixels, after Text2Video-Zero, Khachatryan et al. (2023), arXiv
-2303.13439, who move the whole noise with the camera. Outside the places where a thing stands now or stood
-in the first frame, latents are pulled towards the first frame's (the paper's background smoothing).
+Frames are rows of a batch that share their noise, the initial one and that of the steps of a stochastic scheduler; it
+moves with the things, so that they keep their shape. In self-attention they also read the first frame's pixels, after
+Text2Video-Zero, Khachatryan et al. (2023), arXiv 2303.13439, who move the whole noise with the camera. Outside the
+places where a thing stands now or stood in the first frame, latents are pulled towards the first frame's (the paper's
+background smoothing).
 """
 
 from collections.abc import Callable, Iterator, Sequence
