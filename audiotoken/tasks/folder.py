@@ -11,13 +11,13 @@ others stay valid.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiotoken import report as reports
 from audiotoken.audio import Recording, as_recording, load_audio
 from audiotoken.data.shard_clips import Member, list_members
 from audiotoken.errors import AudioError, CheckpointError
@@ -25,10 +25,10 @@ from audiotoken.manifest import Line, append_line, fingerprint, is_up_to_date, m
 from audiotoken.model import find_device, load_pipeline
 from audiotoken.options import check_options
 from audiotoken.placeholder import TEMPLATE
-from audiotoken.report.gallery import LABELS, format_label_table, gallery
 from audiotoken.tasks.claims import Claims, claiming
+from audiotoken.tasks.folder_files import GALLERY, MANIFEST, TABLE, count_clips, write_folder_page, write_overview
 from audiotoken.tasks.picture_files import check_report
-from audiotoken.writing import cannot_write, check_inputs_kept, encode_text, list_model_paths, write_bytes, write_image
+from audiotoken.writing import cannot_write, check_inputs_kept, list_model_paths, write_image
 
 if TYPE_CHECKING:  # takes seconds to import
     from PIL.Image import Image
@@ -36,9 +36,7 @@ if TYPE_CHECKING:  # takes seconds to import
     from audiotoken.pipeline import AudioTokenPipeline
 
 StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]  # diffusers' callback_on_step_end
-MANIFEST, TABLE, GALLERY = "made.jsonl", "heard.csv", "gallery.png"
 STORED_LABELS = 5  # per clip, in the manifest
-AUDIBLE = 0.05  # score from which the report names a label
 BATCH_ON_GPU = 4  # clips; larger batches are no faster on a CPU
 
 
@@ -52,9 +50,9 @@ class FolderResult:
     broken: dict[str, str] = field(default_factory=dict)  # clip -> why it was skipped
 
     def __str__(self) -> str:
-        lines = [f"drew   {_count_clips(self.made)} into {self.output}"]
-        lines += [f"kept   {_count_clips(self.kept)} drawn before"] if self.kept else []
-        lines += [f"broken {_count_clips(self.broken)}, skipped"] if self.broken else []
+        lines = [f"drew   {count_clips(self.made)} into {self.output}"]
+        lines += [f"kept   {count_clips(self.kept)} drawn before"] if self.kept else []
+        lines += [f"broken {count_clips(self.broken)}, skipped"] if self.broken else []
         lines += [f"heard  {self.output / TABLE}"]
         lines += [f"sheet  {self.output / GALLERY}"] if self.made or self.kept else []
         return "\n".join(lines)
@@ -87,9 +85,8 @@ def draw_folder(
 
     `batch` clips are drawn at once (default: 4 on a GPU, else 1). A clip is drawn again when it, the model or an option
     has changed, or with `overwrite`. report: one HTML page of all pictures, sounds and labels, to share. A clip that
-    cannot be read is skipped and listed in the result, and `on_broken(message)` is called.
-    `on_progress(clips done, clips to draw)` is called after each step. Raises the same
-    errors as `generate`.
+    cannot be read is skipped and listed in the result, and `on_broken(message)` is called. After each step
+    `on_progress(clips done, clips to draw)` is called. Raises the same errors as `generate`.
     """
     check_options(
         seed=seed,
@@ -116,40 +113,64 @@ def draw_folder(
     }
     known = (output / MANIFEST).stat().st_size if (output / MANIFEST).is_file() else 0  # bytes, before it is read
     existing = {} if overwrite else read_manifest(output / MANIFEST)
-    result = FolderResult(
-        output, kept=[clip for clip, line in wanted.items() if is_up_to_date(existing.get(clip), line, output)]
-    )
-    result.broken.update(broken)
-    kept = set(result.kept)
-    lines = [line for clip, line in wanted.items() if clip not in kept]
-    pictures = [picture for each in names.values() for picture in each]
-    shards = {member.shard for member in members.values()}
-    if report is not None:
-        check_report(report)
-    check_inputs_kept(
-        [output, report, *(output / name for name in (MANIFEST, TABLE, GALLERY, *pictures))],
-        [clips, *(clips / name for name in names), *shards, *list_model_paths(model)],
-    )
+    kept = [clip for clip, line in wanted.items() if is_up_to_date(existing.get(clip), line, output)]
+    result = FolderResult(output, kept=kept, broken=dict(broken))
+    _check_outputs(output, report, names, clips, members, model)
     for each in broken.items():
         if on_broken:
             on_broken(": ".join(each))
     _make_folder(output)
+    lines = [wanted[clip] for clip in wanted if clip not in set(kept)]
     if lines:
         size = batch or (BATCH_ON_GPU if find_device(device).type == "cuda" else 1)
-        before, pipe = len(result.kept) + len(broken), None
+        load = partial(_load_hearing_pipeline, model, device, dtype, offload)
         with claiming(output, output / MANIFEST, known) as claims:
-            for some, at_once, wait in ((lines, size, False), (claims.missed, 1, True)):
-                readable = _load_clips(clips, members, _claim(some, claims, result, wait), result, on_broken)
-                while group := list(islice(readable, at_once)):
-                    pipe = pipe or _load_hearing_pipeline(model, device, dtype, offload)
-                    done = len(result.made) + len(result.broken) + len(result.kept) - before
-                    _draw_group(pipe, group, result, _step_callback(on_progress, done, len(group), len(lines)))
-                    claims.release()
+            _draw_lines(lines, claims, result, size, partial(_load_clips, clips, members), load, on_progress, on_broken)
     manifest = read_manifest(output / MANIFEST)
-    _write_overview(result, [*wanted], manifest)
+    drawn = {*result.made, *result.kept}
+    write_overview(output, [manifest[clip] for clip in wanted if clip in drawn], result.broken)
     if report is not None:
-        _write_report(result, clips, [*wanted], manifest, Path(report))
+        write_folder_page(output, clips, [*wanted], manifest, result.broken, Path(report))
     return result
+
+
+def _check_outputs(
+    output: Path,
+    report: str | os.PathLike | None,
+    names: Mapping[str, Sequence[str]],
+    clips: Path,
+    members: Mapping[str, Member],
+    model: str,
+) -> None:
+    """OptionError, before the work, for a report that cannot be written and for outputs that would replace an input."""
+    if report is not None:
+        check_report(report)
+    pictures = [picture for each in names.values() for picture in each]
+    check_inputs_kept(
+        [output, report, *(output / name for name in (MANIFEST, TABLE, GALLERY, *pictures))],
+        [clips, *(clips / name for name in names), *{one.shard for one in members.values()}, *list_model_paths(model)],
+    )
+
+
+def _draw_lines(
+    lines: Sequence[Line],
+    claims: Claims,
+    result: FolderResult,
+    size: int,
+    load_clips: Callable[..., Iterator["tuple[Line, Recording, int]"]],
+    load: Callable[[], "AudioTokenPipeline"],
+    on_progress: Callable[[float, int], None] | None,
+    on_broken: Callable[[str], None] | None,
+) -> None:
+    """Draw the clips of `lines`, `size` at once; at last, one by one, those that another process had claimed."""
+    before, pipe = len(result.kept) + len(result.broken), None
+    for some, at_once, wait in ((lines, size, False), (claims.missed, 1, True)):
+        readable = load_clips(_claim(some, claims, result, wait), result, on_broken)
+        while group := list(islice(readable, at_once)):
+            pipe = pipe or load()
+            done = len(result.made) + len(result.broken) + len(result.kept) - before
+            _draw_group(pipe, group, result, _step_callback(on_progress, done, len(group), len(lines)))
+            claims.release()
 
 
 def _claim(lines: Iterable[Line], claims: Claims, result: FolderResult, wait: bool) -> Iterator[Line]:
@@ -258,38 +279,6 @@ def _step_callback(
     return callback
 
 
-def _write_overview(result: FolderResult, clips: list[str], manifest: Mapping[str, Line]) -> None:
-    """Write the table and the contact sheet of all pictures, drawn now or before."""
-    there = {*result.made, *result.kept}
-    lines = [manifest[clip] for clip in clips if clip in there]
-    write_bytes(encode_text(format_label_table(lines, result.broken)), result.output / TABLE)
-    if lines:
-        write_image(gallery(lines, result.output), result.output / GALLERY)
-
-
-def _write_report(
-    result: FolderResult, clips: Path, names: list[str], manifest: Mapping[str, Line], path: Path
-) -> None:
-    """A page with a card for each clip, also for those that could not be drawn."""
-    page, entries = reports.gallery_page, []
-    for name in names:
-        line = manifest.get(name, {}) if name not in result.broken else {}
-        best = (line.get("heard") or [])[:LABELS]
-        sounds = [page.HeardSound(label, details=f"{score:.2f}") for label, score in best if score >= AUDIBLE]
-        pictures = tuple(result.output / picture for picture in line.get("pictures", ()))
-        entries.append(
-            page.Entry(
-                name,
-                pictures,
-                clips / name,
-                tuple(sounds),
-                details="" if sounds or name in result.broken else "no label is likely",
-                problem=result.broken.get(name, ""),
-            )
-        )
-    page.write_gallery_page(entries, path, title=f"{clips.resolve().name}: {_count_clips(names)}")
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -302,7 +291,3 @@ def _append_to_manifest(file: Path, line: Line) -> None:
         append_line(file, line)
     except OSError as error:
         raise cannot_write(file, error) from None
-
-
-def _count_clips(clips: Collection[str]) -> str:
-    return "1 clip" if len(clips) == 1 else f"{len(clips)} clips"
