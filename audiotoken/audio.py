@@ -217,7 +217,13 @@ def _normalise(recording: Recording, name: str) -> Recording:
 
 def load_beginning(clip: str | os.PathLike, seconds: float) -> tuple[Recording, int, list[str]]:
     """Read at most that many seconds of a file of any length: (recording, rate, notes); a note says if it was cut."""
-    recording, rate, notes = load_with_notes(clip, first=seconds + 1)
+    return cut_to_beginning(*load_with_notes(clip, first=seconds + 1), seconds)
+
+
+def cut_to_beginning(
+    recording: Recording, rate: int, notes: list[str], seconds: float
+) -> tuple[Recording, int, list[str]]:
+    """At most that many seconds of a recording: (recording, rate, notes); a note says if it was cut."""
     frames = round(seconds * rate)
     cut = [f"Only the first {seconds:g} seconds were used; cut the file to use others."]
     return recording[:, :frames], rate, [*notes, *(cut if recording.shape[1] > frames else [])]

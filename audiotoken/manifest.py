@@ -1,11 +1,12 @@
-"""Records which clips were drawn, and with which options, one JSON object per line, so that a folder can be resumed."""
+"""Records what was made of which clips, and how, one JSON object per line, so that a folder can be resumed."""
 
 import json
 import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.resources import files
+from importlib.resources import files as package_files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,20 @@ from audiotoken.json_file import FormError, parse_object
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".opus", ".m4a", ".aac", ".wma")
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".3gp")
 
-# clip, bytes, changed, pictures, the options; once drawn also heard. A dict, as the options differ by caller
+# clip, bytes, changed, files, the options; once made also heard. A dict, as the options differ by caller
 Line = dict[str, Any]
 
 
-def picture_names(
-    clips: Path, count: int = 1, reserved: tuple[str, ...] = (), members: Iterable[str] = ()
+def file_names(
+    clips: Path, endings: Sequence[str] = (".png",), reserved: Iterable[str] = (), members: Iterable[str] = ()
 ) -> dict[str, list[str]]:
-    """Clip -> its pictures, as POSIX paths relative to their folders: `dogs/a.wav` -> `dogs/a.png`.
+    """Clip -> what is made of it, as POSIX paths relative to their folders: `dogs/a.wav` -> `dogs/a.png`.
 
     `members` are clips in shards, `train.tar/a.wav` -> `train/a.png`; see `audiotoken.data.shard_clips`.
 
-    Several pictures are numbered (`a-1.png`, ...). Clips that differ only in their suffix keep it: `a.wav.png`,
-    `a.mp3.png`; so does a clip named like one of the `reserved` stems. OptionError when there are no clips.
+    endings: of the files of each clip, see `number_endings`. Clips whose files would have one name keep their suffix:
+    `a.wav.png`, `a.mp3.png`; so does a clip whose file would be one of the `reserved`. OptionError when there are no
+    clips.
     """
     packed = set(members)
     names = sorted([*_find_clips(clips), *packed])
@@ -36,12 +38,19 @@ def picture_names(
         raise OptionError(f"There is no sound in {clips}, expected files such as {kinds} or videos; check the folder.")
     stems = {name: Path(name).with_suffix("").as_posix() for name in names}
     stems |= {name: stems[name].replace(".tar/", "/", 1) for name in packed}
-    uses = Counter(stem.casefold() for stem in (*stems.values(), *reserved))  # some file systems ignore case
-    stems = {name: stem if uses[stem.casefold()] == 1 else name for name, stem in stems.items()}
-    if len({stem.casefold() for stem in stems.values()}) < len(stems):  # a.wav, a.mp3 and a.wav.wav
-        stems = {name: name for name in names}
-    ends = [""] if count == 1 else [f"-{i + 1}" for i in range(count)]
-    return {name: [f"{stem}{end}.png" for end in ends] for name, stem in stems.items()}
+    files = {name: [f"{stem}{ending}" for ending in endings] for name, stem in stems.items()}
+    uses = Counter(file.casefold() for file in chain(*files.values(), reserved))  # some file systems ignore case
+    whole = {name: [f"{name}{ending}" for ending in endings] for name in names}
+    chosen = {
+        name: own if max(uses[each.casefold()] for each in own) == 1 else whole[name] for name, own in files.items()
+    }
+    every = [file.casefold() for own in chosen.values() for file in own]
+    return chosen if len(set(every)) == len(every) else whole  # not so with a.wav, a.mp3 and a.wav.wav
+
+
+def number_endings(count: int, ending: str = ".png") -> list[str]:
+    """The endings of one file, or of several, which are numbered from 1: `-1.png`, ..."""
+    return [ending] if count == 1 else [f"-{i + 1}{ending}" for i in range(count)]
 
 
 def normalise(name: str) -> str:
@@ -82,15 +91,15 @@ def _find_folder(folder: Path) -> Path | None:
     return names.get(normalise(folder.name))
 
 
-def make_line(clip: str, size: int, changed: float, pictures: list[str], options: Mapping[str, Any]) -> Line:
-    """The manifest line of a clip of `size` bytes, changed at that time, before it is drawn."""
-    return {"clip": clip, "bytes": size, "changed": int(changed), "pictures": pictures, **options}
+def make_line(clip: str, size: int, changed: float, files: list[str], options: Mapping[str, Any]) -> Line:
+    """The manifest line of a clip of `size` bytes, changed at that time, before anything is made of it."""
+    return {"clip": clip, "bytes": size, "changed": int(changed), "files": files, **options}
 
 
 def is_up_to_date(line: Line | None, wanted: Line, output: Path) -> bool:
-    """Whether the pictures exist and were drawn from the same clip by the same model with the same options."""
+    """Whether the files exist and were made of the same clip by the same model with the same options."""
     same = line is not None and all(line.get(key) == value for key, value in wanted.items())
-    return same and all((output / picture).is_file() for picture in wanted["pictures"])
+    return same and all((output / file).is_file() for file in wanted["files"])
 
 
 def read_manifest(file: Path) -> dict[str, Line]:
@@ -135,7 +144,7 @@ def append_line(file: Path, line: Line) -> None:
 
 def fingerprint(model: str) -> str:
     """The model's name or folder, and when its weights last changed: after more training it draws other pictures."""
-    folder = Path(str(files("audiotoken.mini"))) if model == "mini" else Path(os.path.expanduser(model))
+    folder = Path(str(package_files("audiotoken.mini"))) if model == "mini" else Path(os.path.expanduser(model))
     changed = max((path.stat().st_mtime for path in folder.rglob("*.safetensors")), default=None)
     name = str(folder.resolve()) if model != "mini" and folder.is_dir() else model
     return name if changed is None else f"{name} of {int(changed)}"

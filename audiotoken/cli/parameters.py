@@ -22,6 +22,16 @@ def describe_keys(name: str, *more: str) -> str:
 
 
 StereoClip = Annotated[Path, typer.Argument(metavar="CLIP", help="A stereo sound file (WAV, FLAC, OGG, MP3) or video.")]
+StereoClips = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CLIP",
+        help="A stereo sound file (WAV, FLAC, OGG, MP3) or video, or a folder of them or of tar shards.",
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="For a folder: work on clips again that are already there.")
+]
 RECORDED = (
     "How the clip was recorded: panned on a mixing desk, spaced (omnidirectional microphones), ortf (cardioids 17 cm "
     "apart, at 110 degrees), nos (cardioids 30 cm apart, at 90 degrees), xy (coincident cardioids), ms (mid-side) or "

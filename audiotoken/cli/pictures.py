@@ -20,6 +20,7 @@ from audiotoken.cli.parameters import (
     Model,
     NegativePrompt,
     Offload,
+    Overwrite,
     PlacedCount,
     PlacedPrompt,
     Quiet,
@@ -28,6 +29,7 @@ from audiotoken.cli.parameters import (
     Spacing,
     Steps,
     StereoClip,
+    StereoClips,
     Token,
     Unknown,
     Unmatched,
@@ -90,9 +92,7 @@ def generate(
             show_default="4 on a GPU, else 1",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="For a folder: draw clips again that are already drawn.")
-    ] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -138,8 +138,7 @@ def generate(
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            lines = [str(result), *([f"report {printable(report)}"] if report is not None else [])]
-            summary, code = "\n".join(lines), SOME_BROKEN if result.broken else 0
+            summary, code = _format_folder(result, report), SOME_BROKEN if result.broken else 0
         else:
             if batch is not None or overwrite:
                 raise OptionError(
@@ -164,10 +163,17 @@ def generate(
 
 
 def place(
-    clip: StereoClip,
+    clip: StereoClips,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="The picture: PNG, JPEG or WebP.")
-    ] = Path("placed.png"),
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="The picture (PNG, JPEG or WebP), or for a folder of clips the folder of pictures.",
+            show_default="placed.png, or placed/ for a folder",
+        ),
+    ] = None,
     prompt: PlacedPrompt = None,
     negative_prompt: NegativePrompt = None,
     token: Token = None,
@@ -200,22 +206,30 @@ def place(
     dtype: Dtype = None,
     offload: Offload = choices.Offload.NONE,
     report: ReportPage = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Draw every sound of a stereo clip where it is heard.
+    """Draw every sound of a stereo clip, or of every clip of a folder, where it is heard.
 
     A sound from the left is drawn on the left. Sources without a direction, such as those of a mono file, are drawn
-    without a box; a note says which.
+    without a box; a note says which. A folder is worked through as by `audiotoken generate`; its heard.csv has a row
+    for each sound, with its direction and box.
 
     \b
     Example:
       audiotoken place street.wav -o street.png --boxes
     """
     with running("drawing", quiet, verbose) as bar:
-        tasks.checks.check_clip(clip)
-        beside = tasks.picture_files.EXTRA if boxes else ()
-        tasks.picture_files.check_outputs(output, report, inputs=(clip,), count=count, beside=beside)
+        if overwrite and not clip.is_dir():
+            raise OptionError(f"--overwrite needs a folder of clips, but {clip} is none; leave it out.")
+        picture = output or Path("placed" if clip.is_dir() else "placed.png")
+        if clip.is_dir():
+            tasks.checks.check_output_folder(picture)
+        else:
+            tasks.checks.check_clip(clip)
+            beside = tasks.picture_files.EXTRA if boxes else ()
+            tasks.picture_files.check_outputs(picture, report, inputs=(clip,), count=count, beside=beside)
         tasks.checks.check_model(model)
         planning = stereo.PlanOptions(
             prompt=prompt,
@@ -237,23 +251,33 @@ def place(
             width=width,
             height=height,
         )
-        result = tasks.place.place_file(
-            clip,
-            output,
-            planning,
-            drawing,
-            model=model,
-            device=device,
-            dtype=dtype,
-            offload=offload,
-            motion=motion,
-            boxes=boxes,
-            report=report,
-            control_layout=control_layout,
-            on_step=bar.update,
-        )
-        summary = tasks.place.format_summary(result, output, boxes, report, notes=not quiet)
+        options: dict[str, Any] = {
+            "model": model,
+            "device": device,
+            "dtype": dtype,
+            "offload": offload,
+            "motion": motion,
+            "boxes": boxes,
+            "report": report,
+            "control_layout": control_layout,
+        }
+        if clip.is_dir():
+            made = tasks.place_folder.place_folder(
+                clip,
+                picture,
+                planning,
+                drawing,
+                **options,
+                overwrite=overwrite,
+                on_progress=bar.update,
+                on_broken=bar.write_note,
+            )
+            summary, code = _format_folder(made, report), SOME_BROKEN if made.broken else 0
+        else:
+            result = tasks.place.place_file(clip, picture, planning, drawing, **options, on_step=bar.update)
+            summary, code = tasks.place.format_summary(result, picture, boxes, report, notes=not quiet), 0
     typer.echo(summary)
+    raise typer.Exit(code)
 
 
 def animate(
@@ -331,3 +355,7 @@ def animate(
         )
         summary = tasks.place.format_summary(result, output, report=report, notes=not quiet)
     typer.echo(summary)
+
+
+def _format_folder(result: "tasks.folder.FolderResult", report: Path | None) -> str:
+    return "\n".join([str(result), *([f"report {printable(report)}"] if report is not None else [])])

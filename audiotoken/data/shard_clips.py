@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from audiotoken.audio import MAX_SECONDS, Recording, prepare_recording
+from audiotoken.audio import MAX_SECONDS, Recording, cut_to_beginning, prepare_recording
 from audiotoken.audio_file import read_stream
 from audiotoken.data.remote import FileCache
 from audiotoken.data.tar_index import BLOCK, is_header_of, load_index
-from audiotoken.data.video_file import read_sound
 from audiotoken.errors import AudioError, DataError, printable
 from audiotoken.manifest import SOUNDS, VIDEOS
 
@@ -31,9 +30,12 @@ class Member:
     size: int
     changed: int  # when the shard was; seconds since 1970
 
-    def read(self) -> tuple[Recording, int]:
-        """(recording, rate in Hz), as `audio.load_audio`. AudioError for what cannot be read."""
-        shown = f"{self.shard}: {printable(self.name)}"
+    def read(self, seconds: float | None = None) -> tuple[Recording, int, list[str]]:
+        """(recording, rate in Hz, notes); at most `seconds` of it, as `audio.load_beginning`.
+
+        AudioError for what cannot be read, and without `seconds` for what is longer than `MAX_SECONDS`.
+        """
+        shown, notes = f"{self.shard}: {printable(self.name)}", list[str]()
         if self.size > MAX_BYTES:
             raise AudioError(f"Cannot use {shown}: it has {self.size} bytes, expected at most {MAX_BYTES}; cut it.")
         try:
@@ -42,11 +44,11 @@ class Member:
                 header, content = file.read(BLOCK), BytesIO(file.read(self.size))
             if len(content.getbuffer()) != self.size or not is_header_of(header, self.name, self.size):
                 raise AudioError("the shard has changed since it was read; start again.")
-            video = Path(self.name).suffix.lower() in VIDEOS
-            samples, rate = read_sound(content, max_seconds=MAX_SECONDS) if video else read_stream(content, MAX_SECONDS)
+            samples, rate = read_stream(content, MAX_SECONDS, None if seconds is None else seconds + 1, notes)
         except (AudioError, DataError, OSError) as error:
             raise AudioError(f"Cannot use {shown}: {error}") from None
-        return prepare_recording(samples, rate, None, shown)
+        recording, rate = prepare_recording(samples, rate, None, shown)
+        return (recording, rate, notes) if seconds is None else cut_to_beginning(recording, rate, notes, seconds)
 
 
 def list_members(folder: Path) -> tuple[dict[str, Member], dict[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from audiotoken.audio import as_recording, to_mono
 from audiotoken.data import read_esc_rows
 from audiotoken.errors import OptionError
-from audiotoken.manifest import find_file, picture_names
+from audiotoken.manifest import file_names, find_file
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10
 
@@ -89,7 +89,7 @@ def _list_folder(folder: Path, folds: Sequence[int] | None) -> list[tuple[str, A
         return [(path.relative_to(folder).as_posix(), path, label) for path, label, _ in rows]
     if folds is not None:
         raise OptionError(f"Got folds={list(folds)}, but {folder} has no table with folds; leave them out.")
-    names = picture_names(folder)
+    names = file_names(folder)
     return [(name, folder / name, Path(name).parent.name) for name in names]
 
 

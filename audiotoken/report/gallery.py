@@ -22,11 +22,30 @@ def format_label_table(lines: Iterable[Mapping[str, Any]], broken: Mapping[str, 
     text = StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["clip", "picture", *names, "problem"])
-    rows = [(line["clip"], line["pictures"][0], line.get("heard") or [], "") for line in lines]
+    rows = [(line["clip"], line["files"][0], line.get("heard") or [], "") for line in lines]
     rows += [(clip, "", [], problem) for clip, problem in broken.items()]
     for clip, picture, labels, problem in sorted(rows):
         cells = [cell for label, score in labels[:LABELS] for cell in (label, f"{score:.3f}")]
         table.writerow([clip, picture, *cells, *[""] * (2 * LABELS - len(cells)), problem])
+    return text.getvalue()
+
+
+def format_source_table(lines: Iterable[Mapping[str, Any]], broken: Mapping[str, str]) -> str:
+    """CSV: a row for each source of each clip, its direction in degrees, positive right, and its box if it has one.
+
+    A clip without sources, and a broken one, has a row of its own.
+    """
+    text = StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["clip", "file", "source", "name", "score", "azimuth", "x0", "y0", "x1", "y1", "problem"])
+    rows = [(line["clip"], line["files"][0], line.get("sources") or [], "") for line in lines]
+    rows += [(clip, "", [], problem) for clip, problem in broken.items()]
+    for clip, file, sources, problem in sorted(rows, key=lambda row: row[0]):
+        for number, each in enumerate(sources, 1):
+            cells = [each["name"], each["score"], each["azimuth"], *(each.get("box") or [None] * 4)]
+            table.writerow([clip, file, number, *cells, ""])
+        if not sources:
+            table.writerow([clip, file, *[""] * 8, problem])
     return text.getvalue()
 
 
@@ -41,7 +60,7 @@ def gallery(lines: Iterable[Mapping[str, Any]], folder: Path) -> Image.Image:
         x, y = GAP + i % columns * (SIDE + GAP), GAP + i // columns * (SIDE + CAPTION + GAP)
         with (
             suppress(OSError),
-            Image.open(folder / line["pictures"][0]) as picture,
+            Image.open(folder / line["files"][0]) as picture,
         ):  # it may be missing
             sheet.paste(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS), (x, y))
         draw.text((x, y + SIDE + 2), _shorten_name(line["clip"]), INK, font)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         listening_files,
         picture_files,
         place,
+        place_folder,
         prepare,
         train,
     )
@@ -30,6 +31,7 @@ __all__ = [
     "listening_files",
     "picture_files",
     "place",
+    "place_folder",
     "prepare",
     "train",
 ]

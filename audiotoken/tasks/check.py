@@ -13,7 +13,7 @@ from audiotoken.audio_file import open_plain
 from audiotoken.data.image_file import read_image
 from audiotoken.data.video_file import read_frame
 from audiotoken.errors import AudioTokenError, DataError, OptionError
-from audiotoken.manifest import find_file, picture_names
+from audiotoken.manifest import file_names, find_file
 from audiotoken.stereo.options import PlanOptions
 from spatial.camera import Camera
 from spatial.errors import SpatialError
@@ -74,7 +74,7 @@ def _find_in_folders(pictures: Path, clips: Path) -> list[Pair]:
     if not clips.is_dir():
         raise OptionError(f"Got the folder {pictures} with {clips}, expected a folder of clips; give one.")
     pairs = []
-    for name in picture_names(clips):
+    for name in file_names(clips):
         path = clips / name
         if path.suffix.lower() in VIDEOS and clips == pictures:
             pairs.append(Pair(name, path, path))

@@ -1,50 +1,41 @@
-"""What `audiotoken.tasks.folder` writes beside the pictures: the table, the contact sheet and the page to share."""
+"""What lies beside the files of a folder of clips: a table of all clips, a sheet of their pictures, a page to share."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from audiotoken import report as reports
 from audiotoken.manifest import Line
-from audiotoken.report.gallery import LABELS, format_label_table, gallery
+from audiotoken.report.gallery import gallery
+from audiotoken.report.gallery_page import Entry, HeardSound, write_gallery_page
+from audiotoken.tasks.clip_folder import GALLERY, TABLE, ClipFolder, count_clips
 from audiotoken.writing import encode_text, write_bytes, write_image
 
-MANIFEST, TABLE, GALLERY = "made.jsonl", "heard.csv", "gallery.png"
-AUDIBLE = 0.05  # score from which the page names a label
+FormatTable = Callable[[Sequence[Line], Mapping[str, str]], str]  # (lines, broken clips with the reasons) -> CSV
+ListSounds = Callable[[Line], Sequence[HeardSound]]
 
 
-def write_overview(output: Path, lines: Sequence[Line], broken: Mapping[str, str]) -> None:
-    """Write the table and the contact sheet of all pictures, drawn now or before; `lines` are those of the manifest.
-
-    broken: why each clip was skipped.
-    """
-    write_bytes(encode_text(format_label_table(lines, broken)), output / TABLE)
+def write_overview(folder: ClipFolder, lines: Sequence[Line], format_table: FormatTable) -> None:
+    """Write the table of all clips, and the contact sheet of the pictures of `lines`, made now or before."""
+    result = folder.result
+    write_bytes(encode_text(format_table(lines, result.broken)), result.output / TABLE)
     if lines:
-        write_image(gallery(lines, output), output / GALLERY)
+        write_image(gallery(lines, result.output), result.output / GALLERY)
 
 
-def write_folder_page(
-    output: Path, clips: Path, names: Sequence[str], manifest: Mapping[str, Line], broken: Mapping[str, str], path: Path
-) -> None:
-    """Write an HTML page with a card for each of the clips `names`, also for those that could not be drawn."""
-    page, entries = reports.gallery_page, []
-    for name in names:
-        line = manifest.get(name, {}) if name not in broken else {}
-        best = (line.get("heard") or [])[:LABELS]
-        sounds = [page.HeardSound(label, details=f"{score:.2f}") for label, score in best if score >= AUDIBLE]
-        pictures = tuple(output / picture for picture in line.get("pictures", ()))
+def write_report(folder: ClipFolder, lines: Sequence[Line], path: Path, list_sounds: ListSounds) -> None:
+    """Write a page with a card for each clip, also for those that could not be used."""
+    result, entries = folder.result, []
+    known = {line["clip"]: line for line in lines}
+    for name in folder.lines:
+        line = known.get(name, {})
+        sounds = tuple(list_sounds(line))
         entries.append(
-            page.Entry(
+            Entry(
                 name,
-                pictures,
-                clips / name,
-                tuple(sounds),
-                details="" if sounds or name in broken else "no label is likely",
-                problem=broken.get(name, ""),
+                tuple(result.output / file for file in line.get("files", ())),
+                folder.clips / name,
+                sounds,
+                details="" if sounds or name in result.broken else "no label is likely",
+                problem=result.broken.get(name, ""),
             )
         )
-    page.write_gallery_page(entries, path, title=f"{clips.resolve().name}: {count_clips(names)}")
-
-
-def count_clips(clips: Collection[str]) -> str:
-    """ "1 clip", "3 clips"."""
-    return "1 clip" if len(clips) == 1 else f"{len(clips)} clips"
+    write_gallery_page(entries, path, title=f"{folder.clips.resolve().name}: {count_clips(folder.lines)}")

@@ -20,6 +20,8 @@ from audiotoken.writing import list_model_paths, write_image
 if TYPE_CHECKING:  # takes seconds to import
     from PIL.Image import Image
 
+    from audiotoken.audio import Recording
+    from audiotoken.protocols import SoundPipeline
     from audiotoken.stereo import DrawOptions, PlanOptions, Result
 
     OnStep = Callable[[int, int], None]
@@ -55,13 +57,7 @@ def place_file(
     `boxes` the map is written as OUTPUT-control.png. Raises AudioError, CheckpointError, PromptError, SpatialError,
     GuidanceError or OptionError.
     """
-    if motion not in MOTIONS:
-        raise OptionError(f'Got motion="{motion}", expected one of {", ".join(MOTIONS)}; change it.')
-    if motion == "trail" and control_layout is not None:
-        raise OptionError("A ControlNet draws one picture, but a trail is made of several; leave out one of the two.")
-    if motion == "trail" and drawing.count > 1:
-        raise OptionError(f"Got count={drawing.count} with a trail, expected 1; leave out one of the two.")
-    _check_drawing(drawing, dtype, offload)
+    check_placing(drawing, motion, control_layout, dtype, offload)
     recording, rate, cut = load_beginning(clip, PLACE_SECONDS)
     sources = (clip, *list_model_paths(model), *list_model_paths(control_layout))
     check_outputs(output, report, inputs=sources, count=drawing.count, beside=EXTRA if boxes else ())
@@ -72,13 +68,7 @@ def place_file(
         use_hub_if_reachable(control_layout)
         control = guidance.load_controlnet(control_layout, pipe)
     drawing = replace(drawing, keep_maps=report is not None)
-    plan = stereo.make_plan(recording, rate, pipe, planning)
-    if motion == "trail":
-        result = stereo.film_plan(plan, pipe, drawing, frames=TRAIL, trail=True, fov=planning.fov, on_step=on_step)
-        images = [stereo.draw_trail(result.images, result.frames)]
-    else:
-        result = stereo.draw_plan(plan, pipe, drawing, control=control, on_step=on_step)
-        images = result.images
+    result, images = place_recording(recording, rate, pipe, planning, drawing, motion, control, on_step)
     result = replace(result, notes=[*result.notes, *cut])
     write_pictures(images, output)
     if boxes:
@@ -92,6 +82,42 @@ def place_file(
         picture = images[0] if motion == "trail" else None
         reports.result_page.write_page(result, Path(report), options=options, picture=picture)
     return result
+
+
+def check_placing(
+    drawing: "DrawOptions",
+    motion: str,
+    control_layout: str | os.PathLike | None,
+    dtype: str | None,
+    offload: str,
+) -> None:
+    """OptionError for options that do not fit together; the command line allows less than the library does."""
+    if motion not in MOTIONS:
+        raise OptionError(f'Got motion="{motion}", expected one of {", ".join(MOTIONS)}; change it.')
+    if motion == "trail" and control_layout is not None:
+        raise OptionError("A ControlNet draws one picture, but a trail is made of several; leave out one of the two.")
+    if motion == "trail" and drawing.count > 1:
+        raise OptionError(f"Got count={drawing.count} with a trail, expected 1; leave out one of the two.")
+    _check_drawing(drawing, dtype, offload)
+
+
+def place_recording(
+    recording: "Recording",
+    rate: int,
+    pipe: "SoundPipeline",
+    planning: "PlanOptions",
+    drawing: "DrawOptions",
+    motion: str = "middle",
+    control: Any = None,
+    on_step: "OnStep | None" = None,
+) -> "tuple[Result, list[Image]]":
+    """Draw a recording, (channels, frames) at `rate` Hz: (result, its pictures, or the one of a trail)."""
+    plan = stereo.make_plan(recording, rate, pipe, planning)
+    if motion == "trail":
+        result = stereo.film_plan(plan, pipe, drawing, frames=TRAIL, trail=True, fov=planning.fov, on_step=on_step)
+        return result, [stereo.draw_trail(result.images, result.frames)]
+    result = stereo.draw_plan(plan, pipe, drawing, control=control, on_step=on_step)
+    return result, result.images
 
 
 def animate_file(
@@ -131,7 +157,6 @@ def animate_file(
 
 
 def _check_drawing(drawing: "DrawOptions", dtype: str | None, offload: str) -> None:
-    """The command line allows less than the library does."""
     numbers = {name: getattr(drawing, name) for name in ("seed", "count", "guidance_scale", "width", "height")}
     check_options(dtype=dtype, offload=offload, steps=drawing.num_inference_steps, **numbers)
 

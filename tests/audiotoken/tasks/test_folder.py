@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 from audiotoken.cli.app import app
 from audiotoken.debug import debug_pipeline
 from audiotoken.errors import OptionError
-from audiotoken.manifest import fingerprint, picture_names, read_manifest
+from audiotoken.manifest import file_names, fingerprint, number_endings, read_manifest
 from audiotoken.pipeline import AudioTokenPipeline
+from audiotoken.tasks import clip_folder, folder_files
 from audiotoken.tasks import folder as folder_module
 from audiotoken.tasks.claims import Claims
 from audiotoken.tasks.folder import draw_folder
@@ -189,7 +190,7 @@ def test_the_summary_of_a_folder(clips, out, model):
     command = ["generate", str(clips), "--model", model, "--steps", "1", "-o", str(out)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0 and result.stderr == "", result.output
-    assert CliRunner().invoke(app, command).stdout.startswith(f"drew   0 clips into {out}\nkept   3 clips drawn before")
+    assert CliRunner().invoke(app, command).stdout.startswith(f"drew   0 clips into {out}\nkept   3 clips from before")
 
 
 def test_a_batch_draws_the_same_as_single_clips(draw, out):
@@ -209,13 +210,13 @@ def test_no_clip_overwrites_another_s_picture(tmp_path):
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    drawn = picture_names(tmp_path, reserved=("gallery",))
+    drawn = file_names(tmp_path, reserved=("gallery.png",))
     assert drawn["x/a.wav"] == ["x/a.wav.png"] and drawn["x/a.mp3"] == ["x/a.mp3.png"]
     assert drawn["x/A.flac"] == ["x/A.flac.png"] and drawn["gallery.wav"] == ["gallery.wav.png"]
     assert drawn["x/b.wav"] == ["x/b.png"] and drawn["y/a.wav"] == ["y/a.png"] and ".hidden/c.wav" not in drawn
     (tmp_path / "x/a.wav.wav").touch()
     for count in (1, 3):
-        every = [name.casefold() for names in picture_names(tmp_path, count).values() for name in names]
+        every = [name.casefold() for names in file_names(tmp_path, number_endings(count)).values() for name in names]
         assert len(set(every)) == len(every) == count * 8
 
 
@@ -224,7 +225,7 @@ def test_the_manifest_says_how_each_was_drawn(draw, out, model):
     first = json.loads((out / "made.jsonl").read_text().splitlines()[0])
     assert {
         "clip": "a.wav",
-        "pictures": ["a.png"],
+        "files": ["a.png"],
         "prompt": "<audio>!",
         "seed": 3,
         "steps": STEPS,
@@ -353,9 +354,9 @@ def test_a_large_folder_is_looked_through_in_linear_time(tmp_path, monkeypatch):
     (tmp_path / "clips").mkdir()
     for name in names:
         (tmp_path / "clips" / name).touch()
-    monkeypatch.setattr(folder_module, "is_up_to_date", lambda line, wanted, output: True)
-    monkeypatch.setattr(folder_module, "read_manifest", lambda file: {n: {"clip": n, "pictures": ["a"]} for n in names})
-    monkeypatch.setattr(folder_module, "gallery", lambda lines, output: Image.new("RGB", (1, 1)))
+    monkeypatch.setattr(clip_folder, "is_up_to_date", lambda line, wanted, output: True)
+    monkeypatch.setattr(clip_folder, "read_manifest", lambda file: {n: {"clip": n, "files": ["a"]} for n in names})
+    monkeypatch.setattr(folder_files, "gallery", lambda lines, output: Image.new("RGB", (1, 1)))
     looks = 0
 
     class Name(str):
@@ -364,10 +365,10 @@ def test_a_large_folder_is_looked_through_in_linear_time(tmp_path, monkeypatch):
             looks += 1
             return super().__hash__()
 
-    known = folder_module.picture_names
+    known = clip_folder.file_names
     monkeypatch.setattr(
-        folder_module,
-        "picture_names",
+        clip_folder,
+        "file_names",
         lambda *args, **options: {Name(k): v for k, v in known(*args, **options).items()},
     )
     result = draw_folder(tmp_path / "clips", tmp_path / "out")
