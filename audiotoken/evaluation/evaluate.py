@@ -67,7 +67,7 @@ def evaluate(
     features: str = "mini",
     detector: str = "mini",
     steps: int | None = None,
-    guidance: float | None = None,
+    guidance_scale: float | None = None,
     batch: int = 8,
     device: str | None = None,
     resamples: int = 1000,
@@ -92,7 +92,7 @@ def evaluate(
     Raises OptionError, CheckpointError, DataError or AudioError.
     """
     chosen = _choose_systems(systems, pictures, unclip, embeddings, unclip_name)
-    check_options(dtype="float32", steps=steps, guidance_scale=guidance, batch=batch)
+    check_options(dtype="float32", steps=steps, guidance_scale=guidance_scale, batch=batch)
     if not seeds or resamples < 1:
         raise OptionError(
             f"Got seeds={list(seeds)}, resamples={resamples}, expected at least one of each; change them."
@@ -123,7 +123,8 @@ def evaluate(
     facts |= {"channels": channels} if channels else {}
     facts |= {} if conditioned is None else {"unclip": unclip, "condition": conditioned.source}
     report = EvaluationReport(examples, seeds, names, facts, resamples, titles)
-    options: dict[str, Any] = {"model": model, "device": device, "steps": steps, "guidance": guidance, "batch": batch}
+    options: dict[str, Any] = {"model": model, "device": device, "steps": steps, "batch": batch}
+    options |= {"guidance_scale": guidance_scale}
     audio, reference = judges.embed_sounds(examples), judges.load_reference(examples)
     camera = Camera()
     heard = [hear_example(example, camera) for example in examples]

@@ -39,14 +39,14 @@ class PictureCache:
         model: str,
         device: str | None = None,
         steps: int | None = None,
-        guidance: float | None = None,
+        guidance_scale: float | None = None,
         batch: int = 8,
         on_row: Callable[[str], None] = lambda text: None,
     ):
         self.examples, self.folder, self.model, self.device = examples, out / "pictures", model, device
         self.batch, self.on_row = batch, on_row
         self._pipe: Any = None
-        self.options = {"num_inference_steps": steps, "guidance_scale": guidance}
+        self.options = {"num_inference_steps": steps, "guidance_scale": guidance_scale}
         self._remove_outdated()
 
     def _describe_settings(self) -> dict[str, Any]:
