@@ -29,8 +29,8 @@ LOCK = ROOT / "constraints.txt"
 PYTHONS = ((3, 11), (3, 13))  # the oldest and the newest that were tried
 DRIVERS = ("/proc/driver/nvidia/version", "/usr/lib/wsl/lib/libcuda.so.1")
 CUDA_PARTS = ("torch", "triton", "nvidia-", "cuda-")  # pins of the default build, which the CPU build goes without
-NEWS = re.compile(r"^\s*(?:Downloading (\S+).*\((\d{2,}\.\d MB|[\d.]+ GB)\)|(Installing collected packages))")
-PULSE = 20  # seconds between signs of life where there is no terminal
+PROGRESS = re.compile(r"^\s*(?:Downloading (\S+).*\((\d{2,}\.\d MB|[\d.]+ GB)\)|(Installing collected packages))")
+INTERVAL = 20  # seconds between lines where there is no terminal
 
 
 class InstallError(RuntimeError):
@@ -62,18 +62,18 @@ def install(venv: Path, build: str = "auto", extras: str = "dev", *, newest: boo
     check_python()
     start = time.monotonic()
     python = make_environment(venv)
-    constraints = [] if newest else locked()
+    constraints = [] if newest else read_pins()
     if build == "cpu" or (build == "auto" and not has_nvidia_driver()):
         constraints = install_cpu_torch(python, constraints, required=build == "cpu")
-    elif "+cpu" in installed_torch(python):
+    elif "+cpu" in find_torch_version(python):
         pip(python, "uninstall", "--yes", "torch", doing="removing the CPU build of torch")
     upgrade = ("--upgrade", "--upgrade-strategy", "eager") if newest else ()
     file = venv / "constraints.txt"
     file.write_text("\n".join([*constraints, ""]), encoding="utf-8")
     options = ("--no-compile", *upgrade, "--constraint", str(file))
     pip(python, "install", *options, "--editable", f"{ROOT}[{extras}]", doing="installing")
-    torch, minutes = installed_torch(python), (time.monotonic() - start) / 60
-    print(f"installed into {venv}: torch {torch}, {size_of(venv) / 1e9:.1f} GB, {minutes:.1f} minutes", flush=True)
+    torch, minutes = find_torch_version(python), (time.monotonic() - start) / 60
+    print(f"installed into {venv}: torch {torch}, {measure_size(venv) / 1e9:.1f} GB, {minutes:.1f} minutes", flush=True)
 
 
 def check_python() -> None:
@@ -106,14 +106,14 @@ def make_environment(venv: Path) -> Path:
 
 def check_environment(venv: Path, python: Path) -> None:
     """InstallError unless it runs, and runs this Python; pip is put back where it is missing."""
-    found = output_of(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+    found = read_output(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
     if found != f"{sys.version_info[0]}.{sys.version_info[1]}":
         raise InstallError(f"{venv} is damaged or belongs to another Python; remove that folder and run this again.")
-    if not output_of(python, "-m", "pip", "--version"):
-        output_of(python, "-m", "ensurepip")
+    if not read_output(python, "-m", "pip", "--version"):
+        read_output(python, "-m", "ensurepip")
 
 
-def output_of(python: Path, *arguments: str) -> str:
+def read_output(python: Path, *arguments: str) -> str:
     """What Python prints, without the newline; "" where it cannot be run or fails."""
     try:
         return subprocess.run([str(python), *arguments], capture_output=True, text=True).stdout.strip()
@@ -121,7 +121,7 @@ def output_of(python: Path, *arguments: str) -> str:
         return ""
 
 
-def locked() -> list[str]:
+def read_pins() -> list[str]:
     """The pins of constraints.txt."""
     return [line for line in LOCK.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
 
@@ -141,9 +141,9 @@ def install_cpu_torch(python: Path, constraints: list[str], *, required: bool) -
         return constraints
     others = [line for line in constraints if not line.startswith(CUDA_PARTS)]
     pinned = next((line.split("==")[1].split(" ")[0] for line in constraints if line.startswith("torch==")), None)
-    if "+cpu" in installed_torch(python):
+    if "+cpu" in find_torch_version(python):
         return others
-    versions = index_versions(python)
+    versions = list_index_versions(python)
     if not versions:
         raise InstallError("the package index cannot be reached; check the network, the proxy and pip's configuration.")
     found = choose_cpu_build(versions, pinned)
@@ -152,7 +152,7 @@ def install_cpu_torch(python: Path, constraints: list[str], *, required: bool) -
             print(f"the lock has torch {pinned}; the nearest CPU build in the index in use is {found}", flush=True)
         pip(python, "install", "--no-compile", "--no-deps", f"torch=={found}", doing=f"torch {found}, the CPU build")
         return others
-    if cpu_torch_by_uv(python, pinned):
+    if install_cpu_torch_with_uv(python, pinned):
         return others
     if required:
         raise InstallError("found no CPU build of torch; use --torch default (for make TORCH=default).")
@@ -160,9 +160,9 @@ def install_cpu_torch(python: Path, constraints: list[str], *, required: bool) -
     return constraints
 
 
-def index_versions(python: Path) -> list[str]:
+def list_index_versions(python: Path) -> list[str]:
     """Every version of torch that pip, as it is set up here, would find for this Python; newest first."""
-    said = output_of(python, "-m", "pip", "--disable-pip-version-check", "index", "versions", "torch")
+    said = read_output(python, "-m", "pip", "--disable-pip-version-check", "index", "versions", "torch")
     listed = re.search(r"^Available versions: (.*)$", said, re.MULTILINE)
     return listed[1].split(", ") if listed else []
 
@@ -172,25 +172,25 @@ def choose_cpu_build(versions: Sequence[str], pinned: str | None) -> str | None:
 
     Without a pin, as for `--newest`: that of the newest version of all, or none.
     """
-    usable = sorted((each for each in versions if allowed(each)), key=numbers)
+    usable = sorted((each for each in versions if is_in_range(each)), key=parse_version)
     builds = [each for each in usable if each.endswith("+cpu")]
     if pinned:
-        return next((each for each in reversed(builds) if numbers(each) <= numbers(pinned)), None)
-    return next((each for each in builds if numbers(each) == numbers(usable[-1])), None)
+        return next((each for each in reversed(builds) if parse_version(each) <= parse_version(pinned)), None)
+    return next((each for each in builds if parse_version(each) == parse_version(usable[-1])), None)
 
 
-def allowed(version: str) -> bool:
+def is_in_range(version: str) -> bool:
     """Whether pyproject.toml's range of torch, at least one and below another, holds it."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     low, high = re.search(r'^ *"torch>=([\d.]+),<([\d.]+)"', text, re.MULTILINE).groups()  # type: ignore[union-attr]
-    return numbers(low) <= numbers(version) < numbers(high)
+    return parse_version(low) <= parse_version(version) < parse_version(high)
 
 
-def numbers(version: str) -> tuple[int, ...]:
+def parse_version(version: str) -> tuple[int, ...]:
     return tuple(int(each) for each in version.partition("+")[0].split(".") if each.isdigit())
 
 
-def cpu_torch_by_uv(python: Path, pinned: str | None) -> bool:
+def install_cpu_torch_with_uv(python: Path, pinned: str | None) -> bool:
     """Whether PyTorch's own index had it. uv, which knows that index, is installed into the environment for this."""
     print("the index in use has no CPU build of torch: asking PyTorch's own", flush=True)
     wanted = f"torch=={pinned}" if pinned else "torch"
@@ -204,10 +204,10 @@ def cpu_torch_by_uv(python: Path, pinned: str | None) -> bool:
     return True
 
 
-def installed_torch(python: Path) -> str:
+def find_torch_version(python: Path) -> str:
     """Its version, or "" where there is none."""
     code = "from importlib.metadata import distributions as d; print(*[x.version for x in d(name='torch')])"
-    return output_of(python, "-c", code)
+    return read_output(python, "-c", code)
 
 
 def pip(python: Path, *arguments: str, doing: str) -> None:
@@ -218,7 +218,7 @@ def pip(python: Path, *arguments: str, doing: str) -> None:
 def run(command: Sequence[str], python: Path, *, doing: str, variables: Mapping[str, str] | None = None) -> None:
     """Report its large downloads while it runs; its full output is in the environment's install.log."""
     log, said = python.parent.parent / "install.log", []
-    with log.open("a", encoding="utf-8") as file, signs_of_life(doing) as tell:
+    with log.open("a", encoding="utf-8") as file, report_progress(doing) as report:
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -232,9 +232,9 @@ def run(command: Sequence[str], python: Path, *, doing: str, variables: Mapping[
             for line in process.stdout or ():
                 file.write(line)
                 said.append(line)
-                news = news_of(line)
-                if news:
-                    tell(news)
+                progress = find_progress(line)
+                if progress:
+                    report(progress)
     if process.returncode:
         causes = [line for line in said if re.search("error|could not|connection", line, re.IGNORECASE)]
         raise InstallError(
@@ -242,9 +242,9 @@ def run(command: Sequence[str], python: Path, *, doing: str, variables: Mapping[
         )
 
 
-def news_of(line: str) -> str | None:
+def find_progress(line: str) -> str | None:
     """What to report of a line of pip's output: a download of 10 MB or more, or the last stage."""
-    match = NEWS.match(line)
+    match = PROGRESS.match(line)
     if not match:
         return None
     name, size, last = match.groups()
@@ -252,34 +252,35 @@ def news_of(line: str) -> str | None:
 
 
 @contextmanager
-def signs_of_life(doing: str):  # type: ignore[no-untyped-def]
-    """A line for each piece of news, and while nothing is new the seconds that have passed."""
+def report_progress(doing: str):  # type: ignore[no-untyped-def]
+    """Context manager: a function that prints a line; the last one is printed again and again, with the time passed."""
     start, last, over = time.monotonic(), [doing], threading.Event()
     live = sys.stdout.isatty()
 
-    def line() -> str:
-        return f"  {time.monotonic() - start:4.0f} s  {last[0]}"
+    def print_last() -> None:
+        line = f"  {time.monotonic() - start:4.0f} s  {last[0]}"
+        print(f"\r{line}\033[K" if live else line, end="" if live else "\n", flush=True)
 
-    def pulse() -> None:
-        while not over.wait(1 if live else PULSE):
-            print(f"\r{line()}\033[K" if live else line(), end="" if live else "\n", flush=True)
+    def repeat() -> None:
+        while not over.wait(1 if live else INTERVAL):
+            print_last()
 
-    def tell(news: str) -> None:
-        last[0] = news
-        print(f"\r{line()}\033[K" if live else line(), end="" if live else "\n", flush=True)
+    def report(text: str) -> None:
+        last[0] = text
+        print_last()
 
-    tell(doing)
-    thread = threading.Thread(target=pulse, daemon=True)
+    report(doing)
+    thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
-        yield tell
+        yield report
     finally:
         over.set()
         thread.join()
         print("\r\033[K" if live else "", end="", flush=True)
 
 
-def size_of(folder: Path) -> int:
+def measure_size(folder: Path) -> int:
     """Bytes of the files in it; links are not followed."""
     return sum(os.lstat(Path(here, name)).st_size for here, _, names in os.walk(folder) for name in names)
 

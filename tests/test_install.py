@@ -33,9 +33,9 @@ def environment(monkeypatch):
     ran: list[tuple[str, ...]] = []
     monkeypatch.setattr(install, "pip", lambda python, *arguments, doing: ran.append(arguments))
     monkeypatch.setattr(install.platform, "system", lambda: "Linux")
-    monkeypatch.setattr(install, "installed_torch", lambda python: "")
-    monkeypatch.setattr(install, "index_versions", lambda python: list(VERSIONS))
-    monkeypatch.setattr(install, "cpu_torch_by_uv", lambda python, pinned: False)
+    monkeypatch.setattr(install, "find_torch_version", lambda python: "")
+    monkeypatch.setattr(install, "list_index_versions", lambda python: list(VERSIONS))
+    monkeypatch.setattr(install, "install_cpu_torch_with_uv", lambda python, pinned: False)
     return ran
 
 
@@ -45,17 +45,17 @@ PINS = ["torch==2.15.0", "triton==3.9.0 ; sys_platform == 'linux'", "nvidia-cubl
 def test_the_cpu_build_goes_without_the_pins_of_cuda(environment, monkeypatch):
     assert install.install_cpu_torch(None, PINS, required=False) == ["numpy==2.4.6"]
     assert environment[0][-1] == "torch==2.15.0+cpu"
-    monkeypatch.setattr(install, "installed_torch", lambda python: "2.12.0+cpu")
+    monkeypatch.setattr(install, "find_torch_version", lambda python: "2.12.0+cpu")
     assert install.install_cpu_torch(None, PINS, required=True) == ["numpy==2.4.6"] and len(environment) == 1
 
 
 def test_without_a_cpu_build_the_default_one_serves_unless_it_was_asked_for(environment, monkeypatch, capsys):
-    monkeypatch.setattr(install, "index_versions", lambda python: ["2.15.0"])
+    monkeypatch.setattr(install, "list_index_versions", lambda python: ["2.15.0"])
     assert install.install_cpu_torch(None, PINS, required=False) == PINS and environment == []
     assert "brings CUDA" in capsys.readouterr().out
     with pytest.raises(install.InstallError, match="found no CPU build"):
         install.install_cpu_torch(None, PINS, required=True)
-    monkeypatch.setattr(install, "cpu_torch_by_uv", lambda python, pinned: pinned == "2.15.0")
+    monkeypatch.setattr(install, "install_cpu_torch_with_uv", lambda python, pinned: pinned == "2.15.0")
     assert install.install_cpu_torch(None, PINS, required=True) == ["numpy==2.4.6"]
 
 
@@ -87,7 +87,7 @@ def test_an_older_python_gets_as_far_as_the_sentence():
 
 
 def test_an_index_that_cannot_be_reached_is_not_one_without_cpu_builds(environment, monkeypatch):
-    monkeypatch.setattr(install, "index_versions", lambda python: [])
+    monkeypatch.setattr(install, "list_index_versions", lambda python: [])
     for required in (True, False):
         with pytest.raises(install.InstallError, match="cannot be reached"):
             install.install_cpu_torch(None, PINS, required=required)
@@ -127,11 +127,11 @@ def test_nothing_of_the_users_is_overwritten(tmp_path):
 
 
 def test_large_downloads_are_told():
-    assert install.news_of(LINE) == "torch-2.15.0, 530.2 MB"
-    assert install.news_of(LINE.replace("530.2 MB", "1.2 GB")) == "torch-2.15.0, 1.2 GB"
-    assert install.news_of(LINE.replace("530.2 MB", "9.9 MB")) is None
-    assert install.news_of("Installing collected packages: torch\n") == "putting the packages in place"
-    assert install.news_of("Collecting torch\n") is None
+    assert install.find_progress(LINE) == "torch-2.15.0, 530.2 MB"
+    assert install.find_progress(LINE.replace("530.2 MB", "1.2 GB")) == "torch-2.15.0, 1.2 GB"
+    assert install.find_progress(LINE.replace("530.2 MB", "9.9 MB")) is None
+    assert install.find_progress("Installing collected packages: torch\n") == "putting the packages in place"
+    assert install.find_progress("Collecting torch\n") is None
 
 
 def test_what_pip_says_is_shown_when_it_fails(tmp_path):
@@ -157,7 +157,7 @@ LOCKED = ("dev", "demo", "docs", "world", "sweep")  # the extras in it, as `make
 def pins(python: str, system: str) -> dict[str, str]:
     """Name -> version of constraints.txt on this Python and system."""
     here = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": system}
-    lines = map(Requirement, install.locked())
+    lines = map(Requirement, install.read_pins())
     asked = [each for each in lines if each.marker is None or each.marker.evaluate(here)]
     assert len({canonicalize_name(each.name) for each in asked}) == len(asked), "two pins of one distribution"
     return {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in asked}

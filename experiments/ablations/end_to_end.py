@@ -33,7 +33,7 @@ from experiments.ablations.listening import (
 from experiments.ablations.shared import load_pipeline_once
 from experiments.benchmarks.cases import Case
 from experiments.benchmarks.end_to_end import draw_plans, measure_pictures
-from experiments.benchmarks.tables import sheet_of
+from experiments.benchmarks.tables import write_sheet
 from experiments.hydra_cli import check_choices
 from experiments.world.measure import article
 from guidance.metrics import average_placements
@@ -177,7 +177,7 @@ def _draw_and_score(
     images: list[Image] = []
     for i in range(0, len(plans), BATCH):
         images += draw_plans(pipe, plans[i : i + BATCH], cases[i : i + BATCH], energy, steps)
-    sheet_of(images, out / "pictures" / "drawn.png")
+    write_sheet(images, out / "pictures" / "drawn.png")
     _, _, clear, placements = measure_pictures(images, cases)
     scores = average_placements(placements)
     figures = {name: getattr(scores, name) for name in ("present", "side", "error", "all_present", "all_side")}

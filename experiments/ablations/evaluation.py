@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from audiotoken.evaluation.evaluate import evaluate
-from experiments.benchmarks.tables import sheet_of
+from experiments.benchmarks.tables import write_sheet
 
 
 def judge_pictures(
@@ -37,6 +37,6 @@ def judge_pictures(
         features=features, steps=sampling_steps, resamples=1, out=folder,
     )  # fmt: skip
     drawn = [Image.open(file).convert("RGB") for file in sorted(folder.glob("pictures/*/*.png"))]
-    sheet_of(drawn, Path(out) / "pictures" / "drawn.png")
+    write_sheet(drawn, Path(out) / "pictures" / "drawn.png")
     scores = json.loads((folder / "metrics.json").read_text())["systems"][system]
     return {name: each["value"] for name, each in scores.items() if "fid" not in name}

@@ -15,7 +15,7 @@ from audiotoken.errors import OptionError
 from experiments.ablations.shared import load_pipeline_once
 from experiments.benchmarks.cases import encode_cases, make_cases
 from experiments.benchmarks.placement import TOKENS, draw_and_score
-from experiments.benchmarks.tables import sheet_of
+from experiments.benchmarks.tables import write_sheet
 from experiments.hydra_cli import check
 from guidance.methods import ENERGY_METHODS, Guidance
 
@@ -47,7 +47,7 @@ def place_words(
     pipe, cases = load_pipeline_once(model), make_cases(n, num_sources, seed, tokens)
     method = build_guidance(energy, strength, guided_steps, inner, layers, bias)
     row, images = draw_and_score(pipe, cases, encode_cases(pipe, cases, tokens), method, "", sampling_steps)
-    sheet_of(images, Path(out) / "pictures" / "drawn.png")
+    write_sheet(images, Path(out) / "pictures" / "drawn.png")
     return {name: getattr(row, name) for name in FIGURES} | {"cpu_per_picture": row.seconds}
 
 

@@ -18,7 +18,7 @@ from audiotoken.mini.things import WORDS
 from audiotoken.stereo.words import score_subjects
 from audiotoken.writing import write_image
 from experiments.ablations.shared import load_pipeline_once
-from experiments.world.measure import recognised
+from experiments.world.measure import recognise_things
 from guidance.sampling import sample
 
 
@@ -76,7 +76,7 @@ def _draw(pipe: Any, source: Any, some: Sequence[int], folder: Path, how: dict[s
         pipe, prompts, energy="none", seed=[how["seed"] + i for i in some], num_inference_steps=how["steps"]
     ).images
     known = [each.label in WORDS for each in examples]
-    seen = recognised(images) if any(known) and images[0].size == (128, 128) else [""] * len(images)
+    seen = recognise_things(images) if any(known) and images[0].size == (128, 128) else [""] * len(images)
     for each, image, told, what, knows in zip(examples, images, heard, seen, known, strict=True):
         write_image(image, folder / "drawn" / f"{Path(each.key).name}.png")
         best = score_subjects(told)

@@ -22,8 +22,8 @@ from audiotoken.objective import LossWeights, Objective
 from audiotoken.tasks.flow import find_denoising, own_size
 from audiotoken.training import Batch, Progress, Settings, draw_noise, train_embedder
 from experiments.ablations.layers import LayeredEncoder
-from experiments.world.measure import recognised as seen_in
-from experiments.world.measure import sheet
+from experiments.world.measure import recognise_things as seen_in
+from experiments.world.measure import write_sheet
 from experiments.world.pairs import SECONDS, write_pairs
 from guidance.sampling import sample
 
@@ -153,7 +153,7 @@ def measure_recognised(pipe: Any, asked: "Prepared", count: int, steps: int, out
         images += sample(
             pipe, part, energy="none", seed=[start + i for i in range(len(part))], num_inference_steps=steps
         ).images
-    sheet(images, out / "pictures" / "unheard.png", columns=8)
+    write_sheet(images, out / "pictures" / "unheard.png", columns=8)
     words = [asked.names[label] for label in encoded.labels.tolist()]
     return sum(a == b for a, b in zip(seen_in(images), words, strict=True)) / len(words)
 

@@ -5,7 +5,7 @@ import sys
 from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
 from experiments.benchmarks import end_to_end, gpu, guidance, placement, strict
-from experiments.benchmarks.parts import arithmetic, bench_parts
+from experiments.benchmarks.parts import bench_parts, format_arithmetic
 from experiments.benchmarks.real import bench_real
 from experiments.benchmarks.real_copy import make_copy
 from experiments.benchmarks.spatial import bench_spatial
@@ -16,7 +16,7 @@ from experiments.hydra_cli import run_from_config, run_from_signature
 COMMANDS = {
     "train": lambda: run_from_config("bench", bench_train),
     "parts": lambda: run_from_config("bench_parts", bench_parts),
-    "arithmetic": lambda: print(arithmetic()),
+    "arithmetic": lambda: print(format_arithmetic()),
     "spatial": lambda: run_from_config("bench_spatial", bench_spatial),
     "real": lambda: run_from_config("bench_real", bench_real),
     "real_copy": lambda: run_from_config("bench_real_copy", make_copy),

@@ -47,7 +47,7 @@ from experiments.benchmarks.placement import METHODS as KNOWN
 from experiments.benchmarks.placement import REACH
 from experiments.benchmarks.quality import QUALITY_COLUMNS, Quality, format_quality, judge_quality
 from experiments.benchmarks.real_sounds import Clips, choose_clips, find_clips, load_active
-from experiments.benchmarks.tables import name_of, row_of, sheet_of, write_lines
+from experiments.benchmarks.tables import format_name, format_row, write_lines, write_sample_sheet
 from experiments.hydra_cli import check, run_from_signature
 from guidance.metrics import Detection, Placement, average_placements, measure_placement
 from guidance.regions import Region
@@ -139,11 +139,11 @@ def bench_end_to_end(
         for method, control in [(each, "") for each in methods] + [(methods[-1], each) for each in controls]:
             if not count:
                 continue
-            pictures = folder / "pictures" / name_of(things, method, control)
+            pictures = folder / "pictures" / format_name(things, method, control)
             line, images, fine = draw_and_score(pipe, cases, method, control, settings, right, pictures, detect, clips)
             right = right if control else fine
             lines.append(line)
-            sheet_of(images, folder / f"{name_of(things, method, control)}.png")
+            write_sample_sheet(images, folder / f"{format_name(things, method, control)}.png")
             write_lines(lines, format_table(lines), folder)
             report_row(f"| {' | '.join(_format_row(line))} |")
     return format_table(lines)
@@ -275,7 +275,7 @@ def format_table(lines: Sequence[Row]) -> str:
 def _format_row(line: Row) -> list[str]:
     shares = [line.counted, line.heard_side, line.present, line.side, line.near, line.all_present, line.all_side]
     shares += [line.flipped, line.clear, *list_pair_shares(line.pairs)]
-    return row_of(line, shares, [*format_quality(line.quality), f"{line.seconds:.2f}"])
+    return format_row(line, shares, [*format_quality(line.quality), f"{line.seconds:.2f}"])
 
 
 def main() -> None:

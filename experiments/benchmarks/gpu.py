@@ -169,7 +169,7 @@ def stop_group(process: subprocess.Popen, grace: float) -> None:
     process.wait()
 
 
-def smoke(geometry: str, device: str) -> str:
+def run_smoke_test(geometry: str, device: str) -> str:
     """Draw in each precision with each kind of guidance; an error where latents are not finite -> what was drawn."""
     lines = []
     for precision in PRECISIONS:
@@ -224,7 +224,7 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["smoke"]:
-        smoke(*words[1:3])
+        run_smoke_test(*words[1:3])
     else:
         run_from_signature(bench_gpu)
 

@@ -72,7 +72,7 @@ def score_recording(pipe: SoundPipeline, case: Case, recording: np.ndarray, rate
     """The shares of `HearingRow` for one recording."""
     scene = listen(recording, rate)
     free, told = (_plan_scene(pipe, recording, scene, prompt) for prompt in (None, write_caption(case)))
-    given = name_given(pipe, recording, separate_at(recording, rate, case.azimuths, setup))
+    given = name_sources(pipe, recording, separate_at(recording, rate, case.azimuths, setup))
     at = {name: azimuth for name, azimuth in zip(free.subjects, scene.azimuths, strict=True)}
     known = [word in at for word in case.words]
     ordered = all(known) and np.argmin([at[word] for word in case.words]) == np.argmin(case.azimuths)
@@ -94,7 +94,7 @@ def check_placed(plan: Plan, case: Case) -> list[bool]:
     ]
 
 
-def name_given(pipe: SoundPipeline, recording: np.ndarray, scene: Scene) -> list[str]:
+def name_sources(pipe: SoundPipeline, recording: np.ndarray, scene: Scene) -> list[str]:
     """The name of each source of a scene; "" for those of which separation left nothing."""
     audible = [np.abs(source.signal).max() > SILENCE_PEAK for source in scene.sources]
     if not any(audible):

@@ -45,7 +45,7 @@ def build(name: str, device: Any, dtype: Any, *, frozen_parts: bool = True) -> A
     device = torch.device(device)
     absent: dict[str, Any] = {} if frozen_parts else {"vae": None, "audio_encoder": None}
     if name == "sd1":
-        pipe = AudioTokenPipeline(**(sd1_parts(device, dtype, frozen_parts) | absent))
+        pipe = AudioTokenPipeline(**(build_sd1_parts(device, dtype, frozen_parts) | absent))
     elif name == "mini":
         pipe = AudioTokenPipeline.from_pretrained("mini", dtype=dtype, **absent)
     else:
@@ -58,7 +58,7 @@ def build(name: str, device: Any, dtype: Any, *, frozen_parts: bool = True) -> A
 KEPT = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "audio_encoder", "audio_embedder")
 
 
-def sd1_parts(device: Any, dtype: Any, frozen_parts: bool = True) -> dict[str, Any]:
+def build_sd1_parts(device: Any, dtype: Any, frozen_parts: bool = True) -> dict[str, Any]:
     """Stable Diffusion 1.4 as in its config files, BEATs-base and the published embedder, in evaluation mode."""
     import torch
     from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
@@ -67,7 +67,7 @@ def sd1_parts(device: Any, dtype: Any, frozen_parts: bool = True) -> dict[str, A
     parts: dict[str, Any] = {"tokenizer": debug_tokenizer()}  # another vocabulary, at the same cost
     noise = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     parts["scheduler"] = PNDMScheduler(**noise, skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1)
-    with made_in(device, dtype):
+    with create_weights_in(device, dtype):
         parts["unet"] = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
         heads = {"num_hidden_layers": 12, "num_attention_heads": 12, "max_position_embeddings": 77}
         text = CLIPTextConfig(vocab_size=49408, hidden_size=768, intermediate_size=3072, projection_dim=768, **heads)
@@ -77,7 +77,7 @@ def sd1_parts(device: Any, dtype: Any, frozen_parts: bool = True) -> dict[str, A
             down, up = ("DownEncoderBlock2D",) * len(blocks), ("UpDecoderBlock2D",) * len(blocks)
             types = {"down_block_types": down, "up_block_types": up}
             parts["vae"] = AutoencoderKL(block_out_channels=blocks, layers_per_block=2, sample_size=512, **types)
-    with made_in(device, torch.float32):
+    with create_weights_in(device, torch.float32):
         if frozen_parts:
             parts["audio_encoder"] = BEATs()
         parts["audio_embedder"] = AudioEmbedder(2304, 768)
@@ -98,7 +98,7 @@ def sharpen_attention(unet: Any, factor: float = 4.0) -> None:
 
 
 @contextmanager
-def made_in(device: Any, dtype: Any) -> Iterator[None]:
+def create_weights_in(device: Any, dtype: Any) -> Iterator[None]:
     """Create weights directly on `device` in `dtype` inside this context."""
     import torch
 

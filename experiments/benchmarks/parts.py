@@ -18,7 +18,7 @@ from audiotoken.placeholder import TEMPLATE
 from audiotoken.prompt import tokenize_prompt
 from audiotoken.tables import markdown_table
 from audiotoken.training import draw_noise
-from experiments.benchmarks.models import GEOMETRIES, InMemory, build, made_in
+from experiments.benchmarks.models import GEOMETRIES, InMemory, build, create_weights_in
 from experiments.benchmarks.process import place
 from experiments.benchmarks.row import now
 
@@ -48,14 +48,14 @@ def bench_parts(
     device, geometry = place(device, geometry)
     if precision not in ("float32", "bfloat16") or geometry not in GEOMETRIES or batch < 1 or repeats < 1:
         raise OptionError(f"Got {geometry=}, {precision=}, {batch=}, {repeats=}; see configs/bench_parts.yaml.")
-    found = timed_parts(geometry, device, precision, batch, seconds or GEOMETRIES[geometry].seconds, repeats, threads)
+    found = time_parts(geometry, device, precision, batch, seconds or GEOMETRIES[geometry].seconds, repeats, threads)
     step = sum(found[name] for name in found if name not in ("UNet, forward", "tokenizing only"))
     rows = [[name, f"{1000 * value:.1f}", f"{value / step:.1%}"] for name, value in found.items()]
     table = markdown_table(["part", "ms", "share of a step"], rows, "lr")
     return f"{geometry} on {device}, {precision}, batch {batch}\n\n{table}\n"
 
 
-def timed_parts(
+def time_parts(
     geometry: str, device: str, precision: str, batch: int, seconds: float, repeats: int, threads: int | None
 ) -> dict[str, float]:
     """Median seconds of each part for a batch; on a CPU, CPU seconds, which other processes do not lengthen."""
@@ -97,12 +97,12 @@ def timed_parts(
     return {name: _seconds(part, place, repeats) for name, part in parts.items()}
 
 
-def arithmetic() -> str:
+def format_arithmetic() -> str:
     """The counted cost of Stable Diffusion 1.4 with BEATs-base, as Markdown."""
-    counted, kept = count_sd1(), {name: kept_bytes(*options) for name, options in KEPT.items()}
+    counted, kept = count_sd1(), {name: count_kept_bytes(*options) for name, options in KEPT.items()}
     rows = [[name, f"{part.weights / 1e6:.1f}", f"{part.flops / TERA:.3f}"] for name, part in counted.items()]
     operations = markdown_table(["part", "weights, M", "TFLOP per sample"], rows, "lr")
-    whole, cached = flops_of(counted)
+    whole, cached = sum_flops(counted)
     steps = f"A whole step takes {whole / TERA:.2f} TFLOP per sample; a step on prepared examples {cached / TERA:.2f}, "
     steps += f"which is {whole / cached:.2f} times less."
     sizes = [[name, f"{size / GIB:.2f}"] for name, size in kept.items()]
@@ -110,7 +110,7 @@ def arithmetic() -> str:
     return f"{operations}\n\n{steps}\n\n{memory}\n"
 
 
-def flops_of(counted: Mapping[str, Counted]) -> tuple[float, float]:
+def sum_flops(counted: Mapping[str, Counted]) -> tuple[float, float]:
     """Floating-point operations of a whole step, and of a step on prepared examples."""
     whole = sum(part.flops for part in counted.values())
     return whole, whole - sum(counted[name].flops for name in FROZEN)
@@ -158,7 +158,7 @@ KEPT = {  # name -> (dtype, gradient checkpointing)
 }
 
 
-def kept_bytes(precision: str, checkpointing: bool) -> int:
+def count_kept_bytes(precision: str, checkpointing: bool) -> int:
     """Bytes that the UNet of Stable Diffusion 1.4 keeps between forward and backward for one 512x512 sample.
 
     Assumes fused attention and no autocast. The weights are not counted, since they are in memory anyway.
@@ -168,7 +168,10 @@ def kept_bytes(precision: str, checkpointing: bool) -> int:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     dtype, kept = getattr(torch, precision), {}
-    with FakeTensorMode(), made_in("cpu", dtype):  # not "meta", which would choose attention that is not fused
+    with (
+        FakeTensorMode(),
+        create_weights_in("cpu", dtype),
+    ):  # not "meta", which would choose attention that is not fused
         unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8).requires_grad_(False)
         if checkpointing:
             unet.enable_gradient_checkpointing()

@@ -34,7 +34,7 @@ from experiments.benchmarks.detection import (
 )
 from experiments.benchmarks.pictures import draw_or_load
 from experiments.benchmarks.quality import QUALITY_COLUMNS, Quality, format_quality, judge_quality
-from experiments.benchmarks.tables import name_of, row_of, sheet_of, write_lines
+from experiments.benchmarks.tables import format_name, format_row, write_lines, write_sample_sheet
 from experiments.hydra_cli import check, run_from_signature
 from guidance.backbones import Backbone
 from guidance.methods import Method
@@ -106,12 +106,12 @@ def bench_placement(
         encoded = encode_cases(pipe, cases, tokens)
         rows = [(method, "") for method in chosen] + [(own.default_method, control) for control in controls]
         for method, control in rows if count else ():
-            pictures = folder / "pictures" / name_of(things, method, control)
+            pictures = folder / "pictures" / format_name(things, method, control)
             settings = {"model": model, "tokens": tokens}
             line, images = draw_and_score(pipe, cases, encoded, method, control, steps, pictures, settings, detect)
             plain = next((each for each in lines if each.things == things and each.method == "none"), line)
             lines.append(replace(line, ratio=line.seconds / plain.seconds if plain.method == "none" else float("nan")))
-            sheet_of(images, folder / f"{name_of(things, method, control)}.png")
+            write_sample_sheet(images, folder / f"{format_name(things, method, control)}.png")
             write_lines(lines, format_table(lines), folder)
             report_row(f"| {' | '.join(_format_row(lines[-1]))} |")
     return format_table(lines)
@@ -181,7 +181,7 @@ def _format_row(line: Row) -> list[str]:
         *list_pair_shares(line.pairs),
     ]
     rest = [f"{line.error:.2f}", f"{line.iou:.2f}", *format_quality(line.quality)]
-    return row_of(line, shares, [*rest, f"{line.seconds:.2f}", f"{line.ratio:.2f}"])
+    return format_row(line, shares, [*rest, f"{line.seconds:.2f}", f"{line.ratio:.2f}"])
 
 
 def main() -> None:

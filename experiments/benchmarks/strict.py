@@ -49,7 +49,7 @@ from experiments.benchmarks.strict_scores import (
 )
 from experiments.hydra_cli import check_choices, run_from_signature
 from experiments.world.captions import PLACES
-from experiments.world.measure import recognised
+from experiments.world.measure import recognise_things
 from guidance.methods import METHODS
 from guidance.sampling import sample
 
@@ -57,7 +57,7 @@ SEED = 20_000  # of the first picture
 
 
 @dataclass(frozen=True)
-class Jury:
+class StrictJudges:
     """The judges of one folder."""
 
     folder: Path
@@ -66,7 +66,7 @@ class Jury:
         return judge_pictures(images, load_judge(self.folder / "judge"))
 
     def name(self, images: Sequence[Image]) -> list[str]:
-        return recognised(images, load_detector(self.folder / "detector"))
+        return recognise_things(images, load_detector(self.folder / "detector"))
 
     def compare(self, images: Sequence[Image]) -> dict[str, float]:
         """KID, precision and recall against composed scenes, as many of every word as there are pictures of it."""
@@ -108,10 +108,10 @@ def bench_strict(
             "least 1; pass pictures=8."
         )
     torch.set_num_threads(threads)
-    jury = Jury(Path(str(files("audiotoken.mini"))) if judges == "mini" else Path(judges))
+    jury = StrictJudges(Path(str(files("audiotoken.mini"))) if judges == "mini" else Path(judges))
     load_judge(jury.folder / "judge")  # a missing one shows before anything is drawn
     pipe, folder, say = load_pipeline(model, "cpu"), Path(out), on_row or (lambda text: None)
-    draw = Drawing(pipe, folder, {"model": model, "steps": steps}, steps, seed)
+    draw = StoredDrawing(pipe, folder, {"model": model, "steps": steps}, steps, seed)
     figures: dict[str, Any] = {"model": model, "steps": steps, "seed": seed}
     if pictures:
         rows, drawn = measure_words(draw, jury, pictures, say)
@@ -126,7 +126,7 @@ def bench_strict(
 
 
 @dataclass(frozen=True)
-class Drawing:
+class StoredDrawing:
     """Draws prompts, and keeps the pictures in folders of `out`."""
 
     pipe: SoundPipeline
@@ -135,7 +135,7 @@ class Drawing:
     steps: int | None
     seed: int
 
-    def prompts(self, name: str, prompts: Sequence[str]) -> list[Image]:
+    def draw_prompts(self, name: str, prompts: Sequence[str]) -> list[Image]:
         """A picture of each; its noise depends on its place in the list."""
         seeds = [SEED + 10_000 * self.seed + i for i in range(len(prompts))]
 
@@ -147,7 +147,7 @@ class Drawing:
         each = [self.settings | {"prompt": p, "seed": s} for p, s in zip(prompts, seeds, strict=True)]
         return [one.image for one in draw_or_load(each, self.out / "pictures" / name, draw)]
 
-    def placed(self, cases: Sequence[Case], method: str) -> list[Image]:
+    def draw_cases(self, cases: Sequence[Case], method: str) -> list[Image]:
         """A picture of each case, with its things where they are heard."""
         encoded = encode_cases(self.pipe, cases, "label")
 
@@ -162,34 +162,34 @@ class Drawing:
 
 
 def measure_words(
-    draw: Drawing, jury: Jury, pictures: int, say: Callable[[str], None]
+    draw: StoredDrawing, jury: StrictJudges, pictures: int, say: Callable[[str], None]
 ) -> tuple[list[WordRow], list[Image]]:
     """(a row for every word, all pictures in the order of the words); writes words.png."""
     rows, sheet = [], {}
     for word in WORDS:
-        sheet[word] = draw.prompts(f"words/{word}", [f"a photo of {choose_article(word)} {word}"] * pictures)
+        sheet[word] = draw.draw_prompts(f"words/{word}", [f"a photo of {choose_article(word)} {word}"] * pictures)
         rows.append(score_word(word, jury.name(sheet[word]), jury.judge(sheet[word])))
         say(f"| {' | '.join(format_word(rows[-1]))} |")
     labelled_sheet(sheet, draw.out / "words.png")
     return rows, [image for images in sheet.values() for image in images]
 
 
-def measure_backdrops(draw: Drawing, jury: Jury, pictures: int) -> dict[str, float]:
+def measure_backdrops(draw: StoredDrawing, jury: StrictJudges, pictures: int) -> dict[str, float]:
     """The share of each backdrop that is named right; writes backdrops.png."""
     shares, sheet = {}, {}
     for i, (backdrop, places) in enumerate(PLACES.items()):
         words = [WORDS[(5 * i + 7 * k) % len(WORDS)] for k in range(pictures)]  # other words with every backdrop
         prompts = [f"{choose_article(word)} {word} {places[k % len(places)]}" for k, word in enumerate(words)]
-        sheet[backdrop] = draw.prompts(f"backdrops/{backdrop}", prompts)
+        sheet[backdrop] = draw.draw_prompts(f"backdrops/{backdrop}", prompts)
         shares[backdrop] = mean_share([verdict.backdrop == backdrop for verdict in jury.judge(sheet[backdrop])])
     labelled_sheet(sheet, draw.out / "backdrops.png")
     return {name: shares[name] for name in BACKDROPS}
 
 
-def measure_pairs(draw: Drawing, jury: Jury, count: int, method: str) -> PairShares:
+def measure_pairs(draw: StoredDrawing, jury: StrictJudges, count: int, method: str) -> PairShares:
     """Placed pairs; writes pairs.png, six in a row with their words, the left one first."""
     cases = make_cases(count, 2, draw.seed)
-    images = draw.placed(cases, method)
+    images = draw.draw_cases(cases, method)
     captions = [" | ".join(w for _, w in sorted(zip(case.azimuths, case.words, strict=True))) for case in cases]
     labelled_pictures(images, captions, draw.out / "pairs.png")
     return score_pairs(cases, jury.judge(images))

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.writing import write_bytes
-from experiments.world.measure import sheet
+from experiments.world.measure import write_sheet
 
 
-def name_of(things: int, method: str, control: str) -> str:
+def format_name(things: int, method: str, control: str) -> str:
     return "-".join([str(things), method, *[control] * bool(control)])
 
 
-def row_of(line: Any, shares: Sequence[float], rest: Sequence[str]) -> list[str]:
+def format_row(line: Any, shares: Sequence[float], rest: Sequence[str]) -> list[str]:
     """The cells of a row: the case, shares in percent (empty for NaN), and the remaining cells."""
     cells = [str(line.things), f"{line.method} {line.control}".strip(), str(line.pictures)]
     cells += ["" if math.isnan(share) else f"{100 * share:.1f}" for share in shares]
@@ -29,5 +29,5 @@ def write_lines(lines: Sequence[Any], text: str, folder: Path) -> None:
     write_bytes((text + "\n").encode(), folder / "table.md")
 
 
-def sheet_of(images: Sequence[Any], path: Path, most: int = 48) -> None:
-    sheet(images[:most], path, columns=8)
+def write_sample_sheet(images: Sequence[Any], path: Path, most: int = 48) -> None:
+    write_sheet(images[:most], path, columns=8)

@@ -20,7 +20,7 @@ from audiotoken.writing import cannot_write, write_bytes
 from experiments.benchmarks.models import GEOMETRIES
 from experiments.benchmarks.process import in_process, place
 from experiments.benchmarks.row import WAYS, Measured, Row, Setting, run_prepare, run_row
-from experiments.benchmarks.training_report import chart, facts, summary, to_csv, to_markdown
+from experiments.benchmarks.training_report import describe_setting, plot_chart, summarise, to_csv, to_markdown
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -72,12 +72,12 @@ def bench_train(
             f"{scratch}/prepared",
             f"{scratch}/compiled",
         )
-        rows = rows_of(ways, precisions, batch_sizes, compile, checkpointing)
+        rows = list_rows(ways, precisions, batch_sizes, compile, checkpointing)
         runs = run_all(setting, rows, repeats, limit, tell, lambda runs: _write_table(setting, runs, repeats, folder))
     return _write(setting, runs, repeats, folder)
 
 
-def rows_of(
+def list_rows(
     ways: Sequence[str], precisions: Sequence[str], batch_sizes: Sequence[int], compile: bool, checkpointing: bool
 ) -> list[Row]:
     """One row per combination, and a row of ours for each switched-on option; the published way has no options."""
@@ -123,14 +123,14 @@ def run_all(
 
 def _write(setting: Setting, runs: dict[Row, list[Measured]], repeats: int, folder: Path) -> str:
     table = _write_table(setting, runs, repeats, folder)
-    lines, known = summary(runs, setting.device.startswith("cuda")), facts(setting, repeats)
+    lines, known = summarise(runs, setting.device.startswith("cuda")), describe_setting(setting, repeats)
     write_bytes(to_csv(lines).encode(), folder / "rows.csv")
-    chart(lines, known, folder / "chart.png")
+    plot_chart(lines, known, folder / "chart.png")
     return f"{table}\nwrote rows.csv, table.md and chart.png to {folder}"
 
 
 def _write_table(setting: Setting, runs: dict[Row, list[Measured]], repeats: int, folder: Path) -> str:
-    table = to_markdown(summary(runs, setting.device.startswith("cuda")), facts(setting, repeats))
+    table = to_markdown(summarise(runs, setting.device.startswith("cuda")), describe_setting(setting, repeats))
     write_bytes(table.encode(), folder / "table.md")
     return table
 

@@ -20,7 +20,7 @@ GIB = 2**30
 COLOURS = {"published": "#8a8f98", "raw": "#2b6cb0", "cached": "#c2410c"}
 
 
-def summary(runs: Mapping[Row, Sequence[Measured]], by_clock: bool = True) -> list[dict[str, Any]]:
+def summarise(runs: Mapping[Row, Sequence[Measured]], by_clock: bool = True) -> list[dict[str, Any]]:
     """One line per row: medians over the runs, the slowest and the fastest run, and ratios to the published way.
 
     `faster` and `memory_ratio` compare with the published row of the same precision and batch; they are NaN if there is
@@ -49,7 +49,7 @@ def summary(runs: Mapping[Row, Sequence[Measured]], by_clock: bool = True) -> li
     return lines
 
 
-def facts(setting: Setting, repeats: int) -> dict[str, str]:
+def describe_setting(setting: Setting, repeats: int) -> dict[str, str]:
     """The machine and the settings of a measurement."""
     size = GEOMETRIES[setting.geometry].size
     machine = f"{_processor()}, {platform.system()} {platform.machine()}"
@@ -94,7 +94,7 @@ def to_markdown(lines: Sequence[dict[str, Any]], known: dict[str, str]) -> str:
     return "\n".join([*items, "", markdown_table(head, rows, "lrlr"), ""])
 
 
-def chart(lines: Sequence[dict[str, Any]], known: dict[str, str], path: Path) -> None:
+def plot_chart(lines: Sequence[dict[str, Any]], known: dict[str, str], path: Path) -> None:
     """Draw the speed above the memory, with a group of bars for each precision and batch size."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

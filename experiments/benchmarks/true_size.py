@@ -20,7 +20,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from audiotoken.errors import OptionError
 from audiotoken.tables import markdown_table
 from experiments.benchmarks.counting import KINDS, STEPS, TOKENS, UNETS, Costs, measure_steps
-from experiments.benchmarks.models import made_in, sharpen_attention
+from experiments.benchmarks.models import create_weights_in, sharpen_attention
 from experiments.benchmarks.row import now
 from experiments.benchmarks.training_report import _processor
 from experiments.hydra_cli import check_choices
@@ -78,7 +78,7 @@ def make_model(
     size: int, device: torch.device, dtype: torch.dtype
 ) -> tuple[UNetBackbone, tuple[Conditioning, torch.Tensor]]:
     """A UNet of Stable Diffusion 1.5 with random weights and sharper attention, and its inputs for one picture."""
-    with made_in(device, dtype):
+    with create_weights_in(device, dtype):
         unet = UNet2DConditionModel(**UNETS["sd1"]).eval().requires_grad_(False)
         prompt, latents = torch.randn(2, TOKENS, 768), torch.randn(1, 4, size // 8, size // 8)
     sharpen_attention(unet)

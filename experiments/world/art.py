@@ -46,7 +46,7 @@ DRAWINGS: dict[str, str] = {  # set letter (Noto, Twemoji, Fluent) and code poin
 }
 
 
-def fetch(folder: Path) -> None:
+def fetch_sets(folder: Path) -> None:
     """Download the packages of the three sets and unpack them into `folder`, once."""
     folder.mkdir(parents=True, exist_ok=True)
     if missing := [tool for tool in ("npm", "tar", "apt-get", "dpkg") if shutil.which(tool) is None]:
@@ -65,14 +65,14 @@ def fetch(folder: Path) -> None:
         subprocess.run(["dpkg", "-x", next(folder.glob("fonts-noto*.deb")), folder / "N"], check=True)
 
 
-def drawing(word: str, folder: Path) -> Image.Image:
+def draw_thing(word: str, folder: Path) -> Image.Image:
     """The thing on a square of 96 pixels, RGBA."""
     if word in own_art.DRAWINGS:
-        return squared(svg_image(own_art.DRAWINGS[word]))
-    return draw(DRAWINGS[word], folder)
+        return centre_on_square(render_svg(own_art.DRAWINGS[word]))
+    return render_drawing(DRAWINGS[word], folder)
 
 
-def draw(name: str, folder: Path, size: int = 136) -> Image.Image:
+def render_drawing(name: str, folder: Path, size: int = 136) -> Image.Image:
     """One drawing as RGBA, cropped to its content and centred on a square with a small margin."""
     letter, code = name[0], name[1:]
     if letter == "N":
@@ -80,18 +80,18 @@ def draw(name: str, folder: Path, size: int = 136) -> Image.Image:
         image = Image.new("RGBA", (size, size))
         ImageDraw.Draw(image).text((0, 4), chr(int(code, 16)), font=font, embedded_color=True)
     else:
-        image = svg_image((folder / letter / SVG_FOLDER[letter] / f"{code}.svg").read_text(), size)
-    return squared(image)
+        image = render_svg((folder / letter / SVG_FOLDER[letter] / f"{code}.svg").read_text(), size)
+    return centre_on_square(image)
 
 
-def svg_image(svg: str, size: int = 136) -> Image.Image:
+def render_svg(svg: str, size: int = 136) -> Image.Image:
     import cairosvg
 
     png = cairosvg.svg2png(bytestring=svg.encode(), output_width=size, output_height=size)
     return Image.open(io.BytesIO(png)).convert("RGBA")
 
 
-def squared(image: Image.Image, margin: float = 0.03) -> Image.Image:
+def centre_on_square(image: Image.Image, margin: float = 0.03) -> Image.Image:
     image = image.crop(image.getchannel("A").getbbox())
     side = round(max(image.size) * (1 + 2 * margin))
     canvas = Image.new("RGBA", (side, side))
@@ -99,12 +99,12 @@ def squared(image: Image.Image, margin: float = 0.03) -> Image.Image:
     return canvas.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
-def atlas(folder: Path) -> torch.Tensor:
+def make_atlas(folder: Path) -> torch.Tensor:
     """(24, 4, 96, 96) uint8, premultiplied RGBA, in the order of WORDS."""
-    return torch.stack([premultiplied(drawing(word, folder)) for word in WORDS])
+    return torch.stack([premultiply(draw_thing(word, folder)) for word in WORDS])
 
 
-def premultiplied(image: Image.Image) -> torch.Tensor:
+def premultiply(image: Image.Image) -> torch.Tensor:
     """RGBA -> (4, h, w) uint8 with colours times coverage: edges stay clean when resampled."""
     rgba = np.asarray(image, np.float32).copy()
     rgba[..., :3] *= rgba[..., 3:] / 255
@@ -115,8 +115,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/art"))
     out = parser.parse_args().out
-    fetch(out / "packages")
-    images = atlas(out / "packages")
+    fetch_sets(out / "packages")
+    images = make_atlas(out / "packages")
     save_file({"images": images.contiguous(), "kinds": torch.arange(len(WORDS))}, out / "atlas.safetensors")
     sheet = Image.new("RGB", (SIDE * 12, SIDE * 2), "#c8d0dc")
     for i, image in enumerate(images):

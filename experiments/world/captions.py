@@ -40,50 +40,50 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 LENGTH = 77  # tokens, as in Stable Diffusion
 
 
-def plural(name: str) -> str:
+def make_plural(name: str) -> str:
     """`crying baby` -> `crying babies`."""
     *before, last = name.split()
     return " ".join([*before, PLURALS.get(last, f"{last}s")])
 
 
-def caption(kinds: Sequence[int], backdrop: int, rng: random.Random, heard: int | None = None) -> str:
+def write_caption(kinds: Sequence[int], backdrop: int, rng: random.Random, heard: int | None = None) -> str:
     """A caption for the things `kinds` (indices into WORDS; -1 is empty) before `backdrop` (index into BACKDROPS).
 
     Instead of the noun of slot `heard` it says `<audio>`.
     """
     others = Counter(k for slot, k in enumerate(kinds) if k >= 0 and slot != heard)
-    names = [noun(kind, count, rng) for kind, count in others.items()]
+    names = [write_noun(kind, count, rng) for kind, count in others.items()]
     if heard is not None:
-        names.append(with_article("<audio>", rng))
+        names.append(add_article("<audio>", rng))
     rng.shuffle(names)
-    parts = [rng.choice(OPENINGS), listing(names, rng)]
+    parts = [rng.choice(OPENINGS), join_names(names, rng)]
     if rng.random() < PLACED:
         parts.append(rng.choice(PLACES[BACKDROPS[backdrop]]))
     return " ".join(part for part in parts if part)
 
 
-def noun(kind: int, count: int, rng: random.Random) -> str:
+def write_noun(kind: int, count: int, rng: random.Random) -> str:
     """`a frog`, `crackling fire`, `two cute frogs`."""
     thing = THINGS[kind]
     name = thing.phrase if rng.random() < 0.15 else thing.word
-    name = plural(name) if count > 1 else name
+    name = make_plural(name) if count > 1 else name
     if rng.random() < 0.06:  # words that mean nothing here: learn to read past them
-        name = f"{rng.choice(FILLERS) if rng.random() < 0.6 else nonsense(rng)} {name}"
-    return f"{NUMBERS[count]} {name}" if count > 1 else with_article(name, rng)
+        name = f"{rng.choice(FILLERS) if rng.random() < 0.6 else write_other_words(rng)} {name}"
+    return f"{NUMBERS[count]} {name}" if count > 1 else add_article(name, rng)
 
 
-def with_article(name: str, rng: random.Random) -> str:
+def add_article(name: str, rng: random.Random) -> str:
     article = rng.choices(("a", "", "the", "one"), (0.55, 0.25, 0.1, 0.1))[0]
     if article == "a" and name[0] in "aeiou":
         article = "an"
     return f"{article} {name}".strip()
 
 
-def nonsense(rng: random.Random) -> str:
+def write_other_words(rng: random.Random) -> str:
     return "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 6)))
 
 
-def listing(names: Sequence[str], rng: random.Random) -> str:
+def join_names(names: Sequence[str], rng: random.Random) -> str:
     if len(names) == 1:
         return names[0]
     comma = ", " if rng.random() < 0.5 else " and "
@@ -96,10 +96,10 @@ def build_tokenizer() -> CLIPTokenizer:
     Other words fall apart into letters and pieces, as in any CLIP. The same ids in every process.
     """
     phrases = [t.phrase for t in THINGS] + [p for places in PLACES.values() for p in places]
-    plurals = [plural(word) for word in WORDS]
+    plurals = [make_plural(word) for word in WORDS]
     texts = (*WORDS, *plurals, *BACKDROPS, *phrases, *OPENINGS, *FILLERS, *NUMBERS.values(), "a an one the and clouds")
     merges = byte_pair_merges(sorted({word for text in texts for word in text.split()}))
-    alphabet = byte_alphabet()
+    alphabet = make_byte_alphabet()
     vocabulary = [*alphabet, *(c + "</w>" for c in alphabet), *("".join(m) for m in merges), START, END]
     ids = {token: i for i, token in enumerate(dict.fromkeys(vocabulary))}
     return CLIPTokenizer(vocab=ids, merges=merges, model_max_length=LENGTH, unk_token=END, pad_token=END)
@@ -112,11 +112,11 @@ def byte_pair_merges(words: Sequence[str]) -> list[tuple[str, str]]:
     while pairs := Counter(pair for word in pieces for pair in pairwise(word)):
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)
-        pieces = [merged(word, best) for word in pieces]
+        pieces = [merge_pair(word, best) for word in pieces]
     return merges
 
 
-def merged(word: list[str], pair: tuple[str, str]) -> list[str]:
+def merge_pair(word: list[str], pair: tuple[str, str]) -> list[str]:
     result: list[str] = []
     for piece in word:
         if result and (result[-1], piece) == pair:
@@ -126,25 +126,25 @@ def merged(word: list[str], pair: tuple[str, str]) -> list[str]:
     return result
 
 
-def byte_alphabet() -> list[str]:
+def make_byte_alphabet() -> list[str]:
     """The 256 printable stand-ins of byte-level BPE (Radford et al. 2019), in CLIP's order."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     rest = [b for b in range(256) if b not in printable]
     return [chr(b) for b in printable] + [chr(256 + i) for i in range(len(rest))]
 
 
-def tokenizer_of(run: Path) -> CLIPTokenizer:
+def load_tokenizer(run: Path) -> CLIPTokenizer:
     """The tokenizer that the models of a run were trained with; kept in the run's folder from its first use."""
     if not (run / "tokenizer").is_dir():
         build_tokenizer().save_pretrained(run / "tokenizer")
     return CLIPTokenizer.from_pretrained(run / "tokenizer")
 
 
-def word_ids(tokenizer: CLIPTokenizer) -> list[frozenset[int]]:
+def list_word_ids(tokenizer: CLIPTokenizer) -> list[frozenset[int]]:
     """For each word of WORDS the ids of its singular and its plural."""
-    return [frozenset(tokenizer(form).input_ids[1] for form in (word, plural(word))) for word in WORDS]
+    return [frozenset(tokenizer(form).input_ids[1] for form in (word, make_plural(word))) for word in WORDS]
 
 
-def noun_positions(ids: Sequence[int], kinds: Sequence[int], words: Sequence[frozenset[int]]) -> list[int]:
+def find_noun_positions(ids: Sequence[int], kinds: Sequence[int], words: Sequence[frozenset[int]]) -> list[int]:
     """For each slot the place of its noun among the token `ids`; -1 for an empty slot. Twins share one place."""
     return [next(i for i, token in enumerate(ids) if token in words[k]) if k >= 0 else -1 for k in kinds]

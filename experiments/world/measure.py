@@ -31,7 +31,7 @@ BATCH = 10
 SEED = 1000
 
 
-def recognised(images: Sequence[Any], detector: Detector | None = None) -> list[str]:
+def recognise_things(images: Sequence[Any], detector: Detector | None = None) -> list[str]:
     """The word of the thing that covers the largest area of each picture; by the shipped detector by default."""
     import numpy as np
     import torch
@@ -41,7 +41,7 @@ def recognised(images: Sequence[Any], detector: Detector | None = None) -> list[
     return [WORDS[i] for i in detect(detector or load_detector(), batch).largest().tolist()]
 
 
-def measure(
+def measure_words(
     words: Sequence[str], draw: Callable[[str, int, int], list[Any]], out: Path, name: str, pictures: int
 ) -> dict[str, Any]:
     """Draw `pictures` of each word with `draw(word, first, count)`, from number `first`; count what is recognised."""
@@ -49,15 +49,15 @@ def measure(
     for word in words:
         parts = [(first, min(BATCH, pictures - first)) for first in range(0, pictures, BATCH)]
         images = [image for first, count in parts for image in draw(word, first, count)]
-        seen = recognised(images)
+        seen = recognise_things(images)
         rows[word] = {"right": seen.count(word) / pictures, "seen": dict(Counter(seen).most_common())}
-        sheet(images, out / name / f"{word}.png")
+        write_sheet(images, out / name / f"{word}.png")
         print(f"{name} {word}: {100 * rows[word]['right']:.0f} %  {rows[word]['seen']}", flush=True)
     rows["mean"] = {"right": sum(rows[w]["right"] for w in words) / len(words)}
     return rows
 
 
-def sheet(images: Sequence[Any], path: Path, columns: int = 10) -> None:
+def write_sheet(images: Sequence[Any], path: Path, columns: int = 10) -> None:
     from PIL import Image
 
     width, height = images[0].size
@@ -72,14 +72,14 @@ def article(word: str) -> str:
     return ("an " if word[0] in "aeiou" else "a ") + word
 
 
-def from_text(pipe: SoundPipeline, out: Path, pictures: int, seed: int) -> dict[str, Any]:
+def measure_from_text(pipe: SoundPipeline, out: Path, pictures: int, seed: int) -> dict[str, Any]:
     def draw(word: str, first: int, count: int) -> list[Any]:
         return pipe(prompt=f"a photo of {article(word)}", seed=seed + first, num_images_per_prompt=count).images
 
-    return measure(WORDS, draw, out, "text", pictures)
+    return measure_words(WORDS, draw, out, "text", pictures)
 
 
-def from_clips(
+def measure_from_clips(
     pipe: SoundPipeline, clips: dict[str, list[tuple[Any, int | None]]], out: Path, name: str, pictures: int, seed: int
 ) -> dict[str, Any]:
     """Measure pictures of clips `(path or signal, rate)`, and how often the encoder's first guess is right."""
@@ -91,7 +91,7 @@ def from_clips(
             images += pipe(clip, rate=rate, seed=seed + i).images
         return images
 
-    rows = measure(list(clips), draw, out, name, pictures)
+    rows = measure_words(list(clips), draw, out, name, pictures)
     heard = {word: [pipe.classify(clip, rate)[0][0] == word for clip, rate in clips[word]] for word in clips}
     for word, right in heard.items():
         rows[word]["heard"] = sum(right) / len(right)
@@ -99,20 +99,20 @@ def from_clips(
     return rows
 
 
-def real_clips(esc10: Path, fold: int) -> dict[str, list[tuple[Any, int | None]]]:
+def load_real_clips(esc10: Path, fold: int) -> dict[str, list[tuple[Any, int | None]]]:
     clips: dict[str, list[tuple[Any, int | None]]] = {word: [] for word in WORD_OF_ESC10.values()}
     for path, label, _ in read_esc_rows(esc10, [fold]):
         clips[WORD_OF_ESC10[label]].append((str(path), None))
     return clips
 
 
-def made_clips(count: int = 10) -> dict[str, list[tuple[Any, int | None]]]:
+def synthesise_clips(count: int = 10) -> dict[str, list[tuple[Any, int | None]]]:
     """Synthesised clips with seeds that were not used in training."""
     rate = 22050
     return {w: [(synthesise(w, rate, 4.0, 900_000 + i), rate) for i in range(count)] for w in AUDIBLE_WORDS}
 
 
-def speed(model: str) -> dict[str, Any]:
+def measure_speed(model: str) -> dict[str, Any]:
     """Loading time, time of a picture of 20 steps from a sound, and peak memory, on this machine."""
     start = time.perf_counter()
     import torch
@@ -140,7 +140,7 @@ def speed(model: str) -> dict[str, Any]:
     }
 
 
-def table(figures: dict[str, Any]) -> str:
+def format_table(figures: dict[str, Any]) -> str:
     """The Markdown table, with one row per word."""
     kinds = [k for k in ("text", "real", "made") if k in figures]
     names = {"text": "text prompt", "real": "real clip, fold 4", "made": "synthesised clip"}
@@ -156,7 +156,7 @@ def table(figures: dict[str, Any]) -> str:
     return markdown_table(head, rows) + "\n"
 
 
-def speed_line(figures: dict[str, Any]) -> str:
+def format_speed(figures: dict[str, Any]) -> str:
     if not figures:
         return ""
     return (
@@ -166,7 +166,7 @@ def speed_line(figures: dict[str, Any]) -> str:
     )
 
 
-def into_card(card: Path, text: str) -> None:
+def write_card(card: Path, text: str) -> None:
     """Write the measured table between the card's markers."""
     before, rest = card.read_text().split("<!-- measured -->")
     _, after = rest.split("<!-- /measured -->")
@@ -189,23 +189,23 @@ def main() -> None:
     path = args.out / "measured.json"
     figures = json.loads(path.read_text()) if path.exists() else {}
     if "speed" in wanted:  # first, before the process loads anything else
-        figures["speed"] = speed(args.model)
+        figures["speed"] = measure_speed(args.model)
     if {"text", "real", "made"} & set(wanted):
         pipe = AudioTokenPipeline.from_pretrained(args.model)
         pipe.set_progress_bar_config(disable=True)
         if "text" in wanted:
-            figures["text"] = from_text(pipe, args.out, args.pictures, args.seed)
+            figures["text"] = measure_from_text(pipe, args.out, args.pictures, args.seed)
         if "real" in wanted:
-            figures["real"] = from_clips(
-                pipe, real_clips(args.esc10, args.fold), args.out, "real", args.pictures, args.seed
+            figures["real"] = measure_from_clips(
+                pipe, load_real_clips(args.esc10, args.fold), args.out, "real", args.pictures, args.seed
             )
         if "made" in wanted:
-            figures["made"] = from_clips(pipe, made_clips(), args.out, "made", args.pictures, args.seed)
+            figures["made"] = measure_from_clips(pipe, synthesise_clips(), args.out, "made", args.pictures, args.seed)
     path.write_text(json.dumps(figures, indent=2) + "\n")
-    text = table(figures) + speed_line(figures.get("speed", {}))
+    text = format_table(figures) + format_speed(figures.get("speed", {}))
     (args.out / "measured.md").write_text(text)
     if args.card:
-        into_card(args.card, text)
+        write_card(args.card, text)
     print(text)
 
 

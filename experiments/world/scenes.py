@@ -70,17 +70,17 @@ class Painter:
         """`batch` scenes; the same seed paints the same scenes on every device."""
         generator = torch.Generator().manual_seed(seed)
         backdrops = torch.randint(len(BACKDROPS), (batch,), generator=generator)
-        canvas, ground = self.backdrop(backdrops, generator)
-        layout = self.layout(ground, generator, counts)
+        canvas, ground = self.paint_backdrops(backdrops, generator)
+        layout = self.draw_layout(ground, generator, counts)
         alphas: list[Tensor] = []
         for slot in range(SLOTS):
-            colour, alpha = self.thing(layout, slot)
+            colour, alpha = self.paint_slot(layout, slot)
             canvas = canvas * (1 - alpha) + colour
             alphas = [a * (1 - alpha) for a in alphas] + [alpha]
         masks = F.avg_pool2d(torch.cat(alphas, 1), SIDE // MASK)
         return Scenes(canvas.clamp(0, 1) * 2 - 1, masks, layout.kinds.to(self.device), backdrops.to(self.device))
 
-    def backdrop(self, backdrops: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def paint_backdrops(self, backdrops: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Empty stages (batch, 3, h, w) and their ground lines (batch,), those on the CPU."""
         canvas = torch.empty(len(backdrops), 3, SIDE, SIDE, device=self.device)
         ground = torch.empty(len(backdrops))
@@ -92,7 +92,7 @@ class Painter:
                 ground[chosen] = line.cpu()
         return canvas, ground
 
-    def layout(self, ground: Tensor, generator: torch.Generator, counts: tuple[float, ...] = COUNTS) -> Layout:
+    def draw_layout(self, ground: Tensor, generator: torch.Generator, counts: tuple[float, ...] = COUNTS) -> Layout:
         """Who stands where before backdrops with these ground lines (batch,)."""
         batch = len(ground)
 
@@ -107,7 +107,7 @@ class Painter:
         halves = self.halves[kinds] * sizes[..., None]  # (batch, slots, 2) half width and half height of the ink
         flying = torch.isin(kinds, torch.tensor(sorted(FLYING)))
         kinds = kinds.masked_fill(torch.arange(SLOTS) >= number[:, None], -1)
-        centres = place(kinds, halves, flying, ground, generator)
+        centres = place_things(kinds, halves, flying, ground, generator)
         feet = centres[..., 1] + halves[..., 1]
         order = feet.masked_fill(kinds < 0, 9.0).argsort(1)  # from far to near
         tilt = torch.where(flying, 0.12, 0.04)
@@ -115,7 +115,7 @@ class Painter:
         columns = [v.gather(1, order) for v in (kinds, feet, *rest, uniform(0.93, 1.05))]
         return Layout(columns[0], centres.gather(1, order[..., None].expand(-1, -1, 2)), *columns[1:])
 
-    def thing(self, layout: Layout, slot: int) -> tuple[Tensor, Tensor]:
+    def paint_slot(self, layout: Layout, slot: int) -> tuple[Tensor, Tensor]:
         """The things of one slot on an empty canvas: premultiplied colour (batch, 3, h, w), alpha (batch, 1, h, w)."""
         rgba = torch.zeros(len(layout.kinds), 4, SIDE, SIDE, device=self.device)
         chosen = (layout.kinds[:, slot] >= 0).nonzero().flatten()
@@ -146,7 +146,7 @@ def half_extents(alpha: Tensor) -> Tensor:
     return torch.stack(spans, 1) / 2
 
 
-def place(kinds: Tensor, halves: Tensor, flying: Tensor, ground: Tensor, generator: torch.Generator) -> Tensor:
+def place_things(kinds: Tensor, halves: Tensor, flying: Tensor, ground: Tensor, generator: torch.Generator) -> Tensor:
     """Centres (batch, slots, 2): of several places, each thing takes the one that overlaps the earlier ones least.
 
     Sideways everything up to the edges is as likely. Feet stand between the ground line and the lower edge; what flies
@@ -189,7 +189,7 @@ def hue_matrix(angle: Tensor) -> Tensor:
     return torch.stack([same, minus, plus, plus, same, minus, minus, plus, same], -1).view(-1, 3, 3)
 
 
-def grid(images: Tensor, columns: int) -> Any:
+def make_sheet(images: Tensor, columns: int) -> Any:
     """(batch, 3, h, w) in [-1, 1] -> one PIL picture."""
     from PIL import Image
 
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/scenes.png"))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    grid(Painter(args.atlas).paint(50, args.seed).images, 10).save(args.out)
+    make_sheet(Painter(args.atlas).paint(50, args.seed).images, 10).save(args.out)
 
 
 if __name__ == "__main__":

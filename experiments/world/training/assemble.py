@@ -17,7 +17,7 @@ from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.unknown import load_familiarity
-from experiments.world.captions import tokenizer_of
+from experiments.world.captions import load_tokenizer
 from experiments.world.training import autoencoder, workers
 from experiments.world.training.attention import SUPERVISED
 from experiments.world.training.loop import AVERAGES
@@ -28,18 +28,18 @@ SHARD = "15MB"
 TRACES = ("_name_or_path", "is_local", "local_files_only")  # of the machine that a part was loaded on
 
 
-def pipeline_of(
+def build_pipeline(
     run: Path,
     embedder: AudioEmbedder | None = None,
     encoder: MiniEncoder | None = None,
     average: float = AVERAGES[0],
 ) -> AudioTokenPipeline:
     """The pipeline of the run so far, in float32, with the averaged weights of this relative width."""
-    state = workers.load(run / "unet.pt")
+    state = workers.load_state(run / "unet.pt")
     if state is None:
         raise SystemExit(f"{run} has no unet.pt; run `make mini`, or pass the folder with --run.")
     (weights,) = (saved["weights"] for saved in state["emas"] if saved["decay"] == average)
-    tokenizer, vae = tokenizer_of(run), autoencoder.load(run, torch.device("cpu"))
+    tokenizer, vae = load_tokenizer(run), autoencoder.load_autoencoder(run, torch.device("cpu"))
     models = build_models(tokenizer)
     models.load_state_dict(weights)
     vae.register_to_config(scaling_factor=state["scale"])
@@ -59,7 +59,7 @@ def pipeline_of(
     return pipe
 
 
-def write(pipe: Any, out: Path) -> None:
+def write_folder(pipe: Any, out: Path) -> None:
     """Write half-precision safetensors in shards below 16 MB; other files (card, package) are kept."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -90,7 +90,7 @@ def main() -> None:
     args = parser.parse_args()
     embedder = AudioEmbedder.from_pretrained(args.embedder or args.run / "embedder")
     familiarity = load_familiarity(args.encoder)  # before the folder is written: it may be the same one
-    write(pipeline_of(args.run, embedder, MiniEncoder.from_pretrained(args.encoder), args.average), args.out)
+    write_folder(build_pipeline(args.run, embedder, MiniEncoder.from_pretrained(args.encoder), args.average), args.out)
     if familiarity:
         familiarity.save(args.out / "audio_encoder")
     for judge in ("detector", "judge", "clip", "wav2clip"):

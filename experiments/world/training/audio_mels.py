@@ -50,12 +50,12 @@ def read_wave(path: Path, rate: int = RATE) -> NDArray[np.float32]:
     return np.asarray(load_audio(path, rate)[0], np.float32).mean(0)
 
 
-def real_clips(folder: Path, folds: Iterable[int]) -> list[tuple[Path, str]]:
+def list_real_clips(folder: Path, folds: Iterable[int]) -> list[tuple[Path, str]]:
     """(file, word) of the ESC-10 clips in `folds`, in the order of its table."""
     return [(path, WORD_OF_ESC10[label]) for path, label, _ in read_esc_rows(folder, folds)]
 
 
-def mels_of(signal: NDArray[np.float32], spectrogram: MelSpectrogram) -> NDArray[np.float16]:
+def compute_mels(signal: NDArray[np.float32], spectrogram: MelSpectrogram) -> NDArray[np.float16]:
     """(frames,) -> (columns, mels) float16 dB."""
     with torch.inference_mode():
         return spectrogram(torch.from_numpy(np.ascontiguousarray(signal))[None])[0].numpy().astype(np.float16)
@@ -64,26 +64,26 @@ def mels_of(signal: NDArray[np.float32], spectrogram: MelSpectrogram) -> NDArray
 def load_real(folder: Path, folds: Iterable[int]) -> Clips:
     """Load the real recordings, each at five speeds."""
     spectrogram, clips = MelSpectrogram(RATE, MELS), Clips()
-    for path, word in real_clips(folder, folds):
+    for path, word in list_real_clips(folder, folds):
         wave, mels = read_wave(path), []
         for speed in SPEEDS:
             ratio = Fraction(1 / speed).limit_denominator(25)
             mels.append(
-                mels_of(resample_poly(wave, ratio.numerator, ratio.denominator).astype(np.float32), spectrogram)
+                compute_mels(resample_poly(wave, ratio.numerator, ratio.denominator).astype(np.float32), spectrogram)
             )
         clips.add(mels, AUDIBLE_WORDS.index(word))
     return clips
 
 
-def load_made(per_word: int, per_kind: int) -> tuple[Clips, Clips]:
+def synthesise_clips(per_word: int, per_kind: int) -> tuple[Clips, Clips]:
     """Synthesise sounds of every word, and distractors, with even seeds; odd seeds are reserved for evaluation."""
     spectrogram, words, others = MelSpectrogram(RATE, MELS), Clips(), Clips()
     for index, word in enumerate(AUDIBLE_WORDS):
         for seed in range(per_word):
-            words.add([mels_of(synthesise(word, RATE, 5.0, 2 * seed), spectrogram)], index)
+            words.add([compute_mels(synthesise(word, RATE, 5.0, 2 * seed), spectrogram)], index)
     for kind in KINDS:
         for seed in range(per_kind):
-            others.add([mels_of(distractor(RATE, 5.0, 2 * seed, kind=kind), spectrogram)], -1)
+            others.add([compute_mels(distractor(RATE, 5.0, 2 * seed, kind=kind), spectrogram)], -1)
     return words, others
 
 
@@ -92,7 +92,7 @@ def load_others(folder: Path) -> Clips:
     spectrogram, clips = MelSpectrogram(RATE, MELS), Clips()
     for path in sorted(p for p in folder.iterdir() if p.suffix in (".wav", ".flac", ".ogg", ".mp3")):
         wave = read_wave(path)[: 5 * RATE]
-        clips.add([mels_of(np.pad(wave, (0, max(0, RATE // 4 - len(wave)))), spectrogram)], -1)
+        clips.add([compute_mels(np.pad(wave, (0, max(0, RATE // 4 - len(wave)))), spectrogram)], -1)
     return clips
 
 
@@ -116,11 +116,11 @@ def load_rendered(folder: Path, most: int | None = None) -> Rendered:
     return Rendered(mels, levels, classes, own, [one for file in files for one in json.loads(str(file["facts"]))])
 
 
-def hear_in(levels: NDArray, classes: NDArray, own: int, stem: bool) -> tuple[NDArray, NDArray]:
+def compute_targets(levels: NDArray, classes: NDArray, own: int, stem: bool) -> tuple[NDArray, NDArray]:
     """Levels (sources, columns) in dB of the sources of a crop -> targets and shares (AUDIBLE_WORDS,).
 
-    As in `mix`: a source 4 dB below another begins to be inaudible, 18 dB below it is. In a stem its own source is
-    favoured by `FAVOUR` dB: a separator that leaves much of a neighbour should still be understood.
+    As in `mix_sounds`: a source 4 dB below another begins to be inaudible, 18 dB below it is. In a stem its own source
+    is favoured by `FAVOUR` dB: a separator that leaves much of a neighbour should still be understood.
     """
     power = np.power(10.0, levels.astype(float) / 10).mean(1)
     level = 10 * np.log10(power + 1e-10)
@@ -145,14 +145,14 @@ def draw_rendered(
     for i in range(count):
         kind = str(rng.choice(["image", "stem", "mixture"], p=[0.35, 0.45, 0.2]))
         k = int(rng.choice(kinds[kind]))
-        start = place_crop(clips.mels[k], columns, rng)
-        batch[i] = cut(clips.mels[k], start, columns)
+        start = choose_crop(clips.mels[k], columns, rng)
+        batch[i] = cut_clip(clips.mels[k], start, columns)
         inside = clips.levels[k][:, max(0, start) : start + columns]
-        targets[i], shares[i] = hear_in(inside, clips.classes[k], int(clips.own[k]), kind == "stem")
+        targets[i], shares[i] = compute_targets(inside, clips.classes[k], int(clips.own[k]), kind == "stem")
     return torch.from_numpy(batch), torch.from_numpy(targets), torch.from_numpy(shares)
 
 
-def place_crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator) -> int:
+def choose_crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator) -> int:
     """First column of a crop around a random active moment (within 25 dB of the loudest); it may begin before 0."""
     level = mels.max(1)
     active = np.flatnonzero(level > level.max() - 25)
@@ -164,7 +164,7 @@ def place_crop(mels: NDArray[np.float16], columns: int, rng: np.random.Generator
     return int(np.clip(start, 0, max(0, len(mels) - columns))) if rng.random() < 0.8 else start
 
 
-def cut(mels: NDArray[np.float16], start: int, columns: int) -> NDArray[np.float32]:
+def cut_clip(mels: NDArray[np.float16], start: int, columns: int) -> NDArray[np.float32]:
     """`columns` of a clip from `start`; silence where there is nothing."""
     out = np.full((columns, mels.shape[1]), -100.0, np.float32)
     first, last = max(0, start), min(len(mels), start + columns)
@@ -173,14 +173,16 @@ def cut(mels: NDArray[np.float16], start: int, columns: int) -> NDArray[np.float
     return out
 
 
-def draw(clips: Clips, count: int, columns: int, rng: np.random.Generator, choose: list[int]) -> tuple[Tensor, Tensor]:
+def draw_crops(
+    clips: Clips, count: int, columns: int, rng: np.random.Generator, choose: list[int]
+) -> tuple[Tensor, Tensor]:
     """Draw `count` crops of the clips in `choose` -> dB (count, columns, mels) and targets (count, classes)."""
     batch, targets = np.empty((count, columns, MELS), np.float32), np.zeros((count, len(AUDIBLE_WORDS)), np.float32)
     for i in range(count):
         k = int(rng.choice(choose))
         speeds = clips.mels[k]
         which = int(rng.integers(len(speeds))) if len(speeds) > 1 and rng.random() < 0.6 else len(speeds) // 2
-        batch[i] = cut(speeds[which], place_crop(speeds[which], columns, rng), columns)
+        batch[i] = cut_clip(speeds[which], choose_crop(speeds[which], columns, rng), columns)
         if clips.classes[k] >= 0:
             targets[i, clips.classes[k]] = 1
     return torch.from_numpy(batch), torch.from_numpy(targets)
@@ -194,7 +196,7 @@ def _chance(rng: np.random.Generator, p: float, count: int) -> Tensor:
     return torch.from_numpy(rng.random(count) < p)[:, None, None]
 
 
-def colour(decibels: Tensor, rng: np.random.Generator) -> Tensor:
+def vary_spectrum(decibels: Tensor, rng: np.random.Generator) -> Tensor:
     """Shift by up to four mel bands, apply a smooth random equaliser of a few dB, and sometimes remove high bands."""
     count, _, mels = decibels.shape
     shifts = rng.integers(-4, 5, count) * (rng.random(count) < 0.6)
@@ -206,7 +208,7 @@ def colour(decibels: Tensor, rng: np.random.Generator) -> Tensor:
     return decibels - 40.0 * missing
 
 
-def room(power: Tensor, rng: np.random.Generator) -> Tensor:
+def add_reverberation(power: Tensor, rng: np.random.Generator) -> Tensor:
     """Add reverberation in power: every moment leaves an exponential decay."""
     count = len(power)
     fade = torch.exp(-torch.arange(30) / _random(rng, 1.5, 10, count, 1))  # (batch, lag)
@@ -216,7 +218,9 @@ def room(power: Tensor, rng: np.random.Generator) -> Tensor:
     return F.conv1d(x, fade.flip(1)[:, None], groups=count).permute(1, 2, 0)
 
 
-def mix(power: Tensor, targets: Tensor, shares: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def mix_sounds(
+    power: Tensor, targets: Tensor, shares: Tensor, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
     """Add a second sound at -12 to 12 dB to half of the clips, and separate some again with an imperfect ratio mask.
 
     Returns the power, the targets per class (is it audible?) and the shares of the amplitude per class (between-class
@@ -237,18 +241,18 @@ def mix(power: Tensor, targets: Tensor, shares: Tensor, rng: np.random.Generator
     shares = torch.where(mixed, shares * part + shares[other] * (1 - part), shares)
     out = torch.where(both[:, :, None], power + second, power)
     k = alone[:, 0]
-    out[k] *= separation_mask(power[k], second[k], rng)
+    out[k] *= draw_separation_mask(power[k], second[k], rng)
     return out, torch.where(mixed, union, targets), shares
 
 
-def separation_mask(power: Tensor, second: Tensor, rng: np.random.Generator) -> Tensor:
+def draw_separation_mask(power: Tensor, second: Tensor, rng: np.random.Generator) -> Tensor:
     """The gain per cell with which an imperfect separator would extract the first sound from the mixture."""
     mask = power / (power + second + 1e-12)
     blurred = F.avg_pool2d(mask[:, None], (1, 5), 1, (0, 2))[:, 0]
     return (0.5 * mask + 0.5 * blurred).square() + _random(rng, 0.0, 0.1, len(power), 1, 1).square()
 
 
-def noise_floor(power: Tensor, rng: np.random.Generator) -> Tensor:
+def add_noise(power: Tensor, rng: np.random.Generator) -> Tensor:
     """Add steady noise of a random colour, 10 to 70 dB below the loudest band of the clip."""
     count, columns, mels = power.shape
     slope = _random(rng, -0.25, 0.15, count, 1, 1) * (torch.arange(mels) - 64)
@@ -257,7 +261,7 @@ def noise_floor(power: Tensor, rng: np.random.Generator) -> Tensor:
     return power + level * grain * _chance(rng, 0.7, count)
 
 
-def blank(spectrogram: Tensor, rng: np.random.Generator) -> Tensor:
+def mask_spectrogram(spectrogram: Tensor, rng: np.random.Generator) -> Tensor:
     """SpecAugment, Park et al. (2019): blank up to two bands and two time spans of each clip."""
     count, columns, mels = spectrogram.shape
     keep = torch.ones_like(spectrogram, dtype=torch.bool)
@@ -270,7 +274,7 @@ def blank(spectrogram: Tensor, rng: np.random.Generator) -> Tensor:
     return torch.where(keep, spectrogram, 2.0 - FLOOR / 20)
 
 
-def estrange(decibels: Tensor, rng: np.random.Generator) -> Tensor:
+def distort_into_unknown(decibels: Tensor, rng: np.random.Generator) -> Tensor:
     """Make real recordings unknown: upside down, two octaves off, bands out of step, or far too slow."""
     out = []
     for clip in decibels:
@@ -293,7 +297,7 @@ def estrange(decibels: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 @dataclass
-class Supply:
+class TrainingBatches:
     """Source of batches: `batch(step)` depends only on the seed and the step, so training resumes exactly."""
 
     real: Clips
@@ -317,22 +321,22 @@ class Supply:
         only = [i for i, c in enumerate(self.words.classes) if c not in real_words]
         nothing = list(range(len(self.others.classes)))
         few = int(5 * quarter / 8 + rng.random())  # on average, or small batches have none
-        parts = [draw(self.real, half, columns, rng, list(range(len(self.real.classes))))]
-        parts.append(draw(self.words, few, columns, rng, plain))
-        parts.append(draw(self.words, quarter - few, columns, rng, only))
-        parts.append(draw(self.others, self.size - scenes - half - quarter - strange, columns, rng, nothing))
+        parts = [draw_crops(self.real, half, columns, rng, list(range(len(self.real.classes))))]
+        parts.append(draw_crops(self.words, few, columns, rng, plain))
+        parts.append(draw_crops(self.words, quarter - few, columns, rng, only))
+        parts.append(draw_crops(self.others, self.size - scenes - half - quarter - strange, columns, rng, nothing))
         tonal = [i for i, c in enumerate(self.real.classes) if AUDIBLE_WORDS[c] in TONAL]
-        odd, _ = draw(self.real, strange, columns, rng, tonal)
-        parts.append((estrange(odd, rng), torch.zeros(strange, len(AUDIBLE_WORDS))))
+        odd, _ = draw_crops(self.real, strange, columns, rng, tonal)
+        parts.append((distort_into_unknown(odd, rng), torch.zeros(strange, len(AUDIBLE_WORDS))))
         decibels, targets = (torch.cat(x) for x in zip(*parts, strict=True))
         shares = targets
         if self.rendered and scenes:
             more = draw_rendered(self.rendered, scenes, columns, rng, self._kinds)
             decibels, targets, shares = (torch.cat(x) for x in zip((decibels, targets, shares), more, strict=True))
-        power = 10 ** (colour(decibels, rng) / 10)
-        power, targets, shares = mix(room(power, rng), targets, shares, rng)
-        power = noise_floor(power, rng)
-        return blank(normalise(10 * torch.log10(power + 1e-10)), rng), targets, shares
+        power = 10 ** (vary_spectrum(decibels, rng) / 10)
+        power, targets, shares = mix_sounds(add_reverberation(power, rng), targets, shares, rng)
+        power = add_noise(power, rng)
+        return mask_spectrogram(normalise(10 * torch.log10(power + 1e-10)), rng), targets, shares
 
     @cached_property
     def _kinds(self) -> dict[str, list[int]]:

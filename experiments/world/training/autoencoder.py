@@ -28,7 +28,7 @@ SEED = 1_000_000  # of the first painted scene; the UNet's scenes begin at 10 mi
 EVERY = 50  # steps between checkpoints
 
 
-def build() -> AutoencoderKL:
+def build_autoencoder() -> AutoencoderKL:
     """2.6 M parameters, f = 8 as in Stable Diffusion."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -42,7 +42,7 @@ def build() -> AutoencoderKL:
     )
 
 
-def crops(images: Tensor, masks: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def draw_crops(images: Tensor, masks: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """`count` crops of every picture (batch * count, 3, 64, 64), preferably on objects."""
     weight = masks.sum(1).flatten(1).cpu() + 0.05  # (batch, 256)
     cells = torch.multinomial(weight, count, replacement=True, generator=generator)  # (batch, count)
@@ -58,7 +58,7 @@ def crops(images: Tensor, masks: Tensor, count: int, generator: torch.Generator)
     )
 
 
-def losses(model: AutoencoderKL, pictures: Tensor, kl_weight: float = 1e-3) -> dict[str, Tensor]:
+def compute_losses(model: AutoencoderKL, pictures: Tensor, kl_weight: float = 1e-3) -> dict[str, Tensor]:
     """L1 + L2, both also of the gradients, which outlines live on, + a small pull of the latents to a unit Gaussian."""
     posterior = model.encode(pictures).latent_dist
     error = model.decode(posterior.sample()).sample.float() - pictures
@@ -72,7 +72,7 @@ def losses(model: AutoencoderKL, pictures: Tensor, kl_weight: float = 1e-3) -> d
     }
 
 
-def rate(step: int, steps: int, peak: float) -> float:
+def compute_learning_rate(step: int, steps: int, peak: float) -> float:
     """Short warm-up, then level, then down to zero over the last 40 %."""
     return peak * min(1.0, (step + 1) / 40, (steps - step) / (0.4 * steps))
 
@@ -81,20 +81,20 @@ def train(
     worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: float, decoder: bool, start: Path | None
 ) -> None:
     torch.manual_seed(0)
-    painter, model = Painter(atlas, worker.device), build().to(worker.device)
+    painter, model = Painter(atlas, worker.device), build_autoencoder().to(worker.device)
     if decoder:
-        model.load_state_dict(whole(out))
+        model.load_state_dict(load_first_stage(out))
         model.encoder.requires_grad_(False)
         model.quant_conv.requires_grad_(False)
     elif start is not None:
-        share = checkpoints.warm_start(model, checkpoints.folder_weights(start))
+        share = checkpoints.warm_start(model, checkpoints.read_weights(start))
         print(f"{share:.0%} of the weights come from {start}", flush=True)
-    optimisers, emas = workers.optimisers(model, lr, worker), [Ema(model, 0.998)]
+    optimisers, emas = workers.make_optimisers(model, lr, worker), [Ema(model, 0.998)]
     path = out / ("decoder.pt" if decoder else "autoencoder.pt")
     state = checkpoints.resume(path, model, emas, optimisers)
     log = Log(steps, EVERY, not worker.first)
     for step in range(state["step"] if state else 0, steps):
-        workers.set_learning_rate(optimisers, rate(step, steps, lr))
+        workers.set_learning_rate(optimisers, compute_learning_rate(step, steps, lr))
         terms = train_step(worker, model, painter, optimisers, batch, SEED + step * worker.count + worker.rank, decoder)
         emas[0].update(model)
         log(step, batch * worker.count, **terms)
@@ -104,7 +104,7 @@ def train(
         checkpoints.save(path, 0, model, emas, optimisers)
     if worker.first:
         model.load_state_dict(emas[0].weights)
-        print(f"{path.name}: {psnr(model, painter.paint(64, 7)):.2f} dB on 64 unseen scenes", flush=True)
+        print(f"{path.name}: {compute_psnr(model, painter.paint(64, 7)):.2f} dB on 64 unseen scenes", flush=True)
 
 
 def train_step(
@@ -118,10 +118,10 @@ def train_step(
 ) -> dict[str, Tensor]:
     """One update on `batch` crops; all chance comes from `seed`, so that a resumed run repeats it."""
     scenes = painter.paint(batch // 4, seed + (SEED if decoder else 0))
-    pictures = crops(scenes.images, scenes.masks, 4, torch.Generator().manual_seed(seed))
+    pictures = draw_crops(scenes.images, scenes.masks, 4, torch.Generator().manual_seed(seed))
     torch.manual_seed(seed)  # the posterior's noise
     with worker.autocast():
-        terms = losses(model, pictures)
+        terms = compute_losses(model, pictures)
     sum(terms.values(), torch.zeros((), device=worker.device)).backward()
     worker.average_gradients(model.parameters())
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -131,23 +131,23 @@ def train_step(
     return terms
 
 
-def whole(out: Path) -> dict[str, Tensor]:
+def load_first_stage(out: Path) -> dict[str, Tensor]:
     """The averaged weights of the first stage: its encoder is the one that all latents come from."""
-    state = workers.load(out / "autoencoder.pt")
+    state = workers.load_state(out / "autoencoder.pt")
     if state is None:
         raise SystemExit(f"{out / 'autoencoder.pt'} is missing: train the whole autoencoder first, without --decoder.")
     return state["emas"][0]["weights"]
 
 
-def load(out: Path, device: torch.device) -> AutoencoderKL:
+def load_autoencoder(out: Path, device: torch.device) -> AutoencoderKL:
     """The autoencoder as far as it is: with the sharper decoder where there is one."""
-    model, sharper = build(), workers.load(out / "decoder.pt")
-    model.load_state_dict(sharper["emas"][0]["weights"] if sharper else whole(out))
+    model, sharper = build_autoencoder(), workers.load_state(out / "decoder.pt")
+    model.load_state_dict(sharper["emas"][0]["weights"] if sharper else load_first_stage(out))
     return model.to(device).eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def psnr(model: AutoencoderKL, scenes: Scenes) -> float:
+def compute_psnr(model: AutoencoderKL, scenes: Scenes) -> float:
     """Peak signal-to-noise ratio in dB of all pixels together."""
     output = [model.decode(model.encode(p).latent_dist.mean).sample.clamp(-1, 1) for p in scenes.images.split(16)]
     return float(10 * torch.log10(4 / F.mse_loss(torch.cat(output), scenes.images)))
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, default=None, help="folder of an autoencoder to take weights from")
     parser.add_argument("--workers", type=int, default=None, help="processes; by default one a GPU or a core")
     args = parser.parse_args()
-    workers.run(
+    workers.run_workers(
         *(train, args.atlas, args.out, args.steps, args.batch, args.lr, args.decoder, args.start),
         workers=args.workers,
     )

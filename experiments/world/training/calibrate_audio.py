@@ -30,8 +30,21 @@ from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import KINDS, distractor
-from experiments.world.training.audio_mels import RATE, Rendered, hear_in, load_rendered, read_wave, real_clips
-from experiments.world.training.measure_audio import Scores, Waves, calibration_error, loudest, one_hot
+from experiments.world.training.audio_mels import (
+    RATE,
+    Rendered,
+    compute_targets,
+    list_real_clips,
+    load_rendered,
+    read_wave,
+)
+from experiments.world.training.measure_audio import (
+    Scores,
+    Waves,
+    compute_calibration_error,
+    cut_loudest,
+    encode_one_hot,
+)
 
 STRICTNESS = 0.006  # loss of score per unit of squared distance; chosen on recordings of other things, see measured.md
 SHRINKAGE = 0.2  # of the covariance towards a sphere, for 192 dimensions and a few hundred clips
@@ -40,17 +53,17 @@ CLEAN = 4.0  # power of a stem's own source over that of the others from which i
 ENOUGH = 8  # windows of a class in rooms from which they get a centre of their own
 
 
-def window_features(model: MiniEncoder, waves: Waves) -> Tensor:
+def compute_window_features(model: MiniEncoder, waves: Waves) -> Tensor:
     """Square roots of the mean features of all windows with enough weight, for clips and their loudest 1 and 2 s."""
     kept = []
     for wave in waves:
-        for part in (wave, loudest(wave, 1.0), loudest(wave, 2.0)):
+        for part in (wave, cut_loudest(wave, 1.0), cut_loudest(wave, 2.0)):
             _, means, weight, _ = model.windows(torch.from_numpy(np.ascontiguousarray(part))[None])
             kept.append(means[0][weight[0] > 0.5 * weight[0].max()])
     return torch.cat(kept).clamp(min=0).sqrt().double()
 
 
-def rendered_features(model: MiniEncoder, rendered: Rendered) -> list[Tensor]:
+def compute_rendered_features(model: MiniEncoder, rendered: Rendered) -> list[Tensor]:
     """The same for each class: of images, and of stems that hold little else than their own source."""
     kept: list[list[Tensor]] = [[] for _ in AUDIBLE_WORDS]
     for mels, levels, classes, own in zip(rendered.mels, rendered.levels, rendered.classes, rendered.own, strict=True):
@@ -72,12 +85,14 @@ def fit_familiarity(
     rendered: Rendered | None = None,
 ) -> None:
     """Compute centres and whitening from the training sounds and store them in the model."""
-    clips, centres, spreads = real_clips(esc10, folds), [], []
-    in_rooms = rendered_features(model, rendered) if rendered else [torch.empty(0, model.width)] * len(AUDIBLE_WORDS)
+    clips, centres, spreads = list_real_clips(esc10, folds), [], []
+    in_rooms = (
+        compute_rendered_features(model, rendered) if rendered else [torch.empty(0, model.width)] * len(AUDIBLE_WORDS)
+    )
     for word, roomy in zip(AUDIBLE_WORDS, in_rooms, strict=True):
         real = [read_wave(path) for path, name in clips if name == word]
         made = [synthesise(word, RATE, 5.0, 2 * seed) for seed in range(SYNTHESISED)]
-        pair = [window_features(model, waves) for waves in (real or made, made)]
+        pair = [compute_window_features(model, waves) for waves in (real or made, made)]
         groups = pair if real else pair[1:]
         if len(roomy) >= ENOUGH:
             groups = [*groups, roomy]
@@ -111,52 +126,56 @@ def fit_calibration(logits: Scores, truth: Scores, weight: Scores, pull: float =
 
 
 @torch.no_grad()
-def logits_of(model: MiniEncoder, waves: Waves) -> Scores:
+def compute_logits(model: MiniEncoder, waves: Waves) -> Scores:
     """Pooled scores before calibration (clips, classes)."""
     spectra = [model.decibels(torch.from_numpy(np.ascontiguousarray(wave))[None]) for wave in waves]
     return np.stack([model.evidence(one)[0].double().numpy() for one in spectra])
 
 
-def calibration_set(model: MiniEncoder, esc10: Path, fold: int, held: Rendered | None) -> tuple[Scores, Scores, Scores]:
+def make_calibration_set(
+    model: MiniEncoder, esc10: Path, fold: int, held: Rendered | None
+) -> tuple[Scores, Scores, Scores]:
     """Scores, truth and weights: half for real clips, a quarter each for synthesised clips and known distractors.
 
     With rooms and stems, these get half of the real clips' weight.
     """
-    clips = real_clips(esc10, [fold])
+    clips = list_real_clips(esc10, [fold])
     waves, words = [read_wave(p) for p, _ in clips], [w for _, w in clips]
     made = [(word, seed) for word in AUDIBLE_WORDS for seed in range(3)]
     none = [(kind, seed) for kind in KINDS for seed in range(3)]
     waves += [synthesise(word, RATE, 5.0, 2 * seed + 1) for word, seed in made]
     waves += [distractor(RATE, 5.0, 2 * seed + 1, kind=kind) for kind, seed in none]
     weight = np.concatenate([np.full(len(g), s / len(g)) for g, s in ((clips, 0.5), (made, 0.25), (none, 0.25))])
-    truth = one_hot([*words, *(w for w, _ in made), *(None for _ in none)])
-    logits = logits_of(model, waves)
+    truth = encode_one_hot([*words, *(w for w, _ in made), *(None for _ in none)])
+    logits = compute_logits(model, waves)
     if held is not None:
         weight[: len(clips)] /= 2
         weight = np.concatenate([weight, np.full(len(held.mels), 0.25 / len(held.mels))])
-        logits = np.concatenate([logits, evidence_of(model, held)])
-        truth = np.concatenate([truth, truth_of(held)])
+        logits = np.concatenate([logits, compute_rendered_logits(model, held)])
+        truth = np.concatenate([truth, list_audible(held)])
     return logits, truth, weight
 
 
-def evidence_of(model: MiniEncoder, rendered: Rendered) -> Scores:
+def compute_rendered_logits(model: MiniEncoder, rendered: Rendered) -> Scores:
     """Pooled scores before calibration (spectrograms, classes)."""
     with torch.inference_mode():
         each = [model.evidence(torch.from_numpy(mels.astype(np.float32))[None])[0] for mels in rendered.mels]
     return torch.stack(each).double().numpy()
 
 
-def truth_of(rendered: Rendered) -> Scores:
+def list_audible(rendered: Rendered) -> Scores:
     """Which things can be heard in each spectrogram (spectrograms, classes), as training says it."""
     stems = [fact["kind"] == "stem" for fact in rendered.facts]
     parts = zip(rendered.levels, rendered.classes, rendered.own, stems, strict=True)
-    return np.stack([hear_in(levels, classes, own, stem)[0] for levels, classes, own, stem in parts]).astype(float)
+    return np.stack([compute_targets(levels, classes, own, stem)[0] for levels, classes, own, stem in parts]).astype(
+        float
+    )
 
 
 def calibrate(model: MiniEncoder, esc10: Path, fold: int, held: Rendered | None = None) -> dict[str, float]:
     """Fit and store the calibration; return its error on the real clips before, after, and with two-fold validation."""
-    logits, truth, weight = calibration_set(model, esc10, fold, held)
-    real = len(real_clips(esc10, [fold]))
+    logits, truth, weight = make_calibration_set(model, esc10, fold, held)
+    real = len(list_real_clips(esc10, [fold]))
 
     def probability(scale: Scores, offset: Scores) -> Scores:
         return 1 / (1 + np.exp(-(logits * scale + offset)))
@@ -168,10 +187,10 @@ def calibrate(model: MiniEncoder, esc10: Path, fold: int, held: Rendered | None 
     model.scale.copy_(torch.tensor(scale)), model.offset.copy_(torch.tensor(offset))
     before, after = probability(np.ones(16), np.zeros(16)), probability(scale, offset)
     names = {"before": before, "after": after, "two_fold": crossed}
-    return {k: calibration_error(v[:real], truth[:real]) for k, v in names.items()}
+    return {k: compute_calibration_error(v[:real], truth[:real]) for k, v in names.items()}
 
 
-def with_origins(model: MiniEncoder, origins: int) -> MiniEncoder:
+def copy_with_origins(model: MiniEncoder, origins: int) -> MiniEncoder:
     """The same model with room for that many centres of each class."""
     options = {name: value for name, value in model.config.items() if not name.startswith("_")}
     other = MiniEncoder(**(options | {"origins": origins})).eval()
@@ -194,7 +213,7 @@ def main() -> None:
     model = MiniEncoder.from_pretrained(args.model, torch_dtype=torch.float32).eval()
     rendered = load_rendered(args.rendered) if args.rendered else None
     if rendered:
-        model = with_origins(model, 3)
+        model = copy_with_origins(model, 3)
     fit_familiarity(model, Path(args.esc10), [int(f) for f in args.folds.split(",")], args.strictness, rendered)
     if args.like:
         other = MiniEncoder.from_pretrained(args.like, torch_dtype=torch.float32)

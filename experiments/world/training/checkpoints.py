@@ -22,12 +22,12 @@ def save(path: Path, step: int, model: nn.Module, emas: list[Ema], optimisers: l
         "optimisers": [o.state_dict() for o in optimisers],
         **more,
     }
-    workers.save(state, path)
+    workers.save_state(state, path)
 
 
 def resume(path: Path, model: nn.Module, emas: list[Ema], optimisers: list[Any]) -> dict[str, Any] | None:
     """Put a saved state into everything it came from; None when there is none yet."""
-    state = workers.load(path)
+    state = workers.load_state(path)
     if state is None:
         return None
     model.load_state_dict(state["model"])
@@ -56,7 +56,7 @@ def warm_start(model: nn.Module, weights: Mapping[str, Tensor]) -> float:
     return taken / max(1, total)
 
 
-def folder_weights(folder: Path) -> dict[str, Tensor]:
+def read_weights(folder: Path) -> dict[str, Tensor]:
     """All tensors of a component's folder, in one file or in several."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
@@ -72,7 +72,7 @@ class PowerEma(Ema):
 
     def __init__(self, model: nn.Module, width: float):
         super().__init__(model, width)
-        self.exponent = power(width)
+        self.exponent = find_exponent(width)
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
@@ -82,7 +82,7 @@ class PowerEma(Ema):
             self.weights[name].lerp_(value.float(), 1 - keep)
 
 
-def power(width: float) -> float:
+def find_exponent(width: float) -> float:
     """The exponent of the profile t^gamma whose standard deviation is `width` of the training, by bisection."""
     low, high = 0.0, 1000.0
     for _ in range(60):

@@ -20,21 +20,21 @@ from torch import Tensor
 from audiotoken.mini.object_detector import BACKGROUND, Detector, detect, load_detector
 from experiments.world.scenes import Painter
 from experiments.world.training import checkpoints, workers
-from experiments.world.training.checkpoints import folder_weights
+from experiments.world.training.checkpoints import read_weights
 from experiments.world.training.workers import Ema, Log, Worker
 
 SAVE_EVERY = 20  # steps
 FIRST_SEED = 500_000_000  # different from the seeds of all scenes that train the checkpoint
 
 
-def truth(kinds: Tensor, masks: Tensor) -> Tensor:
+def label_cells(kinds: Tensor, masks: Tensor) -> Tensor:
     """The class of every cell (batch, 16, 16): the object that covers most of it, or the background below a third."""
     cover, slot = masks.max(1)
     kind = kinds.long().gather(1, slot.flatten(1)).view_as(slot)
     return torch.where(cover > 0.33, kind, BACKGROUND)
 
 
-def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
+def degrade_images(images: Tensor, generator: torch.Generator) -> Tensor:
     """Add blur and noise and vary the contrast, because generated pictures are softer than painted ones."""
     if torch.rand((), generator=generator) < 0.5:
         images = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="bilinear")
@@ -47,7 +47,7 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, start:
     torch.manual_seed(1)
     painter, detector = Painter(atlas, worker.device), Detector()
     if start is not None:
-        detector.load_state_dict(folder_weights(start))
+        detector.load_state_dict(read_weights(start))
     detector.to(worker.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(detector.parameters(), 2e-3, weight_decay=0.01)
     ema, log, path = Ema(detector, 0.98), Log(steps, 10, not worker.first), out.with_suffix(".pt")
@@ -58,10 +58,10 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, start:
         workers.set_learning_rate([optimiser], 2e-3 * min(1, (step + 1) / 50, (steps - step) / (0.7 * steps)))
         seed = FIRST_SEED + step * worker.count + worker.rank
         scenes = painter.paint(batch, seed)
-        images = disturb(scenes.images, torch.Generator().manual_seed(seed))
+        images = degrade_images(scenes.images, torch.Generator().manual_seed(seed))
         with worker.autocast():
             logits = detector(images.contiguous(memory_format=torch.channels_last)).float()
-        loss = F.cross_entropy(logits, truth(scenes.kinds, scenes.masks), weight)
+        loss = F.cross_entropy(logits, label_cells(scenes.kinds, scenes.masks), weight)
         loss.backward()
         worker.average_gradients(detector.parameters())
         optimiser.step()
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, default=None, help="folder of a detector to start from")
     parser.add_argument("--workers", type=int, default=None, help="default: one per GPU, or per core")
     args = parser.parse_args()
-    workers.run(train, args.atlas, args.out, args.steps, args.batch, args.start, workers=args.workers)
+    workers.run_workers(train, args.atlas, args.out, args.steps, args.batch, args.start, workers=args.workers)
 
 
 if __name__ == "__main__":

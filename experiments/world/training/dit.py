@@ -20,7 +20,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokeni
 from audiotoken.mini.things import WORDS
 from experiments.world.training.autoencoder import LATENT_CHANNELS
 from experiments.world.training.shards import Latents
-from experiments.world.training.unet import Writer
+from experiments.world.training.unet import CaptionWriter
 
 WIDTH = 128  # of a token; the pipeline lays the two CLIP models' tokens side by side
 HEADS, LAYERS = 6, 6
@@ -72,26 +72,26 @@ def build_scheduler() -> FlowMatchEulerDiscreteScheduler:
     return FlowMatchEulerDiscreteScheduler(shift=1.0)  # shift is for pictures of many more tokens
 
 
-def shorten(tokenizer: CLIPTokenizer) -> CLIPTokenizer:
+def shorten_tokenizer(tokenizer: CLIPTokenizer) -> CLIPTokenizer:
     """The same tokenizer, padding and cutting to the length of this model's prompts."""
     tokenizer.model_max_length = TOKENS
     return tokenizer
 
 
-def read(text: CLIPTextModelWithProjection, ids: Tensor) -> tuple[Tensor, Tensor]:
+def encode_text(text: CLIPTextModelWithProjection, ids: Tensor) -> tuple[Tensor, Tensor]:
     """Token ids (batch, 32) -> what the pipeline makes of them: (batch, 32, 256) and pooled (batch, 256)."""
     output = text(ids, output_hidden_states=True)
     return output.hidden_states[-2].repeat(1, 1, 2), output.text_embeds.repeat(1, 2)
 
 
-def losses(models: nn.ModuleDict, write: Writer, scenes: Latents, seed: int) -> dict[str, Tensor]:
+def compute_losses(models: nn.ModuleDict, write: CaptionWriter, scenes: Latents, seed: int) -> dict[str, Tensor]:
     """Rectified flow, noise levels drawn as in Esser et al. (arXiv 2403.03206), things weighing three times; naming."""
     batch, generator = write(scenes, random.Random(seed)), torch.Generator().manual_seed(seed)
     latents = batch.latents
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     level = torch.randn(len(latents), generator=generator).sigmoid().to(latents.device)  # 1 is pure noise
     noisy = latents.lerp(noise, level[:, None, None, None])
-    tokens, pooled = read(models["text"], batch.ids)
+    tokens, pooled = encode_text(models["text"], batch.ids)
     patches: list[Tensor] = []  # (batch, 64, 192)
     blocks: Any = models["transformer"].transformer_blocks
     with blocks[2 * LAYERS // 3 - 1].register_forward_hook(lambda module, inputs, outputs: patches.append(outputs[1])):
@@ -99,11 +99,11 @@ def losses(models: nn.ModuleDict, write: Writer, scenes: Latents, seed: int) -> 
     importance = batch.masks.sum(1, keepdim=True).clamp(max=1) * 2 + 1
     error = (output - (noise - latents)).square() * importance / importance.mean()
     named = models["name"](patches[0]).transpose(1, 2).float()  # (batch, 25, 64)
-    truth = things_of_patches(scenes).to(named.device)
+    truth = label_patches(scenes).to(named.device)
     return {"flow": error.mean(), "naming": NAMING * nn.functional.cross_entropy(named, truth)}
 
 
-def things_of_patches(scenes: Latents) -> Tensor:
+def label_patches(scenes: Latents) -> Tensor:
     """(batch, 25, 64): how much of each patch shows nothing, and each thing of WORDS."""
     shares = nn.functional.avg_pool2d(scenes.masks.float() / 255, 2).flatten(2)  # (batch, 4, 64)
     kinds = nn.functional.one_hot(scenes.kinds.long() + 1, 1 + len(WORDS))  # (batch, 4, 25); an empty slot is nothing

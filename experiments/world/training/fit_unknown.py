@@ -27,9 +27,9 @@ from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.mini.things import AUDIBLE_WORDS
 from audiotoken.unknown import NAME, Familiarity, compute_energy, energy_of, load_familiarity
 from experiments.world.distractors import HELD_OUT, KINDS, distractor
-from experiments.world.training.audio_mels import RATE, Rendered, load_rendered, read_wave, real_clips
-from experiments.world.training.calibrate_audio import evidence_of
-from experiments.world.training.measure_audio import loudest
+from experiments.world.training.audio_mels import RATE, Rendered, list_real_clips, load_rendered, read_wave
+from experiments.world.training.calibrate_audio import compute_rendered_logits
+from experiments.world.training.measure_audio import cut_loudest
 
 FOLDS = "1,2,3,4"
 KEPT = 0.95  # accepted share of known sounds
@@ -37,23 +37,23 @@ LEAK = 10 ** (-12 / 20)
 Signal = NDArray[np.float32]
 
 
-def knowns(esc10: Path, folds: list[int]) -> Iterator[tuple[Signal, int]]:
+def iterate_known(esc10: Path, folds: list[int]) -> Iterator[tuple[Signal, int]]:
     """Yield (signal, class) of real clips and their variants."""
-    clips = real_clips(esc10, folds)
+    clips = list_real_clips(esc10, folds)
     waves = [read_wave(path) for path, _ in clips]
     for number, (wave, (_, word)) in enumerate(zip(waves, clips, strict=True)):
         other = np.resize(waves[(number * 37 + 101) % len(waves)], len(wave))
         leak = LEAK * other * np.sqrt(np.mean(wave**2) / (np.mean(other**2) + 1e-12))
-        for each in (wave, loudest(wave, 1.0), wave + leak):
+        for each in (wave, cut_loudest(wave, 1.0), wave + leak):
             yield each.astype(np.float32), AUDIBLE_WORDS.index(word)
 
 
-def rooms(model: MiniEncoder, held: Rendered) -> tuple[NDArray, NDArray, NDArray]:
+def measure_rendered(model: MiniEncoder, held: Rendered) -> tuple[NDArray, NDArray, NDArray]:
     """Energies of images and stems whose name is right, whose name is wrong, and without their class."""
     right: list[float] = []
     wrong: list[float] = []
     taken: list[float] = []
-    for scores, classes, own in zip(evidence_of(model, held), held.classes, held.own, strict=True):
+    for scores, classes, own in zip(compute_rendered_logits(model, held), held.classes, held.own, strict=True):
         if own >= 0 and classes[own] >= 0:
             pooled = torch.from_numpy(scores)
             (right if scores.argmax() == classes[own] else wrong).append(energy_of(pooled))
@@ -61,11 +61,11 @@ def rooms(model: MiniEncoder, held: Rendered) -> tuple[NDArray, NDArray, NDArray
     return np.array(right), np.array(wrong), np.array(taken)
 
 
-def strangers(kinds: tuple[str, ...], seeds: range) -> list[Signal]:
+def synthesise_unknown(kinds: tuple[str, ...], seeds: range) -> list[Signal]:
     return [distractor(RATE, 5.0, 2 * seed + 1, kind=kind) for kind in kinds for seed in seeds]
 
 
-def artificial() -> list[Signal]:
+def make_artificial() -> list[Signal]:
     """White and brown noise, clicks, a sweep, and tones of several pitches."""
     random, time = np.random.default_rng(0), np.arange(3 * RATE) / RATE
     made = [random.standard_normal(len(time)) * 0.1, np.cumsum(random.standard_normal(len(time))) / 500]
@@ -76,11 +76,11 @@ def artificial() -> list[Signal]:
     return [(0.3 * each / np.abs(each).max()).astype(np.float32) for each in made]
 
 
-def energies(model: MiniEncoder, waves: list[Signal]) -> NDArray:
+def compute_energies(model: MiniEncoder, waves: list[Signal]) -> NDArray:
     return np.array([compute_energy(model, torch.from_numpy(np.ascontiguousarray(wave))[None]) for wave in waves])
 
 
-def fit(known: NDArray, unknown: NDArray) -> Familiarity:
+def fit_familiarity(known: NDArray, unknown: NDArray) -> Familiarity:
     """Fit with equal weight for known and unknown sounds."""
     from sklearn.linear_model import LogisticRegression
 
@@ -90,19 +90,19 @@ def fit(known: NDArray, unknown: NDArray) -> Familiarity:
     return Familiarity(*(round(float(number), 4) for number in numbers))
 
 
-def auroc(known: NDArray, unknown: NDArray) -> float:
+def compute_auroc(known: NDArray, unknown: NDArray) -> float:
     """The probability that a known sound scores above an unknown one."""
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(np.repeat([1, 0], [len(known), len(unknown)]), np.concatenate([known, unknown])))
 
 
-def measure(found: Familiarity, known: NDArray, unknown: dict[str, NDArray]) -> dict[str, Any]:
+def measure_rejection(found: Familiarity, known: NDArray, unknown: dict[str, NDArray]) -> dict[str, Any]:
     """AUROC and the rejected share, for each kind of unknown sound."""
     return {
         name: {
             "sounds": len(strange),
-            "auroc": round(auroc(known, strange), 3),
+            "auroc": round(compute_auroc(known, strange), 3),
             "rejected": round(float(np.mean(strange < found.threshold)), 3),
         }
         for name, strange in unknown.items()
@@ -126,22 +126,24 @@ def main() -> None:
         copied.save(options.model)
         return
     model = MiniEncoder.from_pretrained(options.model, torch_dtype=torch.float32).eval()
-    pairs = list(knowns(options.esc10, [int(fold) for fold in options.folds.split(",")]))
-    known = energies(model, [wave for wave, _ in pairs])
+    pairs = list(iterate_known(options.esc10, [int(fold) for fold in options.folds.split(",")]))
+    known = compute_energies(model, [wave for wave, _ in pairs])
     taken = np.array([compute_energy(model, torch.from_numpy(wave)[None], without=index) for wave, index in pairs])
-    made = energies(model, strangers(KINDS, range(6)))
+    made = compute_energies(model, synthesise_unknown(KINDS, range(6)))
     unknown = {"real clips without their class": taken, "distractors of known kinds": made}
     if options.held:
-        right, wrong, without = rooms(model, load_rendered(options.held))
+        right, wrong, without = measure_rendered(model, load_rendered(options.held))
         known = np.concatenate([known, right])
         unknown |= {"rooms and stems named wrongly": wrong, "rooms and stems without their class": without}
-    found = fit(known, np.concatenate(list(unknown.values())))
-    unknown["distractors of held-out kinds"] = energies(model, strangers(HELD_OUT, range(10_000, 10_008)))
-    unknown["noise, tones, clicks"] = energies(model, artificial())
+    found = fit_familiarity(known, np.concatenate(list(unknown.values())))
+    unknown["distractors of held-out kinds"] = compute_energies(
+        model, synthesise_unknown(HELD_OUT, range(10_000, 10_008))
+    )
+    unknown["noise, tones, clicks"] = compute_energies(model, make_artificial())
     for folder in sorted(options.strangers.iterdir()) if options.strangers else ():
-        unknown[folder.name] = energies(model, [read_wave(path) for path in sorted(folder.iterdir())])
+        unknown[folder.name] = compute_energies(model, [read_wave(path) for path in sorted(folder.iterdir())])
     print(found)
-    print(json.dumps(measure(found, known, unknown), indent=1))
+    print(json.dumps(measure_rejection(found, known, unknown), indent=1))
     if not options.dry_run:
         found.save(options.model)
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from audiotoken.mini.things import WORDS
-from experiments.world.art import SIDE, draw, drawing, fetch, premultiplied
+from experiments.world.art import SIDE, draw_thing, fetch_sets, premultiply, render_drawing
 
 OTHERS: dict[str, tuple[str, ...]] = {  # letter of the set (Noto, Twemoji, Fluent) and code point, as in art.py
     "dog": ("N1f436", "T1f436"),
@@ -42,12 +42,12 @@ OTHERS: dict[str, tuple[str, ...]] = {  # letter of the set (Noto, Twemoji, Flue
 }
 
 
-def bank(folder: Path) -> tuple[Tensor, Tensor]:
+def draw_bank(folder: Path) -> tuple[Tensor, Tensor]:
     """(drawings, 4, 96, 96) uint8 premultiplied, and the index in WORDS of each; a word's first one is the world's."""
     images, kinds = [], []
     for kind, word in enumerate(WORDS):
-        drawings = [drawing(word, folder), *(draw(name, folder) for name in OTHERS.get(word, ()))]
-        images += [premultiplied(image) for image in drawings]
+        drawings = [draw_thing(word, folder), *(render_drawing(name, folder) for name in OTHERS.get(word, ()))]
+        images += [premultiply(image) for image in drawings]
         kinds += [kind] * len(drawings)
     return torch.stack(images), torch.tensor(kinds)
 
@@ -56,8 +56,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/art"))
     out = parser.parse_args().out
-    fetch(out / "packages")
-    images, kinds = bank(out / "packages")
+    fetch_sets(out / "packages")
+    images, kinds = draw_bank(out / "packages")
     save_file({"images": images.contiguous(), "kinds": kinds}, out / "judge.safetensors")
     sheet = Image.new("RGB", (SIDE * 12, SIDE * -(-len(images) // 12)), "#c8d0dc")
     for i, image in enumerate(images):

@@ -30,7 +30,7 @@ WHOLE, HIDDEN = 0.75, 0.45  # visible shares from which a thing has to be found,
 
 
 @dataclass(frozen=True, eq=False)
-class Exam:
+class JudgeBatch:
     """Pictures and what the judge has to say about them."""
 
     images: Tensor  # (batch, 3, 128, 128) in [-1, 1]
@@ -39,13 +39,13 @@ class Exam:
     spoilt: Tensor  # (batch, 16, 16) bool: near the centre of a spoilt thing
     backdrops: Tensor  # (batch,) index into BACKDROPS, or NO_BACKDROP
 
-    def __getitem__(self, index: Tensor | slice) -> "Exam":
+    def __getitem__(self, index: Tensor | slice) -> "JudgeBatch":
         parts = (self.images, self.centres, self.cells, self.spoilt, self.backdrops)
-        return Exam(*(part[index] for part in parts))
+        return JudgeBatch(*(part[index] for part in parts))
 
 
-class Examiner:
-    """Paints exams with the drawings of judge_art.py before the backdrops of the world."""
+class JudgeScenes:
+    """Paints labelled scenes with the drawings of judge_art.py before the backdrops of the world."""
 
     def __init__(self, painter: Painter, drawings: Path | str):
         tensors = load_file(drawings)
@@ -54,41 +54,43 @@ class Examiner:
         self.halves = half_extents(self.images[:, 3])
         self.first, self.count = torch.searchsorted(kinds, torch.arange(int(kinds.max()) + 1)), torch.bincount(kinds)
 
-    def paint(self, batch: int, seed: int, bad: float = 0.5) -> Exam:
+    def paint(self, batch: int, seed: int, bad: float = 0.5) -> JudgeBatch:
         """`batch` scenes on the CPU with a share `bad` of spoilt things; the same seed paints the same scenes."""
         generator = torch.Generator().manual_seed(seed)
         backdrops = torch.randint(len(BACKDROPS), (batch,), generator=generator)
-        canvas, ground = self.painter.backdrop(backdrops, generator)
+        canvas, ground = self.painter.paint_backdrops(backdrops, generator)
         canvas, backdrops = change_backdrops(canvas, backdrops, generator)
-        layout = loosen(self.painter.layout(ground, generator, COUNTS), generator)
-        drawings = self.choose(layout.kinds, generator)
+        layout = scatter_heights(self.painter.draw_layout(ground, generator, COUNTS), generator)
+        drawings = self.choose_drawings(layout.kinds, generator)
         wrong = torch.rand(batch, SLOTS, generator=generator) < bad
         alphas: list[Tensor] = []
         inks = []
         for slot in range(SLOTS):
-            rgba = self.thing(layout, slot, drawings[:, slot], wrong[:, slot], generator)
+            rgba = self.paint_slot(layout, slot, drawings[:, slot], wrong[:, slot], generator)
             canvas = canvas * (1 - rgba[:, 3:]) + rgba[:, :3]
             alphas = [a * (1 - rgba[:, 3:]) for a in alphas] + [rgba[:, 3:]]
             inks.append(rgba[:, 3].sum((1, 2)))
         visible = torch.cat(alphas, 1)
         shares = visible.sum((2, 3)) / torch.stack(inks, 1).clamp(min=1)
-        centres, spoilt = truth_of_centres(layout, self.halves[drawings], shares, wrong)
-        cells = truth_of_cells(layout.kinds, F.avg_pool2d(visible, SIDE // MASK), wrong)
-        return Exam(canvas.clamp(0, 1) * 2 - 1, centres, cells, spoilt, backdrops)
+        centres, spoilt = label_centres(layout, self.halves[drawings], shares, wrong)
+        cells = label_cells(layout.kinds, F.avg_pool2d(visible, SIDE // MASK), wrong)
+        return JudgeBatch(canvas.clamp(0, 1) * 2 - 1, centres, cells, spoilt, backdrops)
 
-    def choose(self, kinds: Tensor, generator: torch.Generator) -> Tensor:
+    def choose_drawings(self, kinds: Tensor, generator: torch.Generator) -> Tensor:
         """A drawing for each kind (batch, slots); anything for an empty slot."""
         kinds = kinds.clamp(min=0)
         any_of = (torch.rand(kinds.shape, generator=generator) * self.count[kinds]).long()
         own = torch.rand(kinds.shape, generator=generator) < OWN_ART
         return self.first[kinds] + any_of.masked_fill(own, 0)
 
-    def thing(self, layout: Layout, slot: int, drawings: Tensor, wrong: Tensor, generator: torch.Generator) -> Tensor:
+    def paint_slot(
+        self, layout: Layout, slot: int, drawings: Tensor, wrong: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """The things of one slot on an empty canvas, (batch, 4, h, w) premultiplied."""
         canvas = torch.zeros(len(layout.kinds), 4, SIDE, SIDE)
         there = (layout.kinds[:, slot] >= 0).nonzero().flatten()
         if len(there):
-            drawn = hand(self.images[drawings[there]], layout.sizes[there, slot], generator)
+            drawn = bend_drawings(self.images[drawings[there]], layout.sizes[there, slot], generator)
             if len(bad := wrong[there].nonzero().flatten()):
                 drawn[bad] = spoil(drawn[bad], torch.rand(len(bad), generator=generator), generator)
             theta = inverse_affine(
@@ -102,7 +104,7 @@ class Examiner:
         return canvas
 
 
-def hand(drawings: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
+def bend_drawings(drawings: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
     """Drawings (n, 4, h, w) that are slightly bent; small ones at half the resolution, to avoid aliasing."""
     n, _, h, w = drawings.shape
     half = F.interpolate(F.avg_pool2d(drawings, 2), scale_factor=2, mode="bilinear")
@@ -111,7 +113,7 @@ def hand(drawings: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
     return F.grid_sample(drawings, identity(n, h, w) + bent.permute(0, 2, 3, 1), align_corners=False)
 
 
-def loosen(layout: Layout, generator: torch.Generator) -> Layout:
+def scatter_heights(layout: Layout, generator: torch.Generator) -> Layout:
     """A share `LOOSE` of the scenes with everything at any height."""
     batch = len(layout.kinds)
     half = layout.feet - layout.centres[..., 1]
@@ -149,8 +151,8 @@ def plain_shapes(batch: int, generator: torch.Generator) -> Tensor:
     return over(canvas, d.hill(d.uniform(0.4, 1.2), 0.03), colour())
 
 
-def truth_of_centres(layout: Layout, halves: Tensor, shares: Tensor, wrong: Tensor) -> tuple[Tensor, Tensor]:
-    """(centres, spoilt) of an `Exam`. halves: (batch, slots, 2) of the drawings; shares: visible, (batch, slots)."""
+def label_centres(layout: Layout, halves: Tensor, shares: Tensor, wrong: Tensor) -> tuple[Tensor, Tensor]:
+    """(centres, spoilt) of a `JudgeBatch`. halves: (batch, slots, 2) of drawings; shares: visible, (batch, slots)."""
     batch = len(layout.kinds)
     centres, spoilt = torch.full((batch, MASK, MASK), NOTHING), torch.zeros(batch, MASK, MASK, dtype=torch.bool)
     ticks = (torch.arange(MASK) + 0.5) / MASK
@@ -169,8 +171,8 @@ def truth_of_centres(layout: Layout, halves: Tensor, shares: Tensor, wrong: Tens
     return centres, spoilt
 
 
-def truth_of_cells(kinds: Tensor, masks: Tensor, wrong: Tensor) -> Tensor:
-    """(batch, 16, 16) of an `Exam`: what covers more than a third of the cell. masks: (batch, slots, 16, 16)."""
+def label_cells(kinds: Tensor, masks: Tensor, wrong: Tensor) -> Tensor:
+    """(batch, 16, 16) of a `JudgeBatch`: what covers more than a third of the cell. masks: (batch, slots, 16, 16)."""
     cover, slot = masks.max(1)
     shown = kinds.masked_fill(wrong, SPOILT).gather(1, slot.flatten(1)).view_as(slot)
     return torch.where(cover > 0.33, shown, NOTHING)

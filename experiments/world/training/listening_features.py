@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.world.training.recordings import Recorder, Take, read_pool
+from experiments.world.training.recordings import Recorder, TrueRecording, read_pool
 from experiments.world.training.responses import RATE
 from spatial.cues import compute_features
 from spatial.evidence import gather
@@ -49,7 +49,7 @@ class Truth:
     seed: tuple[int, ...]
 
 
-def assume_wrong(setup: str, spacing: float, rng: np.random.Generator) -> Setup:
+def draw_wrong_setup(setup: str, spacing: float, rng: np.random.Generator) -> Setup:
     """A setup that this is not, most often one that it is easily taken for."""
     if setup == "spaced" and rng.random() < 0.4:
         return make_setup("spaced", spacing=float(np.clip(spacing * rng.choice([0.5, 0.65, 1.5, 2.0]), 0.1, 6)))
@@ -58,24 +58,26 @@ def assume_wrong(setup: str, spacing: float, rng: np.random.Generator) -> Setup:
     return make_setup(name, spacing=float(rng.choice([0.2, 0.35, 0.5, 0.7])) if name == "spaced" else None)
 
 
-def assume_right(take: Take, rng: np.random.Generator) -> Setup:
+def draw_true_setup(recorded: TrueRecording, rng: np.random.Generator) -> Setup:
     """The true setup, its spacing as nearly as it can be estimated."""
-    if take.setup != "spaced":
-        return make_setup(take.setup)
-    return make_setup("spaced", spacing=take.spacing * float(np.exp(rng.normal(0, 0.05))))
+    if recorded.setup != "spaced":
+        return make_setup(recorded.setup)
+    return make_setup("spaced", spacing=recorded.spacing * float(np.exp(rng.normal(0, 0.05))))
 
 
-def observe(take: Take, seed: tuple[int, ...], rng: np.random.Generator) -> tuple[np.ndarray, list[Any], list[Truth]]:
+def compute_scene_features(
+    recorded: TrueRecording, seed: tuple[int, ...], rng: np.random.Generator
+) -> tuple[np.ndarray, list[Any], list[Truth]]:
     """(features of the setup, maps under one or two assumptions, what is true of each)."""
-    evidence = gather(take.recording, RATE)
-    assumed = [] if take.setup == "other" else [assume_right(take, rng)]
+    evidence = gather(recorded.recording, RATE)
+    assumed = [] if recorded.setup == "other" else [draw_true_setup(recorded, rng)]
     if not assumed or rng.random() < WRONG:
-        assumed.append(assume_wrong(take.setup, take.spacing, rng))
+        assumed.append(draw_wrong_setup(recorded.setup, recorded.spacing, rng))
     seen = [compute_maps(evidence, setup) for setup in assumed]
     truths = [
-        Truth(take.setup, setup.name, number == 0 and take.setup != "other", setup.limit, take.azimuths,
-              take.active.astype(int).tolist(), take.spacing, take.facts["rt60"], take.facts["head"],
-              take.facts["usual"], seed)
+        Truth(recorded.setup, setup.name, number == 0 and recorded.setup != "other", setup.limit, recorded.azimuths,
+              recorded.active.astype(int).tolist(), recorded.spacing, recorded.facts["rt60"], recorded.facts["head"],
+              recorded.facts["usual"], seed)
         for number, setup in enumerate(assumed)
     ]  # fmt: skip
     return compute_features(evidence), seen, truths
@@ -88,8 +90,8 @@ def make_shard(recorder: Recorder, seed: int, number: int, path: Path, plain: fl
         key = (seed, number, index)
         rng = np.random.default_rng(key)
         simple = rng.random() < plain
-        take = recorder.take(rng, count=int(rng.integers(1, 4)) if simple else None, plain=simple)
-        features, seen, facts = observe(take, key, rng)
+        recorded = recorder.record(rng, count=int(rng.integers(1, 4)) if simple else None, plain=simple)
+        features, seen, facts = compute_scene_features(recorded, key, rng)
         rows.append(features)
         for maps, fact in zip(seen, facts, strict=True):
             overall.append(maps.overall.astype(np.float16))

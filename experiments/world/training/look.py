@@ -16,7 +16,7 @@ from audiotoken.model import load_pipeline
 from audiotoken.protocols import SoundPipeline
 from experiments.world.captions import PLACES
 from experiments.world.measure import article
-from experiments.world.training.assemble import GUIDANCE, pipeline_of
+from experiments.world.training.assemble import GUIDANCE, build_pipeline
 from experiments.world.training.loop import AVERAGES
 
 PROMPTS = (
@@ -27,14 +27,14 @@ PROMPTS = (
 BATCH = 10
 
 
-def draw(pipe: SoundPipeline, prompts: Sequence[str], seed: int, guidance: float) -> list[Image.Image]:
+def draw_pictures(pipe: SoundPipeline, prompts: Sequence[str], seed: int, guidance: float) -> list[Image.Image]:
     images: list[Image.Image] = []
     for i in range(0, len(prompts), BATCH):
         images += pipe(prompt=list(prompts[i : i + BATCH]), guidance_scale=guidance, seed=seed).images
     return images
 
 
-def label(images: Sequence[Image.Image], prompts: Sequence[str], columns: int = 10) -> Image.Image:
+def make_sheet(images: Sequence[Image.Image], prompts: Sequence[str], columns: int = 10) -> Image.Image:
     """One page of pictures, each above its prompt."""
     page = Image.new("RGB", ((SIDE + 2) * columns, (SIDE + 16) * -(-len(images) // columns)), "white")
     for i, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
@@ -53,8 +53,8 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, default=GUIDANCE)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    pipe = load_pipeline(args.model) if args.model else pipeline_of(args.run, average=args.average)
-    label(draw(pipe, PROMPTS, args.seed, args.guidance), PROMPTS).save(args.out)
+    pipe = load_pipeline(args.model) if args.model else build_pipeline(args.run, average=args.average)
+    make_sheet(draw_pictures(pipe, PROMPTS, args.seed, args.guidance), PROMPTS).save(args.out)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from audiotoken.mini.things import WORDS
 from audiotoken.training import catch_stop_signals
 from experiments.world.training import checkpoints, workers
 from experiments.world.training.checkpoints import PowerEma
-from experiments.world.training.shards import Fresh, Latents, Shards
+from experiments.world.training.shards import Latents, NewScenes, ShardCache
 from experiments.world.training.workers import Log, Worker
 
 SINGLES = 32_000  # scenes of one thing that come first
@@ -33,7 +33,7 @@ COOLING = 0.25  # share of the scenes over which the rate falls to zero in the e
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """A training and where it is."""
 
     worker: Worker
@@ -44,18 +44,18 @@ class Run:
     state: dict[str, Any] | None  # as it was saved last; None in the beginning
 
 
-def begin(worker: Worker, path: Path, models: nn.ModuleDict, lr: float) -> Run:
+def start_run(worker: Worker, path: Path, models: nn.ModuleDict, lr: float) -> TrainingRun:
     """Optimisers and averages of `models`, all of them where `path` left them if it is there."""
-    optimisers = workers.optimisers(models, lr, worker)
+    optimisers = workers.make_optimisers(models, lr, worker)
     emas = [PowerEma(models, width) for width in AVERAGES]
     state = checkpoints.resume(path, models, list(emas), optimisers)
-    return Run(worker, path, models, optimisers, emas, state)
+    return TrainingRun(worker, path, models, optimisers, emas, state)
 
 
-def fit(
-    run: Run,
-    source: Shards | Fresh,
-    terms_of: Callable[[Latents, int], dict[str, Tensor]],
+def train_models(
+    run: TrainingRun,
+    source: ShardCache | NewScenes,
+    compute_terms: Callable[[Latents, int], dict[str, Tensor]],
     scale: float,
     scenes: int,
     batch: int,
@@ -63,31 +63,31 @@ def fit(
     stop: int | None,
     save_every: int,
 ) -> None:
-    """Lower `terms_of(scenes, seed)` until `scenes` were seen; all chance of a step comes from its seed.
+    """Lower `compute_terms(scenes, seed)` until `scenes` were seen; all chance of a step comes from its seed.
 
     A single worker that is asked to stop writes everything before it does.
     """
     worker, both = run.worker, batch * run.worker.count
     end = stop or scenes // both
     log = Log(scenes // both, 10, not worker.first)
-    focused = isinstance(source, Shards) and len(source.focus) > 0
+    focused = isinstance(source, ShardCache) and len(source.focus) > 0
     with catch_stop_signals() if worker.count == 1 else nullcontext(threading.Event()) as asked:
         for step in range(run.state["step"] if run.state else 0, end):
-            workers.set_learning_rate(run.optimisers, rate(step, both, scenes, lr))
+            workers.set_learning_rate(run.optimisers, compute_learning_rate(step, both, scenes, lr))
             drawn = source.batch(step, batch, single=step * both < SINGLES or (focused and step % ALONE == 0))
             with worker.autocast():
-                terms = terms_of(drawn, step * worker.count + worker.rank)
-            update(run, terms)
+                terms = compute_terms(drawn, step * worker.count + worker.rank)
+            update_models(run, terms)
             log(step, both, **terms)
             stops = asked.is_set() and step + 1 < end
             if worker.first:
                 whole = stops or (step + 1) % save_every == 0 or step + 1 == end
-                keep(run, step + 1, both, scale, whole, copy=stops)
+                save_progress(run, step + 1, both, scale, whole, copy=stops)
             if stops:
                 sys.exit(f"Stopped after step {step + 1} of {end}; the same command goes on from there.")
 
 
-def rate(step: int, batch: int, scenes: int, peak: float) -> float:
+def compute_learning_rate(step: int, batch: int, scenes: int, peak: float) -> float:
     """Warm-up, level, then one over the root of the scenes seen; down to zero over the last COOLING of them.
 
     The way down is one minus a root, which ends lower than a line (Haegele et al., arXiv 2405.18392, section 3).
@@ -97,7 +97,7 @@ def rate(step: int, batch: int, scenes: int, peak: float) -> float:
     return peak * min(1.0, (step + 1) / 100, (LEVEL / seen) ** 0.5) * (1 - max(0.0, down) ** 0.5)
 
 
-def update(run: Run, terms: dict[str, Tensor]) -> None:
+def update_models(run: TrainingRun, terms: dict[str, Tensor]) -> None:
     sum(terms.values(), torch.zeros((), device=run.worker.device)).backward()
     run.worker.average_gradients(run.models.parameters())
     nn.utils.clip_grad_norm_(run.models.parameters(), 1.0)
@@ -108,7 +108,7 @@ def update(run: Run, terms: dict[str, Tensor]) -> None:
         ema.update(run.models)
 
 
-def keep(run: Run, steps: int, batch: int, scale: float, whole: bool, copy: bool = False) -> None:
+def save_progress(run: TrainingRun, steps: int, batch: int, scale: float, whole: bool, copy: bool = False) -> None:
     """The checkpoint that goes on, if `whole`; with `copy` or a round number of scenes, the averages in half."""
     seen = steps * batch
     if whole:

@@ -20,27 +20,27 @@ from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from audiotoken.unknown import energy_of, load_familiarity
 from experiments.world.distractors import HELD_OUT, KINDS, distractor
-from experiments.world.training.audio_mels import RATE, Rendered, load_rendered, read_wave, real_clips
+from experiments.world.training.audio_mels import RATE, Rendered, list_real_clips, load_rendered, read_wave
 
 Scores = NDArray[np.float64]
 Waves = list[NDArray[np.float32]]
 
 
-def hear(model: MiniEncoder, waves: Waves) -> Scores:
+def classify(model: MiniEncoder, waves: Waves) -> Scores:
     """Class probabilities (clips, classes) of signals that may differ in length."""
     with torch.inference_mode():
         rows = [model.probabilities(torch.from_numpy(np.ascontiguousarray(w))[None])[0].double().numpy() for w in waves]
     return np.stack(rows)
 
 
-def top1(model: MiniEncoder, esc10: Path, fold: int) -> float:
+def measure_accuracy(model: MiniEncoder, esc10: Path, fold: int) -> float:
     """Share of the real clips of `fold` whose highest score is their own class."""
-    clips = real_clips(esc10, [fold])
-    scores = hear(model.eval(), [read_wave(p) for p, _ in clips])
+    clips = list_real_clips(esc10, [fold])
+    scores = classify(model.eval(), [read_wave(p) for p, _ in clips])
     return float(np.mean([AUDIBLE_WORDS[s.argmax()] == word for s, (_, word) in zip(scores, clips, strict=True)]))
 
 
-def loudest(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
+def cut_loudest(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
     """The span of `seconds` with the most energy; shorter signals are padded with very faint noise."""
     n = round(seconds * RATE)
     if n >= len(wave):
@@ -52,7 +52,7 @@ def loudest(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
     return wave[start : start + n]
 
 
-def calibration_error(scores: Scores, truth: Scores, bins: int = 10) -> float:
+def compute_calibration_error(scores: Scores, truth: Scores, bins: int = 10) -> float:
     """Expected calibration error (Naeini et al. 2015) over all independent class scores."""
     which = np.minimum((scores * bins).astype(int), bins - 1)
     gaps = [
@@ -63,16 +63,16 @@ def calibration_error(scores: Scores, truth: Scores, bins: int = 10) -> float:
     return float(np.sum(gaps))
 
 
-def one_hot(words: list[str | None]) -> Scores:
+def encode_one_hot(words: list[str | None]) -> Scores:
     """(clips, classes): 1 at the class of the word, all 0 for None."""
     return np.array([[float(word == name) for name in AUDIBLE_WORDS] for word in words])
 
 
 def measure_real(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, Any]:
     """Accuracy per class, confusions, acceptance and calibration on real clips, and accuracy by length."""
-    clips = real_clips(esc10, [fold])
+    clips = list_real_clips(esc10, [fold])
     waves, words = [read_wave(p) for p, _ in clips], [w for _, w in clips]
-    scores = hear(model, waves)
+    scores = classify(model, waves)
     best = [AUDIBLE_WORDS[k] for k in scores.argmax(1)]
     out: dict[str, Any] = {
         "clips": len(clips),
@@ -86,21 +86,21 @@ def measure_real(model: MiniEncoder, esc10: Path, fold: int) -> dict[str, Any]:
     }
     wrong = [f"{t} as {b}" for b, t in zip(best, words, strict=True) if b != t]
     out["confusions"] = {k: wrong.count(k) for k in dict.fromkeys(wrong)}
-    out["calibration_error"] = calibration_error(scores, one_hot(list(words)))
+    out["calibration_error"] = compute_calibration_error(scores, encode_one_hot(list(words)))
     out["top1_by_seconds"] = {}
     for seconds in (1, 2, 5, 10):
-        s = hear(model, [loudest(w, seconds) for w in waves])
+        s = classify(model, [cut_loudest(w, seconds) for w in waves])
         out["top1_by_seconds"][str(seconds)] = float(
             np.mean([AUDIBLE_WORDS[k] == t for k, t in zip(s.argmax(1), words, strict=True)])
         )
     return out
 
 
-def measure_made(model: MiniEncoder, per_word: int) -> dict[str, Any]:
+def measure_synthesised(model: MiniEncoder, per_word: int) -> dict[str, Any]:
     """Shares per word of top-1 and of own scores above 0.5, on synthesised sounds with new seeds."""
     out = {}
     for word in AUDIBLE_WORDS:
-        scores = hear(model, [synthesise(word, RATE, 5.0, 20001 + s) for s in range(per_word)])
+        scores = classify(model, [synthesise(word, RATE, 5.0, 20001 + s) for s in range(per_word)])
         own = AUDIBLE_WORDS.index(word)
         out[word] = {
             "top1": float(np.mean(scores.argmax(1) == own)),
@@ -115,7 +115,7 @@ def measure_rejection(model: MiniEncoder, per_kind: int) -> dict[str, Any]:
     for name, kinds in (("trained", KINDS), ("held_out", HELD_OUT)):
         by_kind, taken_for = {}, {}
         for kind in kinds:
-            scores = hear(model, [distractor(RATE, 5.0, 20001 + s, kind=kind) for s in range(per_kind)])
+            scores = classify(model, [distractor(RATE, 5.0, 20001 + s, kind=kind) for s in range(per_kind)])
             by_kind[kind] = float(np.mean(scores.max(1) > 0.5))
             if by_kind[kind]:
                 taken_for[kind] = AUDIBLE_WORDS[scores.max(0).argmax()]
@@ -129,15 +129,15 @@ def measure_rejection(model: MiniEncoder, per_kind: int) -> dict[str, Any]:
 
 def measure_mixtures(model: MiniEncoder, esc10: Path, fold: int, pairs: int = 100) -> dict[str, float]:
     """The two highest scores for mixtures of two real clips of `fold`, of different classes, at equal power."""
-    rng, clips = np.random.default_rng(7), real_clips(esc10, [fold])
+    rng, clips = np.random.default_rng(7), list_real_clips(esc10, [fold])
     first = second = both = above = 0
     for _ in range(pairs):
         a, b = rng.choice(len(clips), 2, replace=False)
         while clips[a][1] == clips[b][1]:
             b = rng.integers(len(clips))
-        waves = [loudest(read_wave(clips[k][0]), 4.0) for k in (a, b)]
+        waves = [cut_loudest(read_wave(clips[k][0]), 4.0) for k in (a, b)]
         mixed = np.stack([0.05 * w / (float(np.sqrt(np.mean(w**2))) + 1e-9) for w in waves]).sum(0)
-        scores, pair = hear(model, [mixed])[0], {clips[a][1], clips[b][1]}
+        scores, pair = classify(model, [mixed])[0], {clips[a][1], clips[b][1]}
         order = [AUDIBLE_WORDS[k] for k in np.argsort(-scores)]
         first += order[0] in pair
         both += set(order[:2]) == pair
@@ -184,10 +184,10 @@ def measure_rendered(model: MiniEncoder, held: Rendered, threshold: float | None
     }
 
 
-def measure_strangers(model: MiniEncoder, folder: Path) -> dict[str, Any]:
+def measure_other_sounds(model: MiniEncoder, folder: Path) -> dict[str, Any]:
     """Share of recordings of other things, one per file, that some class accepts at 0.5, and the accepting classes."""
     waves = {p.stem: read_wave(p)[: 10 * RATE] for p in sorted(folder.iterdir())}
-    scores = hear(model, list(waves.values()))
+    scores = classify(model, list(waves.values()))
     taken = {
         name: f"{AUDIBLE_WORDS[s.argmax()]} {s.max():.2f}"
         for name, s in zip(waves, scores, strict=True)
@@ -229,10 +229,10 @@ def main() -> None:
         measured["mixtures"] = measure_mixtures(model, esc10, args.fold)
     if args.held:
         measured["rooms_and_stems"] = measure_rendered(model, load_rendered(args.held), threshold)
-    measured["synthesised"] = measure_made(model, args.per_word)
+    measured["synthesised"] = measure_synthesised(model, args.per_word)
     measured["none_of_these"] = measure_rejection(model, args.per_kind)
     if args.strangers:
-        measured["strangers"] = measure_strangers(model, Path(args.strangers))
+        measured["strangers"] = measure_other_sounds(model, Path(args.strangers))
     if args.before:
         measured["before_the_last_fold"] = json.loads(Path(args.before).read_text())
     Path(args.out or Path(args.model) / "measured.json").write_text(json.dumps(measured, indent=1) + "\n")

@@ -19,7 +19,7 @@ from audiotoken.evaluation.judges import REFERENCE, run_detector
 from audiotoken.mini.object_detector import load_detector
 from audiotoken.mini.things import WORDS
 from experiments.world.scenes import Painter
-from experiments.world.training.train_clip import pictures_of
+from experiments.world.training.train_clip import to_pictures
 
 FIRST_SEED = 980_000_000
 
@@ -38,12 +38,12 @@ def main() -> None:
     seed = FIRST_SEED
     while len(kinds) < len(WORDS) * args.each:
         scenes = painter.paint(96, seed, counts=(1.0, 0, 0, 0))
-        for image, kind in zip(pictures_of(scenes.images), scenes.kinds[:, 0].tolist(), strict=True):
+        for image, kind in zip(to_pictures(scenes.images), scenes.kinds[:, 0].tolist(), strict=True):
             if kinds.count(kind) < args.each:
                 images.append(image)
                 kinds.append(kind)
         seed += 1
-    pairs = pictures_of(painter.paint(args.pairs, FIRST_SEED - 1, counts=(0, 1.0, 0, 0)).images)
+    pairs = to_pictures(painter.paint(args.pairs, FIRST_SEED - 1, counts=(0, 1.0, 0, 0)).images)
     seen = {"clip": clip.embed_images(images), "features": run_detector(images, detector=detector)[0]}
     seen |= {"pair_clip": clip.embed_images(pairs), "pair_features": run_detector(pairs, detector=detector)[0]}
     tensors = {name: values.astype(np.float16) for name, values in seen.items()}

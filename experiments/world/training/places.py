@@ -21,7 +21,7 @@ Signal = NDArray[np.floating]  # (frames,)
 Stereo = NDArray[np.floating]  # (2, frames)
 
 
-class Desk:
+class MixingDesk:
     """A mixing desk: amplitude panning, with a stereo reverberation as a send for all sounds, or none."""
 
     azimuths = tuple(float(each) for each in np.linspace(-45, 45, 13))

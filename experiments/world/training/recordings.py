@@ -19,7 +19,7 @@ from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import KINDS as OTHER_KINDS
 from experiments.world.distractors import distractor
 from experiments.world.events import find_events, repeat_events
-from experiments.world.training.places import Desk, Room, choose_apart
+from experiments.world.training.places import MixingDesk, Room, choose_apart
 from experiments.world.training.responses import RATE
 from spatial.activity import compute_block_powers
 from spatial.render import draw_diffuse_noise, draw_pink_noise
@@ -36,7 +36,7 @@ QUIETEST, COVERED = -28.0, -20.0  # dB of a source's loudest block, and of the b
 
 
 @dataclass(frozen=True, eq=False)
-class Take:
+class TrueRecording:
     """A recording and what is true of it."""
 
     recording: NDArray[np.float32]  # (2, frames)
@@ -50,7 +50,7 @@ class Take:
 
 
 @dataclass(frozen=True, eq=False)
-class Pool:
+class SoundPool:
     """Signals of `SECONDS` and more at `RATE`, with a label each ("" where it is none of the known things)."""
 
     signals: list[NDArray[np.float32]]
@@ -58,7 +58,7 @@ class Pool:
     kinds: list[str]  # "real", "made" or "other"
 
 
-def load_pool(esc10: Path, folds: Sequence[int], made: int = 10, other: int = 4, speeds: bool = True) -> Pool:
+def load_pool(esc10: Path, folds: Sequence[int], made: int = 10, other: int = 4, speeds: bool = True) -> SoundPool:
     """Load real clips, at three speeds; synthesise `made` sounds of each word and `other` ones of each other kind."""
     signals, labels, kinds = [], [], []
     for path, label, _ in read_esc_rows(esc10, folds):
@@ -77,21 +77,21 @@ def load_pool(esc10: Path, folds: Sequence[int], made: int = 10, other: int = 4,
             signals.append(distractor(RATE, SECONDS, 2 * seed, kind=kind))
             labels.append("")
             kinds.append("other")
-    return Pool([_clean(each) for each in signals], labels, kinds)
+    return SoundPool([_clean(each) for each in signals], labels, kinds)
 
 
-def save_pool(pool: Pool, path: Path) -> None:
+def save_pool(pool: SoundPool, path: Path) -> None:
     """Write the signals in half precision, end to end."""
     lengths = [len(one) for one in pool.signals]
     both = np.concatenate(pool.signals).astype(np.float16)
     np.savez(path, signals=both, lengths=lengths, labels=pool.labels, kinds=pool.kinds)
 
 
-def read_pool(path: Path) -> Pool:
+def read_pool(path: Path) -> SoundPool:
     """Read what `save_pool` wrote."""
     with np.load(path) as stored:
         parts = np.split(stored["signals"].astype(np.float32), np.cumsum(stored["lengths"])[:-1])
-        return Pool(parts, [str(one) for one in stored["labels"]], [str(one) for one in stored["kinds"]])
+        return SoundPool(parts, [str(one) for one in stored["labels"]], [str(one) for one in stored["kinds"]])
 
 
 def _clean(signal: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -99,7 +99,7 @@ def _clean(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     return (high / (np.abs(high).max() + 1e-9)).astype(np.float32)
 
 
-def keep_sounding(
+def remove_silence(
     signal: NDArray[np.float32], rng: np.random.Generator, seconds: float = SECONDS
 ) -> NDArray[np.float32]:
     """The same sound present throughout: long silences are cut out, and a short event is repeated."""
@@ -111,7 +111,7 @@ def keep_sounding(
 class Recorder:
     """Draws scenes from a pool of sounds and a bank of responses."""
 
-    def __init__(self, pool: Pool, bank: Path, *, without: str = "", shares: Sequence[float] = (0.6, 0.2, 0.2)):
+    def __init__(self, pool: SoundPool, bank: Path, *, without: str = "", shares: Sequence[float] = (0.6, 0.2, 0.2)):
         """`without`: a head (part of its file's name) that is left out; `shares` of real, made and other sounds."""
         self.pool = pool
         self.rooms: dict[str, list[tuple[Path, dict]]] = {}
@@ -122,8 +122,15 @@ class Recorder:
             if not (without and without in (facts["head"] or "")):
                 self.rooms.setdefault(facts["setup"], []).append((path, facts))
 
-    def take(self, rng: np.random.Generator, kind: str | None = None, count: int | None = None, *, plain: bool = False,
-             rt60: tuple[float, float] | None = None) -> Take:  # fmt: skip
+    def record(
+        self,
+        rng: np.random.Generator,
+        kind: str | None = None,
+        count: int | None = None,
+        *,
+        plain: bool = False,
+        rt60: tuple[float, float] | None = None,
+    ) -> TrueRecording:
         """Record a scene; kind: setup, drawn if None; plain: no noise and no faults; rt60: rooms of these only."""
         kind = kind or str(rng.choice(list(KINDS), p=np.array(list(KINDS.values())) / sum(KINDS.values())))
         count = count or int(rng.choice(4, p=COUNTS)) + 1
@@ -139,7 +146,7 @@ class Recorder:
             mixed = add_faults(mixed, setup, spacing, rng, facts)
         scale = 10 ** (rng.uniform(-18, -1) / 20) / (np.abs(mixed).max() + 1e-9)
         active = find_active_blocks(direct, mixed)
-        return Take((scale * mixed).astype(np.float32), setup, spacing, tuple(azimuths), active,
+        return TrueRecording((scale * mixed).astype(np.float32), setup, spacing, tuple(azimuths), active,
                     (scale * images).astype(np.float32), tuple(sounds), facts)  # fmt: skip
 
     def _draw_sounds(self, rng: np.random.Generator, count: int) -> list[int]:
@@ -159,7 +166,7 @@ class Recorder:
         signal = self.pool.signals[index]
         frames = round(SECONDS * RATE)
         out = (
-            keep_sounding(signal, rng)
+            remove_silence(signal, rng)
             if whole
             else np.roll(np.resize(signal, max(frames, len(signal))), int(rng.integers(frames)))[:frames]
         )
@@ -175,7 +182,7 @@ class Recorder:
         seconds = 0.0 if rng.random() < 0.4 else float(rng.uniform(0.2, 0.8))
         if rt60:
             seconds = float(rng.uniform(*rt60)) if rt60[1] else 0.0
-        desk = Desk(seconds, RATE, rng, law)
+        desk = MixingDesk(seconds, RATE, rng, law)
         direct = direct or [desk.pan(one, azimuth) for one, azimuth in zip(signals, azimuths, strict=True)]
         images = [pan + desk.reverberate(one) for pan, one in zip(direct, signals, strict=True)]
         return kind, 0.0, azimuths, np.stack(images), np.stack(direct), {"rt60": seconds, "head": None, "usual": True}

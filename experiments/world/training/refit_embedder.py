@@ -19,18 +19,18 @@ from torch.nn import functional as F
 
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.mini import MiniEncoder
-from experiments.world.training.train_embedder import signals
+from experiments.world.training.train_embedder import iterate_signals
 
 MINI = Path("audiotoken/mini")
 
 
 @torch.no_grad()
-def features_of(encoder: MiniEncoder, waves: list[Tensor]) -> Tensor:
+def compute_features(encoder: MiniEncoder, waves: list[Tensor]) -> Tensor:
     """Features (clips, time, width) of clips (1, frames) that are equally long."""
     return torch.cat([encoder.features(wave) for wave in waves])
 
 
-def fit(
+def fit_embedder(
     embedder: AudioEmbedder, features: Tensor, tokens: Tensor, *, steps: int = 600, peak: float = 1e-3, batch: int = 64
 ) -> AudioEmbedder:
     """Train a copy of an embedder to give `tokens` (clips, 1, width) for `features` (clips, time, width)."""
@@ -40,7 +40,7 @@ def fit(
     chance = torch.Generator().manual_seed(0)
     for _ in range(steps):
         rows = torch.randint(len(features), (batch,), generator=chance)
-        loss = distance(student(features[rows]), tokens[rows]).mean()
+        loss = compute_distance(student(features[rows]), tokens[rows]).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -48,7 +48,7 @@ def fit(
     return student
 
 
-def distance(tokens: Tensor, wanted: Tensor) -> Tensor:
+def compute_distance(tokens: Tensor, wanted: Tensor) -> Tensor:
     """Squared error of tokens over the mean square of those wanted, plus one minus the cosine; (clips, tokens)."""
     error = (tokens - wanted).square().mean(-1) / wanted.square().mean()
     return error + 1 - F.cosine_similarity(tokens, wanted, dim=-1)
@@ -69,13 +69,15 @@ def main() -> None:
         for path in (args.teacher / "audio_encoder", args.encoder)
     )
     embedder = AudioEmbedder.from_pretrained(args.teacher / "audio_embedder", torch_dtype=torch.float32).eval()
-    clips = [signal for k, (_, signal) in enumerate(signals(args.esc10, args.folds, old.rate)) if k % args.every == 0]
+    clips = [
+        signal for k, (_, signal) in enumerate(iterate_signals(args.esc10, args.folds, old.rate)) if k % args.every == 0
+    ]
     waves = [torch.from_numpy(np.ascontiguousarray(clip, np.float32)).clamp(-1, 1)[None] for clip in clips]
     with torch.no_grad():
-        tokens = embedder(features_of(old, waves))
-    features = features_of(new, waves)
+        tokens = embedder(compute_features(old, waves))
+    features = compute_features(new, waves)
     test = torch.arange(len(features)) % 7 == 6
-    student = fit(embedder, features[~test], tokens[~test])
+    student = fit_embedder(embedder, features[~test], tokens[~test])
     with torch.no_grad():
         for name, model in (("before", embedder), ("after", student)):
             near = F.cosine_similarity(model(features[test]), tokens[test], dim=-1)

@@ -24,8 +24,8 @@ from audiotoken.encoders.mini_network import MelSpectrogram
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import KINDS, distractor
-from experiments.world.training.audio_mels import MELS, RATE, mels_of, read_wave, real_clips
-from experiments.world.training.places import Desk, Room, choose_apart
+from experiments.world.training.audio_mels import MELS, RATE, compute_mels, list_real_clips, read_wave
+from experiments.world.training.places import MixingDesk, Room, choose_apart
 from spatial.separation import pick_louder_channels, separate
 from spatial.setups import Setup
 
@@ -55,7 +55,7 @@ class Sounds:
     """Random sounds: real clips, synthesised things that have no real clips, and other things."""
 
     def __init__(self, esc10: Path, folds: list[int], others: Path | None, odd: bool = False):
-        self.clips = real_clips(esc10, folds)
+        self.clips = list_real_clips(esc10, folds)
         self.others = sorted(others.iterdir()) if others else []
         real = {word for _, word in self.clips}
         self.made = [word for word in AUDIBLE_WORDS if word not in real]
@@ -82,7 +82,7 @@ class Sounds:
                 wave = _read(self.others[rng.integers(len(self.others))])
             else:
                 wave = distractor(RATE, SECONDS, seed, kind=str(rng.choice(KINDS)))
-        return cut(wave, rng), AUDIBLE_WORDS.index(word) if word else -1
+        return cut_sound(wave, rng), AUDIBLE_WORDS.index(word) if word else -1
 
 
 @lru_cache(maxsize=500)
@@ -90,7 +90,7 @@ def _read(path: Path) -> Signal:
     return read_wave(path)
 
 
-def cut(wave: Signal, rng: np.random.Generator) -> Signal:
+def cut_sound(wave: Signal, rng: np.random.Generator) -> Signal:
     """`SECONDS` of a signal, repeated if it is shorter or mostly silent, as RMS one."""
     frames, tick = round(SECONDS * RATE), RATE // 50
     level = np.sqrt(np.square(wave[: len(wave) // tick * tick].reshape(-1, tick)).mean(1))
@@ -104,10 +104,10 @@ def cut(wave: Signal, rng: np.random.Generator) -> Signal:
     return (wave / (np.sqrt(np.mean(wave**2)) + 1e-6)).astype(np.float32)
 
 
-def draw_place(bank: list[Path], rng: np.random.Generator) -> Desk | Room:
+def draw_place(bank: list[Path], rng: np.random.Generator) -> MixingDesk | Room:
     """A mixing desk, dry or with reverberation, or one of the rooms."""
     if rng.random() < PANNED:
-        return Desk(float(rng.uniform(0.2, 0.7)) * (rng.random() < 0.4), RATE, rng)
+        return MixingDesk(float(rng.uniform(0.2, 0.7)) * (rng.random() < 0.4), RATE, rng)
     return Room(bank[rng.integers(len(bank))], RATE)
 
 
@@ -129,20 +129,20 @@ def render_scene(sounds: Sounds, bank: list[Path], count: int, rng: np.random.Ge
     facts = {"setup": place.setup.name, "rt60": place.rt60, "sources": len(images)}
     told = [place.azimuths[k] + rng.normal(0, ASTRAY) for k in chosen]
     told = [float(np.clip(a, -place.setup.limit, place.setup.limit)) for a in told]
-    yield from describe(np.stack(images) * gain, recording * gain, told, place.setup, classes, facts)
+    yield from compute_spectrograms(np.stack(images) * gain, recording * gain, told, place.setup, classes, facts)
 
 
-def describe(
+def compute_spectrograms(
     images: NDArray[np.float32], recording: Image, told: list[float], setup: Setup, classes: NDArray, facts: dict
 ) -> Iterator[Rendered]:
     """Yield the spectrograms of images (sources, 2, frames), stems and recording (2, frames)."""
     spectrogram = MelSpectrogram(RATE, MELS)
 
     def power(signal: Signal) -> NDArray[np.float64]:
-        return 10 ** (mels_of(signal, spectrogram).astype(float) / 10)
+        return 10 ** (compute_mels(signal, spectrogram).astype(float) / 10)
 
     for k, signal in enumerate(pick_louder_channels(images)):
-        mels = mels_of(signal, spectrogram)
+        mels = compute_mels(signal, spectrogram)
         levels = np.full((MOST, len(mels)), -100, np.float16)
         levels[k] = _level(10 ** (mels.astype(float) / 10))
         yield Rendered(mels, levels, classes, k, facts | {"kind": "image"})
@@ -152,7 +152,7 @@ def describe(
     stems = separate(recording, RATE, told, setup=setup)
     for k, (stem, kind) in enumerate([*((s, "stem") for s in stems), (recording, "mixture")]):
         channel = int(np.square(stem).sum(1).argmax()) if kind == "stem" else loud
-        mels, whole = mels_of(stem[channel], spectrogram), power(recording[channel])
+        mels, whole = compute_mels(stem[channel], spectrogram), power(recording[channel])
         share = np.minimum(10 ** (mels.astype(float) / 10) / (whole + 1e-10), 1.0)  # of the recording's power
         levels = np.full((MOST, len(mels)), -100, np.float16)
         for j, image in enumerate(images):
@@ -179,7 +179,7 @@ def _level(power: NDArray[np.float64]) -> NDArray[np.float16]:
     return (10 * np.log10(power.mean(1) + 1e-10)).astype(np.float16)
 
 
-def save(rendered: list[Rendered], path: Path) -> None:
+def save_spectrograms(rendered: list[Rendered], path: Path) -> None:
     """Write spectrograms of one length to a file."""
     with path.with_suffix(".part").open("wb") as file:
         np.savez(
@@ -215,7 +215,7 @@ def main() -> None:
         count = 1 if rng.random() < args.alone else int(rng.choice([2, 2, 3]))
         kept += render_scene(sounds, bank, count, rng)
         if number % 20 == 19 or number + 1 == args.first + args.scenes:
-            save(kept, args.out / f"{args.seed}-{number:05d}.npz")
+            save_spectrograms(kept, args.out / f"{args.seed}-{number:05d}.npz")
             print(f"{number + 1} scenes, {len(kept)} spectrograms", flush=True)
             kept = []
 

@@ -44,14 +44,14 @@ class Latents:
         return Latents(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
-def window(seen: int) -> range:
+def list_window(seen: int) -> range:
     """Numbers of the shards that may be drawn from after `seen` scenes."""
     end = FIRST + TOGETHER * (seen // (TOGETHER * SHARD * REUSE))
     return range(max(0, end - WINDOW), end)
 
 
 @torch.no_grad()
-def encode(
+def encode_scenes(
     painter: Painter, vae: AutoencoderKL, batch: int, seed: int, counts: tuple[float, ...] | None = None
 ) -> Latents:
     """`batch` scenes of this seed, unscaled."""
@@ -66,7 +66,7 @@ def shard_path(folder: Path, number: int) -> Path:
 
 
 def paint_shard(painter: Painter, vae: AutoencoderKL, folder: Path, number: int) -> None:
-    scenes, path = encode(painter, vae, SHARD, FIRST_SEED + number), shard_path(folder, number)
+    scenes, path = encode_scenes(painter, vae, SHARD, FIRST_SEED + number), shard_path(folder, number)
     part = path.with_suffix(".part")
     save_file({f.name: getattr(scenes, f.name).cpu().contiguous() for f in fields(Latents)}, part)
     os.replace(part, path)
@@ -76,7 +76,7 @@ def load_shard(path: Path) -> Latents:
     return Latents(**load_file(path))
 
 
-def join(parts: Sequence[Latents]) -> Latents:
+def concatenate(parts: Sequence[Latents]) -> Latents:
     return Latents(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Latents)))
 
 
@@ -86,10 +86,10 @@ def paint_shards(painter: Painter, vae: AutoencoderKL, folder: Path, count: int)
     for number in range(count):
         if not shard_path(folder, number).exists():
             paint_shard(painter, vae, folder, number)
-    return join([load_shard(shard_path(folder, number)) for number in range(count)])
+    return concatenate([load_shard(shard_path(folder, number)) for number in range(count)])
 
 
-class Shards:
+class ShardCache:
     """The cache of one run; every worker holds the window, and paints its share of what is new.
 
     Scenes that show one of the things in `focus` (their numbers in WORDS) are drawn FOCUS times as often as the others.
@@ -104,7 +104,7 @@ class Shards:
 
     def batch(self, step: int, count: int, single: bool) -> Latents:
         """`count` scenes for this worker; `single`: of one thing only."""
-        scenes = self.at(step * count * self.worker.count)
+        scenes = self.load_window(step * count * self.worker.count)
         generator = torch.Generator().manual_seed(step * self.worker.count + self.worker.rank)
         pool = (scenes.kinds[:, 1] < 0).nonzero().flatten() if single else torch.arange(len(scenes.kinds))
         if not len(self.focus):
@@ -112,13 +112,13 @@ class Shards:
         weights = torch.isin(scenes.kinds[pool], self.focus).any(1) * float(FOCUS - 1) + 1
         return scenes[pool[torch.multinomial(weights, count, replacement=True, generator=generator)]]
 
-    def at(self, seen: int) -> Latents:
+    def load_window(self, seen: int) -> Latents:
         """All scenes of the window after `seen` scenes."""
-        numbers = window(seen)
+        numbers = list_window(seen)
         if self.scenes is None or set(numbers) != set(self.held):
             self.paint([n for n in numbers if not self.path(n).exists()])
             self.held = {n: self.held.get(n) or load_shard(self.path(n)) for n in numbers}
-            self.scenes = join(list(self.held.values()))
+            self.scenes = concatenate(list(self.held.values()))
             if self.worker.first and numbers[0] > 0:
                 self.path(numbers[0] - TOGETHER - 1).unlink(missing_ok=True)
                 self.path(numbers[0] - TOGETHER - 2).unlink(missing_ok=True)
@@ -127,13 +127,13 @@ class Shards:
     def paint(self, missing: list[int]) -> None:
         for number in missing[self.worker.rank :: self.worker.count]:
             paint_shard(self.painter, self.vae, self.folder, number)
-        self.worker.wait_for_the_first()
+        self.worker.synchronise()
 
     def path(self, number: int) -> Path:
         return shard_path(self.folder, number)
 
 
-class Fresh:
+class NewScenes:
     """New scenes for every batch, painted and encoded on the device."""
 
     def __init__(self, worker: Worker, painter: Painter, vae: AutoencoderKL):
@@ -141,19 +141,19 @@ class Fresh:
 
     def batch(self, step: int, count: int, single: bool) -> Latents:
         seed = 2 * FIRST_SEED + step * self.worker.count + self.worker.rank
-        return encode(self.painter, self.vae, count, seed, (1.0, 0.0, 0.0, 0.0) if single else None)
+        return encode_scenes(self.painter, self.vae, count, seed, (1.0, 0.0, 0.0, 0.0) if single else None)
 
 
-def source_of(
+def choose_source(
     worker: Worker, painter: Painter, vae: AutoencoderKL, folder: Path, focus: Sequence[str] = ()
-) -> Shards | Fresh:
+) -> ShardCache | NewScenes:
     """What is quicker on the worker's device; a focus is a matter of shards, a GPU sees enough of everything."""
     if worker.device.type == "cuda" and not focus:
-        return Fresh(worker, painter, vae)
-    return Shards(worker, painter, vae, folder, [WORDS.index(word) for word in focus])
+        return NewScenes(worker, painter, vae)
+    return ShardCache(worker, painter, vae, folder, [WORDS.index(word) for word in focus])
 
 
-def latent_scale(painter: Painter, vae: AutoencoderKL) -> float:
+def measure_latent_scale(painter: Painter, vae: AutoencoderKL) -> float:
     """What makes latents of unit variance."""
-    latents: Tensor = encode(painter, vae, SCALED_BY, FIRST_SEED - 1).latents
+    latents: Tensor = encode_scenes(painter, vae, SCALED_BY, FIRST_SEED - 1).latents
     return 1 / latents.float().std().item()

@@ -25,13 +25,20 @@ from torch.nn import functional as F
 
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.mini.things import AUDIBLE_WORDS
-from experiments.world.training.audio_mels import Clips, Supply, load_made, load_others, load_real, load_rendered
-from experiments.world.training.measure_audio import top1
+from experiments.world.training.audio_mels import (
+    Clips,
+    TrainingBatches,
+    load_others,
+    load_real,
+    load_rendered,
+    synthesise_clips,
+)
+from experiments.world.training.measure_audio import measure_accuracy
 
 HALF = torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()  # slow where it is emulated
 
 
-def loss_of(scores: Tensor, targets: Tensor, shares: Tensor) -> Tensor:
+def compute_loss(scores: Tensor, targets: Tensor, shares: Tensor) -> Tensor:
     """Binary cross-entropy of the presence of each thing, plus cross-entropy of the shares where there are any."""
     heard = F.binary_cross_entropy_with_logits(scores, targets.clamp(0.005, 0.995), reduction="none").sum(1).mean()
     known = shares.sum(1, keepdim=True)
@@ -39,14 +46,14 @@ def loss_of(scores: Tensor, targets: Tensor, shares: Tensor) -> Tensor:
     return heard + (which.mean() if len(which) else 0.0)
 
 
-def learning_rate(step: int, steps: int, peak: float) -> float:
+def compute_learning_rate(step: int, steps: int, peak: float) -> float:
     """Linear warm-up over 6 % of the steps, then a half cosine down to zero."""
     warm = max(1, round(0.06 * steps))
     return peak * (step / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm))))
 
 
 @torch.no_grad()
-def follow(average: MiniEncoder, model: MiniEncoder, decay: float) -> None:
+def update_average(average: MiniEncoder, model: MiniEncoder, decay: float) -> None:
     """Move the averaged weights towards the current ones; counters are copied."""
     for a, b in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
         if a.is_floating_point():
@@ -61,8 +68,8 @@ def build_model(seed: int) -> MiniEncoder:
     return MiniEncoder(labels=AUDIBLE_WORDS)
 
 
-def train(
-    supply: Supply,
+def train_encoder(
+    supply: TrainingBatches,
     folder: Path,
     *,
     steps: int,
@@ -92,40 +99,40 @@ def train(
     mean, began = 0.0, time.process_time()
     for step in range(first, steps):
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, steps, peak)
+            group["lr"] = compute_learning_rate(step, steps, peak)
         inputs, targets, shares = (x.to(device) for x in supply.batch(step))
         with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=HALF):
             scores = model.pool(model.score(model.embed(inputs)).float())
-        loss = loss_of(scores, targets, shares)
+        loss = compute_loss(scores, targets, shares)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
-        follow(average, model, min(0.998, (step + 1) / (step + 20)))
+        update_average(average, model, min(0.998, (step + 1) / (step + 20)))
         mean = 0.98 * mean + 0.02 * loss.item() if step > first else loss.item()
         if (step + 1) % 250 == 0 or step + 1 == steps:
             parts = {"model": model.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
             torch.save(parts | {"step": step + 1}, state.with_suffix(".new"))
             state.with_suffix(".new").replace(state)
-            save(average, folder)
+            save_encoder(average, folder)
             print(f"step {step + 1}/{steps} loss {mean:.3f} cpu {time.process_time() - began:.0f} s", flush=True)
     return average
 
 
-def save(model: MiniEncoder, folder: Path) -> None:
+def save_encoder(model: MiniEncoder, folder: Path) -> None:
     """Save the weights in half precision, in the layout of diffusers."""
     copy.deepcopy(model).to("cpu", torch.float16, memory_format=torch.contiguous_format).save_pretrained(folder)  # type: ignore[call-overload]
 
 
-def gather(args: argparse.Namespace) -> Supply:
+def load_training_data(args: argparse.Namespace) -> TrainingBatches:
     """Gather spectrograms of the real clips, the synthesised sounds and all other sounds."""
     real = load_real(Path(args.esc10), [int(fold) for fold in args.folds.split(",")])
-    words, others = load_made(args.per_word, args.per_kind)
+    words, others = synthesise_clips(args.per_word, args.per_kind)
     if args.others:
         more = load_others(Path(args.others))
         others = Clips(others.mels + more.mels, others.classes + more.classes)
     rendered = load_rendered(Path(args.rendered)) if args.rendered else None
-    return Supply(real, words, others, args.seed, args.batch, rendered)
+    return TrainingBatches(real, words, others, args.seed, args.batch, rendered)
 
 
 def main() -> None:
@@ -152,9 +159,9 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     start = Path(args.start) if args.start else None
     options = {"steps": args.steps, "peak": args.peak, "seed": args.seed, "start": start, "frozen": args.frozen}
-    model = train(gather(args), folder, device=device, **options)
+    model = train_encoder(load_training_data(args), folder, device=device, **options)
     if args.test:
-        print(f"fold {args.test}: top-1 {top1(model.cpu().float(), Path(args.esc10), int(args.test)):.4f}")
+        print(f"fold {args.test}: top-1 {measure_accuracy(model.cpu().float(), Path(args.esc10), int(args.test)):.4f}")
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from audiotoken.clip import load_clip
 from audiotoken.mini.object_detector import SIDE
 from audiotoken.mini.things import BACKDROPS, WORDS
-from experiments.world.captions import LENGTH, PLACES, build_tokenizer, caption
+from experiments.world.captions import LENGTH, PLACES, build_tokenizer, write_caption
 from experiments.world.scenes import Painter, Scenes
 from experiments.world.training import checkpoints, workers
-from experiments.world.training.detector import disturb
+from experiments.world.training.detector import degrade_images
 from experiments.world.training.workers import Ema, Log, Worker
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def build_clip(tokenizer: "CLIPTokenizer") -> "CLIPModel":
     return CLIPModel(CLIPConfig(text_config=text | both, vision_config=vision | both, **both))
 
 
-def start_from(clip: "CLIPModel", tokenizer: "CLIPTokenizer", folder: Path) -> None:
+def copy_weights(clip: "CLIPModel", tokenizer: "CLIPTokenizer", folder: Path) -> None:
     """Copy the weights of the CLIP in `folder`, and its token embeddings by token: the tokenizers may differ."""
     old = load_clip(folder)
     weights = {name: value for name, value in old.model.state_dict().items() if name != EMBEDDING}
@@ -67,14 +67,14 @@ def start_from(clip: "CLIPModel", tokenizer: "CLIPTokenizer", folder: Path) -> N
         own[[new for new, _ in shared]] = other[[at for _, at in shared]]
 
 
-def captions_of(scenes: Scenes, rng: random.Random) -> tuple[list[str], Tensor]:
+def write_captions(scenes: Scenes, rng: random.Random) -> tuple[list[str], Tensor]:
     """A caption for each scene, and which scenes fit which captions: (batch, batch) bool, [scene, caption]."""
     texts, named, placed = [], [], []
     for kinds, backdrop in zip(scenes.kinds.tolist(), scenes.backdrops.tolist(), strict=True):
         there = [kind for kind in kinds if kind >= 0]
         if len(there) > 1 and rng.random() < PARTLY:
             there = rng.sample(there, rng.randint(1, len(there) - 1))
-        texts.append(caption(there, backdrop, rng))
+        texts.append(write_caption(there, backdrop, rng))
         named.append(F.one_hot(torch.tensor(there), BACKGROUND).amax(0))
         said = any(texts[-1].endswith(phrase) for phrase in PLACES[BACKDROPS[backdrop]])
         placed.append(backdrop if said else -1)
@@ -86,14 +86,14 @@ def captions_of(scenes: Scenes, rng: random.Random) -> tuple[list[str], Tensor]:
     return texts, (lacking == 0) & ((place < 0) | (place == scenes.backdrops.cpu()[:, None]))
 
 
-def contrastive(pictures: Tensor, texts: Tensor, fits: Tensor, scale: Tensor) -> Tensor:
+def compute_contrastive_loss(pictures: Tensor, texts: Tensor, fits: Tensor, scale: Tensor) -> Tensor:
     """Cross-entropy in both directions; the correct answers of a row share its weight. Embeddings have length 1."""
     scores, right = scale.exp().clamp(max=100) * pictures @ texts.T, fits.float()
     rows = F.cross_entropy(scores, right / right.sum(1, keepdim=True))
     return (rows + F.cross_entropy(scores.T, (right / right.sum(0)).T)) / 2
 
 
-def patch_loss(hidden: Tensor, head: nn.Module, scenes: Scenes, kept: Tensor) -> Tensor:
+def compute_patch_loss(hidden: Tensor, head: nn.Module, scenes: Scenes, kept: Tensor) -> Tensor:
     """Cross-entropy of the content of the `kept` 8 x 8 patches: the thing that covers most of a patch, or nothing."""
     side = SIDE // PATCH
     cover, slot = F.adaptive_avg_pool2d(scenes.masks, side).max(1)
@@ -104,14 +104,14 @@ def patch_loss(hidden: Tensor, head: nn.Module, scenes: Scenes, kept: Tensor) ->
     return F.cross_entropy(head(hidden[:, 1:]).float().transpose(1, 2), truth, weight)
 
 
-def read(vision: Any, pixels: Tensor, kept: Tensor) -> Tensor:
+def encode_patches(vision: Any, pixels: Tensor, kept: Tensor) -> Tensor:
     """The last layer of the vision model on some of the patches, which halves the work, as in FLIP (Li et al. 2023)."""
     hidden = vision.embeddings(pixels)
     hidden = torch.cat([hidden[:, :1], hidden[:, 1 + kept]], 1)
     return vision.encoder(inputs_embeds=vision.pre_layrnorm(hidden)).last_hidden_state
 
 
-class Pool:
+class ScenePool:
     """The most recent scenes, mirrored at random and reused because painting takes longer than a training step."""
 
     def __init__(self, painter: Painter, size: int = 1024, fresh: float = 0.25):
@@ -132,7 +132,7 @@ class Pool:
         return Scenes(images, masks, scenes.kinds, scenes.backdrops)
 
 
-def normalised(images: Tensor) -> Tensor:
+def normalise(images: Tensor) -> Tensor:
     """Pictures in [-1, 1], normalised like the output of the image processor."""
     from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
@@ -145,28 +145,28 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
     tokenizer, painter = build_tokenizer(), Painter(atlas, worker.device)
     clip = build_clip(tokenizer)
     if start is not None:
-        start_from(clip, tokenizer, start)
+        copy_weights(clip, tokenizer, start)
     clip.set_attn_implementation("eager")
     model = nn.ModuleDict({"clip": clip, "patches": nn.Linear(WIDTH, BACKGROUND + 1)}).to(worker.device).train()
-    optimisers = workers.optimisers(model, lr, worker, dtype=torch.float32)
-    pool = Pool(painter)
+    optimisers = workers.make_optimisers(model, lr, worker, dtype=torch.float32)
+    pool = ScenePool(painter)
     ema, log, path = Ema(model, 0.99), Log(steps, 25, not worker.first), out.with_suffix(".pt")
     state = checkpoints.resume(path, model, [ema], optimisers)
     for step in range(state["step"] if state else 0, steps):
         workers.set_learning_rate(optimisers, lr * min(1, (step + 1) / 30, (steps - step) / (0.7 * steps)))
         seed = FIRST_SEED + 1_000_000 * (start is not None) + step * worker.count + worker.rank
         scenes = pool.draw(batch, seed)
-        texts, fits = captions_of(scenes, random.Random(seed))
+        texts, fits = write_captions(scenes, random.Random(seed))
         tokens = tokenizer(texts, padding=True, return_tensors="pt").to(worker.device)
-        pixels = normalised(disturb(scenes.images, torch.Generator().manual_seed(seed)))
+        pixels = normalise(degrade_images(scenes.images, torch.Generator().manual_seed(seed)))
         patches = torch.randperm((SIDE // PATCH) ** 2, generator=torch.Generator().manual_seed(seed))
         kept = patches[: len(patches) // (2 if step < 0.9 * steps else 1)].to(worker.device)
-        seen = read(clip.vision_model, pixels, kept)
+        seen = encode_patches(clip.vision_model, pixels, kept)
         pooled = clip.vision_model.post_layernorm(seen[:, 0])
         pictures = F.normalize(clip.visual_projection(pooled), dim=1)
         words = F.normalize(clip.text_projection(clip.text_model(**tokens).pooler_output), dim=1)
-        loss = contrastive(pictures, words, fits.to(worker.device), clip.logit_scale)
-        shown = patch_loss(seen, model["patches"], scenes, kept)
+        loss = compute_contrastive_loss(pictures, words, fits.to(worker.device), clip.logit_scale)
+        shown = compute_patch_loss(seen, model["patches"], scenes, kept)
         (loss + max(0.1, 1 - 2 * step / steps) * shown).backward()
         worker.average_gradients(model.parameters())
         for optimiser in optimisers:
@@ -177,11 +177,13 @@ def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: fl
         if worker.first and ((step + 1) % SAVE_EVERY == 0 or step + 1 == steps):
             checkpoints.save(path, step + 1, model, [ema], optimisers)
     if worker.first:
-        save({n.removeprefix("clip."): w for n, w in ema.weights.items() if n.startswith("clip.")}, tokenizer, out)
-        print(f"zero-shot: {100 * zero_shot(load_clip(out), painter):.1f} % of 480 unseen scenes with one thing")
+        save_clip({n.removeprefix("clip."): w for n, w in ema.weights.items() if n.startswith("clip.")}, tokenizer, out)
+        print(
+            f"zero-shot: {100 * measure_zero_shot(load_clip(out), painter):.1f} % of 480 unseen scenes with one thing"
+        )
 
 
-def save(weights: dict[str, Tensor], tokenizer: "CLIPTokenizer", out: Path) -> None:
+def save_clip(weights: dict[str, Tensor], tokenizer: "CLIPTokenizer", out: Path) -> None:
     """Save a folder for CLIPModel, CLIPTokenizer and CLIPImageProcessor, in half precision."""
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
@@ -194,14 +196,14 @@ def save(weights: dict[str, Tensor], tokenizer: "CLIPTokenizer", out: Path) -> N
 
 
 @torch.no_grad()
-def zero_shot(clip: Any, painter: Painter, count: int = 480) -> float:
+def measure_zero_shot(clip: Any, painter: Painter, count: int = 480) -> float:
     """Share of unseen scenes with one thing whose nearest of 24 captions "a photo of a WORD" is correct."""
     scenes = painter.paint(count, HELD_OUT, counts=(1.0, 0, 0, 0))
-    nearest = (clip.embed_images(pictures_of(scenes.images)) @ clip.embed_classes(WORDS).T).argmax(1)
+    nearest = (clip.embed_images(to_pictures(scenes.images)) @ clip.embed_classes(WORDS).T).argmax(1)
     return float((nearest == scenes.kinds[:, 0].cpu().numpy()).mean())
 
 
-def pictures_of(images: Tensor) -> list[Any]:
+def to_pictures(images: Tensor) -> list[Any]:
     """(batch, 3, h, w) in [-1, 1] -> PIL pictures."""
     from PIL import Image
 
@@ -219,7 +221,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, default=None, help="folder of a CLIP to start from, on other scenes")
     parser.add_argument("--workers", type=int, default=None, help="default: one per GPU, or per core")
     args = parser.parse_args()
-    workers.run(train, args.atlas, args.out, args.steps, args.batch, args.lr, args.start, workers=args.workers)
+    workers.run_workers(train, args.atlas, args.out, args.steps, args.batch, args.lr, args.start, workers=args.workers)
 
 
 if __name__ == "__main__":

@@ -21,13 +21,13 @@ from transformers import CLIPTokenizer
 
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.pipeline_transformers import AudioTokenSD3Pipeline
-from experiments.world.captions import tokenizer_of
+from experiments.world.captions import load_tokenizer
 from experiments.world.scenes import Painter
 from experiments.world.training import autoencoder, checkpoints, dit, loop, workers
-from experiments.world.training.assemble import GUIDANCE, STEPS, write
-from experiments.world.training.shards import Latents, latent_scale, source_of
-from experiments.world.training.train_unet import text_weights
-from experiments.world.training.unet import Writer
+from experiments.world.training.assemble import GUIDANCE, STEPS, write_folder
+from experiments.world.training.shards import Latents, choose_source, measure_latent_scale
+from experiments.world.training.train_unet import convert_text_weights
+from experiments.world.training.unet import CaptionWriter
 from experiments.world.training.workers import Worker
 
 
@@ -45,38 +45,38 @@ def train(
 ) -> None:
     torch.manual_seed(0)
     if worker.first:
-        tokenizer_of(out)  # makes it
-    worker.wait_for_the_first()
-    tokenizer = dit.shorten(tokenizer_of(out))
+        load_tokenizer(out)  # makes it
+    worker.synchronise()
+    tokenizer = dit.shorten_tokenizer(load_tokenizer(out))
     models = dit.build_models(tokenizer).to(worker.device)
     if start is not None and not (out / "dit.pt").exists():
         print(f"{warm_start(models, tokenizer, start):.0%} of the weights come from {start}", flush=True)
-    run = loop.begin(worker, out / "dit.pt", models, lr)
-    painter, vae = Painter(atlas, worker.device), autoencoder.load(out, worker.device)
-    scale = run.state["scale"] if run.state else latent_scale(painter, vae)
-    writer = Writer(tokenizer, scale, worker.device)
+    run = loop.start_run(worker, out / "dit.pt", models, lr)
+    painter, vae = Painter(atlas, worker.device), autoencoder.load_autoencoder(out, worker.device)
+    scale = run.state["scale"] if run.state else measure_latent_scale(painter, vae)
+    writer = CaptionWriter(tokenizer, scale, worker.device)
 
-    def terms_of(drawn: Latents, seed: int) -> dict[str, Tensor]:
-        return dit.losses(run.models, writer, drawn, seed)
+    def compute_terms(drawn: Latents, seed: int) -> dict[str, Tensor]:
+        return dit.compute_losses(run.models, writer, drawn, seed)
 
-    source = source_of(worker, painter, vae, out / "dit-shards", focus)  # the UNet's may be further on
-    loop.fit(run, source, terms_of, scale, scenes, batch, lr, stop, save_every)
+    source = choose_source(worker, painter, vae, out / "dit-shards", focus)  # the UNet's may be further on
+    loop.train_models(run, source, compute_terms, scale, scenes, batch, lr, stop, save_every)
 
 
 def warm_start(models: nn.ModuleDict, tokenizer: CLIPTokenizer, folder: Path) -> float:
     """Take what fits from a checkpoint's `text_encoder`: the words are read as its UNet reads them."""
     words: Any = models["text"].text_model
-    text = text_weights(folder, tokenizer, words)
+    text = convert_text_weights(folder, tokenizer, words)
     return checkpoints.warm_start(models, {f"text.text_model.{name}": weights for name, weights in text.items()})
 
 
-def pipeline_of(run: Path, average: float = loop.AVERAGES[0]) -> AudioTokenSD3Pipeline:
+def build_pipeline(run: Path, average: float = loop.AVERAGES[0]) -> AudioTokenSD3Pipeline:
     """The pipeline of what the run has learned, in float32."""
-    state = workers.load(run / "dit.pt")
+    state = workers.load_state(run / "dit.pt")
     if state is None:
         raise SystemExit(f"{run} holds no dit.pt: train it first, or name the folder with --out.")
     (weights,) = (e["weights"] for e in state["emas"] if e["decay"] == average)
-    tokenizer, vae = dit.shorten(tokenizer_of(run)), autoencoder.load(run, torch.device("cpu"))
+    tokenizer, vae = dit.shorten_tokenizer(load_tokenizer(run)), autoencoder.load_autoencoder(run, torch.device("cpu"))
     models = dit.build_models(tokenizer)
     models.load_state_dict(weights)
     vae.register_to_config(scaling_factor=state["scale"], shift_factor=0.0)
@@ -101,10 +101,10 @@ def main() -> None:
     parser.add_argument("--write", type=Path, default=None, help="write the pipeline here instead of training")
     args = parser.parse_args()
     if args.write:
-        write(pipeline_of(args.out), args.write)
+        write_folder(build_pipeline(args.out), args.write)
         return
     options = (args.atlas, args.out, args.scenes, args.batch, args.lr, args.start, args.stop, args.focus)
-    workers.run(train, *options, workers=args.workers)
+    workers.run_workers(train, *options, workers=args.workers)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,10 @@ from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10, WORDS
 from audiotoken.training import Batch, LossWeights, Progress, Settings, train_embedder
-from experiments.world.captions import caption
+from experiments.world.captions import write_caption
 from experiments.world.scenes import Painter
 from experiments.world.training import autoencoder
-from experiments.world.training.assemble import pipeline_of
+from experiments.world.training.assemble import build_pipeline
 from experiments.world.training.shards import Latents, paint_shards
 from experiments.world.training.unet import WIDTH
 
@@ -36,20 +36,20 @@ CROPS = 4  # per real clip
 SHARDS = 8  # of painted scenes
 
 
-def signals(esc10: Path, folds: list[int], rate: int) -> Iterator[tuple[str, np.ndarray]]:
+def iterate_signals(esc10: Path, folds: list[int], rate: int) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (word, signal) of every training clip: crops of real clips at several levels, and synthesised clips."""
     rng, frames = np.random.default_rng(0), round(SECONDS * rate)
     for path, label, _ in read_esc_rows(esc10, folds):
         signal = to_mono(load_audio(path, rate)[0])
         signal = np.pad(signal, (0, max(0, frames - len(signal))))
         for _ in range(CROPS):
-            yield WORD_OF_ESC10[label], sounding_crop(signal, frames, rng) * 10 ** rng.uniform(-0.5, 0.2)
+            yield WORD_OF_ESC10[label], cut_sounding_part(signal, frames, rng) * 10 ** rng.uniform(-0.5, 0.2)
     for word in AUDIBLE_WORDS:
         for seed in range(MADE):
             yield word, synthesise(word, rate, SECONDS, 700_000 + seed)
 
 
-def fingerprint(*parts: object) -> str:
+def hash_code(*parts: object) -> str:
     """Eight characters that depend on the content of files and the values of other parts."""
     digest = hashlib.sha256()
     for part in parts:
@@ -57,7 +57,7 @@ def fingerprint(*parts: object) -> str:
     return digest.hexdigest()[:8]
 
 
-def sounding_crop(signal: np.ndarray, frames: int, rng: np.random.Generator) -> np.ndarray:
+def cut_sounding_part(signal: np.ndarray, frames: int, rng: np.random.Generator) -> np.ndarray:
     """A random span that is not much quieter than the loudest one."""
     starts = rng.integers(0, len(signal) - frames + 1, 8)
     power = [np.square(signal[s : s + frames]).sum() for s in starts]
@@ -67,13 +67,13 @@ def sounding_crop(signal: np.ndarray, frames: int, rng: np.random.Generator) -> 
 
 
 @torch.no_grad()
-def features_of(encoder: MiniEncoder, esc10: Path, folds: list[int], cache: Path) -> tuple[Tensor, Tensor]:
+def compute_features(encoder: MiniEncoder, esc10: Path, folds: list[int], cache: Path) -> tuple[Tensor, Tensor]:
     """Features (clips, time, width) in half precision and the index of each in AUDIBLE_WORDS; saved in `cache`."""
     if cache.exists():
         kept = load_file(cache)
         return kept["features"], kept["labels"]
     features, labels = [], []
-    for word, signal in signals(esc10, folds, encoder.rate):
+    for word, signal in iterate_signals(esc10, folds, encoder.rate):
         waveform = torch.from_numpy(np.ascontiguousarray(signal, np.float32)).clamp(-1, 1)[None]
         features.append(encoder.features(waveform)[0].half())
         labels.append(AUDIBLE_WORDS.index(word))
@@ -103,7 +103,7 @@ class Batches:
         places = torch.stack([rng.choice(self.places[label]) for label in labels])
         scenes = self.scenes[places[:, 0]]
         texts = [
-            caption(kinds, backdrop, rng, heard=slot)
+            write_caption(kinds, backdrop, rng, heard=slot)
             for kinds, backdrop, slot in zip(
                 scenes.kinds.tolist(), scenes.backdrops.tolist(), places[:, 1].tolist(), strict=True
             )
@@ -132,12 +132,12 @@ def main() -> None:
     parser.add_argument("--classification", type=float, default=LossWeights.classification)
     args = parser.parse_args()
     torch.manual_seed(0)
-    heard = fingerprint(*args.encoder.glob("*.safetensors"), args.folds)  # new parts get new files, never stale ones
-    key = fingerprint(args.run / "unet.pt", heard)
+    heard = hash_code(*args.encoder.glob("*.safetensors"), args.folds)  # new parts get new files, never stale ones
+    key = hash_code(args.run / "unet.pt", heard)
     encoder = MiniEncoder.from_pretrained(args.encoder, torch_dtype=torch.float32).eval()
-    pipe = pipeline_of(args.run, AudioEmbedder(encoder.width, WIDTH), encoder)
-    features, labels = features_of(encoder, args.esc10, args.folds, args.run / f"{args.name}-{heard}.safetensors")
-    vae = autoencoder.load(args.run, torch.device("cpu"))
+    pipe = build_pipeline(args.run, AudioEmbedder(encoder.width, WIDTH), encoder)
+    features, labels = compute_features(encoder, args.esc10, args.folds, args.run / f"{args.name}-{heard}.safetensors")
+    vae = autoencoder.load_autoencoder(args.run, torch.device("cpu"))
     scenes = paint_shards(Painter(args.atlas), vae, args.run / "embedder-shards", SHARDS)
     batches = Batches(scenes, pipe.vae.config.scaling_factor, features, labels, args.batch)
     settings = Settings(

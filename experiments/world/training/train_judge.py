@@ -20,9 +20,9 @@ from audiotoken.mini.strict_judge import NOTHING, SPOILT, Marks, StrictJudge, ju
 from audiotoken.mini.things import BACKDROPS, WORDS
 from experiments.world.scenes import Painter, Scenes
 from experiments.world.training import checkpoints, workers
-from experiments.world.training.checkpoints import folder_weights
-from experiments.world.training.detector import disturb
-from experiments.world.training.judge_scenes import IGNORE, Exam, Examiner
+from experiments.world.training.checkpoints import read_weights
+from experiments.world.training.detector import degrade_images
+from experiments.world.training.judge_scenes import IGNORE, JudgeBatch, JudgeScenes
 from experiments.world.training.workers import Ema, Log, Worker
 
 FIRST_SEED = 700_000_000  # different from the seeds of the checkpoint, its detector and its CLIP
@@ -34,53 +34,53 @@ LOWEST = 0.3  # the threshold is not below this
 SAVE_EVERY = 20  # steps
 
 
-def losses(marks: Marks, exam: Exam) -> dict[str, Tensor]:
+def compute_losses(marks: Marks, drawn: JudgeBatch) -> dict[str, Tensor]:
     """Cross-entropy of the three heads; spoilt centres weigh as much as whole ones."""
-    weight = torch.where((exam.centres != NOTHING) | exam.spoilt, 1.0, QUIET)
-    each = F.cross_entropy(marks.centres, exam.centres, ignore_index=IGNORE, reduction="none")
+    weight = torch.where((drawn.centres != NOTHING) | drawn.spoilt, 1.0, QUIET)
+    each = F.cross_entropy(marks.centres, drawn.centres, ignore_index=IGNORE, reduction="none")
     kinds = torch.ones(SPOILT + 1)
     kinds[NOTHING] = 0.3
     return {
-        "centres": (each * weight).sum() / weight[exam.centres != IGNORE].sum(),
-        "cells": 0.5 * F.cross_entropy(marks.cells, exam.cells, kinds.to(each.device)),
-        "backdrops": 0.3 * F.cross_entropy(marks.backdrops, exam.backdrops),
+        "centres": (each * weight).sum() / weight[drawn.centres != IGNORE].sum(),
+        "cells": 0.5 * F.cross_entropy(marks.cells, drawn.cells, kinds.to(each.device)),
+        "backdrops": 0.3 * F.cross_entropy(marks.backdrops, drawn.backdrops),
     }
 
 
-class Exams:
-    """Batches of exams, several painted at once."""
+class JudgeBatches:
+    """Batches of labelled scenes, several painted at once."""
 
-    def __init__(self, examiner: Examiner, worker: Worker, size: int):
-        self.examiner, self.worker, self.size = examiner, worker, size
-        self.number, self.painted = -1, examiner.paint(1, FIRST_SEED)
+    def __init__(self, source: JudgeScenes, worker: Worker, size: int):
+        self.source, self.worker, self.size = source, worker, size
+        self.number, self.painted = -1, source.paint(1, FIRST_SEED)
 
-    def batch(self, step: int) -> Exam:
-        """The batch of a step; its disturbances depend on the step too."""
+    def batch(self, step: int) -> JudgeBatch:
+        """The batch of a step; its degradation depends on the step too."""
         number, row = divmod(step, TOGETHER)
         if number != self.number:
             seed = FIRST_SEED + number * self.worker.count + self.worker.rank
-            self.number, self.painted = number, self.examiner.paint(self.size * TOGETHER, seed)
-        exam = self.painted[slice(row * self.size, (row + 1) * self.size)]
-        images = disturb(exam.images, torch.Generator().manual_seed(FIRST_SEED + step))
-        parts = (exam.centres, exam.cells, exam.spoilt, exam.backdrops)
-        return Exam(*(part.to(self.worker.device) for part in (images, *parts)))
+            self.number, self.painted = number, self.source.paint(self.size * TOGETHER, seed)
+        drawn = self.painted[slice(row * self.size, (row + 1) * self.size)]
+        images = degrade_images(drawn.images, torch.Generator().manual_seed(FIRST_SEED + step))
+        parts = (drawn.centres, drawn.cells, drawn.spoilt, drawn.backdrops)
+        return JudgeBatch(*(part.to(self.worker.device) for part in (images, *parts)))
 
 
 def train(worker: Worker, atlas: Path, drawings: Path, detector: Path, out: Path, steps: int, batch: int) -> None:
     torch.manual_seed(4)
     painter, model = Painter(atlas), StrictJudge()
-    model.load_state_dict({k: v for k, v in folder_weights(detector).items() if k.startswith("body.")}, strict=False)
+    model.load_state_dict({k: v for k, v in read_weights(detector).items() if k.startswith("body.")}, strict=False)
     model.to(worker.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.01)
     ema, log, path = Ema(model, 0.99), Log(steps, 10, not worker.first), out.with_suffix(".pt")
-    exams = Exams(Examiner(painter, drawings), worker, batch)
+    batches = JudgeBatches(JudgeScenes(painter, drawings), worker, batch)
     state = checkpoints.resume(path, model, [ema], [optimiser])
     for step in range(state["step"] if state else 0, steps):
         workers.set_learning_rate([optimiser], 2e-3 * min(1, (step + 1) / 30, (steps - step) / (0.7 * steps)))
-        exam = exams.batch(step)
+        drawn = batches.batch(step)
         with worker.autocast():
-            marks = model(exam.images.contiguous(memory_format=torch.channels_last))
-        terms = losses(Marks(marks.centres.float(), marks.cells.float(), marks.backdrops.float()), exam)
+            marks = model(drawn.images.contiguous(memory_format=torch.channels_last))
+        terms = compute_losses(Marks(marks.centres.float(), marks.cells.float(), marks.backdrops.float()), drawn)
         sum(terms.values(), torch.zeros((), device=worker.device)).backward()
         worker.average_gradients(model.parameters())
         optimiser.step()
@@ -92,10 +92,10 @@ def train(worker: Worker, atlas: Path, drawings: Path, detector: Path, out: Path
     if worker.first:
         model.load_state_dict(ema.weights)
         save_judge(ema.weights, find_threshold(model.cpu().eval(), painter), out)
-        report(out, painter, exams.examiner)
+        measure_judge(out, painter, batches.source)
 
 
-def single_scenes(painter: Painter, count: int, seed: int) -> tuple[Scenes, list[str]]:
+def paint_single_scenes(painter: Painter, count: int, seed: int) -> tuple[Scenes, list[str]]:
     """Composed scenes with one thing, and its words."""
     scenes = painter.paint(count, seed, counts=(1.0, 0, 0, 0))
     return scenes, [WORDS[kind] for kind in scenes.kinds[:, 0].tolist()]
@@ -103,30 +103,30 @@ def single_scenes(painter: Painter, count: int, seed: int) -> tuple[Scenes, list
 
 def find_threshold(model: StrictJudge, painter: Painter, count: int = 480) -> float:
     """The highest threshold that accepts `ACCEPTED` of composed scenes with one thing, at least `LOWEST`."""
-    scenes, words = single_scenes(painter, count, HELD_OUT)
+    scenes, words = paint_single_scenes(painter, count, HELD_OUT)
     model.threshold = 0.0
     found = judge(scenes.images.cpu(), model)
     scores = [v.things[0].score if v.names(word) else 0.0 for v, word in zip(found, words, strict=True)]
     return max(LOWEST, float(np.quantile(scores, 1 - ACCEPTED)) - 1e-3)
 
 
-def report(out: Path, painter: Painter, examiner: Examiner, count: int = 480) -> None:
+def measure_judge(out: Path, painter: Painter, source: JudgeScenes, count: int = 480) -> None:
     """What the judge accepts of unseen scenes: composed ones, and those in which everything is spoilt."""
     load_judge.cache_clear()
     model = load_judge(out)
-    scenes, words = single_scenes(painter, count, HELD_OUT + 1)
+    scenes, words = paint_single_scenes(painter, count, HELD_OUT + 1)
     found = judge(scenes.images.cpu(), model)
-    named = share([v.names(w) for v, w in zip(found, words, strict=True)])
-    clean = share([v.accepts(w) for v, w in zip(found, words, strict=True)])
-    one = share([v.is_one(w) for v, w in zip(found, words, strict=True)])
-    behind = share([v.backdrop == BACKDROPS[b] for v, b in zip(found, scenes.backdrops.tolist(), strict=True)])
-    bad = examiner.paint(count // 2, HELD_OUT + 2, bad=1.0)
-    silent = share([not v.things for v in judge(bad.images, model)])
+    named = format_share([v.names(w) for v, w in zip(found, words, strict=True)])
+    clean = format_share([v.accepts(w) for v, w in zip(found, words, strict=True)])
+    one = format_share([v.is_one(w) for v, w in zip(found, words, strict=True)])
+    behind = format_share([v.backdrop == BACKDROPS[b] for v, b in zip(found, scenes.backdrops.tolist(), strict=True)])
+    bad = source.paint(count // 2, HELD_OUT + 2, bad=1.0)
+    silent = format_share([not v.things for v in judge(bad.images, model)])
     print(f"threshold {model.threshold:.2f}  composed scenes: named {named}, accepted {clean}, alone {one}; "
           f"backdrop {behind}; scenes of spoilt things: nothing accepted in {silent}", flush=True)  # fmt: skip
 
 
-def share(hits: Sequence[bool]) -> str:
+def format_share(hits: Sequence[bool]) -> str:
     return f"{100 * sum(hits) / max(len(hits), 1):.1f} %"
 
 
@@ -140,7 +140,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--workers", type=int, default=None, help="default: one per GPU, or per core")
     args = parser.parse_args()
-    workers.run(train, args.atlas, args.drawings, args.detector, args.out, args.steps, args.batch, workers=args.workers)
+    workers.run_workers(
+        train, args.atlas, args.drawings, args.detector, args.out, args.steps, args.batch, workers=args.workers
+    )
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from experiments.world.captions import tokenizer_of
+from experiments.world.captions import load_tokenizer
 from experiments.world.scenes import Painter
 from experiments.world.training import autoencoder, checkpoints, loop, workers
 from experiments.world.training.attention import install_attention
-from experiments.world.training.shards import Latents, latent_scale, source_of
-from experiments.world.training.unet import Writer, build_models, build_scheduler, losses
+from experiments.world.training.shards import Latents, choose_source, measure_latent_scale
+from experiments.world.training.unet import CaptionWriter, build_models, build_scheduler, compute_losses
 from experiments.world.training.workers import Worker
 
 
@@ -34,37 +34,37 @@ def train(
 ) -> None:
     torch.manual_seed(0)
     if worker.first:
-        tokenizer_of(out)  # makes it
-    worker.wait_for_the_first()
-    tokenizer, scheduler = tokenizer_of(out), build_scheduler()
+        load_tokenizer(out)  # makes it
+    worker.synchronise()
+    tokenizer, scheduler = load_tokenizer(out), build_scheduler()
     models = build_models(tokenizer).to(worker.device)
     models["unet"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start is not None and not (out / "unet.pt").exists():
         print(f"{warm_start(models, tokenizer, start):.0%} of the weights come from {start}", flush=True)
     readers = install_attention(models["unet"])
-    run = loop.begin(worker, out / "unet.pt", models, lr)
-    painter, vae = Painter(atlas, worker.device), autoencoder.load(out, worker.device)
-    scale = run.state["scale"] if run.state else latent_scale(painter, vae)
-    write = Writer(tokenizer, scale, worker.device)
+    run = loop.start_run(worker, out / "unet.pt", models, lr)
+    painter, vae = Painter(atlas, worker.device), autoencoder.load_autoencoder(out, worker.device)
+    scale = run.state["scale"] if run.state else measure_latent_scale(painter, vae)
+    write = CaptionWriter(tokenizer, scale, worker.device)
 
-    def terms_of(drawn: Latents, seed: int) -> dict[str, Tensor]:
+    def compute_terms(drawn: Latents, seed: int) -> dict[str, Tensor]:
         written = write(drawn, random.Random(seed))
-        return losses(models, readers, scheduler, written, torch.Generator().manual_seed(seed))
+        return compute_losses(models, readers, scheduler, written, torch.Generator().manual_seed(seed))
 
-    source = source_of(worker, painter, vae, out / "shards", focus)
-    loop.fit(run, source, terms_of, scale, scenes, batch, lr, stop, save_every)
+    source = choose_source(worker, painter, vae, out / "shards", focus)
+    loop.train_models(run, source, compute_terms, scale, scenes, batch, lr, stop, save_every)
 
 
 def warm_start(models: nn.ModuleDict, tokenizer: CLIPTokenizer, folder: Path) -> float:
     """Take what fits from a checkpoint's `unet` and `text_encoder` -> the share of the weights."""
-    weights = {f"unet.{n}": w for n, w in checkpoints.folder_weights(folder / "unet").items()}
-    text = text_weights(folder, tokenizer, models["text"])
+    weights = {f"unet.{n}": w for n, w in checkpoints.read_weights(folder / "unet").items()}
+    text = convert_text_weights(folder, tokenizer, models["text"])
     return checkpoints.warm_start(models, weights | {f"text.{n}": w for n, w in text.items()})
 
 
-def text_weights(folder: Path, tokenizer: CLIPTokenizer, model: nn.Module) -> dict[str, Tensor]:
+def convert_text_weights(folder: Path, tokenizer: CLIPTokenizer, model: nn.Module) -> dict[str, Tensor]:
     """The weights of a checkpoint's `text_encoder` for `model`; a word keeps its meaning under another id."""
-    text = checkpoints.folder_weights(folder / "text_encoder")
+    text = checkpoints.read_weights(folder / "text_encoder")
     (table,) = (name for name in text if name.endswith("token_embedding.weight"))
     rows = model.state_dict()[table].clone()
     before = CLIPTokenizer.from_pretrained(folder / "tokenizer").get_vocab()
@@ -78,7 +78,7 @@ def text_weights(folder: Path, tokenizer: CLIPTokenizer, model: nn.Module) -> di
 def main() -> None:
     parser = loop.make_parser(__doc__, 1_500_000)
     args = parser.parse_args()
-    workers.run(
+    workers.run_workers(
         *(train, args.atlas, args.out, args.scenes, args.batch, args.lr, args.start, args.stop, args.focus),
         workers=args.workers,
     )

@@ -25,8 +25,8 @@ from audiotoken.mini.things import AUDIBLE_WORDS, WORDS
 from audiotoken.wav2clip import RATE, Wav2CLIP, load_wav2clip, spectrogram
 from experiments.world.scenes import Painter
 from experiments.world.training import workers
-from experiments.world.training.audio_mels import read_wave, real_clips
-from experiments.world.training.train_clip import contrastive, pictures_of
+from experiments.world.training.audio_mels import list_real_clips, read_wave
+from experiments.world.training.train_clip import compute_contrastive_loss, to_pictures
 from experiments.world.training.workers import Ema, Log, Worker
 
 WIDTH = 16  # channels of the first stage; the published model has 64
@@ -39,20 +39,20 @@ FIRST_SEED = 950_000_000  # of the scenes
 Signals = dict[str, list[NDArray[np.float32]]]
 
 
-def picture_bank(clip: Clip, painter: Painter, each: int, first_seed: int) -> Tensor:
+def embed_pictures(clip: Clip, painter: Painter, each: int, first_seed: int) -> Tensor:
     """Embeddings (24, each, width) of scenes with one thing, by word."""
     found: list[list[NDArray[np.float32]]] = [[] for _ in WORDS]
     seed = first_seed
     while min(map(len, found)) < each:
         scenes = painter.paint(96, seed, counts=(1.0, 0, 0, 0))
-        embedded = clip.embed_images(pictures_of(scenes.images))
+        embedded = clip.embed_images(to_pictures(scenes.images))
         for kind, row in zip(scenes.kinds[:, 0].tolist(), embedded, strict=True):
             found[kind].append(row)
         seed += 1
     return torch.from_numpy(np.stack([rows[:each] for rows in found]))
 
 
-def vary(signal: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def vary_signal(signal: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Vary a recording in speed, position in the clip, room colour and noise floor."""
     speed = float(rng.choice([0.8, 0.9, 1.0, 1.0, 1.12, 1.25]))
     at = np.arange(0, len(signal) - 1, speed)
@@ -69,7 +69,7 @@ def vary(signal: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.fl
     return (heard + noise * (rng.random() < 0.7)).astype(np.float32)
 
 
-def blank(levels: Tensor, rng: np.random.Generator) -> Tensor:
+def mask_spectrogram(levels: Tensor, rng: np.random.Generator) -> Tensor:
     """SpecAugment, Park et al. (2019): blank two bands and two time spans of each clip."""
     levels = levels.clone()
     for clip in levels:
@@ -80,13 +80,13 @@ def blank(levels: Tensor, rng: np.random.Generator) -> Tensor:
     return levels
 
 
-def batch_of(real: Signals, made: Signals, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def make_batch(real: Signals, made: Signals, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Waveforms (batch, frames) and indices of their words (batch,)."""
     sources = [(real, list(real))] * (size // 2) + [(made, list(AUDIBLE_WORDS))] * (size - size // 2)
     waves, kinds = [], []
     for signals, words in sources:
         word = words[int(rng.integers(len(words)))]
-        waves.append(vary(signals[word][int(rng.integers(len(signals[word])))], rng))
+        waves.append(vary_signal(signals[word][int(rng.integers(len(signals[word])))], rng))
         kinds.append(WORDS.index(word))
     return torch.from_numpy(np.stack(waves)), torch.tensor(kinds)
 
@@ -94,8 +94,8 @@ def batch_of(real: Signals, made: Signals, size: int, rng: np.random.Generator) 
 def train(worker: Worker, args: argparse.Namespace) -> None:
     torch.manual_seed(3)
     clip, painter = load_clip(args.clip), Painter(args.atlas)
-    bank = picture_bank(clip, painter, PICTURES, FIRST_SEED)
-    real, made = gather(args.esc10, args.folds)
+    bank = embed_pictures(clip, painter, PICTURES, FIRST_SEED)
+    real, made = load_signals(args.esc10, args.folds)
     model = Wav2CLIP(WIDTH, (8 * WIDTH, 8 * WIDTH, clip.width)) if args.start is None else load_wav2clip(args.start)
     model.train().to(memory_format=torch.channels_last)  # takes less than half the time on a CPU
     scale = torch.nn.Parameter(torch.tensor(1 / 0.07).log())
@@ -106,12 +106,12 @@ def train(worker: Worker, args: argparse.Namespace) -> None:
         warm_up, decay = (step + 1) / 50, (args.steps - step) / (0.7 * args.steps)
         workers.set_learning_rate([optimiser], args.lr * min(1, warm_up, decay))
         rng = np.random.default_rng([4, step, worker.rank])
-        waves, kinds = batch_of(real, made, args.batch, rng)
+        waves, kinds = make_batch(real, made, args.batch, rng)
         shown = torch.cat([kinds, torch.arange(len(WORDS))])  # a picture for each clip, and one for every word
         pictures = bank[shown, torch.from_numpy(rng.integers(PICTURES, size=len(shown)))]
-        levels = blank(spectrogram(waves), rng).contiguous(memory_format=torch.channels_last)
+        levels = mask_spectrogram(spectrogram(waves), rng).contiguous(memory_format=torch.channels_last)
         heard = F.normalize(model.audio_transform(model.audio_encoder(levels)), dim=1)
-        loss = one_way(heard, pictures, kinds[:, None] == shown, scale)
+        loss = compute_loss(heard, pictures, kinds[:, None] == shown, scale)
         loss.backward()
         worker.average_gradients(parameters)
         optimiser.step()
@@ -119,15 +119,15 @@ def train(worker: Worker, args: argparse.Namespace) -> None:
         ema.update(model)
         log(step, args.batch * worker.count, contrastive=loss)
         if worker.first and ((step + 1) % 100 == 0 or step + 1 == args.steps):
-            save(model, ema, args.out)
+            save_wav2clip(model, ema, args.out)
     if worker.first and args.steps == 0:  # the last layer only
         fit_head(model, bank, real, made)
-        save(model, Ema(model, 0), args.out)
+        save_wav2clip(model, Ema(model, 0), args.out)
     if worker.first and args.test:
-        report(load_wav2clip(args.out), clip, painter, real_signals(args.esc10, args.test))
+        measure_wav2clip(load_wav2clip(args.out), clip, painter, load_real_signals(args.esc10, args.test))
 
 
-def save(model: Wav2CLIP, ema: Ema, out: Path) -> None:
+def save_wav2clip(model: Wav2CLIP, ema: Ema, out: Path) -> None:
     """The averaged weights, in half precision."""
     average = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
     average.load_state_dict({n: w.to(average.state_dict()[n].dtype) for n, w in ema.weights.items()})
@@ -142,7 +142,10 @@ def fit_head(model: Wav2CLIP, bank: Tensor, real: Signals, made: Signals, ridge:
     """
     rng = np.random.default_rng(5)
     waves = [
-        (vary(s, rng), WORDS.index(w)) for signals in (real, made) for w, some in signals.items() for s in some * 2
+        (vary_signal(s, rng), WORDS.index(w))
+        for signals in (real, made)
+        for w, some in signals.items()
+        for s in some * 2
     ]
     order = rng.permutation(len(waves))
     levels = spectrogram(torch.from_numpy(np.stack([waves[i][0] for i in order])))
@@ -166,34 +169,34 @@ def fit_head(model: Wav2CLIP, bank: Tensor, real: Signals, made: Signals, ridge:
     head[3].bias.copy_(middle.mean(0) - weight @ hidden.mean(0))
 
 
-def one_way(heard: Tensor, pictures: Tensor, fits: Tensor, scale: Tensor) -> Tensor:
+def compute_loss(heard: Tensor, pictures: Tensor, fits: Tensor, scale: Tensor) -> Tensor:
     """Contrastive loss in both directions; pictures of words without a clip in the batch are only wrong answers."""
     some = fits.any(0)
     scores = scale.exp().clamp(max=100) * heard @ pictures.T
     right = fits.float() / fits.sum(1, keepdim=True)
     rows = F.cross_entropy(scores, right)
-    return (rows + contrastive(heard, pictures[some], fits[:, some], scale)) / 2
+    return (rows + compute_contrastive_loss(heard, pictures[some], fits[:, some], scale)) / 2
 
 
-def gather(esc10: Path, folds: list[int]) -> tuple[Signals, Signals]:
+def load_signals(esc10: Path, folds: list[int]) -> tuple[Signals, Signals]:
     """Real recordings, and synthesised sounds with even seeds, by word."""
     made: Signals = {
         word: [np.asarray(synthesise(word, RATE, SECONDS, 2 * i), np.float32) for i in range(MADE)]
         for word in AUDIBLE_WORDS
     }
-    return real_signals(esc10, folds), made
+    return load_real_signals(esc10, folds), made
 
 
-def real_signals(esc10: Path, folds: list[int]) -> Signals:
+def load_real_signals(esc10: Path, folds: list[int]) -> Signals:
     found: Signals = {}
-    for path, word in real_clips(esc10, folds):
+    for path, word in list_real_clips(esc10, folds):
         found.setdefault(word, []).append(read_wave(path, RATE))
     return found
 
 
-def report(model: Wav2CLIP, clip: Clip, painter: Painter, real: Signals) -> dict[str, float]:
+def measure_wav2clip(model: Wav2CLIP, clip: Clip, painter: Painter, real: Signals) -> dict[str, float]:
     """On clips not used in training: how often the nearest of 24 pictures (one per word) or captions is correct."""
-    bank = picture_bank(clip, painter, 20, FIRST_SEED - 1_000).numpy()
+    bank = embed_pictures(clip, painter, 20, FIRST_SEED - 1_000).numpy()
     made = {word: [synthesise(word, RATE, 4.0, 20_001 + 2 * i) for i in range(5)] for word in AUDIBLE_WORDS}
     figures: dict[str, Any] = {}
     for name, signals in (("real", real), ("synthesised", made)):
@@ -222,7 +225,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--workers", type=int, default=None, help="default: one per GPU, or per core")
     args = parser.parse_args()
-    workers.run(train, args, workers=args.workers)
+    workers.run_workers(train, args, workers=args.workers)
 
 
 if __name__ == "__main__":

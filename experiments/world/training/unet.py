@@ -12,7 +12,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UNet2DConditio
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from experiments.world.captions import LENGTH, caption, noun_positions, word_ids
+from experiments.world.captions import LENGTH, find_noun_positions, list_word_ids, write_caption
 from experiments.world.training.attention import PlainAttention, attention_losses
 from experiments.world.training.autoencoder import LATENT_CHANNELS
 from experiments.world.training.shards import Latents
@@ -97,20 +97,21 @@ class Batch:
     positions: Tensor  # (batch, 4)
 
 
-class Writer:
+class CaptionWriter:
     """Scenes -> batches: a new caption every time that a scene is seen."""
 
     def __init__(self, tokenizer: CLIPTokenizer, scale: float, device: torch.device):
         self.tokenizer, self.scale, self.device = tokenizer, scale, device
-        self.words = word_ids(tokenizer)
+        self.words = list_word_ids(tokenizer)
 
     def __call__(self, scenes: Latents, rng: random.Random) -> Batch:
         kinds, backdrops = scenes.kinds.tolist(), scenes.backdrops.tolist()
         told = [rng.random() >= DROP for _ in kinds]
-        texts = [caption(k, b, rng) if t else "" for k, b, t in zip(kinds, backdrops, told, strict=True)]
+        texts = [write_caption(k, b, rng) if t else "" for k, b, t in zip(kinds, backdrops, told, strict=True)]
         ids = self.tokenizer(texts, padding="max_length", truncation=True).input_ids
         positions = [
-            noun_positions(i, k, self.words) if t else [-1] * len(k) for i, k, t in zip(ids, kinds, told, strict=True)
+            find_noun_positions(i, k, self.words) if t else [-1] * len(k)
+            for i, k, t in zip(ids, kinds, told, strict=True)
         ]
         return Batch(
             scenes.latents.to(self.device).float() * self.scale,
@@ -120,7 +121,7 @@ class Writer:
         )
 
 
-def losses(
+def compute_losses(
     models: nn.ModuleDict,
     readers: list[PlainAttention],
     scheduler: DDIMScheduler,
@@ -129,7 +130,7 @@ def losses(
 ) -> dict[str, Tensor]:
     """The error of the velocity, things weighing three times, and how far the nouns look off their things."""
     noise = torch.randn(batch.latents.shape, generator=generator).to(batch.latents.device)
-    t = even_times(len(noise), generator).to(noise.device)
+    t = draw_timesteps(len(noise), generator).to(noise.device)
     noisy = scheduler.add_noise(batch.latents, noise, t).contiguous(memory_format=torch.channels_last)
     velocity = scheduler.get_velocity(batch.latents, noise, t)
     text = models["text"](batch.ids).last_hidden_state
@@ -145,7 +146,7 @@ def losses(
     return terms
 
 
-def even_times(count: int, generator: torch.Generator) -> Tensor:
+def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
     """(count,) timesteps, stratified: every batch sees all noise levels."""
     ticks = (torch.arange(count) + torch.rand(count, generator=generator)) / count
     return (ticks * 1000).long().clamp(max=999)[torch.randperm(count, generator=generator)]

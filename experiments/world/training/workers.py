@@ -37,21 +37,21 @@ class Worker:
         for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
-    def wait_for_the_first(self) -> None:
+    def synchronise(self) -> None:
         """Wait until the first worker calls this as well, when it is done."""
         if self.count > 1:
             dist.barrier()
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=fast_bfloat16(self.device))
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=has_bfloat16(self.device))
 
 
-def fast_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
     """Whether the hardware has bfloat16; a CPU that emulates it takes ten times as long as in float32."""
     return device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-def run(function: Callable[..., None], *args: Any, workers: int | None = None) -> None:
+def run_workers(function: Callable[..., None], *args: Any, workers: int | None = None) -> None:
     """Run `function(worker, *args)` in every worker and wait for all of them."""
     if workers is None:
         workers = torch.cuda.device_count() or min(os.cpu_count() or 1, 4)
@@ -115,7 +115,9 @@ class Muon(torch.optim.Optimizer):
             buffer.mul_(momentum).add_(p.grad)
             mine = i % count == rank
             updates.append(
-                orthogonal((p.grad + momentum * buffer).flatten(1), dtype=self.dtype) if mine else torch.zeros_like(p)
+                orthogonalise((p.grad + momentum * buffer).flatten(1), dtype=self.dtype)
+                if mine
+                else torch.zeros_like(p)
             )
         if count == 1:
             return updates
@@ -124,7 +126,7 @@ class Muon(torch.optim.Optimizer):
         return list(flat.split([u.numel() for u in updates]))
 
 
-def orthogonal(matrix: Tensor, steps: int = 5, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+def orthogonalise(matrix: Tensor, steps: int = 5, dtype: torch.dtype = torch.bfloat16) -> Tensor:
     """The nearest semi-orthogonal matrix, roughly: quintic Newton-Schulz iteration with Jordan's coefficients."""
     x = (matrix.float() / (matrix.norm() + 1e-7)).to(dtype)
     tall = x.shape[0] > x.shape[1]
@@ -152,7 +154,7 @@ def _small_iteration(gram: Tensor, steps: int) -> Tensor:
     return total
 
 
-def optimisers(
+def make_optimisers(
     model: nn.Module,
     lr: float,
     worker: Worker,
@@ -163,7 +165,7 @@ def optimisers(
 
     Muon's iteration runs in `dtype`; by default in bfloat16 if the hardware has it.
     """
-    dtype = dtype or (torch.bfloat16 if fast_bfloat16(worker.device) else torch.float32)
+    dtype = dtype or (torch.bfloat16 if has_bfloat16(worker.device) else torch.float32)
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     edges = ("conv_in", "conv_out", "embedding", "quant_conv")
     hidden = [p for n, p in parameters.items() if p.ndim >= 2 and not any(e in n for e in edges)]
@@ -181,7 +183,7 @@ def set_learning_rate(optimisers: list[torch.optim.Optimizer], lr: float) -> Non
             group["lr"] = lr
 
 
-def save(state: dict[str, Any], path: Path) -> None:
+def save_state(state: dict[str, Any], path: Path) -> None:
     """Save a checkpoint atomically, so that a crash leaves the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -189,7 +191,7 @@ def save(state: dict[str, Any], path: Path) -> None:
     os.replace(part, path)
 
 
-def load(path: Path) -> dict[str, Any] | None:
+def load_state(path: Path) -> dict[str, Any] | None:
     return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
 
 

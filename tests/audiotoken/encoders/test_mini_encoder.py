@@ -138,9 +138,9 @@ def test_shipped_encoder_hears_nothing_in_a_recorders_hiss(shipped):
 
 def test_real_clips(shipped, esc10):
     """Every fourth clip of fold 4. The shipped weights were trained on them: this guards the files, not the quality."""
-    from experiments.world.training.audio_mels import read_wave, real_clips
+    from experiments.world.training.audio_mels import list_real_clips, read_wave
 
-    clips = real_clips(esc10, [4])[::4]
+    clips = list_real_clips(esc10, [4])[::4]
     best = [max(s, key=s.__getitem__) for s in (listen(shipped, read_wave(path)) for path, _ in clips)]
     assert np.mean([b == word for b, (_, word) in zip(best, clips, strict=True)]) >= 0.9
 

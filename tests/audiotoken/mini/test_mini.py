@@ -11,7 +11,7 @@ from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORDS
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.tasks.showcase import RATE, SEED, write_clips
-from experiments.world.measure import recognised
+from experiments.world.measure import recognise_things
 
 MINI = Path(str(files("audiotoken.mini")))
 
@@ -43,8 +43,8 @@ def test_its_card_says_what_it_is_made_of():
 @pytest.mark.parametrize("words", [("frog", "car", "tree", "bell")])
 def test_it_draws_what_the_text_says(mini, words):
     images = mini(prompt=[f"a photo of a {word}" for word in words], seed=11, num_inference_steps=10).images
-    right = [seen == word for seen, word in zip(recognised(images), words, strict=True)]
-    assert sum(right) >= len(words) - 1, dict(zip(words, recognised(images), strict=True))
+    right = [seen == word for seen, word in zip(recognise_things(images), words, strict=True)]
+    assert sum(right) >= len(words) - 1, dict(zip(words, recognise_things(images), strict=True))
 
 
 @pytest.mark.slow
@@ -53,7 +53,7 @@ def test_it_draws_what_it_hears(mini):
     clips = [synthesise(word, RATE, 4.0, 901_000) for word in words]
     assert [mini.classify(clip, RATE)[0][0] for clip in clips] == list(words)
     images = mini(clips[:4], rate=RATE, seed=5).images
-    assert sum(seen == word for seen, word in zip(recognised(images), words, strict=False)) >= 3
+    assert sum(seen == word for seen, word in zip(recognise_things(images), words, strict=False)) >= 3
 
 
 @pytest.mark.slow
@@ -75,7 +75,7 @@ def test_its_scheduler_can_be_changed(mini):
         for scheduler in (EulerDiscreteScheduler, DPMSolverMultistepScheduler):
             mini.scheduler = scheduler.from_config(kept.config)
             images = mini(prompt=["a photo of a frog", "a photo of a tree"], seed=11, num_inference_steps=10).images
-            assert "frog" in recognised(images) or "tree" in recognised(images)
+            assert "frog" in recognise_things(images) or "tree" in recognise_things(images)
     finally:
         mini.scheduler = kept
 

@@ -23,11 +23,11 @@ from experiments.benchmarks import command, process
 from experiments.benchmarks import row as bench_row
 from experiments.benchmarks import train as bench
 from experiments.benchmarks.models import InMemory, build
-from experiments.benchmarks.parts import FROZEN, bench_parts, count_sd1, flops_of, kept_bytes, timed_parts
+from experiments.benchmarks.parts import FROZEN, bench_parts, count_kept_bytes, count_sd1, sum_flops, time_parts
 from experiments.benchmarks.published import Published
 from experiments.benchmarks.row import Measured, Row, Setting, measure
-from experiments.benchmarks.train import bench_train, rows_of, run_all
-from experiments.benchmarks.training_report import chart, summary, to_csv, to_markdown
+from experiments.benchmarks.train import bench_train, list_rows, run_all
+from experiments.benchmarks.training_report import plot_chart, summarise, to_csv, to_markdown
 
 SETTING = Setting("debug", "cpu", 1.0, 1, 2, 1, 4, "", "")
 
@@ -78,7 +78,7 @@ def test_an_unknown_command_is_one_sentence(monkeypatch, capsys):
 
 
 def test_what_is_published_neither_compiles_nor_checkpoints():
-    rows = rows_of(("published", "cached"), ("float32",), (4, 16), True, True)
+    rows = list_rows(("published", "cached"), ("float32",), (4, 16), True, True)
     assert len(rows) == len(set(rows)) == 8
     assert [(row.compile, row.checkpointing) for row in rows if row.way == "published"] == [(False, False)] * 2
 
@@ -171,20 +171,20 @@ def example_runs():
 
 
 def test_ratios_are_to_the_published_row_of_the_same_kind():
-    published, broken, cached, compiled = summary(example_runs())
+    published, broken, cached, compiled = summarise(example_runs())
     assert (published["samples_per_second"], published["least"], published["most"]) == (2.0, 1.0, 4.0)
     assert (cached["faster"], cached["memory_ratio"], cached["reserved_gib"]) == (4.0, 0.5, 5.0)
     assert (compiled["faster"], compiled["memory_ratio"]) == (8.0, 0.25)
     assert compiled["compile_seconds"] == 60.0  # of the first process: later ones find it done
-    by_cpu = summary(example_runs(), by_clock=False)
+    by_cpu = summarise(example_runs(), by_clock=False)
     assert by_cpu[2]["faster"] == 4.0 and by_cpu[3]["faster"] == 4.0  # 0.5 s of the process's own, against 2
     assert broken["runs"] == 0 and broken["why"] == "out of memory" and math.isnan(broken["faster"])
-    (other,) = summary({Row("cached", "bfloat16", 4): [Measured(1.0, 1.0)]})
+    (other,) = summarise({Row("cached", "bfloat16", 4): [Measured(1.0, 1.0)]})
     assert math.isnan(other["faster"])
 
 
 def test_tables_and_chart_hold_every_row(tmp_path):
-    lines, known = summary(example_runs()), {"geometry": "debug, tiny", "device": "cpu"}
+    lines, known = summarise(example_runs()), {"geometry": "debug, tiny", "device": "cpu"}
     rows = list(csv.DictReader(io.StringIO(to_csv(lines))))
     assert [row["way"] for row in rows] == ["published", "raw", "cached", "cached"]
     assert rows[1]["samples_per_second"] == "" and rows[2]["faster"] == "4"
@@ -192,7 +192,7 @@ def test_tables_and_chart_hold_every_row(tmp_path):
     body = [line for line in table if line.startswith("|")]
     assert len({line.count("|") for line in body}) == 1 and len(body) == 6
     assert "| raw | out of memory |" in body[3] and "8 (8 to 8) | 4.00 | 4 | 50% |" in body[4]
-    chart(lines, known, tmp_path / "chart.png")
+    plot_chart(lines, known, tmp_path / "chart.png")
     assert (tmp_path / "chart.png").stat().st_size > 5000
 
 
@@ -204,7 +204,7 @@ def test_the_true_size_is_the_true_size():
     unet = counted["UNet, forward and backward"].flops
     assert unet == pytest.approx(1.67e12, rel=0.01)
     assert counted[FROZEN[0]].flops == pytest.approx(1.12e12, rel=0.01)
-    whole, cached = flops_of(counted)
+    whole, cached = sum_flops(counted)
     assert whole / cached == pytest.approx(1.71, abs=0.01)
 
 
@@ -220,11 +220,11 @@ def test_our_trainer_takes_the_true_size():
 
 
 def test_gradient_checkpointing_keeps_a_fifth():
-    assert 4 < kept_bytes("bfloat16", False) / kept_bytes("bfloat16", True) < 6
+    assert 4 < count_kept_bytes("bfloat16", False) / count_kept_bytes("bfloat16", True) < 6
 
 
 def test_every_part_of_a_step_takes_time():
-    found = timed_parts("debug", "cpu", "float32", 2, 1.0, 1, 1)
+    found = time_parts("debug", "cpu", "float32", 2, 1.0, 1, 1)
     assert len(found) == 8 and all(value > 0 for value in found.values())
 
 

@@ -96,4 +96,4 @@ def test_the_script_for_a_machine_without_internet(tmp_path):
 
 @pytest.mark.slow
 def test_pictures_of_half_precision_are_finite():
-    assert gpu.smoke("debug", "cpu").count("not finite 0") == 2 * 4
+    assert gpu.run_smoke_test("debug", "cpu").count("not finite 0") == 2 * 4

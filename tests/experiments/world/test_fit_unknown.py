@@ -17,10 +17,10 @@ def test_a_wrong_name_in_a_room_counts_as_unknown(monkeypatch):
     """A stem named right, one named wrongly, a mixture and another thing, which have no name to be right about."""
     scores = np.zeros((4, len(AUDIBLE_WORDS)))
     scores[0, 3], scores[1, 5], scores[2, 3] = 9.0, 4.0, 9.0
-    monkeypatch.setattr(fit_unknown, "evidence_of", lambda model, held: scores)
+    monkeypatch.setattr(fit_unknown, "compute_rendered_logits", lambda model, held: scores)
     classes = np.array([[3, 1, -1], [1, 3, -1], [3, 1, -1], [-1, 1, -1]], np.int8)
     held = Rendered(np.empty(0), np.empty(0), classes, np.array([0, 0, -1, 0], np.int8), [])
-    right, wrong, taken = fit_unknown.rooms(MiniEncoder(labels=AUDIBLE_WORDS), held)
+    right, wrong, taken = fit_unknown.measure_rendered(MiniEncoder(labels=AUDIBLE_WORDS), held)
     assert right == pytest.approx([np.log(np.exp(9) + 15)]) and wrong == pytest.approx([np.log(np.exp(4) + 15)])
     assert taken == pytest.approx([np.log(15), np.log(np.exp(4) + 14)])
 
@@ -38,11 +38,11 @@ def test_the_test_of_another_encoder_is_copied(tmp_path, monkeypatch):
 
 
 def test_more_centres_leave_what_is_heard_as_it_is():
-    from experiments.world.training.calibrate_audio import with_origins
+    from experiments.world.training.calibrate_audio import copy_with_origins
 
     torch.manual_seed(0)
     model = MiniEncoder(labels=("dog", "rain"), width=8, mels=32, channels=(4, 4, 4, 4, 4)).eval()
     wave = 0.1 * torch.randn(1, 16000)
     with torch.inference_mode():
-        torch.testing.assert_close(with_origins(model, 3).features(wave), model.features(wave))
-    assert with_origins(model, 3).centres.shape == (2, 3, 8)
+        torch.testing.assert_close(copy_with_origins(model, 3).features(wave), model.features(wave))
+    assert copy_with_origins(model, 3).centres.shape == (2, 3, 8)

@@ -8,8 +8,8 @@ from audiotoken.mini.strict_judge import HEADS, NO_BACKDROP, NOTHING, SPOILT, Ma
 from audiotoken.mini.things import WORDS
 from experiments.world.scenes import MASK
 from experiments.world.training import spoil as ways
-from experiments.world.training.judge_scenes import IGNORE, Examiner, truth_of_cells
-from experiments.world.training.train_judge import find_threshold, losses
+from experiments.world.training.judge_scenes import IGNORE, JudgeScenes, label_cells
+from experiments.world.training.train_judge import compute_losses, find_threshold
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,9 @@ def drawings(atlas):
 
 
 @pytest.fixture
-def examiner(painter, drawings, tmp_path):
+def painted_scenes(painter, drawings, tmp_path):
     save_file({"images": (drawings * 255).byte(), "kinds": torch.arange(len(WORDS))}, tmp_path / "judge.safetensors")
-    return Examiner(painter, tmp_path / "judge.safetensors")
+    return JudgeScenes(painter, tmp_path / "judge.safetensors")
 
 
 @pytest.mark.parametrize("way", sorted(set(ways.WAYS), key=lambda way: way.__name__), ids=lambda way: way.__name__)
@@ -42,8 +42,8 @@ def test_the_same_seed_spoils_in_the_same_way(drawings):
     assert torch.equal(one, two) and ((one - drawings).abs().mean((1, 2, 3)) > 0.01).all()
 
 
-def test_only_whole_things_have_a_centre_and_it_is_on_them(examiner):
-    good, bad = (examiner.paint(12, 7, bad=share) for share in (0.0, 1.0))
+def test_only_whole_things_have_a_centre_and_it_is_on_them(painted_scenes):
+    good, bad = (painted_scenes.paint(12, 7, bad=share) for share in (0.0, 1.0))
     assert ((good.centres >= 0) & (good.centres < NOTHING)).flatten(1).any(1).float().mean() > 0.9
     kinds = good.centres[(good.centres >= 0) & (good.centres < NOTHING)]
     shown = good.cells[(good.centres >= 0) & (good.centres < NOTHING)]
@@ -55,19 +55,19 @@ def test_only_whole_things_have_a_centre_and_it_is_on_them(examiner):
 def test_the_nearest_thing_covers_a_cell():
     masks = torch.zeros(1, 4, MASK, MASK)
     masks[0, 0, 3:9, 10:15], masks[0, 1, 12:15, 0:2], masks[0, 2, 0, 0] = 1, 1, 0.2
-    cells = truth_of_cells(torch.tensor([[7, 2, 5, -1]]), masks, torch.tensor([[False, True, False, False]]))
+    cells = label_cells(torch.tensor([[7, 2, 5, -1]]), masks, torch.tensor([[False, True, False, False]]))
     assert (cells == 7).sum() == 30 and (cells == SPOILT).sum() == 6 and (cells == NOTHING).sum() == 220
 
 
-def test_the_right_answers_cost_nothing_and_a_missed_spoilt_thing_does(examiner):
-    exam = examiner.paint(4, 2)
+def test_the_right_answers_cost_nothing_and_a_missed_spoilt_thing_does(painted_scenes):
+    drawn = painted_scenes.paint(4, 2)
     answers = [
         20 * torch.nn.functional.one_hot(truth.clamp(min=0), classes).float().movedim(-1, 1)
-        for truth, classes in zip((exam.centres, exam.cells, exam.backdrops), HEADS, strict=True)
+        for truth, classes in zip((drawn.centres, drawn.cells, drawn.backdrops), HEADS, strict=True)
     ]
-    assert sum(losses(Marks(*answers), exam).values()) < 1e-3
-    answers[0][:, 3][exam.spoilt] = 40  # a thing where a spoilt one is
-    assert losses(Marks(*answers), exam)["centres"] > 1
+    assert sum(compute_losses(Marks(*answers), drawn).values()) < 1e-3
+    answers[0][:, 3][drawn.spoilt] = 40  # a thing where a spoilt one is
+    assert compute_losses(Marks(*answers), drawn)["centres"] > 1
 
 
 def test_the_threshold_lets_composed_scenes_pass(painter):

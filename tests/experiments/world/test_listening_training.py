@@ -8,10 +8,10 @@ import torch
 
 from experiments.world.training import responses
 from experiments.world.training.fit_listening import Net, fit_directions, fit_setups
-from experiments.world.training.listening_features import CONFUSED, make_shard, observe
+from experiments.world.training.listening_features import CONFUSED, compute_scene_features, make_shard
 from experiments.world.training.measure_listening import load_features, measure_directions, measure_setups
 from experiments.world.training.places import choose_apart
-from experiments.world.training.recordings import Pool, Recorder, draw_azimuths, keep_sounding
+from experiments.world.training.recordings import Recorder, SoundPool, draw_azimuths, remove_silence
 from experiments.world.training.responses import RATE, Images, Pair, draw_images, respond_pair
 from spatial import learned
 from spatial.maps import COUNT, MAPS, TIMED
@@ -62,7 +62,7 @@ def test_azimuths_are_apart() -> None:
 def test_a_short_event_is_repeated() -> None:
     sound = np.zeros(4 * RATE, np.float32)
     sound[RATE : RATE + 4000] = np.random.default_rng(0).standard_normal(4000)
-    long = keep_sounding(sound, np.random.default_rng(1))
+    long = remove_silence(sound, np.random.default_rng(1))
     loud = np.abs(long).reshape(-1, RATE // 2).max(axis=1)
     assert len(long) == 5 * RATE and (loud > 0.5).all()
 
@@ -84,12 +84,12 @@ def recorder(bank: Path) -> Recorder:
         random.standard_normal(5 * RATE).astype(np.float32) * np.sin(np.arange(5 * RATE) / s)
         for s in (900, 4000, 20000)
     ]
-    return Recorder(Pool(sounds, ["dog", "rain", "fire"], ["real"] * 3), bank, shares=(1, 0, 0))
+    return Recorder(SoundPool(sounds, ["dog", "rain", "fire"], ["real"] * 3), bank, shares=(1, 0, 0))
 
 
 @pytest.mark.parametrize("kind", ["panned", "spaced", "ortf", "nos", "xy", "ms", "other"])
 def test_scenes_are_the_sum_of_their_images_and_repeatable(recorder: Recorder, kind: str) -> None:
-    one, two = (recorder.take(np.random.default_rng(5), kind, 2, plain=True) for _ in range(2))
+    one, two = (recorder.record(np.random.default_rng(5), kind, 2, plain=True) for _ in range(2))
     assert one.setup == kind and len(one.azimuths) == 2 and one.active.shape[0] == 2
     assert np.abs(one.recording - one.images.sum(axis=0)).max() < 1e-5
     assert np.array_equal(one.recording, two.recording)
@@ -98,7 +98,7 @@ def test_scenes_are_the_sum_of_their_images_and_repeatable(recorder: Recorder, k
 def test_wrong_assumptions_are_other_setups(recorder: Recorder) -> None:
     for seed in range(6):
         random = np.random.default_rng(seed)
-        _, seen, truths = observe(recorder.take(random, "ortf", 2), (seed,), random)
+        _, seen, truths = compute_scene_features(recorder.record(random, "ortf", 2), (seed,), random)
         assert len(seen) == len(truths) and truths[0].right and truths[0].assumed == "ortf"
         assert all(not truth.right and truth.assumed != "ortf" for truth in truths[1:])
     assert set(CONFUSED) == {*learned.load_network("recognise").classes}

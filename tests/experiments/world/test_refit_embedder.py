@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from audiotoken.embedder import AudioEmbedder
-from experiments.world.training.refit_embedder import distance, fit
+from experiments.world.training.refit_embedder import compute_distance, fit_embedder
 
 
 def test_tokens_stay_though_the_features_are_in_another_order():
@@ -14,8 +14,11 @@ def test_tokens_stay_though_the_features_are_in_another_order():
     with torch.no_grad():
         tokens = embedder(features)
     other = features.flip(-1)
-    student = fit(embedder, other, tokens, steps=150, peak=1e-2, batch=16)
+    student = fit_embedder(embedder, other, tokens, steps=150, peak=1e-2, batch=16)
     with torch.no_grad():
-        before, after = distance(embedder(other), tokens).mean(), distance(student(other), tokens).mean()
+        before, after = (
+            compute_distance(embedder(other), tokens).mean(),
+            compute_distance(student(other), tokens).mean(),
+        )
         assert torch.equal(embedder(features), tokens)  # the old one stays as it is
     assert after < 0.1 * before

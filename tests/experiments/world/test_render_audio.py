@@ -7,9 +7,9 @@ import pytest
 
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
-from experiments.world.training.audio_mels import MELS, RATE, Clips, Supply, hear_in, load_rendered
+from experiments.world.training.audio_mels import MELS, RATE, Clips, TrainingBatches, compute_targets, load_rendered
 from experiments.world.training.places import Room
-from experiments.world.training.render_audio import Sounds, describe, save
+from experiments.world.training.render_audio import Sounds, compute_spectrograms, save_spectrograms
 from spatial.setups import make_setup
 
 DOG, RAIN = AUDIBLE_WORDS.index("dog"), AUDIBLE_WORDS.index("rain")
@@ -26,7 +26,9 @@ def scene():
         images.append(np.outer([np.cos(angle), np.sin(angle)], signal / np.sqrt(np.mean(signal**2)) / 20))
     both = np.float32(images)
     classes = np.array([DOG, RAIN, -1], np.int8)
-    return list(describe(both, both.sum(0), [-30.0, 30.0], make_setup("panned"), classes, {"setup": "panned"}))
+    return list(
+        compute_spectrograms(both, both.sum(0), [-30.0, 30.0], make_setup("panned"), classes, {"setup": "panned"})
+    )
 
 
 def level(rendered, source, half):
@@ -54,21 +56,21 @@ def test_levels_say_which_source_is_heard_and_when(scene):
 def test_a_crop_in_which_a_source_is_silent_does_not_count_as_it(scene):
     *_, mixture = scene
     early, late = mixture.levels[:, :90], mixture.levels[:, 105:]
-    targets, shares = hear_in(early, mixture.classes, -1, stem=False)
+    targets, shares = compute_targets(early, mixture.classes, -1, stem=False)
     assert targets[DOG] == 1 and shares[DOG] > 0.4
-    targets, shares = hear_in(late, mixture.classes, -1, stem=False)
+    targets, shares = compute_targets(late, mixture.classes, -1, stem=False)
     assert targets[DOG] == 0 and shares[DOG] == 0 and targets[RAIN] == 1 and shares[RAIN] == 1
 
 
 def test_a_stem_counts_as_its_own_source_though_a_neighbour_is_as_loud():
     levels, classes = np.full((3, 10), -40.0), np.array([DOG, RAIN, -1])
     levels[2] = -100
-    _, fair = hear_in(levels, classes, 0, stem=False)
-    targets, favoured = hear_in(levels, classes, 0, stem=True)
+    _, fair = compute_targets(levels, classes, 0, stem=False)
+    targets, favoured = compute_targets(levels, classes, 0, stem=True)
     assert fair[DOG] == pytest.approx(0.5) == fair[RAIN]
     assert targets[DOG] == 1 and targets[RAIN] < 0.8 and favoured[DOG] > 0.7
     levels[0] = -75  # nothing of it is left: even a stem does not count as what it does not hold
-    targets, _ = hear_in(levels, classes, 0, stem=True)
+    targets, _ = compute_targets(levels, classes, 0, stem=True)
     assert targets[DOG] == 0 and targets[RAIN] == 1
 
 
@@ -89,13 +91,13 @@ def test_a_room_of_the_bank_is_heard_as_it_was_stored(tmp_path):
 
 
 def test_batches_with_scenes_are_whole_and_repeat(scene, tmp_path):
-    save(scene, tmp_path / "0-00000.npz")
+    save_spectrograms(scene, tmp_path / "0-00000.npz")
     rendered = load_rendered(tmp_path)
     assert len(rendered.mels) == 5 and rendered.facts[4]["kind"] == "mixture"
     dog, rain = Clips([[scene[0].mels]], [DOG]), Clips([[scene[1].mels]] * 2, [RAIN, DOG])
     dog.add([scene[1].mels], RAIN)
     words = Clips([*rain.mels, [scene[0].mels]], [*rain.classes, AUDIBLE_WORDS.index("frog")])
-    supply = Supply(dog, words, Clips([[scene[0].mels]], [-1]), seed=3, size=16, rendered=rendered)
+    supply = TrainingBatches(dog, words, Clips([[scene[0].mels]], [-1]), seed=3, size=16, rendered=rendered)
     one, again, other = supply.batch(5), supply.batch(5), supply.batch(6)
     assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
     assert len(one[0]) == len(one[1]) == len(one[2]) == 16 and not np.array_equal(one[1], other[1])

@@ -9,14 +9,14 @@ import torch
 
 from audiotoken.mini.object_detector import SIDE
 from audiotoken.mini.things import AUDIBLE_WORDS, BACKDROPS, WORDS
-from experiments.world.captions import PLACES, caption, noun_positions, word_ids
+from experiments.world.captions import PLACES, find_noun_positions, list_word_ids, write_caption
 from experiments.world.scenes import FLYING, half_extents
 
 SIDEWAYS = {"left", "right", "above", "below", "top", "bottom", "beside", "under", "middle", "corner"}
 
 
 def layout_before(painter, height, scenes=400):
-    return painter.layout(torch.full((scenes,), height), torch.Generator().manual_seed(1))
+    return painter.draw_layout(torch.full((scenes,), height), torch.Generator().manual_seed(1))
 
 
 def test_the_same_seed_paints_the_same_scenes(painter):
@@ -28,7 +28,7 @@ def test_the_same_seed_paints_the_same_scenes(painter):
 
 def test_every_backdrop_has_a_ground_to_stand_on(painter):
     every = torch.arange(len(BACKDROPS)).repeat_interleave(20)
-    canvas, ground = painter.backdrop(every, torch.Generator().manual_seed(0))
+    canvas, ground = painter.paint_backdrops(every, torch.Generator().manual_seed(0))
     assert canvas.shape == (200, 3, 128, 128) and canvas.min() >= 0 and canvas.max() <= 1
     assert ground.min() > 0.45 and ground.max() < 0.9
     assert set(PLACES) == set(BACKDROPS) and len(BACKDROPS) == 10
@@ -50,7 +50,7 @@ def test_things_stand_on_the_ground_and_others_fly(painter):
 
 def test_a_thing_is_painted_where_its_layout_says(painter):
     layout = layout_before(painter, 0.6, 40)
-    _, alpha = painter.thing(layout, 0)  # (batch, 1, 128, 128)
+    _, alpha = painter.paint_slot(layout, 0)  # (batch, 1, 128, 128)
     ticks = (torch.arange(SIDE) + 0.5) / SIDE
     area = alpha.sum((1, 2, 3))
     x, y = (alpha.sum((1, 2)) @ ticks) / area, (alpha.sum((1, 3)) @ ticks) / area
@@ -85,32 +85,32 @@ def test_near_things_are_painted_over_far_ones(painter):
 
 
 def test_captions_count_and_never_say_where(tokenizer):
-    rng, words, numbers = random.Random(0), word_ids(tokenizer), {1: None, 2: "two", 3: "three"}
+    rng, words, numbers = random.Random(0), list_word_ids(tokenizer), {1: None, 2: "two", 3: "three"}
     placed = 0
     for _ in range(300):
         kind, other = rng.sample(range(len(WORDS)), 2)
         count, backdrop = rng.randint(1, 3), rng.randrange(len(BACKDROPS))
         kinds = [*[kind] * count, *[other] * (3 - count), -1]
-        text = caption(kinds, backdrop, rng)
+        text = write_caption(kinds, backdrop, rng)
         said = text.split()
         assert not SIDEWAYS & set(said)
         assert {n for n in numbers.values() if n in said} == {n for c in (count, 3 - count) if (n := numbers.get(c))}
         placed += any(text.endswith(place) for place in PLACES[BACKDROPS[backdrop]])
         ids = tokenizer(text, padding="max_length").input_ids
-        positions = noun_positions(ids, kinds, words)
+        positions = find_noun_positions(ids, kinds, words)
         assert all((p < 0) == (k < 0) and (p < 0 or ids[p] in words[k]) for p, k in zip(positions, kinds, strict=True))
     assert 230 < placed < 280
 
 
 def test_a_caption_keeps_the_place_of_what_is_heard():
-    text = caption([0, 3, -1, -1], 0, random.Random(1), heard=1)
+    text = write_caption([0, 3, -1, -1], 0, random.Random(1), heard=1)
     assert text.count("<audio>") == 1 and "dog" in text and "clock" not in text
 
 
 def test_every_form_of_a_word_is_one_token_and_other_words_fall_apart(tokenizer):
     for word in (*WORDS, *BACKDROPS, "frogs", "babies", "people", "two", "photo", "sneezing"):
         assert len(tokenizer(word).input_ids) == 3, word
-    forms = word_ids(tokenizer)
+    forms = list_word_ids(tokenizer)
     assert len(frozenset().union(*forms)) == sum(len(f) for f in forms) == 47  # one sheep, two sheep
     assert len(tokenizer("zeppelin").input_ids) > 3
     assert tokenizer("Dog").input_ids == tokenizer("dog").input_ids

@@ -29,7 +29,7 @@ from experiments.world.training import (
     workers,
 )
 from experiments.world.training.attention import attention_losses
-from experiments.world.training.detector import truth
+from experiments.world.training.detector import label_cells
 
 ALONE = workers.Worker(0, 1, torch.device("cpu"))
 
@@ -65,14 +65,14 @@ def test_twins_share_their_word_and_their_masks():
 @pytest.mark.parametrize("shape", [(12, 20), (12, 40), (40, 12)])
 def test_muon_updates_are_nearly_orthogonal(shape, dtype):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    values = torch.linalg.svdvals(workers.orthogonal(matrix, dtype=dtype))
+    values = torch.linalg.svdvals(workers.orthogonalise(matrix, dtype=dtype))
     assert values.min() > 0.5 and values.max() < 1.4
 
 
 def test_cells_show_the_object_that_covers_them_and_detections_find_it():
     masks = torch.zeros(1, 4, 16, 16)
     masks[0, 0, 3:9, 10:15], masks[0, 1, 12:15, 0:2] = 1, 0.2
-    cells = truth(torch.tensor([[7, 2, -1, -1]]), masks)
+    cells = label_cells(torch.tensor([[7, 2, -1, -1]]), masks)
     assert (cells == 7).sum() == 30 and (cells == BACKGROUND).sum() == 226
 
     def eye(images):
@@ -84,9 +84,9 @@ def test_cells_show_the_object_that_covers_them_and_detections_find_it():
 
 
 def test_the_window_slides_with_what_was_seen():
-    assert list(shards.window(0)) == list(range(8))
-    assert list(shards.window(7999)) == list(range(8)) and list(shards.window(8000)) == list(range(10))
-    late = shards.window(1_500_000)
+    assert list(shards.list_window(0)) == list(range(8))
+    assert list(shards.list_window(7999)) == list(range(8)) and list(shards.list_window(8000)) == list(range(10))
+    late = shards.list_window(1_500_000)
     assert len(late) == shards.WINDOW and late[-1] * shards.REUSE * shards.SHARD > 1_400_000
 
 
@@ -96,7 +96,7 @@ def test_a_power_average_grows_with_the_training():
     for step in range(1, 1001):
         model.weight.data.fill_(step)
         ema.update(model)
-    exponent = checkpoints.power(0.1)
+    exponent = checkpoints.find_exponent(0.1)
     assert exponent == pytest.approx(6.94, abs=0.01)  # the paper's figure
     assert ema.weights["weight"].item() == pytest.approx(1000 * (exponent + 1) / (exponent + 2), rel=2e-3)
 
@@ -118,7 +118,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(loop, "SINGLES", 4)
     monkeypatch.setattr(autoencoder, "WIDTHS", (8, 8, 8, 8))
     monkeypatch.setattr(autoencoder, "EVERY", 1)
-    monkeypatch.setattr(autoencoder, "psnr", lambda model, scenes: 0.0)
+    monkeypatch.setattr(autoencoder, "compute_psnr", lambda model, scenes: 0.0)
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def test_stopped_runs_go_on_as_if_they_had_not_stopped(tmp_path, atlas, tiny):
         autoencoder.train(ALONE, atlas, out, 2, 4, 2e-3, False, None)
         for stop in stops:
             train_unet.train(ALONE, atlas, out, 400, 4, 2e-3, None, stop)
-    one, two = workers.load(whole / "unet.pt"), workers.load(halves / "unet.pt")
+    one, two = workers.load_state(whole / "unet.pt"), workers.load_state(halves / "unet.pt")
     assert one["step"] == two["step"] == 4 and one["scale"] == two["scale"]
     for a, b in zip(one["emas"], two["emas"], strict=True):
         for name, weights in a["weights"].items():
@@ -138,16 +138,16 @@ def test_stopped_runs_go_on_as_if_they_had_not_stopped(tmp_path, atlas, tiny):
 
 def test_a_training_that_is_asked_to_stop_writes_all_that_it_needs(tmp_path, atlas, tiny, monkeypatch):
     autoencoder.train(ALONE, atlas, tmp_path, 0, 4, 2e-3, False, None)  # its weights as they are
-    update = loop.update
+    update = loop.update_models
 
     def update_and_ask(run, terms):
         update(run, terms)
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(loop, "update", update_and_ask)
+    monkeypatch.setattr(loop, "update_models", update_and_ask)
     with pytest.raises(SystemExit, match="Stopped after step 1 of 100"):
         train_unet.train(ALONE, atlas, tmp_path, 400, 4, 2e-3, None)
-    assert workers.load(tmp_path / "unet.pt")["step"] == 1
+    assert workers.load_state(tmp_path / "unet.pt")["step"] == 1
     assert len(list((tmp_path / "unet").glob("00000004-*.safetensors"))) == len(loop.AVERAGES)
 
 
@@ -161,10 +161,10 @@ def test_an_autoencoder_goes_on_as_if_it_had_not_stopped(tmp_path, atlas, tiny, 
 
     monkeypatch.setattr(checkpoints, "save", save_and_remember)
     autoencoder.train(ALONE, atlas, tmp_path, 2, 4, 2e-3, False, None)
-    last = workers.load(tmp_path / "autoencoder.pt")["emas"][0]["weights"]
+    last = workers.load_state(tmp_path / "autoencoder.pt")["emas"][0]["weights"]
     (tmp_path / "autoencoder.pt").write_bytes(saved[0])  # as if stopped after the first step
     autoencoder.train(ALONE, atlas, tmp_path, 2, 4, 2e-3, False, None)
-    for name, weights in workers.load(tmp_path / "autoencoder.pt")["emas"][0]["weights"].items():
+    for name, weights in workers.load_state(tmp_path / "autoencoder.pt")["emas"][0]["weights"].items():
         assert torch.equal(weights, last[name]), name
 
 
@@ -172,9 +172,9 @@ def test_an_autoencoder_goes_on_as_if_it_had_not_stopped(tmp_path, atlas, tiny, 
 def test_the_transformer_is_drawn_with_by_the_pipeline_of_diffusers(tmp_path, atlas, tiny, monkeypatch):
     autoencoder.train(ALONE, atlas, tmp_path, 1, 4, 2e-3, False, None)
     train_dit.train(ALONE, atlas, tmp_path, 400, 4, 2e-3, Path("audiotoken/mini"), 1)
-    pipe = train_dit.pipeline_of(tmp_path)
+    pipe = train_dit.build_pipeline(tmp_path)
     embeds = pipe.encode_prompt("a dog", None, None, max_sequence_length=0)
-    tokens, pooled = dit.read(
+    tokens, pooled = dit.encode_text(
         pipe.text_encoder, torch.tensor([pipe.tokenizer("a dog", padding="max_length").input_ids])
     )
     assert torch.equal(embeds[0], tokens) and torch.equal(embeds[2], pooled)  # it reads as it was trained to
@@ -193,7 +193,7 @@ def test_the_transformer_is_drawn_with_by_the_pipeline_of_diffusers(tmp_path, at
 
 
 def test_a_gpu_paints_every_batch_anew_and_the_same_again(painter, tiny):
-    fresh = shards.Fresh(ALONE, painter, autoencoder.build().eval())
+    fresh = shards.NewScenes(ALONE, painter, autoencoder.build_autoencoder().eval())
     one, again, other = fresh.batch(3, 4, False), fresh.batch(3, 4, False), fresh.batch(4, 4, False)
     assert torch.equal(one.latents, again.latents) and not torch.equal(one.latents, other.latents)
     assert (fresh.batch(3, 4, True).kinds[:, 1:] < 0).all()
@@ -202,16 +202,16 @@ def test_a_gpu_paints_every_batch_anew_and_the_same_again(painter, tiny):
 
 def test_dropped_captions_point_at_nothing(tokenizer, painter, tiny, monkeypatch):
     monkeypatch.setattr(unet, "DROP", 1.0)
-    scenes = shards.encode(painter, autoencoder.build().eval(), 4, 9)
-    batch = unet.Writer(tokenizer, 1.0, torch.device("cpu"))(scenes, random.Random(0))
+    scenes = shards.encode_scenes(painter, autoencoder.build_autoencoder().eval(), 4, 9)
+    batch = unet.CaptionWriter(tokenizer, 1.0, torch.device("cpu"))(scenes, random.Random(0))
     assert batch.positions.max() == -1
     assert batch.ids[0].tolist() == tokenizer("", padding="max_length").input_ids
 
 
 def plans(gpu):
     out = Path("runs/mini")
-    yield make_mini.stages(out, Path("esc10"), gpu=gpu, start=Path("audiotoken/mini"))
-    yield make_mini.transformer_stages(out, gpu, 2, 1000)
+    yield make_mini.list_stages(out, Path("esc10"), gpu=gpu, start=Path("audiotoken/mini"))
+    yield make_mini.list_transformer_stages(out, gpu, 2, 1000)
 
 
 @pytest.mark.parametrize("gpu", [False, True])
@@ -234,11 +234,15 @@ def test_make_mini_gives_its_stages_options_they_have(gpu, monkeypatch):
 
 
 def test_a_part_of_the_stages_can_be_chosen():
-    plan = make_mini.stages(Path("runs/mini"), Path("esc10"), gpu=False)
-    assert [s.name for s in make_mini.choose(plan, "autoencoder", "decoder")] == ["autoencoder", "unet", "decoder"]
-    assert make_mini.choose(plan, None, None) == plan
+    plan = make_mini.list_stages(Path("runs/mini"), Path("esc10"), gpu=False)
+    assert [s.name for s in make_mini.select_stages(plan, "autoencoder", "decoder")] == [
+        "autoencoder",
+        "unet",
+        "decoder",
+    ]
+    assert make_mini.select_stages(plan, None, None) == plan
     with pytest.raises(SystemExit, match="no stage vae; choose one of art, autoencoder"):
-        make_mini.choose(plan, "vae", None)
+        make_mini.select_stages(plan, "vae", None)
 
 
 def test_two_trainings_do_not_write_into_one_folder(tmp_path, monkeypatch):
@@ -249,7 +253,7 @@ def test_two_trainings_do_not_write_into_one_folder(tmp_path, monkeypatch):
 
 def test_the_checkpoint_stays_small(tokenizer):
     models = unet.build_models(tokenizer)
-    size = 2 * sum(p.numel() for part in (models, autoencoder.build()) for p in part.parameters())
+    size = 2 * sum(p.numel() for part in (models, autoencoder.build_autoencoder()) for p in part.parameters())
     assert size < 32e6  # bytes in half precision; the audio parts and the judges are 9 MB
     assert 2 * sum(p.numel() for p in dit.build_models(tokenizer).parameters()) < 31e6
 
@@ -257,7 +261,8 @@ def test_the_checkpoint_stays_small(tokenizer):
 def test_things_in_focus_come_more_often(painter, tiny, tmp_path):
     bird = WORDS.index("bird")
     focused, even = (
-        shards.Shards(ALONE, painter, autoencoder.build().eval(), tmp_path, focus) for focus in ([bird], [])
+        shards.ShardCache(ALONE, painter, autoencoder.build_autoencoder().eval(), tmp_path, focus)
+        for focus in ([bird], [])
     )
     counts = [
         sum((s.batch(step, 64, False).kinds == bird).any(1).sum().item() for step in range(20)) for s in (focused, even)
@@ -267,8 +272,8 @@ def test_things_in_focus_come_more_often(painter, tiny, tmp_path):
 
 
 def test_patches_are_named_by_what_covers_them(painter, tiny):
-    scenes = shards.encode(painter, autoencoder.build().eval(), 6, 9)
-    things = dit.things_of_patches(scenes)
+    scenes = shards.encode_scenes(painter, autoencoder.build_autoencoder().eval(), 6, 9)
+    things = dit.label_patches(scenes)
     assert things.shape == (6, 25, 64) and torch.allclose(things.sum(1), torch.ones(6, 64))
     first = scenes.masks[0, 0].float() / 255
     assert things[0, 1 + scenes.kinds[0, 0].item()].sum() >= first.sum() / 4 - 1e-4  # a patch is four latents
