@@ -45,7 +45,7 @@ class Source:
         return bool(self.path)
 
     def sounds_at(self, seconds: float) -> bool:
-        """Whether it sounds at that time; the end of a span is no part of it."""
+        """Whether it sounds at that time; the end of a span does not count."""
         return any(start <= seconds < stop for start, stop in self.active)
 
     def azimuth_at(self, seconds: float) -> float:

@@ -1,7 +1,7 @@
 """Every command that a document, a docstring or a configuration tells to type is run, or read by its own parser.
 
 What is only read stands in `BOUND`, with the reason; what is neither run nor bound fails. Run are the commands of
-`test_readme.py`, and the road of docs/training.md below.
+`test_readme.py`, and the commands of docs/training.md below.
 """
 
 import re

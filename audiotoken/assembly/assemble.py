@@ -122,7 +122,7 @@ def _check_model_folder(folder: Path) -> None:
             f"Cannot write {folder}: it holds files that are not an assembled model; choose another folder."
         )
     if more := sorted(each.name for each in folder.glob("*") if not _is_part(each)):
-        raise OptionError(f"Cannot write {folder}: {more[0]} in it is no part of a model; move it, or choose another.")
+        raise OptionError(f"Cannot write {folder}: {more[0]} in it is not part of a model; move it, or choose another.")
 
 
 def _check_parts_kept(output: Path, *parts: str | os.PathLike | None) -> None:

@@ -69,7 +69,7 @@ def listen(
         str | None,
         typer.Option(metavar="WORD,WORD", help="Listen for these: is each heard, when and where?"),
     ] = None,
-    ears: Annotated[
+    word_encoder: Annotated[
         str,
         typer.Option(
             metavar="MODEL",
@@ -95,8 +95,10 @@ def listen(
         files = tasks.listening_files.ListeningFiles(plot, json, stems, report)
         files.check(clip, *tasks.checks.list_model_paths(model))
         names = stereo.parse_words(words, MOST_WORDS)
-        if not names and ears != "mini":
-            raise OptionError(f"Got --ears {ears}, expected --words for it to listen for; add them, or leave it out.")
+        if not names and word_encoder != "mini":
+            raise OptionError(
+                f"Got --word-encoder {word_encoder}, expected --words for it to listen for; add them, or leave it out."
+            )
         listening = tasks.listen.listen_to(
             clip,
             setup=setup,
@@ -106,7 +108,7 @@ def listen(
             labels=labels,
             model=model,
             words=names,
-            ears=ears,
+            word_encoder=word_encoder,
             stems=stems,
             on_progress=bar.update,
         )

@@ -24,5 +24,5 @@ def load_word_listener(spec: str, words: Sequence[str]) -> AudioTextEncoder:
         return MiniWords(load_network(Path(str(files("audiotoken.mini"))) / "audio_encoder"), words)
     kind, _, source = spec.partition(":")
     if kind not in CLASSES or not source:
-        raise OptionError(f"Got ears={spec}, expected {LISTENERS}; change it.")
+        raise OptionError(f"Got word_encoder={spec}, expected {LISTENERS}; change it.")
     return getattr(import_module(f"audiotoken.encoders.{kind}_words"), CLASSES[kind]).from_pretrained(source, words)

@@ -12,7 +12,7 @@ from audiotoken.errors import OptionError
 
 
 class MiniWords:
-    """An `AudioTextEncoder` of a mini network; OptionError for words that are no labels of it."""
+    """An `AudioTextEncoder` of a mini network; OptionError for words that are not among its labels."""
 
     hop = BLOCK * COLUMN
 
@@ -21,7 +21,7 @@ class MiniWords:
         if unknown := [word for word, label in zip(words, found, strict=True) if label is None]:
             raise OptionError(
                 f"Got the words {', '.join(unknown)}, but the mini encoder knows only {', '.join(network.labels)}; "
-                "choose among these, or another encoder with --ears."
+                "choose among these, or another encoder with --word-encoder."
             )
         self.network, self.words = network, tuple(words)
         self.classes = [network.labels.index(label) for label in found if label]

@@ -1,7 +1,7 @@
 """From a recording to a plan: listen -> embed -> match -> compose -> place.
 
 A `Plan` says what will be drawn; `generation` and `animation` draw it. With setup="mono", or for a recording with one
-channel, the road is that of the AudioToken paper: one sound, no region, plain sampling.
+channel, this is the AudioToken paper: one sound, no region, plain sampling.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -101,7 +101,7 @@ def compute_similarity(
 
 
 def compare_labels(names: Sequence[str], heard: Sequence[Heard]) -> NDArray[np.float64]:
-    """(sources, words) in [0, 1], nan for words that are no labels.
+    """(sources, words) in [0, 1], nan for words that are not labels.
 
     By the evidence for the word, above that for the best label outside the prompt less `PROMPTED`, and above `FAINT`;
     `THRESHOLD` where these are equal.

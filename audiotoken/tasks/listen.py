@@ -39,19 +39,19 @@ def listen_to(
     labels: bool = True,
     model: str = "mini",
     words: Sequence[str] = (),
-    ears: str = "mini",
+    word_encoder: str = "mini",
     stems: Path | None = None,
     on_progress: Callable[[float, int], None] | None = None,
 ) -> Listening:
     """Find the sources of `clip` and, with `labels`, classify them; the other options are those of `spatial.listen`.
 
-    With `words` the encoder `ears` listens for each of them; a source that is one of them gets it as its label.
+    With `words` the encoder `word_encoder` listens for each of them; a source that is one of them gets it as its label.
 
     A file longer than `LONG` is read and heard in windows, in bounded memory; its sources are written into the folder
     `stems` meanwhile. `on_progress(done, total)`. Raises AudioError, SpatialError or OptionError.
     """
     _check_options(setup, spacing, max_sources=max_sources, count=count)
-    listener = load_word_listener(ears, words) if words else None
+    listener = load_word_listener(word_encoder, words) if words else None
     options = ListenOptions(setup=setup, spacing=spacing, max_sources=max_sources, count=count)
     report_progress = on_progress or (lambda done, total: None)
     found = _find_sources(Path(clip), options, listener, stems, report_progress)

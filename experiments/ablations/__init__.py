@@ -1,1 +1,1 @@
-"""What each question of an ablation runs, and how runs become tables, plots and pages."""
+"""What each task of an ablation runs, and how runs become tables, plots and pages."""

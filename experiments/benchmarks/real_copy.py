@@ -4,7 +4,7 @@
     python -m experiments.bench real_copy out=runs/foa-copy n=4 kind=foa              # as STARSS23
     python -m experiments.bench real_copy out=runs/real-copy sounds=ESC10 folds=[4]   # with real sounds
 
-It proves the road to the real sets, not the listener: the rooms are simulated. A bell and a drum are of the classes
+It tests the benchmark of the real sets, not the listener: the rooms are simulated. A bell and a drum are of the classes
 Bell and Musical instrument, and the mini encoder knows them; other sounds stand in for classes that it cannot name.
 """
 

@@ -1,4 +1,4 @@
-"""The same road on tiny random models in the published forms: Stable Diffusion 1 and 2 and XL."""
+"""The same pipeline on tiny random models in the published forms: Stable Diffusion 1 and 2 and XL."""
 
 import json
 import re

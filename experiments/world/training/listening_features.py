@@ -45,7 +45,7 @@ class Truth:
     spacing: float
     rt60: float
     head: str | None
-    usual: bool  # False: the same level means another azimuth than in the setup by the book
+    usual: bool  # False: the same level means another azimuth than in the standard setup
     seed: tuple[int, ...]
 
 

@@ -88,7 +88,7 @@ class Pair:
 
 
 def draw_pair(name: str, rng: np.random.Generator) -> Pair:
-    """Draw a pair of that kind, mostly by the book."""
+    """Draw a pair of that kind, mostly with its standard spacing and angle."""
     if name == "spaced":
         usual = rng.random() < 0.5
         return Pair(name, 0.5 if usual else float(np.exp(rng.uniform(np.log(0.16), np.log(3.0)))))
@@ -107,7 +107,7 @@ def draw_pair(name: str, rng: np.random.Generator) -> Pair:
 
 
 def draw_living_room(rt60: float, far: float, rng: np.random.Generator) -> list[Images]:
-    """Like `draw_images`, but by the book: even walls, the setup near one, all images, sources at its height."""
+    """Like `draw_images`, but regular: even walls, the setup near one, all images, sources at its height."""
     size = rng.uniform([5.5, 4.5, 2.6], [8.0, 7.0, 3.2]) * [far, far, 1]
     centre = size * [rng.uniform(0.42, 0.58), rng.uniform(0.2, 0.32), 0]
     centre[2] = rng.uniform(1.2, 1.6)
@@ -299,7 +299,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--heads", nargs="*", type=Path, default=[], help="SOFA files of measured heads")
     parser.add_argument("--rooms", type=int, default=220)
-    parser.add_argument("--living", action="store_true", help="living rooms and pairs by the book")
+    parser.add_argument("--living", action="store_true", help="living rooms and standard pairs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder, one file for each room")
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""`audiotoken assemble`: any base, any ears, one folder that loads and draws the same; what does not fit is refused."""
+"""`audiotoken assemble`: any base, any audio encoder, one folder that draws the same; what does not fit is refused."""
 
 import json
 import os
@@ -369,7 +369,7 @@ def test_what_somebody_put_into_a_model_stays(bases, tmp_path):
     target = tmp_path / "model"
     assemble(bases["sd1"], "mini", None, target)
     (target / "my notes.txt").write_text("steps 30")
-    with pytest.raises(OptionError, match=r"my notes.txt in it is no part of a model; move it"):
+    with pytest.raises(OptionError, match=r"my notes.txt in it is not part of a model; move it"):
         assemble(bases["sd1"], "mini", None, target)
     assert (target / "my notes.txt").read_text() == "steps 30"
 

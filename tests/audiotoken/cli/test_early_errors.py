@@ -30,7 +30,7 @@ COMMANDS = {
     "layout clip.wav --for svg -o layout.json": "expected one of .svg",
     "layout clip.wav --canvas big": "expected WIDTHxHEIGHT",
     "layout clip.wav --canvas 0x640": "expected 1 to 16384",
-    "listen clip.wav --ears clap:laion/clap": "expected --words for it",
+    "listen clip.wav --word-encoder clap:laion/clap": "expected --words for it",
     "layout clip.wav --words frog,,bell": "expected 1 to 4 names",
     "layout clip.wav --words frog --prompt frog": "expected one of them",
     "check no.png clip.wav": "there is no such file",

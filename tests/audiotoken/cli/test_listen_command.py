@@ -294,5 +294,5 @@ def test_words_are_listened_for(clip):
         ("dog", False),
     ]
     assert "mini encoder knows only dog" in sentence(run(clip, "--words", "bell, tractor"))
-    assert "expected mini, clap:ID or pe:ID" in sentence(run(clip, "--words", "bell", "--ears", "cat"))
+    assert "expected mini, clap:ID or pe:ID" in sentence(run(clip, "--words", "bell", "--word-encoder", "cat"))
     assert "names with commas between" in sentence(run(clip, "--words", "bell,,dog"))

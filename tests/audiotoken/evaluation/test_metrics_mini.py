@@ -49,7 +49,7 @@ def test_sounds_find_their_words(clip):
 
 
 def test_embeddings_equal_those_of_transformers(clip):
-    """The same numbers by transformers' own road, from the same folder."""
+    """The same numbers by transformers' own classes, from the same folder."""
     from importlib.resources import files
 
     from transformers import CLIPModel, CLIPTokenizer

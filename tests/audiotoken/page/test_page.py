@@ -23,7 +23,7 @@ from audiotoken.page.examples import EXAMPLES, RATE, load_example, write_sound
 from audiotoken.page.panning import Comparison
 from audiotoken.page.session import MAX_PAGES, Session, Sessions
 from audiotoken.stereo.planning import Plan
-from audiotoken.stereo.planning import plan as road
+from audiotoken.stereo.planning import plan as make_plan
 from audiotoken.stereo.words import Word, match_words
 from spatial.scene import Direction, Scene, Source
 from spatial.shapes import find_shape
@@ -291,7 +291,7 @@ def test_listening_says_how_much_is_heard(pipe, tmp_path, monkeypatch):
 def test_plan_reports_its_progress(pipe):
     shares = []
     recording = panning.mix_voices([replace(panning.synthesise_voice("dog"), azimuth=-30.0)], "panned")[:, :RATE]
-    road(recording, RATE, pipe, progress=shares.append)
+    make_plan(recording, RATE, pipe, progress=shares.append)
     assert len(shares) >= 2 and shares == sorted(shares) and shares[-1] == 1.0
 
 

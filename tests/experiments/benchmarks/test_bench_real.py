@@ -1,4 +1,4 @@
-"""Real rooms: the format, the sign, the scores of hand-made rows, and the road on a synthetic copy."""
+"""Real rooms: the format, the sign, the scores of hand-made rows, and the whole benchmark on a synthetic copy."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What the questions do to the road: truth by construction, on scenes and pipe that are small."""
+"""What the tasks change in the pipeline: truth by construction, on small scenes and models."""
 
 from dataclasses import replace
 from types import SimpleNamespace
