@@ -215,6 +215,7 @@ class Learner:
 
 
 def check_schedule(name: str) -> None:
+    """ValueError, one sentence, for a name that is not in `SCHEDULES`."""
     if name not in SCHEDULES:
         raise ValueError(f"Got schedule={name!r}, expected one of {', '.join(SCHEDULES)}; change it.")
 

@@ -38,6 +38,7 @@ def is_region(table: RegionTable, h: int, w: int) -> Tensor:
 
 
 def mask_and_total(table: RegionTable, h: int, w: int) -> Float[Tensor, "batch regions pixels 2"]:
+    """The mask of each region beside ones, so that one sum gives both numerator and denominator."""
     masks = get_masks(table, h, w)
     return torch.stack([masks, torch.ones_like(masks)], -1)
 
@@ -50,6 +51,7 @@ def moments(table: RegionTable, h: int, w: int) -> Float[Tensor, "batch regions 
 
 
 def cover_and_moments(table: RegionTable, h: int, w: int) -> Float[Tensor, "batch regions pixels 6"]:
+    """`get_covers`, then `moments`, so that one sum gives them all."""
     return torch.cat([get_covers(table, h, w)[..., None], moments(table, h, w)], -1)
 
 

@@ -114,6 +114,7 @@ def make_safe_keys(names: Iterable[str]) -> list[str]:
 
 
 def read_pair(key: str, label: str, sound: Path, picture: Path) -> Example:
+    """Read a sound and its picture; AudioError or DataError for one that cannot be read."""
     recording, rate = load_audio(sound)
     return Example(key, label, recording, rate, read_image(picture))
 

@@ -51,6 +51,7 @@ def decode_image(file: BinaryIO) -> "Image":
 
 
 def check_size(width: int, height: int) -> None:
+    """DataError for a picture without pixels or with more than `MAX_PIXELS`."""
     if width * height > MAX_PIXELS:
         raise DataError(f"it is {width} x {height} pixels, expected at most {MAX_PIXELS:,} in all; make it smaller.")
     if width < 1 or height < 1:

@@ -144,6 +144,7 @@ class Report:
 
 
 def shard_file(folder: Path, shard: int) -> Path:
+    """The file of a shard, counted from 0."""
     return folder / f"shard-{shard:05}.safetensors"
 
 

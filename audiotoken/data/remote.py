@@ -22,6 +22,7 @@ TIMEOUT = 60.0
 
 
 def is_url(place: str) -> bool:
+    """Whether this is an HTTP address rather than a path."""
     return place.lower().startswith(("http://", "https://"))
 
 

@@ -26,6 +26,7 @@ Moment = Callable[[float, float], float]  # (length in seconds, frames per secon
 
 
 def middle(length: float, rate: float) -> float:
+    """A moment of a video `length` seconds long: its middle, in seconds. `rate`, frames a second, is not used."""
     return length / 2
 
 

@@ -42,6 +42,7 @@ def fbank(
 
 
 def window_width(rate: int) -> int:
+    """Samples of a window at `rate` Hz."""
     return int(rate * WINDOW_SECONDS)
 
 

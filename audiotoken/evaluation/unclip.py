@@ -150,6 +150,7 @@ class UnclipPictureCache(PictureCache):
 
 
 def load_unclip(model: str, device: str | None) -> Any:
+    """A Stable unCLIP pipeline in float32 from a folder or hub id; CheckpointError if it cannot be loaded."""
     import torch
     from diffusers import StableUnCLIPImg2ImgPipeline
 

@@ -41,6 +41,8 @@ class Detector(nn.Module):
 
 
 class Block(nn.Module):
+    """Two 3 x 3 convolutions, the first dilated, with a skip connection."""
+
     def __init__(self, width: int, dilation: int):
         super().__init__()
         self.layers = nn.Sequential(

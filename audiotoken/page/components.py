@@ -18,6 +18,7 @@ IMMEDIATE: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 
 @cache
 def read_script(name: str) -> str:
+    """The JavaScript of an element, with the helpers that all of them use before it."""
     return (HERE / "dom.js").read_text(encoding="utf-8") + (HERE / f"{name}.js").read_text(encoding="utf-8")
 
 
@@ -31,6 +32,7 @@ def script_element(name: str, value: Any = None, **options: Any) -> gr.HTML:
 
 
 def step_heading(number: int, title: str) -> gr.HTML:
+    """The heading of a numbered step of the page."""
     heading = element("h2", element("b", number), title)
     return gr.HTML(heading, js_on_load=None, elem_classes="step")
 

@@ -16,12 +16,14 @@ SIDE = 256  # minimum side of a GIF in pixels: viewers blur smaller ones
 
 
 def write_picture(result: Result, folder: Path) -> Path:
+    """Write the first picture of a result into `folder` -> its path."""
     path = folder / "picture.png"
     write_image(result.images[0], path)
     return path
 
 
 def write_report(result: Result, folder: Path, options: Mapping[str, Any]) -> Path:
+    """Write the page that explains a result into `folder` -> its path."""
     path = folder / "report.html"
     write_page(result, path, options=options)
     return path

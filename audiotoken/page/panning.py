@@ -61,6 +61,7 @@ def load_voice(path: str) -> Voice:
 
 
 def synthesise_voice(word: str) -> Voice:
+    """A synthesised sound of that word as a voice of the mix."""
     return Voice(word, synthesise_sound(word))
 
 

@@ -162,6 +162,7 @@ def sketch_state(planned: Plan, placements: Sequence[Placement], fov: float) -> 
 
 
 def region_boxes(planned: Plan) -> list[Values]:
+    """The boxes of a plan, as the canvas draws them."""
     return [_box_value(i, region.label, region.box) for i, region in planned.regions.items()]
 
 

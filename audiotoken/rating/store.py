@@ -33,6 +33,8 @@ ON CONFLICT DO UPDATE SET answer = excluded.answer, time = excluded.time
 
 @dataclass(frozen=True)
 class Answer:
+    """An answer of a rater to one question about one picture."""
+
     rater: str
     clip: str
     system: str

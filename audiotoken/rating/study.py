@@ -31,6 +31,8 @@ Order = list[tuple[str, tuple[str, ...]]]  # clips in the order shown, each with
 
 @dataclass(frozen=True)
 class Study:
+    """The sounds, pictures and objects of a folder that people rate."""
+
     clips: Mapping[str, Path]  # name -> sound
     pictures: Mapping[tuple[str, str], Path]  # (clip, system) -> picture
     systems: tuple[str, ...]
@@ -51,6 +53,7 @@ class Study:
 
 
 def list_choices(question: str) -> tuple[str, ...]:
+    """The answers among which a rater chooses."""
     return SCALE if question == BELONGS else YES_NO
 
 

@@ -28,6 +28,8 @@ COLUMNS = ("system", "question", "mean", "low", "high", "answers", "cannot_say",
 
 @dataclass(frozen=True)
 class Row:
+    """The result of one question for one system, or for all."""
+
     system: str
     question: str  # a key of QUESTIONS
     mean: float  # of 1 to 5, or of yes = 1 and no = 0
@@ -74,6 +76,7 @@ def _compute_row(system: str, question: str, answers: Sequence[Answer], seed: in
 
 
 def format_csv(rows: Sequence[Row]) -> str:
+    """CSV with a line for each row; empty cells for what is undefined."""
     text = StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -88,6 +91,7 @@ def _format_cell(cell: str | int | float) -> str | int:
 
 
 def format_markdown(rows: Sequence[Row]) -> str:
+    """A Markdown table for each question, and a note on what its columns mean."""
     lines = ["# Ratings", ""]
     for question, title in QUESTIONS.items():
         if group := [row for row in rows if row.question == question]:

@@ -20,6 +20,8 @@ class RequestError(ValueError):
 
 @dataclass(frozen=True)
 class Question:
+    """A question about a picture, and its answer so far."""
+
     key: str  # random, so that it names neither the clip nor the system
     name: str  # "belongs", or "side: " and the object
     answer: str | None  # None: not answered yet
@@ -27,6 +29,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Picture:
+    """A picture of a trial, with the questions about it."""
+
     path: Path
     questions: tuple[Question, ...]
 

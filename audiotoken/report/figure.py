@@ -73,6 +73,7 @@ def _enlarge(image: Image.Image, least: int = 600) -> Image.Image:
 
 
 def draw_spectrogram(axes: Axes, recording: np.ndarray, rate: int) -> None:
+    """Draw the spectrogram, in dB, of a recording (channels, frames) at `rate` Hz, mixed to mono."""
     signal = to_mono(recording)
     seconds, hertz, decibels = spectrogram(signal, rate)
     axes.pcolormesh(seconds, hertz[1:], decibels[1:], vmin=-70, vmax=0, cmap="magma", shading="nearest")
@@ -100,6 +101,7 @@ def _draw_scores(axes: Axes, labels: list[tuple[str, float]]) -> None:
 
 
 def style_axes(axes: Axes) -> None:
+    """Give axes the colours of all figures, and no frame at the top and the right."""
     axes.tick_params(colors=INK, labelsize=10, length=3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -118,6 +120,7 @@ def format_seeds(result: "Result") -> str:
 
 
 def render_figure(figure: Figure) -> Image.Image:
+    """Render a matplotlib figure as an RGB picture, without a display."""
     buffer = BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # scripts that matplotlib's font lacks

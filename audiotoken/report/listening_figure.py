@@ -39,6 +39,7 @@ def draw_listening(listening: "Listening") -> Image.Image:
 
 
 def format_title(listening: "Listening") -> str:
+    """The name of the file, shortened, and the number of its sources."""
     number = len(listening.scene.sources)
     sources = {0: "no source", 1: "one source"}.get(number, f"{number} sources")
     name = listening.file.encode("utf-8", "backslashreplace").decode()  # no font has half characters

@@ -23,6 +23,7 @@ FILM_TYPES = {".gif": "image/gif", ".mp4": "video/mp4"}
 
 
 def data_uri(content: bytes, mime: str) -> str:
+    """A file as a data URI of that MIME type."""
     return f"data:{mime};base64,{b64encode(content).decode()}"
 
 
