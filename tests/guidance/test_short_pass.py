@@ -51,13 +51,29 @@ def test_the_unet_is_put_back_after_an_error(pipe):
 
 
 COMPILED = """
+from functools import partial
+
 import torch
+from diffusers import UNet2DConditionModel
 from torch._dynamo.utils import counters
 
-from audiotoken.debug import debug_pipeline
+from audiotoken.debug import build_seeded, debug_pipeline, sharpen
 from guidance import METHODS, Region, sample
 
 pipe = debug_pipeline()
+small = partial(  # one level, as tracing takes most of the time
+    UNet2DConditionModel,
+    sample_size=4,
+    in_channels=pipe.unet.config.in_channels,
+    out_channels=pipe.unet.config.out_channels,
+    block_out_channels=(16,),
+    layers_per_block=1,
+    down_block_types=("CrossAttnDownBlock2D",),
+    up_block_types=("CrossAttnUpBlock2D",),
+    cross_attention_dim=pipe.unet.config.cross_attention_dim,
+    norm_num_groups=8,
+)
+pipe.unet = sharpen(build_seeded(0, small), ("attn2.to_q", "attn2.to_k"), 4.0)
 regions = [Region((0.0, 0.1, 0.4, 0.9), (2,)), Region((0.5, 0.2, 0.9, 0.7), (5,))]
 options = {"regions": regions, "num_inference_steps": 2}
 prompt = pipe.encode_prompts("a dog and a frog")[0]
