@@ -30,6 +30,16 @@ SCHEDULES = {
 }
 
 
+RANGES = {  # smallest and largest value of a setting
+    "steps": (1, 10**9),
+    "warmup": (0, 10**9),
+    "lora": (0, 4096),
+    "accumulate": (1, 10**6),
+    "seed": (0, 2**32),
+    "save_every": (1, 10**9),
+}
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings of a run. The default learning rate is the published 1e-5 per image, for a batch of 8."""
@@ -51,11 +61,12 @@ class Settings:
     weights: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
-        least = {"steps": 1, "warmup": 0, "lora": 0, "accumulate": 1, "seed": 0, "save_every": 1}
-        for name, low in least.items():
+        for name, (low, high) in RANGES.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise ValueError(f"Got settings.{name}={value!r}, expected a whole number from {low}; change it")
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                raise ValueError(
+                    f"Got settings.{name}={value!r}, expected a whole number from {low} to {high}; change it"
+                )
         if self.gradient_checkpointing not in (True, False, "auto"):
             raise ValueError(
                 f'Got settings.gradient_checkpointing={self.gradient_checkpointing!r}, expected true, false or "auto"; '

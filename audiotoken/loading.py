@@ -108,3 +108,8 @@ def explain_load_errors(model: str | os.PathLike) -> Iterator[None]:
             reason = "it is no folder here, and the hub cannot be reached; copy the model's folder to this machine"
             raise CheckpointError(f"Cannot load the model {model}: {reason}, and give that.") from error
         raise CheckpointError(f"Cannot load the model {model}: {first_sentence(error)}; give {MODELS}.") from error
+    except Exception as error:
+        if type(error) is not Exception:  # tokenizers raise no other
+            raise
+        reason = f"its tokenizer is damaged ({first_sentence(error)})"
+        raise CheckpointError(f"Cannot load the model {model}: {reason}; give {MODELS}.") from error

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
-from audiotoken.cli.composing import FUNCTIONS, convert_config
+from audiotoken.cli.composing import FUNCTIONS, check_overrides, convert_config
 from audiotoken.cli.schemas import convert_options
 from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
@@ -82,6 +82,8 @@ def run_hydra(entry: Callable[[], Any], keys: Collection[str] = ()) -> None:
     from hydra.errors import HydraException
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors instead of printing several lines
+    with errors_as_sentences():
+        check_overrides(sys.argv[1:])
     try:
         entry()
     except HydraException as error:

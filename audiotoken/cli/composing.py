@@ -46,6 +46,7 @@ def compose_config(
 
     OptionError for an unknown key or a value of the wrong type.
     """
+    check_overrides(values or ())
     from hydra import compose, initialize_config_module
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -63,6 +64,12 @@ def compose_config(
         raise OptionError(
             f"Cannot use these options: {message.rstrip('.')}; see audiotoken/configs/{name}.yaml."
         ) from None
+
+
+def check_overrides(values: Sequence[str]) -> None:
+    """OptionError for one without a key, on which Hydra fails with an error of Python's."""
+    if nameless := [value for value in values if value.startswith("=")]:
+        raise OptionError(f"Got {nameless[0]}, expected KEY=VALUE; write the key before it.")
 
 
 def convert_config(name: str, values: Mapping[str, Any]) -> dict[str, Any]:

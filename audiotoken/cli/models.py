@@ -8,9 +8,9 @@ import typer
 from audiotoken import assembly, evaluation, tasks
 from audiotoken.cli import choices
 from audiotoken.cli.composing import compose_config, prepare_from_config, require, train_from_config
-from audiotoken.cli.parameters import KEY_VALUE, Device, GuidanceScale, Quiet, Steps, Verbose, describe_keys
+from audiotoken.cli.parameters import KEY_VALUE, Device, GuidanceScale, Quiet, ReportPage, Steps, Verbose, describe_keys
 from audiotoken.cli.terminal import handling_errors, running
-from audiotoken.errors import OptionError
+from audiotoken.errors import OptionError, printable
 
 RECIPES_OWN = "the recipe's own"
 
@@ -213,6 +213,7 @@ def train(
         typer.Option(min=1, metavar="N", help="Batch size, over all processes.", show_default=RECIPES_OWN),
     ] = None,
     precision: Annotated[choices.Precision | None, typer.Option(help="Mixed precision.", show_default="no")] = None,
+    report: ReportPage = None,
     device: Device = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -235,12 +236,16 @@ def train(
             tasks.checks.check_model(model)
         if output is not None:
             tasks.checks.check_output_folder(output)
+        if report is not None:
+            tasks.picture_files.check_report(report)
         options = {"data": data, "out": output, "model": model, "settings.steps": steps, "batch": batch}
-        options |= {"precision": precision, "device": device}
+        options |= {"precision": precision, "device": device, "report": report}
         config = compose_config("train", _choose(recipe=recipe), values, options)
         require(config, out="--output")
         folder = train_from_config(config, quiet)
     run = config["out"]
+    if config["report"] is not None:
+        typer.echo(f"report {printable(config['report'])}")
     typer.echo(f"made   {folder}\nnext   audiotoken assemble --base {config['model']} --embedder {run} -o trained")
 
 
@@ -269,6 +274,7 @@ def evaluate(
         Path | None,
         typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the results.", show_default="runs/evaluated"),
     ] = None,
+    report: ReportPage = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -287,12 +293,16 @@ def evaluate(
         tasks.checks.check_folder(real, "--real", "a folder of pictures")
         if output is not None:
             tasks.checks.check_output_folder(output)
+        if report is not None:
+            tasks.picture_files.check_report(report)
         if model is not None:
             tasks.checks.check_model(model)
-        options = {"clips": clips, "pictures": pictures, "real": real, "n": n, "out": output}
+        options = {"clips": clips, "pictures": pictures, "real": real, "n": n, "out": output, "report": report}
         config = compose_config("evaluate", [], values, {**options, "model": model, "device": device})
         table = evaluation.evaluate.evaluate(**config, on_row=bar.write_note)
     typer.echo(table)
+    if config["report"] is not None:
+        typer.echo(f"report {printable(config['report'])}")
 
 
 def _choose(**groups: str | None) -> list[str]:

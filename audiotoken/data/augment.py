@@ -4,13 +4,18 @@ Conventions: a signal is (frames,) float32 in [-1, 1]; every change keeps its le
 All randomness comes from the generator that is passed in: the same generator gives the same sound.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
+from audiotoken.errors import OptionError
+
 Signal = NDArray[np.float32]
+MOST = 600  # dB, and seconds
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,16 @@ class Augment:
     lowpass_hz: tuple[float, float] | None = None  # low-pass filter with a cutoff between these two
     mask_seconds: float = 0.0  # one stretch of silence, up to this long
 
+    def __post_init__(self) -> None:
+        for name in ("gain_db", "mask_seconds"):
+            value = getattr(self, name)
+            if not _is_within(value, 0, MOST):
+                raise OptionError(f"Got augment.{name}={value}, expected a number from 0 to {MOST}; change it.")
+        for name, (low, high) in (("noise_db", (-MOST, MOST)), ("lowpass_hz", (1, 1_000_000))):
+            pair = getattr(self, name)
+            if pair is not None and not (len(pair) == 2 and all(_is_within(each, low, high) for each in pair)):
+                raise OptionError(f"Got augment.{name}={pair}, expected two numbers from {low} to {high}; change it.")
+
     def __call__(self, signal: Signal, rate: int, rng: np.random.Generator) -> Signal:
         """(frames,) at `rate` -> (frames,); the same array when everything is off."""
         changed = signal
@@ -41,6 +56,18 @@ class Augment:
         if changed is signal:
             return signal
         return (changed / max(1.0, float(np.abs(changed).max()))).astype(np.float32)
+
+
+def make_augment(values: Mapping[str, Any] | None) -> Augment | None:
+    """An `Augment` of these parameters, or None for None; OptionError for unknown ones and values out of range."""
+    try:
+        return None if values is None else Augment(**values)
+    except TypeError as error:
+        raise OptionError(f"Cannot use this augmentation: {error}; see audiotoken.data.augment.Augment.") from None
+
+
+def _is_within(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def lowpass(signal: Signal, rate: int, cutoff: float) -> Signal:

@@ -41,6 +41,7 @@ from audiotoken.errors import DataError
 from audiotoken.writing import format_size
 
 DTYPES = ("float16", "bfloat16", "float32")
+MOST = 1_000_000  # examples of a shard, and copies of one
 OPEN = 256  # shards at a time; a process may often have no more than 1024 files open
 
 
@@ -254,8 +255,8 @@ def _write_one_shard(raw: RawExamples, folder: Path, shard: int, manifest: Manif
 def _check_options(dtype: str, shard_size: int, copies: int, augment: Augment | None, part: int, parts: int) -> None:
     if dtype not in DTYPES:
         raise DataError(f"Got dtype={dtype}, expected one of {', '.join(DTYPES)}; change it.")
-    if shard_size < 1 or copies < 1:
-        raise DataError(f"Got shard_size={shard_size} and copies={copies}, expected 1 or more of each; change it.")
+    if not (1 <= shard_size <= MOST and 1 <= copies <= MOST):
+        raise DataError(f"Got shard_size={shard_size} and copies={copies}, expected 1 to {MOST} of each; change it.")
     if copies > 1 and augment is None:
         raise DataError(f"Got copies={copies} without augmentation, so all would be the same; say what may vary.")
     if not 0 <= part < parts:

@@ -34,6 +34,7 @@ from audiotoken.evaluation.unpacked import format_channels, open_source, unpack
 from audiotoken.metrics import score_examples
 from audiotoken.mini.things import WORDS
 from audiotoken.options import check_options
+from audiotoken.report.html import check_report
 from audiotoken.writing import cannot_write, check_inputs_kept
 from spatial.camera import Camera
 
@@ -72,6 +73,7 @@ def evaluate(
     device: str | None = None,
     resamples: int = 1000,
     out: str | os.PathLike = "runs/evaluated",
+    report: str | os.PathLike | None = None,
     on_row: Callable[[str], None] | None = None,
 ) -> str:
     """Evaluate the systems, write the results, and return the Markdown table.
@@ -88,6 +90,7 @@ def evaluate(
     clip, wav2clip, features: the judges: "mini", folders or hub ids; Wav2CLIP also as the published file.
     detector: looks where things are, for clips that are stereo files: "mini", or a folder or hub id of OWLv2 or
         Grounding DINO. The score `placed` is that of `evaluation.consistency`: 1 where it is heard, 0.5 by chance.
+    report: also a page.html with the table and what each system drew with the first of the seeds, to share.
 
     Raises OptionError, CheckpointError, DataError or AudioError.
     """
@@ -97,7 +100,9 @@ def evaluate(
         raise OptionError(
             f"Got seeds={list(seeds)}, resamples={resamples}, expected at least one of each; change them."
         )
-    check_inputs_kept([out], [clips, pictures, real, embeddings])
+    if report is not None:
+        check_report(report)
+    check_inputs_kept([out, report], [clips, pictures, real, embeddings, table])
     for own in ("pictures", UNPACKED):
         check_inputs_kept([], [clips, pictures, real, embeddings, table], replaced=Path(out) / own)
     folder, report_progress = _prepare_folder(out), on_row or (lambda text: None)
@@ -122,7 +127,7 @@ def evaluate(
     titles = {} if conditioned is None else {"unclip": unclip_name or conditioned.name}
     facts |= {"channels": channels} if channels else {}
     facts |= {} if conditioned is None else {"unclip": unclip, "condition": conditioned.source}
-    report = EvaluationReport(examples, seeds, names, facts, resamples, titles)
+    results = EvaluationReport(examples, seeds, names, facts, resamples, titles)
     options: dict[str, Any] = {"model": model, "device": device, "steps": steps, "batch": batch}
     options |= {"guidance_scale": guidance_scale}
     audio, reference = judges.embed_sounds(examples), judges.load_reference(examples)
@@ -130,6 +135,7 @@ def evaluate(
     heard = [hear_example(example, camera) for example in examples]
     see = load_see(detector, judges.device) if any(heard) else None
     load_pictures = _make_picture_loader(chosen, examples, folder, pictures, conditioned, audio, **options)
+    drawn: dict[str, list[Any]] = {}
     for system in chosen:
         sets = [load_pictures(system, seed, report_progress) for seed in seeds]
         embedded = [(judges.clip.embed_images(images), judges.extract_features(images)) for images in sets]
@@ -137,10 +143,13 @@ def evaluate(
         for images, values in zip(sets, scores, strict=True):
             values |= judges.score_names(images, [example.word for example in examples])
             values |= score_places(images, heard, see, camera) if see else {}
-        report.add(system, scores, None if system == "random" else embedded, reference)
-        report_progress("  ".join(report.format_row(system)))
-    report.write(folder)
-    return report.to_markdown()
+        results.add(system, scores, None if system == "random" else embedded, reference)
+        report_progress("  ".join(results.format_row(system)))
+        drawn[system] = sets[0] if report is not None and system != "random" else []
+    results.write(folder)
+    if report is not None:
+        results.write_page(Path(report), drawn)
+    return results.to_markdown()
 
 
 def _score_pictures(

@@ -6,15 +6,19 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from audiotoken.evaluation.clips import Example
 from audiotoken.evaluation.judges import Reference
 from audiotoken.metrics import HIGHER_IS_BETTER, bootstrap_distance_interval, bootstrap_interval, frechet_distance
+from audiotoken.report.evaluation_page import Drawn, write_evaluation_page
 from audiotoken.tables import markdown_table
 from audiotoken.writing import encode_text, write_bytes
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 TITLES = {
     "text": "label as text (upper bound)",
@@ -92,10 +96,28 @@ class EvaluationReport:
         """The cells of a system: its title, then its scores."""
         return [self.titles[system], *(_format_estimate(name, self.scores[system].get(name)) for name in self.names)]
 
+    @property
+    def head(self) -> list[str]:
+        """The head of the table: shares are in percent."""
+        return ["system", *(f"{name} %" if name in PERCENT else name for name in self.names)]
+
     def to_markdown(self) -> str:
-        """Shares are in percent; intervals are over clips and seeds."""
-        head = ["system", *(f"{name} %" if name in PERCENT else name for name in self.names)]
-        return "\n".join([markdown_table(head, map(self.format_row, self.scores)), "", self._describe_judges()])
+        """Intervals are over clips and seeds."""
+        return "\n".join([markdown_table(self.head, map(self.format_row, self.scores)), "", self._describe_judges()])
+
+    def write_page(self, path: Path, drawn: "Mapping[str, Sequence[Image]]") -> None:
+        """A page with the table and the pictures that each system drew, in the order of the examples."""
+        shown = [
+            Drawn(
+                each.name,
+                each.word,
+                each.sound,
+                {self.titles[system]: images[i] for system, images in drawn.items() if images},
+            )
+            for i, each in enumerate(self.examples)
+        ]
+        rows = [self.format_row(system) for system in self.scores]
+        write_evaluation_page(path, head=self.head, rows=rows, about=self._describe_judges(), drawn=shown)
 
     def _describe_judges(self) -> str:
         clip, wav2clip, features, rate = (self.facts[name] for name in ("clip", "wav2clip", "features", "rate"))

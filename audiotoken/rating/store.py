@@ -10,7 +10,8 @@ from pathlib import Path
 from threading import Lock
 
 from audiotoken.errors import OptionError
-from audiotoken.rating.study import Order
+from audiotoken.json_file import FormError, parse_json
+from audiotoken.rating.study import Order, list_choices
 
 FILE = "ratings.sqlite"
 TIMEOUT = 10  # seconds to wait while another process writes
@@ -63,15 +64,20 @@ class Store:
 
     def answers(self, rater: str | None = None) -> list[Answer]:
         """Answers of one rater, or of all raters, sorted by rater, clip, system and question."""
-        query = "SELECT * FROM answers WHERE ? IS NULL OR rater = ? ORDER BY rater, clip, system, question"
+        columns = "rater, clip, system, question, answer, time"
+        query = f"SELECT {columns} FROM answers WHERE ? IS NULL OR rater = ? ORDER BY rater, clip, system, question"
         with self._errors_as_sentences(), self.lock:
-            return [Answer(*row) for row in self.file.execute(query, (rater, rater))]
+            answers = [Answer(*row) for row in self.file.execute(query, (rater, rater))]
+        if strange := [each for each in answers if not _is_possible(each)]:
+            what = f"the answer {strange[0].answer!r} of {strange[0].rater!r} to {strange[0].question!r}"
+            raise OptionError(f"Cannot read {self.path}: {what} is none that the page gives; correct it there.")
+        return answers
 
     def order(self, rater: str, proposed: Order) -> Order:
         """The rater's order as at the first visit: new clips and systems come last, removed ones are left out."""
         with self._errors_as_sentences(), self.lock, self._transaction():
             query = "SELECT clip, systems FROM orders WHERE rater = ? ORDER BY place"
-            before = {clip: json.loads(systems) for clip, systems in self.file.execute(query, (rater,))}
+            before = {clip: _read_systems(systems) for clip, systems in self.file.execute(query, (rater,))}
             now = dict(proposed)
             order = [(clip, _merge_systems(before[clip], now[clip])) for clip in before if clip in now]
             order += [(clip, systems) for clip, systems in proposed if clip not in before]
@@ -100,6 +106,21 @@ class Store:
         except sqlite3.Error as error:
             advice = "choose a folder that can be written to, or move the file away"
             raise OptionError(f"Cannot store answers in {self.path}: {error}; {advice}.") from None
+
+
+def _is_possible(answer: Answer) -> bool:
+    """Whether the page could have stored it."""
+    texts = astuple(answer)
+    return all(isinstance(each, str) for each in texts) and answer.answer in list_choices(answer.question)
+
+
+def _read_systems(text: object) -> list[str]:
+    """The order of a clip's systems; none where somebody else wrote it."""
+    try:
+        systems = parse_json(text) if isinstance(text, str) else []
+    except FormError:
+        return []
+    return [each for each in systems if isinstance(each, str)] if isinstance(systems, list) else []
 
 
 def _merge_systems(before: list[str], now: tuple[str, ...]) -> tuple[str, ...]:

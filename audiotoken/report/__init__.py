@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiotoken.report import (
+        evaluation_page,
         figure,
         gallery,
         gallery_page,
@@ -12,9 +13,11 @@ if TYPE_CHECKING:
         listening_page,
         listening_text,
         result_page,
+        training_page,
     )
 
-__all__ = ["figure", "gallery", "gallery_page", "listening_figure", "listening_page", "listening_text", "result_page"]
+__all__ = ["evaluation_page", "figure", "gallery", "gallery_page", "listening_figure", "listening_page"]
+__all__ += ["listening_text", "result_page", "training_page"]
 
 
 def __getattr__(name: str) -> Any:  # imported on first use: `audiotoken --help` must not wait for torch

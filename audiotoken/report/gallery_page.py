@@ -7,10 +7,11 @@ Conventions: azimuths in degrees, positive right.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from audiotoken.audio import load_beginning
+from audiotoken.audio import as_recording, load_beginning
 from audiotoken.channels import find_stereo
 from audiotoken.data.image_file import read_image
 from audiotoken.errors import AudioError, AudioTokenError
@@ -31,6 +32,7 @@ SPEED = 12_000  # characters that a second of sound takes, roughly
 EDGE = 90.0  # degrees at the ends of the line that shows directions
 
 ReadPicture = Callable[[Path], "Image"]
+Sound = Path | tuple[Any, int]  # a file, or a signal (frames,) or (channels, frames) with its rate
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,12 @@ class Entry:
 
     name: str
     pictures: tuple[Path, ...]  # none for a clip that could not be drawn
-    clip: Path | None
+    clip: Sound | None
     sounds: tuple[HeardSound, ...] = ()
     score: float | None = None  # cards can be sorted by it
     details: str = ""
     problem: str = ""
+    captions: tuple[str, ...] = ()  # of the pictures
 
 
 def write_gallery_page(entries: Sequence[Entry], path: Path, **more: object) -> None:
@@ -69,10 +72,12 @@ def gallery_page(
     lines: Sequence[str] = (),
     notes: Sequence[str] = (),
     read_picture: ReadPicture = read_image,
+    top: Html | None = None,
 ) -> str:
     """HTML with embedded media, at most `media.PAGE` characters: what does not fit is left out, and a note says so.
 
-    lines: below the title. The cards can be sorted by name, by the first sound and by score, without a script.
+    lines: below the title; top: below them. The cards can be sorted by name, by the first sound and by score, without a
+    script.
     """
     shown = entries[:MAX_CARDS]
     players = _Players(len(shown))
@@ -94,6 +99,7 @@ def gallery_page(
         element("h1", title),
         *[element("p", line, class_="faint") for line in lines],
         element("ul", *[element("li", note) for note in notes], class_="notes") if notes else None,
+        top,
         _build_sorting(shown),
     )
     return build_document(title, join_html([header, element("main", *cards, class_="gallery")]))
@@ -106,12 +112,12 @@ class _Players:
         self.seconds = min(max(SOUNDS / SPEED / max(count, 1), SECONDS[0]), SECONDS[1])
         self.left, self.cut, self.missing = SOUNDS, False, 0
 
-    def build(self, clip: Path, name: str) -> Html | None:
+    def build(self, clip: Sound, name: str) -> Html | None:
         if self.missing:
             self.missing += 1
             return None
         try:
-            recording, rate, _ = load_beginning(clip, self.seconds + 1)
+            recording, rate = _read_sound(clip, self.seconds + 1)
         except AudioError:
             return None
         recording = find_stereo(recording).apply(recording)
@@ -129,6 +135,14 @@ class _Players:
         notes = [f"The players hold the first {self.seconds:.0f} seconds of longer clips."] * self.cut
         more = [f"{self.missing} of the clips have no player, to keep this page small."] * bool(self.missing)
         return [*notes, *more]
+
+
+def _read_sound(clip: Sound, seconds: float) -> tuple[Any, int]:
+    """The beginning of a file or signal: (channels, frames) and the rate."""
+    if isinstance(clip, Path):
+        return load_beginning(clip, seconds)[:2]
+    recording, rate = as_recording(*clip)
+    return recording[:, : round(seconds * rate)], rate
 
 
 def _encode(path: Path, side: int, count: int, read_picture: ReadPicture) -> str | None:
@@ -175,8 +189,8 @@ def _build_sorting(entries: Sequence[Entry]) -> Html | None:
 
 def _build_card(entry: Entry, place: dict[str, int], uris: Sequence[str | None], players: _Players) -> Html:
     shown = [
-        element("div", element("img", src=uri, alt=entry.name), *_build_marks(entry), class_="picture")
-        for uri in uris
+        _build_picture(entry, uri, caption)
+        for uri, caption in zip_longest(uris, entry.captions[: len(uris)], fillvalue="")
         if uri
     ]
     missing = None if shown or entry.problem else element("p", "The picture is missing.", class_="faint")
@@ -193,6 +207,12 @@ def _build_card(entry: Entry, place: dict[str, int], uris: Sequence[str | None],
         class_="card",
         style=";".join(f"--{name}:{number}" for name, number in place.items()),
     )
+
+
+def _build_picture(entry: Entry, uri: str, caption: str) -> Html:
+    alt = f"{entry.name}: {caption}" if caption else entry.name
+    picture = element("div", element("img", src=uri, alt=alt), *_build_marks(entry), class_="picture")
+    return element("figure", picture, element("figcaption", caption)) if caption else picture
 
 
 def _build_marks(entry: Entry) -> list[Html]:

@@ -1,14 +1,18 @@
 """Build HTML safely: every string is escaped unless it is `Html` already; a document of ours, and how to know one."""
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from audiotoken.errors import OptionError
 from audiotoken.report.style import STYLE
+from audiotoken.writing import cannot_write, check_output
 
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"  # nothing from elsewhere
+PAGES = (".html", ".htm")
 MAKER = "spatial-audiotoken"
 VOID = ("img", "input", "meta", "br")  # elements without content
 
@@ -56,6 +60,18 @@ def is_document(path: Path) -> bool:
     """Whether a file is a page of `build_document`, so that another may take its place; OSError if unreadable."""
     with path.open("rb") as file:
         return f'content="{MAKER}"'.encode() in file.read(1000)
+
+
+def check_report(report: str | os.PathLike, suffixes: Sequence[str] = PAGES) -> None:
+    """OptionError unless a report can be written there; a page that is none of our reports is not replaced."""
+    check_output(report, suffixes)
+    path = Path(report)
+    try:
+        foreign = path.suffix.lower() in PAGES and path.exists() and not is_document(path)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    if foreign:
+        raise OptionError(f"Cannot write {path}: this page exists and is no report of ours; choose another name.")
 
 
 def section(title: str, *content: Any, name: str) -> Html:

@@ -1,12 +1,13 @@
 """The plots of the page as SVG with the CSS colours of the page, for light and dark mode."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -83,6 +84,23 @@ def plot_energy(trace: Sequence[StepTrace]) -> Html:
             axes.plot([step + 0.5 for step in steps], [after for _, after in pairs], ".", color=FAINT)
         _label_steps(axes, guided, len(trace))
         return _to_html(figure, "energy", "Energy before and after the updates of each guided step")
+
+
+def plot_losses(steps: Sequence[int], losses: Mapping[str, Sequence[float]]) -> Html:
+    """Each loss over the steps, with its running mean over a fiftieth of the run."""
+    wide = max(1, len(steps) // 50)
+    rows = -(-len(losses) // 2)
+    with _open_figure((6.2, 1.9 * rows)) as figure:
+        figure.set_layout_engine("constrained")
+        for axes, (name, values) in zip(figure.subplots(rows, 2, squeeze=False).flat, losses.items(), strict=False):
+            axes.plot(steps, values, color=GRID, linewidth=1)
+            axes.plot(steps[wide - 1 :], np.convolve(values, np.ones(wide) / wide, "valid"), color=ACCENT)
+            axes.set_title(name, fontsize=10)
+            axes.set_xlabel("step")
+            style_axes(axes)
+        for axes in figure.axes[len(losses) :]:
+            axes.remove()
+        return _to_html(figure, "losses", "Each loss over the steps of the training; the table has its numbers")
 
 
 def _label_steps(axes: Axes, guided: Sequence[StepTrace], count: int) -> None:

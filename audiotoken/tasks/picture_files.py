@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiotoken import report as reports
-from audiotoken.errors import OptionError
-from audiotoken.report.html import is_document
-from audiotoken.writing import SUFFIXES, cannot_write, check_inputs_kept, check_output, write_image
+from audiotoken.report.html import PAGES, check_report
+from audiotoken.writing import SUFFIXES, check_inputs_kept, check_output, write_image
 
 if TYPE_CHECKING:  # Pillow is imported only when there are pictures
     from PIL.Image import Image
 
 FILMS = (".gif", ".mp4")
-PAGES = (".html", ".htm")
 REPORTS = (*SUFFIXES, *PAGES)
 EXTRA = ("boxes", "control")  # pictures that `place --boxes` writes beside the picture
 
@@ -38,18 +36,6 @@ def check_outputs(
         check_report(report, report_suffixes)
     numbered = picture_paths(output, count) if count > 1 else []
     check_inputs_kept([output, *numbered, *(path_beside(output, name) for name in beside), report], inputs)
-
-
-def check_report(report: str | os.PathLike, suffixes: Sequence[str] = PAGES) -> None:
-    """OptionError unless a report can be written there; a page that is none of our reports is not replaced."""
-    check_output(report, suffixes)
-    path = Path(report)
-    try:
-        foreign = path.suffix.lower() in PAGES and path.exists() and not is_document(path)
-    except OSError as error:
-        raise cannot_write(path, error) from None
-    if foreign:
-        raise OptionError(f"Cannot write {path}: this page exists and is no report of ours; choose another name.")
 
 
 def picture_paths(output: str | os.PathLike, count: int) -> list[Path]:

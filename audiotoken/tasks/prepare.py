@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from audiotoken.data import PairFolder, prepared
-from audiotoken.data.augment import Augment
+from audiotoken.data.augment import make_augment
 from audiotoken.data.folders import Source
 from audiotoken.data.manifest import Report
 from audiotoken.data.prepared import SizeEstimate
@@ -23,6 +23,8 @@ from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.tasks.flow import own_size
 from audiotoken.writing import check_inputs_kept, list_model_paths
+
+MOST_WORKERS, MOST_PIXELS = 1024, 8192
 
 
 def prepare(
@@ -57,10 +59,7 @@ def prepare(
     check_inputs_kept([output], [*list_model_paths(model), source if isinstance(source, str | os.PathLike) else None])
 
     source = PairFolder(source) if isinstance(source, str | os.PathLike) else source
-    try:
-        change = None if augment is None else Augment(**augment)
-    except TypeError as error:
-        raise OptionError(f"Cannot use this augmentation: {error}; see audiotoken.data.augment.Augment.") from None
+    change = make_augment(augment)
     pipe = load_pipeline(model, device, precision)
     return prepared.prepare(
         source,
@@ -82,12 +81,12 @@ def prepare(
 
 
 def _check_numbers(size: int | None, seconds: float, workers: int | None) -> None:
-    if size is not None and (size < 8 or size % 8):
-        raise OptionError(f"Got size={size}, expected a multiple of 8 pixels; change it.")
+    if size is not None and (not 8 <= size <= MOST_PIXELS or size % 8):
+        raise OptionError(f"Got size={size}, expected a multiple of 8 pixels, at most {MOST_PIXELS}; change it.")
     if not 0.1 <= seconds <= 600:
         raise OptionError(f"Got seconds={seconds}, expected 0.1 to 600; change it.")
-    if workers is not None and workers < 1:
-        raise OptionError(f"Got workers={workers}, expected at least 1; change it.")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise OptionError(f"Got workers={workers}, expected 1 to {MOST_WORKERS}; change it.")
 
 
 def print_progress() -> dict[str, Any]:

@@ -27,12 +27,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from audiotoken.data.augment import Augment
+from audiotoken.data.augment import make_augment
 from audiotoken.data.batches import TEMPLATES as VARIED
 from audiotoken.data.batches import Batches
 from audiotoken.data.examples import Examples, RawExamples
 from audiotoken.data.folders import Source
-from audiotoken.data.manifest import describe_source
+from audiotoken.data.manifest import NAME, describe_source
 from audiotoken.data.prepared import Prepared
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.errors import OptionError
@@ -40,6 +40,8 @@ from audiotoken.learner import check_schedule, lora_state
 from audiotoken.model import load_pipeline
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.placeholder import TEMPLATE
+from audiotoken.report.html import check_report
+from audiotoken.report.training_page import Run, write_training_page
 from audiotoken.tasks.flow import find_denoising, own_size
 from audiotoken.tasks.run_log import log_run, move_parts, plot_losses, write_samples, write_skipped
 from audiotoken.training import LossWeights, Progress, Settings, train_embedder
@@ -47,6 +49,7 @@ from audiotoken.writing import check_inputs_kept, list_model_paths
 
 PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}  # accelerate's names -> of the frozen parts
 TEMPLATES = ("paper", "varied")
+MOST = {"batch": 2**20, "sample_every": 10**9, "sample_count": 64}
 ENCODERS = ("vae", "audio_encoder")  # which prepared examples need no more
 
 
@@ -67,6 +70,7 @@ def train(
     size: int | None = None,
     seconds: float = 5.0,
     augment: Mapping[str, Any] | None = None,
+    report: str | os.PathLike | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Path:
     """Train an embedder and write everything into the folder `out` -> the folder of the embedder.
@@ -79,13 +83,18 @@ def train(
         tokens_per_clip, dropout); None continues with the model's own, or starts the paper's if it has none.
     templates: the "paper"'s wording of prompts, or "varied" ones. log: a tracker of Accelerate by name, or None.
 
+    report: also a page.html of the losses, the sample pictures and the settings, to share.
+
     Raises OptionError, CheckpointError or DataError.
     """
     _check_options(precision, templates, batch=batch, sample_every=sample_every, sample_count=sample_count)
     if not 0.1 <= seconds <= 600:
         raise OptionError(f"Got seconds={seconds}, expected 0.1 to 600; change it.")
     out = Path(out)
-    check_inputs_kept([out], [*list_model_paths(model), data if isinstance(data, str | os.PathLike) else None])
+    if report is not None:
+        check_report(report)
+    given = data if isinstance(data, str | os.PathLike) else None
+    check_inputs_kept([out, report], [*list_model_paths(model), given, given and Path(given) / NAME])
     run = _make_settings(settings or {})
     accelerator = Accelerator(
         cpu=device == "cpu", mixed_precision=precision, log_with=_check_tracker(log), project_dir=str(out)
@@ -109,13 +118,13 @@ def train(
         move_parts(ENCODERS, pipe, torch.device("cpu"))
     with log_run(out, accelerator, config, log) as record, _as_option_error(FloatingPointError):
 
-        def report(progress: Progress) -> None:
+        def tell(progress: Progress) -> None:
             record(progress)
             if on_progress is not None:
                 on_progress(progress)
 
         train_embedder(
-            pipe, batches, examples.names, run, checkpoint=out / "checkpoint.pt", on_progress=report,
+            pipe, batches, examples.names, run, checkpoint=out / "checkpoint.pt", on_progress=tell,
             evaluate=lambda step: write_samples(pipe, examples, sample_count, out, step, accelerator),
             evaluate_every=min(sample_every, run.steps), accelerator=accelerator, about=about,
             denoising=find_denoising(pipe, run.min_snr),
@@ -126,6 +135,8 @@ def train(
             pipe.save_lora_weights(out / "lora", **{f"{pipe.denoiser_name}_lora_layers": lora_state(pipe.denoiser)})
         plot_losses(out)
         write_skipped(out, examples)
+        if report is not None:
+            write_training_page(Run.read(out), Path(report))
     return out / "embedder"
 
 
@@ -144,7 +155,7 @@ def _open_examples(
         return prepared
 
     pixels = size or own_size(pipe)
-    change = None if augment is None else Augment(**augment)
+    change = make_augment(augment)
     return RawExamples(data, pipe, size=pixels, seconds=seconds, augment=change, seed=seed)
 
 
@@ -206,8 +217,8 @@ def _check_options(precision: str, templates: str, **numbers: int) -> None:
         if value not in known:
             raise OptionError(f"Got {name}={value}, expected one of {', '.join(known)}; change it.")
     for name, number in numbers.items():
-        if number < (0 if name == "sample_every" else 1):  # 0: no samples
-            raise OptionError(f"Got {name}={number}, expected at least 1; change it.")
+        if not (0 if name == "sample_every" else 1) <= number <= MOST[name]:  # 0: no samples
+            raise OptionError(f"Got {name}={number}, expected at least 1, at most {MOST[name]}; change it.")
 
 
 @contextmanager

@@ -166,6 +166,7 @@ def model(tmp_path_factory):
         ("scheduler/scheduler_config.json", "prediction_type", ["x", None, 5]),
         ("unet/config.json", "sample_size", [0, -8, "x", [0, 8]]),
         ("vae/config.json", "scaling_factor", [0, "x", None, float("nan"), [1]]),
+        ("tokenizer/tokenizer.json", "truncation", [5]),
         ("audio_encoder/config.json", "labels", [[1, 2, 3], ["", "a", "b"], [None, "a", "b"]]),
     ],
 )

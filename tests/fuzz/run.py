@@ -2,6 +2,7 @@
 
     python -m tests.fuzz.run n=10000 seed=0 out=runs/fuzz
     python -m tests.fuzz.run seed=0 only=1234 out=runs/one    # one of them again
+    python -m tests.fuzz.run of=kinds n=2000 out=runs/kinds   # by kinds of trouble that people had, over all commands
 
 Input i of a seed is always the same. In the folder: results.jsonl, a line for each, and table.md; called again it goes
 on where it was.
@@ -20,6 +21,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ LOADING = 900.0  # seconds until its libraries and the model are there: minutes 
 GROWTH = 1 << 30  # bytes that one input may raise the peak of memory by
 LIBRARIES = 1 << 20  # KiB: what is imported and loaded by the first inputs, not theirs
 READY = "ready"
+FAMILIES = {"inputs": "tests.fuzz.cases", "kinds": "tests.fuzz.kinds"}
 VERDICTS = ("fine", "refused", "bug")
 
 
@@ -44,24 +47,30 @@ def fuzz(
     out: str = "runs/fuzz",
     only: int | None = None,
     cases: Sequence[str] | None = None,
+    of: str = "inputs",
     limit: float = 120.0,
     on_row: Callable[[str], Any] = print,
 ) -> str:
-    """Try inputs 0 to n -> the table. only: that input alone; cases: of these families alone, [read,listen]."""
-    from tests.fuzz.cases import CASES
+    """Try inputs 0 to n -> the table.
 
+    only: that input alone. cases: of these families alone, [read,listen]. of: "inputs" or "kinds", which says which
+    families there are.
+    """
+    if of not in FAMILIES:
+        raise OptionError(f"Got of={of}, expected one of {', '.join(FAMILIES)}; change it.")
+    families = list_families(of)
     if n < 1 or limit <= 0:
         raise OptionError(f"Got n={n} and limit={limit:g}, expected at least 1 input and some seconds; change them.")
-    chosen = list(cases or CASES)
-    if not set(chosen) <= set(CASES):
-        raise OptionError(f"Got cases={','.join(chosen)}, expected some of {','.join(CASES)}; change it.")
+    chosen = list(cases or families)
+    if not set(chosen) <= set(families):
+        raise OptionError(f"Got cases={','.join(chosen)}, expected some of {','.join(families)}; change it.")
     folder = Path(out)
     (folder / "bugs").mkdir(parents=True, exist_ok=True)
     journal = folder / "results.jsonl"
     done = {row["input"]: row for row in _rows(journal)}
-    wanted = [only] if only is not None else [i for i in range(n) if family(seed, i) in chosen and i not in done]
+    wanted = [only] if only is not None else [i for i in range(n) if family(seed, i, of) in chosen and i not in done]
     with journal.open("a") as file:
-        for row in _tried(seed, wanted, limit, folder):
+        for row in _tried(seed, wanted, limit, folder, of):
             done[row["input"]] = row
             file.write(json.dumps(row) + "\n")
             file.flush()
@@ -72,29 +81,32 @@ def fuzz(
     return text
 
 
-def family(seed: int, i: int) -> str:
-    """Which case input i is."""
-    from tests.fuzz.cases import CASES
+def list_families(of: str) -> dict[str, Any]:
+    """Name -> (case, how many of a thousand inputs), of "inputs" or "kinds"."""
+    families: dict[str, Any] = import_module(FAMILIES[of]).CASES
+    return families
 
-    shares = np.array([share for _, share in CASES.values()], float)
-    return list(CASES)[int(generator(seed, i).choice(len(shares), p=shares / shares.sum()))]
+
+def family(seed: int, i: int, of: str = "inputs") -> str:
+    """Which case input i is."""
+    families = list_families(of)
+    shares = np.array([share for _, share in families.values()], float)
+    return list(families)[int(generator(seed, i).choice(len(shares), p=shares / shares.sum()))]
 
 
 def generator(seed: int, i: int) -> np.random.Generator:
     return np.random.default_rng([seed, i])
 
 
-def attempt(seed: int, i: int, folder: Path) -> dict[str, Any]:
+def attempt(seed: int, i: int, folder: Path, of: str = "inputs") -> dict[str, Any]:
     """Try input i in an empty folder -> its row."""
-    from tests.fuzz.cases import CASES
-
-    name = family(seed, i)
+    name, families = family(seed, i, of), list_families(of)
     rng = generator(seed, i).spawn(1)[0]
     before, start = _peak(), time.perf_counter()
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", RuntimeWarning)
-        verdict, said, what = judged(lambda: CASES[name][0](rng, folder))
+        verdict, said, what = judged(lambda: families[name][0](rng, folder))
     if verdict != "bug" and heard:
         verdict, said = "bug", f"{heard[0].message} at {Path(heard[0].filename).name}:{heard[0].lineno}"
     if verdict != "bug" and _peak() > max(LIBRARIES * 2, before) + GROWTH // 1024:
@@ -119,19 +131,19 @@ def judged(act: Callable[[], str]) -> tuple[str, str, str]:
         return "bug", f"{type(error).__name__}: {said} at {Path(place.filename).name}:{place.lineno}", what
 
 
-def _tried(seed: int, wanted: Sequence[int], limit: float, folder: Path) -> Iterator[dict[str, Any]]:
+def _tried(seed: int, wanted: Sequence[int], limit: float, folder: Path, of: str) -> Iterator[dict[str, Any]]:
     """Rows of inputs, from a process that may crash or hang; then that is the row, and the next begins a new one."""
     left = list(wanted)
     while left:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
-        worker = context.Process(target=_work, args=(seed, left[:SHIFT], folder, theirs), daemon=True)
+        worker = context.Process(target=_work, args=(seed, left[:SHIFT], folder, of, theirs), daemon=True)
         worker.start()
         theirs.close()
         if not ours.poll(LOADING) or ours.recv() != READY:
             raise OptionError(f"Nothing was ready after {LOADING:g} s; look at what else this machine does.")
         for i in left[:SHIFT]:
-            row = _next(ours, worker, limit, i, seed)
+            row = _next(ours, worker, limit, i, family(seed, i, of))
             yield row
             left.remove(i)
             if row.get("ended"):
@@ -140,7 +152,7 @@ def _tried(seed: int, wanted: Sequence[int], limit: float, folder: Path) -> Iter
         worker.join()
 
 
-def _next(ours: Any, worker: Any, limit: float, i: int, seed: int) -> dict[str, Any]:
+def _next(ours: Any, worker: Any, limit: float, i: int, case: str) -> dict[str, Any]:
     try:
         if ours.poll(limit):
             return ours.recv()
@@ -150,7 +162,7 @@ def _next(ours: Any, worker: Any, limit: float, i: int, seed: int) -> dict[str, 
         said = f"the process died with {worker.exitcode}"
     return {
         "input": i,
-        "case": family(seed, i),
+        "case": case,
         "verdict": "bug",
         "said": said,
         "what": "",
@@ -159,21 +171,19 @@ def _next(ours: Any, worker: Any, limit: float, i: int, seed: int) -> dict[str, 
     }
 
 
-def _work(seed: int, inputs: Sequence[int], folder: Path, pipe: Any) -> None:
+def _work(seed: int, inputs: Sequence[int], folder: Path, of: str, pipe: Any) -> None:
     """In its own process: quiet, on one thread."""
     for descriptor in (1, 2):  # libraries write there whatever they like
         os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
     import torch
 
-    from tests.fuzz.cases import mini
-
     torch.set_num_threads(1)
-    if {family(seed, i) for i in inputs} & {"prompt", "model", "drawing"}:
-        mini()
+    if {family(seed, i, of) for i in inputs} & {"prompt", "model", "drawing"}:
+        import_module(FAMILIES[of]).mini()
     pipe.send(READY)
     for i in inputs:
         place = Path(tempfile.mkdtemp(prefix="fuzz"))
-        row = attempt(seed, i, place)
+        row = attempt(seed, i, place, of)
         if row["verdict"] == "bug":
             shutil.copytree(place, folder / "bugs" / str(i), dirs_exist_ok=True, symlinks=True)
         shutil.rmtree(place)

@@ -95,6 +95,12 @@ def test_wrong_types_of_the_commands(name, value, message):
         compose_config(name, [], [value], {})
 
 
+def test_a_value_without_a_key_is_a_sentence():
+    """Hydra fails on it with an error of Python's."""
+    with pytest.raises(OptionError, match="Got =5, expected KEY=VALUE"):
+        compose_config("train", [], ["=5"], {})
+
+
 def test_a_folder_may_be_called_1(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert compose_config("train", [], ["data=1"], {})["data"] == "1"

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from audiotoken.data.augment import Augment, add_noise, lowpass, mask
+from audiotoken.data.augment import Augment, add_noise, lowpass, make_augment, mask
+from audiotoken.errors import OptionError
 
 RATE = 16_000
 TONES = (0.2 * np.sin(np.arange(RATE) * 2 * np.pi * np.array([[200], [5000]]) / RATE)).sum(0).astype(np.float32)
@@ -16,6 +17,23 @@ def decibels(signal) -> float:
 
 def test_off_by_default():
     assert Augment()(TONES, RATE, np.random.default_rng(0)) is TONES
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"gain_db": -1.0}, "augment.gain_db=-1.0, expected a number from 0"),
+        ({"gain_db": float("nan")}, "augment.gain_db=nan"),
+        ({"mask_seconds": 1e9}, "augment.mask_seconds"),
+        ({"noise_db": [10]}, "augment.noise_db=.*expected two numbers"),
+        ({"noise_db": [10, float("inf")]}, "augment.noise_db"),
+        ({"lowpass_hz": [0, 4000]}, "augment.lowpass_hz=.*from 1 to"),
+        ({"reverb": 1}, "Cannot use this augmentation: .*reverb"),
+    ],
+)
+def test_what_cannot_be_varied_is_a_sentence(values, words):
+    with pytest.raises(OptionError, match=words):
+        make_augment(values)
 
 
 def test_the_generator_alone_decides_and_the_sound_is_left_as_it_was():

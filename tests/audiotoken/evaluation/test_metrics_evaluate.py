@@ -102,7 +102,9 @@ def test_the_table_has_means_intervals_and_judges(tmp_path):
 def test_pictures_of_a_folder_are_judged(clips, tmp_path):
     names = [each.name.removesuffix(".wav") for each in collect_examples(clips)]
     folder = pictures(tmp_path / "pictures", names)
-    table = evaluate(clips, pictures=folder, real=folder, resamples=50, out=tmp_path / "out")
+    page = tmp_path / "page.html"
+    table = evaluate(clips, pictures=folder, real=folder, resamples=50, out=tmp_path / "out", report=page)
+    assert "given pictures" in page.read_text("utf-8") and page.read_text("utf-8").count("<img") == len(names)
     scores = json.loads((tmp_path / "out" / "metrics.json").read_text())["systems"]
     assert list(scores) == ["given", "random"] and "given pictures" in table
     given = {name: each["value"] for name, each in scores["given"].items()}

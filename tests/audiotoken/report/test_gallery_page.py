@@ -128,7 +128,7 @@ def test_a_folder_gets_a_gallery(here):
 
 
 COMMANDS = ("listen clip.wav", "layout clip.wav", "check red.png clip.wav", "generate clip.wav", "generate clips")
-COMMANDS += ("place clip.wav", "animate clip.wav")
+COMMANDS += ("place clip.wav", "animate clip.wav", "evaluate --clips clips", "train source=pairs")
 WRONG = {
     "clips": "",  # a folder without the suffix, or with it
     "folder.html": "it is a folder",

@@ -77,7 +77,17 @@ def run(places, out: Path, *overrides: str, data: str = "") -> Path:
 
 
 def test_from_the_config_to_the_files(places, tmp_path):
-    folder = run(places, tmp_path, "sample_every=2", "log=tensorboard", "settings.lora=2", "templates=varied")
+    folder = run(
+        places,
+        tmp_path,
+        "sample_every=2",
+        "log=tensorboard",
+        "settings.lora=2",
+        "templates=varied",
+        f"report={tmp_path / 'run.html'}",
+    )
+    page = (tmp_path / "run.html").read_text("utf-8")
+    assert "after 4 steps" in page and page.count("<img") == 2 and "settings.lora" in page
     assert folder == tmp_path / "embedder"
     embedder = AudioEmbedder.from_pretrained(folder)
     assert not torch.equal(embedder.output.weight, debug_pipeline().audio_embedder.output.weight)
