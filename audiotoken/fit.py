@@ -1,6 +1,8 @@
 """Checks that the parts of a text-to-image model fit together, while it is built and before it moves to a device."""
 
 import math
+from collections.abc import Callable
+from inspect import Parameter, signature
 from typing import Any
 
 from audiotoken.errors import CheckpointError
@@ -64,7 +66,7 @@ def _check_scheduler(scheduler: Any) -> None:
     if scheduler is None:
         return
     called = ("init_noise_sigma", "scale_model_input", "add_noise", "order")
-    if not all(hasattr(scheduler, name) for name in called):
+    if not all(hasattr(scheduler, name) for name in called) or _needs_more(scheduler.step):
         raise CheckpointError(
             f"The scheduler {type(scheduler).__name__} is for another kind of model; use one for Stable Diffusion's "
             "UNets, such as DDIMScheduler."
@@ -75,6 +77,12 @@ def _check_scheduler(scheduler: Any) -> None:
             f"Got the scheduler's prediction_type={kind!r}, expected one of {', '.join(PREDICTIONS)}; correct "
             "scheduler_config.json."
         )
+
+
+def _needs_more(step: Callable[..., Any]) -> bool:
+    """Whether a scheduler's step wants more than the denoiser's output, the timestep and the latents: a mask, say."""
+    required = [each for each in signature(step).parameters.values() if each.default is Parameter.empty]
+    return len([each for each in required if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]) > 3
 
 
 def _check_text_encoder(tokenizer: Any, encoder: Any) -> None:

@@ -81,7 +81,7 @@ class SoundToImage(AudioMixin):
         negative_prompt: str | list[str] | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
-        num_images_per_prompt: int = 1,
+        num_images_per_prompt: int | None = 1,
         seed: int = 0,
         rate: int | None = None,
         token: str | None = None,
@@ -98,6 +98,7 @@ class SoundToImage(AudioMixin):
         """
         check_negative(negative_prompt, kwargs.get("negative_prompt_2"))
         call = super().__call__  # type: ignore[misc]
+        num_images_per_prompt = 1 if num_images_per_prompt is None else num_images_per_prompt
         check_call(call, kwargs, seed, num_images_per_prompt, num_inference_steps, guidance_scale)
         if kwargs.get("clip_skip") is not None:
             raise ValueError("clip_skip is not supported: audio tokens are trained for the last layer; leave it out.")

@@ -116,6 +116,7 @@ def check_libraries(index: dict[str, Any], where: str | os.PathLike) -> None:
     """Refuse an index that names foreign modules, so that loading imports none of them."""
     for name, value in index.items():
         library = value[0] if isinstance(value, list) and value else None
+        library = None if library is None else str(library)
         if library not in LIBRARIES and not str(library).startswith(OWN):
             raise CheckpointError(
                 f"Cannot use {where}: its part {name} belongs to the foreign library {library}; pass {WANTED}."

@@ -96,9 +96,11 @@ def train(
     given = data if isinstance(data, str | os.PathLike) else None
     check_inputs_kept([out, report], [*list_model_paths(model), given, given and Path(given) / NAME])
     run = _make_settings(settings or {})
-    accelerator = Accelerator(
-        cpu=device == "cpu", mixed_precision=precision, log_with=_check_tracker(log), project_dir=str(out)
-    )
+    tracker = _check_tracker(log)
+    with _as_option_error(ValueError):  # of another precision than an earlier training of this process
+        accelerator = Accelerator(
+            cpu=device == "cpu", mixed_precision=precision, log_with=tracker, project_dir=str(out)
+        )
     pipe = load_pipeline(model, str(accelerator.device), PRECISIONS[precision])
     examples = _open_examples(data, pipe, size, seconds, augment, run.seed)
     if not examples.names and run.weights.classification:

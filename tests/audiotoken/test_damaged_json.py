@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from audiotoken.assembly.base import check_libraries
 from audiotoken.assembly.base import read_json as read_base
 from audiotoken.data.manifest import FIELDS, SETTINGS, Manifest, read_manifest, read_shard_notes, shard_file
 from audiotoken.data.shards import write_shard
@@ -181,6 +182,13 @@ def test_damaged_values_of_a_model(file, key, values, model):
             assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
     finally:
         path.write_text(good)
+
+
+def test_a_part_without_the_name_of_a_library():
+    for entry in ([[[]], [[]]], [5, "x"], [{"a": 1}]):
+        with pytest.raises(CheckpointError, match="belongs to the foreign library"):
+            check_libraries({"tokenizer": entry}, "model")
+    check_libraries({"tokenizer": [None, None], "vae": ["diffusers", "AutoencoderKL"], "more": 5}, "model")
 
 
 def test_other_files(tmp_path):

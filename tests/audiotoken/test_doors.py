@@ -92,6 +92,10 @@ def test_calls_that_make_no_sense_are_one_sentence(pipe, call, kind, words):
         pipe(**call)
 
 
+def test_no_number_of_pictures_is_one(pipe):
+    assert len(pipe(prompt="a dog", num_images_per_prompt=None, num_inference_steps=1).images) == 1
+
+
 @pytest.mark.parametrize(
     "options", [{"count": 0}, {"seed": 2**70}, {"seed": -(2**70)}, {"height": -8}, {"width": 10**9}, {"count": 10**9}]
 )
@@ -101,7 +105,9 @@ def test_numbers_that_cannot_be_drawn_with(options):
     check_drawing(seed=2**63, count=1, height=None, width=64)
 
 
-@pytest.mark.parametrize("name", ["FlowMatchEulerDiscreteScheduler", "DDPMWuerstchenScheduler", "DDIMInverseScheduler"])
+@pytest.mark.parametrize(
+    "name", ["FlowMatchEulerDiscreteScheduler", "DDPMWuerstchenScheduler", "DDIMInverseScheduler", "RePaintScheduler"]
+)
 def test_a_scheduler_of_another_kind_of_model(pipe, name, tmp_path):
     change(pipe, tmp_path, ["diffusers", name])
     with pytest.raises(CheckpointError, match=f"scheduler {name} is for another kind of model"):

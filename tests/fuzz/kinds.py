@@ -163,8 +163,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "negative_prompt": (*WORDS[:3], "", None, [], ["a", "b", "c"], 5),
     "token": ("learned", "label", "", "other", None, 5, ["label"]),
     "rate": (None, 0, -1, 16_000, 8000.0, "16000", 2**40, True),
-    "output_type": ("pil", "np", "latent", "nonsense", None),
-    "callback": (None, 5),
+    "output_type": ("pil", None),
     "generator": (None, 5, [], "x"),
 }
 

@@ -110,19 +110,19 @@ def test_an_answer_is_one_row_and_the_last_one_counts(store):
 
 
 @pytest.mark.parametrize("change", ["answer = 'perhaps'", "answer = 7.5", "question = 'mood'", "clip = x'80'"])
-def test_an_answer_that_somebody_else_wrote_is_named(change, folder, store):
+def test_an_answer_that_somebody_else_wrote_is_named(change, store, tmp_path):
     store.put(Answer("anna", "dog", "combined", "belongs", "2"))
-    with sqlite3.connect(folder / FILE) as file:
+    with sqlite3.connect(tmp_path / FILE) as file:
         file.execute(f"UPDATE answers SET {change}")
     with pytest.raises(OptionError, match=r"Cannot read .*ratings.sqlite: the answer .* is none that the page gives"):
         store.answers()
 
 
-def test_an_order_that_somebody_else_wrote_is_made_again(folder, store):
+def test_an_order_that_somebody_else_wrote_is_made_again(store, tmp_path):
     proposed = [("dog", ("combined", "mono"))]
     store.order("anna", proposed)
     for text in ("nonsense", "7", '[["mono"], 3]', "{}"):
-        with sqlite3.connect(folder / FILE) as file:
+        with sqlite3.connect(tmp_path / FILE) as file:
             file.execute("UPDATE orders SET systems = ?", (text,))
         assert store.order("anna", proposed) == proposed
 
