@@ -86,8 +86,8 @@ def assemble(
     if dtype not in DTYPES:
         raise OptionError(f"Got dtype={dtype}, expected one of {', '.join(DTYPES)}; change it.")
     output = Path(os.path.expanduser(output))
-    _check_model_folder(output)
     _check_parts_kept(output, base, encoder, embedder, lora, labels, base_config)
+    _check_model_folder(output)
     silence_library_logs()
     inspected = inspect_base(base)
     if encoder is None and not has_encoder(inspected.source):
