@@ -23,7 +23,7 @@ from experiments.world.training.attention import SUPERVISED
 from experiments.world.training.loop import AVERAGES
 from experiments.world.training.unet import build_models, build_sampler
 
-STEPS, GUIDANCE = 20, 4.0  # used for the measurements and the shipped checkpoint
+STEPS, GUIDANCE = 20, 2.5  # used for the measurements and the shipped checkpoint
 SHARD = "15MB"
 TRACES = ("_name_or_path", "is_local", "local_files_only")  # of the machine that a part was loaded on
 

@@ -24,11 +24,13 @@ from audiotoken.pipeline_transformers import AudioTokenSD3Pipeline
 from experiments.world.captions import load_tokenizer
 from experiments.world.scenes import Painter
 from experiments.world.training import autoencoder, checkpoints, dit, loop, workers
-from experiments.world.training.assemble import GUIDANCE, STEPS, write_folder
+from experiments.world.training.assemble import STEPS, write_folder
 from experiments.world.training.shards import Latents, choose_source, measure_latent_scale
 from experiments.world.training.train_unet import convert_text_weights
 from experiments.world.training.unet import CaptionWriter
 from experiments.world.training.workers import Worker
+
+GUIDANCE = 4.0  # with which the figures of mini-dit were measured
 
 
 def train(
