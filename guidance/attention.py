@@ -152,12 +152,14 @@ def capture_cross_attention(
     layers: Sequence[str] | None = None,
     *,
     bias: AttentionBias | None = None,
+    detach_at_last_map: bool = False,
 ) -> Iterator[Capture]:
     """Context manager: each forward pass leaves its cross-attention in `.maps`; exit restores the processors.
 
     unet: a UNet2DConditionModel, or a pipeline that has one as `.unet`. layers: names as `cross_attention_layers`
     gives them, all by default. bias: added to the logits of every cross-attention layer ("forward" guidance); without
-    one, only `layers` are wrapped. GuidanceError for a layer that the UNet does not have.
+    one, only `layers` are wrapped. detach_at_last_map: see `Capture`; the passes must then run in `record_gradients`.
+    GuidanceError for a layer that the UNet does not have.
     """
     model: UNet2DConditionModel = getattr(unet, "unet", unet)
     known = cross_attention_layers(model)
@@ -165,7 +167,7 @@ def capture_cross_attention(
     if layers is not None and (unknown := sorted(set(layers) - set(known))):
         raise GuidanceError(f"Got the layer {unknown[0]!r}, expected some of {', '.join(known)}; change it.")
     before, touched = dict(model.attn_processors), chosen if bias is None else known
-    capture = Capture(chosen, bias=bias)
+    capture = Capture(chosen, bias=bias, detach_at_last_map=detach_at_last_map)
     wrapped: Mapping[str, AttentionProcessor] = {
         name: CaptureProcessor(layer_name(name), inner, capture) if layer_name(name) in touched else inner
         for name, inner in before.items()

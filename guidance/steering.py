@@ -102,7 +102,7 @@ class Steering:
         takes hardly longer for two rows than for one, and would take another forward pass for each half alone.
         """
         capture = self.capture
-        capture.enabled, capture.detach_at_last_map, capture.rows = True, True, len(latents)
+        capture.enabled, capture.rows = True, len(latents)
         with record_gradients():
             leaf = latents.detach().requires_grad_()
             noise = self.backbone.predict_noise(scheduler, leaf, level.timestep, self.conditioning)
@@ -114,7 +114,7 @@ class Steering:
     ) -> tuple[Energies, Latents]:
         """(energies, gradient), by a forward pass that ends soon after the last map."""
         capture, conditioning = self.capture, self.conditioning
-        capture.enabled, capture.detach_at_last_map, capture.rows = True, True, None
+        capture.enabled, capture.rows = True, None
         with record_gradients(), self.backbone.end_after(capture.layers[-1]):
             leaf = latents.detach().requires_grad_()
             inputs = self.backbone.scale_inputs(scheduler, leaf, level.timestep)
@@ -221,7 +221,8 @@ def steer(
     layers = () if guidance.energy is None else backbone.select_layers(guidance.layers)
     bias = RegionBias(regions, conditioning.positive, guidance.schedule.bias, aspect)
     used = bias if guidance.schedule.bias > 0 else None
-    with freeze_weights(backbone.unet), capture_cross_attention(backbone.unet, layers, bias=used) as capture:
+    capturing = capture_cross_attention(backbone.unet, layers, bias=used, detach_at_last_map=True)
+    with freeze_weights(backbone.unet), capturing as capture:
         yield Steering(backbone, conditioning, regions, guidance, capture, bias, aspect, keep_maps)
 
 

@@ -126,11 +126,13 @@ def _fit_densities(
     columns = np.stack([*densities, np.ones(len(bins.weight), np.float32)])  # (components + 1, bins)
     shares = np.append(np.full(len(components), (1 - NONE) / len(components)), NONE)[:, None]
     for _ in range(rounds):
-        part = shares * columns * (bins.weight / (shares * columns).sum(axis=0))
+        part = shares * columns
+        part *= bins.weight / part.sum(axis=0)
         shares = part.sum(axis=1, keepdims=True)
     overall = shares
     for _ in range(2):
-        part = shares * columns * (bins.weight / (shares * columns).sum(axis=0))
+        part = shares * columns
+        part *= bins.weight / part.sum(axis=0)
         blocks = np.stack([np.bincount(bins.block, each, bins.blocks) for each in part])
         blocks = uniform_filter1d(blocks, SMOOTH, axis=1, mode="nearest") + PRIOR / bins.blocks * overall
         shares = (blocks / blocks.sum(axis=0))[:, bins.block]

@@ -1,31 +1,38 @@
-"""The command line of `experiments.bench`: the benchmark of that name with Hydra's command line."""
+"""The command line of `experiments.bench`: the benchmark of that name with Hydra's command line.
+
+Benchmarks are looked up by name, as Hydra looks up a `_target_`: all of them take 15 seconds to import.
+"""
 
 import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
-from experiments.benchmarks import end_to_end, gpu, guidance, placement, strict
-from experiments.benchmarks.parts import bench_parts, format_arithmetic
-from experiments.benchmarks.real import bench_real
-from experiments.benchmarks.real_copy import make_copy
-from experiments.benchmarks.spatial import bench_spatial
-from experiments.benchmarks.train import bench_train
-from experiments.benchmarks.words import bench_words
 from experiments.hydra_cli import run_from_config, run_from_signature
 
+
+def find(target: str) -> Callable[..., Any]:
+    """The function `module.function` of `experiments.benchmarks`."""
+    module, name = target.split(".")
+    function: Callable[..., Any] = getattr(import_module(f"experiments.benchmarks.{module}"), name)
+    return function
+
+
 COMMANDS = {
-    "train": lambda: run_from_config("bench", bench_train),
-    "parts": lambda: run_from_config("bench_parts", bench_parts),
-    "arithmetic": lambda: print(format_arithmetic()),
-    "spatial": lambda: run_from_config("bench_spatial", bench_spatial),
-    "real": lambda: run_from_config("bench_real", bench_real),
-    "real_copy": lambda: run_from_config("bench_real_copy", make_copy),
-    "words": lambda: run_from_signature(bench_words),
-    "guidance": guidance.main,
-    "gpu": gpu.main,
-    "placement": placement.main,
-    "end_to_end": end_to_end.main,
-    "strict": strict.main,
+    "train": lambda: run_from_config("bench", find("train.bench_train")),
+    "parts": lambda: run_from_config("bench_parts", find("parts.bench_parts")),
+    "arithmetic": lambda: print(find("parts.format_arithmetic")()),
+    "spatial": lambda: run_from_config("bench_spatial", find("spatial.bench_spatial")),
+    "real": lambda: run_from_config("bench_real", find("real.bench_real")),
+    "real_copy": lambda: run_from_config("bench_real_copy", find("real_copy.make_copy")),
+    "words": lambda: run_from_signature(find("words.bench_words")),
+    "guidance": lambda: find("guidance.main")(),
+    "gpu": lambda: find("gpu.main")(),
+    "placement": lambda: find("placement.main")(),
+    "end_to_end": lambda: find("end_to_end.main")(),
+    "strict": lambda: find("strict.main")(),
 }
 ALIASES = {"heard": "end_to_end"}  # old names, kept for one release
 

@@ -14,7 +14,7 @@ from audiotoken.data.examples import RawExamples
 from audiotoken.data.prepared import Prepared, prepare
 from audiotoken.protocols import TrainablePipeline
 from audiotoken.training import Settings, train_embedder
-from experiments.benchmarks.models import GEOMETRIES, InMemory, build
+from experiments.benchmarks.models import InMemory, build
 from experiments.benchmarks.published import Published
 
 WAYS = ("published", "raw", "cached")
@@ -42,6 +42,7 @@ class Setting:
 
     geometry: str
     device: str
+    size: int  # pixels of a side
     seconds: float  # length of a clip
     warmup: int  # uncounted steps
     steps: int  # counted steps
@@ -80,8 +81,13 @@ def run_prepare(setting: Setting, connection: Any) -> None:
 
         _settle(setting)
         pipe = build(setting.geometry, setting.device, torch.float32)
-        size = GEOMETRIES[setting.geometry].size
-        prepare(_source(setting, pipe.audio_encoder.rate), pipe, setting.prepared, size=size, seconds=setting.seconds)
+        prepare(
+            _source(setting, pipe.audio_encoder.rate),
+            pipe,
+            setting.prepared,
+            size=setting.size,
+            seconds=setting.seconds,
+        )
         connection.send("")
     except Exception as error:
         connection.send(_reason(error))
@@ -118,8 +124,7 @@ def _published(setting: Setting, row: Row, pipe: TrainablePipeline, tick: Callab
     import torch
 
     source = _source(setting, pipe.audio_encoder.rate)
-    size = GEOMETRIES[setting.geometry].size
-    pixels = torch.stack([fit_image(example.image, size) for example in source.examples])
+    pixels = torch.stack([fit_image(example.image, setting.size) for example in source.examples])
     waveforms = torch.stack([torch.from_numpy(example.recording[0]) for example in source.examples])
     model = Published(pipe, getattr(torch, row.precision), row.batch)
     tick()
@@ -137,9 +142,8 @@ def _ours(setting: Setting, row: Row, pipe: TrainablePipeline, tick: Callable[[]
     if row.way == "cached":
         examples = Prepared(setting.prepared)
     else:
-        size = GEOMETRIES[setting.geometry].size
         source = _source(setting, pipe.audio_encoder.rate)
-        examples = RawExamples(source, pipe, size=size, seconds=setting.seconds)
+        examples = RawExamples(source, pipe, size=setting.size, seconds=setting.seconds)
     settings = Settings(_steps(setting), compile=row.compile, gradient_checkpointing=row.checkpointing)
     mixed = "bf16" if row.precision == "bfloat16" else "no"
     accelerator = Accelerator(cpu=pipe.unet.device.type == "cpu", mixed_precision=mixed)
@@ -162,7 +166,7 @@ def _steps(setting: Setting) -> int:
 
 
 def _source(setting: Setting, rate: int) -> InMemory:
-    return InMemory(setting.examples, GEOMETRIES[setting.geometry].size, setting.seconds, rate)
+    return InMemory(setting.examples, setting.size, setting.seconds, rate)
 
 
 def _settle(setting: Setting) -> None:

@@ -34,6 +34,7 @@ def bench_train(
     batch_sizes: Sequence[int] = (4, 16),
     compile: bool = True,
     checkpointing: bool = False,
+    size: int | None = None,
     seconds: float | None = None,
     steps: int = 10,
     warmup: int = 2,
@@ -47,14 +48,18 @@ def bench_train(
 
     geometry: "sd1" or "mini"; by default "sd1" on a GPU and "mini" elsewhere. ways: some of `WAYS`. compile: adds a
     row with torch.compile to each of ours. checkpointing: adds a row with gradient checkpointing to each of ours.
-    seconds: length of a clip; by default the geometry's. Each row runs in `repeats` processes. Each process takes
-    1 + `warmup` uncounted steps, then `steps` counted ones, and may last `limit` seconds. threads: number of torch
-    threads on the CPU. on_row: receives progress messages. Raises OptionError if a value is out of range.
+    size: pixels of a side, a multiple of 64. seconds: length of a clip. Both are the geometry's by default. Each row
+    runs in `repeats` processes. Each process takes 1 + `warmup` uncounted steps, then `steps` counted ones, and may
+    last `limit` seconds. threads: number of torch threads on the CPU. on_row: receives progress messages. Raises
+    OptionError if a value is out of range.
     """
     device, geometry = place(device, geometry)
     _check(ways=(ways, WAYS), precisions=(precisions, PRECISIONS), geometry=([geometry], tuple(GEOMETRIES)))
     _check_counts(batch_sizes=min(batch_sizes, default=0), steps=steps, repeats=repeats, threads=threads or 1)
     _check_counts(warmup=warmup + 1)
+    size = GEOMETRIES[geometry].size if size is None else size
+    if size < 32 or (size % 64 and size != GEOMETRIES[geometry].size):
+        raise OptionError(f"Got size={size}, expected a multiple of 64 pixels; change it.")
     folder, tell = Path(out).absolute(), on_row or (lambda text: None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,6 +69,7 @@ def bench_train(
         setting = Setting(
             geometry,
             device,
+            size,
             float(seconds or GEOMETRIES[geometry].seconds),
             warmup,
             steps,

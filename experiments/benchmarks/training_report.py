@@ -12,7 +12,6 @@ from statistics import median
 from typing import Any
 
 from audiotoken.tables import markdown_table
-from experiments.benchmarks.models import GEOMETRIES
 from experiments.benchmarks.row import Measured, Row, Setting
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate")
@@ -51,7 +50,7 @@ def summarise(runs: Mapping[Row, Sequence[Measured]], by_clock: bool = True) -> 
 
 def describe_setting(setting: Setting, repeats: int) -> dict[str, str]:
     """The machine and the settings of a measurement."""
-    size = GEOMETRIES[setting.geometry].size
+    size = setting.size
     machine = f"{_processor()}, {platform.system()} {platform.machine()}"
     known = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiotoken.encoders.load_words import load_word_listener
+from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.encoders.mini_words import MiniWords
 from audiotoken.errors import OptionError
 from audiotoken.mini.things import AUDIBLE_WORDS
@@ -90,11 +91,13 @@ def bench_words(
         raise cannot_write(Path(out), error) from None
     words = AUDIBLE_WORDS if sounds == "mini" else sorted(AUDIBLE_WORDS)
     known, make_sound = find_sounds(sounds, folds, words, RATE, max(counts) + ABSENT)
+    encoder = load_word_listener("mini", known)
+    assert isinstance(encoder, MiniWords)
     tallies = {(count, system): Tally() for count in counts for system in SYSTEMS}
     for count in counts:
         for number in range(n):
             made = make_scene(count, seed + number, rt60, make_sound, known)
-            score_scene(made, {system: tallies[count, system] for system in SYSTEMS})
+            score_scene(made, encoder.network, {system: tallies[count, system] for system in SYSTEMS})
             if on_row:
                 on_row(f"{count} sounds  {number + 1}/{n}")
     text = format_tallies(tallies)
@@ -120,10 +123,9 @@ def make_scene(count: int, seed: int, rt60: float, make_sound: Sound, known: Seq
     )
 
 
-def score_scene(made: WordScene, tallies: dict[str, Tally]) -> None:
-    """Add the answers of all systems to their tallies."""
-    listener = load_word_listener("mini", [*made.places, *made.absent])
-    assert isinstance(listener, MiniWords)
+def score_scene(made: WordScene, network: MiniNetwork, tallies: dict[str, Tally]) -> None:
+    """Add the answers of all systems, by the mini encoder's network, to their tallies."""
+    listener = MiniWords(network, [*made.places, *made.absent])
     scene = listen(made.recording, RATE)
     answers = {
         "separate": match_azimuths(scene, listener, compare_separated(scene, listener)),

@@ -6,8 +6,10 @@ import io
 import math
 import os
 import re
+import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import bench_targets
 import pytest
@@ -29,7 +31,7 @@ from experiments.benchmarks.row import Measured, Row, Setting, measure
 from experiments.benchmarks.train import bench_train, list_rows, run_all
 from experiments.benchmarks.training_report import plot_chart, summarise, to_csv, to_markdown
 
-SETTING = Setting("debug", "cpu", 1.0, 1, 2, 1, 4, "", "")
+SETTING = Setting("debug", "cpu", 32, 1.0, 1, 2, 1, 4, "", "")
 
 
 @pytest.mark.parametrize(("name", "run"), [("bench", bench_train), ("bench_parts", bench_parts)])
@@ -50,6 +52,7 @@ def test_the_keys_of_the_configs_are_parameters(name, run):
         ({"precisions": ["fp8"]}, "Got precisions=fp8"),
         ({"geometry": "sd3"}, "expected some of sd1, mini"),
         ({"steps": 0}, "for steps"),
+        ({"size": 100}, "Got size=100, expected a multiple of 64"),
         ({"warmup": -1}, "for warmup"),
         ({"batch_sizes": [4, 0]}, "for batch_sizes"),
         ({"device": "cuda:99"}, "no device cuda:99"),
@@ -75,6 +78,25 @@ def test_an_unknown_command_is_one_sentence(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         command.main()
     assert "'trian', expected one of train, parts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_each_command_finds_its_benchmark(name, monkeypatch):
+    found, find = [], command.find
+    monkeypatch.setattr(command, "find", lambda target: found.append(find(target)) or str)
+    for runner in ("run_from_config", "run_from_signature"):
+        monkeypatch.setattr(command, runner, lambda *options: None)
+    command.COMMANDS[name]()
+    assert len(found) == 1 and found[0].__module__.startswith("experiments.benchmarks.")
+
+
+def test_only_the_benchmark_that_was_asked_for_is_imported():
+    code = "import sys, experiments.bench; print('torch' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(Path(command.__file__).parents[2])}
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment).stdout
+        == "False\n"
+    )
 
 
 def test_what_is_published_neither_compiles_nor_checkpoints():

@@ -26,10 +26,12 @@ def test_all_kinds_of_steps_are_timed_in_turns(monkeypatch):
             torch.ones(1, 8, 4, 4),
         )
 
-    told = []
+    told, kinds, measure = [], [], true_size.measure
     monkeypatch.setattr(true_size, "make_model", make_model)
+    monkeypatch.setattr(true_size, "measure", lambda *options: kinds.append(options[4:]) or measure(*options))
     text = bench_steps(methods=["combined", "layout"], turns=1, on_row=told.append)
     assert [each.split(":")[0] for each in told] == ["turn 1, combined", "turn 1, layout"]
+    assert kinds == [(["own"],), (["own"],), (), ()]  # each method has warmed up before it is measured
     assert "combined" in text and "layout" in text and "nan" not in text
     with pytest.raises(OptionError, match="a multiple of 64"):
         bench_steps(size=100)
