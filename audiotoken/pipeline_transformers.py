@@ -136,7 +136,7 @@ class JointSoundToImage(SoundToImage):
         negative_prompt: str | list[str] | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
-        num_images_per_prompt: int = 1,
+        num_images_per_prompt: int | None = 1,
         seed: int = 0,
         rate: int | None = None,
         token: str | None = None,
@@ -148,6 +148,7 @@ class JointSoundToImage(SoundToImage):
         if prompt_embeds is not None:
             raise PromptError("Got prompt_embeds, expected a prompt; pass the result of encode_prompts as prompt=.")
         call = super(SoundToImage, self).__call__  # type: ignore[misc]
+        num_images_per_prompt = 1 if num_images_per_prompt is None else num_images_per_prompt
         check_call(call, kwargs, seed, num_images_per_prompt, num_inference_steps, guidance_scale)
         prompts = self._encode_or_check(audio, prompt, rate, token)
         prompts = [each for each in prompts for _ in range(num_images_per_prompt)]
