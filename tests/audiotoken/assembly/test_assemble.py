@@ -281,7 +281,8 @@ def test_widths_that_do_not_fit_are_named(bases, embedders, tmp_path, no_loading
         ({"--embedder": "no.bin"}, "no such file"),
         ({"--embedder": str(BEATS)}, "not hold a state dict"),
         ({"--embedder": str(REFERENCE)}, "holds no embedder"),
-        ({"--output": str(REFERENCE)}, "files that are not an assembled model"),
+        ({"--output": str(REFERENCE)}, "it holds the input"),
+        ({"--output": str(Path(__file__).parent)}, "files that are not an assembled model"),
         ({"--output": str(BEATS)}, "is a file"),
     ],
 )
