@@ -308,7 +308,7 @@ def test_text_ids_are_those_of_the_tokenizer(tmp_path):
         ({"dtype": "int8"}, "expected one of float16"),
         ({"copies": 2}, "without augmentation"),
         ({"part": 2, "parts": 2}, "a part from 0 to 1"),
-        ({"shard_size": 0}, "expected 1 or more"),
+        ({"shard_size": 0}, "expected 1 to"),
     ],
 )
 def test_options_that_cannot_be_followed(options, words, tmp_path):
