@@ -47,7 +47,7 @@ def workplace(tmp_path, monkeypatch):
     """A folder with the clips that are named, and tiny parts instead of any checkpoint."""
     for i, (name, channels) in enumerate(CLIPS.items()):
         tones = [np.sin(np.arange(16_000) / (3 + i + channel)) for channel in range(channels)]
-        for folder in (tmp_path, tmp_path / "demo"):
+        for folder in (tmp_path, tmp_path / "demo", tmp_path / "clips"):
             folder.mkdir(exist_ok=True)
             soundfile.write(folder / f"{name}.wav", 0.3 * np.stack(tones, axis=1), 16_000)
             Image.new("RGB", (128, 128), "white").save(folder / "street.png")  # for `check`
@@ -70,7 +70,7 @@ def test_make_knows_its_targets(command):
 def test_the_commands_run(command, workplace):
     result = CliRunner().invoke(app, shlex.split(command)[1:])
     assert result.exit_code == 0, result.output
-    for path in re.findall(r"^(?:drew|report) +(.+)$", result.output, re.MULTILINE):
+    for path in re.findall(r"^(?:drew|report) +(.+[.](?:png|gif|jpg))$", result.output, re.MULTILINE):
         Image.open(workplace / path).verify()
 
 

@@ -1,6 +1,6 @@
 """A folder of stereo clips -> a folder of pictures with every source where it is heard.
 
-    audiotoken place clips/ -o placed/
+    audiotoken place clips/ -o placed/ --boxes --report placed.html
 
 Names, the manifest, several processes and stopped runs are those of `clip_folder`. Beside the pictures are `heard.csv`
 with a row for each source and `gallery.png`.
