@@ -90,7 +90,8 @@ def explain_load_errors(model: str | os.PathLike) -> Iterator[None]:
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
-    use_hub_if_reachable("." if str(model) == "mini" else model)
+    if str(model) != "mini":
+        use_hub_if_reachable(model)
     try:
         yield
     except CheckpointError as error:  # from our own parts: already one sentence

@@ -110,8 +110,13 @@ def denoise(
 ) -> Tensor:
     """All steps of the scheduler. No value is read from the device, so that no step waits for it."""
     times = scheduler.timesteps.to(latents.device)  # for the denoiser; the scheduler computes on the CPU
+    options = step_options or {}
+    generators = options.get("generator")
+    change = change_noise if generators is not None and _takes_noise(scheduler) else None
     for i, t in enumerate(scheduler.timesteps):
-        options = _draw_step_noise(scheduler, latents, step_options or {}, change_noise)
+        if change is not None:
+            drawn = randn_tensor(latents.shape, generators, latents.device, torch.float32)
+            options = {**options, "generator": None, "variance_noise": change(drawn)}
         if steering is None:
             noise = backbone.predict_noise(scheduler, latents, times[i], conditioning)
             latents = scheduler.step(noise, t, latents, **options, return_dict=False)[0]
@@ -126,21 +131,9 @@ def denoise(
     return latents
 
 
-def _draw_step_noise(
-    scheduler: SchedulerMixin,
-    latents: Tensor,
-    options: Mapping[str, Any],
-    change_noise: Callable[[Tensor], Tensor] | None,
-) -> Mapping[str, Any]:
-    """The keyword arguments of one step, with the changed noise in place of the generators that draw it.
-
-    Schedulers that cannot be given noise draw it as it is.
-    """
-    takes_noise = "variance_noise" in inspect.signature(scheduler.step).parameters
-    if change_noise is None or not takes_noise or "generator" not in options:
-        return options
-    noise = randn_tensor(latents.shape, options["generator"], latents.device, torch.float32)
-    return {**options, "generator": None, "variance_noise": change_noise(noise)}
+def _takes_noise(scheduler: SchedulerMixin) -> bool:
+    """Whether a step can be given the noise that it adds; other schedulers draw it themselves."""
+    return "variance_noise" in inspect.signature(scheduler.step).parameters
 
 
 def _guide(

@@ -22,6 +22,7 @@ def describe_keys(name: str, *more: str) -> str:
 
 
 StereoClip = Annotated[Path, typer.Argument(metavar="CLIP", help="A stereo sound file (WAV, FLAC, OGG, MP3) or video.")]
+PICTURE_OR_FOLDER = "The picture (PNG, JPEG or WebP), or for a folder of clips the folder of pictures."
 StereoClips = Annotated[
     Path,
     typer.Argument(

@@ -8,6 +8,7 @@ import typer
 from audiotoken import stereo, tasks
 from audiotoken.cli import choices
 from audiotoken.cli.parameters import (
+    PICTURE_OR_FOLDER,
     Count,
     Device,
     DrawingSetup,
@@ -55,7 +56,7 @@ def generate(
             "-o",
             "--output",
             metavar="PATH",
-            help="The picture (PNG, JPEG or WebP), or for a folder of clips the folder of pictures.",
+            help=PICTURE_OR_FOLDER,
             show_default="out.png, or pictures/ for a folder",
         ),
     ] = None,
@@ -170,7 +171,7 @@ def place(
             "-o",
             "--output",
             metavar="PATH",
-            help="The picture (PNG, JPEG or WebP), or for a folder of clips the folder of pictures.",
+            help=PICTURE_OR_FOLDER,
             show_default="placed.png, or placed/ for a folder",
         ),
     ] = None,

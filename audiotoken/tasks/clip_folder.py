@@ -1,6 +1,6 @@
 """The clips of a folder, worked through once by one process or by several, and resumed after a stop.
 
-`generate`, `place`, `listen` and `layout` take a folder so. Clips are files, and members of tar shards (WebDataset).
+`generate` and `place` take a folder so. Clips are files, and members of tar shards (WebDataset).
 What is made of a clip keeps its sub-folder and name. A line of `made.jsonl` for each clip, with all options, says what
 is there, so that the next call makes only what is missing or has changed. The lines are separate, unlike the settings
 of `audiotoken.evaluation.pictures`, because a user adds and replaces clips, and the files of the others stay valid.

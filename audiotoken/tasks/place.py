@@ -63,10 +63,7 @@ def place_file(
     check_outputs(output, report, inputs=sources, count=drawing.count, beside=EXTRA if boxes else ())
 
     pipe = load_pipeline(model, device, dtype, offload)
-    control = None
-    if control_layout is not None:
-        use_hub_if_reachable(control_layout)
-        control = guidance.load_controlnet(control_layout, pipe)
+    control = load_control(control_layout, pipe)
     drawing = replace(drawing, keep_maps=report is not None)
     result, images = place_recording(recording, rate, pipe, planning, drawing, motion, control, on_step)
     result = replace(result, notes=[*result.notes, *cut])
@@ -99,6 +96,14 @@ def check_placing(
     if motion == "trail" and drawing.count > 1:
         raise OptionError(f"Got count={drawing.count} with a trail, expected 1; leave out one of the two.")
     _check_drawing(drawing, dtype, offload)
+
+
+def load_control(control_layout: str | os.PathLike | None, pipe: "SoundPipeline") -> Any:
+    """The ControlNet of a folder or hub id for this pipeline; None for None."""
+    if control_layout is None:
+        return None
+    use_hub_if_reachable(control_layout)
+    return guidance.load_controlnet(control_layout, pipe)
 
 
 def place_recording(

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import guidance
 from audiotoken.errors import AudioError, PromptError
 from audiotoken.manifest import Line, fingerprint, number_endings
 from audiotoken.model import load_pipeline
@@ -32,7 +31,14 @@ from audiotoken.tasks.clip_folder import (
 )
 from audiotoken.tasks.folder_files import write_overview, write_report
 from audiotoken.tasks.picture_files import check_report
-from audiotoken.tasks.place import PLACE_SECONDS, check_placing, list_options, place_recording, with_boxes
+from audiotoken.tasks.place import (
+    PLACE_SECONDS,
+    check_placing,
+    list_options,
+    load_control,
+    place_recording,
+    with_boxes,
+)
 from audiotoken.writing import list_model_paths, write_image
 from spatial.errors import SpatialError
 
@@ -86,7 +92,7 @@ def place_folder(
 
     def load() -> tuple[Any, Any]:
         pipe = load_pipeline(model, device, dtype, offload)
-        return pipe, None if control_layout is None else guidance.load_controlnet(control_layout, pipe)
+        return pipe, load_control(control_layout, pipe)
 
     def place_one(loaded: tuple[Any, Any], group: Sequence[LoadedClip], on_step: OnStep | None) -> Iterator[Line | str]:
         pipe, control = loaded
