@@ -29,7 +29,28 @@ ALONE = 3  # with a focus, every third batch shows one thing only
 LEVEL = 150_000  # scenes after which the rate falls
 AVERAGES = (0.05, 0.1)  # relative widths
 EVERY = 100_000  # scenes between copies to choose from
-COOLING = 0.25  # share of the scenes over which the rate falls to zero in the end
+COOLING = 0.25  # share of the scenes over which the rate falls to zero in the end, unless told otherwise
+WARM_UP = 100  # steps
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How many scenes a training sees, a step and in all, and how its learning rate follows."""
+
+    scenes: int  # in all, those of the weights that it starts from included
+    batch: int  # scenes a step, of all workers
+    peak: float  # learning rate
+    seen: int = 0  # scenes that the weights it starts from had seen
+    cooling: int | None = None  # scenes over which the rate falls to zero in the end; None: COOLING of all
+
+    @property
+    def first(self) -> int:
+        """The step to begin with."""
+        return self.seen // self.batch
+
+    @property
+    def steps(self) -> int:
+        return self.scenes // self.batch
 
 
 @dataclass
@@ -57,24 +78,24 @@ def train_models(
     source: ShardCache | NewScenes,
     compute_terms: Callable[[Latents, int], dict[str, Tensor]],
     scale: float,
-    scenes: int,
-    batch: int,
-    lr: float,
+    schedule: Schedule,
     stop: int | None,
     save_every: int,
 ) -> None:
-    """Lower `compute_terms(scenes, seed)` until `scenes` were seen; all chance of a step comes from its seed.
+    """Lower `compute_terms(scenes, seed)` to the end of `schedule`; all chance of a step comes from its seed.
 
     A single worker that is asked to stop writes everything before it does.
     """
-    worker, both = run.worker, batch * run.worker.count
-    end = stop or scenes // both
-    log = Log(scenes // both, 10, not worker.first)
+    worker, both = run.worker, schedule.batch
+    end = stop or schedule.steps
+    log = Log(schedule.steps, 10, not worker.first)
     focused = isinstance(source, ShardCache) and len(source.focus) > 0
     with catch_stop_signals() if worker.count == 1 else nullcontext(threading.Event()) as asked:
-        for step in range(run.state["step"] if run.state else 0, end):
-            workers.set_learning_rate(run.optimisers, compute_learning_rate(step, both, scenes, lr))
-            drawn = source.batch(step, batch, single=step * both < SINGLES or (focused and step % ALONE == 0))
+        for step in range(run.state["step"] if run.state else schedule.first, end):
+            workers.set_learning_rate(run.optimisers, compute_learning_rate(step, schedule))
+            drawn = source.batch(
+                step, both // worker.count, single=step * both < SINGLES or (focused and step % ALONE == 0)
+            )
             with worker.autocast():
                 terms = compute_terms(drawn, step * worker.count + worker.rank)
             update_models(run, terms)
@@ -87,14 +108,16 @@ def train_models(
                 sys.exit(f"Stopped after step {step + 1} of {end}; the same command goes on from there.")
 
 
-def compute_learning_rate(step: int, batch: int, scenes: int, peak: float) -> float:
-    """Warm-up, level, then one over the root of the scenes seen; down to zero over the last COOLING of them.
+def compute_learning_rate(step: int, schedule: Schedule) -> float:
+    """Warm-up, level, then one over the root of the scenes seen; down to zero over the last scenes.
 
     The way down is one minus a root, which ends lower than a line (Haegele et al., arXiv 2405.18392, section 3).
     """
-    seen = (step + 1) * batch
-    down = 1 - max(0.0, 1 - seen / scenes) / COOLING  # how far it has come, from 0 to 1
-    return peak * min(1.0, (step + 1) / 100, (LEVEL / seen) ** 0.5) * (1 - max(0.0, down) ** 0.5)
+    seen = (step + 1) * schedule.batch
+    cooling = COOLING * schedule.scenes if schedule.cooling is None else schedule.cooling
+    down = 1 - (schedule.scenes - seen) / max(cooling, schedule.batch)  # how far it has come, from 0 to 1
+    warm, fallen = (step + 1 - schedule.first) / WARM_UP, (LEVEL / seen) ** 0.5
+    return schedule.peak * min(1.0, warm, fallen) * (1 - min(1.0, max(0.0, down)) ** 0.5)
 
 
 def update_models(run: TrainingRun, terms: dict[str, Tensor]) -> None:
@@ -131,6 +154,8 @@ def make_parser(description: str | None, scenes: int) -> argparse.ArgumentParser
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--focus", nargs="*", choices=WORDS, default=(), help="words to see more often, and more alone")
     parser.add_argument("--start", type=Path, default=None, help="checkpoint folder to take weights from")
+    parser.add_argument("--seen", type=int, default=0, help="scenes that the weights of --start have seen: go on there")
+    parser.add_argument("--cooling", type=int, default=None, help="last scenes, over which the rate falls to zero")
     parser.add_argument("--stop", type=int, default=None, help="step to stop at, to go on later")
     parser.add_argument("--workers", type=int, default=None, help="processes; by default one a GPU or a core")
     return parser

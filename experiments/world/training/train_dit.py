@@ -25,6 +25,7 @@ from experiments.world.captions import load_tokenizer
 from experiments.world.scenes import Painter
 from experiments.world.training import autoencoder, checkpoints, dit, loop, workers
 from experiments.world.training.assemble import STEPS, write_folder
+from experiments.world.training.loop import Schedule
 from experiments.world.training.shards import Latents, choose_source, measure_latent_scale
 from experiments.world.training.train_unet import convert_text_weights
 from experiments.world.training.unet import CaptionWriter
@@ -43,6 +44,8 @@ def train(
     start: Path | None = None,
     stop: int | None = None,
     focus: Sequence[str] = (),
+    seen: int = 0,
+    cooling: int | None = None,
     save_every: int = 50,
 ) -> None:
     torch.manual_seed(0)
@@ -62,7 +65,8 @@ def train(
         return dit.compute_losses(run.models, writer, drawn, seed)
 
     source = choose_source(worker, painter, vae, out / "dit-shards", focus)  # the UNet's may be further on
-    loop.train_models(run, source, compute_terms, scale, scenes, batch, lr, stop, save_every)
+    schedule = Schedule(scenes, batch * worker.count, lr, seen, cooling)
+    loop.train_models(run, source, compute_terms, scale, schedule, stop, save_every)
 
 
 def warm_start(models: nn.ModuleDict, tokenizer: CLIPTokenizer, folder: Path) -> float:
@@ -105,7 +109,18 @@ def main() -> None:
     if args.write:
         write_folder(build_pipeline(args.out), args.write)
         return
-    options = (args.atlas, args.out, args.scenes, args.batch, args.lr, args.start, args.stop, args.focus)
+    options = (
+        args.atlas,
+        args.out,
+        args.scenes,
+        args.batch,
+        args.lr,
+        args.start,
+        args.stop,
+        args.focus,
+        args.seen,
+        args.cooling,
+    )
     workers.run_workers(train, *options, workers=args.workers)
 
 

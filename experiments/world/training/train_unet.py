@@ -15,6 +15,7 @@ from experiments.world.captions import load_tokenizer
 from experiments.world.scenes import Painter
 from experiments.world.training import autoencoder, checkpoints, loop, workers
 from experiments.world.training.attention import install_attention
+from experiments.world.training.loop import Schedule
 from experiments.world.training.shards import Latents, choose_source, measure_latent_scale
 from experiments.world.training.unet import CaptionWriter, build_models, build_scheduler, compute_losses
 from experiments.world.training.workers import Worker
@@ -30,6 +31,8 @@ def train(
     start: Path | None,
     stop: int | None = None,
     focus: Sequence[str] = (),
+    seen: int = 0,
+    cooling: int | None = None,
     save_every: int = 50,
 ) -> None:
     torch.manual_seed(0)
@@ -52,7 +55,8 @@ def train(
         return compute_losses(models, readers, scheduler, written, torch.Generator().manual_seed(seed))
 
     source = choose_source(worker, painter, vae, out / "shards", focus)
-    loop.train_models(run, source, compute_terms, scale, scenes, batch, lr, stop, save_every)
+    schedule = Schedule(scenes, batch * worker.count, lr, seen, cooling)
+    loop.train_models(run, source, compute_terms, scale, schedule, stop, save_every)
 
 
 def warm_start(models: nn.ModuleDict, tokenizer: CLIPTokenizer, folder: Path) -> float:
@@ -79,7 +83,19 @@ def main() -> None:
     parser = loop.make_parser(__doc__, 1_500_000)
     args = parser.parse_args()
     workers.run_workers(
-        *(train, args.atlas, args.out, args.scenes, args.batch, args.lr, args.start, args.stop, args.focus),
+        *(
+            train,
+            args.atlas,
+            args.out,
+            args.scenes,
+            args.batch,
+            args.lr,
+            args.start,
+            args.stop,
+            args.focus,
+            args.seen,
+            args.cooling,
+        ),
         workers=args.workers,
     )
 
