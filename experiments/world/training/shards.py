@@ -16,6 +16,7 @@ from torch import Tensor
 
 from audiotoken.mini.things import WORDS
 from experiments.world.scenes import Painter
+from experiments.world.training import workers
 from experiments.world.training.workers import Worker
 
 SHARD = 1000  # scenes
@@ -56,7 +57,8 @@ def encode_scenes(
 ) -> Latents:
     """`batch` scenes of this seed, unscaled."""
     scenes = painter.paint(batch, seed) if counts is None else painter.paint(batch, seed, counts)
-    latents = torch.cat([vae.encode(part).latent_dist.mean for part in scenes.images.split(125)])
+    with workers.autocast(scenes.images.device):
+        latents = torch.cat([vae.encode(part).latent_dist.mean for part in scenes.images.split(125)])
     masks = (scenes.masks * 255).round().to(torch.uint8)
     return Latents(latents.half(), masks, scenes.kinds.to(torch.int8), scenes.backdrops.to(torch.int8))
 
