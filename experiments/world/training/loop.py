@@ -7,9 +7,9 @@ averages of different lengths are kept, and every 100,000 scenes a copy of both 
 import argparse
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ AVERAGES = (0.05, 0.1)  # relative widths
 EVERY = 100_000  # scenes between copies to choose from
 COOLING = 0.25  # share of the scenes over which the rate falls to zero in the end, unless told otherwise
 WARM_UP = 100  # steps
+SAVE_EVERY = 50  # steps between checkpoints
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,26 @@ class Schedule:
     @property
     def steps(self) -> int:
         return self.scenes // self.batch
+
+
+@dataclass(frozen=True)
+class Options:
+    """What UNet and transformer are trained with; the options of both commands."""
+
+    atlas: Path  # drawings
+    out: Path  # folder of the run
+    scenes: int
+    batch: int  # scenes a worker and step
+    lr: float
+    seen: int = 0
+    cooling: int | None = None
+    start: Path | None = None  # checkpoint folder to take weights from
+    stop: int | None = None  # step to stop at
+    focus: Sequence[str] = ()  # words to see more often
+
+    def plan(self, worker: Worker) -> Schedule:
+        """The schedule of all workers together."""
+        return Schedule(self.scenes, self.batch * worker.count, self.lr, self.seen, self.cooling)
 
 
 @dataclass
@@ -78,32 +99,29 @@ def train_models(
     source: ShardCache | NewScenes,
     compute_terms: Callable[[Latents, int], dict[str, Tensor]],
     scale: float,
-    schedule: Schedule,
-    stop: int | None,
-    save_every: int,
+    options: Options,
 ) -> None:
-    """Lower `compute_terms(scenes, seed)` to the end of `schedule`; all chance of a step comes from its seed.
+    """Lower `compute_terms(scenes, seed)` until all scenes were seen; all chance of a step comes from its seed.
 
     A single worker that is asked to stop writes everything before it does.
     """
-    worker, both = run.worker, schedule.batch
-    end = stop or schedule.steps
+    worker, schedule = run.worker, options.plan(run.worker)
+    end = options.stop or schedule.steps
     log = Log(schedule.steps, 10, not worker.first)
     focused = isinstance(source, ShardCache) and len(source.focus) > 0
     with catch_stop_signals() if worker.count == 1 else nullcontext(threading.Event()) as asked:
         for step in range(run.state["step"] if run.state else schedule.first, end):
             workers.set_learning_rate(run.optimisers, compute_learning_rate(step, schedule))
-            drawn = source.batch(
-                step, both // worker.count, single=step * both < SINGLES or (focused and step % ALONE == 0)
-            )
+            single = step * schedule.batch < SINGLES or (focused and step % ALONE == 0)
+            drawn = source.batch(step, options.batch, single)
             with worker.autocast():
                 terms = compute_terms(drawn, step * worker.count + worker.rank)
             update_models(run, terms)
-            log(step, both, **terms)
+            log(step, schedule.batch, **terms)
             stops = asked.is_set() and step + 1 < end
             if worker.first:
-                whole = stops or (step + 1) % save_every == 0 or step + 1 == end
-                save_progress(run, step + 1, both, scale, whole, copy=stops)
+                whole = stops or (step + 1) % SAVE_EVERY == 0 or step + 1 == end
+                save_progress(run, step + 1, schedule.batch, scale, whole, copy=stops)
             if stops:
                 sys.exit(f"Stopped after step {step + 1} of {end}; the same command goes on from there.")
 
@@ -159,3 +177,8 @@ def make_parser(description: str | None, scenes: int) -> argparse.ArgumentParser
     parser.add_argument("--stop", type=int, default=None, help="step to stop at, to go on later")
     parser.add_argument("--workers", type=int, default=None, help="processes; by default one a GPU or a core")
     return parser
+
+
+def read_options(args: argparse.Namespace) -> Options:
+    """What `make_parser` read; it has options of its own beside."""
+    return Options(**{each.name: getattr(args, each.name) for each in fields(Options)})

@@ -10,7 +10,6 @@ The folder has mini's audio encoder, whose labels become words of the prompt. di
     pipe("a dog by a river", guidance_scale=4.0, max_sequence_length=0).images[0]
 """
 
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from experiments.world.captions import load_tokenizer
 from experiments.world.scenes import Painter
 from experiments.world.training import autoencoder, checkpoints, dit, loop, workers
 from experiments.world.training.assemble import STEPS, write_folder
-from experiments.world.training.loop import Schedule
+from experiments.world.training.loop import Options
 from experiments.world.training.shards import Latents, choose_source, measure_latent_scale
 from experiments.world.training.train_unet import convert_text_weights
 from experiments.world.training.unet import CaptionWriter
@@ -34,21 +33,9 @@ from experiments.world.training.workers import Worker
 GUIDANCE = 4.0  # with which the figures of mini-dit were measured
 
 
-def train(
-    worker: Worker,
-    atlas: Path,
-    out: Path,
-    scenes: int,
-    batch: int,
-    lr: float,
-    start: Path | None = None,
-    stop: int | None = None,
-    focus: Sequence[str] = (),
-    seen: int = 0,
-    cooling: int | None = None,
-    save_every: int = 50,
-) -> None:
+def train(worker: Worker, options: Options) -> None:
     torch.manual_seed(0)
+    out, start = options.out, options.start
     if worker.first:
         load_tokenizer(out)  # makes it
     worker.synchronise()
@@ -56,17 +43,16 @@ def train(
     models = dit.build_models(tokenizer).to(worker.device)
     if start is not None and not (out / "dit.pt").exists():
         print(f"{warm_start(models, tokenizer, start):.0%} of the weights come from {start}", flush=True)
-    run = loop.start_run(worker, out / "dit.pt", models, lr)
-    painter, vae = Painter(atlas, worker.device), autoencoder.load_autoencoder(out, worker.device)
+    run = loop.start_run(worker, out / "dit.pt", models, options.lr)
+    painter, vae = Painter(options.atlas, worker.device), autoencoder.load_autoencoder(out, worker.device)
     scale = run.state["scale"] if run.state else measure_latent_scale(painter, vae)
     writer = CaptionWriter(tokenizer, scale, worker.device)
 
     def compute_terms(drawn: Latents, seed: int) -> dict[str, Tensor]:
         return dit.compute_losses(run.models, writer, drawn, seed)
 
-    source = choose_source(worker, painter, vae, out / "dit-shards", focus)  # the UNet's may be further on
-    schedule = Schedule(scenes, batch * worker.count, lr, seen, cooling)
-    loop.train_models(run, source, compute_terms, scale, schedule, stop, save_every)
+    source = choose_source(worker, painter, vae, out / "dit-shards", options.focus)  # the UNet's may be further on
+    loop.train_models(run, source, compute_terms, scale, options)
 
 
 def warm_start(models: nn.ModuleDict, tokenizer: CLIPTokenizer, folder: Path) -> float:
@@ -109,19 +95,7 @@ def main() -> None:
     if args.write:
         write_folder(build_pipeline(args.out), args.write)
         return
-    options = (
-        args.atlas,
-        args.out,
-        args.scenes,
-        args.batch,
-        args.lr,
-        args.start,
-        args.stop,
-        args.focus,
-        args.seen,
-        args.cooling,
-    )
-    workers.run_workers(train, *options, workers=args.workers)
+    workers.run_workers(train, loop.read_options(args), workers=args.workers)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ python -m experiments.world.training.train_unet --out runs/mini --start audiotok
 """
 
 import random
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,27 +14,15 @@ from experiments.world.captions import load_tokenizer
 from experiments.world.scenes import Painter
 from experiments.world.training import autoencoder, checkpoints, loop, workers
 from experiments.world.training.attention import install_attention
-from experiments.world.training.loop import Schedule
+from experiments.world.training.loop import Options
 from experiments.world.training.shards import Latents, choose_source, measure_latent_scale
 from experiments.world.training.unet import CaptionWriter, build_models, build_scheduler, compute_losses
 from experiments.world.training.workers import Worker
 
 
-def train(
-    worker: Worker,
-    atlas: Path,
-    out: Path,
-    scenes: int,
-    batch: int,
-    lr: float,
-    start: Path | None,
-    stop: int | None = None,
-    focus: Sequence[str] = (),
-    seen: int = 0,
-    cooling: int | None = None,
-    save_every: int = 50,
-) -> None:
+def train(worker: Worker, options: Options) -> None:
     torch.manual_seed(0)
+    out, start = options.out, options.start
     if worker.first:
         load_tokenizer(out)  # makes it
     worker.synchronise()
@@ -45,8 +32,8 @@ def train(
     if start is not None and not (out / "unet.pt").exists():
         print(f"{warm_start(models, tokenizer, start):.0%} of the weights come from {start}", flush=True)
     readers = install_attention(models["unet"])
-    run = loop.start_run(worker, out / "unet.pt", models, lr)
-    painter, vae = Painter(atlas, worker.device), autoencoder.load_autoencoder(out, worker.device)
+    run = loop.start_run(worker, out / "unet.pt", models, options.lr)
+    painter, vae = Painter(options.atlas, worker.device), autoencoder.load_autoencoder(out, worker.device)
     scale = run.state["scale"] if run.state else measure_latent_scale(painter, vae)
     write = CaptionWriter(tokenizer, scale, worker.device)
 
@@ -54,9 +41,8 @@ def train(
         written = write(drawn, random.Random(seed))
         return compute_losses(models, readers, scheduler, written, torch.Generator().manual_seed(seed))
 
-    source = choose_source(worker, painter, vae, out / "shards", focus)
-    schedule = Schedule(scenes, batch * worker.count, lr, seen, cooling)
-    loop.train_models(run, source, compute_terms, scale, schedule, stop, save_every)
+    source = choose_source(worker, painter, vae, out / "shards", options.focus)
+    loop.train_models(run, source, compute_terms, scale, options)
 
 
 def warm_start(models: nn.ModuleDict, tokenizer: CLIPTokenizer, folder: Path) -> float:
@@ -80,24 +66,8 @@ def convert_text_weights(folder: Path, tokenizer: CLIPTokenizer, model: nn.Modul
 
 
 def main() -> None:
-    parser = loop.make_parser(__doc__, 1_500_000)
-    args = parser.parse_args()
-    workers.run_workers(
-        *(
-            train,
-            args.atlas,
-            args.out,
-            args.scenes,
-            args.batch,
-            args.lr,
-            args.start,
-            args.stop,
-            args.focus,
-            args.seen,
-            args.cooling,
-        ),
-        workers=args.workers,
-    )
+    args = loop.make_parser(__doc__, 1_500_000).parse_args()
+    workers.run_workers(train, loop.read_options(args), workers=args.workers)
 
 
 if __name__ == "__main__":

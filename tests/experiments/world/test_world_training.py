@@ -30,6 +30,7 @@ from experiments.world.training import (
 )
 from experiments.world.training.attention import attention_losses
 from experiments.world.training.detector import label_cells
+from experiments.world.training.loop import Options
 
 ALONE = workers.Worker(0, 1, torch.device("cpu"))
 
@@ -128,7 +129,7 @@ def test_stopped_runs_go_on_as_if_they_had_not_stopped(tmp_path, atlas, tiny):
     for out, stops in ((whole, (4,)), (halves, (1, 4))):
         autoencoder.train(ALONE, atlas, out, 2, 4, 2e-3, False, None)
         for stop in stops:
-            train_unet.train(ALONE, atlas, out, 400, 4, 2e-3, None, stop)
+            train_unet.train(ALONE, Options(atlas, out, 400, 4, 2e-3, stop=stop))
     one, two = workers.load_state(whole / "unet.pt"), workers.load_state(halves / "unet.pt")
     assert one["step"] == two["step"] == 4 and one["scale"] == two["scale"]
     for a, b in zip(one["emas"], two["emas"], strict=True):
@@ -146,7 +147,7 @@ def test_a_training_that_is_asked_to_stop_writes_all_that_it_needs(tmp_path, atl
 
     monkeypatch.setattr(loop, "update_models", update_and_ask)
     with pytest.raises(SystemExit, match="Stopped after step 1 of 100"):
-        train_unet.train(ALONE, atlas, tmp_path, 400, 4, 2e-3, None)
+        train_unet.train(ALONE, Options(atlas, tmp_path, 400, 4, 2e-3))
     assert workers.load_state(tmp_path / "unet.pt")["step"] == 1
     assert len(list((tmp_path / "unet").glob("00000004-*.safetensors"))) == len(loop.AVERAGES)
 
@@ -171,7 +172,7 @@ def test_an_autoencoder_goes_on_as_if_it_had_not_stopped(tmp_path, atlas, tiny, 
 @pytest.mark.slow
 def test_the_transformer_is_drawn_with_by_the_pipeline_of_diffusers(tmp_path, atlas, tiny, monkeypatch):
     autoencoder.train(ALONE, atlas, tmp_path, 1, 4, 2e-3, False, None)
-    train_dit.train(ALONE, atlas, tmp_path, 400, 4, 2e-3, Path("audiotoken/mini"), 1)
+    train_dit.train(ALONE, Options(atlas, tmp_path, 400, 4, 2e-3, start=Path("audiotoken/mini"), stop=1))
     pipe = train_dit.build_pipeline(tmp_path)
     embeds = pipe.encode_prompt("a dog", None, None, max_sequence_length=0)
     tokens, pooled = dit.encode_text(
