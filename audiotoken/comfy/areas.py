@@ -16,8 +16,8 @@ WAYS = ("mask", "area")  # how words are held in a box: ConditioningSetMask, or 
 
 
 def read_boxes(boxes: Any, canvas: tuple[int, int], caption: str = "") -> Layout:
-    """The layout of BOUNDING_BOX (in pixels of the canvas: one, a list, or a batch, of which the first is read) or of
-    ARRAY, the elements of Create Bounding Boxes (0 to 1000). An empty caption is written from the boxes.
+    """The layout of BOUNDING_BOX or BOUNDING_BOXES (in pixels of the canvas: one, a list, or a batch, of which the first
+    is read) or of ARRAY, the elements of Create Bounding Boxes (0 to 1000). An empty caption is written from the boxes.
 
     RegionError for boxes outside the canvas, and for what is neither.
     """

@@ -103,7 +103,7 @@ def box_inputs() -> list[Any]:
     return [
         io.MultiType.Input(
             "boxes",
-            [io.BoundingBox, io.Array],
+            [io.BoundingBox, io.Custom("BOUNDING_BOXES"), io.Array],
             tooltip="The boxes of Listen, or the elements of Create Bounding Boxes, which keeps no words in its boxes.",
         ),
         io.String.Input(

@@ -7,7 +7,18 @@ list holds neither canvas nor caption: reading takes the canvas, and the word is
 
 from typing import Any
 
-from guidance.forms.form import Canvas, Form, check_kind, describe, from_corner, from_json, guess_word, to_grid, to_json
+from guidance.forms.form import (
+    Canvas,
+    Form,
+    check_kind,
+    describe,
+    find_description,
+    from_corner,
+    from_json,
+    guess_word,
+    to_grid,
+    to_json,
+)
 from guidance.layout import CANVAS, Entry, Layout
 
 NAME = "comfy"
@@ -32,7 +43,7 @@ def from_boxes(boxes: Any, canvas: Canvas = CANVAS, caption: str = "") -> Layout
     for box in boxes:
         x, y, width, height = (check_kind(box, dict, NAME).get(key, 0) for key in ("x", "y", "width", "height"))
         metadata = box.get("metadata")
-        desc = str(metadata.get("desc", "")) if isinstance(metadata, dict) else ""
+        desc = find_description(metadata if isinstance(metadata, dict) else {})
         word = guess_word(desc)
         edges = from_corner(x, y, width, height, canvas, NAME)
         entries.append(Entry(word, edges, "" if desc in ("", word) else desc))

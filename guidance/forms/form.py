@@ -101,6 +101,11 @@ def describe(word: str, description: str) -> str:
     return description or word
 
 
+def find_description(values: dict[str, Any]) -> str:
+    """What an element or the metadata of a box says of it: `desc`, or the `text` that is to be written there."""
+    return " ".join(str(values.get("desc") or values.get("text") or "").split())
+
+
 def guess_word(description: str) -> str:
     """ "a frog" -> "frog", for forms that hold no word."""
     return re.sub(r"^(?:an?|the|some)\s+", "", " ".join(description.split()), flags=re.I) or "thing"

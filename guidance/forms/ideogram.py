@@ -8,7 +8,18 @@ description without its article. `background` is required and left empty, as a r
 
 from typing import Any
 
-from guidance.forms.form import Canvas, Form, check_kind, describe, from_grid, from_json, guess_word, to_grid, to_json
+from guidance.forms.form import (
+    Canvas,
+    Form,
+    check_kind,
+    describe,
+    find_description,
+    from_grid,
+    from_json,
+    guess_word,
+    to_grid,
+    to_json,
+)
 from guidance.layout import CANVAS, Entry, Layout
 
 GRID = 1000
@@ -40,7 +51,7 @@ def read(text: str, canvas: Canvas = CANVAS) -> Layout:
         bbox = check_kind(element, dict, NAME).get("bbox")
         if bbox is not None:
             y0, x0, y1, x1 = (*check_kind(bbox, list, NAME), *[None] * 4)[:4]
-            desc = check_kind(element.get("desc", ""), str, NAME)
+            desc = find_description(element)
             word = guess_word(desc)
             box = from_grid((x0, y0, x1, y1), GRID, GRID, NAME)
             entries.append(Entry(word, box, "" if desc in ("", word) else desc))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from comfy_api.latest.io import run_node
+from comfy_api.latest.io import WidgetInput, check_widget, run_node
 from paths import ROOT
 
 from audiotoken.comfy import nodes
@@ -65,6 +65,27 @@ def test_one_box_and_a_batch_are_read_as_comfyui_reads_them():
 def test_nothing_placed_is_the_caption_everywhere():
     found = lay_out([], caption="rain")
     assert found["words"] == ["rain"] and found["prompt"] == "rain" and found["masks"][0].min() == 1
+
+
+@pytest.mark.parametrize(
+    ("meta", "words"),
+    [
+        ({"type": "text", "text": "OPEN", "desc": "a red neon sign"}, "a red neon sign"),
+        ({"type": "text", "text": "OPEN", "desc": ""}, "OPEN"),
+        ({"type": "obj", "text": "", "desc": ""}, "thing"),
+        ({"type": "obj", "text": None, "desc": None}, "thing"),
+    ],
+)
+def test_a_box_of_text_without_a_description_is_named_by_its_text(meta, words):
+    assert lay_out([{**FROG, "metadata": meta}])["words"] == [words]
+    assert lay_out([{**meta, "bbox": [391, 83, 859, 474]}])["words"] == [words]
+
+
+def test_all_of_comfyuis_types_for_boxes_can_be_connected():
+    for node in (nodes.SoundLayout, nodes.SoundAreas):
+        kinds = node.INPUT_TYPES()["required"]["boxes"][0]
+        assert kinds == "BOUNDING_BOX,BOUNDING_BOXES,ARRAY"
+    assert [each.io_type for each in nodes.Listen.GET_SCHEMA().outputs][:2] == ["BOUNDING_BOX", "AUDIO"]
 
 
 @pytest.mark.parametrize("boxes", [[{**FROG, "x": 900}], ["frog"], "frog", [{"bbox": [1, 2]}], None])
@@ -207,18 +228,16 @@ def test_the_workflow_has_the_sockets_and_widgets_of_the_nodes(workflow):
             assert (sockets, outputs) == CORE[node["type"]]
             continue
         schema = OURS[node["type"]].GET_SCHEMA()
-        known = {each.id: each.io_type for each in schema.inputs}
+        known = {each.id: each.get_io_type() for each in schema.inputs}
+        widgets = [each for each in schema.inputs if isinstance(each, WidgetInput) and not each.force_input]
+        names = [each.id for each in widgets]
         assert sockets.items() <= known.items()
-        assert {each.id for each in schema.inputs if not each.is_widget and not each.optional} <= set(sockets)
-        assert [each["name"] for each in node["inputs"] if "widget" in each] == [
-            each.id for each in schema.inputs if each.is_widget and each.id in sockets
-        ]
-        assert outputs == [each.io_type for each in schema.outputs]
+        assert {each.id for each in schema.inputs if not each.optional} - set(names) <= set(sockets)
+        assert [each["name"] for each in node["inputs"] if "widget" in each] == [n for n in names if n in sockets]
+        assert outputs == [each.get_io_type() for each in schema.outputs]
         assert [each["name"] for each in node["outputs"]] == [each.display_name for each in schema.outputs]
-        widgets = [each for each in schema.inputs if each.is_widget]
-        assert len(node["widgets_values"]) == len(widgets)
-        pairs = zip(widgets, node["widgets_values"], strict=True)
-        assert [each.id for each, value in pairs if not each.accepts(value)] == []
+        for each, value in zip(widgets, node["widgets_values"], strict=True):
+            check_widget(each.id, value, each.get_io_type(), each.as_dict())
 
 
 def test_the_links_join_sockets_of_one_type(workflow):
