@@ -16,9 +16,10 @@ WAYS = ("mask", "area")  # how words are held in a box: ConditioningSetMask, or 
 
 
 def read_boxes(boxes: Any, canvas: tuple[int, int], caption: str = "") -> Layout:
-    """The layout of BOUNDING_BOX or BOUNDING_BOXES (in pixels of the canvas: one, a list, or a batch, of which the first
-    is read) or of ARRAY, the elements of Create Bounding Boxes (0 to 1000). An empty caption is written from the boxes.
+    """The layout of boxes, or of the elements of Create Bounding Boxes; an empty caption is written from them.
 
+    BOUNDING_BOX and BOUNDING_BOXES count pixels of the canvas, and may be one box, a list, or a batch, of which the
+    first is read; ARRAY, the elements, counts from 0 to 1000.
     RegionError for boxes outside the canvas, and for what is neither.
     """
     boxes = [boxes] if isinstance(boxes, dict) else boxes

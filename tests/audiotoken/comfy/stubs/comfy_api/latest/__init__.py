@@ -6,7 +6,7 @@ Signatures are those of the public documentation, read in 2026:
   and the parameters of the inputs for Int, Float, String and Combo;
 - docs.comfy.org/custom-nodes/backend/lists: outputs that are lists;
 - docs.comfy.org/built-in-nodes/CreateBoundingBoxes and DrawBBoxes: BOUNDING_BOX and ARRAY;
-- comfy_api/latest/_io.py of github.com/Comfy-Org/ComfyUI (read in November 2026), which those pages describe: the order of
+- comfy_api/latest/_io.py of github.com/Comfy-Org/ComfyUI (November 2026), which those pages describe: the order of
   parameters, the names of types, the rules that a schema has to keep, and how a node is called.
 """
 

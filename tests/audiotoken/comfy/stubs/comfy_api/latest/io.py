@@ -102,7 +102,7 @@ def comfytype(io_type: str) -> Any:
     return decorate
 
 
-def Custom(io_type: str) -> type:  # noqa: N802
+def Custom(io_type: str) -> type:
     return comfytype(io_type)(type("CustomComfyType", (), {}))
 
 
@@ -361,10 +361,10 @@ class ComfyNode:
         raise NotImplementedError
 
     @classmethod
-    def GET_SCHEMA(cls) -> Schema:  # noqa: N802
+    def GET_SCHEMA(cls) -> Schema:
         for name in ("define_schema", "execute"):
             if getattr(cls, name).__func__ is getattr(ComfyNode, name).__func__:
-                raise Exception(f"No {name} function was defined for node class {cls.__name__}.")  # noqa: TRY002
+                raise Exception(f"No {name} function was defined for node class {cls.__name__}.")
         schema = cls.define_schema()
         schema.finalize()
         schema.validate()
@@ -372,11 +372,11 @@ class ComfyNode:
         return schema
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict:  # noqa: N802
+    def INPUT_TYPES(cls) -> dict:
         return cls.GET_SCHEMA().list_inputs()
 
     @classmethod
-    def EXECUTE_NORMALIZED(cls, **inputs) -> NodeOutput:  # noqa: N802
+    def EXECUTE_NORMALIZED(cls, **inputs) -> NodeOutput:
         output = cls.execute(**inputs)
         assert isinstance(output, NodeOutput), type(output)
         return output
