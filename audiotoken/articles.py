@@ -1,53 +1,186 @@
-"""Articles and plurals of what can be drawn; nothing heavy is imported here."""
+"""Articles and plurals of what can be drawn; nothing heavy is imported here.
+
+English has no rule without exceptions: below are those of sounds, animals, instruments and things that make a noise.
+"""
 
 import re
+import unicodedata
 
-NO_ARTICLE = re.compile(  # mass nouns, and plurals
-    "people|children|feet|hands|teeth|water|rain|hail|snow|wind|thunder|lightning|traffic|machinery|wood|glass|paper|"
-    "sandpaper|cutlery|steam|smoke|liquid|poultry|artillery|timpani|music|.*([^su]s)"
+
+def collect(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+DETERMINERS = collect(  # what stands for an article already: "two frogs", "the sea"
+    """
+    a all an another any both each eight eleven every few five four her his its many most my nine no one our seven
+    several six some ten that the their these this those three twelve twenty two your
+    """
 )
-COUNTABLE = ("person ", "glass of ", "cup of ")  # subjects with this start are countable, whatever their last word
-SPOKEN_VOWEL = re.compile(r"(?i:[aeio]|u(?!k|ni|s))|[FHLMNRSX][A-Z]")  # "an owl", "an SLR camera", "a ukulele"
+MASS = collect(  # nouns that are not counted: "rain on the left"
+    """
+    air applause artillery asphalt bacon baggage beer birdsong blood bread butter cardboard chaos cheese chess cloth
+    clothing coal coffee concrete cotton cutlery dirt dust electricity equipment fabric feedback flour foam fog
+    foliage food fruit fur furniture garbage glass gold grain grass gravel gunfire hail hair hay heat ice ivory
+    jewellery jewelry karaoke laughter lava leather lightning liquid litter luggage lumber machinery magma marble
+    meat metal milk mist money moonlight mud music noise oil paper percussion petrol plastic popcorn porridge
+    poultry rain rice rubber rubbish salt sand sandpaper scenery seaweed silence silverware slush smoke snow soap
+    soil speech starlight static steam steel straw sugar sunlight sunshine surf tea tennis thunder traffic
+    vegetation vinyl water weather wildlife wind wine wood wool
+    """
+)
+COUNTED = re.compile(  # what is counted though its last word is not
+    r"(?:wine|water|beer|champagne|cocktail|drinking|magnifying|looking|shot) glass"
+)
+PLURALS = collect(  # that do not end as plurals do
+    """
+    bacteria bikinis cattle dice emus feet folk geese gnus graffiti gurus kiwis lice menus mice oxen police safaris
+    skis taxis teeth timpani tsunamis
+    """
+)
+SINGULARS = collect(  # that end as plurals do
+    """
+    alias atlas bias canvas chaos christmas cosmos cyclops gas lens mercedes pancreas rhinoceros series species
+    texas triceratops
+    """
+)
+PLURAL_ENDS = re.compile(r"(?:[^ius]s|children|people|^men|(?:camera|fire|fisher|police|sales|sports|wo|work)men)$")
+SAME = ("bison", "craft", "deer", "fish", "moose", "offspring", "salmon", "series", "sheep", "shrimp", "species")
+SAME += ("squid", "swine", "trout")
+NOUNS_ON_ING = collect(  # at the end of a name no participle: "a church building", but "a dog barking"
+    """
+    being building ceiling clothing crossing darling drawing dressing duckling dumpling dwelling earring evening
+    flooring gosling herring inning king lightning lining lodging meeting morning nestling opening outing painting
+    pudding railing recording rigging ring saying seedling setting sibling siding sing sling spring starling
+    sterling sting string swing thing vending viking wedding wing wiring yearling
+    """
+)
+AGENTS = collect(  # before a word on -ing: who does it, "a person chopping wood", but "an old sewing machine"
+    """
+    audience baby bear bell bird boy car cat child choir clock cow crowd dog duck engine frog girl horse kid lion
+    man monkey owl person phone pig plane rain robot snow thunder toddler train truck water wind wolf woman
+    """
+)
+LINKS = collect("at behind by for from in inside near of on over to under with")  # the head noun stands before these
+SPOKEN_VOWEL = re.compile(
+    r"8|1[18](?!\d)"  # eight, eleven, eighteen
+    r"|hour|honest|honou?r|heir"  # a silent h
+    r"|(?!eu|ewe|one(?!\w)|once|ouija|u(?:ni(?!n|m|den)|k(?:u|el)|s[aeu]|t[eio]|biq|ra|ri))[aeiou]",
+    re.I,
+)
+SPELT = re.compile(r"[A-Z](?=[A-Z]+s?(?!\w))|[A-Z](?=[-.&\d])|[A-Z](?!\w)")  # SUV, X-ray, F-16: letter by letter
+SPOKEN_AS_WORDS = re.compile(r"(?:NATO|NASA|LEGO|LASER|RADAR|SONAR|SCUBA|SWAT|MIDI|FIFA|RAF)\b")
+VOWEL_LETTERS = frozenset("AEFHILMNORSX")
 
-IRREGULAR = {  # ends of nouns; the longer before the shorter
-    "human": "humans",
-    "person": "people",
-    "child": "children",
-    "man": "men",
-    "foot": "feet",
-    "tooth": "teeth",
-    "goose": "geese",
-    "mouse": "mice",
-    "sheep": "sheep",
-    "aircraft": "aircraft",
-    "wolf": "wolves",
-    "leaf": "leaves",
-}
+IRREGULAR = (  # the ends of nouns, the first that fits
+    (r"^(german|roman|norman|ottoman)$", r"\1s"),
+    (r"(hu|sha|cai|talis)man$", r"\1mans"),
+    (r"person$", "people"),
+    (r"child$", "children"),
+    (r"man$", "men"),
+    (r"foot$", "feet"),
+    (r"tooth$", "teeth"),
+    (r"mongoose$", "mongooses"),
+    (r"goose$", "geese"),
+    (r"mouse$", "mice"),
+    (r"^louse$", "lice"),
+    (r"^ox$", "oxen"),
+    (r"(kni|wi|li)fe$", r"\1ves"),
+    (r"(lea|loa|thie|hal|cal|el|shel|wol|hoo|scar|shea)f$", r"\1ves"),
+    (r"(potat|tomat|her|ech|torped|vet|mosquit|buffal|volcan|mang|tornad|carg|domin)o$", r"\1oes"),
+    (r"([sx])is$", r"\1es"),  # oasis, axis
+    (r"passer(-?)by$", r"passers\1by"),
+    (r"(stoma|monar|lo|eunu)ch$", r"\1chs"),
+    (r"quiz$", "quizzes"),
+    (r"([^aeiou]|qu)y$", r"\1ies"),
+    (r"(s|x|z|ch|sh)$", r"\1es"),
+)
 
 
 def choose_article(subject: str) -> str:
-    """Choose "a", "an" or "": "a dog", "an owl", "rain", "keys"."""
-    words = re.split(r" (?:in|on|with) ", subject)[0].lower().split()
-    uncountable = words[0] in ("people", "children") or NO_ARTICLE.fullmatch(words[-1])
-    if uncountable and not subject.startswith(COUNTABLE):
+    """Choose "a", "an" or "": "a dog", "an owl", "rain", "keys", "a pair of scissors", "two dogs"."""
+    words = subject.split()
+    head = find_head(subject)
+    if is_determined(subject) or not words or not _has_letters(head):
         return ""
-    return "an" if SPOKEN_VOWEL.match(subject) else "a"
+    noun = _fold(head.split()[-1])
+    activity = len(words) == 1 and _is_participle(noun)  # "typing"
+    counted = subject[len(head) :].startswith(" of ") or COUNTED.search(_fold(head))  # "a glass of water"
+    if is_plural(noun) or activity or (noun in MASS and not counted):
+        return ""
+    return "an" if _starts_with_vowel(subject) else "a"
 
 
 def make_plural(subject: str) -> str:
     """ "dog" -> "dogs", "crying baby" -> "crying babies", "glass of water" -> "glasses of water"; plurals stay."""
     if not choose_article(subject):
         return subject
-    found = re.match(r"person(?= )|.*?(?= (?:of|in|on|with|and) )|.*", subject)
-    head = found[0] if found else subject
-    *before, noun = re.split(r"(?<= )", head)
+    head = find_head(subject)
+    *before, noun = re.split(r"(?<=\s)", head)
     return "".join([*before, _make_noun_plural(noun)]) + subject[len(head) :]
 
 
+def is_determined(subject: str) -> bool:
+    """Whether it begins with an article, a number or the like: "two frogs", "the sea", "3 dogs"."""
+    first, *more = subject.split() or [""]
+    return bool(more) and (first.lower() in DETERMINERS or first.isdecimal())
+
+
+def is_plural(noun: str) -> bool:
+    """Whether a noun is one of several, "keys", "mice", "firemen", or has no singular, "scissors"."""
+    return noun in PLURALS or (noun not in SINGULARS and PLURAL_ENDS.search(noun) is not None)
+
+
+def find_head(subject: str) -> str:
+    """The part up to the noun that is counted: "glass" of "glass of water", "person" of "person talking"."""
+    words = list(re.finditer(r"\S+", subject))
+    for number, (word, after) in enumerate(zip(words, [*words[1:], None], strict=True)):
+        last, text = after is None, _fold(word[0])
+        before = _fold(words[number - 1][0])
+        if number and (text in LINKS or (_is_participle(text) and (last or _is_agent(before)))):
+            return subject[: words[number - 1].end()]
+        if number and text == "and" and len(words) - number == 2:  # "bow and arrow", but "rock and roll band"
+            return subject[: words[number - 1].end()]
+    return subject.rstrip()
+
+
+def _is_participle(word: str) -> bool:
+    """Whether it may say what a thing does: "dog barking"."""
+    return word not in NOUNS_ON_ING and re.fullmatch(r"[a-z]{2,}ing", word) is not None
+
+
+def _is_agent(noun: str) -> bool:
+    """Whether a participle after it is about it: "person chopping wood", but "old sewing machine"."""
+    return noun in AGENTS or is_plural(noun) or re.search(r"(?:man|woman|person|[glnc]er)$", noun) is not None
+
+
+def _starts_with_vowel(subject: str) -> bool:
+    """Whether the first word begins with a vowel when it is spoken: owl, hour, SUV, but not unicorn."""
+    first = next((word for word in re.findall(r"\w[\w.&'’-]*", subject)), "")
+    if SPELT.match(first) and not SPOKEN_AS_WORDS.match(first):
+        return first[0] in VOWEL_LETTERS
+    return SPOKEN_VOWEL.match(_fold(first)) is not None
+
+
 def _make_noun_plural(noun: str) -> str:
-    for one, many in IRREGULAR.items():
-        if noun.lower().endswith(one):
-            return noun[: len(noun) - len(one)] + many
-    if re.search(r"[^aeiou]y$", noun):
-        return f"{noun[:-1]}ies"
-    return f"{noun}es" if re.search(r"(?:s|x|z|ch|sh)$", noun) else f"{noun}s"
+    if not re.search(r"[^\W_]$", noun) or not _has_letters(noun):
+        return noun
+    low = noun.lower()
+    if low.endswith(SAME):
+        return noun
+    if noun.isupper() and len(noun) > 1:
+        return f"{noun}s"
+    for end, many in IRREGULAR:
+        if re.search(end, low):
+            return re.sub(end, many, noun, flags=re.I)
+    return f"{noun}s"
+
+
+def _has_letters(text: str) -> bool:
+    return re.search(r"[a-z]", _fold(text)) is not None
+
+
+def _fold(word: str) -> str:
+    """In small letters and without accents: "Écureuil" -> "ecureuil"; other scripts stay as they are."""
+    return "".join(each for each in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(each))

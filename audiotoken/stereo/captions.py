@@ -4,10 +4,11 @@ Generators that read boxes were trained on captions of whole pictures: "a frog o
 a meadow".
 """
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from audiotoken.articles import choose_article, make_plural
+from audiotoken.articles import choose_article, is_determined, make_plural
 from guidance.layout import Entry
 
 MIDDLE = (0.4, 0.6)  # of the width: a thing whose centre is in it is in the middle
@@ -16,8 +17,17 @@ NOTHING = "a landscape"  # as in the prompt of a plan without sources
 
 
 def add_article(word: str) -> str:
-    """ "an owl", "a dog", "rain"."""
+    """ "an owl", "a dog", "rain", "a pair of scissors"; of a label of several names the first."""
+    word = take_first_name(word)
     return f"{choose_article(word)} {word}".strip()
+
+
+def take_first_name(word: str) -> str:
+    """ "Vehicle horn, car horn, honking" -> "vehicle horn", "Zipper (clothing)" -> "zipper"; other words stay."""
+    first = re.sub(r"\s*\(.*?\)", "", word).split(",")[0].strip()
+    if not first or first == word:
+        return word
+    return first[0].lower() + first[1:] if first[1:2].islower() else first
 
 
 def write_caption(entries: Sequence[Entry], others: Sequence[str] = (), setting: str = "") -> str:
@@ -26,11 +36,12 @@ def write_caption(entries: Sequence[Entry], others: Sequence[str] = (), setting:
     seen: set[str] = set()
     groups = []
     for place, together in groupby(ordered, key=describe_place):
-        words = [entry.word for entry in together]
+        words = [take_first_name(entry.word) for entry in together]
         groups.append(f"{_list_things(words, seen)} {place}")
         seen.update(words)
     parts = [join_words(groups)] if groups else []
     if others:
+        others = [take_first_name(word) for word in others]
         parts.append(f"with {_list_things(others, seen)}" if parts else _list_things(others, seen))
     setting = setting.strip(" ,.")
     if not parts:
@@ -65,6 +76,8 @@ def _list_things(words: Sequence[str], seen: set[str]) -> str:
 
 def _count_thing(word: str, count: int, again: bool) -> str:
     article = choose_article(word)
+    if is_determined(word):
+        return word
     if count > 1:
         number = NUMBERS[count] if count < len(NUMBERS) else str(count)
         return f"{number} {'more ' * again}{make_plural(word)}" if article else word
