@@ -5,6 +5,7 @@ A layout is what generators that read boxes are told; `guidance.forms` writes it
 """
 
 import math
+import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import index
@@ -14,6 +15,7 @@ from guidance.boxes import Box, check_box, find_centre, mirror_box
 from guidance.errors import RegionError
 
 CANVAS = (1024, 1024)  # width, height in pixels
+UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # in UTF-8, or in XML
 MOST = 16_384  # pixels of a side, the most that ComfyUI's nodes for boxes take
 
 Path = tuple[tuple[float, Box], ...]
@@ -101,7 +103,7 @@ def check_canvas(canvas: Any) -> tuple[int, int]:
 def _check_text(text: Any, what: str) -> str:
     if not isinstance(text, str):
         raise RegionError(f"Got {text!r} for {what}, expected a text; write one.")
-    return " ".join(text.split())
+    return " ".join(UNWRITABLE.sub(" ", text).split())
 
 
 def _check_path(path: Any) -> Path:

@@ -2,7 +2,8 @@
 
 Source: `diffusers.modular_pipelines.flux3` 0.42.1 (`boxes=` of the pipeline; `prompt_upsampler`, whose text is what the
 model was trained on) and docs.comfy.org/built-in-nodes/Flux3LayoutPrompt. A box is [y_min, x_min, y_max, x_max], origin
-top left: 0 to 1 in `boxes=`, whole numbers from 0 to 1000 in the text. Ids are a noun with a number, left to right.
+top left: 0 to 1 in `boxes=`, whole numbers from 0 to 1000 in the text. Ids are a noun in small letters with a number,
+left to right (docs.bfl.ai/flux_3/flux3_image_bounding_boxes); what an id cannot spell is read from the description.
 """
 
 import json
@@ -12,7 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from guidance.errors import RegionError
-from guidance.forms.form import Canvas, Form, check_kind, describe, from_grid, from_json, to_grid, to_json
+from guidance.forms.citing import Thing, add_citations
+from guidance.forms.form import Canvas, Form, check_kind, describe, from_grid, from_json, guess_word, to_grid, to_json
 from guidance.layout import CANVAS, Entry, Layout
 
 GRID = 1000
@@ -47,22 +49,10 @@ def to_boxes(layout: Layout) -> list[dict[str, Any]]:
 
 
 def cite(layout: Layout) -> str:
-    """The caption with <id> after the first mention of each thing; things that it does not mention are added."""
-    caption = layout.caption
-    names = name_entries(layout)
-    for i in sorted(range(len(names)), key=lambda i: layout.entries[i].centre):
-        if f"<{names[i]}>" in caption:
-            continue
-        entry = layout.entries[i]
-        found = re.search(rf"\b{re.escape(entry.word)}(?:s|es)?\b(?! <)", caption, re.I)
-        if found is None:
-            found = re.search(rf"\b{re.escape(entry.word)}(?:s|es)?\b(?: <\w+>)+", caption, re.I)
-        if found is None:
-            caption = f"{caption}, " if caption else ""
-            caption += f"{describe(entry.word, entry.description)} <{names[i]}>"
-        else:
-            caption = f"{caption[: found.end()]} <{names[i]}>{caption[found.end() :]}"
-    return caption
+    """The caption with <id> after the mention of each thing; things that it does not mention are added."""
+    pairs = sorted(zip(layout.entries, name_entries(layout), strict=True), key=lambda pair: pair[0].centre)
+    things = [Thing(name, entry.word, describe(entry.word, entry.description)) for entry, name in pairs]
+    return add_citations(layout.caption, things)
 
 
 def write_arguments(layout: Layout) -> str:
@@ -79,7 +69,7 @@ def read_arguments(text: str, canvas: Canvas = CANVAS) -> Layout:
         values = {"boxes": from_json(text, list, NAME)}
     canvas = values.get("width", canvas[0]), values.get("height", canvas[1])
     rows = check_kind(values.get("boxes", []), list, NAME)
-    return Layout(_uncite(check_kind(values.get("prompt", ""), str, NAME)), _read_rows(rows, 1), canvas)
+    return _read_layout(check_kind(values.get("prompt", ""), str, NAME), rows, 1, canvas)
 
 
 def write_text(layout: Layout) -> str:
@@ -93,30 +83,41 @@ def read_text(text: str, canvas: Canvas = CANVAS) -> Layout:
     start = text.rfind("[")
     while start >= 0:
         with suppress(RegionError):
-            return Layout(_uncite(text[:start]), _read_rows(from_json(text[start:], list, NAME), GRID), canvas)
+            rows = from_json(text[start:], list, NAME)
+            return _read_layout(text[:start] if rows else text, rows, GRID, canvas)
         start = text.rfind("[", 0, start)
-    return Layout(_uncite(text), (), canvas)
+    return Layout(text, (), canvas)
 
 
-def _read_rows(rows: list, unit: int) -> tuple[Entry, ...]:
+def _read_layout(caption: str, rows: list, unit: int, canvas: Canvas) -> Layout:
+    """Of a caption that cites the rows of a table."""
+    rows = [check_kind(row, dict, NAME) for row in rows]
+    ids = "|".join(re.escape(str(row.get("id", ""))) for row in rows)
+    return Layout(re.sub(rf" ?<(?:{ids})>", "", caption), _read_rows(rows, unit), canvas)
+
+
+def _read_rows(rows: list[dict[str, Any]], unit: int) -> tuple[Entry, ...]:
     entries = []
     for row in rows:
-        row = check_kind(row, dict, NAME)
         bbox = row.get("bbox")
         edges = [bbox[1], bbox[0], bbox[3], bbox[2]] if isinstance(bbox, list) and len(bbox) == 4 else bbox
-        word = re.sub(r"_\d+$", "", check_kind(row.get("id", ""), str, NAME)).replace("_", " ").strip()
         desc = check_kind(row.get("desc", ""), str, NAME)
-        entries.append(Entry(word or "thing", from_grid(edges, unit, unit, NAME), "" if desc == word else desc))
+        word = _find_word(re.sub(r"_\d+$", "", check_kind(row.get("id", ""), str, NAME)), desc)
+        entries.append(Entry(word, from_grid(edges, unit, unit, NAME), "" if desc == word else desc))
     return tuple(entries)
 
 
-def _uncite(caption: str) -> str:
-    return re.sub(r" ?<[A-Za-z]\w*>", "", caption)
+def _find_word(noun: str, description: str) -> str:
+    """The word of an id, spelt as in the description where that has it: "fussganger" of "a Fußgänger"."""
+    words, length = description.split(), noun.count("_") + 1
+    some = (" ".join(words[start : start + length]).strip(",.;:") for start in range(len(words)))
+    spelt = (text for text in (description, guess_word(description), *some) if _to_noun(text) == noun)
+    return next(spelt, "") or noun.replace("_", " ").strip() or "thing"
 
 
 def _to_noun(word: str) -> str:
-    """ "fire engine" -> "fire_engine": letters, digits and underscores, a letter first."""
-    plain = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode()
+    """ "Fire engine" -> "fire_engine": small letters, digits and underscores, a letter first."""
+    plain = unicodedata.normalize("NFKD", word.casefold()).encode("ascii", "ignore").decode()
     noun = re.sub(r"\W+", "_", plain).strip("_")
     return noun if noun[:1].isalpha() else f"thing_{noun}".rstrip("_")
 

@@ -31,13 +31,26 @@ def boxes(draw):
     return x0, y0, x1, y1
 
 
-words = st.sampled_from(["frog", "bell", "fire engine", "owl", "crying baby"])
+ODD = [
+    "'hello' sign",
+    '"quoted" dog',
+    "Fußgänger",
+    "Élan",
+    "TV set",
+    "🐸",
+    "狗",
+    "11 dogs",
+    "<b>",
+    "salt & pepper",
+    "[1]",
+]
+words = st.sampled_from(["frog", "bell", "fire engine", "owl", "crying baby", "car", "car horn", "x" * 300, *ODD])
 entries = st.builds(lambda word, box: Entry(word, box, f"a {word}"), words, boxes())
 layouts = st.builds(
     Layout,
-    st.sampled_from(["", "a frog and a bell", "a [quiet] scene <at night>", "two frogs"]),
-    st.lists(entries, max_size=4).map(tuple),
-    st.tuples(st.integers(64, 2000), st.integers(64, 2000)),
+    st.sampled_from(["", "a frog and a bell", "a [quiet] scene <at night>", "two frogs", "at <night> []"]),
+    st.lists(entries, max_size=12).map(tuple),
+    st.tuples(st.integers(1, 4000), st.integers(1, 4000)),
 )
 
 
@@ -101,6 +114,54 @@ def test_two_of_a_kind_are_numbered_from_left_to_right():
     assert flux3.name_entries(two) == ["frog_2", "frog_1"]
     assert flux3.cite(two) == "two frogs <frog_1> <frog_2>"
     assert flux3.cite(Layout("", two.entries)) == "frog <frog_1> <frog_2>"
+
+
+def at(word: str, x: float, description: str = "") -> Entry:
+    return Entry(word, (x - 0.05, 0.3, x + 0.05, 0.8), description)
+
+
+@pytest.mark.parametrize(
+    ("caption", "things", "cited"),
+    [
+        (
+            "two frogs on the left and another frog on the right",
+            [at("frog", 0.2), at("frog", 0.3), at("frog", 0.8)],
+            "two frogs <frog_1> <frog_2> on the left and another frog <frog_3> on the right",
+        ),
+        (
+            "a car horn on the left and a car on the right",
+            [at("car", 0.8), at("car horn", 0.2)],
+            "a car horn <car_horn_1> on the left and a car <car_1> on the right",
+        ),
+        ("two mice", [at("mouse", 0.2), at("mouse", 0.8)], "two mice <mouse_1> <mouse_2>"),
+        ("Wolves, and a wolf", [at("wolf", 0.2), at("wolf", 0.8)], "Wolves <wolf_1>, and a wolf <wolf_2>"),
+        ("glasses of water", [at("glass of water", 0.2)], "glasses of water <glass_of_water_1>"),
+        (
+            "a green frog and a red frog",
+            [at("frog", 0.8, "a green frog"), at("frog", 0.2, "a red frog")],
+            "a green frog <frog_2> and a red frog <frog_1>",
+        ),
+        ("dusk", [at("frog", 0.2, "a red frog"), at("owl", 0.8)], "dusk, a red frog <frog_1>, owl <owl_1>"),
+        ("an owl <owl_1> at dusk", [at("owl", 0.8)], "an owl <owl_1> at dusk"),
+        ("a TV on the left", [at("TV", 0.2, "a TV")], "a TV <tv_1> on the left"),
+        ("a 🐸", [at("🐸", 0.2)], "a 🐸 <thing_1>"),
+    ],
+)
+def test_each_thing_is_cited_where_the_caption_mentions_it(caption, things, cited):
+    layout = Layout(caption, tuple(things))
+    assert flux3.cite(layout) == cited
+    assert flux3.read_text(flux3.write_text(layout)).words == layout.words
+
+
+def test_a_caption_keeps_what_is_no_citation():
+    layout = Layout("a <night> scene with a frog [", (at("frog", 0.2),))
+    assert flux3.read_text(flux3.write_text(layout)).caption == layout.caption
+    assert flux3.read_text(flux3.write_text(Layout("an empty list []"))).caption == "an empty list []"
+
+
+def test_what_no_file_can_hold_is_a_space():
+    layout = Layout("a\x00 night\udc80", (Entry("red\x07 frog\n", LEFT),))
+    assert layout.caption == "a night" and layout.words == ["red frog"]
 
 
 def test_comfy_counts_pixels_of_the_canvas_across_first():
