@@ -115,14 +115,15 @@ def check_pairs(
         report_progress(number, 2 * len(pairs))
         try:
             named = tasks.layout.name_sounds(pair.clip, options, words=words, model=model)
+            sounds = _list_heard(named)
+            evaluation.seeing.check_words(detector, [each.word for each in sounds])
             read_frames(pair.picture, 1)
         except (AudioTokenError, SpatialError) as error:
             if len(pairs) == 1:
                 raise
             broken.append(f"Skipped {pair.name}: {error}")
             continue
-        heard.append(_list_heard(named))
-        evaluation.seeing.check_words(detector, [each.word for each in heard[-1]])
+        heard.append(sounds)
         good.append(pair)
         notes += [f"{pair.name}: {note}" if len(pairs) > 1 else note for note in named.notes]
     if not good:
