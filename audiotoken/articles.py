@@ -46,8 +46,9 @@ SINGULARS = collect(  # that end as plurals do
     """
 )
 PLURAL_ENDS = re.compile(r"(?:[^ius]s|children|people|^men|(?:camera|fire|fisher|police|sales|sports|wo|work)men)$")
-SAME = ("bison", "craft", "deer", "fish", "moose", "offspring", "salmon", "series", "sheep", "shrimp", "species")
-SAME += ("squid", "swine", "trout")
+SAME = tuple(  # the ends of nouns whose plural is the singular
+    collect("bison craft deer fish moose offspring salmon series sheep shrimp species squid swine trout")
+)
 NOUNS_ON_ING = collect(  # at the end of a name no participle: "a church building", but "a dog barking"
     """
     being building ceiling clothing crossing darling drawing dressing duckling dumpling dwelling earring evening

@@ -16,6 +16,7 @@ from audiotoken.errors import PromptError
 from audiotoken.placeholder import PLACEHOLDER, SOUND
 from audiotoken.prompt import inject, parse_sound_weights
 
+MARK = "\ue000"  # of private use, so that no template holds it
 FILLER = "x"  # stands for one vector of a sound; a single token in every vocabulary
 
 
@@ -35,8 +36,7 @@ class TextReader:
 
         PromptError where the text is too long for them.
         """
-        whole = self.template(text)
-        offset = whole.index(text)
+        whole, offset = self._fill_template(text)
         encoding = self.tokenizer(whole, return_offsets_mapping=True, truncation=True, max_length=self.limit)
         first, last = span[0] + offset, span[1] + offset
         found = [i for i, (a, b) in enumerate(encoding["offset_mapping"]) if a < last and b > first and b > a]
@@ -49,9 +49,14 @@ class TextReader:
 
     def find_cut(self, text: str) -> str:
         """The end of a text that is beyond the limit; empty if all fits."""
-        whole = self.template(text)
-        offset, places = whole.index(text), self.tokenizer(whole, return_offsets_mapping=True)["offset_mapping"]
+        whole, offset = self._fill_template(text)
+        places = self.tokenizer(whole, return_offsets_mapping=True)["offset_mapping"]
         return "" if len(places) <= self.limit else text[max(0, places[self.limit - 1][0] - offset) :].strip()
+
+    def _fill_template(self, text: str) -> tuple[str, int]:
+        """(the template with the text, where the text starts in it); a template may hold the same words before it."""
+        whole = self.template(text)
+        return whole, whole.index(text, self.template(MARK).index(MARK))
 
     def attended(self, tokens: Sequence[int]) -> tuple[int, ...]:
         """The same tokens where the denoiser attends to them."""
@@ -59,8 +64,20 @@ class TextReader:
 
 
 def find_span(readers: Sequence[TextReader], text: str, span: tuple[int, int]) -> tuple[int, ...]:
-    """Positions of some characters of a text in what the denoiser attends to."""
-    return tuple(at for reader in readers for at in reader.attended(reader.find(text, span)))
+    """Positions of some characters of a text in what the denoiser attends to.
+
+    Where one encoder reads less of a long text than another, those of the other. PromptError where none reads so far.
+    """
+    places: list[int] = []
+    cut = None
+    for reader in (reader for reader in readers if reader.start is not None):
+        try:
+            places += reader.attended(reader.find(text, span))
+        except PromptError as error:
+            cut = error
+    if cut and not places:
+        raise cut
+    return tuple(places)
 
 
 def fill_sounds(text: str, fillers: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:

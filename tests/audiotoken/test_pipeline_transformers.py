@@ -1,5 +1,8 @@
 """Transformers that read sounds: where words and sounds stand after templating, what is drawn, what a token learns."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ import audiotoken
 import guidance
 from audiotoken.debug_transformers import TRANSFORMERS, debug_joint_pipeline
 from audiotoken.errors import PromptError
+from audiotoken.joint_text import find_span
 from audiotoken.losses import flow_loss, logit_normal_levels
 from audiotoken.stereo.generation import draw
 from audiotoken.stereo.planning import Plan
@@ -43,6 +47,27 @@ def test_words_are_found_after_the_template(pipe):
     assert set(pipe.find_word(prompt, "dog")).isdisjoint(pipe.find_word(prompt, "frog"))
     with pytest.raises(PromptError, match="does not contain 'cat'"):
         pipe.find_word(prompt, "cat")
+
+
+def test_a_prompt_of_words_that_the_template_has_too_is_found_after_it(pipe):
+    reader = next(reader for reader in pipe._readers if reader.start is not None)
+    before = reader.template("?").split("?")[0]
+    start = reader.start - reader.dropped + len(reader.tokenizer(before, add_special_tokens=False).input_ids)
+    for word in re.findall("[a-z]+", before)[:4]:
+        (prompt,) = pipe.encode_prompts(word)
+        positions = pipe.find_word(prompt, word)
+        assert min(positions) >= start and read_back(pipe, prompt, positions).replace(" ", "") == word
+
+
+def test_a_word_beyond_one_encoder_is_found_in_the_tokens_of_another(pipe):
+    text, readers = "a photo of a dog", (replace(pipe._readers[0], limit=4), *pipe._readers[1:])
+    span = text.index("dog"), len(text)
+    if len(readers) == 1:
+        with pytest.raises(PromptError, match="beyond the 4 tokens"):
+            find_span(readers, text, span)
+    else:  # after CLIP
+        found = find_span(readers, text, span)
+        assert found and set(found) <= set(find_span(pipe._readers, text, span))
 
 
 def test_labels_are_words_of_the_prompt(pipe):
