@@ -15,6 +15,8 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 from skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  # hooks
 
+gc.disable()  # until all tests are imported: nothing of that is garbage
+
 # Tests check the shapes in annotations, of packages or single modules. The hooks stand here because a folder's conftest
 # comes too late: by then the tests of another folder have imported the package unchecked.
 SHAPED = [
@@ -36,3 +38,4 @@ def pytest_collection_finish():
     """What is imported by now stays: Python need not look through it for garbage again and again (a tenth of a run)."""
     gc.collect()
     gc.freeze()
+    gc.enable()
