@@ -98,7 +98,7 @@ def list_judge_stages(out: Path, esc10: Path, gpu: bool) -> list[Stage]:
         make_stage("detector", "detector", *atlas, "--out", detector, done=f"{detector}/model.safetensors"),
         make_stage("judge-art", "judge_art", "--out", art, done=drawings),
         make_stage(
-            *("judge", "train_judge", *atlas, "--drawings", drawings, "--detector", detector, "--out", judge),
+            *("judge", "train_judge", *atlas, "--drawings", drawings, "--start", detector, "--out", judge),
             done=f"{judge}/model.safetensors",
         ),
         make_stage(

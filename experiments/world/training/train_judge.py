@@ -1,8 +1,9 @@
 """Train the strict judge on scenes in which half of the things are spoilt (judge_scenes.py).
 
-    python -m experiments.world.training.train_judge --detector runs/mini/detector --out runs/mini/judge
+    python -m experiments.world.training.train_judge --start runs/mini/detector --out runs/mini/judge
+    python -m experiments.world.training.train_judge --start audiotoken/mini/judge --first 7200 --out runs/mini/judge
 
-It starts from the body of the lenient detector. It never sees a picture that a checkpoint drew, and its scenes have
+It starts from the body of the lenient detector, or goes on from a judge. It never sees a picture that a checkpoint drew, and its scenes have
 seeds of their own. The threshold is the strictest one that still accepts `ACCEPTED` of composed scenes with one thing.
 A stopped training goes on from its last checkpoint, `OUT.pt`.
 """
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiotoken.mini.strict_judge import NOTHING, SPOILT, Marks, StrictJudge, judge, load_judge, save_judge
+from audiotoken.mini.strict_judge import HEADS, NOTHING, SPOILT, Marks, StrictJudge, judge, load_judge, save_judge
 from audiotoken.mini.things import BACKDROPS, WORDS
 from experiments.world.scenes import Painter, Scenes
 from experiments.world.training import checkpoints, workers
@@ -66,10 +67,13 @@ class JudgeBatches:
         return JudgeBatch(*(part.to(self.worker.device) for part in (images, *parts)))
 
 
-def train(worker: Worker, atlas: Path, drawings: Path, detector: Path, out: Path, steps: int, batch: int) -> None:
+def train(
+    worker: Worker, atlas: Path, drawings: Path, start: Path, out: Path, steps: int, batch: int, first: int = 0
+) -> None:
+    """Train for `steps` batches, drawn from number `first` on."""
     torch.manual_seed(4)
     painter, model = Painter(atlas), StrictJudge()
-    model.load_state_dict({k: v for k, v in read_weights(detector).items() if k.startswith("body.")}, strict=False)
+    checkpoints.warm_start(model, select_weights(start))
     model.to(worker.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.01)
     ema, log, path = Ema(model, 0.99), Log(steps, 10, not worker.first), out.with_suffix(".pt")
@@ -77,7 +81,7 @@ def train(worker: Worker, atlas: Path, drawings: Path, detector: Path, out: Path
     state = checkpoints.resume(path, model, [ema], [optimiser])
     for step in range(state["step"] if state else 0, steps):
         workers.set_learning_rate([optimiser], 2e-3 * min(1, (step + 1) / 30, (steps - step) / (0.7 * steps)))
-        drawn = batches.batch(step)
+        drawn = batches.batch(first + step)
         with worker.autocast():
             marks = model(drawn.images.contiguous(memory_format=torch.channels_last))
         terms = compute_losses(Marks(marks.centres.float(), marks.cells.float(), marks.backdrops.float()), drawn)
@@ -93,6 +97,14 @@ def train(worker: Worker, atlas: Path, drawings: Path, detector: Path, out: Path
         model.load_state_dict(ema.weights)
         save_judge(ema.weights, find_threshold(model.cpu().eval(), painter), out)
         measure_judge(out, painter, batches.source)
+
+
+def select_weights(start: Path) -> dict[str, Tensor]:
+    """The body of a detector, whose head is for other classes, or all of a judge."""
+    weights = read_weights(start)
+    if weights["head.weight"].shape[0] == sum(HEADS):
+        return weights
+    return {name: each for name, each in weights.items() if name.startswith("body.")}
 
 
 def paint_single_scenes(painter: Painter, count: int, seed: int) -> tuple[Scenes, list[str]]:
@@ -134,14 +146,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--atlas", type=Path, default=Path("runs/art/atlas.safetensors"))
     parser.add_argument("--drawings", type=Path, default=Path("runs/art/judge.safetensors"), help="of judge_art.py")
-    parser.add_argument("--detector", type=Path, default=Path("runs/mini/detector"), help="folder to start from")
+    parser.add_argument("--start", type=Path, default=Path("runs/mini/detector"), help="folder of a detector or judge")
+    parser.add_argument("--first", type=int, default=0, help="number of the first batch: those before have been seen")
     parser.add_argument("--out", type=Path, default=Path("runs/mini/judge"))
     parser.add_argument("--steps", type=int, default=1800)  # 1000 were too few
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--workers", type=int, default=None, help="default: one per GPU, or per core")
     args = parser.parse_args()
     workers.run_workers(
-        train, args.atlas, args.drawings, args.detector, args.out, args.steps, args.batch, workers=args.workers
+        train, args.atlas, args.drawings, args.start, args.out, args.steps, args.batch, args.first, workers=args.workers
     )
 
 
