@@ -1,11 +1,11 @@
 """Train the strict judge on scenes in which half of the things are spoilt (judge_scenes.py).
 
     python -m experiments.world.training.train_judge --start runs/mini/detector --out runs/mini/judge
-    python -m experiments.world.training.train_judge --start audiotoken/mini/judge --first 7200 --out runs/mini/judge
+    python -m experiments.world.training.train_judge --start audiotoken/mini/judge --first 4000 --out runs/mini/judge
 
-It starts from the body of the lenient detector, or goes on from a judge. It never sees a picture that a checkpoint drew, and its scenes have
-seeds of their own. The threshold is the strictest one that still accepts `ACCEPTED` of composed scenes with one thing.
-A stopped training goes on from its last checkpoint, `OUT.pt`.
+It starts from the body of the lenient detector, or goes on from a judge. It never sees a picture that a checkpoint
+drew, and its scenes have seeds of their own. The threshold is the strictest one that still accepts `ACCEPTED` of
+composed scenes with one thing. A stopped training goes on from its last checkpoint, `OUT.pt`.
 """
 
 import argparse
