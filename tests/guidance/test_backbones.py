@@ -11,9 +11,11 @@ from families import TEXT, Encoded, build, draw_stock, encode
 
 from audiotoken.debug_transformers import TRANSFORMERS, debug_transformer
 from guidance import Backbone, Guidance, Region, Regional, sample
+from guidance.boxes import mirror_box
 from guidance.energies import layout_energy
 from guidance.errors import GuidanceError
-from guidance.regional import attend
+from guidance.regional import RegionalAttention, attend
+from guidance.regions import map_shape
 
 LEFT, RIGHT = Region((0.0, 0.0, 0.5, 1.0), (3,)), Region((0.5, 0.0, 1.0, 1.0), (5, 6))
 SIZE = {"height": 32, "width": 32}
@@ -121,6 +123,30 @@ def test_words_stand_where_the_family_says(family):
     inside = float(moved[:quarter, :quarter].max())
     moved[:quarter, :quarter] = 0
     assert inside > 1e-4 and float(moved.max()) < 1e-6
+
+
+@pytest.mark.parametrize("restricted", [False, True])
+@pytest.mark.parametrize(("height", "width"), [(32, 128), (96, 32), (64, 48)])
+def test_mirrored_boxes_mirror_the_mask_on_any_canvas(family, height, width, restricted):
+    kind, pipe = family
+    backbone = Backbone.from_pipe(pipe)
+    size = backbone.resolve_size(height, width)
+    conditioning = backbone.prepare_conditioning([encode(pipe, kind)], None, 1.0, size)
+    regions = [Region((0.0, 0.1, 0.4, 0.9), (3,)), Region((0.55, 0.0, 1.0, 0.5), (5, 6))]
+    mirrored = [replace(region, box=mirror_box(region.box)) for region in regions]
+    method = Regional(boost=3.0, restricted=restricted)
+    pixels = backbone.count_pixels(size)
+    place = backbone.locate(conditioning, pixels)
+    plain, turned = (
+        RegionalAttention(backbone, conditioning, [each], method, size)._get_bias("joint", place.length, place.length)[
+            0, 0
+        ]
+        for each in (regions, mirrored)
+    )
+    order, (h, w) = torch.arange(place.length), map_shape(pixels, width / height)
+    order[place.pixels : place.pixels + pixels] = place.pixels + torch.arange(pixels).view(h, w).flip(1).flatten()
+    assert torch.equal(plain[order][:, order], turned) and not torch.equal(plain, turned)
+    assert not plain.isinf().all(1).any()  # everything reads something
 
 
 def test_nothing_is_left_on_the_pipeline(family):
