@@ -123,9 +123,10 @@ def make_plural(subject: str) -> str:
 
 
 def is_determined(subject: str) -> bool:
-    """Whether it begins with an article, a number or the like: "two frogs", "the sea", "3 dogs"."""
+    """Whether it begins with an article, a number or the like: "two frogs", "the sea", "3 dogs", "Tom's dog"."""
     first, *more = subject.split() or [""]
-    return bool(more) and (first.lower() in DETERMINERS or first.isdecimal())
+    owner = first[:1].isupper() and first.endswith(("'s", "’s"))
+    return bool(more) and (first.lower() in DETERMINERS or first.isdecimal() or owner)
 
 
 def is_plural(noun: str) -> bool:

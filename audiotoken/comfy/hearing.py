@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiotoken.errors import AudioError, OptionError
-from audiotoken.stereo.layouts import make_layout, note_ambient, place_boxes
+from audiotoken.errors import AudioError
+from audiotoken.stereo.layouts import check_word_count, make_layout, note_ambient, place_boxes
 from guidance.layout import CANVAS, Layout
 from spatial.listening import SILENCE_PEAK, listen
 from spatial.scene import MAX_SOURCES, MONO_DIRECTION, Scene, Source
@@ -79,11 +79,7 @@ def can_name() -> bool:
 def _name_sources(scene: Scene, words: Sequence[str], model: str) -> tuple[list[str], list[str]]:
     """(a name of each source, notes about them)."""
     if words:
-        if len(words) != len(scene.sources):
-            raise OptionError(
-                f"Got {len(words)} words for {len(scene.sources)} sounds that were found, expected one each; "
-                "listen without words first, and write as many."
-            )
+        check_word_count(words, len(scene.sources), "listen without words first, and write as many")
         return list(words), []
     if not model or not can_name():
         return [UNNAMED] * len(scene.sources), [NO_NAMES]

@@ -22,6 +22,17 @@ def parse_words(text: str | None, most: int = MAX_SOURCES) -> list[str]:
     return words
 
 
+def check_word_count(words: Sequence[str], sounds: int, look: str) -> None:
+    """OptionError unless there is one word for each sound; `look` says how to find out how many there are."""
+    if len(words) != sounds:
+        given, found = (
+            f"{count} {what}{'s' * (count != 1)}" for count, what in ((len(words), "word"), (sounds, "sound"))
+        )
+        raise OptionError(
+            f"Got {given} for {found} that {'was' if sounds == 1 else 'were'} found, expected one each; {look}."
+        )
+
+
 def is_everywhere(source: Source) -> bool:
     """Whether a sound comes from all around, so that it has no place in a picture."""
     return source.direction.spread > WIDE

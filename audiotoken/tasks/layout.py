@@ -9,10 +9,10 @@ from audiotoken import report as reports
 from audiotoken import stereo
 from audiotoken.audio import load_beginning
 from audiotoken.encoders.audioset import find_subject
-from audiotoken.errors import OptionError, printable
+from audiotoken.errors import printable
 from audiotoken.model import load_pipeline
 from audiotoken.stereo.labelled_scene import Label, Listening
-from audiotoken.stereo.layouts import make_layout, note_ambient, place_boxes
+from audiotoken.stereo.layouts import check_word_count, make_layout, note_ambient, place_boxes
 from audiotoken.stereo.options import PlanOptions
 from audiotoken.tasks.checks import STDOUT, check_words
 from audiotoken.tasks.listen import listen_to
@@ -115,11 +115,7 @@ def _with_names(listening: Listening, names: Sequence[str | None]) -> Listening:
 
 def _deal_words(words: Sequence[str], scene: Scene) -> list[str | None]:
     """The words in the order of the sources; they were given from left to right."""
-    if len(words) != len(scene.sources):
-        raise OptionError(
-            f"Got {len(words)} words for {len(scene.sources)} sounds that were found, expected one each; "
-            "look with `audiotoken listen`, and give as many."
-        )
+    check_word_count(words, len(scene.sources), "look with `audiotoken listen`, and give as many")
     names: list[str | None] = [None] * len(words)
     for word, i in zip(words, sorted(range(len(words)), key=lambda i: scene.azimuths[i]), strict=True):
         names[i] = word

@@ -79,6 +79,8 @@ def test_what_cannot_be_drawn_is_said():
         ("wedding ring", "a"),
         ("two frogs", ""),
         ("the sea", ""),
+        ("Tom's dog", ""),
+        ("children's choir", "a"),
         ("狗", ""),
         ("🐸 frog", "a"),
     ],
