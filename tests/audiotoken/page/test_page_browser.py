@@ -28,9 +28,17 @@ def server(folder):
         yield page
 
 
+@pytest.fixture(scope="module")
+def profile(chromium):
+    """One for all tests: Gradio's scripts are fetched and compiled once."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce")
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page(chromium, server):
-    page = chromium.new_page(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce")
+def page(profile, server):
+    page = profile.new_page()
     page.set_default_timeout(WAIT)
     page.errors, page.requests = [], []
     page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
@@ -39,6 +47,7 @@ def page(chromium, server):
     page.goto(server.local_url)
     page.wait_for_selector("#generate")
     yield page
+    page.close()  # an open page goes on computing
     assert page.errors == []
     assert all(url.startswith((server.local_url, "data:", "blob:")) for url in page.requests)
 
