@@ -37,8 +37,8 @@ from audiotoken.cli.parameters import (
     Verbose,
     Width,
 )
-from audiotoken.cli.terminal import running
-from audiotoken.errors import OptionError, printable
+from audiotoken.cli.terminal import format_folder, running
+from audiotoken.errors import OptionError
 
 SOME_BROKEN = 1  # exit code
 
@@ -139,7 +139,7 @@ def generate(
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            summary, code = _format_folder(result, report), SOME_BROKEN if result.broken else 0
+            summary, code = format_folder(result, report), SOME_BROKEN if result.broken else 0
         else:
             if batch is not None or overwrite:
                 raise OptionError(
@@ -232,25 +232,9 @@ def place(
             beside = tasks.picture_files.EXTRA if boxes else ()
             tasks.picture_files.check_outputs(picture, report, inputs=(clip,), count=count, beside=beside)
         tasks.checks.check_model(model)
-        planning = stereo.PlanOptions(
-            prompt=prompt,
-            token=token,
-            unmatched=unmatched,
-            unknown=unknown,
-            setup=setup,
-            spacing=spacing,
-            max_sources=max_sources,
-            fov=fov,
-        )
+        planning = stereo.PlanOptions(prompt, token, unmatched, unknown, setup, spacing, max_sources, fov)
         drawing = stereo.DrawOptions(
-            energy=energy,
-            seed=seed,
-            count=count,
-            negative_prompt=negative_prompt,
-            num_inference_steps=steps,
-            guidance_scale=guidance_scale,
-            width=width,
-            height=height,
+            energy, seed, count, negative_prompt, steps, guidance_scale, width=width, height=height
         )
         options: dict[str, Any] = {
             "model": model,
@@ -273,7 +257,7 @@ def place(
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            summary, code = _format_folder(made, report), SOME_BROKEN if made.broken else 0
+            summary, code = format_folder(made, report), SOME_BROKEN if made.broken else 0
         else:
             result = tasks.place.place_file(clip, picture, planning, drawing, **options, on_step=bar.update)
             summary, code = tasks.place.format_summary(result, picture, boxes, report, notes=not quiet), 0
@@ -322,24 +306,9 @@ def animate(
         tasks.checks.check_clip(clip)
         tasks.picture_files.check_outputs(output, report, tasks.picture_files.FILMS, inputs=(clip,))
         tasks.checks.check_model(model)
-        planning = stereo.PlanOptions(
-            prompt=prompt,
-            token=token,
-            unmatched=unmatched,
-            unknown=unknown,
-            setup=setup,
-            spacing=spacing,
-            max_sources=max_sources,
-            fov=fov,
-        )
+        planning = stereo.PlanOptions(prompt, token, unmatched, unknown, setup, spacing, max_sources, fov)
         drawing = stereo.DrawOptions(
-            energy=energy,
-            seed=seed,
-            negative_prompt=negative_prompt,
-            num_inference_steps=steps,
-            guidance_scale=guidance_scale,
-            width=width,
-            height=height,
+            energy, seed, 1, negative_prompt, steps, guidance_scale, width=width, height=height
         )
         result = tasks.place.animate_file(
             clip,
@@ -356,7 +325,3 @@ def animate(
         )
         summary = tasks.place.format_summary(result, output, report=report, notes=not quiet)
     typer.echo(summary)
-
-
-def _format_folder(result: "tasks.folder.FolderResult", report: Path | None) -> str:
-    return "\n".join([str(result), *([f"report {printable(report)}"] if report is not None else [])])

@@ -1,7 +1,8 @@
 """Commands that listen: sound source localisation, and layouts for generators that read boxes."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,17 +13,18 @@ from audiotoken.cli.parameters import (
     Fov,
     MaxSources,
     Model,
+    Overwrite,
     PlacedPrompt,
     Quiet,
     ReportPage,
     Setup,
     Spacing,
-    StereoClip,
+    StereoClips,
     Unknown,
     Unmatched,
     Verbose,
 )
-from audiotoken.cli.terminal import running
+from audiotoken.cli.terminal import format_folder, running
 from audiotoken.errors import OptionError
 
 LAYOUT_FORMS = (
@@ -41,7 +43,17 @@ MOST_WORDS = 20  # that are listened for
 
 
 def listen(
-    clip: StereoClip,
+    clip: StereoClips,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FOLDER",
+            help="For a folder of clips: the folder of a JSON file of each.",
+            show_default="heard/",
+        ),
+    ] = None,
     setup: Setup = choices.Setup.AUTO,
     spacing: Spacing = None,
     max_sources: MaxSources = 4,
@@ -77,44 +89,79 @@ def listen(
             "folder of CLAP or PE-A-Frame).",
         ),
     ] = "mini",
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Locate and classify the sources of a stereo recording.
+    """Locate and classify the sources of a stereo recording, or of every recording of a folder.
 
     For each source: its direction, how certain that is, when it sounds, whether it moves and what it is. Directions
     are degrees from straight ahead as recorded; for panned stereo the loudspeakers stand at 45 degrees left and right.
+    A folder is worked through as by `audiotoken generate`; its heard.csv has a row for each source.
 
     \b
     Example:
       audiotoken listen street.wav
     """
     with running("listening", quiet, verbose) as bar:
-        tasks.checks.check_clip(clip)
-        tasks.checks.check_setup(setup, spacing)
-        files = tasks.listening_files.ListeningFiles(plot, json, stems, report)
-        files.check(clip, *tasks.checks.list_model_paths(model))
         names = stereo.parse_words(words, MOST_WORDS)
         if not names and word_encoder != "mini":
             raise OptionError(
                 f"Got --word-encoder {word_encoder}, expected --words for it to listen for; add them, or leave it out."
             )
-        listening = tasks.listen.listen_to(
-            clip,
-            setup=setup,
-            spacing=spacing,
-            max_sources=max_sources,
-            count=count,
-            labels=labels,
-            model=model,
-            words=names,
-            word_encoder=word_encoder,
-            stems=stems,
-            on_progress=bar.update,
-        )
-        options = {"setup": setup, "spacing": spacing, "max_sources": max_sources, "count": count, "model": model}
-        summary = files.write(listening, notes=not quiet, options=options)
+        tasks.checks.check_setup(setup, spacing)
+        options: dict[str, Any] = {
+            "setup": setup,
+            "spacing": spacing,
+            "max_sources": max_sources,
+            "count": count,
+            "labels": labels,
+            "model": model,
+            "words": names,
+            "word_encoder": word_encoder,
+        }
+        if clip.is_dir():
+            _refuse_for_folder(clip, {"--json": json, "--plot": plot, "--stems": stems})
+            folder = output or Path("heard")
+            _check_folder(folder, report)
+            listened = tasks.listen_folder.listen_to_folder(
+                clip,
+                folder,
+                tasks.listen.Listener(**options),
+                report=report,
+                overwrite=overwrite,
+                on_progress=bar.update,
+                on_broken=bar.write_note,
+            )
+            summary, code = format_folder(listened, report), SOME_BROKEN if listened.broken else 0
+        else:
+            _refuse_for_file(clip, {"--output": output, "--overwrite": overwrite})
+            tasks.checks.check_clip(clip)
+            files = tasks.listening_files.ListeningFiles(plot, json, stems, report)
+            files.check(clip, *tasks.checks.list_model_paths(model))
+            listening = tasks.listen.listen_to(clip, **options, stems=stems, on_progress=bar.update)
+            shown = {name: options[name] for name in ("setup", "spacing", "max_sources", "count", "model")}
+            summary, code = files.write(listening, notes=not quiet, options=shown), 0
     typer.echo(summary)
+    raise typer.Exit(code)
+
+
+def _refuse_for_folder(clips: Path, given: Mapping[str, object]) -> None:
+    """OptionError for options that name the files of one clip."""
+    if names := [name for name, value in given.items() if value is not None]:
+        raise OptionError(f"Got {names[0]} with the folder {clips}, but it is of one clip; leave it out.")
+
+
+def _check_folder(output: Path, report: Path | None) -> None:
+    tasks.checks.check_output_folder(output)
+    if report is not None:
+        tasks.picture_files.check_report(report)
+
+
+def _refuse_for_file(clip: Path, given: Mapping[str, object]) -> None:
+    """OptionError for options that are for folders of clips."""
+    if names := [name for name, value in given.items() if value]:
+        raise OptionError(f"{names[0]} needs a folder of clips, but {clip} is none; leave it out.")
 
 
 def check(
@@ -191,12 +238,16 @@ def check(
 
 
 def layout(
-    clip: StereoClip,
+    clip: StereoClips,
     form: Annotated[choices.LayoutForm, typer.Option("--for", help=LAYOUT_FORMS)] = choices.LayoutForm.FLUX3,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="Write the layout to this file; - prints it.", show_default="-"
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="Write the layout to this file; - prints it. For a folder of clips: the folder of a layout of each.",
+            show_default="-, or layouts/ for a folder",
         ),
     ] = None,
     prompt: PlacedPrompt = None,
@@ -215,43 +266,54 @@ def layout(
     max_sources: MaxSources = 4,
     fov: Fov = 90.0,
     model: Model = "mini",
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Write where each sound of a stereo clip belongs in a picture, for generators that read boxes.
 
     The layout has a caption of the whole picture and, for each sound that has a direction, a name and a box. Nothing
-    is drawn. The model names the sounds; its generator is needed only with --prompt.
+    is drawn. The model names the sounds; its generator is needed only with --prompt. A folder is worked through as by
+    `audiotoken generate`; its heard.csv has a row for each sound.
 
     \b
     Example:
       audiotoken layout street.wav --for flux3 -o layout.json
     """
     with running("listening", quiet, verbose) as bar:
-        tasks.checks.check_clip(clip)
         size = tasks.checks.parse_canvas(canvas)
-        tasks.checks.check_layout_file(output, form, inputs=(clip, *tasks.checks.list_model_paths(model)))
-        if report is not None:
-            tasks.picture_files.check_report(report)
-            tasks.checks.check_inputs_kept([output, report], (clip, *tasks.checks.list_model_paths(model)))
         if words is None:
             tasks.checks.check_model(model)
         names = stereo.parse_words(words)
         tasks.checks.check_words(names, prompt)
-        options = stereo.PlanOptions(
-            prompt=prompt,
-            unmatched=unmatched,
-            unknown=unknown,
-            setup=setup,
-            spacing=spacing,
-            max_sources=max_sources,
-            fov=fov,
-        )
-        sketch = tasks.layout.sketch_layout(
-            clip, options, words=names, canvas=size, setting=setting, model=model, on_progress=bar.update
-        )
-        summary = tasks.layout.write_layout(sketch, form, output, report, notes=not quiet)
-        if output in (None, tasks.checks.STDOUT) and not quiet:
-            for note in sketch.notes:
-                bar.write_note(f"note   {note}")
+        options = stereo.PlanOptions(prompt, None, unmatched, unknown, setup, spacing, max_sources, fov)
+        more: dict[str, Any] = {"words": names, "canvas": size, "setting": setting, "model": model}
+        if clip.is_dir():
+            folder = output or Path("layouts")
+            _check_folder(folder, report)
+            sketched = tasks.layout_folder.sketch_folder(
+                clip,
+                folder,
+                tasks.layout.Sketcher(options, **more),
+                form,
+                report=report,
+                overwrite=overwrite,
+                on_progress=bar.update,
+                on_broken=bar.write_note,
+            )
+            summary, code = format_folder(sketched, report), SOME_BROKEN if sketched.broken else 0
+        else:
+            _refuse_for_file(clip, {"--overwrite": overwrite})
+            tasks.checks.check_clip(clip)
+            inputs = (clip, *tasks.checks.list_model_paths(model))
+            tasks.checks.check_layout_file(output, form, inputs=inputs)
+            if report is not None:
+                tasks.picture_files.check_report(report)
+                tasks.checks.check_inputs_kept([output, report], inputs)
+            sketch = tasks.layout.sketch_layout(clip, options, **more, on_progress=bar.update)
+            summary, code = tasks.layout.write_layout(sketch, form, output, report, notes=not quiet), 0
+            if output in (None, tasks.checks.STDOUT) and not quiet:
+                for note in sketch.notes:
+                    bar.write_note(f"note   {note}")
     typer.echo(summary)
+    raise typer.Exit(code)

@@ -3,7 +3,9 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from audiotoken.errors import printable
 from audiotoken.light_imports import postponing
 from audiotoken.tasks.sentences import errors_as_sentences
 
@@ -60,3 +62,8 @@ def set_library_logs(verbose: bool) -> None:
     """Set the verbosity of diffusers and transformers before they are imported; the user's own setting wins."""
     for library in ("DIFFUSERS_VERBOSITY", "TRANSFORMERS_VERBOSITY"):
         os.environ.setdefault(library, "info" if verbose else "error")
+
+
+def format_folder(result: object, report: Path | None) -> str:
+    """The summary of a folder of clips, with the page that was written."""
+    return "\n".join([str(result), *([f"report {printable(report)}"] if report is not None else [])])

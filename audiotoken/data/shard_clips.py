@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from audiotoken.audio import MAX_SECONDS, Recording, cut_to_beginning, prepare_recording
+from audiotoken.audio import MAX_SECONDS, Recording, cut_to_beginning, load_beginning, prepare_recording
 from audiotoken.audio_file import read_stream
 from audiotoken.data.remote import FileCache
 from audiotoken.data.tar_index import BLOCK, is_header_of, load_index
@@ -49,6 +49,14 @@ class Member:
             raise AudioError(f"Cannot use {shown}: {error}") from None
         recording, rate = prepare_recording(samples, rate, None, shown)
         return (recording, rate, notes) if seconds is None else cut_to_beginning(recording, rate, notes, seconds)
+
+    def __str__(self) -> str:
+        return f"{self.shard}/{self.name}"
+
+
+def read_beginning(clip: str | os.PathLike | Member, seconds: float) -> tuple[Recording, int, list[str]]:
+    """`audio.load_beginning` of a file or of a member of a shard. Raises AudioError."""
+    return clip.read(seconds) if isinstance(clip, Member) else load_beginning(clip, seconds)
 
 
 def list_members(folder: Path) -> tuple[dict[str, Member], dict[str, str]]:

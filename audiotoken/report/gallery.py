@@ -1,7 +1,7 @@
 """An overview of a folder of pictures: a table of labels, and one sheet of all pictures with their names."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from io import StringIO
 from math import ceil
@@ -35,17 +35,43 @@ def format_source_table(lines: Iterable[Mapping[str, Any]], broken: Mapping[str,
 
     A clip without sources, and a broken one, has a row of its own.
     """
+    columns = ["name", "score", "azimuth", "x0", "y0", "x1", "y1"]
+    return _format_sources(
+        lines, broken, columns, lambda each: [*map(each.get, columns[:3]), *(each.get("box") or [None] * 4)]
+    )
+
+
+def format_listening_table(lines: Iterable[Mapping[str, Any]], broken: Mapping[str, str]) -> str:
+    """The same of clips that were listened to only, with the keys of their JSON; `active` as "0.5-2.25 3-4.5"."""
+    columns = ["name", "score", "sure", "azimuth", "spread", "confidence", "level"]
+    return _format_sources(
+        lines,
+        broken,
+        [*columns, "active", "moves"],
+        lambda each: [
+            *map(each.get, columns),
+            " ".join(f"{start:g}-{stop:g}" for start, stop in each["active"]),
+            bool(each["path"]),
+        ],
+    )
+
+
+def _format_sources(
+    lines: Iterable[Mapping[str, Any]],
+    broken: Mapping[str, str],
+    columns: Sequence[str],
+    list_cells: Callable[[Mapping[str, Any]], list[Any]],
+) -> str:
     text = StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["clip", "file", "source", "name", "score", "azimuth", "x0", "y0", "x1", "y1", "problem"])
+    table.writerow(["clip", "file", "source", *columns, "problem"])
     rows = [(line["clip"], line["files"][0], line.get("sources") or [], "") for line in lines]
     rows += [(clip, "", [], problem) for clip, problem in broken.items()]
     for clip, file, sources, problem in sorted(rows, key=lambda row: row[0]):
         for number, each in enumerate(sources, 1):
-            cells = [each["name"], each["score"], each["azimuth"], *(each.get("box") or [None] * 4)]
-            table.writerow([clip, file, number, *cells, ""])
+            table.writerow([clip, file, number, *list_cells(each), ""])
         if not sources:
-            table.writerow([clip, file, *[""] * 8, problem])
+            table.writerow([clip, file, *[""] * (1 + len(columns)), problem])
     return text.getvalue()
 
 

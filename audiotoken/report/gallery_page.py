@@ -51,7 +51,7 @@ class Entry:
     """One clip of the gallery."""
 
     name: str
-    pictures: tuple[Path, ...]  # none for a clip that could not be drawn
+    pictures: tuple[Path, ...]  # none for a clip that was not drawn
     clip: Sound | None
     sounds: tuple[HeardSound, ...] = ()
     score: float | None = None  # cards can be sorted by it
@@ -193,7 +193,8 @@ def _build_card(entry: Entry, place: dict[str, int], uris: Sequence[str | None],
         for uri, caption in zip_longest(uris, entry.captions[: len(uris)], fillvalue="")
         if uri
     ]
-    missing = None if shown or entry.problem else element("p", "The picture is missing.", class_="faint")
+    lost = entry.pictures and not shown and not entry.problem
+    missing = element("p", "The picture is missing.", class_="faint") if lost else None
     placed = [(i, each.name, each.azimuth) for i, each in enumerate(entry.sounds) if each.azimuth is not None]
     return element(
         "article",

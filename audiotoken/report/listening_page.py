@@ -13,7 +13,7 @@ from audiotoken.audio import load_beginning
 from audiotoken.report import facts, media, plots, source_sections
 from audiotoken.report.html import Html, build_document, element, inline_svg, join_html, section, table
 from audiotoken.report.listening_figure import css_colour, format_title
-from audiotoken.report.listening_text import format_setup
+from audiotoken.report.listening_text import format_setup, name_source
 from audiotoken.stereo.labelled_scene import Label, Listening
 from audiotoken.writing import encode_text, write_bytes
 from guidance.forms import svg
@@ -53,7 +53,7 @@ def listening_page(
 
 def name_label(label: Label | None) -> str:
     """The name of a source; unsure ones say so."""
-    return "unnamed" if label is None else label.name if label.sure else f"{label.name}?"
+    return name_source(*((None, None) if label is None else (label.name, label.sure)))
 
 
 def _build_header(listening: Listening, notes: Sequence[str]) -> Html:

@@ -97,10 +97,20 @@ def to_json(listening: Listening) -> str:
     scene = listening.scene
     values: dict[str, Any] = {"file": listening.file, "seconds": round(listening.seconds, 3), "rate": scene.rate}
     values["setup"] = {"name": scene.setup, "spacing": scene.spacing, "confidence": _round(scene.confidence)}
-    values["sources"] = [_to_entry(*each) for each in zip(scene.sources, listening.labels, strict=True)]
+    values["sources"] = list_sources(listening)
     if listening.words:
         values["words"] = [_to_word_entry(word) for word in listening.words]
     return json.dumps(values | {"notes": list(scene.notes)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def list_sources(listening: Listening) -> list[dict[str, Any]]:
+    """The sources as JSON has them."""
+    return [_to_entry(*each) for each in zip(listening.scene.sources, listening.labels, strict=True)]
+
+
+def name_source(name: str | None, sure: bool | None) -> str:
+    """The name of a source in a list; one that the encoder does not know has a question mark."""
+    return "unnamed" if name is None else name if sure else f"{name}?"
 
 
 def _to_entry(source: Source, label: Label | None) -> dict[str, Any]:

@@ -106,6 +106,7 @@ def check_pairs(
     or one that is asked in words, looks for these names. Of films, `frames` pictures are looked at.
     """
     report_progress = on_progress or (lambda done, total: None)
+    namer = tasks.layout.SoundNamer(options, words, model)
     camera, see = Camera(options.fov), evaluation.seeing.load_see(detector, device or "cpu")
     good: list[Pair] = []
     heard: list[list[Heard]] = []
@@ -114,7 +115,7 @@ def check_pairs(
     for number, pair in enumerate(pairs):
         report_progress(number, 2 * len(pairs))
         try:
-            named = tasks.layout.name_sounds(pair.clip, options, words=words, model=model)
+            named = namer.name_sounds(pair.clip)
             sounds = _list_heard(named)
             evaluation.seeing.check_words(detector, [each.word for each in sounds])
             read_frames(pair.picture, 1)

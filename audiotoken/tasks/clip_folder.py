@@ -1,6 +1,6 @@
 """The clips of a folder, worked through once by one process or by several, and resumed after a stop.
 
-`generate` and `place` take a folder so. Clips are files, and members of tar shards (WebDataset).
+`generate`, `place`, `listen` and `layout` take a folder so. Clips are files, and members of tar shards (WebDataset).
 What is made of a clip keeps its sub-folder and name. A line of `made.jsonl` for each clip, with all options, says what
 is there, so that the next call makes only what is missing or has changed. The lines are separate, unlike the settings
 of `audiotoken.evaluation.pictures`, because a user adds and replaces clips, and the files of the others stay valid.
@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from audiotoken.audio import MAX_SECONDS, Recording, load_audio, load_beginning
-from audiotoken.data.shard_clips import Member, list_members
+from audiotoken.audio import MAX_SECONDS, Recording, load_audio
+from audiotoken.data.shard_clips import Member, list_members, read_beginning
 from audiotoken.errors import AudioError
 from audiotoken.manifest import Line, append_line, file_names, is_up_to_date, make_line, read_manifest
 from audiotoken.tasks.claims import Claims, claiming
@@ -24,7 +24,7 @@ MANIFEST, TABLE, GALLERY = "made.jsonl", "heard.csv", "gallery.png"
 
 Model = TypeVar("Model")
 OnProgress = Callable[[float, int], None]  # (clips done, clips to work on)
-OnStep = Callable[[int, int], None]  # (steps done, all steps) of a group of clips
+OnStep = Callable[[float, int], None]  # (steps done, all steps) of a group of clips
 OnBroken = Callable[[str], None]
 
 
@@ -53,21 +53,38 @@ class FolderResult:
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedClip:
-    """A clip of a folder, read."""
+class FoundClip:
+    """A clip of a folder, not read."""
 
     line: Line  # of the manifest, as it is before the work
-    recording: Recording  # (channels, frames)
-    rate: int  # Hz
-    notes: list[str]  # what a listener should know about the file
+    sound: Path | Member
 
     @property
     def name(self) -> str:
         return str(self.line["clip"])
 
 
+@dataclass(frozen=True, eq=False)
+class LoadedClip(FoundClip):
+    """A clip of a folder, read."""
+
+    recording: Recording  # (channels, frames)
+    rate: int  # Hz
+    notes: list[str]  # what a listener should know about the file
+
+
+Clip = TypeVar("Clip", bound=FoundClip)
 # For each clip of a group: write its files, and yield what to add to its line, or why it is skipped.
-Make = Callable[[Model, Sequence[LoadedClip], OnStep | None], Iterator[Line | str]]
+Make = Callable[[Model, Sequence[Clip], OnStep | None], Iterator[Line | str]]
+
+
+def read_clip(clip: FoundClip, seconds: float | None = None) -> LoadedClip:
+    """Read at most that many seconds of a clip; without `seconds` all, up to `MAX_SECONDS`. Raises AudioError."""
+    if seconds is not None:
+        return LoadedClip(clip.line, clip.sound, *read_beginning(clip.sound, seconds))
+    if isinstance(clip.sound, Member):
+        return LoadedClip(clip.line, clip.sound, *clip.sound.read())
+    return LoadedClip(clip.line, clip.sound, *load_audio(clip.sound, max_seconds=MAX_SECONDS), [])
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,18 +106,18 @@ class ClipFolder:
     def work(
         self,
         load: Callable[[], Model],
-        make: Make[Model],
+        make: Make[Model, Clip],
         *,
+        read: Callable[[FoundClip], Clip],
         size: int = 1,
-        seconds: float | None = None,
         on_progress: OnProgress | None = None,
         on_broken: OnBroken | None = None,
     ) -> None:
         """Make the files of all clips that lack them, `size` clips at once, and add their lines to the manifest.
 
-        load: makes the model, which is needed only if there is work. seconds: how much of each clip is read; by default
-        all, and a clip longer than `MAX_SECONDS` is skipped. The result lists what was done; `on_broken(message)` is
-        called for each clip that is skipped. What other processes make meanwhile is waited for.
+        load: makes the model, which is needed only if there is work. read: such as `read_clip`; a clip for which it
+        raises AudioError is skipped. The result lists what was done; `on_broken(message)` is called for each clip that
+        is skipped. What other processes make meanwhile is waited for.
         """
         result, lines = self.result, self.pending
         if on_broken:
@@ -112,7 +129,7 @@ class ClipFolder:
         before, model = len(result.kept) + len(result.broken), None
         with claiming(result.output, result.output / MANIFEST, self.known) as claims:
             for some, at_once, wait in ((lines, size, False), (claims.missed, 1, True)):
-                readable = self._load(self._claim(some, claims, wait), seconds, on_broken)
+                readable = self._read(self._claim(some, claims, wait), read, on_broken)
                 while group := list(islice(readable, at_once)):
                     model = model or load()
                     finished = len(result.made) + len(result.broken) + len(result.kept) - before
@@ -135,24 +152,18 @@ class ClipFolder:
             else:
                 yield line
 
-    def _load(self, lines: Iterable[Line], seconds: float | None, on_broken: OnBroken | None) -> Iterator[LoadedClip]:
+    def _read(
+        self, lines: Iterable[Line], read: Callable[[FoundClip], Clip], on_broken: OnBroken | None
+    ) -> Iterator[Clip]:
         """Read the clips one by one; list those that cannot be read, and skip them."""
         for line in lines:
             try:
-                yield LoadedClip(line, *self._read(line["clip"], seconds))
+                yield read(FoundClip(line, self.members.get(line["clip"]) or self.clips / line["clip"]))
             except AudioError as error:
                 self._skip(line["clip"], str(error), on_broken)
 
-    def _read(self, clip: str, seconds: float | None) -> tuple[Recording, int, list[str]]:
-        member = self.members.get(clip)
-        if member is not None:
-            return member.read(seconds)
-        if seconds is None:
-            return *load_audio(self.clips / clip, max_seconds=MAX_SECONDS), []
-        return load_beginning(self.clips / clip, seconds)
-
     def _make_group(
-        self, group: Sequence[LoadedClip], outcomes: Iterator[Line | str], on_broken: OnBroken | None
+        self, group: Sequence[FoundClip], outcomes: Iterator[Line | str], on_broken: OnBroken | None
     ) -> None:
         """Add a line to the manifest for each clip, once its files are written."""
         for clip, outcome in zip(group, outcomes, strict=True):

@@ -28,6 +28,7 @@ from audiotoken.tasks.clip_folder import (
     OnStep,
     make_folder,
     open_folder,
+    read_clip,
 )
 from audiotoken.tasks.folder_files import write_overview, write_report
 from audiotoken.tasks.picture_files import check_report
@@ -106,6 +107,7 @@ def draw_folder(
     folder.work(
         lambda: _load_hearing_pipeline(model, device, dtype, offload),
         lambda pipe, group, on_step: _draw_group(pipe, group, folder.result.output, on_step),
+        read=read_clip,
         size=batch or (BATCH_ON_GPU if on_gpu else 1),
         on_progress=on_progress,
         on_broken=on_broken,

@@ -7,34 +7,48 @@ from audiotoken.manifest import Line
 from audiotoken.report.gallery import gallery
 from audiotoken.report.gallery_page import Entry, HeardSound, write_gallery_page
 from audiotoken.tasks.clip_folder import GALLERY, TABLE, ClipFolder, count_clips
-from audiotoken.writing import encode_text, write_bytes, write_image
+from audiotoken.writing import SUFFIXES, encode_text, write_bytes, write_image
 
 FormatTable = Callable[[Sequence[Line], Mapping[str, str]], str]  # (lines, broken clips with the reasons) -> CSV
 ListSounds = Callable[[Line], Sequence[HeardSound]]
 
 
+def write_table(folder: ClipFolder, lines: Sequence[Line], format_table: FormatTable) -> None:
+    """Write the table of all clips, worked on now or before."""
+    write_bytes(encode_text(format_table(lines, folder.result.broken)), folder.result.output / TABLE)
+
+
 def write_overview(folder: ClipFolder, lines: Sequence[Line], format_table: FormatTable) -> None:
-    """Write the table of all clips, and the contact sheet of the pictures of `lines`, made now or before."""
-    result = folder.result
-    write_bytes(encode_text(format_table(lines, result.broken)), result.output / TABLE)
+    """Write the table, and the contact sheet of the pictures of `lines`."""
+    write_table(folder, lines, format_table)
     if lines:
-        write_image(gallery(lines, result.output), result.output / GALLERY)
+        write_image(gallery(lines, folder.result.output), folder.result.output / GALLERY)
 
 
-def write_report(folder: ClipFolder, lines: Sequence[Line], path: Path, list_sounds: ListSounds) -> None:
-    """Write a page with a card for each clip, also for those that could not be used."""
+def write_report(
+    folder: ClipFolder,
+    lines: Sequence[Line],
+    path: Path,
+    list_sounds: ListSounds,
+    nothing: str = "no label is likely",
+) -> None:
+    """Write a page with a card for each clip, also for those that could not be used; `nothing`: of one without sounds.
+
+    A card has the files that are pictures.
+    """
     result, entries = folder.result, []
     known = {line["clip"]: line for line in lines}
     for name in folder.lines:
         line = known.get(name, {})
         sounds = tuple(list_sounds(line))
+        pictures = (Path(file) for file in line.get("files", ()))
         entries.append(
             Entry(
                 name,
-                tuple(result.output / file for file in line.get("files", ())),
+                tuple(result.output / file for file in pictures if file.suffix in SUFFIXES),
                 folder.clips / name,
                 sounds,
-                details="" if sounds or name in result.broken else "no label is likely",
+                details="" if sounds or name in result.broken else nothing,
                 problem=result.broken.get(name, ""),
             )
         )

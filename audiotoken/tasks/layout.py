@@ -1,13 +1,15 @@
 """`audiotoken layout`: a stereo file -> what generators that read boxes are told, in their forms."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from audiotoken import report as reports
 from audiotoken import stereo
-from audiotoken.audio import load_beginning
+from audiotoken.data.shard_clips import Member, read_beginning
 from audiotoken.encoders.audioset import find_subject
 from audiotoken.errors import printable
 from audiotoken.model import load_pipeline
@@ -15,7 +17,7 @@ from audiotoken.stereo.labelled_scene import Label, Listening
 from audiotoken.stereo.layouts import check_word_count, make_layout, note_ambient, place_boxes
 from audiotoken.stereo.options import PlanOptions
 from audiotoken.tasks.checks import STDOUT, check_words
-from audiotoken.tasks.listen import listen_to
+from audiotoken.tasks.listen import Listener, OnProgress
 from audiotoken.tasks.place import PLACE_SECONDS
 from audiotoken.writing import encode_text, write_bytes
 from guidance.boxes import Box
@@ -31,6 +33,8 @@ class Sketch:
     layout: Layout
     notes: tuple[str, ...] = ()
     listening: Listening | None = None  # what it was made of
+    names: tuple[str | None, ...] = ()  # of the sources that were heard; None for those that are left out
+    boxes: Mapping[int, Box] = field(default_factory=dict)  # by source
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,66 +48,87 @@ class NamedScene:
     listening: Listening
 
 
-def sketch_layout(
-    clip: str | os.PathLike,
-    options: PlanOptions,
-    *,
-    words: Sequence[str] = (),
-    canvas: tuple[int, int] = CANVAS,
-    setting: str = "",
-    model: str = "mini",
-    on_progress: Callable[[float, int], None] | None = None,
-) -> Sketch:
-    """Listen to `clip` and say where each sound belongs in a picture of `canvas` pixels, width and height.
+@dataclass(frozen=True)
+class Sketcher:
+    """How layouts are made of clips, for pictures of `canvas` pixels, width and height.
 
     Names: `words`, from left to right, need no model; with a prompt, its words are matched with the sounds by the whole
     `model`, and it becomes the caption; otherwise the audio encoder of the model names the sounds, and a caption is
     written, in a `setting` such as "in a meadow". With a prompt the first minute of a longer file is listened to.
-    Raises AudioError, CheckpointError, PromptError, SpatialError, GuidanceError or OptionError.
+    Models are loaded when the first clip needs them, and only once. Raises OptionError or SpatialError.
     """
-    check_words(words, options.prompt)
-    if options.prompt:
-        return _sketch_with_prompt(clip, options, canvas, model)
-    named = name_sounds(clip, options, words=words, model=model, on_progress=on_progress)
-    layout = make_layout(named.scene, named.names, named.boxes, canvas=canvas, fov=options.fov, setting=setting)
-    return Sketch(layout, named.notes, named.listening)
+
+    options: PlanOptions
+    words: Sequence[str] = ()
+    canvas: tuple[int, int] = CANVAS
+    setting: str = ""
+    model: str = "mini"
+
+    def __post_init__(self) -> None:
+        check_words(self.words, self.options.prompt)
+        _ = self.namer  # checks the other options
+
+    @cached_property
+    def namer(self) -> "SoundNamer":
+        return SoundNamer(self.options, self.words, self.model)
+
+    @cached_property
+    def pipe(self) -> Any:
+        return load_pipeline(self.model)
+
+    def sketch(self, clip: str | os.PathLike | Member, on_progress: OnProgress | None = None) -> Sketch:
+        """Listen to a file, or to a member of a shard, and say where each sound belongs in a picture.
+
+        Raises AudioError, CheckpointError, PromptError, SpatialError, GuidanceError, or OptionError if the number of
+        words is not that of the sounds.
+        """
+        if self.options.prompt:
+            return self._sketch_with_prompt(clip)
+        named, fov = self.namer.name_sounds(clip, on_progress), self.options.fov
+        layout = make_layout(named.scene, named.names, named.boxes, canvas=self.canvas, fov=fov, setting=self.setting)
+        return Sketch(layout, named.notes, named.listening, named.names, named.boxes)
+
+    def _sketch_with_prompt(self, clip: str | os.PathLike | Member) -> Sketch:
+        recording, rate, cut = read_beginning(clip, PLACE_SECONDS)
+        plan = stereo.make_plan(recording, rate, self.pipe, replace(self.options, token="label"))
+        layout = plan.layout(self.canvas, fov=self.options.fov, caption=plan.prompt.text)
+        boxes = {i: region.box for i, region in plan.regions.items()}
+        return Sketch(layout, (*plan.notes, *cut), plan.outline(str(clip)), tuple(plan.subjects), boxes)
 
 
-def name_sounds(
-    clip: str | os.PathLike,
-    options: PlanOptions,
-    *,
-    words: Sequence[str] = (),
-    model: str = "mini",
-    on_progress: Callable[[float, int], None] | None = None,
-) -> NamedScene:
-    """Listen to `clip` and name its sounds: by `words`, from left to right, or by the audio encoder of the `model`."""
-    listening = listen_to(
-        clip,
-        setup=options.setup,
-        spacing=options.spacing,
-        max_sources=options.max_sources,
-        count=len(words) or None,
-        labels=not words,
-        model=model,
-        on_progress=on_progress,
-    )
-    scene, notes = listening.scene, list(listening.scene.notes)
-    if words:
-        names, placeable = _deal_words(words, scene), list(range(len(words)))
-    else:
-        names, placeable, more = _choose_names(listening.labels, options.unknown)
-        notes += more
-    boxes = place_boxes(scene, [i for i in placeable if names[i]], names, options.fov)
-    notes += note_ambient(scene, names)
-    return NamedScene(scene, tuple(names), boxes, tuple(notes), _with_names(listening, names))
+def sketch_layout(
+    clip: str | os.PathLike, options: PlanOptions, *, on_progress: OnProgress | None = None, **more: Any
+) -> Sketch:
+    """`Sketcher.sketch` for one clip; more: the other fields of `Sketcher`."""
+    return Sketcher(options, **more).sketch(clip, on_progress)
 
 
-def _sketch_with_prompt(clip: str | os.PathLike, options: PlanOptions, canvas: tuple[int, int], model: str) -> Sketch:
-    recording, rate, cut = load_beginning(clip, PLACE_SECONDS)
-    plan = stereo.make_plan(recording, rate, load_pipeline(model), replace(options, token="label"))
-    layout = plan.layout(canvas, fov=options.fov, caption=plan.prompt.text)
-    return Sketch(layout, (*plan.notes, *cut), plan.outline(str(clip)))
+class SoundNamer:
+    """Names the sounds of clips by `words`, from left to right, or by the audio encoder of the `model`."""
+
+    def __init__(self, options: PlanOptions, words: Sequence[str] = (), model: str = "mini"):
+        self.options, self.words = options, words
+        self.listener = Listener(
+            setup=options.setup,
+            spacing=options.spacing,
+            max_sources=options.max_sources,
+            count=len(words) or None,
+            labels=not words,
+            model=model,
+        )
+
+    def name_sounds(self, clip: str | os.PathLike | Member, on_progress: OnProgress | None = None) -> NamedScene:
+        """Listen to a clip and name its sounds; the errors are those of `Sketcher.sketch`."""
+        listening = self.listener.listen(clip, on_progress=on_progress)
+        scene, notes = listening.scene, list(listening.scene.notes)
+        if self.words:
+            names, placeable = _deal_words(self.words, scene), list(range(len(self.words)))
+        else:
+            names, placeable, more = _choose_names(listening.labels, self.options.unknown)
+            notes += more
+        boxes = place_boxes(scene, [i for i in placeable if names[i]], names, self.options.fov)
+        notes += note_ambient(scene, names)
+        return NamedScene(scene, tuple(names), boxes, tuple(notes), _with_names(listening, names))
 
 
 def _with_names(listening: Listening, names: Sequence[str | None]) -> Listening:
@@ -151,10 +176,10 @@ def write_layout(
         reports.listening_page.write_listening_page(
             sketch.listening, report, layout=sketch.layout, notes=(sketch.layout.caption, *sketch.notes)
         )
-    text = FORMS[form].write(sketch.layout)
+    text = FORMS[form].write(sketch.layout).rstrip()
     if output in (None, STDOUT):
-        return text.rstrip()
-    write_bytes(encode_text(f"{text.rstrip()}\n"), Path(str(output)))
+        return text
+    write_bytes(encode_text(f"{text}\n"), Path(str(output)))
     lines = [
         f"{number}  {entry.word}  box {', '.join(f'{edge:.2f}' for edge in entry.box)}"
         for number, entry in enumerate(sketch.layout.entries, 1)

@@ -5,15 +5,18 @@ Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; 
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from audiotoken import stereo
-from audiotoken.audio import MAX_SECONDS, load_beginning
+from audiotoken.audio import MAX_SECONDS
 from audiotoken.audio_file import read_blocks, read_length
 from audiotoken.channels import StereoMix, find_stereo
+from audiotoken.data.shard_clips import Member, read_beginning
 from audiotoken.encoders import AudioTextEncoder
 from audiotoken.encoders.load_words import load_word_listener
 from audiotoken.errors import AudioError, OptionError
@@ -24,39 +27,69 @@ from audiotoken.tasks.checks import check_setup
 from audiotoken.tasks.long_stems import LongStems
 from spatial.listening import ListenOptions, listen
 from spatial.scene import MAX_SOURCES, Scene
+from spatial.setups import make_setup
 from spatial.windows import LONG, OVERLAP, listen_long
 
 SILENCE = 1e-4  # of full scale, as in `audiotoken.audio`
 
 
-def listen_to(
-    clip: str | os.PathLike,
-    *,
-    setup: str = "auto",
-    spacing: float | None = None,
-    max_sources: int = 4,
-    count: int | None = None,
-    labels: bool = True,
-    model: str = "mini",
-    words: Sequence[str] = (),
-    word_encoder: str = "mini",
-    stems: Path | None = None,
-    on_progress: Callable[[float, int], None] | None = None,
-) -> Listening:
-    """Find the sources of `clip` and, with `labels`, classify them; the other options are those of `spatial.listen`.
+OnProgress = Callable[[float, int], None]  # (done, total)
 
-    With `words` the encoder `word_encoder` listens for each of them; a source that is one of them gets it as its label.
 
-    A file longer than `LONG` is read and heard in windows, in bounded memory; its sources are written into the folder
-    `stems` meanwhile. `on_progress(done, total)`. Raises AudioError, SpatialError or OptionError.
+@dataclass(frozen=True)
+class Listener:
+    """How clips are listened to. The encoders are loaded when the first clip needs them, and only once.
+
+    setup, spacing, max_sources, count: as in `spatial.listen`. labels: classify the sources, by the audio encoder of
+    `model`. words: the encoder `word_encoder` listens for each of them; a source that is one of them gets it as its
+    label. Raises SpatialError or OptionError.
     """
-    _check_options(setup, spacing, max_sources=max_sources, count=count)
-    listener = load_word_listener(word_encoder, words) if words else None
-    options = ListenOptions(setup=setup, spacing=spacing, max_sources=max_sources, count=count)
-    report_progress = on_progress or (lambda done, total: None)
-    found = _find_sources(Path(clip), options, listener, stems, report_progress)
-    named = classify_sources(found.scene, model) if labels else found.labels
-    return replace(found, labels=_prefer_words(named, found.words))
+
+    setup: str = "auto"
+    spacing: float | None = None  # metres
+    max_sources: int = 4
+    count: int | None = None
+    labels: bool = True
+    model: str = "mini"
+    words: Sequence[str] = ()
+    word_encoder: str = "mini"
+
+    def __post_init__(self) -> None:
+        check_setup(self.setup, self.spacing)
+        if self.setup != "auto":
+            make_setup(self.setup, spacing=self.spacing)
+        for name, value in (("max_sources", self.max_sources), ("count", self.count)):
+            if value is not None and not 1 <= value <= MAX_SOURCES:
+                raise OptionError(f"Got {name}={value}, expected a whole number from 1 to {MAX_SOURCES}; change it.")
+
+    @cached_property
+    def label_scene(self) -> Callable[[Scene], tuple[Label | None, ...]]:
+        return stereo.make_scene_labeller(self.model)
+
+    @cached_property
+    def word_listener(self) -> AudioTextEncoder | None:
+        return load_word_listener(self.word_encoder, self.words) if self.words else None
+
+    def listen(
+        self, clip: str | os.PathLike | Member, stems: Path | None = None, on_progress: OnProgress | None = None
+    ) -> Listening:
+        """Find the sources of a file, or of a member of a shard, and classify them.
+
+        A file longer than `LONG` is read and heard in windows, in bounded memory; its sources are written into the
+        folder `stems` meanwhile. Raises AudioError, CheckpointError, SpatialError or OptionError.
+        """
+        report_progress = on_progress or (lambda done, total: None)
+        options = ListenOptions(setup=self.setup, spacing=self.spacing, max_sources=self.max_sources, count=self.count)
+        found = _find_sources(clip, options, self.word_listener, stems, report_progress)
+        labels = self.label_scene(found.scene) if self.labels else found.labels
+        return replace(found, labels=_prefer_words(labels, found.words))
+
+
+def listen_to(
+    clip: str | os.PathLike, *, stems: Path | None = None, on_progress: OnProgress | None = None, **options: Any
+) -> Listening:
+    """`Listener.listen` for one clip; options: the fields of `Listener`."""
+    return Listener(**options).listen(clip, stems, on_progress)
 
 
 def _prefer_words(labels: Sequence[Label | None], words: Sequence[HeardWord]) -> tuple[Label | None, ...]:
@@ -66,32 +99,30 @@ def _prefer_words(labels: Sequence[Label | None], words: Sequence[HeardWord]) ->
     return tuple(of_source.get(number, label) for number, label in enumerate(labels))
 
 
-OnProgress = Callable[[float, int], None]  # (done, total)
-
-
 def _find_sources(
-    clip: Path,
+    clip: str | os.PathLike | Member,
     options: ListenOptions,
     listener: AudioTextEncoder | None,
     stems: Path | None,
     report_progress: OnProgress,
 ) -> Listening:
-    """The sources of a file of any length, without labels; stems are written of a long one only."""
-    length = read_length(clip)
-    if length and length[0] > LONG * length[1]:
-        mix = find_stereo(_read_start(clip, round(LONG * length[1])))
-        pieces: Iterator[np.ndarray] = map(mix.apply, read_blocks(clip, -(-length[0] // COLUMNS)))
+    """The sources of a clip of any length, without labels; stems are written of a long one only."""
+    length = None if isinstance(clip, Member) else read_length(Path(clip))
+    if not isinstance(clip, Member) and length and length[0] > LONG * length[1]:
+        path = Path(clip)
+        mix = find_stereo(_read_start(path, round(LONG * length[1])))
+        pieces: Iterator[np.ndarray] = map(mix.apply, read_blocks(path, -(-length[0] // COLUMNS)))
         notes = [mix.note] if mix.note else []
         options = _with_setup(options, mix)
-        found = _find_in_windows(clip, pieces, *length, options, listener, stems, report_progress)
+        found = _find_in_windows(str(clip), pieces, *length, options, listener, stems, report_progress)
         return _add_notes(notes, found)
-    recording, rate, notes = load_beginning(clip, MAX_SECONDS)
+    recording, rate, notes = read_beginning(clip, MAX_SECONDS)
     mix, frames = find_stereo(recording), recording.shape[1]
     recording, options = mix.apply(recording), _with_setup(options, mix)
     notes += [mix.note] if mix.note else []
-    if frames > LONG * rate:  # the sound of a video
+    if frames > LONG * rate:  # the sound of a video, or of a shard
         pieces = iter(np.array_split(recording, COLUMNS, axis=1))
-        found = _find_in_windows(clip, pieces, frames, rate, options, listener, stems, report_progress)
+        found = _find_in_windows(str(clip), pieces, frames, rate, options, listener, stems, report_progress)
         return _add_notes(notes, found)
     scene = listen(recording, rate, **options, progress=lambda share: report_progress(round(100 * share), 100))
     words = listen_for_words(scene, listener) if listener else ()
@@ -116,7 +147,7 @@ def _add_notes(notes: Sequence[str], found: Listening) -> Listening:
 
 
 def _find_in_windows(
-    clip: Path,
+    clip: str,
     pieces: Iterator[np.ndarray],
     frames: int,
     rate: int,
@@ -153,16 +184,4 @@ def _find_in_windows(
             writer.clear()
     words = long_words.finish(ranks, scene) if long_words else ()
     labels = (None,) * len(scene.sources)
-    return Listening(str(clip), frames / rate, scene, labels, np.stack(outline, axis=1), words, tuple(files))
-
-
-def _check_options(setup: str, spacing: float | None, **numbers: int | None) -> None:
-    check_setup(setup, spacing)
-    for name, value in numbers.items():
-        if value is not None and not 1 <= value <= MAX_SOURCES:
-            raise OptionError(f"Got {name}={value}, expected a whole number from 1 to {MAX_SOURCES}; change it.")
-
-
-def classify_sources(scene: Scene, model: str = "mini") -> tuple[Label | None, ...]:
-    """The label of each source by the audio encoder of a model; None where the encoder has no labels."""
-    return stereo.make_scene_labeller(model)(scene)
+    return Listening(clip, frames / rate, scene, labels, np.stack(outline, axis=1), words, tuple(files))

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import guidance
 from audiotoken import report as reports
@@ -32,40 +32,67 @@ TRAIL = 3  # pictures of a moving source
 FRAMES = (2, 200)  # of a film: fewest and most
 
 
+@dataclass(frozen=True)
+class PlaceOptions:
+    """How clips are placed, beside what is planned and drawn.
+
+    motion: a moving source is drawn in the "middle" of its path, or as a "trail" of several pictures of which the last
+    is the clearest. boxes: also write the first picture with the box of each source. report: an HTML page that explains
+    the result. control_layout: a ControlNet for segmentation, folder or hub id, that is given the boxes as a
+    segmentation map.
+    """
+
+    model: str = "mini"
+    device: str | None = None
+    dtype: str | None = None
+    offload: str = "none"
+    motion: str = "middle"  # one of MOTIONS
+    boxes: bool = False
+    report: str | os.PathLike | None = None
+    control_layout: str | os.PathLike | None = None
+
+    def check(self, drawing: "DrawOptions") -> None:
+        """OptionError for options that do not fit together; the command line allows less than the library does."""
+        if self.motion not in MOTIONS:
+            raise OptionError(f'Got motion="{self.motion}", expected one of {", ".join(MOTIONS)}; change it.')
+        if self.motion == "trail" and self.control_layout is not None:
+            raise OptionError(
+                "A ControlNet draws one picture, but a trail is made of several; leave out one of the two."
+            )
+        if self.motion == "trail" and drawing.count > 1:
+            raise OptionError(f"Got count={drawing.count} with a trail, expected 1; leave out one of the two.")
+        _check_drawing(drawing, self.dtype, self.offload)
+
+    def list_inputs(self) -> list[Path]:
+        """The files of the models, which no output may replace."""
+        return [*list_model_paths(self.model), *list_model_paths(self.control_layout)]
+
+
 def place_file(
     clip: str | os.PathLike,
     output: str | os.PathLike,
     planning: "PlanOptions",
     drawing: "DrawOptions",
     *,
-    model: str = "mini",
-    device: str | None = None,
-    dtype: str | None = None,
-    offload: str = "none",
-    motion: str = "middle",
-    boxes: bool = False,
-    report: str | os.PathLike | None = None,
-    control_layout: str | os.PathLike | None = None,
     on_step: "OnStep | None" = None,
+    **more: Any,
 ) -> "Result":
     """Listen to `clip`, draw it and write the picture, or several (names: see `picture_files`).
 
-    Only the first minute of a longer file is listened to; the notes say so. motion: a moving source is drawn in
-    the "middle" of its path, or as a "trail" of several pictures of which the last is the clearest. boxes: also write
-    OUTPUT-boxes.png, the first picture with the box of each source. report: an HTML page that explains the result.
-    control_layout: a ControlNet for segmentation, folder or hub id, that is given the boxes as a segmentation map; with
-    `boxes` the map is written as OUTPUT-control.png. Raises AudioError, CheckpointError, PromptError, SpatialError,
-    GuidanceError or OptionError.
+    more: the fields of `PlaceOptions`. Only the first minute of a longer file is listened to; the notes say so.
+    `boxes` is written to OUTPUT-boxes.png, and the map of a ControlNet then to OUTPUT-control.png. Raises AudioError,
+    CheckpointError, PromptError, SpatialError, GuidanceError or OptionError.
     """
-    check_placing(drawing, motion, control_layout, dtype, offload)
+    options = PlaceOptions(**more)
+    options.check(drawing)
     recording, rate, cut = load_beginning(clip, PLACE_SECONDS)
-    sources = (clip, *list_model_paths(model), *list_model_paths(control_layout))
-    check_outputs(output, report, inputs=sources, count=drawing.count, beside=EXTRA if boxes else ())
+    boxes, report = options.boxes, options.report
+    inputs = (clip, *options.list_inputs())
+    check_outputs(output, report, inputs=inputs, count=drawing.count, beside=EXTRA if boxes else ())
 
-    pipe = load_pipeline(model, device, dtype, offload)
-    control = load_control(control_layout, pipe)
+    models = load_models(options)
     drawing = replace(drawing, keep_maps=report is not None)
-    result, images = place_recording(recording, rate, pipe, planning, drawing, motion, control, on_step)
+    result, images = place_recording(recording, rate, models, planning, drawing, options.motion, on_step)
     result = replace(result, notes=[*result.notes, *cut])
     write_pictures(images, output)
     if boxes:
@@ -73,50 +100,40 @@ def place_file(
         if result.control is not None:
             write_image(result.control, path_beside(output, "control"))
     if report is not None:
-        options = list_options(
-            planning, drawing, model=model, device=device, dtype=dtype, control_layout=control_layout
-        )
-        picture = images[0] if motion == "trail" else None
-        reports.result_page.write_page(result, Path(report), options=options, picture=picture)
+        named = {"model": options.model, "device": options.device, "dtype": options.dtype}
+        listed = list_options(planning, drawing, **named, control_layout=options.control_layout)
+        picture = images[0] if options.motion == "trail" else None
+        reports.result_page.write_page(result, Path(report), options=listed, picture=picture)
     return result
 
 
-def check_placing(
-    drawing: "DrawOptions",
-    motion: str,
-    control_layout: str | os.PathLike | None,
-    dtype: str | None,
-    offload: str,
-) -> None:
-    """OptionError for options that do not fit together; the command line allows less than the library does."""
-    if motion not in MOTIONS:
-        raise OptionError(f'Got motion="{motion}", expected one of {", ".join(MOTIONS)}; change it.')
-    if motion == "trail" and control_layout is not None:
-        raise OptionError("A ControlNet draws one picture, but a trail is made of several; leave out one of the two.")
-    if motion == "trail" and drawing.count > 1:
-        raise OptionError(f"Got count={drawing.count} with a trail, expected 1; leave out one of the two.")
-    _check_drawing(drawing, dtype, offload)
+class Models(NamedTuple):
+    """What places a recording."""
+
+    pipe: "SoundPipeline"
+    control: Any = None  # a ControlNet
 
 
-def load_control(control_layout: str | os.PathLike | None, pipe: "SoundPipeline") -> Any:
-    """The ControlNet of a folder or hub id for this pipeline; None for None."""
-    if control_layout is None:
-        return None
-    use_hub_if_reachable(control_layout)
-    return guidance.load_controlnet(control_layout, pipe)
+def load_models(options: PlaceOptions) -> Models:
+    """The pipeline, and the ControlNet of a folder or hub id for it. Raises CheckpointError or OptionError."""
+    pipe = load_pipeline(options.model, options.device, options.dtype, options.offload)
+    if options.control_layout is None:
+        return Models(pipe)
+    use_hub_if_reachable(options.control_layout)
+    return Models(pipe, guidance.load_controlnet(options.control_layout, pipe))
 
 
 def place_recording(
     recording: "Recording",
     rate: int,
-    pipe: "SoundPipeline",
+    models: Models,
     planning: "PlanOptions",
     drawing: "DrawOptions",
     motion: str = "middle",
-    control: Any = None,
     on_step: "OnStep | None" = None,
 ) -> "tuple[Result, list[Image]]":
     """Draw a recording, (channels, frames) at `rate` Hz: (result, its pictures, or the one of a trail)."""
+    pipe, control = models
     plan = stereo.make_plan(recording, rate, pipe, planning)
     if motion == "trail":
         result = stereo.film_plan(plan, pipe, drawing, frames=TRAIL, trail=True, fov=planning.fov, on_step=on_step)
@@ -141,7 +158,7 @@ def animate_file(
 ) -> "Result":
     """Listen to `clip`, draw `frames` pictures of it and write them as a film of the same length.
 
-    The film is a GIF, or an MP4 with the sound in it. report: as in `place_file`.
+    The film is a GIF, or an MP4 with the sound in it. report: as in `PlaceOptions`.
     """
     if not FRAMES[0] <= frames <= FRAMES[1]:
         raise OptionError(f"Got frames={frames}, expected {FRAMES[0]} to {FRAMES[1]}; change it.")

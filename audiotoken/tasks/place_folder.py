@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from audiotoken.errors import AudioError, PromptError
 from audiotoken.manifest import Line, fingerprint, number_endings
-from audiotoken.model import load_pipeline
 from audiotoken.report.gallery import format_source_table
 from audiotoken.report.gallery_page import HeardSound
 from audiotoken.tasks.clip_folder import (
@@ -28,22 +27,26 @@ from audiotoken.tasks.clip_folder import (
     OnStep,
     make_folder,
     open_folder,
+    read_clip,
 )
 from audiotoken.tasks.folder_files import write_overview, write_report
 from audiotoken.tasks.picture_files import check_report
 from audiotoken.tasks.place import (
     PLACE_SECONDS,
-    check_placing,
+    Models,
+    PlaceOptions,
     list_options,
-    load_control,
+    load_models,
     place_recording,
     with_boxes,
 )
-from audiotoken.writing import list_model_paths, write_image
+from audiotoken.writing import write_image
 from spatial.errors import SpatialError
 
 if TYPE_CHECKING:  # takes seconds to import
     from audiotoken.stereo import DrawOptions, PlanOptions, Result
+    from guidance.boxes import Box
+    from spatial.scene import Source
 
 BOXES = "-boxes.png"
 
@@ -54,86 +57,90 @@ def place_folder(
     planning: "PlanOptions",
     drawing: "DrawOptions",
     *,
-    model: str = "mini",
-    device: str | None = None,
-    dtype: str | None = None,
-    offload: str = "none",
-    motion: str = "middle",
-    boxes: bool = False,
-    report: str | os.PathLike | None = None,
-    control_layout: str | os.PathLike | None = None,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
     on_broken: OnBroken | None = None,
+    **more: Any,
 ) -> FolderResult:
-    """Draw every clip below `clips` into `output`; the options are those of `place_file`, all others of `draw_folder`.
+    """Draw every clip below `clips` into `output`; more: the fields of `PlaceOptions`.
 
     boxes: also NAME-boxes.png of each clip. report: one HTML page of all clips. A clip that cannot be read or placed is
-    skipped and listed in the result. Raises the same errors as `place_file`.
+    skipped and listed in the result; overwrite, on_progress, on_broken: as in `draw_folder`. Raises the same errors as
+    `place_file`.
     """
-    check_placing(drawing, motion, control_layout, dtype, offload)
-    if report is not None:
-        check_report(report)
-    options = list_options(planning, drawing, motion=motion, dtype=dtype, model=fingerprint(model))
-    options |= {
-        "energy": drawing.energy_name,
-        "control": None if control_layout is None else fingerprint(str(control_layout)),
-    }
+    options = PlaceOptions(**more)
+    options.check(drawing)
+    if options.report is not None:
+        check_report(options.report)
     folder = open_folder(
         clips,
         output,
-        options,
-        endings=[*number_endings(drawing.count), *([BOXES] if boxes else [])],
+        _describe_options(planning, drawing, options),
+        endings=[*number_endings(drawing.count), *([BOXES] if options.boxes else [])],
         beside=(TABLE, GALLERY),
-        outputs=[report],
-        inputs=(*list_model_paths(model), *list_model_paths(control_layout)),
+        outputs=[options.report],
+        inputs=options.list_inputs(),
         overwrite=overwrite,
     )
 
-    def load() -> tuple[Any, Any]:
-        pipe = load_pipeline(model, device, dtype, offload)
-        return pipe, load_control(control_layout, pipe)
-
-    def place_one(loaded: tuple[Any, Any], group: Sequence[LoadedClip], on_step: OnStep | None) -> Iterator[Line | str]:
-        pipe, control = loaded
+    def place_one(models: Models, group: Sequence[LoadedClip], on_step: OnStep | None) -> Iterator[Line | str]:
         (clip,) = group
         try:
             result, images = place_recording(
-                clip.recording, clip.rate, pipe, planning, drawing, motion, control, on_step
+                clip.recording, clip.rate, models, planning, drawing, options.motion, on_step
             )
         except (AudioError, PromptError, SpatialError) as error:
             yield f"Cannot draw {clip.name}: {error}"
             return
-        pictures = [*images, *([with_boxes(result, images[0])] if boxes else [])]
+        pictures = [*images, *([with_boxes(result, images[0])] if options.boxes else [])]
         for picture, name in zip(pictures, clip.line["files"], strict=True):
             make_folder((folder.result.output / name).parent)
             write_image(picture, folder.result.output / name)
         yield describe_result(result, clip.notes)
 
-    folder.work(load, place_one, seconds=PLACE_SECONDS, on_progress=on_progress, on_broken=on_broken)
+    folder.work(
+        lambda: load_models(options),
+        place_one,
+        read=lambda clip: read_clip(clip, PLACE_SECONDS),
+        on_progress=on_progress,
+        on_broken=on_broken,
+    )
     lines = folder.read_lines()
     write_overview(folder, lines, format_source_table)
-    if report is not None:
-        write_report(folder, lines, Path(report), list_sounds)
+    if options.report is not None:
+        write_report(folder, lines, Path(options.report), list_sounds)
     return folder.result
+
+
+def _describe_options(planning: "PlanOptions", drawing: "DrawOptions", options: PlaceOptions) -> Line:
+    """All options that the pictures depend on, as the manifest has them."""
+    model, control = fingerprint(options.model), options.control_layout
+    return list_options(planning, drawing, motion=options.motion, dtype=options.dtype, model=model) | {
+        "energy": drawing.energy_name,
+        "control": None if control is None else fingerprint(str(control)),
+    }
 
 
 def describe_result(result: "Result", notes: Sequence[str] = ()) -> Line:
     """What the manifest says about a picture: the prompt, notes, and the sources in the order of the scene."""
     sources = []
     for i, source in enumerate(result.scene.sources):
-        region = result.regions.get(i)
-        sources.append(
-            {
-                "name": result.subjects[i],
-                "score": round(float(result.heard[i][0][1]), 4) if result.heard[i] else None,
-                "azimuth": round(float(source.direction.azimuth), 2),
-                "box": None if region is None else [round(float(edge), 4) for edge in region.box],
-            }
-        )
+        region, labels = result.regions.get(i), result.heard[i]
+        score, box = labels[0][1] if labels else None, None if region is None else region.box
+        sources.append(describe_source(result.subjects[i], score, source, box))
     heard = [[each["name"], each["score"] or 0.0] for each in sources]
     about = {"recorded": result.scene.setup, "text": result.prompt.text, "notes": [*result.notes, *notes]}
     return {"heard": heard, "sources": sources, **about}
+
+
+def describe_source(name: str, score: float | None, source: "Source", box: "Box | None") -> Line:
+    """What the manifest says about a source."""
+    return {
+        "name": name,
+        "score": None if score is None else round(float(score), 4),
+        "azimuth": round(float(source.direction.azimuth), 2),
+        "box": None if box is None else [round(float(edge), 4) for edge in box],
+    }
 
 
 def list_sounds(line: Line) -> list[HeardSound]:

@@ -36,12 +36,12 @@ def listening(monkeypatch):
     """What is heard; a test may change its labels. `options` are those that came."""
     heard = {"labels": [Label("bell", 0.9, True), Label("frog", 0.8, True), Label("rain", 0.7, True)], "options": {}}
 
-    def listen_to(clip, **options):
-        heard["options"] = options
-        labels = tuple(heard["labels"]) if options["labels"] else (None,) * 3
+    def listen(self, clip, stems=None, on_progress=None):
+        heard["options"] = {"labels": self.labels, "count": self.count}
+        labels = tuple(heard["labels"]) if self.labels else (None,) * 3
         return Listening(str(clip), 1.0, SCENE, labels, np.zeros((2, 1, 2), np.float32))
 
-    monkeypatch.setattr(layout, "listen_to", listen_to)
+    monkeypatch.setattr(layout.Listener, "listen", listen)
     return heard
 
 

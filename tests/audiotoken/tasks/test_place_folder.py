@@ -102,7 +102,7 @@ def place(clips, tmp_path, monkeypatch):
     """Place the clips without a model: nothing is heard or drawn; `events` are the levels of what was."""
     events: list = []
 
-    def draw(recording, rate, pipe, planning, drawing, motion, control, on_step):
+    def draw(recording, rate, models, planning, drawing, motion, on_step):
         events.append(round(float(np.abs(recording).max()) * 200 - 90))
         scene = hear(recording, rate)
         pictures = [Image.new("RGB", (8, 8), (i, 0, 0)) for i in range(drawing.count)]
@@ -111,7 +111,7 @@ def place(clips, tmp_path, monkeypatch):
         return SimpleNamespace(**vars(result), prompt=SimpleNamespace(text="a dog"), notes=[]), pictures
 
     monkeypatch.setattr(placing, "place_recording", draw)
-    monkeypatch.setattr(placing, "load_pipeline", lambda *options: events.append("loaded") or "pipe")
+    monkeypatch.setattr(placing, "load_models", lambda options: events.append("loaded") or "pipe")
 
     def run(drawing=DRAWING, planned=PlanOptions(), **options):  # noqa: B008
         events.clear()
