@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiotoken.channels import find_order, rank_channels
-from audiotoken.containers import Part, PartFile, find_parts, find_size
+from audiotoken.containers import find_parts
 from audiotoken.errors import AudioError
+from audiotoken.part_file import Part, PartFile, find_size
 
 MAX_SAMPLES = 1 << 28  # channels times frames, a gigabyte: ten minutes of stereo at 192 kHz
 BLOCK = 1 << 20  # samples read at once

@@ -84,14 +84,9 @@ def train_embedder(
         with _memory_settings(pipe.denoiser, settings) as save_memory:
             wrapped, optimizer = accelerator.prepare(objective, learner.optimizer)
             learner = replace(learner, optimizer=optimizer)
-            done, images, began = start, 0, time.monotonic()
-            waiting, behind = WaitingLosses(), steps_behind(objective.device)
-
-            def report(losses: StepLosses) -> None:
-                if on_progress is not None and accelerator.is_main_process:
-                    speed = losses.images / (time.monotonic() - began)
-                    on_progress(Progress(losses.step, losses.values, speed, learner.learning_rate(losses.step - 1)))
-
+            done, images, waiting = start, 0, WaitingLosses()
+            behind, report = steps_behind(objective.device), _make_reporter(on_progress, learner, accelerator)
+            keeper = _Keeper(learner, accelerator, settings, checkpoint, evaluate, evaluate_every, stop)
             pipe.audio_embedder.train()
             for step, batch in zip(range(start, settings.steps), batches(start), strict=False):
                 check_batch(batch, len(labels))
@@ -101,27 +96,66 @@ def train_embedder(
                 waiting.add(done, images, names, values)
                 read = waiting.read(keep=behind)  # of this step before its update; on a GPU, of the step before
                 learner.update(accelerator)
-                stopped = any(each.stops for each in read) or (accelerator.num_processes == 1 and stop.is_set())
-                saves = stopped or done % settings.save_every == 0
-                evaluates = evaluate_every > 0 and done % evaluate_every == 0
-                read += waiting.read() if saves or evaluates else []
-                if checkpoint is not None and saves and accelerator.is_main_process:
-                    learner.save(checkpoint, done)
-                for each in read:
-                    report(each)
-                if evaluate is not None and evaluates:
-                    if accelerator.is_main_process:
-                        with learner.result_weights(), torch.random.fork_rng(), torch.no_grad():
-                            evaluate(done)
-                    accelerator.wait_for_everyone()
-                if stopped:
-                    raise KeyboardInterrupt
+                keeper.finish_step(done, read, waiting, report)
             for each in waiting.read():
                 report(each)
-        if checkpoint is not None and done > start and accelerator.is_main_process:
-            learner.save(checkpoint, done)
+        if done > start:
+            keeper.save(done)
         accelerator.wait_for_everyone()
         return learner.finish()
+
+
+def _make_reporter(
+    on_progress: Callable[[Progress], None] | None, learner: Learner, accelerator: Accelerator
+) -> Callable[[StepLosses], None]:
+    """A function that calls `on_progress`, in the main process; the speed counts from now on."""
+    began = time.monotonic()
+
+    def report(losses: StepLosses) -> None:
+        if on_progress is not None and accelerator.is_main_process:
+            speed = losses.images / (time.monotonic() - began)
+            on_progress(Progress(losses.step, losses.values, speed, learner.learning_rate(losses.step - 1)))
+
+    return report
+
+
+@dataclass(frozen=True)
+class _Keeper:
+    """What follows the update of a step: reports, checkpoints, evaluations, and the end after Ctrl-C or SIGTERM."""
+
+    learner: Learner
+    accelerator: Accelerator
+    settings: Settings
+    checkpoint: str | os.PathLike | None
+    evaluate: Callable[[int], None] | None
+    evaluate_every: int
+    stop: threading.Event
+
+    def finish_step(
+        self, done: int, read: list[StepLosses], waiting: WaitingLosses, report: Callable[[StepLosses], None]
+    ) -> None:
+        """After `done` steps; read: losses that are not reported yet. KeyboardInterrupt if the training is to stop."""
+        alone = self.accelerator.num_processes == 1
+        stopped = any(each.stops for each in read) or (alone and self.stop.is_set())
+        saves = stopped or done % self.settings.save_every == 0
+        evaluates = self.evaluate_every > 0 and done % self.evaluate_every == 0
+        read = [*read, *(waiting.read() if saves or evaluates else [])]
+        if saves:
+            self.save(done)
+        for each in read:
+            report(each)
+        if self.evaluate is not None and evaluates:
+            if self.accelerator.is_main_process:
+                with self.learner.result_weights(), torch.random.fork_rng(), torch.no_grad():
+                    self.evaluate(done)
+            self.accelerator.wait_for_everyone()
+        if stopped:
+            raise KeyboardInterrupt
+
+    def save(self, done: int) -> None:
+        """Write the checkpoint, if there is to be one, in the main process."""
+        if self.checkpoint is not None and self.accelerator.is_main_process:
+            self.learner.save(self.checkpoint, done)
 
 
 def steps_behind(device: torch.device) -> int:

@@ -139,10 +139,14 @@ def separate_sources(
     sources = []
     for image, signal, share, direction, path in parts:
         active = find_active_spans(signal, rate, share)
-        spans = [image[:, round(a * rate) : round(b * rate)] for a, b in active]
-        level = 10 * np.log10(float(np.mean(np.square(np.hstack(spans or [image]), dtype=float))) + 1e-12)
-        sources.append(Source(signal, direction, level, path, active, image))
+        sources.append(Source(signal, direction, _measure_level(image, rate, active), path, active, image))
     return sources
+
+
+def _measure_level(image: Recording, rate: int, active: Sequence[tuple[float, float]]) -> float:
+    """dB of full scale: the root mean square of an image in the spans in which it is active."""
+    spans = [image[:, round(a * rate) : round(b * rate)] for a, b in active]
+    return 10 * np.log10(float(np.mean(np.square(np.hstack(spans or [image]), dtype=float))) + 1e-12)
 
 
 def detect_mono(mixture: Recording) -> tuple[Float[np.ndarray, " frames"], tuple[str, ...]] | None:
@@ -162,9 +166,8 @@ def detect_mono(mixture: Recording) -> tuple[Float[np.ndarray, " frames"], tuple
 
 
 def _mono_scene(signal: Float[np.ndarray, " frames"], rate: int, notes: tuple[str, ...]) -> Scene:
-    level = 10 * np.log10(float(np.mean(signal.astype(float) ** 2)) + 1e-12)
     active, image = find_active_spans(signal, rate), np.stack([signal, signal])
-    source = Source(signal, MONO_DIRECTION, level, (), active, image)
+    source = Source(signal, MONO_DIRECTION, _measure_level(image, rate, active), (), active, image)
     return Scene((source,), rate, "mono", 0.0, 1.0, notes)
 
 

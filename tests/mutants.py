@@ -209,7 +209,7 @@ MUTANTS = (
       "audiotoken/test_audio.py -k mono"),
     M("resampled the other way", AUDIO, "Fraction(int(wanted), int(rate))", "Fraction(int(rate), int(wanted))",
       "audiotoken/test_audio.py -k rate"),
-    M("an odd chunk is not padded", "audiotoken/containers.py",
+    M("an odd chunk is not padded", "audiotoken/chunked_files.py",
       "at += wide + length + (length % 2 if even else 0)", "at += wide + length", "audiotoken/test_audio.py"),
     M("any settings go on", "audiotoken/data/manifest.py", "if changed := [key for key in ours | theirs if",
       "if changed := [key for key in () if",

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from audiotoken.data.image_file import read_image
 from audiotoken.errors import OptionError, printable
 from audiotoken.evaluation.clips import SYNTHETIC_NAMES, Example, collect_examples, find_picture
-from audiotoken.evaluation.judges import Judges, Reference
+from audiotoken.evaluation.judges import Judges
 from audiotoken.evaluation.pictures import PictureCache
 from audiotoken.evaluation.seeing import load_see
 from audiotoken.evaluation.stereo_examples import hear_example, score_places
@@ -100,19 +100,10 @@ def evaluate(
         raise OptionError(
             f"Got seeds={list(seeds)}, resamples={resamples}, expected at least one of each; change them."
         )
-    if report is not None:
-        check_report(report)
-    check_inputs_kept([out, report], [clips, pictures, real, embeddings, table])
-    for own in ("pictures", UNPACKED):
-        check_inputs_kept([], [clips, pictures, real, embeddings, table], replaced=Path(out) / own)
+    _check_paths(out, report, [clips, pictures, real, embeddings, table])
     folder, report_progress = _prepare_folder(out), on_row or (lambda text: None)
-    channels: dict[str, int] = {}
-    source = None if str(clips) in SYNTHETIC_NAMES else open_source(clips, table)
-    if source is not None:
-        clips = folder / UNPACKED
-        real = clips if real is None else real
-        channels = unpack(*source, clips, n, report_progress)
-        report_progress(format_channels(channels))
+    clips, channels = _unpack_clips(clips, table, n, folder, report_progress)
+    real = clips if channels and real is None else real
     examples = collect_examples(clips, n, folds=folds, real=real, words=words)
     if not all(each.label for each in examples) and "text" in chosen:
         raise OptionError(
@@ -120,30 +111,23 @@ def evaluate(
         )
     judges = Judges(clip, wav2clip, features, device)
     names = _choose_classes(classes, examples, clip)
-    facts: dict[str, Any] = {"model": model, **judges.names, "detector": detector, "rate": judges.wav2clip.rate}
     conditioned = (
         prepare_unclip(unclip, embeddings, examples, judges) if unclip is not None and "unclip" in chosen else None
     )
-    titles = {} if conditioned is None else {"unclip": unclip_name or conditioned.name}
+    facts: dict[str, Any] = {"model": model, **judges.names, "detector": detector, "rate": judges.wav2clip.rate}
     facts |= {"channels": channels} if channels else {}
     facts |= {} if conditioned is None else {"unclip": unclip, "condition": conditioned.source}
+    titles = {} if conditioned is None else {"unclip": unclip_name or conditioned.name}
     results = EvaluationReport(examples, seeds, names, facts, resamples, titles)
+    scorer = _Scorer(judges, examples, names, detector)
     options: dict[str, Any] = {"model": model, "device": device, "steps": steps, "batch": batch}
     options |= {"guidance_scale": guidance_scale}
-    audio, reference = judges.embed_sounds(examples), judges.load_reference(examples)
-    camera = Camera()
-    heard = [hear_example(example, camera) for example in examples]
-    see = load_see(detector, judges.device) if any(heard) else None
-    load_pictures = _make_picture_loader(chosen, examples, folder, pictures, conditioned, audio, **options)
+    load_pictures = _make_picture_loader(chosen, examples, folder, pictures, conditioned, scorer.audio, **options)
     drawn: dict[str, list[Any]] = {}
     for system in chosen:
         sets = [load_pictures(system, seed, report_progress) for seed in seeds]
-        embedded = [(judges.clip.embed_images(images), judges.extract_features(images)) for images in sets]
-        scores = [_score_pictures(judges, examples, each, audio, reference, names) for each, _ in embedded]
-        for images, values in zip(sets, scores, strict=True):
-            values |= judges.score_names(images, [example.word for example in examples])
-            values |= score_places(images, heard, see, camera) if see else {}
-        results.add(system, scores, None if system == "random" else embedded, reference)
+        scores, embedded = zip(*map(scorer.score, sets), strict=True)
+        results.add(system, scores, None if system == "random" else embedded, scorer.reference)
         report_progress("  ".join(results.format_row(system)))
         drawn[system] = sets[0] if report is not None and system != "random" else []
     results.write(folder)
@@ -152,24 +136,60 @@ def evaluate(
     return results.to_markdown()
 
 
-def _score_pictures(
-    judges: "Judges",
-    examples: Sequence["Example"],
-    generated: "np.ndarray",
-    audio: "np.ndarray",
-    reference: "Reference | None",
-    classes: Sequence[str],
-) -> Scores:
-    """Every score of each example, (examples,); `generated` are the CLIP embeddings of the pictures of one seed."""
-    words = [example.word for example in examples]
-    labels = [classes.index(word) for word in words] if all(words) else None
-    return score_examples(
-        generated=generated,
-        audio=audio,
-        real=None if reference is None else reference.clip,
-        classes=None if labels is None else judges.clip.embed_classes(classes),
-        labels=labels,
-    )
+def _check_paths(
+    out: str | os.PathLike, report: str | os.PathLike | None, inputs: Sequence[str | os.PathLike | None]
+) -> None:
+    """OptionError if what is written would replace an input."""
+    if report is not None:
+        check_report(report)
+    check_inputs_kept([out, report], inputs)
+    for own in ("pictures", UNPACKED):
+        check_inputs_kept([], inputs, replaced=Path(out) / own)
+
+
+def _unpack_clips(
+    clips: str | os.PathLike,
+    table: str | os.PathLike | None,
+    n: int | None,
+    folder: Path,
+    report_progress: Callable[[str], None],
+) -> tuple[str | os.PathLike, dict[str, int]]:
+    """(the folder of the clips, how many of those that were in shards or videos are stereo, mono, ...)."""
+    source = None if str(clips) in SYNTHETIC_NAMES else open_source(clips, table)
+    if source is None:
+        return clips, {}
+    channels = unpack(*source, folder / UNPACKED, n, report_progress)
+    report_progress(format_channels(channels))
+    return folder / UNPACKED, channels
+
+
+class _Scorer:
+    """Every score of the pictures that one system drew of the examples with one seed."""
+
+    def __init__(self, judges: Judges, examples: Sequence[Example], classes: Sequence[str], detector: str) -> None:
+        self.judges, self.examples, self.classes, self.camera = judges, examples, classes, Camera()
+        self.audio, self.reference = judges.embed_sounds(examples), judges.load_reference(examples)
+        self.heard = [hear_example(example, self.camera) for example in examples]
+        self.see = load_see(detector, judges.device) if any(self.heard) else None
+
+    def score(self, images: Sequence[Any]) -> "tuple[Scores, tuple[np.ndarray, np.ndarray]]":
+        """(the scores of each example, (examples,), by name; the CLIP embeddings and the features of the pictures)."""
+        words = [example.word for example in self.examples]
+        embedded = self.judges.clip.embed_images(images), self.judges.extract_features(images)
+        scores = self._compare(embedded[0], words) | self.judges.score_names(images, words)
+        if self.see:
+            scores |= score_places(images, self.heard, self.see, self.camera)
+        return scores, embedded
+
+    def _compare(self, generated: "np.ndarray", words: Sequence[str]) -> Scores:
+        labels = [self.classes.index(word) for word in words] if all(words) else None
+        return score_examples(
+            generated=generated,
+            audio=self.audio,
+            real=None if self.reference is None else self.reference.clip,
+            classes=None if labels is None else self.judges.clip.embed_classes(self.classes),
+            labels=labels,
+        )
 
 
 def _make_picture_loader(

@@ -123,7 +123,8 @@ def _format_latex_cell(row: Row | None) -> str:
 
 
 def _escape_latex(text: str) -> str:
-    return re.sub(r"([#$%&_{}])", r"\\\1", text)
+    words = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return re.sub(r"[#$%&_{}\\~^]", lambda found: words.get(found[0], f"\\{found[0]}"), text)
 
 
 def _list_cells(row: Row) -> list[object]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from audiotoken.report.gallery_page import Entry, HeardSound, Sound, gallery_page
 from audiotoken.report.html import section, table
+from audiotoken.report.spread import spread_evenly
 from audiotoken.writing import encode_text, write_bytes
 
 if TYPE_CHECKING:
@@ -55,9 +56,3 @@ def write_evaluation_page(
         top=scores,
     )
     write_bytes(encode_text(page), path)
-
-
-def spread_evenly(items: Sequence[Drawn], most: int) -> list[Drawn]:
-    """At most so many of the items, from all over."""
-    count = min(len(items), most)
-    return [items[i * len(items) // count] for i in range(count)]

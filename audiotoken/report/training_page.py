@@ -14,6 +14,7 @@ from audiotoken.data.image_file import read_image
 from audiotoken.errors import DataError
 from audiotoken.report import facts, media, plots, source_sections
 from audiotoken.report.html import Html, build_document, element, join_html, section, table
+from audiotoken.report.spread import spread_evenly
 from audiotoken.writing import encode_text, write_bytes
 
 NO_LOSSES = ("step", "learning_rate", "images_per_second")  # columns of losses.csv
@@ -90,12 +91,11 @@ def _build_samples(run: Run) -> Html | None:
     """The sheets of pictures, evenly spread over the run, the last first."""
     if not run.samples:
         return None
-    count = min(len(run.samples), MOST_SAMPLES)
-    chosen = [run.samples[-1 - i * len(run.samples) // count] for i in range(count)]
+    chosen = spread_evenly(run.samples[::-1], MOST_SAMPLES)
     figures = []
     for step, path in chosen:
         try:
-            uri = media.encode_thumbnail(read_image(path), SIDE, media.PICTURES // count)
+            uri = media.encode_thumbnail(read_image(path), SIDE, media.PICTURES // len(chosen))
         except DataError:
             continue
         picture = element("img", src=uri, alt=f"Pictures after {step} steps")

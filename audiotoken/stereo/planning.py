@@ -35,6 +35,7 @@ from audiotoken.stereo.words import (
 )
 from guidance.layout import CANVAS, Layout
 from guidance.regions import Region
+from spatial.activity import find_active_spans
 from spatial.matching import Match
 from spatial.scene import MONO_DIRECTION, Array, Scene, Source
 from spatial.windows import listen_at_length
@@ -126,7 +127,8 @@ def plan(
 def find_sources(recording: Array, rate: int, options: PlanOptions, report_progress: Progress) -> Scene:
     """Listen for the sources and their directions; for more than two channels see `audiotoken.channels`."""
     if options.setup == "mono":
-        return Scene((Source(to_mono(recording), MONO_DIRECTION),), rate, "mono")
+        signal = to_mono(recording)
+        return Scene((Source(signal, MONO_DIRECTION, active=find_active_spans(signal, rate)),), rate, "mono")
     mix = find_stereo(recording)
     scene = listen_at_length(
         mix.apply(recording),

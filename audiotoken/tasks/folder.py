@@ -9,6 +9,7 @@ are beside the pictures.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +27,12 @@ from audiotoken.tasks.clip_folder import (
     FolderResult,
     LoadedClip,
     OnStep,
-    make_folder,
     open_folder,
     read_clip,
 )
-from audiotoken.tasks.folder_files import write_overview, write_report
+from audiotoken.tasks.folder_files import write_clip_pictures, write_overview, write_report
 from audiotoken.tasks.picture_files import check_report
-from audiotoken.writing import list_model_paths, write_image
+from audiotoken.writing import list_model_paths
 
 if TYPE_CHECKING:  # takes seconds to import
     from PIL.Image import Image
@@ -137,9 +137,7 @@ def _draw_group(
     labels = [pipe.classify(recording, encoder_rate)[:STORED_LABELS] for recording in recordings]
     images = iter(_draw_images(pipe, recordings, group[0].line, _step_callback(on_step)))
     for clip, scored in zip(group, labels, strict=True):
-        for picture in clip.line["files"]:
-            make_folder((output / picture).parent)
-            write_image(next(images), output / picture)
+        write_clip_pictures(islice(images, len(clip.line["files"])), clip, output)
         yield {"heard": [[label, round(score, 4)] for label, score in scored]}
 
 

@@ -1,16 +1,27 @@
-"""What lies beside the files of a folder of clips: a table of all clips, a sheet of their pictures, a page to share."""
+"""What is written for a folder of clips: pictures, a table of all clips, a sheet of the pictures, a page to share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audiotoken.manifest import Line
 from audiotoken.report.gallery import gallery
 from audiotoken.report.gallery_page import Entry, HeardSound, write_gallery_page
-from audiotoken.tasks.clip_folder import GALLERY, TABLE, ClipFolder, count_clips
+from audiotoken.tasks.clip_folder import GALLERY, TABLE, ClipFolder, FoundClip, count_clips, make_folder
 from audiotoken.writing import SUFFIXES, encode_text, write_bytes, write_image
+
+if TYPE_CHECKING:  # takes seconds to import
+    from PIL.Image import Image
 
 FormatTable = Callable[[Sequence[Line], Mapping[str, str]], str]  # (lines, broken clips with the reasons) -> CSV
 ListSounds = Callable[[Line], Sequence[HeardSound]]
+
+
+def write_clip_pictures(pictures: "Iterable[Image]", clip: FoundClip, output: Path) -> None:
+    """Write the pictures of a clip under the names that its line has for them."""
+    for picture, name in zip(pictures, clip.line["files"], strict=True):
+        make_folder((output / name).parent)
+        write_image(picture, output / name)
 
 
 def write_table(folder: ClipFolder, lines: Sequence[Line], format_table: FormatTable) -> None:

@@ -25,11 +25,10 @@ from audiotoken.tasks.clip_folder import (
     OnBroken,
     OnProgress,
     OnStep,
-    make_folder,
     open_folder,
     read_clip,
 )
-from audiotoken.tasks.folder_files import write_overview, write_report
+from audiotoken.tasks.folder_files import write_clip_pictures, write_overview, write_report
 from audiotoken.tasks.picture_files import check_report
 from audiotoken.tasks.place import (
     PLACE_SECONDS,
@@ -40,7 +39,6 @@ from audiotoken.tasks.place import (
     place_recording,
     with_boxes,
 )
-from audiotoken.writing import write_image
 from spatial.errors import SpatialError
 
 if TYPE_CHECKING:  # takes seconds to import
@@ -93,9 +91,7 @@ def place_folder(
             yield f"Cannot draw {clip.name}: {error}"
             return
         pictures = [*images, *([with_boxes(result, images[0])] if options.boxes else [])]
-        for picture, name in zip(pictures, clip.line["files"], strict=True):
-            make_folder((folder.result.output / name).parent)
-            write_image(picture, folder.result.output / name)
+        write_clip_pictures(pictures, clip, folder.result.output)
         yield describe_result(result, clip.notes)
 
     folder.work(

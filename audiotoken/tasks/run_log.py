@@ -15,6 +15,7 @@ from audiotoken.data.examples import Examples, decode_latents
 from audiotoken.errors import OptionError
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.figure import contact_sheet
+from audiotoken.report.spread import spread_evenly
 from audiotoken.training import Progress
 from audiotoken.writing import write_bytes, write_image
 
@@ -75,8 +76,7 @@ def write_samples(
     pipe: "AudioTokenPipeline", examples: Examples, count: int, out: Path, step: int, accelerator: "Accelerator"
 ) -> None:
     """Draw clips from all over the data into a grid; below each is the picture that came with it."""
-    count = min(count, len(examples))
-    some = examples.load([i * len(examples) // count for i in range(count)])
+    some = examples.load(spread_evenly(range(len(examples)), count))
     device, usual = pipe.denoiser.device, pipe.vae.device
     tokens = pipe.audio_embedder(some.features.to(device).float())
     move_parts(["vae"], pipe, device)

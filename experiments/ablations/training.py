@@ -19,6 +19,7 @@ from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.errors import OptionError
 from audiotoken.model import load_pipeline
 from audiotoken.objective import LossWeights, Objective
+from audiotoken.report.spread import spread_evenly
 from audiotoken.tasks.flow import find_denoising, own_size
 from audiotoken.training import Batch, Progress, Settings, draw_noise, train_embedder
 from experiments.ablations.layers import LayeredEncoder
@@ -65,10 +66,7 @@ def train_small(
     import torch
     from accelerate import Accelerator
 
-    if (data is None) != (unheard is None):
-        raise OptionError(
-            "Got one of data and unheard, expected both or neither; pass a folder to learn from and one to test on."
-        )
+    _check_data(data, unheard)
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     pipe = load_pipeline(model, str(accelerator.device))
     if layers is not None:
@@ -83,22 +81,29 @@ def train_small(
     settings = Settings(
         steps, learning_rate, ema=ema, lora=lora, seed=seed, save_every=max(50, steps // 20), weights=weights
     )
-    losses: list[float] = []
-
-    def note(progress: Progress) -> None:
-        losses.append(progress.losses["diffusion"])
-
-    batches = Batches(learnt, batch, seed=seed, rank=accelerator.process_index, processes=accelerator.num_processes)
-    train_embedder(
-        pipe, batches, learnt.names, settings, on_progress=note, accelerator=accelerator,
-        checkpoint=Path(out) / "checkpoint.pt", about={"seed": seed},
-    )  # fmt: skip
+    losses = _train(pipe, learnt, batch, settings, accelerator, Path(out) / "checkpoint.pt")
     last = losses[-max(1, steps // 10) :]
     figures = measure_unheard(pipe, asked, learnt.names) | {"train_loss": sum(last) / max(len(last), 1)}
     if pictures and data is None:
         figures["recognised"] = measure_recognised(pipe, asked, pictures, sampling_steps, Path(out))
     (Path(out) / "checkpoint.pt").unlink(missing_ok=True)
     return figures
+
+
+def _train(
+    pipe: Any, learnt: "Prepared", batch: int, settings: Settings, accelerator: Any, checkpoint: Path
+) -> list[float]:
+    """Train the embedder of the pipeline -> the diffusion loss of each step."""
+    losses: list[float] = []
+
+    def note(progress: Progress) -> None:
+        losses.append(progress.losses["diffusion"])
+
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    batches = Batches(learnt, batch, seed=settings.seed, rank=rank, processes=processes)
+    more: dict[str, Any] = {"checkpoint": checkpoint, "about": {"seed": settings.seed}}
+    train_embedder(pipe, batches, learnt.names, settings, on_progress=note, accelerator=accelerator, **more)
+    return losses
 
 
 def choose_layers(encoder: Any, layers: list[int]) -> Any:
@@ -142,7 +147,7 @@ def measure_recognised(pipe: Any, asked: "Prepared", count: int, steps: int, out
     """Draw unheard clips of as many labels as there are -> the share that the detector calls by their label."""
     import torch
 
-    some = [i * len(asked) // count for i in range(min(count, len(asked)))]
+    some = spread_evenly(range(len(asked)), count)
     encoded, images = asked.load(some), []
     with torch.no_grad():
         prompts = pipe.encode_prompts(
@@ -156,6 +161,13 @@ def measure_recognised(pipe: Any, asked: "Prepared", count: int, steps: int, out
     write_sheet(images, out / "pictures" / "unheard.png", columns=8)
     words = [asked.names[label] for label in encoded.labels.tolist()]
     return sum(a == b for a, b in zip(seen_in(images), words, strict=True)) / len(words)
+
+
+def _check_data(data: str | None, unheard: str | None) -> None:
+    if (data is None) != (unheard is None):
+        raise OptionError(
+            "Got one of data and unheard, expected both or neither; pass a folder to learn from and one to test on."
+        )
 
 
 def _load_examples(

@@ -30,6 +30,8 @@ CLIP_SECONDS = 5.0  # of a clip of the stereo set, and of an excerpt of an Ambis
 CLIPPED = 0.9999  # an excerpt whose stereo version would be louder is left out, as the task does
 SETUP = Setup("xy", aim=90.0)  # W + Y and W - Y: cardioids that look to the left and to the right
 STEREO_COLUMNS = ("frame", "class", "source", "azimuth", "distance", "onscreen")
+AMBISONIC_COLUMNS = ("frame", "class", "source", "azimuth", "elevation", "distance")
+ROW_COLUMNS = ("frame", "class", "source", "azimuth", "distance")  # those of a `Row`
 
 # The classes of STARSS23, and the names of AudioSet whose sounds they hold, after its README; last those of the mini
 # encoder's labels that are such sounds.
@@ -112,18 +114,40 @@ def to_stereo(ambisonic: Recording, degrees: float = 0.0) -> Recording:
 def read_rows(path: Path) -> list[Row]:
     """The rows of a metadata file of either kind; Ambisonic ones are not folded yet. OptionError if it is neither."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             table = [[cell.strip() for cell in line] for line in csv.reader(file) if line]
-        with_head = bool(table) and tuple(table[0]) == STEREO_COLUMNS
-        distance = STEREO_COLUMNS.index("distance") if with_head else 5
+        with_head = bool(table) and table[0][0] == STEREO_COLUMNS[0]
+        columns = table[0] if with_head else AMBISONIC_COLUMNS
+        frame, kind, source, azimuth, distance = (columns.index(name) for name in ROW_COLUMNS)
         return [
-            Row(int(line[0]), int(line[1]), int(line[2]), -float(line[3]), float(line[distance]) / 100)
+            Row(
+                _parse_number(line[frame]),
+                _parse_number(line[kind], len(CLASSES)),
+                _parse_number(line[source]),
+                -_parse_finite(line[azimuth]),
+                _parse_finite(line[distance]) / 100,
+            )
             for line in table[with_head:]
         ]
-    except (OSError, UnicodeDecodeError, ValueError, IndexError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError, IndexError) as error:
         raise OptionError(
             f"Cannot read {path} ({error}): expected rows of frame,class,source,azimuth,distance,onscreen."
         ) from None
+
+
+def _parse_number(text: str, below: int | None = None) -> int:
+    """A whole number from 0."""
+    number = int(text)
+    if number < 0 or (below is not None and number >= below):
+        raise ValueError(f"{number} is not from 0 on" if below is None else f"{number} is not from 0 to {below - 1}")
+    return number
+
+
+def _parse_finite(text: str) -> float:
+    number = float(text)
+    if not np.isfinite(number):
+        raise ValueError(f"{text} is no number")
+    return number
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:

@@ -86,6 +86,11 @@ def test_active_spans_and_levels() -> None:
     ((start, stop),) = scene.sources[0].active
     assert start == pytest.approx(1.0, abs=0.1) and stop == pytest.approx(2.0, abs=0.1)
     assert scene.sources[0].level == pytest.approx(-23, abs=2)  # -20 dB in all, of two channels' mean
+    mono = listen(signal[None], RATE)
+    ((start, stop),) = mono.sources[0].active
+    assert (start, stop) == (pytest.approx(1.0, abs=0.1), pytest.approx(2.0, abs=0.1))
+    loud = 10 * np.log10(np.square(signal[RATE : 2 * RATE]).mean())
+    assert mono.sources[0].level == pytest.approx(loud, abs=1)  # while it sounds: a third of the time
 
 
 @pytest.mark.parametrize(

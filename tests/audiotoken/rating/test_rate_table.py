@@ -106,6 +106,13 @@ def test_order_is_a_question_of_its_own_and_latex_has_a_line_for_each_system():
     assert re.fullmatch(r"3\.67 \$\\pm\$ \d\.\d\d", cells["combined"][0])
 
 
+def test_latex_prints_names_of_folders_as_they_are():
+    name = r"~50%_of\x^2 & {y}"
+    text = format_latex(compute_rows([Answer("anna", "a", name, "belongs", "3")]))
+    shown = r"\textasciitilde{}50\%\_of\textbackslash{}x\textasciicircum{}2 \& \{y\} & 3.00 \\"
+    assert text.splitlines()[4] == shown
+
+
 def run(*arguments):
     return CliRunner().invoke(app, ["rate", *(str(each) for each in arguments)])
 

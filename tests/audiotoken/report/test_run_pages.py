@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from audiotoken.cli.app import app
 from audiotoken.report.evaluation_page import MOST_CLIPS, Drawn, write_evaluation_page
-from audiotoken.report.training_page import Run, training_page
+from audiotoken.report.spread import spread_evenly
+from audiotoken.report.training_page import MOST_SAMPLES, Run, training_page
 
 BAD = '<script>alert("1")</script>'
 TONE = 0.3 * np.sin(np.arange(8000) * 0.2).astype(np.float32)
@@ -40,6 +41,23 @@ def test_a_page_of_a_training_says_everything_and_loads_nothing(tmp_path):
     assert "settings.lora" in page.text and f"model {BAD}" in page.text and "<script" not in text
     assert "0.0083" in page.text and len(page.all("img")) == 3 and "after 120 steps" in page.text
     assert "http" not in text.replace("http-equiv", "")
+
+
+def test_of_many_sheets_some_are_shown_and_the_last_comes_first(tmp_path):
+    folder = make_run(tmp_path / "one")
+    for step in range(1, 41):
+        Image.new("RGB", (8, 8)).save(folder / "samples" / f"step-{step:06d}.png")
+    sheets = [int(each["alt"].split()[2]) for each in Reader(training_page(Run.read(folder))).all("img")]
+    assert len(sheets) == MOST_SAMPLES and sheets[0] == 120 and sheets == sorted(sheets, reverse=True)
+    assert sheets[-1] < 6
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 10, 12])
+def test_items_from_all_over(most):
+    chosen = spread_evenly(range(10), most)
+    gaps = np.diff(chosen)
+    assert len(chosen) == min(most, 10) and chosen[0] == 0 and (not len(gaps) or np.ptp(gaps) <= 1)
+    assert spread_evenly([], most) == []
 
 
 def test_a_run_that_was_stopped_early_has_a_page(tmp_path):

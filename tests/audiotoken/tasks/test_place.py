@@ -247,6 +247,7 @@ def test_more_than_two_channels_are_the_first_two(pipe, street):
 
 def test_mono_is_the_paper_s_road(pipe, street):
     planned = plan(street, RATE, pipe, setup="mono")
+    assert planned.scene.at(1.0) == {0: 0.0} and planned.scene.at(9.0) == {}
     assert not planned.regions and len(planned.heard) == 1 and planned.prompt.text == "a photo of <audio>"
     with pytest.raises(PromptError, match="write <audio>"):
         plan(street, RATE, pipe, setup="mono", prompt="a frog")

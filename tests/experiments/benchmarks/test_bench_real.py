@@ -49,7 +49,20 @@ def test_a_file_of_starss23_is_read(tmp_path):
     assert read_rows(path) == [Row(10, 1, 1, 50.0, 1.8)]
 
 
-@pytest.mark.parametrize("text", ["0,11,1\n", "frame,class\n0,1\n", "a,b,c,d,e,f\n"])
+def test_the_head_line_names_the_columns(tmp_path):
+    """As spreadsheets write it: with a mark at the beginning, and in another order."""
+    path = tmp_path / "clip.csv"
+    path.write_text("\ufeffframe,source,class,distance,azimuth\n3,1,12,200,40\n", encoding="utf-8")
+    assert read_rows(path) == [Row(3, 12, 1, -40.0, 2.0)]
+
+
+HEAD = "frame,class,source,azimuth,distance,onscreen\n"
+STRANGE = ["0,13,1,0,100,0\n", "0,-1,1,0,100,0\n", "-1,3,1,0,100,0\n", "0,3,1,nan,100,0\n", "0,3,1,0,inf,0\n"]
+
+
+@pytest.mark.parametrize(
+    "text", ["0,11,1\n", "frame,class\n0,1\n", "a,b,c,d,e,f\n", *(HEAD + each for each in STRANGE)]
+)
 def test_another_file_is_refused(text, tmp_path):
     (tmp_path / "clip.csv").write_text(text)
     with pytest.raises(OptionError, match="expected rows of frame,class,source"):
