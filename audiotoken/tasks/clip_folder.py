@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from audiotoken.audio import MAX_SECONDS, Recording, load_audio
 from audiotoken.data.shard_clips import Member, list_members, read_beginning
-from audiotoken.errors import AudioError
+from audiotoken.errors import AudioError, printable
 from audiotoken.manifest import Line, append_line, file_names, is_up_to_date, make_line, read_manifest
 from audiotoken.tasks.claims import Claims, claiming
 from audiotoken.writing import cannot_write, check_inputs_kept
@@ -44,7 +44,7 @@ class FolderResult:
         lines += [f"broken {count_clips(self.broken)}, skipped"] if self.broken else []
         lines += [f"heard  {self.output / TABLE}"]
         lines += [f"sheet  {self.output / GALLERY}"] if (self.output / GALLERY).is_file() and self.there else []
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
     @property
     def there(self) -> set[str]:

@@ -1,6 +1,6 @@
 """A folder of stereo clips -> for each what generators that read boxes are told, in one of their forms.
 
-    audiotoken layout clips/ --for flux3 -o layouts/ --report layouts.html
+    audiotoken layout clips/ --for flux3 -o layouts/
 
 Names, the manifest, several processes and stopped runs are those of `clip_folder`. Beside the files is `heard.csv`
 with a row for each source.

@@ -59,6 +59,8 @@ LINES = (  # what becomes of a clip of that name; {out} is of the same name
     "place --model {model} --steps 1 --setup panned -o {out}.png --boxes --report {out}.html -- {clip}",
     "animate --model {model} --steps 1 --frames 2 --setup panned -o {out}.gif -- {clip}",
     "generate --model {model} --steps 1 -o {out} -- {folder}",
+    "listen --no-labels --setup panned -o {out} --report {out}.html -- {folder}",
+    "layout --words dog,bell --setup panned -o {out} -- {folder}",
     "prepare --source {folder} -o {out} --model {model} --seconds 0.5",
     "check --words dog,bell --setup panned -o {out}.json -- {picture} {clip}",
 )

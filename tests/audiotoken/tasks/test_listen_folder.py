@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import tarfile
 
 import numpy as np
@@ -175,6 +176,15 @@ def test_the_command(hear, clips, tmp_path):
     (clips / "broken.wav").touch()
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 1 and "broken.wav: it is empty" in result.stderr and "kept   2 clips" in result.stdout
+
+
+def test_folders_of_any_name_are_named(hear, clips, tmp_path):
+    """Bytes that are no text, as of another encoding, and a line break."""
+    folder = os.fsdecode(os.path.join(os.fsencode(tmp_path), b"\xff\n"))
+    for command in (["listen"], ["layout", "--words", "toad"]):
+        result = CliRunner().invoke(app, [*command, str(clips), "-o", folder, "--overwrite"])
+        assert result.exit_code == 0 and result.stdout.count("\n") == 2, result.output
+        assert r"into " in result.stdout and r"\udcff\n" in result.stdout
 
 
 def test_options_that_do_not_fit_are_refused(hear, clips, tmp_path):
