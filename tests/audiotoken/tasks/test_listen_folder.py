@@ -219,7 +219,7 @@ def test_a_layout_of_each_clip_is_the_one_that_it_has_alone(hear, clips, tmp_pat
 
 def test_words_that_are_too_many_for_a_clip_skip_it(hear, clips, tmp_path):
     made = sketch_folder(clips, tmp_path / "out", Sketcher(PlanOptions(), words=["toad", "wind"]), "svg")
-    assert not made.made and "2 words for 1 sounds" in made.broken["a.wav"]
+    assert not made.made and "Got 2 words for 1 sound" in made.broken["a.wav"]
     made = sketch_folder(clips, tmp_path / "out", Sketcher(PlanOptions(), words=["toad"]), "svg")
     assert made.made == list(AZIMUTHS) and "toad" in (tmp_path / "out" / "a.svg").read_text()
 
