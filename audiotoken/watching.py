@@ -14,16 +14,25 @@ BLACK = "is black, because the model's safety checker rejected it; try another s
 
 @contextmanager
 def watch_pictures(pipe: Any) -> Iterator[list[bool]]:
-    """Context manager: CheckpointError if the VAE answers with NaN; yields, at the end, whether each was rejected."""
+    """Context manager: CheckpointError if the denoiser or the VAE answers with NaN; yields, at the end, whether each
+    picture was rejected.
+    """
     rejected: list[bool] = []
 
     def check_pixels(module: Any, args: Any, output: Any) -> None:
         pixels = output if isinstance(output, Tensor) else output[0]
-        if not torch.isfinite(pixels).all():
+        if torch.isfinite(pixels).all():
+            return
+        dtype = str(pixels.dtype).removeprefix("torch.")
+        if not torch.isfinite(args[0]).all():
             raise CheckpointError(
-                f"The VAE in {str(pixels.dtype).removeprefix('torch.')} answered with NaN or infinity, expected a "
-                "picture; draw in float32, or use a model with another VAE."
+                f"The denoiser in {dtype} answered with NaN or infinity, expected latents; draw in float32, with a "
+                "lower guidance_scale, or with another model."
             )
+        raise CheckpointError(
+            f"The VAE in {dtype} answered with NaN or infinity, expected a picture; draw in float32, or use a model "
+            "with another VAE."
+        )
 
     def note_rejected(module: Any, args: Any, output: Any) -> None:
         rejected.extend(bool(each) for each in output[1])

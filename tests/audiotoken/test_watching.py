@@ -11,6 +11,7 @@ from audiotoken.stereo.animation import sound_to_film
 from audiotoken.stereo.generation import sound_to_image
 from audiotoken.tasks.train import train
 from audiotoken.watching import watch_pictures
+from guidance.errors import GuidanceError
 
 RATE = 16_000
 SOUND = (0.3 * np.sin(np.arange(RATE) ** 1.3 / 40)).astype(np.float32)
@@ -42,6 +43,15 @@ def test_a_vae_that_answers_with_nan_is_an_error(pipe, draw):
     with pytest.raises(CheckpointError, match="VAE in float32 answered with NaN"):
         draw(pipe)
     assert not pipe.vae.decoder._forward_hooks
+
+
+def test_a_denoiser_that_answers_with_nan_is_not_taken_for_the_vae(pipe):
+    with torch.no_grad():
+        pipe.unet.conv_out.weight.fill_(float("nan"))
+    with pytest.raises(CheckpointError, match="The denoiser in float32 answered with NaN"):
+        pipe(SOUND, rate=RATE, num_inference_steps=1)
+    with pytest.raises(GuidanceError, match="latents that are not finite"):
+        sound_to_image(SOUND, RATE, pipe, **QUICK)
 
 
 class Checker(torch.nn.Module):

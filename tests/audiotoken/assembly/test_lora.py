@@ -88,6 +88,74 @@ def test_layers_of_another_model_are_counted(pipe, tmp_path):
         assert all(torch.equal(weight, before[name]) for name, weight in copy_weights(pipe).items())
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda down, up: (down, 0 * up), "change nothing"),
+        (lambda down, up: (down, up.index_fill(0, torch.tensor(1), float("nan"))), "holds NaN or infinity"),
+        (lambda down, up: (down, torch.ones(len(up), 3)), r"\(2, \d+\) float32 and \(\d+, 3\) float32, do not belong"),
+        (lambda down, up: (down.int(), up), "int32 and .* do not belong"),
+        (lambda down, up: (down[0], up), "do not belong"),
+        (lambda down, up: (torch.ones(2, 7), up), r"of \(2, 7\) does not fit the layer of \("),
+        (lambda down, up: (down, torch.ones(7, 2)), r"of \(7, 2\) does not fit the layer of \("),
+    ],
+)
+@pytest.mark.parametrize("part", ["unet", "text_encoder"])
+def test_weights_that_cannot_be_fused(part, change, words, pipe, tmp_path):
+    good, layers = make_layers(pipe.unet, UNET), make_layers(getattr(pipe, part), TEXT + UNET)
+    bad = {name: change(*two) for name, two in layers.items()}
+    if "nothing" in words:
+        good = {}
+    file = tmp_path / "a.safetensors"
+    save_file(name_as_peft(good, "unet.") | name_as_peft(bad, f"{part}."), file)
+    before = copy_weights(pipe)
+    with pytest.raises(OptionError, match=words):
+        fuse_lora(pipe, file)
+    after = copy_weights(pipe)
+    assert after.keys() == before.keys() and all(torch.equal(weight, before[name]) for name, weight in after.items())
+
+
+def test_scales_that_would_be_lost(pipe, tmp_path):
+    layers, file = make_layers(pipe.unet, UNET), tmp_path / "a.safetensors"
+    kohya = name_as_kohya(layers, "lora_unet_", 1.0)
+    scale = {name.replace("alpha", "dora_scale"): torch.ones(1) for name in kohya if name.endswith("alpha")}
+    for content, words in (
+        (kohya | scale, "DoRA layers in Kohya's form"),
+        (name_as_kohya(layers, "lora_unet_", 0.0), "alpha of some is 0"),
+        (name_as_kohya(layers, "lora_unet_", float("inf")), "NaN or infinity"),
+    ):
+        save_file(content, file)
+        with pytest.raises(OptionError, match=words):
+            fuse_lora(pipe, file)
+
+
+def test_the_magnitudes_of_dora_are_used(pipe, tmp_path):
+    layers, before = make_layers(pipe.unet, UNET), copy_weights(pipe)
+    sizes = {
+        f"unet.{name}.lora_magnitude_vector.weight": torch.full((len(up),), 0.5) for name, (_, up) in layers.items()
+    }
+    save_file(name_as_peft(layers, "unet.") | sizes, tmp_path / "a.safetensors")
+    fuse_lora(pipe, tmp_path / "a.safetensors")
+    for name, (down, up) in layers.items():
+        whole = before[f"unet.{name}.weight"] + up @ down
+        after = pipe.unet.get_submodule(name).weight
+        torch.testing.assert_close(after, 0.5 * whole / whole.norm(dim=1, keepdim=True), atol=1e-5, rtol=1e-4)
+
+
+def test_a_file_that_did_not_fit_leaves_nothing_in_the_model(pipe, tmp_path, monkeypatch):
+    save_file(name_as_peft(make_layers(pipe.unet, UNET), "unet."), tmp_path / "a.safetensors")
+    before, load = copy_weights(pipe), pipe.load_lora_weights
+
+    def break_off(weights):
+        load(weights)
+        raise RuntimeError("size mismatch")
+
+    monkeypatch.setattr(pipe, "load_lora_weights", break_off)
+    with pytest.raises(OptionError, match="do not fit .size mismatch"):
+        fuse_lora(pipe, tmp_path / "a.safetensors")
+    assert copy_weights(pipe).keys() == before.keys()
+
+
 def test_files_that_hold_no_weights(pipe, tmp_path):
     (tmp_path / "a.safetensors").write_bytes(b"no")
     with pytest.raises(CheckpointError, match="damaged"):
