@@ -37,6 +37,7 @@ from audiotoken.prompt import (
     EncodedPrompts,
     Prompt,
     describe_cut,
+    describe_negative_cut,
     encode_prompts,
     find_cut,
     find_word_positions,
@@ -112,6 +113,7 @@ class SoundToImage(AudioMixin):
         if generator is None:  # on the CPU, so that all devices draw the same picture
             seeds = [seed + i for _ in range(count) for i in range(num_images_per_prompt)]
             generator = [torch.Generator().manual_seed(each) for each in seeds]
+        self._warn_of_cut(negative_prompt, kwargs.get("negative_prompt_2"))
         return self._draw(
             call,
             prompt_embeds=prompt_embeds,
@@ -122,6 +124,11 @@ class SoundToImage(AudioMixin):
             generator=generator,
             **kwargs,
         )
+
+    def _warn_of_cut(self, *negative: str | list[str] | None) -> None:
+        """Warn of negative prompts whose end is not read."""
+        for sentence in dict.fromkeys(each for prompts in negative for each in describe_negative_cut(self, prompts)):
+            warnings.warn(sentence, stacklevel=4)
 
     def _draw(self, call: Callable[..., Any], **options: Any) -> Any:
         """Call the diffusers pipeline; CheckpointError for NaN, a warning for each picture that is rejected."""
@@ -170,6 +177,10 @@ class SoundToImage(AudioMixin):
             )
             for i, (text, at) in enumerate(zip(shown, encoded.positions, strict=True))
         ]
+
+    def find_cut(self, text: str) -> str:
+        """The end of a text without sounds that is beyond what the text encoder reads; empty if all of it is read."""
+        return find_cut(text, self._text_encoders[0][0])
 
     def find_word(self, prompt: Prompt, word: str, nth: int = 0) -> tuple[int, ...]:
         """Tokens of the `nth` (from 0) occurrence of a word, not of a sound whose label is the same word."""

@@ -93,8 +93,11 @@ class JointSoundToImage(SoundToImage):
         positions: Positions = tuple(find_span(readers, filled, span) for span in spans)
         with read_sounds(readers, filled, spans if not spoken else (), sounds if not spoken else ()):
             embeddings, pooled = self._encode_text(filled)
-        cut = max((reader.find_cut(filled) for reader in readers if reader.start is not None), key=len, default="")
-        return Prompt(embeddings, positions, filled if spoken else text, pooled, cut), spans
+        return Prompt(embeddings, positions, filled if spoken else text, pooled, self.find_cut(filled)), spans
+
+    def find_cut(self, text: str) -> str:
+        """The end of a text that one of the encoders the denoiser attends to does not read; empty if all is read."""
+        return max((each.find_cut(text) for each in self._readers if each.start is not None), key=len, default="")
 
     def find_word(self, prompt: Prompt, word: str, nth: int = 0) -> tuple[int, ...]:
         """Positions of the `nth` (from 0) occurrence of a word that is not a sound's. PromptError without one."""
@@ -159,6 +162,7 @@ class JointSoundToImage(SoundToImage):
         steps = self.config.default_steps if num_inference_steps is None else num_inference_steps
         scale = self.config.default_guidance if guidance_scale is None else guidance_scale
         options = self._call_options(prompts, negative, scale)
+        self._warn_of_cut(negative_prompt)
         return self._draw(call, num_inference_steps=steps, generator=generator, **options, **kwargs)
 
 

@@ -172,10 +172,17 @@ def find_cut(text: str, tokenizer: Any, lengths: Sequence[int] | None = None) ->
     return tokenizer.decode(ids[tokenizer.model_max_length - 1 :]).strip()
 
 
-def describe_cut(cut: str) -> str:
+def describe_cut(cut: str, what: str = "prompt") -> str:
     """A sentence about the end of a prompt that is not read."""
     shown = cut if len(cut) <= 80 else f"{cut[:80]}..."
-    return f"The prompt is longer than the model reads: {shown!r} was left out; shorten it."
+    return f"The {what} is longer than the model reads: {shown!r} was left out; shorten it."
+
+
+def describe_negative_cut(pipe: Any, negative: str | Sequence[str] | None) -> list[str]:
+    """A sentence about each negative prompt whose end the pipeline does not read."""
+    texts = [] if negative is None else [negative] if isinstance(negative, str) else negative
+    cuts = dict.fromkeys(pipe.find_cut(text) for text in texts)
+    return [describe_cut(cut, "negative prompt") for cut in cuts if cut]
 
 
 @contextmanager

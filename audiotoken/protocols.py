@@ -117,6 +117,9 @@ class SoundPipeline(Protocol):
     ) -> "EncodedPrompts":
         """The same for a batch, differentiable."""
 
+    def find_cut(self, text: str) -> str:
+        """The end of a text without sounds that is beyond what the model reads; empty if all of it is read."""
+
     def find_word(self, prompt: "Prompt", word: str, nth: int = 0) -> tuple[int, ...]:
         """Positions of a word of an encoded prompt."""
 

@@ -139,7 +139,7 @@ def generate(
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            summary, code = format_folder(result, report), SOME_BROKEN if result.broken else 0
+            summary, code = format_folder(result, report, notes=not quiet), SOME_BROKEN if result.broken else 0
         else:
             if batch is not None or overwrite:
                 raise OptionError(
@@ -257,7 +257,7 @@ def place(
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            summary, code = format_folder(made, report), SOME_BROKEN if made.broken else 0
+            summary, code = format_folder(made, report, notes=not quiet), SOME_BROKEN if made.broken else 0
         else:
             result = tasks.place.place_file(clip, picture, planning, drawing, **options, on_step=bar.update)
             summary, code = tasks.place.format_summary(result, picture, boxes, report, notes=not quiet), 0

@@ -133,7 +133,7 @@ def listen(
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            summary, code = format_folder(listened, report), SOME_BROKEN if listened.broken else 0
+            summary, code = format_folder(listened, report, notes=not quiet), SOME_BROKEN if listened.broken else 0
         else:
             _refuse_for_file(clip, {"--output": output, "--overwrite": overwrite})
             tasks.checks.check_clip(clip)
@@ -301,7 +301,7 @@ def layout(
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            summary, code = format_folder(sketched, report), SOME_BROKEN if sketched.broken else 0
+            summary, code = format_folder(sketched, report, notes=not quiet), SOME_BROKEN if sketched.broken else 0
         else:
             _refuse_for_file(clip, {"--overwrite": overwrite})
             tasks.checks.check_clip(clip)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from audiotoken.errors import printable
 from audiotoken.light_imports import postponing
+from audiotoken.tasks.clip_folder import FolderResult
 from audiotoken.tasks.sentences import errors_as_sentences
 
 
@@ -64,6 +65,7 @@ def set_library_logs(verbose: bool) -> None:
         os.environ.setdefault(library, "info" if verbose else "error")
 
 
-def format_folder(result: object, report: Path | None) -> str:
-    """The summary of a folder of clips, with the page that was written."""
-    return "\n".join([str(result), *([f"report {printable(report)}"] if report is not None else [])])
+def format_folder(result: FolderResult, report: Path | None, notes: bool) -> str:
+    """The summary of a folder of clips, with the page that was written and, if wanted, the notes about clips."""
+    lines = [str(result), *(map(printable, result.format_notes()) if notes else ())]
+    return "\n".join([*lines, *([f"report {printable(report)}"] if report is not None else [])])

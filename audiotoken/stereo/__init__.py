@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from audiotoken.stereo.generation import draw_plan as draw_plan
     from audiotoken.stereo.generation import sound_to_image as sound_to_image
     from audiotoken.stereo.layouts import parse_words as parse_words
+    from audiotoken.stereo.many_sounds import DrawnSound as DrawnSound
+    from audiotoken.stereo.many_sounds import draw_sounds as draw_sounds
     from audiotoken.stereo.naming import make_labeller as make_labeller
     from audiotoken.stereo.naming import make_scene_labeller as make_scene_labeller
     from audiotoken.stereo.options import DrawOptions as DrawOptions
@@ -40,6 +42,8 @@ _HOME = {
     "DrawOptions": "options",
     "Plan": "planning",
     "Result": "generation",
+    "DrawnSound": "many_sounds",
+    "draw_sounds": "many_sounds",
 }
 __all__ = list(_HOME)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Generator
 
+from audiotoken.prompt import describe_negative_cut
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.generation import OnStep, Result, choose_method, list_rejected, make_result
 from audiotoken.stereo.options import DrawOptions, PlanOptions, resolve_seed
@@ -127,7 +128,8 @@ def film_plan(
         drawn = animate(pipe, planned.prompt, regions=rows, seed=options.seed, callback=on_step, **options.sampling)
     moving = any(source.moves for source in planned.scene.sources)
     notes = [] if moving else ["No source moves, so all pictures are alike."]
-    return make_result(planned, drawn, options, seconds, [*notes, *list_rejected(rejected)], frames=rows)
+    notes += [*describe_negative_cut(pipe, options.negative_prompt), *list_rejected(rejected)]
+    return make_result(planned, drawn, options, seconds, notes, frames=rows)
 
 
 def _regions_at(planned: Plan, time: float, fov: float, widest: float = 1.0) -> list[Region]:

@@ -11,6 +11,7 @@ from PIL.Image import Image
 from torch import Generator, Tensor
 
 from audiotoken.errors import PromptError
+from audiotoken.prompt import describe_negative_cut
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.options import DrawOptions, PlanOptions, resolve_seed
 from audiotoken.stereo.planning import Plan, make_plan, timed_stage
@@ -178,7 +179,8 @@ def draw_plan(
             callback=_combine_callbacks(pipe, steps, on_step, on_latents, callback_on_step_end),
             **options.sampling,
         )
-    return make_result(planned, drawn, options, seconds, [*notes, *list_rejected(rejected)], control=image)
+    notes += [*describe_negative_cut(pipe, options.negative_prompt), *list_rejected(rejected)]
+    return make_result(planned, drawn, options, seconds, notes, control=image)
 
 
 def list_rejected(rejected: list[bool]) -> list[str]:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from audiotoken.audio import MAX_SECONDS, Recording, load_audio
+from audiotoken.audio import MAX_SECONDS, Recording, load_with_notes
 from audiotoken.data.shard_clips import Member, list_members, read_beginning
 from audiotoken.errors import AudioError, printable
 from audiotoken.manifest import Line, append_line, file_names, is_up_to_date, make_line, read_manifest
@@ -21,6 +21,7 @@ from audiotoken.tasks.claims import Claims, claiming
 from audiotoken.writing import cannot_write, check_inputs_kept
 
 MANIFEST, TABLE, GALLERY = "made.jsonl", "heard.csv", "gallery.png"
+MOST_NOTES = 5  # lines of notes in the summary of a folder
 
 Model = TypeVar("Model")
 OnProgress = Callable[[float, int], None]  # (clips done, clips to work on)
@@ -36,6 +37,7 @@ class FolderResult:
     made: list[str] = field(default_factory=list)  # clips worked on now
     kept: list[str] = field(default_factory=list)  # clips whose files already existed
     broken: dict[str, str] = field(default_factory=dict)  # clip -> why it was skipped
+    notes: dict[str, list[str]] = field(default_factory=dict)  # of the clips worked on now, as for a single clip
     verb: str = field(default="drew", kw_only=True)  # what was done
 
     def __str__(self) -> str:
@@ -45,6 +47,17 @@ class FolderResult:
         lines += [f"heard  {self.output / TABLE}"]
         lines += [f"sheet  {self.output / GALLERY}"] if (self.output / GALLERY).is_file() and self.there else []
         return "\n".join(map(printable, lines))
+
+    def format_notes(self) -> list[str]:
+        """Lines with the notes about the clips, those about most clips first; the manifest has them all."""
+        clips: dict[str, list[str]] = {}
+        for clip, notes in self.notes.items():
+            for note in notes:
+                clips.setdefault(note, []).append(clip)
+        common = sorted(clips.items(), key=lambda each: -len(each[1]))
+        lines = [f"note   {names[0] if len(names) == 1 else count_clips(names)}: {note}" for note, names in common]
+        more = len(lines) - MOST_NOTES
+        return lines if more <= 0 else [*lines[:MOST_NOTES], f"note   {more} more in {self.output / MANIFEST}"]
 
     @property
     def there(self) -> set[str]:
@@ -84,7 +97,7 @@ def read_clip(clip: FoundClip, seconds: float | None = None) -> LoadedClip:
         return LoadedClip(clip.line, clip.sound, *read_beginning(clip.sound, seconds))
     if isinstance(clip.sound, Member):
         return LoadedClip(clip.line, clip.sound, *clip.sound.read())
-    return LoadedClip(clip.line, clip.sound, *load_audio(clip.sound, max_seconds=MAX_SECONDS), [])
+    return LoadedClip(clip.line, clip.sound, *load_with_notes(clip.sound, max_seconds=MAX_SECONDS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +185,7 @@ class ClipFolder:
             else:
                 _append_to_manifest(self.result.output / MANIFEST, clip.line | outcome)
                 self.result.made.append(clip.name)
+                self.result.notes[clip.name] = list(outcome.get("notes", ()))
 
     def _skip(self, clip: str, why: str, on_broken: OnBroken | None) -> None:
         self.result.broken[clip] = why

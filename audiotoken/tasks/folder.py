@@ -8,17 +8,16 @@ are beside the pictures.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiotoken.audio import Recording, as_recording
+from audiotoken import stereo
+from audiotoken.audio import as_recording
 from audiotoken.errors import CheckpointError
 from audiotoken.manifest import Line, fingerprint, number_endings
 from audiotoken.model import find_device, load_pipeline
 from audiotoken.options import check_options
-from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.gallery import LABELS, format_label_table
 from audiotoken.report.gallery_page import HeardSound
 from audiotoken.tasks.clip_folder import (
@@ -35,8 +34,6 @@ from audiotoken.tasks.picture_files import check_report
 from audiotoken.writing import list_model_paths
 
 if TYPE_CHECKING:  # takes seconds to import
-    from PIL.Image import Image
-
     from audiotoken.pipeline import AudioTokenPipeline
 
 StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]  # diffusers' callback_on_step_end
@@ -87,8 +84,10 @@ def draw_folder(
         offload=offload,
         token=token,
     )
-    options: Line = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count, "steps": steps}
-    options |= {"guidance": guidance_scale, "token": token, "dtype": dtype, "model": fingerprint(model)}
+    words: Line = {"prompt": prompt, "negative_prompt": negative_prompt, "token": token}
+    numbers: Line = {"seed": seed, "count": count, "steps": steps}
+    drawing = words | numbers | {"guidance_scale": guidance_scale, "width": width, "height": height}
+    options = words | numbers | {"guidance": guidance_scale, "dtype": dtype, "model": fingerprint(model)}
     if width or height:
         options |= {"width": width, "height": height}
     if report is not None:
@@ -106,7 +105,7 @@ def draw_folder(
     on_gpu = bool(folder.pending) and find_device(device).type == "cuda"  # torch is imported only if there is work
     folder.work(
         lambda: _load_hearing_pipeline(model, device, dtype, offload),
-        lambda pipe, group, on_step: _draw_group(pipe, group, folder.result.output, on_step),
+        lambda pipe, group, on_step: _draw_group(pipe, group, folder.result.output, drawing, on_step),
         read=read_clip,
         size=batch or (BATCH_ON_GPU if on_gpu else 1),
         on_progress=on_progress,
@@ -129,36 +128,24 @@ def _load_hearing_pipeline(model: str, device: str | None, dtype: str | None, of
 
 
 def _draw_group(
-    pipe: "AudioTokenPipeline", group: Sequence[LoadedClip], output: Path, on_step: OnStep | None
-) -> Iterator[Line]:
+    pipe: "AudioTokenPipeline",
+    group: Sequence[LoadedClip],
+    output: Path,
+    options: Mapping[str, Any],
+    on_step: OnStep | None,
+) -> Iterator[Line | str]:
     """Draw a batch of clips, and write the pictures of each."""
     encoder_rate = pipe.audio_encoder.rate
     recordings = [as_recording(each.recording, each.rate, resample_to=encoder_rate)[0] for each in group]
     labels = [pipe.classify(recording, encoder_rate)[:STORED_LABELS] for recording in recordings]
-    images = iter(_draw_images(pipe, recordings, group[0].line, _step_callback(on_step)))
-    for clip, scored in zip(group, labels, strict=True):
-        write_clip_pictures(islice(images, len(clip.line["files"])), clip, output)
-        yield {"heard": [[label, round(score, 4)] for label, score in scored]}
-
-
-def _draw_images(
-    pipe: "AudioTokenPipeline", recordings: list[Recording], options: Line, on_step: StepCallback | None
-) -> "list[Image]":
-    """`count` pictures of each recording, one recording after the other."""
-    return pipe(
-        recordings,
-        options["prompt"] or TEMPLATE,
-        rate=pipe.audio_encoder.rate,
-        negative_prompt=options["negative_prompt"],
-        seed=options["seed"],
-        num_images_per_prompt=options["count"],
-        num_inference_steps=options["steps"],
-        guidance_scale=options["guidance"],
-        width=options.get("width"),
-        height=options.get("height"),
-        callback_on_step_end=on_step,
-        token=options["token"],
-    ).images
+    drawn = stereo.draw_sounds(pipe, recordings, encoder_rate, on_step_end=_step_callback(on_step), **options)
+    for clip, scored, each in zip(group, labels, drawn, strict=True):
+        if each.rejected:
+            yield f"Cannot draw {clip.name}: the model's safety checker rejected every picture."
+            continue
+        write_clip_pictures(each.images, clip, output)
+        heard = [[label, round(score, 4)] for label, score in scored]
+        yield {"heard": heard, "notes": [*clip.notes, *each.notes]}
 
 
 def _step_callback(on_step: OnStep | None) -> StepCallback | None:

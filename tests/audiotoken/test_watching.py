@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from audiotoken.debug import debug_pipeline
+from audiotoken.debug_transformers import TRANSFORMERS, debug_joint_pipeline
 from audiotoken.errors import CheckpointError, OptionError, PromptError
 from audiotoken.prompt import describe_cut, find_cut
 from audiotoken.stereo.animation import sound_to_film
@@ -105,6 +106,23 @@ def test_words_beyond_the_limit_are_told(pipe):
         pipe(SOUND, text, rate=RATE, num_inference_steps=1)
     (prompt,) = pipe.encode_prompts("a photo of a bell")
     assert prompt.cut == ""
+
+
+@pytest.mark.parametrize("kind", ["sd1", "xl", "flux"])
+def test_negative_words_beyond_the_limit_are_told(kind):
+    pipe = debug_joint_pipeline(kind) if kind in TRANSFORMERS else debug_pipeline(kind=kind)
+    text = f"{'word ' * 300}ugly"
+    result = sound_to_image(SOUND, RATE, pipe, negative_prompt=text, **QUICK)
+    (note,) = [note for note in result.notes if "longer than the model reads" in note]
+    assert note.startswith("The negative prompt is longer")
+    with pytest.warns(UserWarning, match="The negative prompt is longer"):
+        pipe(SOUND, rate=RATE, num_inference_steps=1, negative_prompt=text)
+    assert pipe.find_cut("ugly") == ""
+
+
+def test_a_film_says_that_negative_words_were_cut(pipe):
+    result = sound_to_film(SOUND, RATE, pipe, frames=2, negative_prompt="word " * 90, **QUICK)
+    assert "The negative prompt is longer" in str(result.notes)
 
 
 def test_a_word_beyond_the_limit_is_not_called_missing(pipe):

@@ -151,7 +151,7 @@ def test_a_file_that_did_not_fit_leaves_nothing_in_the_model(pipe, tmp_path, mon
         raise RuntimeError("size mismatch")
 
     monkeypatch.setattr(pipe, "load_lora_weights", break_off)
-    with pytest.raises(OptionError, match="do not fit .size mismatch"):
+    with pytest.raises(OptionError, match="do not fit"):
         fuse_lora(pipe, tmp_path / "a.safetensors")
     assert copy_weights(pipe).keys() == before.keys()
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from audiotoken.cli.app import app
 from audiotoken.debug import debug_pipeline
-from audiotoken.errors import OptionError
+from audiotoken.errors import OptionError, PromptError
 from audiotoken.manifest import file_names, fingerprint, number_endings, read_manifest
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.tasks import clip_folder, folder_files
@@ -376,3 +376,43 @@ def test_a_large_folder_is_looked_through_in_linear_time(tmp_path, monkeypatch):
     )
     result = draw_folder(tmp_path / "clips", tmp_path / "out")
     assert len(result.kept) == len(names) and looks < 20 * len(names)
+
+
+# what a single clip's notes say, a folder's say too
+
+
+def test_the_notes_about_clips_are_in_the_summary_and_in_the_manifest(draw, clips, out):
+    (clips / "a.wav").write_bytes((clips / "a.wav").read_bytes() * 2)
+    long = "word " * 90
+    drawn = draw(prompt=f"a photo of <audio> and {long}", negative_prompt=f"{long}ugly", batch=2, count=2)
+    notes = read_manifest(out / "made.jsonl")
+    assert all("The prompt is longer" in str(line["notes"]) for line in notes.values()) and len(notes) == 3
+    assert "2 recordings were joined" in str(notes["a.wav"]["notes"])
+    lines = drawn.format_notes()
+    assert lines[0].startswith("note   3 clips: The prompt is longer than the model reads")
+    assert lines[1].startswith("note   3 clips: The negative prompt is longer")
+    assert lines[2].startswith("note   a.wav: 2 recordings were joined") and len(lines) == 3
+
+
+def test_a_summary_with_many_notes_is_short(tmp_path):
+    result = clip_folder.FolderResult(tmp_path, notes={f"{i}.wav": ["Same.", f"Other {i}."] for i in range(9)})
+    lines = result.format_notes()
+    assert lines[0] == "note   9 clips: Same." and lines[1] == "note   0.wav: Other 0." and len(lines) == 6
+    assert lines[-1] == f"note   5 more in {tmp_path / 'made.jsonl'}"
+
+
+def test_a_prompt_for_two_sounds_is_refused_whatever_the_batch(draw):
+    with pytest.raises(PromptError, match="2 <audio>"):
+        draw(prompt="<audio> and <audio>", batch=2)
+
+
+def test_rejected_pictures_are_those_of_their_clip(draw, out, monkeypatch):
+    from tests.audiotoken.test_watching import with_checker
+
+    draw()
+    load = folder_module.load_pipeline
+    monkeypatch.setattr(folder_module, "load_pipeline", lambda *given: with_checker(load(*given), {1, 2, 3}))
+    drawn = draw(count=2, batch=2, overwrite=True)
+    assert drawn.notes["a.wav"][0].startswith("Picture 2 is black")
+    assert "safety checker rejected every picture" in drawn.broken["birds/b.wav"]
+    assert not (out / "birds/b-1.png").exists()
