@@ -36,7 +36,6 @@ from audiotoken.placeholder import PLACEHOLDER, TEMPLATE, check_count, check_neg
 from audiotoken.prompt import (
     EncodedPrompts,
     Prompt,
-    describe_cut,
     describe_negative_cut,
     encode_prompts,
     find_cut,
@@ -144,8 +143,8 @@ class SoundToImage(AudioMixin):
         _check_text_in_place_of_sound(audio)
         if not given or not all(isinstance(each, Prompt) for each in given):
             prompts = self.encode_prompts(prompt, None if audio is None else self.audio_prompts(audio, rate, token))
-            for cut in dict.fromkeys(each.cut for each in prompts if each.cut):
-                warnings.warn(describe_cut(cut), stacklevel=5)
+            for sentence in dict.fromkeys(note for each in prompts for note in each.notes):
+                warnings.warn(sentence, stacklevel=5)
             return prompts
         if audio is not None:
             raise PromptError("Got a sound with a prompt that is encoded already; leave the sound out, or give a text.")

@@ -36,6 +36,11 @@ class Prompt:
     pooled: Float[Tensor, "1 features"] | None = None  # for SDXL's denoiser
     cut: str = ""  # the end of the text that the text encoder does not read
 
+    @property
+    def notes(self) -> list[str]:
+        """A sentence about the end of the text that is not read, if there is one."""
+        return [describe_cut(self.cut)] if self.cut else []
+
 
 @dataclass(frozen=True, eq=False)
 class EncodedPrompts:

@@ -21,6 +21,7 @@ from audiotoken.encoders.mini_network import FAMILIARITY as NAME
 from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.errors import CheckpointError
 from audiotoken.json_file import FormError, read_json
+from audiotoken.writing import encode_text, write_bytes
 
 # Energy by which a separated sound may fall short of the threshold, chosen so: of 95 sources, separated from others in
 # rooms and dry, 9 % of those named rightly then count as unknown (33 % without it), and 25 % of the others (75 %).
@@ -45,7 +46,7 @@ class Familiarity:
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write to `folder`, as JSON."""
-        (Path(folder) / NAME).write_text(json.dumps(asdict(self), indent=1) + "\n")
+        write_bytes(encode_text(json.dumps(asdict(self), indent=1) + "\n"), Path(folder) / NAME)
 
 
 def load_familiarity(folder: str | os.PathLike) -> Familiarity | None:

@@ -134,7 +134,7 @@ def apply_edits(
     edited = replace(planned, matches=matches, prompt=encoded, scene=scene)
     boxes = {i: box for i, box in compute_boxes(planned, placements, fov).items() if positions.get(i)}
     regions = {i: Region(box, positions[i], edited.subjects[i]) for i, box in boxes.items()}
-    return replace(edited, regions=regions, notes=[*planned.notes, *changes])
+    return replace(edited, regions=regions, notes=[*planned.notes, *changes, *encoded.notes])
 
 
 def clean_name(text: str) -> str:

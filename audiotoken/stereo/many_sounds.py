@@ -9,7 +9,7 @@ from PIL.Image import Image
 
 from audiotoken.audio import Recording
 from audiotoken.placeholder import TEMPLATE
-from audiotoken.prompt import Prompt, describe_cut, describe_negative_cut
+from audiotoken.prompt import Prompt, describe_negative_cut
 from audiotoken.protocols import SoundPipeline
 from audiotoken.watching import describe_rejected, watch_pictures
 
@@ -62,7 +62,7 @@ def draw_sounds(
     beside, drawn = describe_negative_cut(pipe, negative_prompt), []
     for i, encoded in enumerate(prompts):
         own = slice(i * count, (i + 1) * count)
-        notes = [*([describe_cut(encoded.cut)] if encoded.cut else []), *beside, *describe_rejected(rejected[own])]
+        notes = [*encoded.notes, *beside, *describe_rejected(rejected[own])]
         drawn.append(DrawnSound(images[own], notes, bool(rejected) and all(rejected[own])))
     return drawn
 

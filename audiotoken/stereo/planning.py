@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from audiotoken.audio import as_recording, to_mono
 from audiotoken.channels import find_stereo
 from audiotoken.placeholder import PLACEHOLDER, check_count
-from audiotoken.prompt import Prompt, describe_cut
+from audiotoken.prompt import Prompt
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import decide_names
 from audiotoken.stereo.labelled_scene import Label, Listening, compute_outline
@@ -255,8 +255,7 @@ def make_plan(
     )
     with timed_stage("place", seconds):
         regions, notes = place_sources(draft, positions, options.fov, options.unknown)
-    cut = [describe_cut(encoded.cut)] if encoded.cut else []
-    return replace(draft, regions=regions, notes=[*scene.notes, *notes, *cut])
+    return replace(draft, regions=regions, notes=[*scene.notes, *notes, *encoded.notes])
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.figure import contact_sheet
 from audiotoken.report.spread import spread_evenly
 from audiotoken.training import Progress
-from audiotoken.writing import write_bytes, write_image
+from audiotoken.writing import encode_text, replace_file, write_bytes, write_image
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -36,7 +36,7 @@ def log_run(
     path = out / "losses.csv"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "settings.json").write_text(json.dumps(config, indent=2, default=str) + "\n")
+        write_bytes(encode_text(json.dumps(config, indent=2, default=str) + "\n"), out / "settings.json")
         path.open("a").close()
     except OSError as error:
         raise OptionError(f"Cannot write into {out}: {error.strerror}; choose another folder.") from None
@@ -118,12 +118,13 @@ def plot_losses(out: Path) -> None:
         axis.plot(steps, values, color="0.85", linewidth=0.8)
         axis.plot(steps[wide - 1 :], np.convolve(values, np.ones(wide) / wide, "valid"), color="C0")
         axis.set(title=name, xlabel="step")
-    figure.savefig(out / "losses.png", dpi=110)
+    with replace_file(out / "losses.png") as temporary:
+        figure.savefig(temporary, dpi=110)
 
 
 def write_skipped(out: Path, examples: Examples) -> None:
     """List the examples that could not be read in skipped.csv, so that none is left out silently."""
     skipped = getattr(examples, "skipped", {})
     if skipped:
-        with (out / "skipped.csv").open("w", newline="") as stream:
+        with replace_file(out / "skipped.csv") as temporary, temporary.open("w", newline="") as stream:
             csv.writer(stream).writerows([("key", "why"), *skipped.items()])

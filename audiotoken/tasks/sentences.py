@@ -14,7 +14,7 @@ from guidance.errors import GuidanceError
 from spatial.errors import SpatialError
 
 USER_ERRORS = (AudioTokenError, SpatialError, GuidanceError)
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENAMETOOLONG)  # nobody's mistake in the code
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENAMETOOLONG)  # no mistake in the code
 SAVE_MEMORY = "lower --count or --batch, use --dtype float16, a smaller model or --device cpu"
 
 

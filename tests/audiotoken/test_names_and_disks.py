@@ -4,6 +4,7 @@ import json
 import os
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +16,15 @@ from typer.testing import CliRunner
 from audiotoken.checkpoint import write_checkpoint
 from audiotoken.cli.app import app
 from audiotoken.data import PairFolder
+from audiotoken.errors import OptionError
 from audiotoken.evaluation.clips import find_picture
 from audiotoken.manifest import match_names
 from audiotoken.rating.study import read_study
 from audiotoken.tasks.check import find_pairs
+from audiotoken.tasks.run_log import log_run
 from audiotoken.tasks.sentences import errors_as_sentences
 from audiotoken.writing import cannot_write, replace_file
+from tests.fuzz.limits import files_at_most
 
 NFC, NFD = (unicodedata.normalize(form, "Bär") for form in ("NFC", "NFD"))
 
@@ -105,9 +109,19 @@ def test_a_full_disk_under_torch_is_an_oserror_and_keeps_the_old_file(tmp_path):
     assert (tmp_path / "a.pt").read_bytes() == before and os.listdir(tmp_path) == ["a.pt"]
 
 
+def test_settings_of_a_run_are_kept_where_new_ones_find_no_room(tmp_path):
+    (tmp_path / "settings.json").write_text("old")
+    accelerator = SimpleNamespace(is_main_process=True)
+    with files_at_most(5), pytest.raises(OptionError, match="settings.json: File too large"):
+        with log_run(tmp_path, accelerator, {"steps": 1}, None):
+            pass
+    assert (tmp_path / "settings.json").read_text() == "old" and os.listdir(tmp_path) == ["settings.json"]
+
+
 @pytest.mark.parametrize(
     "error",
     [
+        OSError(27, "File too large", "x.csv"),
         OSError(28, "No space left on device", "x.csv"),
         OSError(30, "Read-only file system", "x.csv"),
         RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0"),

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.fuzz import things
+from tests.fuzz.adapters import lora
 from tests.fuzz.cases import MORE_WORDS, WORDS, Case, described, hold
 from tests.fuzz.containers import cut, hole, joined, lying, order
 from tests.fuzz.documents import documents
 from tests.fuzz.inputs import Rng, odd_number, pick
 from tests.fuzz.kept import kept
+from tests.fuzz.limits import disk, overflow, prompts
 from tests.fuzz.values import keys, options
 from tests.fuzz.watched import run_command
 
@@ -254,4 +256,8 @@ CASES: dict[str, tuple[Case, int]] = {  # of a thousand inputs so many
     "lying": (lying, 20),
     "order": (order, 20),
     "hole": (hole, 10),
+    "lora": (lora, 40),
+    "disk": (disk, 60),
+    "prompts": (prompts, 40),
+    "overflow": (overflow, 30),
 }

@@ -1,15 +1,19 @@
 """The fuzz by kinds notices what a command owes its user, and a few members of each cheap kind hold."""
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from audiotoken.errors import OptionError
-from tests.fuzz import documents, kinds, things
+from tests.fuzz import adapters, documents, kinds, limits, things
 from tests.fuzz import run as fuzz
 from tests.fuzz.cases import Wrong
 from tests.fuzz.containers import content, find_tones, tones
@@ -101,15 +105,59 @@ def test_documents_are_spoilt(tmp_path):
         assert len(file.execute("SELECT * FROM answers").fetchall()) == 4
 
 
-CHEAP = ("kept", "joined", "cut", "lying", "order")
+CHEAP = {
+    "kept": 12,
+    "joined": 12,
+    "cut": 12,
+    "lying": 12,
+    "order": 12,
+    "lora": 6,
+    "prompts": 6,
+    "overflow": 4,
+    "disk": 4,
+}
 
 
-@pytest.mark.parametrize("case", CHEAP)
-def test_some_of_each_cheap_kind_hold(case, tmp_path):
-    for i in [i for i in range(3000) if fuzz.family(1, i, "kinds") == case][:12]:
+@pytest.mark.parametrize(("case", "count"), CHEAP.items())
+def test_some_of_each_cheap_kind_hold(case, count, tmp_path):
+    for i in [i for i in range(3000) if fuzz.family(1, i, "kinds") == case][:count]:
         (tmp_path / str(i)).mkdir()
         row = fuzz.attempt(1, i, tmp_path / str(i), "kinds")
         assert row["verdict"] != "bug", row
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.gif", "a.json", "a.jsonl", "a.wav", "a.html", "a.safetensors"])
+def test_a_file_that_is_there_in_part_is_noticed(name, tmp_path):
+    texts = {".json": "[1, 2, 3, 4]", ".jsonl": '{"a": 1}\n{"a": 2}\n', ".html": "<html></html>"}
+    write = {
+        ".png": lambda path: Image.new("RGB", (64, 64), "red").save(path),
+        ".gif": lambda path: Image.effect_noise((64, 64), 9).save(path),
+        ".wav": things.write_clip,
+        ".safetensors": lambda path: save_file({"a": torch.ones(99)}, path),
+    }
+    path = tmp_path / name
+    write.get(path.suffix, lambda path: path.write_text(texts[path.suffix]))(path)
+    limits.check_whole(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) - 8] if path.suffix != ".wav" else content[:20])
+    with pytest.raises(Wrong, match="there in part"):
+        limits.check_whole(tmp_path)
+
+
+def test_no_file_grows_beyond_the_limit(tmp_path):
+    with limits.files_at_most(10), pytest.raises(OSError, match="File too large"):
+        (tmp_path / "a").write_bytes(b"x" * 11)
+    (tmp_path / "a").write_bytes(b"x" * 11)
+
+
+def test_weights_that_a_fuse_missed_are_counted(tmp_path):
+    shutil.copytree(things.base(), tmp_path / "made")
+    assert adapters._compare(tmp_path / "made") == (set(), True)
+    (file,) = (tmp_path / "made" / "unet").glob("*.safetensors")
+    weights = load_file(file)
+    weights["conv_in.weight"] = weights["conv_in.weight"] * float("nan")
+    save_file(weights, file)
+    assert adapters._compare(tmp_path / "made") == ({"conv_in"}, False)
 
 
 def test_each_disguise_is_another_name_of_the_same(tmp_path, monkeypatch):

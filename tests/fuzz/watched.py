@@ -16,7 +16,9 @@ from audiotoken.errors import OptionError, printable
 from tests.fuzz.cases import described, hold
 
 LONGEST = 2500  # letters of a refusal: it may quote a path of a thousand
-NOTES = re.compile(r"(note|warning|loading|skipped|heard|\[|\d|step |found |prepar|train)")  # lines before the refusal
+NOTES = re.compile(  # lines before the refusal
+    r"note|warning|loading|skipped|heard|\[|\d|step |found |prepar|train|given pictures|random clip"
+)
 
 
 def snapshot(folder: Path) -> dict[str, Any]:

@@ -203,6 +203,15 @@ def test_word_chosen_by_hand_wins(pipe):
     assert centre(drawn.regions[0].box) < 0.5 < centre(drawn.regions[1].box)
 
 
+def test_words_that_are_not_read_are_told(pipe):
+    planned = heard(-31.0, words=("dog",), similarity=[[0.9]])
+    places = edits.default_placements(planned)
+    drawn = edits.apply_edits(planned, pipe, places, prompt=f"a dog and {'word ' * 90}")
+    assert "longer than the model reads" in drawn.notes[-1]
+    again = edits.apply_edits(planned, pipe, places, prompt="a dog")
+    assert "longer" not in str(again.notes)
+
+
 def test_source_can_be_drawn_as_its_own_sound(pipe):
     planned = heard(-31.0, words=("dog",), similarity=[[0.9]])
     (dog,) = edits.default_placements(planned)
