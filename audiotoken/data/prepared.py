@@ -38,6 +38,7 @@ from audiotoken.data.manifest import (
 from audiotoken.data.shards import check_shard, open_shard, write_shard
 from audiotoken.denoising import latent_channels, scaling_factor
 from audiotoken.errors import DataError
+from audiotoken.folder_lock import locking
 from audiotoken.writing import format_size
 
 DTYPES = ("float16", "bfloat16", "float32")
@@ -87,7 +88,8 @@ def prepare(
     `size`, `seconds`, `augment`, `seed`, `workers` and `at_once` are those of `RawExamples`; the first
     `copies` variants of each example are stored. Existing shards are kept: a process killed at any moment loses at most
     the work on one shard and leaves no partial file. This process writes every `parts`-th shard, starting at `part`;
-    other processes, which may run on other machines that share the folder, write the others. Broken examples, and
+    other processes, which may run on other machines that share the folder, write the others. Processes with the same
+    part share its shards: each is written by one, and waited for by the others. Broken examples, and
     those without a label, are left out and listed in `skipped.csv` (key, why). `on_estimate(estimate)` is called before
     the work, `on_item(done, all)` after each example of this process.
 
@@ -108,12 +110,24 @@ def prepare(
     if todo:
         _check_room(raw, folder, manifest, todo, on_estimate)
     done, count = (sum(len(manifest.rows(shard)) for shard in shards) for shards in (set(mine) - set(todo), mine))
-    for shard in todo:
+    for shard in _claim_shards(folder, todo, manifest):
         for index in _write_one_shard(raw, folder, shard, manifest):
             if on_item is not None:
                 on_item(done + index - manifest.rows(shard).start + 1, count)
         done += len(manifest.rows(shard))
     return summarise(folder, manifest)
+
+
+def _claim_shards(folder: Path, shards: Sequence[int], manifest: Manifest) -> Iterator[int]:
+    """Yield each shard that no other process writes, and in the end those whose processes were killed meanwhile."""
+    missed: list[int] = []
+    for some, wait in ((shards, False), (missed, True)):
+        for shard in some:
+            with locking(folder, f"claim-{shard:05}", wait) as claimed:
+                if not claimed:
+                    missed.append(shard)
+                elif try_read_notes(folder, shard, manifest) is None:
+                    yield shard
 
 
 class Prepared:

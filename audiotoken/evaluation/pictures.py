@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 import torch
 from PIL import Image
 
+from audiotoken.data.image_file import read_image
 from audiotoken.errors import OptionError
 from audiotoken.evaluation.clips import Example
+from audiotoken.folder_lock import locking, make_folder
 from audiotoken.labels import insert_articles, insert_words
 from audiotoken.manifest import fingerprint
 from audiotoken.model import load_pipeline
@@ -56,25 +58,26 @@ class PictureCache:
     def _remove_outdated(self) -> None:
         """Delete pictures that were drawn with other settings."""
         settings, text = self.folder / self.settings, json.dumps(self._describe_settings(), indent=1)
-        if settings.is_file() and settings.read_text() == text:
+        if settings.is_file() and settings.read_bytes() == encode_text(text):
             return
         for system in self.systems:
             for path in self.folder.glob(f"{system}-*/*.png"):
-                path.unlink()
-        self.folder.mkdir(parents=True, exist_ok=True)
+                path.unlink(missing_ok=True)
+        make_folder(self.folder)
         write_bytes(encode_text(text), settings)
 
     def load_or_draw(self, system: str, seed: int) -> list[Image.Image]:
-        """The pictures of one system and seed, in the order of the examples."""
+        """The pictures of one system and seed, in the order of the examples; waits for what another process draws."""
         files = [self.folder / f"{system}-{seed}" / f"{i:05d}.png" for i in range(len(self.examples))]
-        files[0].parent.mkdir(exist_ok=True)
-        missing = [i for i, path in enumerate(files) if not path.is_file()]
-        for start in range(0, len(missing), self.batch):
-            chosen = missing[start : start + self.batch]
-            for i, image in zip(chosen, self._draw(system, chosen, seed), strict=True):
-                write_image(image, files[i])
-            self.on_row(f"{system}, seed {seed}: drew {start + len(chosen)} of {len(missing)}")
-        return [Image.open(path).convert("RGB") for path in files]
+        make_folder(files[0].parent)
+        with locking(self.folder, f"{system}-{seed}", wait=True):
+            missing = [i for i, path in enumerate(files) if not path.is_file()]
+            for start in range(0, len(missing), self.batch):
+                chosen = missing[start : start + self.batch]
+                for i, image in zip(chosen, self._draw(system, chosen, seed), strict=True):
+                    write_image(image, files[i])
+                self.on_row(f"{system}, seed {seed}: drew {start + len(chosen)} of {len(missing)}")
+        return [read_image(path) for path in files]
 
     def _make_generators(self, chosen: Sequence[int], seed: int) -> list[torch.Generator]:
         return [torch.Generator().manual_seed(seed * SEED_STEP + i) for i in chosen]

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from audiotoken.audio import MAX_SECONDS, Recording, load_with_notes
 from audiotoken.data.shard_clips import Member, list_members, read_beginning
 from audiotoken.errors import AudioError, printable
+from audiotoken.folder_lock import make_folder
 from audiotoken.manifest import Line, append_line, file_names, is_up_to_date, make_line, read_manifest
 from audiotoken.tasks.claims import Claims, claiming
 from audiotoken.writing import cannot_write, check_inputs_kept
@@ -232,14 +233,6 @@ def open_folder(
     shards = {member.shard for member in members.values()}
     check_inputs_kept([output, *outputs, *files], [clips, *(clips / name for name in names), *shards, *inputs])
     return ClipFolder(clips, lines, members, known, FolderResult(output, [], kept, broken, verb=verb))
-
-
-def make_folder(folder: Path) -> None:
-    """OptionError if the folder cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
 
 
 def count_clips(clips: Collection[Any]) -> str:

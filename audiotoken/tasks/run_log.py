@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from audiotoken.data.examples import Examples, decode_latents
 from audiotoken.errors import OptionError
+from audiotoken.folder_lock import writing_alone
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.figure import contact_sheet
 from audiotoken.report.spread import spread_evenly
@@ -29,20 +30,23 @@ if TYPE_CHECKING:
 def log_run(
     out: Path, accelerator: "Accelerator", config: Mapping[str, Any], log: str | None
 ) -> Iterator[Callable[[Progress], None]]:
-    """Write settings.json, then a line of losses.csv and of the tracker `log` for each step that is reported."""
+    """Write settings.json, then a line of losses.csv and of the tracker `log` for each step that is reported.
+
+    OptionError if another process trains into the same folder.
+    """
     if not accelerator.is_main_process:
         yield lambda progress: None
         return
     path = out / "losses.csv"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_bytes(encode_text(json.dumps(config, indent=2, default=str) + "\n"), out / "settings.json")
-        path.open("a").close()
-    except OSError as error:
-        raise OptionError(f"Cannot write into {out}: {error.strerror}; choose another folder.") from None
-    if log is not None:
-        accelerator.init_trackers("log", config={key: str(value) for key, value in config.items()})
     with ExitStack() as stack:
+        stack.enter_context(writing_alone(out))
+        try:
+            write_bytes(encode_text(json.dumps(config, indent=2, default=str) + "\n"), out / "settings.json")
+            path.open("a").close()
+        except OSError as error:
+            raise OptionError(f"Cannot write into {out}: {error.strerror}; choose another folder.") from None
+        if log is not None:
+            accelerator.init_trackers("log", config={key: str(value) for key, value in config.items()})
         streams: list[IO[str]] = []
 
         def record(progress: Progress) -> None:

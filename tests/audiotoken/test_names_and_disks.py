@@ -112,9 +112,12 @@ def test_a_full_disk_under_torch_is_an_oserror_and_keeps_the_old_file(tmp_path):
 def test_settings_of_a_run_are_kept_where_new_ones_find_no_room(tmp_path):
     (tmp_path / "settings.json").write_text("old")
     accelerator = SimpleNamespace(is_main_process=True)
-    with files_at_most(5), pytest.raises(OptionError, match="settings.json: File too large"):
-        with log_run(tmp_path, accelerator, {"steps": 1}, None):
-            pass
+    with (
+        files_at_most(5),
+        pytest.raises(OptionError, match=r"settings\.json: File too large"),
+        log_run(tmp_path, accelerator, {"steps": 1}, None),
+    ):
+        pass
     assert (tmp_path / "settings.json").read_text() == "old" and os.listdir(tmp_path) == ["settings.json"]
 
 

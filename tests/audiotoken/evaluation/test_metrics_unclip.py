@@ -127,6 +127,16 @@ def test_changed_vectors_are_drawn_again_and_other_systems_keep_their_pictures(m
     assert not own.is_file() and len(list((tmp_path / "pictures").glob("unclip-0/*.png"))) == 2
 
 
+def test_a_cached_picture_that_is_damaged_is_a_sentence(tmp_path):
+    cache = PictureCache(collect_examples("synthetic", 1), tmp_path, model="mini")
+    (tmp_path / "pictures" / "text-0").mkdir()
+    (tmp_path / "pictures" / "text-0" / "00000.png").write_bytes(b"half")
+    with pytest.raises(DataError, match=r"Cannot read .*00000.png: it is damaged"):
+        cache.load_or_draw("text", 0)
+    (tmp_path / "pictures" / "drawn.json").write_bytes(b"\xff")
+    assert PictureCache(collect_examples("synthetic", 1), tmp_path, model="mini").load_or_draw  # drawn again
+
+
 def test_wav2clip_embeddings_are_the_default_condition(model, tmp_path):
     examples, judges = collect_examples("synthetic", 2), Judges("mini", "mini", "mini", "cpu")
     told = prepare_unclip(str(model), None, examples, judges)
