@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from audiotoken.debug import debug_pipeline
-from audiotoken.errors import CheckpointError, OptionError
+from audiotoken.errors import CheckpointError, DataError, OptionError
 from audiotoken.evaluation.clips import Example, collect_examples
 from audiotoken.evaluation.evaluate import evaluate
 from audiotoken.evaluation.judges import Judges
