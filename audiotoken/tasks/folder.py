@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from audiotoken import stereo
 from audiotoken.audio import as_recording
 from audiotoken.errors import CheckpointError
-from audiotoken.folder_lock import make_folder
 from audiotoken.manifest import Line, fingerprint, number_endings
 from audiotoken.model import find_device, load_pipeline
 from audiotoken.options import check_options

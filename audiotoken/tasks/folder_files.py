@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audiotoken.folder_lock import make_folder
 from audiotoken.manifest import Line
 from audiotoken.report.gallery import gallery
 from audiotoken.report.gallery_page import Entry, HeardSound, write_gallery_page
-from audiotoken.tasks.clip_folder import GALLERY, TABLE, ClipFolder, FoundClip, count_clips, make_folder
+from audiotoken.tasks.clip_folder import GALLERY, TABLE, ClipFolder, FoundClip, count_clips
 from audiotoken.writing import SUFFIXES, encode_text, write_bytes, write_image
 
 if TYPE_CHECKING:  # takes seconds to import

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from audiotoken.errors import AudioError, OptionError, PromptError
+from audiotoken.folder_lock import make_folder
 from audiotoken.manifest import Line, fingerprint
 from audiotoken.report.gallery import format_source_table
 from audiotoken.tasks.clip_folder import (
@@ -23,7 +24,6 @@ from audiotoken.tasks.clip_folder import (
     OnBroken,
     OnProgress,
     OnStep,
-    make_folder,
     open_folder,
 )
 from audiotoken.tasks.folder_files import write_report, write_table

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from audiotoken.errors import AudioError
+from audiotoken.folder_lock import make_folder
 from audiotoken.manifest import Line, fingerprint
 from audiotoken.report.gallery import format_listening_table
 from audiotoken.report.gallery_page import HeardSound
@@ -26,7 +27,6 @@ from audiotoken.tasks.clip_folder import (
     OnBroken,
     OnProgress,
     OnStep,
-    make_folder,
     open_folder,
 )
 from audiotoken.tasks.folder_files import write_report, write_table

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiotoken.errors import AudioError, PromptError
-from audiotoken.folder_lock import make_folder
 from audiotoken.manifest import Line, fingerprint, number_endings
 from audiotoken.report.gallery import format_source_table
 from audiotoken.report.gallery_page import HeardSound
