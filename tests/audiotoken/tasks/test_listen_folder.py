@@ -182,7 +182,7 @@ def test_folders_of_any_name_are_named(hear, clips, tmp_path):
     """Bytes that are no text, as of another encoding, and a line break."""
     folder = os.fsdecode(os.path.join(os.fsencode(tmp_path), b"\xff\n"))
     for command in (["listen"], ["layout", "--words", "toad"]):
-        result = CliRunner().invoke(app, [*command, str(clips), "-o", folder, "--overwrite"])
+        result = CliRunner().invoke(app, [*command, str(clips), "-o", folder, "--overwrite", "--quiet"])
         assert result.exit_code == 0 and result.stdout.count("\n") == 2, result.output
         assert r"into " in result.stdout and r"\udcff\n" in result.stdout
 
