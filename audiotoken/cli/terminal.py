@@ -4,11 +4,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audiotoken.errors import printable
 from audiotoken.light_imports import postponing
-from audiotoken.tasks.clip_folder import FolderResult
 from audiotoken.tasks.sentences import errors_as_sentences
+
+if TYPE_CHECKING:  # imports numpy, and `--help` must stay light
+    from audiotoken.tasks.clip_folder import FolderResult
 
 
 class Bar:
@@ -65,7 +68,7 @@ def set_library_logs(verbose: bool) -> None:
         os.environ.setdefault(library, "info" if verbose else "error")
 
 
-def format_folder(result: FolderResult, report: Path | None, notes: bool) -> str:
+def format_folder(result: "FolderResult", report: Path | None, notes: bool) -> str:
     """The summary of a folder of clips, with the page that was written and, if wanted, the notes about clips."""
     lines = [str(result), *(map(printable, result.format_notes()) if notes else ())]
     return "\n".join([*lines, *([f"report {printable(report)}"] if report is not None else [])])

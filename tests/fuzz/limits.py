@@ -86,11 +86,13 @@ def check_whole(folder: Path) -> None:
         read = READ.get(path.suffix)
         try:
             hold(read is None or read(path) is not False, f"{path.name} is there in part")
-        except (OSError, ValueError, SyntaxError, SafetensorError, sqlite3.Error) as error:
+        except (OSError, ValueError, SyntaxError, SafetensorError, soundfile.SoundFileError, sqlite3.Error) as error:
             hold(False, f"{path.name} is there in part: {error}")
 
 
 def _read_picture(path: Path) -> None:
+    with Image.open(path) as picture:
+        picture.verify()  # notices a PNG without its end, and closes the file
     with Image.open(path) as picture:
         for frame in range(getattr(picture, "n_frames", 1)):
             picture.seek(frame)

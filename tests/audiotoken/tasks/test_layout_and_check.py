@@ -171,13 +171,13 @@ def test_pairs_that_cannot_be_read_are_named_and_skipped(listening, seeing, fold
 
 
 def test_a_pair_whose_words_the_detector_does_not_know_is_skipped(listening, seeing, folder, monkeypatch):
-    hear, names = layout.listen_to, iter(["bell", "orc", "bell"])
+    hear, names = layout.Listener.listen, iter(["bell", "orc", "bell"])
 
-    def listen_to(clip, **options):
+    def listen(self, clip, **options):
         listening["labels"][0] = Label(next(names), 0.9, True)
-        return hear(clip, **options)
+        return hear(self, clip, **options)
 
-    monkeypatch.setattr(layout, "listen_to", listen_to)
+    monkeypatch.setattr(layout.Listener, "listen", listen)
     checked = check.check_pairs(check.find_pairs(folder, None), PlanOptions())
     assert [pair.name for pair in checked.pairs] == ["a.wav", "d.mp4"] and "but not orc" in checked.broken[0]
 
