@@ -37,10 +37,8 @@ from audiotoken.cli.parameters import (
     Verbose,
     Width,
 )
-from audiotoken.cli.terminal import format_folder, running
+from audiotoken.cli.terminal import describe_folder, running
 from audiotoken.errors import OptionError
-
-SOME_BROKEN = 1  # exit code
 
 
 def generate(
@@ -139,7 +137,7 @@ def generate(
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            summary, code = format_folder(result, report, notes=not quiet), SOME_BROKEN if result.broken else 0
+            summary, code = describe_folder(result, report, notes=not quiet)
         else:
             if batch is not None or overwrite:
                 raise OptionError(
@@ -257,7 +255,7 @@ def place(
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            summary, code = format_folder(made, report, notes=not quiet), SOME_BROKEN if made.broken else 0
+            summary, code = describe_folder(made, report, notes=not quiet)
         else:
             result = tasks.place.place_file(clip, picture, planning, drawing, **options, on_step=bar.update)
             summary, code = tasks.place.format_summary(result, picture, boxes, report, notes=not quiet), 0

@@ -24,7 +24,7 @@ from audiotoken.cli.parameters import (
     Unmatched,
     Verbose,
 )
-from audiotoken.cli.terminal import format_folder, running
+from audiotoken.cli.terminal import SOME_BROKEN, describe_folder, running
 from audiotoken.errors import OptionError
 
 LAYOUT_FORMS = (
@@ -38,7 +38,6 @@ Words = Annotated[
     str | None,
     typer.Option(metavar="WORD,WORD", help="The names of the sounds, from left to right; no model is needed then."),
 ]
-SOME_BROKEN = 1  # exit code
 MOST_WORDS = 20  # that are listened for
 
 
@@ -133,7 +132,7 @@ def listen(
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            summary, code = format_folder(listened, report, notes=not quiet), SOME_BROKEN if listened.broken else 0
+            summary, code = describe_folder(listened, report, notes=not quiet)
         else:
             _refuse_for_file(clip, {"--output": output, "--overwrite": overwrite})
             tasks.checks.check_clip(clip)
@@ -301,7 +300,7 @@ def layout(
                 on_progress=bar.update,
                 on_broken=bar.write_note,
             )
-            summary, code = format_folder(sketched, report, notes=not quiet), SOME_BROKEN if sketched.broken else 0
+            summary, code = describe_folder(sketched, report, notes=not quiet)
         else:
             _refuse_for_file(clip, {"--overwrite": overwrite})
             tasks.checks.check_clip(clip)

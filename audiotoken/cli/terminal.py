@@ -10,6 +10,8 @@ from audiotoken.errors import printable
 from audiotoken.light_imports import postponing
 from audiotoken.tasks.sentences import errors_as_sentences
 
+SOME_BROKEN = 1  # exit code
+
 if TYPE_CHECKING:  # imports numpy, and `--help` must stay light
     from audiotoken.tasks.clip_folder import FolderResult
 
@@ -68,7 +70,8 @@ def set_library_logs(verbose: bool) -> None:
         os.environ.setdefault(library, "info" if verbose else "error")
 
 
-def format_folder(result: "FolderResult", report: Path | None, notes: bool) -> str:
-    """The summary of a folder of clips, with the page that was written and, if wanted, the notes about clips."""
+def describe_folder(result: "FolderResult", report: Path | None, notes: bool) -> tuple[str, int]:
+    """(the summary of a folder of clips, with the page that was written and, if wanted, notes; the exit code)."""
     lines = [str(result), *(map(printable, result.format_notes()) if notes else ())]
-    return "\n".join([*lines, *([f"report {printable(report)}"] if report is not None else [])])
+    lines += [f"report {printable(report)}"] if report is not None else []
+    return "\n".join(lines), SOME_BROKEN if result.broken else 0

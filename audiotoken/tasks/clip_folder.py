@@ -92,6 +92,24 @@ Clip = TypeVar("Clip", bound=FoundClip)
 Make = Callable[[Model, Sequence[Clip], OnStep | None], Iterator[Line | str]]
 
 
+def one_by_one(
+    make: Callable[[Model, Clip, OnStep | None], Line], errors: tuple[type[Exception], ...], verb: str
+) -> Make[Model, Clip]:
+    """What makes the files of one clip, for `ClipFolder.work` with clips one at a time.
+
+    A clip for which it raises one of the `errors` is skipped: "Cannot `verb` clip.wav: ...".
+    """
+
+    def make_group(model: Model, group: Sequence[Clip], on_step: OnStep | None) -> Iterator[Line | str]:
+        for clip in group:
+            try:
+                yield make(model, clip, on_step)
+            except errors as error:
+                yield f"Cannot {verb} {clip.name}: {error}"
+
+    return make_group
+
+
 def read_clip(clip: FoundClip, seconds: float | None = None) -> LoadedClip:
     """Read at most that many seconds of a clip; without `seconds` all, up to `MAX_SECONDS`. Raises AudioError."""
     if seconds is not None:

@@ -29,7 +29,7 @@ from audiotoken.tasks.clip_folder import (
     open_folder,
     read_clip,
 )
-from audiotoken.tasks.folder_files import write_clip_pictures, write_overview, write_report
+from audiotoken.tasks.folder_files import write_clip_pictures, write_overview
 from audiotoken.tasks.picture_files import check_report
 from audiotoken.writing import list_model_paths
 
@@ -111,11 +111,7 @@ def draw_folder(
         on_progress=on_progress,
         on_broken=on_broken,
     )
-    lines = folder.read_lines()
-    write_overview(folder, lines, format_label_table)
-    if report is not None:
-        write_report(folder, lines, Path(report), _list_sounds)
-    return folder.result
+    return write_overview(folder, format_label_table, _list_sounds, report)
 
 
 def _load_hearing_pipeline(model: str, device: str | None, dtype: str | None, offload: str) -> "AudioTokenPipeline":

@@ -1,5 +1,6 @@
 """What is written for a folder of clips: pictures, a table of all clips, a sheet of the pictures, a page to share."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from audiotoken.folder_lock import make_folder
 from audiotoken.manifest import Line
 from audiotoken.report.gallery import gallery
 from audiotoken.report.gallery_page import Entry, HeardSound, write_gallery_page
-from audiotoken.tasks.clip_folder import GALLERY, TABLE, ClipFolder, FoundClip, count_clips
+from audiotoken.tasks.clip_folder import GALLERY, TABLE, ClipFolder, FolderResult, FoundClip, count_clips
 from audiotoken.writing import SUFFIXES, encode_text, write_bytes, write_image
 
 if TYPE_CHECKING:  # takes seconds to import
@@ -25,25 +26,35 @@ def write_clip_pictures(pictures: "Iterable[Image]", clip: FoundClip, output: Pa
         write_image(picture, output / name)
 
 
-def write_table(folder: ClipFolder, lines: Sequence[Line], format_table: FormatTable) -> None:
-    """Write the table of all clips, worked on now or before."""
-    write_bytes(encode_text(format_table(lines, folder.result.broken)), folder.result.output / TABLE)
+def write_clip_text(text: str, clip: FoundClip, output: Path) -> None:
+    """Write the only file of a clip, under the name that its line has for it."""
+    (name,) = clip.line["files"]
+    make_folder((output / name).parent)
+    write_bytes(encode_text(text), output / name)
 
 
-def write_overview(folder: ClipFolder, lines: Sequence[Line], format_table: FormatTable) -> None:
-    """Write the table, and the contact sheet of the pictures of `lines`."""
-    write_table(folder, lines, format_table)
-    if lines:
-        write_image(gallery(lines, folder.result.output), folder.result.output / GALLERY)
-
-
-def write_report(
+def write_overview(
     folder: ClipFolder,
-    lines: Sequence[Line],
-    path: Path,
+    format_table: FormatTable,
     list_sounds: ListSounds,
+    report: str | os.PathLike | None = None,
+    *,
     nothing: str = "no label is likely",
-) -> None:
+) -> FolderResult:
+    """Write what is of all clips, worked on now or before: the table, the contact sheet of pictures, the page `report`.
+
+    list_sounds: those of a card of the page; nothing: what a card says without any.
+    """
+    lines, result = folder.read_lines(), folder.result
+    write_bytes(encode_text(format_table(lines, result.broken)), result.output / TABLE)
+    if any(Path(file).suffix in SUFFIXES for line in lines for file in line["files"]):
+        write_image(gallery(lines, result.output), result.output / GALLERY)
+    if report is not None:
+        _write_report(folder, lines, Path(report), list_sounds, nothing)
+    return result
+
+
+def _write_report(folder: ClipFolder, lines: Sequence[Line], path: Path, list_sounds: ListSounds, nothing: str) -> None:
     """Write a page with a card for each clip, also for those that could not be used; `nothing`: of one without sounds.
 
     A card has the files that are pictures.

@@ -165,6 +165,11 @@ def _choose_names(labels: Sequence[Label | None], unknown: str) -> tuple[list[st
     return names, placeable, notes
 
 
+def format_layout(layout: Layout, form: str) -> str:
+    """The layout in one of `FORMS`, as a file has it."""
+    return f"{FORMS[form].write(layout).rstrip()}\n"
+
+
 def write_layout(
     sketch: Sketch, form: str, output: Path | None = None, report: Path | None = None, notes: bool = True
 ) -> str:
@@ -176,10 +181,10 @@ def write_layout(
         reports.listening_page.write_listening_page(
             sketch.listening, report, layout=sketch.layout, notes=(sketch.layout.caption, *sketch.notes)
         )
-    text = FORMS[form].write(sketch.layout).rstrip()
+    text = format_layout(sketch.layout, form)
     if output in (None, STDOUT):
-        return text
-    write_bytes(encode_text(f"{text}\n"), Path(str(output)))
+        return text.rstrip()
+    write_bytes(encode_text(text), Path(str(output)))
     lines = [
         f"{number}  {entry.word}  box {', '.join(f'{edge:.2f}' for edge in entry.box)}"
         for number, entry in enumerate(sketch.layout.entries, 1)

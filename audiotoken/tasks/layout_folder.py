@@ -9,12 +9,9 @@ Conventions: azimuths in degrees, positive right; boxes (x0, y0, x1, y1) in [0, 
 """
 
 import os
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from audiotoken.errors import AudioError, OptionError, PromptError
-from audiotoken.folder_lock import make_folder
 from audiotoken.manifest import Line, fingerprint
 from audiotoken.report.gallery import format_source_table
 from audiotoken.tasks.clip_folder import (
@@ -24,10 +21,11 @@ from audiotoken.tasks.clip_folder import (
     OnBroken,
     OnProgress,
     OnStep,
+    one_by_one,
     open_folder,
 )
-from audiotoken.tasks.folder_files import write_report, write_table
-from audiotoken.tasks.layout import Sketch, Sketcher, write_layout
+from audiotoken.tasks.folder_files import write_clip_text, write_overview
+from audiotoken.tasks.layout import Sketch, Sketcher, format_layout
 from audiotoken.tasks.listen_folder import NOTHING
 from audiotoken.tasks.picture_files import check_report
 from audiotoken.tasks.place_folder import describe_source, list_sounds
@@ -69,24 +67,20 @@ def sketch_folder(
         verb="wrote",
     )
 
-    def sketch_one(model: Sketcher, group: Sequence[FoundClip], on_step: OnStep | None) -> Iterator[Line | str]:
-        (clip,) = group
-        try:
-            sketch = model.sketch(clip.sound, on_step)
-        except (AudioError, PromptError, SpatialError, OptionError) as error:  # the last: not as many words as sounds
-            yield f"Cannot use {clip.name}: {error}"
-            return
-        path = folder.result.output / clip.line["files"][0]
-        make_folder(path.parent)
-        write_layout(sketch, form, path)
-        yield describe_sketch(sketch)
+    def sketch_one(model: Sketcher, clip: FoundClip, on_step: OnStep | None) -> Line:
+        sketch = model.sketch(clip.sound, on_step)
+        write_clip_text(format_layout(sketch.layout, form), clip, folder.result.output)
+        return describe_sketch(sketch)
 
-    folder.work(lambda: sketcher, sketch_one, read=lambda clip: clip, on_progress=on_progress, on_broken=on_broken)
-    lines = folder.read_lines()
-    write_table(folder, lines, format_source_table)
-    if report is not None:
-        write_report(folder, lines, Path(report), list_sounds, NOTHING)
-    return folder.result
+    errors = AudioError, PromptError, SpatialError, OptionError  # the last: not as many words as sounds
+    folder.work(
+        lambda: sketcher,
+        one_by_one(sketch_one, errors, "use"),
+        read=lambda clip: clip,
+        on_progress=on_progress,
+        on_broken=on_broken,
+    )
+    return write_overview(folder, format_source_table, list_sounds, report, nothing=NOTHING)
 
 
 def _describe_options(sketcher: Sketcher) -> Line:

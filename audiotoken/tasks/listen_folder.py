@@ -9,12 +9,9 @@ Conventions: those of `spatial.scene`: degrees, positive to the right; seconds; 
 """
 
 import os
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from audiotoken.errors import AudioError
-from audiotoken.folder_lock import make_folder
 from audiotoken.manifest import Line, fingerprint
 from audiotoken.report.gallery import format_listening_table
 from audiotoken.report.gallery_page import HeardSound
@@ -27,12 +24,13 @@ from audiotoken.tasks.clip_folder import (
     OnBroken,
     OnProgress,
     OnStep,
+    one_by_one,
     open_folder,
 )
-from audiotoken.tasks.folder_files import write_report, write_table
+from audiotoken.tasks.folder_files import write_clip_text, write_overview
 from audiotoken.tasks.listen import Listener
 from audiotoken.tasks.picture_files import check_report
-from audiotoken.writing import encode_text, list_model_paths, write_bytes
+from audiotoken.writing import list_model_paths
 from spatial.errors import SpatialError
 
 NOTHING = "no source was found"
@@ -70,24 +68,19 @@ def listen_to_folder(
         verb="wrote",
     )
 
-    def listen_to_one(model: Listener, group: Sequence[FoundClip], on_step: OnStep | None) -> Iterator[Line | str]:
-        (clip,) = group
-        try:
-            listening = model.listen(clip.sound, on_progress=on_step)
-        except (AudioError, SpatialError) as error:
-            yield f"Cannot listen to {clip.name}: {error}"
-            return
-        path = folder.result.output / clip.line["files"][0]
-        make_folder(path.parent)
-        write_bytes(encode_text(to_json(listening)), path)
-        yield describe_listening(listening)
+    def listen_to_one(model: Listener, clip: FoundClip, on_step: OnStep | None) -> Line:
+        listening = model.listen(clip.sound, on_progress=on_step)
+        write_clip_text(to_json(listening), clip, folder.result.output)
+        return describe_listening(listening)
 
-    folder.work(lambda: listener, listen_to_one, read=lambda clip: clip, on_progress=on_progress, on_broken=on_broken)
-    lines = folder.read_lines()
-    write_table(folder, lines, format_listening_table)
-    if report is not None:
-        write_report(folder, lines, Path(report), list_sounds, NOTHING)
-    return folder.result
+    folder.work(
+        lambda: listener,
+        one_by_one(listen_to_one, (AudioError, SpatialError), "listen to"),
+        read=lambda clip: clip,
+        on_progress=on_progress,
+        on_broken=on_broken,
+    )
+    return write_overview(folder, format_listening_table, list_sounds, report, nothing=NOTHING)
 
 
 def describe_listening(listening: Listening) -> Line:

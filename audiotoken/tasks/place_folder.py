@@ -9,8 +9,7 @@ Conventions: azimuths in degrees, positive right; boxes (x0, y0, x1, y1) in [0, 
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from audiotoken.errors import AudioError, PromptError
@@ -25,10 +24,11 @@ from audiotoken.tasks.clip_folder import (
     OnBroken,
     OnProgress,
     OnStep,
+    one_by_one,
     open_folder,
     read_clip,
 )
-from audiotoken.tasks.folder_files import write_clip_pictures, write_overview, write_report
+from audiotoken.tasks.folder_files import write_clip_pictures, write_overview
 from audiotoken.tasks.picture_files import check_report
 from audiotoken.tasks.place import (
     PLACE_SECONDS,
@@ -81,31 +81,20 @@ def place_folder(
         overwrite=overwrite,
     )
 
-    def place_one(models: Models, group: Sequence[LoadedClip], on_step: OnStep | None) -> Iterator[Line | str]:
-        (clip,) = group
-        try:
-            result, images = place_recording(
-                clip.recording, clip.rate, models, planning, drawing, options.motion, on_step
-            )
-        except (AudioError, PromptError, SpatialError) as error:
-            yield f"Cannot draw {clip.name}: {error}"
-            return
+    def place_one(models: Models, clip: LoadedClip, on_step: OnStep | None) -> Line:
+        result, images = place_recording(clip.recording, clip.rate, models, planning, drawing, options.motion, on_step)
         pictures = [*images, *([with_boxes(result, images[0])] if options.boxes else [])]
         write_clip_pictures(pictures, clip, folder.result.output)
-        yield describe_result(result, clip.notes)
+        return describe_result(result, clip.notes)
 
     folder.work(
         lambda: load_models(options),
-        place_one,
+        one_by_one(place_one, (AudioError, PromptError, SpatialError), "draw"),
         read=lambda clip: read_clip(clip, PLACE_SECONDS),
         on_progress=on_progress,
         on_broken=on_broken,
     )
-    lines = folder.read_lines()
-    write_overview(folder, lines, format_source_table)
-    if options.report is not None:
-        write_report(folder, lines, Path(options.report), list_sounds)
-    return folder.result
+    return write_overview(folder, format_source_table, list_sounds, options.report)
 
 
 def _describe_options(planning: "PlanOptions", drawing: "DrawOptions", options: PlaceOptions) -> Line:

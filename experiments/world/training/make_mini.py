@@ -7,7 +7,7 @@
 Each stage is a separate command, which is printed before it runs. The same command resumes: finished stages are not
 repeated, and a stage that was stopped goes on from its last checkpoint to the bit, with the same number of workers.
 The UNet takes nearly all of the time: its 1.5 million scenes are 26 hours at the 16 scenes a second of two cores, and
-about 7 where the cores compute in bfloat16 (AMX). Its learning rate falls so that it can be stopped at any time. To go
+8 at the 50 of two with AMX. Its learning rate falls so that it can be stopped at any time. To go
 on from weights alone, call `train_unet` with `--start FOLDER --seen SCENES`, and with `--cooling SCENES` at the end.
 On a GPU scenes are painted on the device for every batch; these sizes have not been run yet. To stop everything:
 

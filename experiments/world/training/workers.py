@@ -47,7 +47,7 @@ class Worker:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 wherever the hardware has it: on a CPU with AMX a training step takes a third of the time."""
+    """bfloat16 wherever the hardware has it: on a CPU with AMX the UNet trains 1.5 times as fast so."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_bfloat16(device))
 
 
