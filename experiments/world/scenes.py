@@ -57,10 +57,14 @@ class Layout:
 
 
 class Painter:
-    """Paints scenes from an atlas of one drawing a kind (see art.py)."""
+    """Paints scenes from an atlas of one drawing a kind (see art.py); a share `mirrored` of the things is mirrored.
 
-    def __init__(self, atlas: Path | str, device: str | torch.device = "cpu"):
-        self.device = torch.device(device)
+    Who learns to draw sees things as they are drawn: of a thing that may look either way a small model draws the mean,
+    with two heads or none. Who learns to recognise sees them both ways.
+    """
+
+    def __init__(self, atlas: Path | str, device: str | torch.device = "cpu", mirrored: float = 0.0):
+        self.device, self.mirrored = torch.device(device), mirrored
         full = load_file(atlas)["images"].float() / 255  # (24, 4, 96, 96) premultiplied
         self.halves = half_extents(full[:, 3])
         half = F.interpolate(F.avg_pool2d(full, 2), scale_factor=2, mode="bilinear")
@@ -111,7 +115,8 @@ class Painter:
         feet = centres[..., 1] + halves[..., 1]
         order = feet.masked_fill(kinds < 0, 9.0).argsort(1)  # from far to near
         tilt = torch.where(flying, 0.12, 0.04)
-        rest = (sizes, tilt * uniform(-1, 1), (uniform(0, 1) < 0.5).float() * 2 - 1, uniform(-0.1, 0.1))
+        angles, flips = tilt * uniform(-1, 1), torch.where(uniform(0, 1) < 1 - self.mirrored, 1.0, -1.0)
+        rest = (sizes, angles, flips, uniform(-0.1, 0.1))
         columns = [v.gather(1, order) for v in (kinds, feet, *rest, uniform(0.93, 1.05))]
         return Layout(columns[0], centres.gather(1, order[..., None].expand(-1, -1, 2)), *columns[1:])
 

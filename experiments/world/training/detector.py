@@ -45,7 +45,7 @@ def degrade_images(images: Tensor, generator: torch.Generator) -> Tensor:
 
 def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, start: Path | None = None) -> None:
     torch.manual_seed(1)
-    painter, detector = Painter(atlas, worker.device), Detector()
+    painter, detector = Painter(atlas, worker.device, mirrored=0.5), Detector()
     if start is not None:
         detector.load_state_dict(read_weights(start))
     detector.to(worker.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -142,7 +142,7 @@ def normalise(images: Tensor) -> Tensor:
 
 def train(worker: Worker, atlas: Path, out: Path, steps: int, batch: int, lr: float, start: Path | None) -> None:
     torch.manual_seed(2)
-    tokenizer, painter = build_tokenizer(), Painter(atlas, worker.device)
+    tokenizer, painter = build_tokenizer(), Painter(atlas, worker.device, mirrored=0.5)
     clip = build_clip(tokenizer)
     if start is not None:
         copy_weights(clip, tokenizer, start)

@@ -72,7 +72,7 @@ def train(
 ) -> None:
     """Train for `steps` batches, drawn from number `first` on."""
     torch.manual_seed(4)
-    painter, model = Painter(atlas), StrictJudge()
+    painter, model = Painter(atlas, mirrored=0.5), StrictJudge()
     checkpoints.warm_start(model, select_weights(start))
     model.to(worker.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.01)

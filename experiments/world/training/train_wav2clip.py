@@ -93,7 +93,7 @@ def make_batch(real: Signals, made: Signals, size: int, rng: np.random.Generator
 
 def train(worker: Worker, args: argparse.Namespace) -> None:
     torch.manual_seed(3)
-    clip, painter = load_clip(args.clip), Painter(args.atlas)
+    clip, painter = load_clip(args.clip), Painter(args.atlas, mirrored=0.5)
     bank = embed_pictures(clip, painter, PICTURES, FIRST_SEED)
     real, made = load_signals(args.esc10, args.folds)
     model = Wav2CLIP(WIDTH, (8 * WIDTH, 8 * WIDTH, clip.width)) if args.start is None else load_wav2clip(args.start)

@@ -10,7 +10,7 @@ import torch
 from audiotoken.mini.object_detector import SIDE
 from audiotoken.mini.things import AUDIBLE_WORDS, BACKDROPS, WORDS
 from experiments.world.captions import PLACES, find_noun_positions, list_word_ids, write_caption
-from experiments.world.scenes import FLYING, half_extents
+from experiments.world.scenes import FLYING, Painter, half_extents
 
 SIDEWAYS = {"left", "right", "above", "below", "top", "bottom", "beside", "under", "middle", "corner"}
 
@@ -58,6 +58,14 @@ def test_a_thing_is_painted_where_its_layout_says(painter):
     whole = (centres[:, 0] - 0.5).abs() < 0.5 - 0.5 * layout.sizes[:, 0]  # not cut by an edge
     assert whole.sum() > 20
     assert (torch.stack([x, y], 1) - centres)[whole].abs().max() < 0.01
+
+
+def test_things_are_mirrored_for_those_who_learn_to_recognise(atlas):
+    def share(mirrored):
+        return (layout_before(Painter(atlas, mirrored=mirrored), 0.6).flips < 0).float().mean().item()
+
+    assert share(0.0) == 0 and share(1.0) == 1 and 0.4 < share(0.5) < 0.6
+    assert (layout_before(Painter(atlas), 0.6).flips > 0).all()
 
 
 def test_feet_are_where_the_masks_end(painter):
