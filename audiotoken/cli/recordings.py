@@ -85,7 +85,7 @@ def listen(
         typer.Option(
             metavar="MODEL",
             help="What listens for the words: mini, which knows 16, or any words by clap:ID or pe:ID (hub id or "
-            "folder of CLAP or PE-A-Frame).",
+            "folder of CLAP, PE-A-Frame or PE-AV).",
         ),
     ] = "mini",
     overwrite: Overwrite = False,

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from audiotoken.encoders import check_waveform
 from audiotoken.encoders.clap import CLAP, RATE
+from audiotoken.encoders.excerpts import cut_excerpts
 
 EXCERPT = 2.0  # seconds
 
@@ -47,9 +47,5 @@ class ClapWords:
     def score_moments(self, waveform: Tensor) -> Tensor:
         """(batch, moments, words): does the name fit the excerpt better than "This is a sound."?"""
         check_waveform(waveform, "CLAP", RATE)
-        step, size = round(self.hop * RATE), round(EXCERPT * RATE)
-        moments = -(-waveform.shape[1] // step)
-        around = (size - step) // 2
-        padded = F.pad(waveform, (around, around + moments * step - waveform.shape[1]))
-        excerpts = padded.unfold(1, size, step)  # (batch, moments, size)
-        return self.clap.probabilities(excerpts.flatten(0, 1)).unflatten(0, (len(waveform), moments))
+        excerpts = cut_excerpts(waveform, round(self.hop * RATE), round(EXCERPT * RATE))
+        return self.clap.probabilities(excerpts.flatten(0, 1)).unflatten(0, excerpts.shape[:2])

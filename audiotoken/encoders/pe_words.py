@@ -1,7 +1,8 @@
-"""PE-A-Frame (Perception Encoder Audio, Meta) as a listener for any words: transformers' model, 25 moments a second.
+"""Perception Encoder Audio (Meta, arXiv 2512.19687; Apache-2.0) as a listener for any words: transformers' models.
 
-The hub ids are "facebook/pe-a-frame-small", "-base" and "-large"; Apache-2.0. It embeds a text once and each 40 ms of a
-recording; the scaled product of the two is the log-odds that the text describes the moment.
+"facebook/pe-a-frame-small", "-base" and "-large" embed each 40 ms of a recording. "facebook/pe-av-small", "-base" and
+"-large" embed a clip as a whole, so each half second is heard with the two seconds around it; only their part for sound
+is loaded. Both embed a text once; the scaled product of the two is the log-odds that the text describes the sound.
 """
 
 import os
@@ -11,33 +12,35 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AutoTokenizer, PeAudioFrameLevelModel
+from transformers import AutoConfig, AutoTokenizer, PeAudioFrameLevelModel, PeAudioModel, PreTrainedConfig
 
 from audiotoken.encoders import check_waveform
+from audiotoken.encoders.excerpts import cut_excerpts
 from audiotoken.encoders.hub import LOAD_ERRORS, load_complete, make_load_error
 
-RATE, HOP = 48_000, 1920  # Hz, samples of a moment
+RATE, HOP = 48_000, 1920  # Hz, samples of a moment of PE-A-Frame
 LONGEST = 30 * RATE  # longer clips are processed in pieces: attention grows with the square of the length
-WANTED = 'a PE-A-Frame as published, such as "facebook/pe-a-frame-base", or its folder'
+EXCERPT, AT_ONCE = 2 * RATE, 16  # samples of an excerpt for PE-AV; excerpts in a batch
+WANTED = 'a PE-A-Frame or PE-AV as published, such as "facebook/pe-a-frame-base", or its folder'
 SMOOTH = 5  # moments over which a score of the whole is averaged
 
 
 class PeWords:
-    """An `AudioTextEncoder` of a PE-A-Frame model and the words' embeddings."""
+    """An `AudioTextEncoder` of a PE model and the words' embeddings: what its two kinds share."""
 
-    hop = HOP / RATE
     rate = RATE
 
-    def __init__(self, model: PeAudioFrameLevelModel, tokenizer: Any, words: Sequence[str]):
+    def __init__(self, model: PeAudioModel, tokenizer: Any, words: Sequence[str]):
         self.model, self.words = model.eval(), tuple(words)
         self.vectors = self._embed_texts(tokenizer)
 
-    @classmethod
-    def from_pretrained(cls, model: str | os.PathLike, words: Sequence[str]) -> "PeWords":
-        """Of a hub id or folder; CheckpointError, one sentence, when it cannot be loaded."""
-        loaded = load_complete(PeAudioFrameLevelModel.from_pretrained, model, ("pe_audio",), WANTED)
+    @staticmethod
+    def from_pretrained(model: str | os.PathLike, words: Sequence[str]) -> "PeFrameWords | PeClipWords":
+        """Of a hub id or folder of either kind; CheckpointError, one sentence, when it cannot be loaded."""
+        loaded = load_complete(_load_sound_part, model, ("pe_audio", "pe_audio_video"), WANTED)
+        kind = PeFrameWords if isinstance(loaded, PeAudioFrameLevelModel) else PeClipWords
         try:
-            return cls(loaded, AutoTokenizer.from_pretrained(model), words)
+            return kind(loaded, AutoTokenizer.from_pretrained(model), words)
         except LOAD_ERRORS as error:
             raise make_load_error(model, error, WANTED) from error
 
@@ -53,6 +56,20 @@ class PeWords:
         outputs = self.model.text_model(**tokens, output_hidden_states=True)
         return self.model.text_audio_head(outputs.hidden_states[-1][:, 0])
 
+    def _compare(self, sounds: Tensor) -> Tensor:
+        """(..., width) -> (..., words): the model's own probabilities."""
+        logits = sounds @ self.vectors.mT
+        return (logits * self.model.text_audio_logit_scale + self.model.text_audio_logit_bias).sigmoid()
+
+    def _embed_sound(self, piece: Tensor) -> Tensor:
+        return self.model.get_audio_embeds(piece[:, None].to(self.model.dtype))
+
+
+class PeFrameWords(PeWords):
+    """An `AudioTextEncoder` of PE-A-Frame."""
+
+    hop = HOP / RATE
+
     @torch.no_grad()
     def score(self, waveform: Tensor) -> Tensor:
         """(batch, words): the best of the moments, averaged over 0.2 s."""
@@ -64,13 +81,40 @@ class PeWords:
         """(batch, moments, words): the model's own probability for each 40 ms."""
         check_waveform(waveform, "PE-A-Frame", RATE)
         whole = -(-waveform.shape[1] // HOP) * HOP
-        waveform = F.pad(waveform, (0, whole - waveform.shape[1])).to(self.model.dtype)
-        sounds = torch.cat([self._embed_sound(piece) for piece in _split(waveform)], dim=1)  # (batch, moments, width)
-        logits = sounds @ self.vectors.mT
-        return (logits * self.model.text_audio_logit_scale + self.model.text_audio_logit_bias).sigmoid()
+        pieces = _split(F.pad(waveform, (0, whole - waveform.shape[1])))
+        return self._compare(torch.cat([self._embed_sound(piece) for piece in pieces], dim=1))
 
-    def _embed_sound(self, piece: Tensor) -> Tensor:
-        return self.model.get_audio_embeds(piece[:, None])
+
+class PeClipWords(PeWords):
+    """An `AudioTextEncoder` of the part of PE-AV that hears."""
+
+    hop = 0.5
+
+    @torch.no_grad()
+    def score(self, waveform: Tensor) -> Tensor:
+        """(batch, words): the best of the moments, so that a short sound is not averaged away."""
+        return self.score_moments(waveform).amax(dim=1)
+
+    @torch.no_grad()
+    def score_moments(self, waveform: Tensor) -> Tensor:
+        """(batch, moments, words): the model's own probability for the two seconds around each half."""
+        check_waveform(waveform, "PE-AV", RATE)
+        excerpts = cut_excerpts(waveform, round(self.hop * RATE), EXCERPT)
+        sounds = torch.cat([self._embed_sound(some) for some in excerpts.flatten(0, 1).split(AT_ONCE)])
+        return self._compare(sounds).unflatten(0, excerpts.shape[:2])
+
+
+def _load_sound_part(source: str, **options: Any) -> Any:
+    """What `from_pretrained` of the class that the configuration names returns; of PE-AV the part for sound and text.
+
+    So neither the part for pictures nor timm, which that needs, is loaded.
+    """
+    config = PreTrainedConfig.get_config_dict(source)[0]
+    if config["model_type"] == "pe_audio_video":
+        audio = AutoConfig.from_pretrained(source).audio_config
+        return PeAudioModel.from_pretrained(source, config=audio, **options)
+    whole = config.get("architectures") == [PeAudioModel.__name__]
+    return (PeAudioModel if whole else PeAudioFrameLevelModel).from_pretrained(source, **options)
 
 
 def _split(waveform: Tensor) -> list[Tensor]:

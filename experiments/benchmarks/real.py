@@ -29,6 +29,7 @@ from experiments.benchmarks.real_data import (
     find_class,
     find_files,
     list_labels,
+    read_checked_rows,
     read_clips,
     write_rows,
 )
@@ -81,7 +82,9 @@ def bench_real(
     if limit is not None and limit < 1:
         raise OptionError(f"Got limit={limit}, expected 1 or more clips; change it.")
     ambisonic, files = find_files(Path(data), split)
-    folder = Path(out)
+    chosen, folder = _thin_out(files, limit), Path(out)
+    for pair in chosen:  # before hours of listening
+        read_checked_rows(*pair, ambisonic)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -89,7 +92,7 @@ def bench_real(
     label_scene = make_class_labeller(model)
     scores = {system: Scores() for system in systems}
     most = None if limit is None else -(-limit // len(files))  # of each file
-    clips: Iterable[Clip] = read_clips(_thin_out(files, limit), ambisonic, seed, most)
+    clips: Iterable[Clip] = read_clips(chosen, ambisonic, seed, most)
     for number, clip in enumerate(islice(clips, limit), 1):
         for system in systems:
             start = time.perf_counter()

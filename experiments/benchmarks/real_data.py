@@ -5,15 +5,16 @@ them a folder for each split, such as "dev-test-tau", with files of the same nam
 an event that sounds in a frame of 0.1 s: frame, class, source, azimuth, distance, onscreen under a head line (stereo),
 or frame, class, source, azimuth, elevation, distance without one (Ambisonics); degrees, centimetres, all from 0.
 
-Conventions: the files count azimuths counter-clockwise, 90 degrees at the left. So says the README of STARSS23 (Zenodo
-7880637), and so does the generator of the stereo set (SonyResearch/dcase2025_stereo_seld_data_generator, read, not
-copied): left is W + Y, and Y of a source at azimuth a is sin(a). Behind is folded to the front. In `Row`, as in
+Conventions: the files count azimuths counter-clockwise: "azimuth angle is increasing counter-clockwise (90 degrees at
+the left)", says the README of STARSS23 (Zenodo 7880637). The generator of the stereo set, as read and not copied
+(SonyResearch/dcase2025_stereo_seld_data_generator), keeps that sign, turns the labels as it turns the sound, folds what
+is behind to the front, and writes W + Y as the left channel; Y of a source at azimuth a is sin(a). In `Row`, as in
 `spatial.scene`, an azimuth is positive right; the sign is changed by `read_rows` and `write_rows`, nowhere else.
 """
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -111,28 +112,51 @@ def to_stereo(ambisonic: Recording, degrees: float = 0.0) -> Recording:
     return np.stack([omni + side, omni - side]).astype(np.float32)
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a metadata file of either kind; Ambisonic ones are not folded yet. OptionError if it is neither."""
+def read_rows(path: Path, ambisonic: bool = False) -> list[Row]:
+    """The rows of a metadata file; Ambisonic ones are not folded yet. None of a file without events.
+
+    Columns are found by the head line, if there is one; only the Ambisonic kind may lack it. OptionError, one sentence,
+    for another file.
+    """
+    expected = AMBISONIC_COLUMNS if ambisonic else STEREO_COLUMNS
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            table = [[cell.strip() for cell in line] for line in csv.reader(file) if line]
-        with_head = bool(table) and table[0][0] == STEREO_COLUMNS[0]
-        columns = table[0] if with_head else AMBISONIC_COLUMNS
-        frame, kind, source, azimuth, distance = (columns.index(name) for name in ROW_COLUMNS)
-        return [
-            Row(
-                _parse_number(line[frame]),
-                _parse_number(line[kind], len(CLASSES)),
-                _parse_number(line[source]),
-                -_parse_finite(line[azimuth]),
-                _parse_finite(line[distance]) / 100,
-            )
-            for line in table[with_head:]
-        ]
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError, IndexError) as error:
-        raise OptionError(
-            f"Cannot read {path} ({error}): expected rows of frame,class,source,azimuth,distance,onscreen."
-        ) from None
+            table = [(number, [cell.strip() for cell in line]) for number, line in enumerate(csv.reader(file), 1)]
+        lines = [(number, line) for number, line in table if any(line)]
+        if not lines:
+            return []
+        columns = _find_columns(lines[0][1], ambisonic)
+        return [_parse_row(number, line, columns) for number, line in lines[lines[0][1][0] == expected[0] :]]
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise OptionError(f"Cannot read {path}: {error}; expected rows of {','.join(expected)}.") from None
+
+
+def _find_columns(first: Sequence[str], ambisonic: bool) -> list[int]:
+    """Where the `ROW_COLUMNS` are, given the first line of a file."""
+    if first[0] != STEREO_COLUMNS[0]:
+        if not ambisonic:
+            raise ValueError(f"its first line is {','.join(first)}, no head line")
+        return [AMBISONIC_COLUMNS.index(name) for name in ROW_COLUMNS]
+    if missing := [name for name in ROW_COLUMNS if name not in first]:
+        raise ValueError(f"it has no column {', '.join(missing)}")
+    return [first.index(name) for name in ROW_COLUMNS]
+
+
+def _parse_row(number: int, line: Sequence[str], columns: Sequence[int]) -> Row:
+    """The row on that line; ValueError, which names the line, for numbers that cannot be."""
+    try:
+        if len(line) <= max(columns):
+            raise ValueError(f"{len(line)} columns are too few")
+        frame, kind, source, azimuth, distance = (line[column] for column in columns)
+        if not -180 <= (degrees := float(azimuth)) <= 180:
+            raise ValueError(f"azimuth {azimuth} is not from -180 to 180")
+        if not 0 <= (centimetres := float(distance)) < np.inf:
+            raise ValueError(f"distance {distance} is not from 0 on")
+        return Row(
+            _parse_number(frame), _parse_number(kind, len(CLASSES)), _parse_number(source), -degrees, centimetres / 100
+        )
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from None
 
 
 def _parse_number(text: str, below: int | None = None) -> int:
@@ -140,13 +164,6 @@ def _parse_number(text: str, below: int | None = None) -> int:
     number = int(text)
     if number < 0 or (below is not None and number >= below):
         raise ValueError(f"{number} is not from 0 on" if below is None else f"{number} is not from 0 to {below - 1}")
-    return number
-
-
-def _parse_finite(text: str) -> float:
-    number = float(text)
-    if not np.isfinite(number):
-        raise ValueError(f"{text} is no number")
     return number
 
 
@@ -167,7 +184,7 @@ def find_files(data: Path, split: str) -> tuple[bool, list[tuple[Path, Path]]]:
         raise OptionError(
             f"Cannot find recordings in {data}: it has no folder stereo_dev or foa_dev; unpack one there."
         )
-    files = sorted((data / kinds[0]).glob(f"{split}*/*.wav"))
+    files = sorted(file for file in (data / kinds[0]).glob(f"{split}*/*.wav") if file.name[0] != ".")
     if not files:
         raise OptionError(f"Found no .wav in {data / kinds[0]}/{split}*, expected some; change split.")
     pairs = [(file, data / "metadata_dev" / file.parent.name / f"{file.stem}.csv") for file in files]
@@ -185,12 +202,34 @@ def read_clips(
     OptionError for a file that is not as it should be.
     """
     for file, metadata in files:
-        samples, rate = _read_samples(file, 4 if ambisonic else 2)
-        rows = read_rows(metadata)
+        rows = read_checked_rows(file, metadata, ambisonic)
+        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        recording = np.ascontiguousarray(samples.T)
         if ambisonic:
-            yield from islice(cut_clips(file.stem, samples, rate, rows, seed), most)
+            yield from islice(cut_clips(file.stem, recording, rate, rows, seed), most)
         else:
-            yield Clip(file.stem, samples, rate, tuple(rows))
+            folded = tuple(replace(row, azimuth=fold_azimuth(row.azimuth)) for row in rows)
+            yield Clip(file.stem, recording, rate, folded)
+
+
+def read_checked_rows(file: Path, metadata: Path, ambisonic: bool) -> list[Row]:
+    """The rows of a recording; OptionError unless it has the right channels and is as long as the rows say."""
+    try:
+        facts = soundfile.info(file)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise OptionError(f"Cannot read {file}: {error}; unpack it again.") from None
+    kinds = {2: "stereo_dev", 4: "foa_dev"}
+    if facts.channels != (wanted := 4 if ambisonic else 2):
+        where = f"it belongs into {kinds[facts.channels]}" if facts.channels in kinds else "check the folder"
+        raise OptionError(f"Got {file} with channels: {facts.channels}, expected {wanted} in {kinds[wanted]}; {where}.")
+    rows = read_rows(metadata, ambisonic)
+    last, seconds = max((row.frame for row in rows), default=0), facts.frames / facts.samplerate
+    if rows and last * HOP >= seconds + HOP:
+        raise OptionError(
+            f"Got {metadata} with an event at {last * HOP:.1f} s, but {file.name} lasts {seconds:.1f} s; unpack both "
+            "of the same set."
+        )
+    return rows
 
 
 def cut_clips(name: str, ambisonic: Recording, rate: int, rows: Sequence[Row], seed: int) -> Iterator[Clip]:
@@ -208,13 +247,3 @@ def cut_clips(name: str, ambisonic: Recording, rate: int, rows: Sequence[Row], s
             if first <= row.frame < first + steps
         )
         yield Clip(f"{name}_deg{degrees:03}_start{first:04}", stereo, rate, turned)
-
-
-def _read_samples(file: Path, channels: int) -> tuple[Recording, int]:
-    try:
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise OptionError(f"Cannot read {file}: {error}; unpack it again.") from None
-    if samples.shape[1] != channels:
-        raise OptionError(f"Got {file} with {samples.shape[1]} channels, expected {channels}; check the folder.")
-    return np.ascontiguousarray(samples.T), rate

@@ -10,7 +10,7 @@ holds a guess against it (any guess below twice the true distance passes). The b
 last annotated frame of a file and all after it; here every frame counts.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -120,7 +120,8 @@ class ClipScore:
 def score_clip(truth: Sequence[Row], guess: Sequence[Row]) -> ClipScore:
     """Side, order, number and ends of the sources of a clip, whatever they are called.
 
-    A true source is whoever makes events of one class. The place of a source is its mean azimuth; sources are paired as
+    A true source is whoever makes events of one class; the sets number all that is no person 0, so a second event of a
+    class and number in one frame is of another source. The place of a source is its mean azimuth; sources are paired as
     `spatial.metrics` does it.
     """
     true, estimated = _by_source(truth), _by_source(guess)
@@ -157,9 +158,12 @@ def _compare_ends(true: Sequence[Row], estimated: Sequence[Row]) -> list[tuple[f
 
 
 def _by_source(rows: Iterable[Row]) -> list[list[Row]]:
-    out: dict[tuple[int, int], list[Row]] = defaultdict(list)
+    out: dict[tuple[int, int, int], list[Row]] = defaultdict(list)
+    seen: Counter[tuple[int, int, int]] = Counter()
     for row in rows:
-        out[row.kind, row.source].append(row)
+        event = row.frame, row.kind, row.source
+        out[row.kind, row.source, seen[event]].append(row)
+        seen[event] += 1
     return list(out.values())
 
 

@@ -46,26 +46,47 @@ def test_a_file_of_the_stereo_set_is_read_with_right_as_positive(tmp_path):
 def test_a_file_of_starss23_is_read(tmp_path):
     path = tmp_path / "clip.csv"
     path.write_text("10, 1, 1, -50, 30, 180\n")
-    assert read_rows(path) == [Row(10, 1, 1, 50.0, 1.8)]
+    assert read_rows(path, ambisonic=True) == [Row(10, 1, 1, 50.0, 1.8)]
 
 
-def test_the_head_line_names_the_columns(tmp_path):
-    """As spreadsheets write it: with a mark at the beginning, and in another order."""
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_head_line_names_the_columns(end, tmp_path):
+    """As spreadsheets write it: with a mark at the beginning, in another order, and lines without events."""
     path = tmp_path / "clip.csv"
-    path.write_text("\ufeffframe,source,class,distance,azimuth\n3,1,12,200,40\n", encoding="utf-8")
+    lines = ["\ufeffframe,source,class,distance,azimuth", "3,1,12,200,40", ",,,,", ""]
+    path.write_bytes("".join(line + end for line in lines).encode())
     assert read_rows(path) == [Row(3, 12, 1, -40.0, 2.0)]
 
 
 HEAD = "frame,class,source,azimuth,distance,onscreen\n"
-STRANGE = ["0,13,1,0,100,0\n", "0,-1,1,0,100,0\n", "-1,3,1,0,100,0\n", "0,3,1,nan,100,0\n", "0,3,1,0,inf,0\n"]
+
+
+@pytest.mark.parametrize("text", ["", "\n", HEAD])
+def test_a_clip_without_events_has_no_rows(text, tmp_path):
+    (tmp_path / "clip.csv").write_text(text)
+    assert read_rows(tmp_path / "clip.csv") == []
 
 
 @pytest.mark.parametrize(
-    "text", ["0,11,1\n", "frame,class\n0,1\n", "a,b,c,d,e,f\n", *(HEAD + each for each in STRANGE)]
+    ("text", "words"),
+    [
+        ("0,11,1,-9,155,0\n", "its first line is 0,11,1,-9,155,0, no head line"),
+        ("frame,class,distance\n0,1,2\n", "it has no column source, azimuth"),
+        (HEAD + "0,11,1,9,100,0\n0,11,1\n", "line 3: 3 columns are too few"),
+        (HEAD + "0,13,1,0,100,0\n", "line 2: 13 is not from 0 to 12"),
+        (HEAD + "0,-1,1,0,100,0\n", "-1 is not from 0 to 12"),
+        (HEAD + "-1,3,1,0,100,0\n", "-1 is not from 0 on"),
+        (HEAD + "0,3,1,nan,100,0\n", "azimuth nan is not from -180 to 180"),
+        (HEAD + "0,3,1,270,100,0\n", "azimuth 270 is not from -180 to 180"),
+        (HEAD + "0,3,1,0,inf,0\n", "distance inf is not from 0 on"),
+        (HEAD + "0,3,1,0,-1,0\n", "distance -1 is not from 0 on"),
+        (HEAD + "0,3.5,1,0,100,0\n", "line 2: invalid literal"),
+        ("\xff\xfe", "can't decode"),
+    ],
 )
-def test_another_file_is_refused(text, tmp_path):
-    (tmp_path / "clip.csv").write_text(text)
-    with pytest.raises(OptionError, match="expected rows of frame,class,source"):
+def test_another_file_is_refused(text, words, tmp_path):
+    (tmp_path / "clip.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(OptionError, match=rf"{words}.*expected rows of frame,class,source,azimuth,distance,onscreen"):
         read_rows(tmp_path / "clip.csv")
 
 
@@ -122,6 +143,13 @@ def test_two_of_a_class_are_paired_for_the_smallest_error():
     guess = rows_of(BELL, 5, [35.0]) + rows_of(BELL, 6, [-30.0])
     counts = count_frames(truth, guess)
     assert counts.f20 == 1.0 and counts.direction_error == pytest.approx(7.5)
+
+
+def test_two_events_of_one_number_in_a_frame_are_two_sources():
+    """All that is no person has the number 0: a mean of both places would be neither."""
+    truth = rows_of(BELL, 0, [-40.0] * 4) + rows_of(BELL, 0, [40.0] * 4)
+    score = score_clip(truth, rows_of(BELL, 0, [-38.0] * 4) + rows_of(BELL, 1, [38.0] * 4))
+    assert score.side == [True, True] and score.order == [True] and score.counted
 
 
 def test_a_distance_counts_only_where_it_is_asked_for():
@@ -220,12 +248,44 @@ def test_a_bad_option_is_one_sentence(change, words, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_files_that_do_not_belong_are_named(tmp_path):
-    folder = tmp_path / "stereo_dev" / "dev-test-a"
-    folder.mkdir(parents=True)
-    soundfile.write(folder / "x.wav", np.zeros((100, 3)), RATE)
+def write_pair(folder, frames, channels, rows=(), kind="stereo_dev"):
+    (folder / kind / "dev-test-a").mkdir(parents=True)
+    soundfile.write(folder / kind / "dev-test-a" / "x.wav", np.zeros((frames, channels)), RATE)
+    (folder / kind / "dev-test-a" / "._x.wav").write_bytes(b"of an archive made on macOS")
+    write_rows(rows, folder / "metadata_dev" / "dev-test-a" / "x.csv")
+
+
+@pytest.mark.parametrize(
+    ("kind", "channels", "words"),
+    [
+        ("stereo_dev", 1, "channels: 1, expected 2 in stereo_dev; check the folder"),
+        ("stereo_dev", 4, "channels: 4, expected 2 in stereo_dev; it belongs into foa_dev"),
+        ("foa_dev", 2, "channels: 2, expected 4 in foa_dev; it belongs into stereo_dev"),
+    ],
+)
+def test_other_channels_are_named_before_anything_is_heard(kind, channels, words, tmp_path):
+    write_pair(tmp_path, 100, channels, kind=kind)
+    with pytest.raises(OptionError, match=words):
+        real.bench_real(data=str(tmp_path), out=str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_rows_beyond_the_end_are_of_another_recording(tmp_path):
+    write_pair(tmp_path, 2 * RATE, 2, rows_of(BELL, 0, [10.0] * 21))  # the last frame begins where the recording ends
+    assert len(list(read_clips(find_files(tmp_path, "dev-test")[1], ambisonic=False))) == 1
+    write_rows(rows_of(BELL, 0, [10.0] * 22), tmp_path / "metadata_dev" / "dev-test-a" / "x.csv")
+    with pytest.raises(OptionError, match=r"event at 2.1 s, but x.wav lasts 2.0 s"):
+        list(read_clips(find_files(tmp_path, "dev-test")[1], ambisonic=False))
+
+
+def test_what_is_behind_in_stereo_rows_is_folded(tmp_path):
+    write_pair(tmp_path, RATE, 2, rows_of(BELL, 0, [100.0, -170.0]))
+    (clip,) = read_clips(find_files(tmp_path, "dev-test")[1], ambisonic=False)
+    assert [row.azimuth for row in clip.rows] == [80.0, -10.0]
+
+
+def test_missing_rows_are_named(tmp_path):
+    write_pair(tmp_path, 100, 2)
+    (tmp_path / "metadata_dev" / "dev-test-a" / "x.csv").unlink()
     with pytest.raises(OptionError, match=r"metadata_dev.dev-test-a.x\.csv"):
         find_files(tmp_path, "dev-test")
-    write_rows([], tmp_path / "metadata_dev" / "dev-test-a" / "x.csv")
-    with pytest.raises(OptionError, match="3 channels, expected 2"):
-        list(read_clips(find_files(tmp_path, "dev-test")[1], ambisonic=False))
