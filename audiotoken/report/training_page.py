@@ -3,7 +3,6 @@
 write_training_page(Run.read(Path("runs/one")), Path("run.html"))
 """
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from typing import Any
 
 from audiotoken.data.image_file import read_image
 from audiotoken.errors import DataError
+from audiotoken.loss_table import read_losses
 from audiotoken.report import facts, media, plots, source_sections
 from audiotoken.report.html import Html, build_document, element, join_html, section, table
 from audiotoken.report.spread import spread_evenly
 from audiotoken.writing import encode_text, write_bytes
 
-NO_LOSSES = ("step", "learning_rate", "images_per_second")  # columns of losses.csv
 MOST_SAMPLES, SIDE = 12, 1024  # sheets of pictures on the page; pixels of their longer side
 
 
@@ -34,17 +33,14 @@ class Run:
 
     @classmethod
     def read(cls, folder: Path) -> "Run":
-        """The run of a folder with settings.json and losses.csv; of a step that was done again the last row counts."""
+        """The run of a folder with settings.json and losses.csv; see `audiotoken.loss_table`."""
         settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-        with (folder / "losses.csv").open(newline="", encoding="utf-8") as stream:
-            rows = {int(row["step"]): row for row in csv.DictReader(stream)}
-        steps = tuple(sorted(rows))
-        names = [name for name in (rows[steps[0]] if steps else {}) if name not in NO_LOSSES]
-        losses = {name: [float(rows[step][name]) for step in steps] for name in names}
-        sheets = {int(path.stem.partition("-")[2]): path for path in folder.glob("samples/step-*.png")}
+        table = read_losses(folder / "losses.csv")
+        named = [(path.stem.partition("-")[2], path) for path in folder.glob("samples/step-*.png")]
+        sheets = {int(step): path for step, path in named if step.isdecimal()}
         skipped = folder / "skipped.csv"
-        count = len(skipped.read_text(encoding="utf-8").splitlines()) - 1 if skipped.is_file() else 0
-        return cls(folder.resolve().name, settings, steps, losses, tuple(sorted(sheets.items())), count)
+        count = len(skipped.read_bytes().splitlines()) - 1 if skipped.is_file() else 0
+        return cls(folder.resolve().name, settings, table.steps, table.losses, tuple(sorted(sheets.items())), count)
 
 
 def write_training_page(run: Run, path: Path) -> None:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from audiotoken.data.examples import Examples, decode_latents
 from audiotoken.errors import OptionError
 from audiotoken.folder_lock import writing_alone
+from audiotoken.loss_table import OTHERS, STEP, check_columns, drop_steps_from, read_losses
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.figure import contact_sheet
 from audiotoken.report.spread import spread_evenly
@@ -32,7 +33,7 @@ def log_run(
 ) -> Iterator[Callable[[Progress], None]]:
     """Write settings.json, then a line of losses.csv and of the tracker `log` for each step that is reported.
 
-    OptionError if another process trains into the same folder.
+    OptionError if another process trains into the same folder, DataError if the losses that are there cannot be read.
     """
     if not accelerator.is_main_process:
         yield lambda progress: None
@@ -45,17 +46,20 @@ def log_run(
             path.open("a").close()
         except OSError as error:
             raise OptionError(f"Cannot write into {out}: {error.strerror}; choose another folder.") from None
+        read_losses(path)  # before the long work
         if log is not None:
             accelerator.init_trackers("log", config={key: str(value) for key, value in config.items()})
         streams: list[IO[str]] = []
 
         def record(progress: Progress) -> None:
+            names = [STEP, *progress.losses, *OTHERS]
             if not streams:
-                _drop_steps_from(progress.step, path)
+                check_columns(names, path)
+                drop_steps_from(progress.step, path)
                 streams.append(stack.enter_context(path.open("a", newline="")))
             writer = csv.writer(streams[0])
             if streams[0].tell() == 0:
-                writer.writerow(["step", *progress.losses, "learning_rate", "images_per_second"])
+                writer.writerow(names)
             values = [*progress.losses.values(), progress.learning_rate, progress.images_per_second]
             writer.writerow([progress.step, *(f"{value:.6g}" for value in values)])
             if log is not None and (progress.step % 10 == 0 or progress.step == 1):
@@ -66,14 +70,6 @@ def log_run(
             yield record
         finally:
             accelerator.end_training()
-
-
-def _drop_steps_from(step: int, path: Path) -> None:
-    """Remove the steps that a killed run wrote after its last checkpoint, since they are done again."""
-    head, *rows = path.read_text().splitlines(keepends=True) or [""]
-    kept = [row for row in rows if row.endswith("\n") and row.split(",")[0].isdigit() and int(row.split(",")[0]) < step]
-    if len(kept) < len(rows):
-        write_bytes("".join([head, *kept]).encode(), path)
 
 
 def write_samples(
@@ -108,17 +104,15 @@ def move_parts(names: Iterable[str], pipe: "AudioTokenPipeline", device: torch.d
 
 def plot_losses(out: Path) -> None:
     """Plot each term of losses.csv, smoothed, into losses.png."""
-    with (out / "losses.csv").open(newline="") as stream:
-        rows = {int(row["step"]): row for row in csv.DictReader(stream)}
-    if len(rows) < 2:
+    table = read_losses(out / "losses.csv")
+    if len(table.steps) < 2:
         return
-    steps = np.array(sorted(rows))
-    names = [name for name in rows[steps[0]] if name not in ("step", "learning_rate", "images_per_second")]
+    steps, names = np.array(table.steps), list(table.losses)
     figure = Figure(figsize=(3.2 * len(names), 2.6), layout="constrained")
     axes = figure.subplots(1, len(names), squeeze=False)[0]
     wide = max(1, len(steps) // 50)
     for name, axis in zip(names, axes, strict=True):
-        values = np.array([float(rows[step][name]) for step in steps])
+        values = np.array(table.losses[name])
         axis.plot(steps, values, color="0.85", linewidth=0.8)
         axis.plot(steps[wide - 1 :], np.convolve(values, np.ones(wide) / wide, "valid"), color="C0")
         axis.set(title=name, xlabel="step")

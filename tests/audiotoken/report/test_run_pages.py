@@ -66,6 +66,16 @@ def test_a_run_that_was_stopped_early_has_a_page(tmp_path):
     assert "no step was done" in Reader(training_page(Run.read(folder))).text
 
 
+def test_a_damaged_run_has_a_page_of_what_is_whole(tmp_path):
+    folder = make_run(tmp_path / "one")
+    with (folder / "losses.csv").open("ab") as file:
+        file.write(b"121,0.5\n\x00\xff\n122,0.1,0.2,0.001,3")
+    (folder / "skipped.csv").write_bytes(b"key,why\n\xff,damaged\n")
+    (folder / "samples" / "step-last.png").write_bytes(b"")
+    run = Run.read(folder)
+    assert run.steps[-1] == 120 and run.skipped == 1 and "120 steps" in Reader(training_page(run)).text
+
+
 def test_a_page_of_an_evaluation_has_the_table_and_the_pictures(tmp_path):
     soundfile.write(tmp_path / "b.wav", TONE, 8000)
     picture = Image.new("RGB", (40, 40), "blue")
