@@ -41,12 +41,34 @@ def writing_alone(folder: Path) -> Iterator[None]:
     """Context manager: makes the folder; OptionError if another process is inside such a block for it."""
     make_folder(folder)
     with locking(folder, "writing") as alone:
-        if not alone:
-            raise OptionError(
-                f"Cannot write into {folder}: another process is writing there now; wait for it, or choose another "
-                "folder."
-            )
+        _check_alone(alone, folder)
         yield
+
+
+@contextmanager
+def replacing_alone(folder: Path) -> Iterator[None]:
+    """The same for a folder that is replaced as a whole: the lock lies beside it, in a folder that is made.
+
+    What was made and is empty in the end, after an error, is removed.
+    """
+    parents = folder.absolute().parents
+    missing = [each for each in parents if not each.exists()]
+    make_folder(parents[0])
+    try:
+        with locking(parents[0], f"{folder.absolute().name}.writing") as alone:
+            _check_alone(alone, folder)
+            yield
+    finally:
+        for each in missing:
+            with suppress(OSError):
+                each.rmdir()
+
+
+def _check_alone(alone: bool, folder: Path) -> None:
+    if not alone:
+        raise OptionError(
+            f"Cannot write into {folder}: another process is writing there now; wait for it, or choose another folder."
+        )
 
 
 def make_folder(folder: Path) -> None:

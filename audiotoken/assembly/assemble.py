@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -20,9 +20,11 @@ from safetensors import SafetensorError
 from audiotoken.assembly.base import Base, inspect_base, load_base
 from audiotoken.assembly.lora import fuse_lora
 from audiotoken.assembly.parts import find_lora, has_embedder, load_embedder
+from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders import AudioEncoder
 from audiotoken.encoders.load import has_encoder, load_encoder
 from audiotoken.errors import CheckpointError, OptionError, PromptError
+from audiotoken.folder_lock import replacing_alone
 from audiotoken.labels import choose_subject
 from audiotoken.loading import ENCODER_KINDS, ENCODERS
 from audiotoken.model import silence_library_logs
@@ -81,7 +83,8 @@ def assemble(
     dtype: of the written base; the audio parts stay in float32.
     steps, guidance_scale: what the model draws with unless told otherwise; by default what its family's pipeline does.
 
-    Raises CheckpointError or OptionError; parts that do not fit are refused before the base is loaded.
+    Raises CheckpointError or OptionError; parts that do not fit are refused before the base is loaded, and a folder
+    that another process assembles now is before anything is.
     """
     if dtype not in DTYPES:
         raise OptionError(f"Got dtype={dtype}, expected one of {', '.join(DTYPES)}; change it.")
@@ -89,6 +92,40 @@ def assemble(
     _check_parts_kept(output, base, encoder, embedder, lora, labels, base_config)
     _check_model_folder(output)
     silence_library_logs()
+    with replacing_alone(output):
+        parts = _load_parts(base, encoder, embedder, layers, labels)
+        pipe = load_base(
+            parts.base, getattr(torch, dtype), base_config,
+            audio_encoder=parts.encoder, audio_embedder=parts.embedder,
+        )  # fmt: skip
+        defaults = {"default_steps": steps, "default_guidance": guidance_scale}
+        pipe.register_to_config(**{name: value for name, value in defaults.items() if value is not None})
+        lora_folder = lora or (None if embedder is None else find_lora(embedder))
+        if lora_folder is not None:
+            fuse_lora(pipe, lora_folder)
+        _check_disk_space(pipe, output)
+        origins = {"base": str(base), "audio_encoder": encoder or str(base), "audio_embedder": parts.embedder_from}
+        _write(pipe, output, _format_card(pipe, parts.base, origins, lora_folder))
+        return _summarise(pipe, output, parts)
+
+
+class _Parts(NamedTuple):
+    """What is put together; an embedder of None draws label tokens."""
+
+    base: Base
+    encoder: AudioEncoder
+    embedder: AudioEmbedder | None
+    embedder_from: str  # "" for none
+
+
+def _load_parts(
+    base: str | os.PathLike,
+    encoder: str | None,
+    embedder: str | os.PathLike | None,
+    layers: Sequence[int] | None,
+    labels: str | os.PathLike | None,
+) -> _Parts:
+    """The base looked into, and the audio parts, which fit it and each other."""
     inspected = inspect_base(base)
     if encoder is None and not has_encoder(inspected.source):
         raise OptionError(f"There is no audio encoder in {inspected.source}; pass --encoder, one of {ENCODERS}.")
@@ -98,20 +135,13 @@ def assemble(
     _check_tokens(inspected, audio_embedder)
     audio_encoder = load_encoder(encoder or inspected.source, layers, labels)
     _check_features(encoder or f"the encoder of {base}", audio_encoder, audio_embedder)
+    return _Parts(inspected, audio_encoder, audio_embedder, str(wanted or ""))
 
-    audio_parts = {"audio_encoder": audio_encoder, "audio_embedder": audio_embedder}
-    pipe = load_base(inspected, getattr(torch, dtype), base_config, **audio_parts)
-    defaults = {"default_steps": steps, "default_guidance": guidance_scale}
-    pipe.register_to_config(**{name: value for name, value in defaults.items() if value is not None})
-    lora_folder = lora or (None if embedder is None else find_lora(embedder))
-    if lora_folder is not None:
-        fuse_lora(pipe, lora_folder)
-    _check_disk_space(pipe, output)
-    sources = {"base": str(base), "audio_encoder": encoder or str(base), "audio_embedder": str(wanted or "")}
-    _write(pipe, output, _format_card(pipe, inspected, sources, lora_folder))
-    parts, prediction = _measure_parts(pipe, output), _read_prediction_type(pipe)
-    left_out = own and wanted is None
-    return AssembledModel(output, inspected.family, parts, prediction, audio_embedder is not None, left_out)
+
+def _summarise(pipe: Any, folder: Path, parts: _Parts) -> AssembledModel:
+    left_out = parts.embedder is None and has_embedder(parts.base.source)
+    measured, prediction = _measure_parts(pipe, folder), _read_prediction_type(pipe)
+    return AssembledModel(folder, parts.base.family, measured, prediction, parts.embedder is not None, left_out)
 
 
 def _check_model_folder(folder: Path) -> None:

@@ -366,6 +366,26 @@ def test_a_model_is_replaced_whole(bases, embedders, tmp_path):
     assert not (target / "text_encoder_2").exists() and os.listdir(tmp_path) == ["model"]
 
 
+def test_of_two_at_once_into_one_folder_the_second_is_refused(bases, tmp_path, monkeypatch):
+    target, load = tmp_path / "new" / "model", assemble_module.load_base
+
+    def load_while_another_begins(*args, **kwargs):
+        with pytest.raises(OptionError, match="another process is writing there now; wait for it"):
+            assemble(bases["xl"], "mini", None, target)
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(assemble_module, "load_base", load_while_another_begins)
+    assemble(bases["sd1"], "mini", None, target)
+    assert os.listdir(tmp_path / "new") == ["model"] and not (target / "text_encoder_2").exists()
+
+
+def test_what_is_refused_leaves_no_folder(bases, tmp_path):
+    for target in (tmp_path / "a" / "b" / "model", tmp_path / "c"):
+        with pytest.raises(OptionError, match="There is no audio encoder"):
+            assemble(bases["sd1"], None, None, target)
+    assert os.listdir(tmp_path) == []
+
+
 def test_what_somebody_put_into_a_model_stays(bases, tmp_path):
     target = tmp_path / "model"
     assemble(bases["sd1"], "mini", None, target)
