@@ -80,13 +80,14 @@ def run_hydra(entry: Callable[[], Any], keys: Collection[str] = ()) -> None:
     keys: the known keys, which are searched for one similar to a misspelt key.
     """
     from hydra.errors import HydraException
+    from omegaconf.errors import InterpolationToMissingValueError
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors instead of printing several lines
     with errors_as_sentences():
         check_overrides(sys.argv[1:])
     try:
         entry()
-    except HydraException as error:
+    except (HydraException, InterpolationToMissingValueError) as error:
         with errors_as_sentences():
             raise OptionError(explain_error(error, keys)) from None
 
@@ -94,9 +95,16 @@ def run_hydra(entry: Callable[[], Any], keys: Collection[str] = ()) -> None:
 def explain_error(error: Exception, keys: Collection[str] = ()) -> str:
     """Hydra's error as one sentence, with the available choices or a similar name."""
     from hydra.errors import MissingConfigException
+    from omegaconf.errors import InterpolationToMissingValueError
 
     text = str(error)
     first, quoted = text.split("\n")[0].rstrip("."), text.split("'")
+    if isinstance(error, InterpolationToMissingValueError):
+        key = first.rpartition(" ")[2]
+        return (
+            f"Got no {key}, and no chosen file sets it; choose one such as experiment=pooling, and begin a file of "
+            "your own with the line # @package _global_."
+        )
     if isinstance(error, MissingConfigException) and error.options:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         known = ", ".join(error.options)

@@ -4,8 +4,11 @@ What is only read stands in `BOUND`, with the reason; what is neither run nor bo
 `test_readme.py`, and the commands of docs/training.md below.
 """
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
@@ -14,6 +17,7 @@ import pytest
 import test_readme
 from commands import ROOT, Command, UnknownCommand, bind, commands
 from PIL import Image
+from test_readme import blocks
 from typer.testing import CliRunner
 
 from audiotoken.cli.app import app
@@ -77,9 +81,10 @@ def workplace(tmp_path, monkeypatch):
     """What some commands read: the folder `clips/`, and the experiment of one's own of docs/ablations.md."""
     (tmp_path / "clips").mkdir()
     (mine := tmp_path / "mine" / "experiment").mkdir(parents=True)
-    page = (ROOT / "docs/ablations.md").read_text()
-    (shown,) = re.findall(r"^# mine/experiment/ways\.yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (shown,) = blocks("docs/ablations.md", "yaml")
     (mine / "ways.yaml").write_text(shown)
+    (module,) = blocks("docs/ablations.md", "python")
+    (tmp_path / "my_module.py").write_text(module)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -124,6 +129,16 @@ def test_the_road_of_training_runs(tmp_path, monkeypatch, capsys):
             import_module(words[2]).main()
     with Image.open(tmp_path / "dog.png") as picture:
         assert picture.size == (128, 128)
+
+
+@pytest.mark.slow
+def test_an_experiment_of_ones_own_runs_as_it_is_written(workplace):
+    (command,) = [each.text for each in FOUND if each.fenced and "experiment=ways" in each.text]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    words = [sys.executable, *shlex.split(command)[1:]]
+    ran = subprocess.run(words, cwd=workplace, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0 and not ran.stderr, ran.stderr
+    assert "2.100 (2.000 to 2.200)" in (workplace / "runs/ablate/ways/ways.md").read_text()
 
 
 @pytest.mark.parametrize(

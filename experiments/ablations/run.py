@@ -30,6 +30,7 @@ from experiments.ablations.git import git_state
 
 RECORD = "run.json"
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "peft", "numpy", "scipy", "hydra-core")
+KEYWORDS = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 UNNAMED = ("experiment", "sweep", "out", "resume", "name", "threads")  # overrides that do not tell runs apart
 
 
@@ -100,9 +101,11 @@ def resolve_task(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float
     module, _, name = str(options.pop("_target_")).rpartition(".")
     try:
         function = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
-        raise OptionError(f"There is no task {module}.{name}; pass task=training, or another task.") from None
-    known = {each.name for each in signature(function).parameters.values() if each.kind == Parameter.KEYWORD_ONLY}
+    except (ImportError, AttributeError, ValueError) as error:
+        raise OptionError(f"There is no task {module}.{name} ({error}); pass task=training, or another task.") from None
+    known = {each.name for each in signature(function).parameters.values() if each.kind in KEYWORDS}
+    if missing := {"seed", "out"} - known:
+        raise OptionError(f"The task {module}.{name} has no parameter {min(missing)}; add it.")
     if unknown := sorted(set(options) - known | {"seed", "out"} & set(options)):
         kinds = ", ".join(sorted(known - {"seed", "out"}))
         raise OptionError(f"Got task.{unknown[0]}, expected one of {kinds}; change task.{unknown[0]}.")

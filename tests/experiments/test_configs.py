@@ -16,6 +16,7 @@ from audiotoken.assembly.assemble import assemble
 from audiotoken.evaluation.evaluate import evaluate
 from audiotoken.tasks.folder import draw_folder
 from audiotoken.tasks.generate import generate
+from experiments.ablations import ablate
 from experiments.benchmarks.parts import bench_parts
 from experiments.benchmarks.real import bench_real
 from experiments.benchmarks.real_copy import make_copy
@@ -149,6 +150,15 @@ def test_a_wrong_choice_lists_what_there_is():
     sentence = explain_error(raised.value)
     assert sentence.startswith("There is no experiment=poolin (did you mean experiment=pooling?); choose one of attent")
     assert "\n" not in sentence and "separation, setups" in sentence
+
+
+def test_a_sweep_of_no_experiment_is_one_sentence(monkeypatch, capsys):
+    """So is one of a file whose first line is not the one with @package, as its name then stands elsewhere."""
+    monkeypatch.setattr("sys.argv", ["ablate", "-m"])
+    with pytest.raises(SystemExit, match="2"):
+        ablate.main()
+    told = capsys.readouterr().err
+    assert told.startswith("Got no name, and no chosen file sets it") and told.count("\n") == 1
 
 
 @pytest.mark.parametrize(

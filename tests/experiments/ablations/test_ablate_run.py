@@ -112,11 +112,20 @@ def test_a_failed_run_is_not_taken_over(config):
     ("change", "words"),
     [({"way": "far"}, "Got task.way=far, expected a whole number; change task.way."),
      ({"wya": 3}, "Got task.wya, expected one of broken, way"), ({"seed": 3}, "Got task.seed"),
-     ({"_target_": "experiments.nothing.ask"}, "There is no task"), ({"_target_": "ask"}, "There is no task")],
+     ({"_target_": "experiments.nothing.ask"}, "There is no task experiments"),
+     ({"_target_": "nothing.ask"}, "No module named 'nothing'"), ({"_target_": "ask"}, "There is no task")],
 )  # fmt: skip
 def test_an_unknown_task_is_a_sentence(change, words, config):
     with pytest.raises(OptionError, match=words):
         resolve_task(config["task"] | change)
+
+
+def test_any_function_with_seed_and_out_is_a_task(tmp_path, monkeypatch):
+    (tmp_path / "one_s_own.py").write_text("def ask(way, seed, out): pass\ndef lost(way, seed): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert resolve_task({"_target_": "one_s_own.ask", "way": "a"})[1] == {"way": "a"}
+    with pytest.raises(OptionError, match=r"The task one_s_own.lost has no parameter out; add it"):
+        resolve_task({"_target_": "one_s_own.lost", "way": "a"})
 
 
 def test_only_the_first_of_several_processes_writes(config, monkeypatch):
