@@ -79,7 +79,9 @@ def check_output(output: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
-            raise OptionError(f"Cannot write {path}: it is a folder; give a file name such as {path / 'out.png'}.")
+            raise OptionError(
+                f"Cannot write {path}: it is a folder; give a file name such as {path / f'out{path.suffix}'}."
+            )
         trial = _temporary_path(path.with_stem(f"{path.stem}-report"))  # the longest name that will be written
         trial.touch()
         trial.unlink()
@@ -152,6 +154,9 @@ def _temporary_path(path: Path) -> Path:
 
 def cannot_write(path: Path, error: OSError) -> OptionError:
     """The error for a file that cannot be written."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        for file in filter(Path.is_file, (path, *path.parents)):
+            return OptionError(f"Cannot write {path}: {file} is a file; choose another folder.")
     return OptionError(f"{format_write_error(path, error)}; choose a folder that you can write to.")
 
 
