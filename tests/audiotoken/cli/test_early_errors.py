@@ -12,7 +12,7 @@ HEAVY = ("torch", "diffusers", "transformers", "hydra", "huggingface_hub", "matp
 COMMANDS = {
     "generate no.wav": "there is no such file",
     "generate clip.wav --dtype int8": "is not one of",
-    "generate clip.wav -o clip.wav/out.png": "choose a folder",
+    "generate clip.wav -o clip.wav/out.png": "is a file; choose another",
     "generate clip.wav --model ./no-model": "there is no such folder",
     "generate clips -o clip.wav/pictures": "is a file",
     "listen no.wav": "there is no such file",
@@ -48,7 +48,7 @@ COMMANDS = {
     "check clip.wav clip.wav --model ./no-model": "there is no such folder",
     "place no.wav": "there is no such file",
     "place clip.wav --energy brute": "is not one of",
-    "place clip.wav -o clip.wav/out.png": "choose a folder",
+    "place clip.wav -o clip.wav/out.png": "is a file; choose another",
     "place clip.wav --report page.pdf": "expected one of .html",
     "animate no.wav": "there is no such file",
     "animate clip.wav -o film.avi": "expected one of .gif",
