@@ -1,6 +1,7 @@
 """Listening by names: a word of the prompt says what there is, and the audio encoder when and at which frequencies.
 
-So a sound gets a direction that was not found without its name, as it is weak or beside a louder one.
+Without a prompt, what the encoder hears in the whole recording takes the place of the words. So a sound gets a
+direction that was not found without its name, as it is weak or beside a louder one.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from audiotoken.encoders.audioset import find_label
 from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.encoders.saliency import compute_activities, list_columns
+from audiotoken.labels import LIKELY
 from audiotoken.protocols import SoundPipeline
-from audiotoken.stereo.joint_names import Heard, to_evidence
+from audiotoken.stereo.joint_names import Heard, name_together, to_evidence
+from audiotoken.stereo.layouts import is_everywhere
 from audiotoken.stereo.naming import to_waveform
 from audiotoken.stereo.words import Word
 from spatial.matching import Match
@@ -39,8 +42,7 @@ def add_named_sources(
     direction of their own.
     """
     encoder = pipe.audio_encoder
-    recording = None if scene.setup == "mono" else scene.sum_images()
-    if recording is None or not isinstance(encoder, MiniNetwork):
+    if not isinstance(encoder, MiniNetwork):
         return None
     tokens = {pair.source: pair.token for pair in matches if pair.source is not None}
     of_word = [find_label(word.text, encoder.labels) for word in words]
@@ -52,9 +54,53 @@ def add_named_sources(
         for label in dict.fromkeys(unheard)
         if label and label not in names and to_evidence(scores.get(label, 0.0)) >= INAUDIBLE
     ]
+    return _add_labels(encoder, scene, wanted, names, most)
+
+
+def add_heard_sources(
+    pipe: SoundPipeline, scene: Scene, heard: Sequence[Heard], mixture: Heard, most: int
+) -> tuple[Scene | None, list[str]]:
+    """(the scene with a source for each label that is likely in the whole recording and that no source is, the labels).
+
+    As `add_named_sources`, without a prompt; (None, labels) if there is nothing to add. In the echoes of one sound an
+    encoder may hear another, so the new signals have to be heard: `are_found`. One sound that comes from everywhere has
+    no other beside it.
+    """
+    encoder = pipe.audio_encoder
+    if not isinstance(encoder, MiniNetwork) or any(is_everywhere(source) for source in scene.sources):
+        return None, []
+    names = [label for label, _ in _choose_names(heard)]
+    wanted = [label for label, score in mixture if score >= LIKELY and label not in names]
+    return _add_labels(encoder, scene, wanted, names, most), wanted
+
+
+def are_found(wanted: Sequence[str], before: Sequence[Heard], after: Sequence[Heard]) -> bool:
+    """Whether the sources are still what they were, and one more is clearly each wanted label."""
+    names, best = [label for label, _ in _choose_names(before)], _choose_names(after)
+    clear = all(score >= LIKELY for label, score in best if label in wanted)
+    return clear and sorted(label for label, _ in best) == sorted([*names, *wanted])
+
+
+def _choose_names(heard: Sequence[Heard]) -> list[tuple[str, float]]:
+    """The best label of each source with its score, decided together."""
+    return [each[0] for each in name_together(heard) if each]
+
+
+def can_find_names(pipe: SoundPipeline) -> bool:
+    """Whether the pipeline's encoder says when and at which frequencies it hears a name."""
+    return isinstance(pipe.audio_encoder, MiniNetwork)
+
+
+def _add_labels(
+    encoder: MiniNetwork, scene: Scene, wanted: Sequence[str], names: Sequence[str | None], most: int
+) -> Scene | None:
+    """The scene with a source for each wanted label that is heard from a direction of its own, up to `most`."""
+    recording = None if scene.setup == "mono" or not wanted else scene.sum_images()
+    if recording is None:
+        return None
     others = [name for name in dict.fromkeys(names) if name and name in encoder.labels]
     azimuths = list(scene.azimuths)
-    for azimuth in _locate(encoder, scene, recording, [*wanted, *others])[: len(wanted)] if wanted else []:
+    for azimuth in _locate(encoder, scene, recording, [*wanted, *others])[: len(wanted)]:
         if min(abs(azimuth - other) for other in azimuths) >= APART.get(scene.setup, APART_ELSEWHERE):
             azimuths.append(azimuth)
     added = azimuths[len(scene.sources) : most]

@@ -21,7 +21,12 @@ from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import decide_names
 from audiotoken.stereo.labelled_scene import Label, Listening, compute_outline
 from audiotoken.stereo.layouts import is_everywhere, make_layout, place_boxes
-from audiotoken.stereo.named_sources import add_named_sources
+from audiotoken.stereo.named_sources import (
+    add_heard_sources,
+    add_named_sources,
+    are_found,
+    can_find_names,
+)
 from audiotoken.stereo.naming import classify_mixture, knows
 from audiotoken.stereo.options import UNKNOWN, PlanOptions, check_choice
 from audiotoken.stereo.words import (
@@ -223,13 +228,10 @@ def make_plan(
         scene = stages.find_sources(recording, rate, options, report_progress)
     with timed_stage("embed", seconds):
         heard, familiar = stages.classify_sources(pipe, scene, report_progress)
-        mixture = classify_mixture(pipe.classify, scene) if len(heard) > 1 or prompt else []
+        mixture = classify_mixture(pipe.classify, scene) if len(heard) > 1 or prompt or can_find_names(pipe) else []
     with timed_stage("match", seconds):
         paired = _pair_words(pipe, scene, heard, familiar, options, stages)
-        more = add_named_sources(pipe, scene, heard, paired.words, paired.matches, mixture, options.max_sources)
-        if more is not None:
-            again = _pair_words(pipe, more, *stages.classify_sources(pipe, more, report_progress), options, stages)
-            paired = max(paired, again, key=lambda each: each.matched)  # the first if none is better
+        paired = _add_missing(pipe, paired, mixture, options, stages, report_progress)
         scene, words = paired.scene, paired.words
         named = name_words(words, paired.matches, paired.heard)
         heard, known = decide_names(paired.heard, mixture, paired.familiar, named)
@@ -287,6 +289,33 @@ def _pair_words(
     signals = [source.signal for source in scene.sources]
     similarity = compute_similarity(pipe, signals, scene.rate, heard, words)
     return _Paired(scene, heard, familiar, words, similarity, stages.match(similarity, scene, words))
+
+
+def _add_missing(
+    pipe: SoundPipeline,
+    paired: _Paired,
+    mixture: Sequence[tuple[str, float]],
+    options: PlanOptions,
+    stages: Stages,
+    report_progress: Progress,
+) -> _Paired:
+    """The same with a source for each word of the prompt, or else each label of the recording, that has none.
+
+    It is kept if more words have a source, or if each label is clearly heard in a signal of its own.
+    """
+    wanted: list[str] = []
+    if paired.words:
+        more = add_named_sources(
+            pipe, paired.scene, paired.heard, paired.words, paired.matches, mixture, options.max_sources
+        )
+    else:
+        more, wanted = add_heard_sources(pipe, paired.scene, paired.heard, mixture, options.max_sources)
+    if more is None:
+        return paired
+    again = _pair_words(pipe, more, *stages.classify_sources(pipe, more, report_progress), options, stages)
+    if paired.words:
+        return max(paired, again, key=lambda each: each.matched)  # the first if none is better
+    return again if are_found(wanted, paired.heard, again.heard) else paired
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from audiotoken.tables import markdown_table
 from experiments.benchmarks.cases import Case, write_caption
 from experiments.benchmarks.tables import write_lines
 from spatial.listening import SILENCE_PEAK, listen
-from spatial.scene import Direction, Scene, Source
+from spatial.scene import MAX_SOURCES, Direction, Scene, Source
 from spatial.separation import pick_louder_channels, separate
 
 Record = Callable[[Case, str, float | None], np.ndarray]  # case, setup, rt60 -> (2, frames)
@@ -34,7 +34,7 @@ class HearingRow:
     rt60: float | None  # seconds; None: no room
     scenes: int
     setup_right: float
-    counted: float  # the right number of sources
+    counted: float  # the right number of sources, with those that a plan finds by their names
     both_heard: float  # both things have a place on their side, under their name
     both_matched: float  # the same in a plan whose prompt names both
     named: float  # share of things whose name is right if directions and setup are given
@@ -73,12 +73,12 @@ def score_recording(pipe: SoundPipeline, case: Case, recording: np.ndarray, rate
     scene = listen(recording, rate)
     free, told = (_plan_scene(pipe, recording, scene, prompt) for prompt in (None, write_caption(case)))
     given = name_sources(pipe, recording, separate_at(recording, rate, case.azimuths, setup))
-    at = {name: azimuth for name, azimuth in zip(free.subjects, scene.azimuths, strict=True)}
+    at = {name: azimuth for name, azimuth in zip(free.subjects, free.scene.azimuths, strict=True)}
     known = [word in at for word in case.words]
     ordered = all(known) and np.argmin([at[word] for word in case.words]) == np.argmin(case.azimuths)
     return {
         "setup_right": float(scene.setup == setup),
-        "counted": float(len(scene.sources) == len(case.words)),
+        "counted": float(len(free.scene.sources) == len(case.words)),
         "both_heard": float(all(check_placed(free, case))),
         "both_matched": float(all(check_placed(told, case))),
         "named": float(np.mean([a == b for a, b in zip(given, case.words, strict=True)])),
@@ -100,7 +100,7 @@ def name_sources(pipe: SoundPipeline, recording: np.ndarray, scene: Scene) -> li
     if not any(audible):
         return [""] * len(audible)
     heard = replace(scene, sources=tuple(one for one, each in zip(scene.sources, audible, strict=True) if each))
-    names = iter(_plan_scene(pipe, recording, heard, None).subjects)
+    names = iter(_plan_scene(pipe, recording, heard, None, len(heard.sources)).subjects)  # none is added
     return [next(names) if each else "" for each in audible]
 
 
@@ -115,9 +115,11 @@ def separate_at(recording: np.ndarray, rate: int, azimuths: Sequence[float], set
     return Scene(tuple(sources), rate, setup)
 
 
-def _plan_scene(pipe: SoundPipeline, recording: np.ndarray, scene: Scene, prompt: str | None) -> Plan:
+def _plan_scene(
+    pipe: SoundPipeline, recording: np.ndarray, scene: Scene, prompt: str | None, most: int = MAX_SOURCES
+) -> Plan:
     stages = Stages(find_sources=lambda *_: scene)
-    return make_plan(recording, scene.rate, pipe, PlanOptions(prompt), stages=stages)
+    return make_plan(recording, scene.rate, pipe, PlanOptions(prompt, max_sources=most), stages=stages)
 
 
 def _load_or_record(folder: Path, case: Case, setup: str, rt60: float | None, record: Record) -> np.ndarray:
