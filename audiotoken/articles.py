@@ -1,4 +1,4 @@
-"""Articles and plurals of what can be drawn; nothing heavy is imported here.
+"""Articles of what can be drawn, and what is counted in its name; nothing heavy is imported here.
 
 English has no rule without exceptions: below are those of sounds, animals, instruments and things that make a noise.
 """
@@ -46,9 +46,6 @@ SINGULARS = collect(  # that end as plurals do
     """
 )
 PLURAL_ENDS = re.compile(r"(?:[^ius]s|children|people|^men|(?:camera|fire|fisher|police|sales|sports|wo|work)men)$")
-SAME = tuple(  # the ends of nouns whose plural is the singular
-    collect("bison craft deer fish moose offspring salmon series sheep shrimp species squid swine trout")
-)
 NOUNS_ON_ING = collect(  # at the end of a name no participle: "a church building", but "a dog barking"
     """
     being building ceiling clothing crossing darling drawing dressing duckling dumpling dwelling earring evening
@@ -74,30 +71,6 @@ SPELT = re.compile(r"[A-Z](?=[A-Z]+s?(?!\w))|[A-Z](?=[-.&\d])|[A-Z](?!\w)")  # S
 SPOKEN_AS_WORDS = re.compile(r"(?:NATO|NASA|LEGO|LASER|RADAR|SONAR|SCUBA|SWAT|MIDI|FIFA|RAF)\b")
 VOWEL_LETTERS = frozenset("AEFHILMNORSX")
 
-IRREGULAR = (  # the ends of nouns, the first that fits
-    (r"^(german|roman|norman|ottoman)$", r"\1s"),
-    (r"(hu|sha|cai|talis)man$", r"\1mans"),
-    (r"person$", "people"),
-    (r"child$", "children"),
-    (r"man$", "men"),
-    (r"foot$", "feet"),
-    (r"tooth$", "teeth"),
-    (r"mongoose$", "mongooses"),
-    (r"goose$", "geese"),
-    (r"mouse$", "mice"),
-    (r"^louse$", "lice"),
-    (r"^ox$", "oxen"),
-    (r"(kni|wi|li)fe$", r"\1ves"),
-    (r"(lea|loa|thie|hal|cal|el|shel|wol|hoo|scar|shea)f$", r"\1ves"),
-    (r"(potat|tomat|her|ech|torped|vet|mosquit|buffal|volcan|mang|tornad|carg|domin)o$", r"\1oes"),
-    (r"([sx])is$", r"\1es"),  # oasis, axis
-    (r"passer(-?)by$", r"passers\1by"),
-    (r"(stoma|monar|lo|eunu)ch$", r"\1chs"),
-    (r"quiz$", "quizzes"),
-    (r"([^aeiou]|qu)y$", r"\1ies"),
-    (r"(s|x|z|ch|sh)$", r"\1es"),
-)
-
 
 def choose_article(subject: str) -> str:
     """Choose "a", "an" or "": "a dog", "an owl", "rain", "keys", "a pair of scissors", "two dogs"."""
@@ -111,15 +84,6 @@ def choose_article(subject: str) -> str:
     if is_plural(noun) or activity or (noun in MASS and not counted):
         return ""
     return "an" if _starts_with_vowel(subject) else "a"
-
-
-def make_plural(subject: str) -> str:
-    """ "dog" -> "dogs", "crying baby" -> "crying babies", "glass of water" -> "glasses of water"; plurals stay."""
-    if not choose_article(subject):
-        return subject
-    head = find_head(subject)
-    *before, noun = re.split(r"(?<=\s)", head)
-    return "".join([*before, _make_noun_plural(noun)]) + subject[len(head) :]
 
 
 def is_determined(subject: str) -> bool:
@@ -163,20 +127,6 @@ def _starts_with_vowel(subject: str) -> bool:
     if SPELT.match(first) and not SPOKEN_AS_WORDS.match(first):
         return first[0] in VOWEL_LETTERS
     return SPOKEN_VOWEL.match(_fold(first)) is not None
-
-
-def _make_noun_plural(noun: str) -> str:
-    if not re.search(r"[^\W_]$", noun) or not _has_letters(noun):
-        return noun
-    low = noun.lower()
-    if low.endswith(SAME):
-        return noun
-    if noun.isupper() and len(noun) > 1:
-        return f"{noun}s"
-    for end, many in IRREGULAR:
-        if re.search(end, low):
-            return re.sub(end, many, noun, flags=re.I)
-    return f"{noun}s"
 
 
 def _has_letters(text: str) -> bool:

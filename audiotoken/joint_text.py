@@ -1,7 +1,7 @@
 """How transformer families read a text: which encoders, in which template, and where its words stand then.
 
-Positions count the tokens that the denoiser attends to: after the chat template, and after what the pipeline drops of
-it. A word may stand at several places, one for each encoder whose tokens the denoiser attends to.
+Positions count the tokens that the denoiser attends to: after the chat template and padding on the left, less what the
+pipeline drops of both. A word may stand at several places, one for each encoder whose tokens the denoiser attends to.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +14,10 @@ from transformers import T5EncoderModel
 
 from audiotoken.errors import PromptError
 from audiotoken.placeholder import PLACEHOLDER, SOUND
-from audiotoken.prompt import inject, parse_sound_weights
+from audiotoken.prompt import find_tokens, inject, parse_sound_weights
 
 MARK = "\ue000"  # of private use, so that no template holds it
-FILLER = "x"  # stands for one vector of a sound; a single token in every vocabulary
+FILLERS = ("x", "sound", "the")  # one of them stands for one vector of a sound
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,22 +30,37 @@ class TextReader:
     start: int | None = 0  # of its first token in what the denoiser attends to; None: it gives pooled features only
     template: Callable[[str], str] = str  # text -> what is tokenized
     dropped: int = 0  # tokens of the template that the pipeline leaves out, at the start
+    pads: bool = True  # whether the pipeline pads a text to the limit, on the tokenizer's side
+    keeps_padding: bool = True  # whether the denoiser attends to the padding, too
 
     def find(self, text: str, span: tuple[int, int]) -> tuple[int, ...]:
-        """Tokens, counted from the start of the template, that hold the characters from span[0] to span[1].
+        """Tokens that the encoder reads, with the padding before them, that hold the characters of the span.
 
         PromptError where the text is too long for them.
         """
+        shift, found = self._find(text, span)
+        return tuple(shift + at for at in found)
+
+    def find_attended(self, text: str, span: tuple[int, int]) -> tuple[int, ...]:
+        """The same tokens where the denoiser attends to them; none if it attends to pooled features only."""
+        shift, found = self._find(text, span)
+        if self.start is None:
+            return ()
+        return tuple(self.start + shift * self.keeps_padding + at - self.dropped for at in found)
+
+    def _find(self, text: str, span: tuple[int, int]) -> tuple[int, tuple[int, ...]]:
+        """(tokens of padding on the left, the tokens of the span counted from the start of the template)."""
         whole, offset = self._fill_template(text)
         encoding = self.tokenizer(whole, return_offsets_mapping=True, truncation=True, max_length=self.limit)
-        first, last = span[0] + offset, span[1] + offset
-        found = [i for i, (a, b) in enumerate(encoding["offset_mapping"]) if a < last and b > first and b > a]
-        if not found or encoding["offset_mapping"][found[-1]][1] < last:
+        places, last = encoding["offset_mapping"], span[1] + offset
+        found = find_tokens(places, (span[0] + offset, last))
+        if not found or places[found[-1]][1] < last:
             raise PromptError(
                 f"A word at character {span[0]} of the prompt is beyond the {self.limit} tokens that the text encoder "
                 "reads; shorten the text."
             )
-        return tuple(found)
+        left = self.pads and self.tokenizer.padding_side == "left"
+        return self.limit - len(places) if left else 0, found
 
     def find_cut(self, text: str) -> str:
         """The end of a text that is beyond the limit; empty if all fits."""
@@ -58,10 +73,6 @@ class TextReader:
         whole = self.template(text)
         return whole, whole.index(text, self.template(MARK).index(MARK))
 
-    def attended(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        """The same tokens where the denoiser attends to them."""
-        return () if self.start is None else tuple(self.start + at - self.dropped for at in tokens)
-
 
 def find_span(readers: Sequence[TextReader], text: str, span: tuple[int, int]) -> tuple[int, ...]:
     """Positions of some characters of a text in what the denoiser attends to.
@@ -72,12 +83,27 @@ def find_span(readers: Sequence[TextReader], text: str, span: tuple[int, int]) -
     cut = None
     for reader in (reader for reader in readers if reader.start is not None):
         try:
-            places += reader.attended(reader.find(text, span))
+            places += reader.find_attended(text, span)
         except PromptError as error:
             cut = error
     if cut and not places:
         raise cut
     return tuple(places)
+
+
+def make_filler(readers: Sequence[TextReader], vectors: int) -> str:
+    """Words that stand for the vectors of a sound: as many, each a single token to every tokenizer.
+
+    T5's splits "x" in two. PromptError where there is no such word.
+    """
+    for word in FILLERS:
+        spans = (0, len(word)), (len(word) + 1, 2 * len(word) + 1)
+        if all(len(reader.find(f"{word} {word}", span)) == 1 for reader in readers for span in spans):
+            return " ".join([word] * vectors)
+    raise PromptError(
+        f"None of the words {', '.join(FILLERS)} is a single token to all of the model's tokenizers, so none can stand "
+        'for a sound; draw with token="label".'
+    )
 
 
 def fill_sounds(text: str, fillers: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -98,7 +124,7 @@ def read_sounds(
 ) -> Iterator[None]:
     """Context manager: every encoder reads its part of each sound, (vectors, token_width), in place of its filler.
 
-    Gradients flow through the vectors. PromptError where a tokenizer does not split the filler into as many tokens.
+    Gradients flow through the vectors. PromptError where a tokenizer reads the filler as another number of tokens.
     """
     with ExitStack() as hooks:
         start = 0
@@ -107,8 +133,8 @@ def read_sounds(
             places = tuple(reader.find(text, span) for span in spans)
             if any(len(place) != len(sound) for place, sound in zip(places, sounds, strict=True)):
                 raise PromptError(
-                    f"The tokenizer {type(reader.tokenizer).__name__} does not give {FILLER!r} one token each; draw "
-                    'with token="label".'
+                    f"The tokenizer {type(reader.tokenizer).__name__} joins a sound with what stands beside it; write "
+                    f"spaces around {PLACEHOLDER}."
                 )
             vectors = [vector[start:end] for sound in sounds for vector in sound]
             hooks.enter_context(inject(embedding_owner(reader.encoder), [places], vectors))

@@ -13,6 +13,8 @@ from audiotoken.errors import CheckpointError, first_sentence, out_of_memory
 from audiotoken.hub_access import is_unreachable, use_hub_if_reachable
 from audiotoken.json_file import FormError, read_json
 
+SUPPORTED = "Stable Diffusion 1, 2, XL or 3, FLUX.1, FLUX.2 Klein, Qwen-Image or Z-Image"
+OR_LAYOUT = "or draw with its own software and the boxes that `audiotoken layout clip.wav --for FORM` writes"
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
 JOINT_CLASSES = {  # transformers: the class here, by the class that model_index.json names
     "StableDiffusion3Pipeline": "AudioTokenSD3Pipeline",
@@ -22,6 +24,9 @@ JOINT_CLASSES = {  # transformers: the class here, by the class that model_index
     "ZImagePipeline": "AudioTokenZImagePipeline",
 }
 JOINT_CLASSES |= {own: own for own in JOINT_CLASSES.values()}
+UNET = "UNet2DConditionModel"  # of Stable Diffusion 1, 2 and XL, with one of these:
+CLIP_CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection")
+UNET_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline", "AudioTokenPipeline", "AudioTokenXLPipeline")
 ENCODER_KINDS = ("mini", "beats", "ast", "ced", "clap")
 ENCODERS = "beats:FILE, beats:OWNER/NAME/FILE, ast:ID, ced:ID, clap:ID or mini"  # as a user names them
 OWN_ENCODERS = tuple(f"audiotoken.encoders.{kind}" for kind in ENCODER_KINDS)
@@ -62,22 +67,26 @@ def is_hub_file(source: str) -> bool:
 def prepare_index(index: Mapping[str, Any]) -> str:
     """Import the audio encoder's module that a `model_index.json` names; return the name of its class here.
 
-    diffusers finds classes only in modules that are imported already. Raises ValueError for another kind of model.
+    diffusers finds classes only in modules that are imported already. Raises CheckpointError for another kind of model.
     """
-    if str(index.get("_class_name")) in JOINT_CLASSES:
-        parts: tuple[str, ...] = ("transformer", "text_encoder")
-    else:
-        parts = ("unet", "text_encoder")
-    if missing := [part for part in parts if not any(index.get(part) or ())]:
-        name = index.get("_class_name", "model")
-        raise ValueError(
-            f"it is a {name} without a {missing[0]}, but Stable Diffusion or another supported family is needed"
-        )
+    _check_family(index)
     library, _ = index.get("audio_encoder") or (None, None)
     if library in OWN_ENCODERS:
         import_module(library)
     own = JOINT_CLASSES.get(str(index.get("_class_name")))
     return own or ("AudioTokenXLPipeline" if any(index.get("text_encoder_2") or ()) else "AudioTokenPipeline")
+
+
+def _check_family(index: Mapping[str, Any]) -> None:
+    """CheckpointError for a family that is not supported, by the class that it names and by those of its parts."""
+    name = str(index.get("_class_name"))
+    denoiser = "transformer" if name in JOINT_CLASSES else "unet"
+    missing = [part for part in (denoiser, "text_encoder") if not any(index.get(part) or ())]
+    if missing and (name in JOINT_CLASSES or name in UNET_PIPELINES):
+        raise CheckpointError(f"it is a {name} without a {missing[0]}, so it draws nothing; give a whole model.")
+    kinds = [(index.get(part) or ("", ""))[-1] for part in ("unet", "text_encoder")]
+    if missing or (name not in JOINT_CLASSES and not (kinds[0] == UNET and kinds[1] in CLIP_CLASSES)):
+        raise CheckpointError(f"its class is {name}, which is not supported; give {SUPPORTED}, {OR_LAYOUT}.")
 
 
 @contextmanager

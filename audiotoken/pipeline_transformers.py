@@ -5,7 +5,6 @@ text encoders, as for Stable Diffusion; an embedder has to be trained for the mo
 pipeline's own `encode_prompt`.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -21,10 +20,12 @@ from torch import Tensor
 
 from audiotoken.audio_mixin import AUDIO_PARTS
 from audiotoken.errors import CheckpointError, PromptError
-from audiotoken.joint_text import FILLER, TextReader, fill_sounds, find_span, read_sounds
+from audiotoken.joint_text import TextReader, fill_sounds, find_span, make_filler, read_sounds
 from audiotoken.labels import insert_articles
 from audiotoken.pipeline import SoundToImage, check_call, deal_sounds
+from audiotoken.placeholder import PLACEHOLDER
 from audiotoken.prompt import EncodedPrompts, Positions, Prompt
+from audiotoken.whole_words import find_whole_words
 
 
 class JointSoundToImage(SoundToImage):
@@ -87,7 +88,7 @@ class JointSoundToImage(SoundToImage):
             text, fillers = insert_articles(text, sounds), list(sounds)
         else:
             sounds = [sound if sound.ndim == 2 else sound[None] for sound in sounds]
-            fillers = [" ".join([FILLER] * len(sound)) for sound in sounds]
+            fillers = [make_filler(self._readers, len(sound)) for sound in sounds]
         filled, spans = fill_sounds(text, fillers)
         readers = self._readers
         positions: Positions = tuple(find_span(readers, filled, span) for span in spans)
@@ -102,11 +103,12 @@ class JointSoundToImage(SoundToImage):
     def find_word(self, prompt: Prompt, word: str, nth: int = 0) -> tuple[int, ...]:
         """Positions of the `nth` (from 0) occurrence of a word that is not a sound's. PromptError without one."""
         lengths = [len(at) // max(1, sum(r.start is not None for r in self._readers)) for at in prompt.positions]
-        fillers = [" ".join([FILLER] * length) for length in lengths] if "<audio>" in prompt.text else []
+        learned = PLACEHOLDER in prompt.text
+        fillers = [make_filler(self._readers, length) for length in lengths] if learned else []
         filled, _ = fill_sounds(prompt.text, fillers)
         taken = {at for sound in prompt.positions for at in sound}
-        for hit in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", filled):
-            found = find_span(self._readers, filled, hit.span())
+        for span in find_whole_words(filled, word):
+            found = find_span(self._readers, filled, span)
             if taken.isdisjoint(found) and nth == 0:
                 return found
             nth -= taken.isdisjoint(found)
@@ -118,7 +120,7 @@ class JointSoundToImage(SoundToImage):
         rows = []
         for text, each in zip(texts, sounds, strict=True):
             prompt, _ = self._encode_one(text, each)
-            filled, _ = fill_sounds(text, [" ".join([FILLER] * len(sound)) for sound in each])
+            filled, _ = fill_sounds(text, [make_filler(self._readers, len(sound)) for sound in each])
             where = [at for at in find_span(self._readers, filled, (0, len(filled))) if at < prompt.embeddings.shape[1]]
             rows.append(prompt.embeddings[0, where].float().mean(0))
         return torch.stack(rows)
@@ -373,7 +375,12 @@ class AudioTokenQwenImagePipeline(JointSoundToImage, QwenImagePipeline):
         limit = self._words + dropped
         return (
             TextReader(
-                self.tokenizer, self.text_encoder, limit, template=self.prompt_template_encode.format, dropped=dropped
+                self.tokenizer,
+                self.text_encoder,
+                limit,
+                template=self.prompt_template_encode.format,
+                dropped=dropped,
+                pads=False,
             ),
         )
 
@@ -387,7 +394,7 @@ class AudioTokenQwenImagePipeline(JointSoundToImage, QwenImagePipeline):
 
 
 class AudioTokenZImagePipeline(JointSoundToImage, ZImagePipeline):
-    """Draws sounds with Z-Image. For Z-Image-Turbo pass num_inference_steps=9 and guidance_scale=0."""
+    """Draws sounds with Z-Image. For Z-Image-Turbo pass num_inference_steps=8 and guidance_scale=0."""
 
     _optional_components: ClassVar = [*ZImagePipeline._optional_components, *AUDIO_PARTS]
     _exclude_from_cpu_offload: ClassVar = [*ZImagePipeline._exclude_from_cpu_offload, *AUDIO_PARTS]
@@ -410,7 +417,8 @@ class AudioTokenZImagePipeline(JointSoundToImage, ZImagePipeline):
 
     @property
     def _readers(self) -> tuple[TextReader, ...]:
-        return (TextReader(self.tokenizer, self.text_encoder, self._words, template=chat(self.tokenizer, True)),)
+        template = chat(self.tokenizer, True)
+        return (TextReader(self.tokenizer, self.text_encoder, self._words, template=template, keeps_padding=False),)
 
     def _encode_text(self, text: str) -> tuple[Tensor, Tensor | None]:
         (row,), _ = self.encode_prompt(text, do_classifier_free_guidance=False, max_sequence_length=self._words)

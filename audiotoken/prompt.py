@@ -21,6 +21,7 @@ from torch import Tensor
 from audiotoken.errors import PromptError
 from audiotoken.placeholder import PLACEHOLDER, SOUND, check_count
 from audiotoken.transfer import send
+from audiotoken.whole_words import find_whole_words
 
 MAX_WEIGHT = 10.0  # weights go from 0 (like the empty prompt) to this
 Positions = tuple[tuple[int, ...], ...]  # [i] = tokens of sound i in the padded prompt
@@ -223,24 +224,36 @@ def find_word_positions(
     `lengths` as in `tokenize_prompt`: sounds of several vectors shift the words after them. `taken`: positions of
     sounds that look like words (label tokens). Raises PromptError if the text does not contain the word.
     """
-    wanted = tokenizer(word, add_special_tokens=False).input_ids
-    ids, sounds = tokenize_prompt(text, tokenizer, lengths)
-    skipped = {at for sound in sounds for at in sound}.union(
-        taken
-    )  # their ids may be those of words, like the padding's
-    words = [None if at in skipped else ids[at] for at in range(ids.index(tokenizer.eos_token_id))]
-    for start in range(1, len(words) - len(wanted) + 1):
-        if wanted and words[start : start + len(wanted)] == wanted:
-            if nth == 0:
-                return tuple(range(start, start + len(wanted)))
-            nth -= 1
-    beyond = _list_tokens(text, tokenizer, lengths)[0][tokenizer.model_max_length - 1 - len(wanted) :]
-    if wanted and any(beyond[i : i + len(wanted)] == wanted for i in range(len(beyond))):
+    found = [each for each in _locate_words(text, word, tokenizer, lengths) if set(taken).isdisjoint(each)]
+    if len(found) <= nth:
+        raise PromptError(f"The prompt {text!r} does not contain {word!r}; use a word of the prompt.")
+    if found[nth][-1] > tokenizer.model_max_length - 2:
         raise PromptError(
             f"The word {word!r} stands beyond the {tokenizer.model_max_length - 2} tokens of a prompt that the model "
             "reads; shorten the text, or move the word towards its start."
         )
-    raise PromptError(f"The prompt {text!r} does not contain {word!r}; use a word of the prompt.")
+    return found[nth]
+
+
+def _locate_words(text: str, word: str, tokenizer: Any, lengths: Sequence[int] | None) -> Iterator[tuple[int, ...]]:
+    """The tokens of each mention of a word between the sounds of a text, however far from its start."""
+    pieces = SOUND.sub(PLACEHOLDER, text).split(PLACEHOLDER)
+    lengths = [1] * (len(pieces) - 1) if lengths is None else lengths
+    check_count(text, len(pieces) - 1, len(lengths))
+    start = 1  # after the start token
+    for piece, length in zip(pieces, [*lengths, 0], strict=True):
+        options = {"add_special_tokens": False, "return_offsets_mapping": True, "verbose": False}
+        places = tokenizer(piece, **options).offset_mapping
+        for span in find_whole_words(piece, word):
+            if tokens := find_tokens(places, span):
+                yield tuple(start + at for at in tokens)
+        start += len(places) + length
+
+
+def find_tokens(places: Sequence[tuple[int, int]], span: tuple[int, int]) -> tuple[int, ...]:
+    """The tokens that hold the characters from span[0] to span[1]; `places` are those of each token."""
+    first, last = span
+    return tuple(i for i, (start, end) in enumerate(places) if start < last and end > first and end > start)
 
 
 def _as_rows(sound: Float[Tensor, " width"] | Float[Tensor, "vectors width"]) -> Float[Tensor, "rows width"]:

@@ -13,7 +13,7 @@ from audiotoken.errors import CheckpointError, first_sentence
 from audiotoken.hub_access import use_hub_if_reachable
 from audiotoken.json_file import FormError
 from audiotoken.json_file import read_json as read_object
-from audiotoken.loading import JOINT_CLASSES, find_model
+from audiotoken.loading import JOINT_CLASSES, OR_LAYOUT, SUPPORTED, find_model
 from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.pipeline_xl import AudioTokenXLPipeline
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import torch
 
 WANTED = (
-    "a folder of Stable Diffusion 1, 2, XL or 3, FLUX.1, FLUX.2 Klein, Qwen-Image or Z-Image in the diffusers layout, "
-    "its hub id, or one .safetensors or .ckpt file of Stable Diffusion 1, 2 or XL"
+    f"a folder of {SUPPORTED} in the diffusers layout, its hub id, or one .safetensors or .ckpt file of Stable "
+    "Diffusion 1, 2 or XL"
 )
 FILE_WANTED = "a whole Stable Diffusion 1, 2 or XL checkpoint as .safetensors"
 SINGLE = (".safetensors", ".ckpt")
@@ -78,7 +78,9 @@ def inspect_base(where: str | os.PathLike) -> Base:
     name = str(index.get("_class_name"))
     family = FAMILIES.get(name) or JOINT_FAMILIES.get(JOINT_CLASSES.get(name, ""))
     if family is None:
-        raise CheckpointError(f"Cannot use {where}: its class is {index.get('_class_name')}; pass {WANTED}.")
+        raise CheckpointError(
+            f"Cannot use {where}: its class is {name}, which is not supported; pass {WANTED}, {OR_LAYOUT}."
+        )
     check_libraries(index, where)
     texts = TEXT_ENCODERS if name in JOINT_CLASSES else TEXT_ENCODERS[: 1 + (family == XL)]
     width = sum(_read_width(where, text) for text in texts if name not in JOINT_CLASSES or any(index.get(text) or ()))

@@ -12,7 +12,13 @@ import typer
 RENAMED = {"guidance": "guidance-scale", "out": "output", "ours": "combined"}
 
 
-class Dtype(StrEnum):
+class Choice(StrEnum):
+    """A text that an error shows as it was typed."""
+
+    __repr__ = str.__repr__
+
+
+class Dtype(Choice):
     """Precision of the weights and of the computation."""
 
     FLOAT32 = "float32"
@@ -20,7 +26,7 @@ class Dtype(StrEnum):
     FLOAT16 = "float16"
 
 
-class Offload(StrEnum):
+class Offload(Choice):
     """What waits in the memory of the CPU while another part of the model computes on a GPU."""
 
     NONE = "none"
@@ -28,7 +34,7 @@ class Offload(StrEnum):
     SEQUENTIAL = "sequential"
 
 
-class StoredDtype(StrEnum):
+class StoredDtype(Choice):
     """Precision of an assembled model on the disk."""
 
     FLOAT32 = "float32"
@@ -36,21 +42,21 @@ class StoredDtype(StrEnum):
     FLOAT16 = "float16"
 
 
-class Token(StrEnum):
+class Token(Choice):
     """The word that stands for a sound in the prompt."""
 
     LEARNED = "learned"
     LABEL = "label"
 
 
-class Unmatched(StrEnum):
+class Unmatched(Choice):
     """What happens to a sound that no word of the prompt names."""
 
     ADD = "add"
     DROP = "drop"
 
 
-class Unknown(StrEnum):
+class Unknown(Choice):
     """What happens to a sound that the audio encoder does not know."""
 
     OMIT = "omit"
@@ -58,14 +64,14 @@ class Unknown(StrEnum):
     GUESS = "guess"
 
 
-class Motion(StrEnum):
+class Motion(Choice):
     """How a moving source is drawn in one picture."""
 
     MIDDLE = "middle"
     TRAIL = "trail"
 
 
-class Energy(StrEnum):
+class Energy(Choice):
     """How things are moved into their boxes."""
 
     AUTO = "auto"
@@ -78,7 +84,7 @@ class Energy(StrEnum):
     NONE = "none"
 
 
-class LayoutForm(StrEnum):
+class LayoutForm(Choice):
     """Who reads a layout: the names of `guidance.forms.FORMS`."""
 
     FLUX3 = "flux3"
@@ -91,7 +97,7 @@ class LayoutForm(StrEnum):
     SVG = "svg"
 
 
-class Setup(StrEnum):
+class Setup(Choice):
     """How a stereo recording was made."""
 
     AUTO = "auto"
@@ -104,7 +110,7 @@ class Setup(StrEnum):
     BINAURAL = "binaural"
 
 
-class DrawingSetup(StrEnum):
+class DrawingSetup(Choice):
     """A `Setup`, or mono: the whole recording is one sound without a direction."""
 
     AUTO = "auto"
@@ -118,7 +124,7 @@ class DrawingSetup(StrEnum):
     MONO = "mono"
 
 
-class Precision(StrEnum):
+class Precision(Choice):
     """Mixed precision of training, by Accelerate's names."""
 
     NO = "no"
@@ -126,7 +132,7 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
-class Recipe(StrEnum):
+class Recipe(Choice):
     """A file of audiotoken/configs/recipe."""
 
     PAPER = "paper"

@@ -8,9 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Generator
 
-from audiotoken.prompt import describe_negative_cut
 from audiotoken.protocols import SoundPipeline
-from audiotoken.stereo.generation import OnStep, Result, choose_method, list_rejected, make_result
+from audiotoken.stereo.generation import (
+    OnStep,
+    Result,
+    choose_method,
+    describe_unread,
+    list_rejected,
+    make_result,
+)
 from audiotoken.stereo.options import DrawOptions, PlanOptions, resolve_seed
 from audiotoken.stereo.planning import Plan, make_plan, timed_stage
 from audiotoken.watching import watch_pictures
@@ -128,7 +134,7 @@ def film_plan(
         drawn = animate(pipe, planned.prompt, regions=rows, seed=options.seed, callback=on_step, **options.sampling)
     moving = any(source.moves for source in planned.scene.sources)
     notes = [] if moving else ["No source moves, so all pictures are alike."]
-    notes += [*describe_negative_cut(pipe, options.negative_prompt), *list_rejected(rejected)]
+    notes += [*describe_unread(pipe, options.negative_prompt, options.guidance_scale), *list_rejected(rejected)]
     return make_result(planned, drawn, options, seconds, notes, frames=rows)
 
 

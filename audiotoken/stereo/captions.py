@@ -8,11 +8,12 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from audiotoken.articles import choose_article, is_determined, make_plural
+from audiotoken.articles import choose_article, find_head, is_determined
+from guidance.counting import NUMBERS, make_noun_plural
 from guidance.layout import Entry
 
 MIDDLE = (0.4, 0.6)  # of the width: a thing whose centre is in it is in the middle
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+WRITTEN_OUT = NUMBERS[:10]  # larger numbers are digits
 NOTHING = "a landscape"  # as in the prompt of a plan without sources
 
 
@@ -20,6 +21,15 @@ def add_article(word: str) -> str:
     """ "an owl", "a dog", "rain", "a pair of scissors"; of a label of several names the first."""
     word = take_first_name(word)
     return f"{choose_article(word)} {word}".strip()
+
+
+def make_plural(subject: str) -> str:
+    """ "dog" -> "dogs", "crying baby" -> "crying babies", "glass of water" -> "glasses of water"; plurals stay."""
+    if not choose_article(subject):
+        return subject
+    head = find_head(subject)
+    *before, noun = re.split(r"(?<=\s)", head)
+    return "".join([*before, make_noun_plural(noun)]) + subject[len(head) :]
 
 
 def take_first_name(word: str) -> str:
@@ -79,6 +89,6 @@ def _count_thing(word: str, count: int, again: bool) -> str:
     if is_determined(word):
         return word
     if count > 1:
-        number = NUMBERS[count] if count < len(NUMBERS) else str(count)
+        number = WRITTEN_OUT[count] if count < len(WRITTEN_OUT) else str(count)
         return f"{number} {'more ' * again}{make_plural(word)}" if article else word
     return f"another {word}" if again and article else f"more {word}" if again else add_article(word)

@@ -179,8 +179,15 @@ def draw_plan(
             callback=_combine_callbacks(pipe, steps, on_step, on_latents, callback_on_step_end),
             **options.sampling,
         )
-    notes += [*describe_negative_cut(pipe, options.negative_prompt), *list_rejected(rejected)]
+    notes += [*describe_unread(pipe, options.negative_prompt, options.guidance_scale), *list_rejected(rejected)]
     return make_result(planned, drawn, options, seconds, notes, control=image)
+
+
+def describe_unread(pipe: SoundPipeline, negative_prompt: str | None, guidance_scale: float | None) -> list[str]:
+    """A sentence about a negative prompt that is too long, and about each option that this model does not read."""
+    backbone = Backbone.wrap(pipe)
+    unread = backbone.describe_unread(negative_prompt, guidance_scale) if backbone else []
+    return [*describe_negative_cut(pipe, negative_prompt), *unread]
 
 
 def list_rejected(rejected: list[bool]) -> list[str]:

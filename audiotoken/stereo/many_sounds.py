@@ -9,8 +9,9 @@ from PIL.Image import Image
 
 from audiotoken.audio import Recording
 from audiotoken.placeholder import TEMPLATE
-from audiotoken.prompt import Prompt, describe_negative_cut
+from audiotoken.prompt import Prompt
 from audiotoken.protocols import SoundPipeline
+from audiotoken.stereo.generation import describe_unread
 from audiotoken.watching import describe_rejected, watch_pictures
 
 OnStepEnd = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]  # diffusers' callback_on_step_end
@@ -59,7 +60,7 @@ def draw_sounds(
             height=height,
             callback_on_step_end=on_step_end,
         ).images
-    beside, drawn = describe_negative_cut(pipe, negative_prompt), []
+    beside, drawn = describe_unread(pipe, negative_prompt, guidance_scale), []
     for i, encoded in enumerate(prompts):
         own = slice(i * count, (i + 1) * count)
         notes = [*encoded.notes, *beside, *describe_rejected(rejected[own])]

@@ -136,6 +136,9 @@ def _load_encoder_of(model: str) -> tuple[AudioEncoder, Familiarity | None]:
         if not Path(folder).is_dir():
             raise CheckpointError("it is not a local folder; give mini or a folder made by `audiotoken assemble`")
         if not has_encoder(folder):
-            raise CheckpointError("it has no audio encoder; give --model mini, or --no-labels.")
+            raise CheckpointError(
+                "it has no audio encoder; give --model mini or a model that `audiotoken assemble` gave one, or do "
+                "without: `audiotoken listen --no-labels`, `audiotoken layout --words NAMES`."
+            )
         encoder = load_encoder_to_hear(folder)
     return encoder, load_familiarity(Path(folder) / "audio_encoder")

@@ -20,11 +20,12 @@ from torch import Tensor
 from audiotoken.encoders.audioset import find_label, find_subject, list_forms
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.labels import choose_subject
-from audiotoken.placeholder import PLACEHOLDER
+from audiotoken.placeholder import PLACEHOLDER, SOUND
 from audiotoken.prompt import Prompt
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import Heard, to_evidence, to_score
 from audiotoken.stereo.options import UNMATCHED, check_choice
+from audiotoken.whole_words import LETTERS, find_whole_words
 from spatial.matching import Match, match
 
 THRESHOLD = 0.3  # similarity from which a word and a source may be matched
@@ -36,7 +37,7 @@ STOP_WORDS = re.compile(  # words that begin or end a noun phrase
     re.I,
 )
 FRAMES = re.compile("photo|picture|image|painting|drawing|view|scene|left|right|front|middle|side", re.I)
-WORD = re.compile(r"<audio>|[^\W\d_]+(?:['-][^\W\d_]+)*|[.,;:!?()]")
+WORD = re.compile(rf"<audio>|{LETTERS}(?:['-]{LETTERS})*|[.,;:!?()]")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Word:
     """A word, or several consecutive words, of the prompt that could be a source."""
 
     text: str  # as in the prompt
-    nth: int  # occurrence of this text, from 0
+    nth: int  # which of its mentions in the prompt, in any case, from 0
 
 
 def find_source_words(prompt: str | None, heard: Sequence[Heard]) -> list[Word]:
@@ -64,9 +65,13 @@ def find_subject_words(prompt: str, labels: Sequence[str] = ()) -> list[Word]:
     for start, end in sorted(spans, key=lambda span: span[0] - span[1]):  # the longest first
         if all(end <= a or b <= start for a, b in chosen):
             chosen.append((start, end))
-    texts = [prompt[start:end] for start, end in sorted(chosen)]
-    lower = [text.lower() for text in texts]
-    return [Word(text, lower[:i].count(lower[i])) for i, text in enumerate(texts)]
+    text = SOUND.sub(lambda sound: " " * len(sound[0]), prompt)  # holds no words
+    return [Word(prompt[start:end], _count_before(text, start, end)) for start, end in sorted(chosen)]
+
+
+def _count_before(text: str, start: int, end: int) -> int:
+    """How often the word from `start` to `end` is mentioned before, also where it is no source: a bank robber."""
+    return sum(earlier < start for earlier, _ in find_whole_words(text, text[start:end]))
 
 
 def _find_heads(prompt: str) -> list[tuple[int, int]]:

@@ -31,6 +31,7 @@ FAMILIES = {  # class of the denoiser: (module in this folder, class in it)
     "ZImageTransformer2DModel": ("z_image", "ZImageBackbone"),
 }
 SUPPORTED = "Stable Diffusion 1, 2, XL or 3, FLUX.1, FLUX.2 Klein, Qwen-Image, Z-Image or DreamLite"
+OR_LAYOUT = ", or write the boxes for its own software with guidance.forms"
 # kinds of attention: text with pixels, pixels to text, pixels among themselves, text among itself
 MIXES = ("joint", "cross", "self", "text")
 
@@ -78,11 +79,18 @@ class Backbone(ABC):
         known = None if isinstance(pipe, Backbone) else _find_family(pipe)
         if known is None or not issubclass(known, cls):
             wanted = f"a pipeline of {SUPPORTED}" if cls is Backbone else "a pipeline with a UNet"
-            use = "one of these" if cls is Backbone else "Stable Diffusion 1, 2 or XL"
-            raise GuidanceError(f"Got a {type(getattr(pipe, 'pipe', pipe)).__name__}, expected {wanted}; use {use}.")
+            use = f"one of these{OR_LAYOUT}" if cls is Backbone else "Stable Diffusion 1, 2 or XL"
+            came = type(getattr(pipe, "pipe", pipe)).__name__
+            raise GuidanceError(f"Got an object of the class {came}, expected {wanted}; use {use}.")
         made = known(pipe)
         made.check()
         return made
+
+    @staticmethod
+    def wrap(pipe: Any) -> "Backbone | None":
+        """A pipeline of any variant of a family, also of those that cannot be sampled; None for another family."""
+        family = _find_family(pipe)
+        return None if family is None else family(pipe)
 
     def check(self) -> None:  # noqa: B027  # most families have no such variants
         """GuidanceError for variants of the family that are not supported."""
@@ -103,6 +111,24 @@ class Backbone(ABC):
         config: Mapping[str, Any] = self.pipe.config
         steps, scale = self.own_defaults
         return config.get("default_steps", steps), config.get("default_guidance", scale)
+
+    def is_guided(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
+        """Whether classifier-free guidance runs, which alone reads the negative prompt."""
+        return guidance_scale > 1
+
+    def reads_scale(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
+        """Whether the guidance scale has an effect, as it has not on some models that were distilled."""
+        return True
+
+    def describe_unread(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float | None) -> list[str]:
+        """A sentence about each of these options that was given and has no effect on this model."""
+        scale = self.defaults[1] if guidance_scale is None else guidance_scale
+        notes = []
+        if negative_prompt and not self.is_guided(negative_prompt, scale):
+            notes.append(f"The negative prompt has no effect on this model with a guidance scale of {scale:g}.")
+        if guidance_scale is not None and not self.reads_scale(negative_prompt, scale):
+            notes.append("The guidance scale has no effect on this model, which was distilled to draw without one.")
+        return notes
 
     @abstractmethod
     def prepare_conditioning(

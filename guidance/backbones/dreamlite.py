@@ -32,6 +32,9 @@ class DreamLiteBackbone(UNetBackbone):
     def own_defaults(self) -> tuple[int, float]:
         return 30, 3.5
 
+    def is_guided(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
+        return guidance_scale != 1
+
     @torch.no_grad()
     def prepare_conditioning(
         self,
@@ -44,7 +47,7 @@ class DreamLiteBackbone(UNetBackbone):
         pipe: Any = self.pipe
         device, count = pipe._execution_device, len(prompts)
         rows = [prompt.embeddings.to(device) for prompt in prompts]
-        guided = guidance_scale != 1
+        guided = self.is_guided(negative_prompt, guidance_scale)
         if guided:
             negatives, kept = pipe.encode_prompt(
                 mode="generate",

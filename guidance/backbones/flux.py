@@ -7,6 +7,7 @@ distilled input is 1.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ from guidance.interfaces import PromptEmbeds
 class FluxBackbone(TransformerBackbone):
     """A diffusers FluxPipeline."""
 
+    pipeline: ClassVar[str] = "FluxPipeline"
+
     @property
     def own_defaults(self) -> tuple[int, float]:
         return (28, 3.5) if self.denoiser.config.guidance_embeds else (4, 1.0)  # dev and schnell
@@ -28,6 +31,12 @@ class FluxBackbone(TransformerBackbone):
     @property
     def latent_channels(self) -> int:
         return int(self.denoiser.config.in_channels) // 4
+
+    def is_guided(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
+        return negative_prompt is not None and guidance_scale > 1
+
+    def reads_scale(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
+        return bool(self.denoiser.config.guidance_embeds) or self.is_guided(negative_prompt, guidance_scale)
 
     @torch.no_grad()
     def prepare_conditioning(
@@ -40,7 +49,7 @@ class FluxBackbone(TransformerBackbone):
         device, count = self.pipe._execution_device, len(prompts)
         positive = torch.cat([prompt.embeddings for prompt in prompts]).to(device)
         pooled = torch.cat([read_pooled(prompt) for prompt in prompts]).to(device)
-        guided = negative_prompt is not None and guidance_scale > 1
+        guided = self.is_guided(negative_prompt, guidance_scale)
         shared: dict[str, Tensor] = {}
         if self.denoiser.config.guidance_embeds:
             shared = {"guidance": torch.full([count], 1.0 if guided else guidance_scale, device=device)}

@@ -6,7 +6,7 @@ models ignore the guidance scale.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
@@ -21,9 +21,17 @@ from guidance.interfaces import PromptEmbeds
 class Flux2Backbone(TransformerBackbone):
     """A diffusers Flux2KleinPipeline."""
 
+    pipeline: ClassVar[str] = "Flux2KleinPipeline"
+
     @property
     def own_defaults(self) -> tuple[int, float]:
         return (4, 1.0) if self.pipe.config.is_distilled else (50, 4.0)
+
+    def is_guided(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
+        return guidance_scale > 1 and not self.pipe.config.is_distilled
+
+    def reads_scale(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
+        return not self.pipe.config.is_distilled
 
     @torch.no_grad()
     def prepare_conditioning(
@@ -35,7 +43,7 @@ class Flux2Backbone(TransformerBackbone):
     ) -> Conditioning:
         device = self.pipe._execution_device
         positive = torch.cat([prompt.embeddings for prompt in prompts]).to(device)
-        if guidance_scale <= 1 or self.pipe.config.is_distilled:
+        if not self.is_guided(negative_prompt, guidance_scale):
             return Conditioning(positive, None)
         negative, _ = self.pipe.encode_prompt(
             repeat_negative(negative_prompt, len(prompts)), device=device, max_sequence_length=positive.shape[1]

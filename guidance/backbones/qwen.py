@@ -7,7 +7,7 @@ conditional one, for each pixel.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ from guidance.interfaces import PromptEmbeds
 class QwenImageBackbone(TransformerBackbone):
     """A diffusers QwenImagePipeline."""
 
+    pipeline: ClassVar[str] = "QwenImagePipeline"
+
     @property
     def own_defaults(self) -> tuple[int, float]:
         return 50, 4.0
@@ -48,7 +50,7 @@ class QwenImageBackbone(TransformerBackbone):
     ) -> Conditioning:
         device = self.pipe._execution_device
         positive, added = join_prompts(prompts, device)
-        if guidance_scale <= 1:
+        if not self.is_guided(negative_prompt, guidance_scale):
             return Conditioning(positive, None, added)
         negatives = [text or " " for text in repeat_negative(negative_prompt, len(prompts))]
         negative, negative_mask = self.pipe.encode_prompt(negatives, device=device)

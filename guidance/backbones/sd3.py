@@ -7,7 +7,7 @@ processors ignore an attention mask.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ from guidance.interfaces import PromptEmbeds, SchedulerMixin
 @dataclass(frozen=True, eq=False)
 class SD3Backbone(TransformerBackbone):
     """A diffusers StableDiffusion3Pipeline."""
+
+    pipeline: ClassVar[str] = "StableDiffusion3Pipeline"
 
     @property
     def own_defaults(self) -> tuple[int, float]:
@@ -38,7 +40,7 @@ class SD3Backbone(TransformerBackbone):
         guidance_scale: float,
         size: tuple[int, int],
     ) -> Conditioning:
-        device, guided = self.pipe._execution_device, guidance_scale > 1
+        device, guided = self.pipe._execution_device, self.is_guided(negative_prompt, guidance_scale)
         embeddings = torch.cat([prompt.embeddings for prompt in prompts]).to(device)
         pooled = torch.cat([read_pooled(prompt) for prompt in prompts]).to(device)
         negatives = [negative_prompt] * len(prompts) if isinstance(negative_prompt, str) else negative_prompt

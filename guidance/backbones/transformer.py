@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL.Image import Image
 from torch import Tensor
 
-from guidance.backbones.base import Backbone, Conditioning, JointSequence, seed_generators
+from guidance.backbones.base import OR_LAYOUT, Backbone, Conditioning, JointSequence, seed_generators
 from guidance.errors import GuidanceError
 from guidance.interfaces import PromptEmbeds, SchedulerMixin
 
@@ -18,6 +18,17 @@ from guidance.interfaces import PromptEmbeds, SchedulerMixin
 @dataclass(frozen=True, eq=False)
 class TransformerBackbone(Backbone):
     """A diffusers pipeline whose denoiser is a transformer over patches of 2 x 2 latents."""
+
+    pipeline: ClassVar[str]  # the diffusers pipeline of the family that draws from text alone
+
+    def check(self) -> None:
+        """GuidanceError for pipelines with this transformer that also read pictures, or read the text otherwise."""
+        names = [kind.__name__ for kind in type(self.pipe).__mro__]
+        if self.pipeline not in names:
+            raise GuidanceError(
+                f"Got the pipeline {names[0]}, expected {self.pipeline}, which has the same transformer and draws from "
+                f"text alone; use that{OR_LAYOUT}."
+            )
 
     @property
     def denoiser(self) -> Any:

@@ -105,7 +105,7 @@ class UNetBackbone(Backbone):
         size: tuple[int, int],
     ) -> Conditioning:
         embeddings = torch.cat([prompt.embeddings for prompt in prompts])
-        count, guided = len(embeddings), guidance_scale > 1
+        count, guided = len(embeddings), self.is_guided(negative_prompt, guidance_scale)
         negatives = [negative_prompt] * count if isinstance(negative_prompt, str) else negative_prompt
         device = self.pipe._execution_device
         if not self.is_xl:

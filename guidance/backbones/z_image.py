@@ -7,7 +7,7 @@ has the opposite sign, latents are float32, and the guidance scale counts from 0
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,8 @@ MULTIPLE = 32  # of pixels and of tokens
 class ZImageBackbone(TransformerBackbone):
     """A diffusers ZImagePipeline."""
 
+    pipeline: ClassVar[str] = "ZImagePipeline"
+
     @property
     def own_defaults(self) -> tuple[int, float]:
         return 50, 5.0
@@ -31,6 +33,9 @@ class ZImageBackbone(TransformerBackbone):
     @property
     def own_side(self) -> int:
         return 1024 // int(self.pipe.vae_scale_factor)
+
+    def is_guided(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
+        return guidance_scale > 0
 
     @torch.no_grad()
     def prepare_conditioning(
@@ -42,7 +47,7 @@ class ZImageBackbone(TransformerBackbone):
     ) -> Conditioning:
         device = self.pipe._execution_device
         positive, added = join_prompts(prompts, device)
-        if guidance_scale <= 0:
+        if not self.is_guided(negative_prompt, guidance_scale):
             return Conditioning(positive, None, added)
         rows, _ = self.pipe.encode_prompt(
             repeat_negative(negative_prompt, len(prompts)), device=device, do_classifier_free_guidance=False

@@ -4,12 +4,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from guidance.counting import NUMBERS, make_noun_plural
 from guidance.forms.form import guess_word
 
-NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-NUMBER = re.compile(rf"\b({'|'.join(NUMBERS)}|\d{{1,3}})(?: more)?(?: \w+)?\s*$", re.I)
-IRREGULAR = {"man": "men", "person": "people", "child": "children", "foot": "feet", "tooth": "teeth", "goose": "geese"}
-IRREGULAR |= {"mouse": "mice", "ox": "oxen", "louse": "lice", "die": "dice"}
+COUNTS = NUMBERS[1:]
+COUNT = re.compile(rf"\b({'|'.join(COUNTS)}|\d{{1,3}})(?: more)?(?: \w+)?\s*$", re.I)
 Span = tuple[int, int]
 
 
@@ -77,14 +76,14 @@ def _find_all(pattern: str, caption: str) -> list[Span]:
 def _deal_names(caption: str, spans: Sequence[Span], names: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
     """(end of a mention, the ids after it): as many as the mention counts, "two frogs"; the rest after the last."""
     for nth, (start, end) in enumerate(spans, 1):
-        number = NUMBER.search(caption[:start])
+        number = COUNT.search(caption[:start])
         count = len(names) if nth == len(spans) else _read_number(number[1]) if number else 1
         yield end, names[:count]
         names = names[count:]
 
 
 def _read_number(text: str) -> int:
-    return int(text) if text.isdecimal() else NUMBERS.index(text.lower()) + 1
+    return int(text) if text.isdecimal() else NUMBERS.index(text.lower())
 
 
 def _tag(names: Sequence[str]) -> str:
@@ -99,6 +98,5 @@ def _match_forms(text: str) -> str:
 
 def _list_forms(word: str) -> list[str]:
     """The word and its plurals, the longer first."""
-    forms = {word, f"{word}s", f"{word}es", re.sub(r"y$", "ies", word), re.sub(r"fe?$", "ves", word)}
-    forms |= {word[: -len(one)] + many for one, many in IRREGULAR.items() if word.lower().endswith(one)}
+    forms = {word, make_noun_plural(word), f"{word}s", f"{word}es", re.sub(r"fe?$", "ves", word)}  # scarfs, scarves
     return sorted(forms, key=lambda form: (-len(form), form))

@@ -4,7 +4,7 @@ Source: cocodataset.org/#format-data. A box is [x, y, width, height] in pixels, 
 pixels; categories are the words. The caption stands in `info`.
 """
 
-from guidance.forms.form import Canvas, Form, check_kind, from_corner, from_json, to_json
+from guidance.forms.form import Canvas, Form, check_kind, from_corner, from_json, read_canvas, to_json
 from guidance.layout import CANVAS, Entry, Layout
 
 NAME = "coco"
@@ -46,14 +46,17 @@ def read(text: str, canvas: Canvas = CANVAS) -> Layout:
     values = from_json(text, dict, NAME)
     tables = {key: check_kind(values.get(key, []), list, NAME) for key in ("images", "annotations", "categories")}
     image = check_kind((tables["images"] or [{}])[0], dict, NAME)
-    canvas = image.get("width", canvas[0]), image.get("height", canvas[1])
-    names = {each.get("id"): str(each.get("name", "")) for each in tables["categories"]}
+    canvas = read_canvas(image, canvas)
+    categories = [check_kind(each, dict, NAME) for each in tables["categories"]]
+    names = {str(each.get("id")): str(each.get("name", "")) for each in categories}
     entries = []
     for row in tables["annotations"]:
         if check_kind(row, dict, NAME).get("image_id") == image.get("id"):
             x, y, wide, high = (*check_kind(row.get("bbox"), list, NAME), 0, 0, 0, 0)[:4]
             box = from_corner(x, y, wide, high, canvas, NAME)
-            entries.append(Entry(names.get(row.get("category_id")) or "thing", box, str(row.get("description", ""))))
+            entries.append(
+                Entry(names.get(str(row.get("category_id"))) or "thing", box, str(row.get("description", "")))
+            )
     return Layout(str(check_kind(values.get("info", {}), dict, NAME).get("description", "")), tuple(entries), canvas)
 
 

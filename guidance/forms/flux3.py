@@ -14,7 +14,18 @@ from typing import Any
 
 from guidance.errors import RegionError
 from guidance.forms.citing import Thing, add_citations
-from guidance.forms.form import Canvas, Form, check_kind, describe, from_grid, from_json, guess_word, to_grid, to_json
+from guidance.forms.form import (
+    Canvas,
+    Form,
+    check_kind,
+    describe,
+    from_grid,
+    from_json,
+    guess_word,
+    read_canvas,
+    to_grid,
+    to_json,
+)
 from guidance.layout import CANVAS, Entry, Layout
 
 GRID = 1000
@@ -67,7 +78,7 @@ def read_arguments(text: str, canvas: Canvas = CANVAS) -> Layout:
         values = from_json(text, dict, NAME)
     except RegionError:
         values = {"boxes": from_json(text, list, NAME)}
-    canvas = values.get("width", canvas[0]), values.get("height", canvas[1])
+    canvas = read_canvas(values, canvas)
     rows = check_kind(values.get("boxes", []), list, NAME)
     return _read_layout(check_kind(values.get("prompt", ""), str, NAME), rows, 1, canvas)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from guidance.boxes import Box, check_box
 from guidance.errors import RegionError
-from guidance.layout import Layout
+from guidance.layout import Layout, check_canvas
 
 WIDTH = 118  # characters of a line of JSON
 Canvas = tuple[int, int]  # width, height in pixels
@@ -49,7 +49,7 @@ def from_grid(edges: Any, columns: float, rows: float, form: str) -> Box:
     """x0, y0, x1, y1 in units of a grid -> a box; what lies outside is cut off. RegionError without a part inside."""
     try:
         x0, y0, x1, y1 = (float(edge) for edge in edges)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise RegionError(f"Got the box {edges!r} in a layout for {form}, expected four numbers; mend it.") from None
     return check_box([min(max(edge, 0.0), 1.0) for edge in (x0 / columns, y0 / rows, x1 / columns, y1 / rows)])
 
@@ -58,10 +58,15 @@ def from_corner(x: Any, y: Any, width: Any, height: Any, canvas: Canvas, form: s
     """The box of a top left corner and a size, in units of the canvas; as `from_grid`."""
     try:
         edges = float(x), float(y), float(x) + float(width), float(y) + float(height)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         got = f"x={x!r}, y={y!r}, width={width!r}, height={height!r}"
         raise RegionError(f"Got {got} in a layout for {form}, expected four numbers; mend it.") from None
     return from_grid(edges, *canvas, form)
+
+
+def read_canvas(values: dict[str, Any], canvas: Canvas) -> Canvas:
+    """`width` and `height` of an object in pixels, or the given canvas; RegionError for what is none."""
+    return check_canvas((values.get("width", canvas[0]), values.get("height", canvas[1])))
 
 
 def to_json(value: Any, indent: str = "") -> str:

@@ -8,7 +8,17 @@ from a picture's metadata, or a node or script can use it.
 
 from typing import Any
 
-from guidance.forms.form import Canvas, Form, check_kind, describe, from_corner, from_json, to_grid, to_json
+from guidance.forms.form import (
+    Canvas,
+    Form,
+    check_kind,
+    describe,
+    from_corner,
+    from_json,
+    read_canvas,
+    to_grid,
+    to_json,
+)
 from guidance.layout import CANVAS, Entry, Layout
 
 NAME = "invoke"
@@ -54,7 +64,7 @@ def write(layout: Layout) -> str:
 def read(text: str, canvas: Canvas = CANVAS) -> Layout:
     """The inverse of `write`: of each layer with words, the first rectangle."""
     values = from_json(text, dict, NAME)
-    canvas = values.get("width", canvas[0]), values.get("height", canvas[1])
+    canvas = read_canvas(values, canvas)
     layers = check_kind(values.get("canvas_v2_metadata", {}), dict, NAME).get("regionalGuidance", [])
     entries = [_read_layer(check_kind(layer, dict, NAME), canvas) for layer in check_kind(layers, list, NAME)]
     caption = check_kind(values.get("positive_prompt", ""), str, NAME)
@@ -62,11 +72,12 @@ def read(text: str, canvas: Canvas = CANVAS) -> Layout:
 
 
 def _read_layer(layer: dict[str, Any], canvas: Canvas) -> Entry | None:
-    shapes = [each for each in check_kind(layer.get("objects", []), list, NAME) if each.get("type") == "rect"]
+    objects = [check_kind(each, dict, NAME) for each in check_kind(layer.get("objects", []), list, NAME)]
+    shapes = [each for each in objects if each.get("type") == "rect"]
     words = layer.get("positivePrompt") or layer.get("name")
     if not shapes or not words:
         return None
-    rect, place = check_kind(shapes[0].get("rect"), dict, NAME), layer.get("position") or {}
+    rect, place = check_kind(shapes[0].get("rect"), dict, NAME), check_kind(layer.get("position") or {}, dict, NAME)
     x, y = (_add(rect.get(key), place.get(key, 0)) for key in ("x", "y"))
     box = from_corner(x, y, rect.get("width"), rect.get("height"), canvas, NAME)
     name = layer.get("name") or words

@@ -4,6 +4,7 @@ Source: SVG 1.1 (www.w3.org/TR/SVG11). The canvas in pixels, origin top left; a 
 its rectangle, its word and, where it moves, the way of its centre. Reading takes the rectangles and words back.
 """
 
+import math
 import textwrap
 from xml.etree import ElementTree as ET
 
@@ -98,7 +99,10 @@ def _add_text(parent: ET.Element, text: str, x: float, y: float, size: float, co
 
 def _read_number(element: ET.Element, key: str) -> float:
     try:
-        return float(element.get(key, "0"))
+        number = float(element.get(key, "0"))
+        if not math.isfinite(number):
+            raise ValueError
+        return number
     except ValueError:
         raise RegionError(
             f"Cannot read the layout for {NAME}: got {key}={element.get(key)!r}, expected a number; mend it."

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from audiotoken.articles import make_plural
-from audiotoken.stereo.captions import write_caption
+from audiotoken.stereo.captions import make_plural, write_caption
 from audiotoken.stereo.layouts import make_layout, place_boxes
 from guidance.boxes import mirror_box
 from guidance.layout import Entry
@@ -142,6 +141,8 @@ def test_a_sentence_for_the_whole_scene(entries, others, setting, caption):
         ("snowman", "snowmen"),
         ("TV", "TVs"),
         ("mice", "mice"),
+        ("die", "dice"),
+        ("Person singing", "People singing"),
         ("washing machine", "washing machines"),
         ("狗", "狗"),
     ],
