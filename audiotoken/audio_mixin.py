@@ -78,8 +78,8 @@ class AudioMixin:
     def _check_audio_part(self, part: str) -> None:
         if self.audio_encoder is None or getattr(self, part) is None:
             raise CheckpointError(
-                f"This pipeline has no {part}, so it cannot read sounds: load a model that has one, "
-                "or pass it as AudioTokenPipeline.from_pretrained(model, audio_encoder=..., audio_embedder=...)."
+                f"This pipeline has no {part}, so it cannot read sounds: `audiotoken assemble` makes a model that has "
+                "one, or pass it as AudioTokenPipeline.from_pretrained(model, audio_encoder=..., audio_embedder=...)."
             )
 
     def to(self, *args: Any, dtype: torch.dtype | None = None, **kwargs: Any) -> Any:

@@ -166,7 +166,7 @@ def _resolve_method(energy: str | Method | Energy | None, backbone: Backbone) ->
     if isinstance(method, Guidance) and not backbone.has_cross_attention:
         name = f"energy={energy!r}" if isinstance(energy, str) else "an energy"
         raise GuidanceError(
-            f'Got {name} for the pipeline {type(backbone.pipe).__name__}, expected "regional" or "none": energies read '
+            f'Got {name} for a pipeline {type(backbone.pipe).__name__}, expected "regional" or "none": energies read '
             "cross-attention layers, which only UNets have; change it."
         )
     return method

@@ -54,7 +54,7 @@ class Manifest:
     keys: Sequence[str]  # of all examples, the broken ones too
     labels: Sequence[int]  # of all examples, into `names`; -1: none has a label
     scaling_factor: float  # of the VAE
-    text_ids: dict[str, dict[str, list[int]]]  # tokenizer -> template -> ids of the padded prompt, one per clip
+    text_ids: dict[str, dict[str, list[int]]]  # CLIP's tokenizer -> template -> ids of the padded prompt, one per clip
 
     @property
     def fingerprint(self) -> str:
@@ -205,12 +205,15 @@ def summarise(folder: Path, manifest: Manifest) -> Report:
 
 
 def tokenize_templates(pipe: Any, templates: Sequence[str]) -> dict[str, dict[str, list[int]]]:
-    """The token ids of each template, for each text encoder, with one token per sound."""
+    """The token ids of each template, for each CLIP text encoder, with one token per sound.
+
+    The prompts of others, which know no start token, are as long as their words.
+    """
     tokenizers = {name: getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2")}
     return {
         name: {template: tokenize_prompt(template, tokenizer)[0] for template in templates}
         for name, tokenizer in tokenizers.items()
-        if tokenizer is not None
+        if tokenizer is not None and tokenizer.bos_token_id is not None
     }
 
 

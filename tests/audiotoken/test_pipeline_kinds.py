@@ -188,13 +188,42 @@ def test_an_embedder_for_another_encoder_is_refused_by_name(folder, kind):
         AudioTokenPipeline.from_pretrained(folder, audio_encoder=large, audio_embedder=embedder)
 
 
-def test_a_model_of_another_kind_is_refused(folder, tmp_path):
+CLIP = {"text_encoder": ["transformers", "CLIPTextModel"]}
+UNET = {"unet": ["diffusers", "UNet2DConditionModel"]}
+
+
+def of_transformer(kind: str, text: str = "T5EncoderModel") -> dict[str, list[str]]:
+    return {"transformer": ["diffusers", kind], "text_encoder": ["transformers", text]}
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("PixArtAlphaPipeline", of_transformer("PixArtTransformer2DModel")),
+        ("ChromaPipeline", of_transformer("ChromaTransformer2DModel")),
+        ("FluxKontextPipeline", of_transformer("FluxTransformer2DModel", "CLIPTextModel")),
+        ("Flux2Pipeline", of_transformer("Flux2Transformer2DModel", "Mistral3ForConditionalGeneration")),
+        ("QwenImageEditPipeline", of_transformer("QwenImageTransformer2DModel", "Qwen2_5_VLForConditionalGeneration")),
+        ("KolorsPipeline", UNET | {"text_encoder": ["kolors", "ChatGLMModel"]}),
+        ("DreamLitePipeline", CLIP | {"unet": ["diffusers", "DreamLiteUNetModel"]}),
+        ("AnimateDiffPipeline", CLIP | {"unet": ["diffusers", "UNetMotionModel"]}),
+        ("StableCascadeCombinedPipeline", CLIP | {"prior_prior": ["stable_cascade", "StableCascadeUNet"]}),
+        ("KandinskyV22Pipeline", UNET),
+        ("Flux9Pipeline", {}),
+    ],
+)
+def test_a_model_of_another_family_is_refused_with_what_to_do(name, parts, tmp_path):
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": name} | parts))
+    with pytest.raises(CheckpointError, match=f"its class is {name}, which is not supported") as refused:
+        AudioTokenPipeline.from_pretrained(tmp_path)
+    assert "FLUX.2 Klein" in str(refused.value) and "audiotoken layout clip.wav --for FORM" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_model_without_one_of_its_parts_is_refused(folder, tmp_path):
     index = json.loads((folder / "model_index.json").read_text())
-    del index["unet"]
-    (tmp_path / "model_index.json").write_text(json.dumps(index | {"_class_name": "PixArtAlphaPipeline"}))
-    with pytest.raises(
-        CheckpointError, match="its class is PixArtAlphaPipeline, which is not supported; give Stable Diffusion"
-    ):
+    (tmp_path / "model_index.json").write_text(json.dumps(index | {"unet": [None, None]}))
+    with pytest.raises(CheckpointError, match=rf"it is a {index['_class_name']} without a unet"):
         AudioTokenPipeline.from_pretrained(tmp_path)
 
 

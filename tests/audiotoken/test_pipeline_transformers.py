@@ -130,6 +130,8 @@ def test_a_folder_is_loaded_by_its_class(pipe, tmp_path):
     _, stock = type(pipe).__bases__
     options = {"is_distilled": False} if "is_distilled" in pipe.config else {}
     stock(**plain, **options).save_pretrained(tmp_path)
+    index = tmp_path / "model_index.json"  # published ones have the names of transformers 4
+    index.write_text(re.sub(r'"(T5|Qwen2)Tokenizer"', r'"\1TokenizerFast"', index.read_text()))
     loaded = audiotoken.AudioTokenPipeline.from_pretrained(tmp_path)
     assert type(loaded) is type(pipe) and loaded.audio_encoder is None
 

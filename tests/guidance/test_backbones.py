@@ -4,7 +4,9 @@ Nothing here is trained: what is shown is the wiring, not what pictures look lik
 """
 
 from dataclasses import replace
+from inspect import signature
 
+import diffusers
 import pytest
 import torch
 from families import TEXT, Encoded, build, draw_stock, encode
@@ -196,3 +198,52 @@ def test_what_cannot_be_drawn_is_a_sentence(family):
         sample(pipe, prompt, height=36)
     with pytest.raises(GuidanceError, match="a ratio from 0 to 1"):
         Regional(base_ratio=1.5)
+
+
+OTHERS = {  # the same transformer, called otherwise: they also read a picture, or other embeddings of the text
+    "sd3": diffusers.StableDiffusion3Img2ImgPipeline,
+    "flux": diffusers.FluxKontextPipeline,
+    "flux2": diffusers.Flux2Pipeline,
+    "z_image": diffusers.ZImageImg2ImgPipeline,
+}
+
+
+def test_a_pipeline_that_also_reads_pictures_is_refused(family):
+    kind, pipe = family
+    if kind not in OTHERS:
+        pytest.skip("Qwen-Image's others need a processor of pictures")
+    wanted = signature(OTHERS[kind]).parameters
+    other = OTHERS[kind](**{name: part for name, part in pipe.components.items() if name in wanted})
+    with pytest.raises(GuidanceError, match=f"expected {type(pipe).__name__}, which has the same transformer"):
+        sample(other, encode(pipe, kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "negative", "scale", "unread"),
+    [
+        ("sd3", {}, "blurry", 4.0, []),
+        ("sd3", {}, "blurry", 1.0, ["negative prompt"]),
+        ("sd3", {}, None, 1.0, []),
+        ("flux", {}, "blurry", 3.0, []),
+        ("flux", {}, None, 3.0, []),
+        ("flux", {"guidance_embeds": False}, None, 3.0, ["guidance scale"]),
+        ("flux", {"guidance_embeds": False}, "blurry", None, ["negative prompt"]),
+        ("flux", {"guidance_embeds": False}, "blurry", 3.0, []),
+        ("flux2", {}, "blurry", None, []),
+        ("flux2", {"is_distilled": True}, "blurry", 3.0, ["negative prompt", "guidance scale"]),
+        ("flux2", {"is_distilled": True}, None, None, []),
+        ("z_image", {}, "blurry", 0.0, ["negative prompt"]),
+        ("z_image", {}, "blurry", 0.5, []),
+        ("dreamlite", {}, "blurry", 1.0, ["negative prompt"]),
+    ],
+)
+def test_options_without_effect_are_told_and_have_none(kind, options, negative, scale, unread):
+    backbone = Backbone.from_pipe(debug_transformer(kind, **options))
+    notes = backbone.describe_unread(negative, scale)
+    assert [note.split(" has")[0].removeprefix("The ") for note in notes] == unread
+    if kind == "dreamlite":
+        return
+    prompt, steps = encode(backbone.pipe, kind), {"num_inference_steps": 1, **SIZE}
+    given = sample(backbone.pipe, prompt, negative_prompt=negative, guidance_scale=scale, **steps).latents
+    without = sample(backbone.pipe, prompt, guidance_scale=None if "guidance scale" in unread else scale, **steps)
+    assert torch.equal(given, without.latents) == (negative is None or "negative prompt" in unread)

@@ -107,3 +107,7 @@ def test_evaluate_passes_its_options_on(monkeypatch):
 def test_help_lists_the_keys_of_the_configuration(command, keys):
     text = CliRunner().invoke(app, [command, "--help"]).stdout
     assert all(key in text for key in keys) and "defaults" not in text and "hydra" not in text
+
+
+def test_a_choice_is_shown_as_it_was_typed():
+    assert f"{choices.Energy.LAYOUT!r} {choices.Energy.LAYOUT}" == "'layout' layout"

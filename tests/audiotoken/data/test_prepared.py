@@ -21,6 +21,7 @@ from audiotoken.data.batches import TEMPLATES, Batches
 from audiotoken.data.examples import RawExamples
 from audiotoken.data.prepared import Prepared, prepare
 from audiotoken.debug import debug_pipeline
+from audiotoken.debug_transformers import TRANSFORMERS, debug_joint_pipeline
 from audiotoken.errors import DataError, OptionError
 from audiotoken.prompt import tokenize_prompt
 from audiotoken.tasks.prepare import prepare as from_files
@@ -300,6 +301,18 @@ def test_text_ids_are_those_of_the_tokenizer(tmp_path):
     prepare_tiny(tmp_path, TinySource(2), templates=TEMPLATES[:2])
     ids = Prepared(tmp_path).text_ids
     assert ids == {"tokenizer": {text: tokenize_prompt(text, PIPE.tokenizer)[0] for text in TEMPLATES[:2]}}
+
+
+@pytest.mark.parametrize("family", TRANSFORMERS)
+def test_what_a_transformer_prepared_is_read_again(tmp_path, family):
+    """Their tokenizers know no start token, as those of Qwen and T5, or read each prompt at its own length."""
+    pipe = debug_joint_pipeline(family)
+    prepare(TinySource(3), pipe, tmp_path, **OPTIONS)
+    ours = Prepared(tmp_path)
+    ours.check_fits(pipe)
+    assert set(ours.text_ids) == {"sd3": {"tokenizer", "tokenizer_2"}, "flux": {"tokenizer"}}.get(family, set())
+    theirs = RawExamples(TinySource(3), pipe, size=32, seconds=0.75)
+    assert equal(ours.load([0, 2]), theirs.load([0, 2]))
 
 
 @pytest.mark.parametrize(
