@@ -45,7 +45,8 @@ ODD = [
     "[1]",
 ]
 words = st.sampled_from(["frog", "bell", "fire engine", "owl", "crying baby", "car", "car horn", "x" * 300, *ODD])
-entries = st.builds(lambda word, box: Entry(word, box, f"a {word}"), words, boxes())
+paths = st.lists(boxes(), max_size=3).map(lambda each: tuple((1.5 * i, box) for i, box in enumerate(each)))
+entries = st.builds(lambda word, box, path: Entry(word, box, f"a {word}", path), words, boxes(), paths)
 layouts = st.builds(
     Layout,
     st.sampled_from(["", "a frog and a bell", "a [quiet] scene <at night>", "two frogs", "at <night> []"]),
