@@ -7,6 +7,7 @@ process of the command line compiles nothing. For the command line only: who imp
 these libraries as they are.
 """
 
+import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from typing import Any
 POSTPONED = ("peft", "torch._dynamo", "scipy.stats")
 MARKS = {"torch._dynamo": ("allow_in_graph", "disable", "assume_constant_result")}  # decorators that may do nothing
 SUBMODULES = {"torch._dynamo": ("eval_frame",)}  # asked for as attributes
+RARELY = 50_000  # more objects that can hold others between two searches for garbage; Python's own number is 700
 
 
 class Later:
@@ -100,6 +102,21 @@ def postponing() -> Iterator[None]:
     finally:
         sys.meta_path.remove(_FINDER)
         _remove_stand_ins()
+
+
+@contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """Look for garbage rarely inside the `with` block.
+
+    Imports make objects that stay: looking through them a thousand times took a fifth of the CPU time of importing
+    torch and diffusers.
+    """
+    usual = gc.get_threshold()
+    gc.set_threshold(RARELY, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiotoken.errors import printable
-from audiotoken.light_imports import postponing
+from audiotoken.light_imports import collecting_rarely, postponing
 from audiotoken.tasks.sentences import errors_as_sentences
 
 SOME_BROKEN = 1  # exit code
@@ -59,8 +59,8 @@ def handling_errors(verbose: bool) -> Iterator[None]:
 
 @contextmanager
 def running(label: str, quiet: bool, verbose: bool) -> Iterator[Bar]:
-    """`handling_errors` with a progress bar, and with `postponing`."""
-    with handling_errors(verbose), postponing(), progress(label, quiet) as bar:
+    """`handling_errors` with a progress bar, and with imports that are `postponing` and `collecting_rarely`."""
+    with handling_errors(verbose), postponing(), collecting_rarely(), progress(label, quiet) as bar:
         yield bar
 
 

@@ -1,5 +1,6 @@
 """What the commands leave out of memory: each runs in a new process, which then names what it imported."""
 
+import gc
 import subprocess
 import sys
 
@@ -8,8 +9,10 @@ import pytest
 import soundfile
 import torch
 
+from audiotoken.cli.terminal import running
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.encoders.mini_network import MiniNetwork, load_network
+from audiotoken.light_imports import RARELY
 from audiotoken.loading import find_model
 
 POSTPONED = {"peft", "torch._dynamo", "scipy.stats", "matplotlib.figure"}
@@ -65,6 +68,13 @@ def test_commands_import_only_what_they_use(command, tmp_path):
 def test_what_was_postponed_is_there_when_it_is_used(tmp_path):
     peaks, name = run(LATE, cwd=tmp_path).split()
     assert int(peaks) >= 1 and name == "optimize"
+
+
+def test_a_command_looks_for_garbage_rarely_and_leaves_it_as_it_was():
+    usual = gc.get_threshold()
+    with running("drawing", quiet=True, verbose=True):
+        assert gc.get_threshold() == (RARELY, *usual[1:]) and usual[0] < RARELY
+    assert gc.get_threshold() == usual and gc.isenabled()
 
 
 def test_the_network_alone_hears_what_the_encoder_hears():
