@@ -10,10 +10,18 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import gc
+import sys
+import tempfile
 
 from hypothesis import settings
 from jaxtyping import install_import_hook
 from skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  # hooks
+
+if sys.dont_write_bytecode:  # else each process that a test starts would compile torch and its like once more
+    COMPILED = tempfile.TemporaryDirectory(prefix="compiled-")  # of this run: nothing is left, none among the sources
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = COMPILED.name
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 gc.disable()  # until all tests are imported: nothing of that is garbage
 
