@@ -7,6 +7,7 @@ All unusable sounds are refused here, with an `AudioError` that is one sentence.
 import os
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -144,16 +145,24 @@ def to_mono(recording: Recording) -> Recording:
 
 def resample(recording: Recording, rate: int, wanted: int) -> Recording:
     """(..., frames) at `rate` -> (..., frames) at `wanted`: polyphase, flat to 90 % of the band, -80 dB beyond it."""
-    from scipy.signal import firwin, resample_poly  # here: it takes a second to import, and most reading needs none
+    from scipy.signal import resample_poly  # here: it takes a second to import, and most reading needs none
 
     ratio = Fraction(int(wanted), int(rate)).limit_denominator(10_000)  # or 44,101 Hz would need a filter of 100 MB
     up, down = ratio.numerator, ratio.denominator
     if up == down:
         return recording
-    widest = max(up, down)
-    taps = firwin(2 * 64 * widest + 1, 0.955 / widest, window=("kaiser", 9.0))
-    out = resample_poly(recording, up, down, axis=-1, window=taps.astype(np.float32))
+    out = resample_poly(recording, up, down, axis=-1, window=_design_lowpass(max(up, down)))
     return np.clip(out, -1.0, 1.0).astype(np.float32)  # ringing may exceed full scale slightly
+
+
+@lru_cache(maxsize=8)
+def _design_lowpass(widest: int) -> NDArray[np.float32]:
+    """The filter of `resample`, of the larger of its two factors."""
+    from scipy.signal import firwin
+
+    taps: NDArray[np.float32] = firwin(2 * 64 * widest + 1, 0.955 / widest, window=("kaiser", 9.0)).astype(np.float32)
+    taps.setflags(write=False)
+    return taps
 
 
 def prepare_recording(samples: Recording, rate: int, resample_to: int | None, name: str) -> tuple[Recording, int]:

@@ -144,9 +144,12 @@ class MiniNetwork(nn.Module):
 
     def probabilities_of(self, decibels: Tensor) -> Tensor:
         """The same for a spectrogram in dB (batch, columns, mels)."""
+        return self.calibrate(self.evidence(decibels), decibels)
+
+    def calibrate(self, evidence: Tensor, decibels: Tensor) -> Tensor:
+        """The probabilities (batch, classes) of a spectrogram in dB whose scores are `evidence`."""
         audible = loudness(decibels).amax(1) > QUIET
-        pooled = self.evidence(decibels)
-        return torch.sigmoid(pooled * self.scale.float() + self.offset.float()) * audible[:, None]
+        return torch.sigmoid(evidence * self.scale.float() + self.offset.float()) * audible[:, None]
 
     def evidence(self, decibels: Tensor) -> Tensor:
         """Scores (batch, classes) of a spectrogram in dB, less what is strange about it, before calibration."""

@@ -18,7 +18,7 @@ from audiotoken.loading import explain_load_errors, find_model
 from audiotoken.protocols import SoundPipeline
 from audiotoken.stereo.joint_names import combine_channels, decide_names
 from audiotoken.stereo.labelled_scene import Label
-from audiotoken.unknown import Familiarity, compute_energy, load_familiarity
+from audiotoken.unknown import Familiarity, compute_energy, energy_of, load_familiarity
 from spatial.listening import SILENCE_PEAK
 from spatial.scene import MONO_DIRECTION, Scene, Source
 
@@ -49,30 +49,22 @@ def make_scene_labeller(model: str = "mini", among: Sequence[str] | None = None)
     """Return a function that labels all sources of a scene, together (see `joint_names`); as `make_labeller`."""
     encoder, familiarity = _load_encoder_of(model)
 
-    @torch.no_grad()
-    def classify(signal: Signal, rate: int) -> Labels:
+    def hear(signal: Signal, rate: int) -> tuple[Labels, float | None]:
+        """(labels, energy as `_score` has it)."""
         if not encoder.labels or np.abs(signal).max(initial=0) < SILENT:
-            return []
-        scores = encoder.probabilities(to_waveform(signal, rate, encoder))[0].tolist()
+            return [], None
+        scores, energy = _score(encoder, to_waveform(signal, rate, encoder))
         pairs = zip(encoder.labels, scores, strict=True)
-        return sorted((pair for pair in pairs if not among or pair[0] in among), key=lambda pair: -pair[1])
+        return sorted((pair for pair in pairs if not among or pair[0] in among), key=lambda pair: -pair[1]), energy
 
     def label_scene(scene: Scene) -> tuple[Label | None, ...]:
-        signals = [source.signal for source in scene.sources]
-        heard = [classify(signal, scene.rate) for signal in signals]
+        heard = [hear(source.signal, scene.rate) for source in scene.sources]
+        labels, several = [each for each, _ in heard], len(heard) > 1
         familiar = [
-            bool(labels)
-            and _is_known(
-                encoder,
-                familiarity,
-                to_waveform(signal, scene.rate, encoder),
-                labels[0][1],
-                separated=len(signals) > 1,
-            )
-            for signal, labels in zip(signals, heard, strict=True)
+            bool(each) and _is_known(familiarity, energy, each[0][1], separated=several) for each, energy in heard
         ]
-        mixture = classify_mixture(classify, scene) if len(heard) > 1 else []
-        named, known = decide_names(heard, mixture, familiar)
+        mixture = classify_mixture(lambda signal, rate: hear(signal, rate)[0], scene) if several else []
+        named, known = decide_names(labels, mixture, familiar)
         return tuple(Label(*each[0], sure) if each else None for each, sure in zip(named, known, strict=True))
 
     return label_scene
@@ -105,17 +97,27 @@ def knows(pipe: SoundPipeline, signal: Signal, rate: int, score: float, *, separ
     if encoder is None or np.abs(signal).max(initial=0) < SILENT:
         return False
     folder = getattr(getattr(encoder, "config", None), "_name_or_path", None)
-    familiarity = load_familiarity(folder) if folder else None
-    return _is_known(encoder, familiarity, to_waveform(signal, rate, encoder), score, separated=separated)
+    familiarity, energy = load_familiarity(folder) if folder else None, None
+    if familiarity is not None and isinstance(encoder, MiniNetwork):
+        energy = compute_energy(encoder, to_waveform(signal, rate, encoder))
+    return _is_known(familiarity, energy, score, separated=separated)
 
 
-def _is_known(
-    encoder: AudioEncoder, familiarity: Familiarity | None, waveform: Tensor, score: float, *, separated: bool
-) -> bool:
+@torch.no_grad()
+def _score(encoder: AudioEncoder, waveform: Tensor) -> tuple[list[float], float | None]:
+    """(the probability of each class, the energy of a mini encoder, None of others) of a waveform (1, frames)."""
+    if not isinstance(encoder, MiniNetwork):
+        return encoder.probabilities(waveform)[0].tolist(), None
+    decibels = encoder.decibels(waveform)
+    evidence = encoder.evidence(decibels)
+    return encoder.calibrate(evidence, decibels)[0].tolist(), energy_of(evidence[0])
+
+
+def _is_known(familiarity: Familiarity | None, energy: float | None, score: float, *, separated: bool) -> bool:
     """Decide by the energy of the encoder where that was fitted, otherwise by its best score."""
-    if familiarity is None or not isinstance(encoder, MiniNetwork):
+    if familiarity is None or energy is None:
         return bool(score >= LIKELY)
-    return familiarity.knows(compute_energy(encoder, waveform), separated)
+    return familiarity.knows(energy, separated)
 
 
 def to_waveform(signal: Signal, rate: int, encoder: AudioEncoder | AudioTextEncoder) -> Tensor:

@@ -9,9 +9,10 @@ import torch
 
 import audiotoken.mini
 from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.encoders.mini_network import MiniNetwork, load_network
 from audiotoken.errors import CheckpointError
 from audiotoken.mini.sounds import synthesise
-from audiotoken.stereo.naming import make_labeller
+from audiotoken.stereo.naming import make_labeller, to_waveform
 from audiotoken.unknown import Familiarity, compute_energy, load_familiarity
 
 MINI = Path(audiotoken.mini.__file__).parent
@@ -47,6 +48,21 @@ def test_unknown_sounds_are_not(name):
 def test_some_labels_only(name):
     among = make_labeller("mini", ("rain", "wave"))
     assert among(synthesise("dog", RATE, 2.0, seed=20_013), RATE).name in ("rain", "wave")
+
+
+def test_each_sound_goes_through_the_encoder_once(monkeypatch):
+    """And what is read of it, the labels and whether it is known, is what the encoder and its energy say alone."""
+    went, embed = [], MiniNetwork.embed
+    monkeypatch.setattr(MiniNetwork, "embed", lambda self, mels: went.append(len(mels)) or embed(self, mels))
+    signal = synthesise("bell", 44_100, 2.0, seed=20_015)
+    label = make_labeller("mini")(signal, 44_100)
+    assert went == [1]
+    encoder, familiarity = load_network(MINI / "audio_encoder"), load_familiarity(MINI / "audio_encoder")
+    waveform = to_waveform(signal, 44_100, encoder)
+    with torch.no_grad():
+        scores = encoder.probabilities(waveform)[0].tolist()
+    assert (label.score, label.name) == max(zip(scores, encoder.labels, strict=True))
+    assert label.sure == familiarity.knows(compute_energy(encoder, waveform))
 
 
 def test_without_its_class_a_sound_is_strange():
