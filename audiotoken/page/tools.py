@@ -4,20 +4,23 @@ Gradio makes the tools of the methods below, their annotations and docstrings: "
 """
 
 import json
+from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import gradio as gr
 
 from audiotoken.errors import AudioTokenError
 from audiotoken.report.listening_text import to_json
-from audiotoken.stereo.layouts import parse_words
+from audiotoken.stereo.layouts import make_layout, parse_words
 from audiotoken.stereo.options import PlanOptions
-from audiotoken.tasks.layout import sketch_layout
-from audiotoken.tasks.listen import listen_to
+from audiotoken.tasks.layout import SoundNamer
 from guidance.errors import GuidanceError
 from guidance.forms import FORMS
 from guidance.layout import check_canvas
 from spatial.errors import SpatialError
+
+OPTIONS = PlanOptions()  # programs choose none of them
 
 
 def add_tools(page: gr.Blocks, model: str) -> None:
@@ -30,10 +33,21 @@ def add_tools(page: gr.Blocks, model: str) -> None:
 
 
 class Tools:
-    """The tools; the audio encoder of `model` names sounds. Every error is a sentence for the program that asked."""
+    """The tools; the audio encoder of `model` names sounds. Every error is a sentence for the program that asked.
+
+    The encoder is loaded by the first call that needs it and serves all later ones, from any thread.
+    """
 
     def __init__(self, model: str) -> None:
-        self.model = model
+        self._by_encoder = SoundNamer(OPTIONS, model=model)
+        self._loading = Lock()
+
+    def _find_namer(self, words: Sequence[str]) -> SoundNamer:
+        if words:
+            return SoundNamer(OPTIONS, words)
+        with self._loading:
+            _ = self._by_encoder.listener.label_scene
+        return self._by_encoder
 
     def listen(self, recording: str, words: str = "") -> dict[str, Any]:
         """Find the sounds of a stereo recording: what each is, where it is heard, and when. Azimuths are in degrees,
@@ -48,7 +62,7 @@ class Tools:
         """
         try:
             names = parse_words(words or None)
-            listening = listen_to(recording, count=len(names) or None, labels=not names, model=self.model)
+            listening = self._find_namer(names).listener.listen(recording)
         except (AudioTokenError, SpatialError, GuidanceError) as error:
             raise gr.Error(str(error)) from None
         found: dict[str, Any] = json.loads(to_json(listening))
@@ -80,8 +94,8 @@ class Tools:
             raise gr.Error(f"Got the form {form}, expected one of {', '.join(FORMS)}; choose one of these.")
         try:
             canvas, names = check_canvas((width, height)), parse_words(words or None)
-            options = PlanOptions()
-            sketch = sketch_layout(recording, options, words=names, canvas=canvas, setting=setting, model=self.model)
+            named = self._find_namer(names).name_sounds(recording)
+            layout = make_layout(named.scene, named.names, named.boxes, canvas=canvas, fov=OPTIONS.fov, setting=setting)
         except (AudioTokenError, SpatialError, GuidanceError) as error:
             raise gr.Error(str(error)) from None
-        return FORMS[form].write(sketch.layout)
+        return FORMS[form].write(layout)

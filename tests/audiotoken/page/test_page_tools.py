@@ -1,13 +1,15 @@
 """The tools that the page offers to programs: what they answer, and that they are the only ones."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import gradio as gr
 import numpy as np
 import pytest
 import soundfile
 
-from audiotoken import serving
+from audiotoken import serving, stereo
 from audiotoken.errors import OptionError
 from audiotoken.page.tools import Tools, add_tools
 from guidance.forms import FORMS
@@ -38,6 +40,27 @@ def test_layout_is_written_in_any_form(clip):
     layout = FORMS["ideogram"].read(text, (1024, 1024))
     assert layout.words == ["frog", "bell"] and layout.caption.endswith("at dusk")
     assert layout.entries[0].centre[0] < 0.4 < 0.6 < layout.entries[1].centre[0]
+
+
+def test_the_encoder_is_loaded_once_for_all_calls_and_threads(clip, monkeypatch):
+    loaded, again, load = [], Event(), stereo.make_scene_labeller
+
+    def load_slowly(model):
+        loaded.append(model)
+        if len(loaded) > 1:
+            again.set()
+        again.wait(0.3)  # for a second call to come in between
+        return load(model)
+
+    monkeypatch.setattr(stereo, "make_scene_labeller", load_slowly)
+    tools = Tools("mini")
+    tools.layout(clip, words="frog, bell")
+    assert loaded == []
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(tools.listen, [clip, clip])
+    assert first == second and first["sources"][0]["label"]
+    tools.layout(clip)
+    assert loaded == ["mini"]
 
 
 @pytest.mark.parametrize(
