@@ -88,7 +88,8 @@ class RatingPage:
         trials = self._read(visit)
         if num_open := trials[visit.place].num_open:
             questions = "1 question is" if num_open == 1 else f"{num_open} questions are"
-            raise RequestError(f"{questions} still open; answer all of them, then go on.")
+            message = f"{questions} still open; answer all of them, then go on."
+            return {self.screens.notice: format_notice(message), **self._show_answers(trials[visit.place])}
         following = visit.place + 1
         return self._show(visit, following if following < len(trials) else find_open(trials))
 
@@ -159,6 +160,15 @@ class RatingPage:
             screens.sound: str(self.trials.copy_blind(trial.sound)),
             screens.notice: "",
             screens.back: gr.update(interactive=place > 0),
+        }
+
+    def _show_answers(self, trial: Trial) -> Updates:
+        """Every question with the answer that is stored, whatever the page shows."""
+        pairs = zip(trial.pictures, self.screens.radios, strict=True)
+        return {
+            radio: gr.update(value=select_answer(question))
+            for picture, radios in pairs
+            for question, radio in zip(picture.questions, radios, strict=False)
         }
 
     def _show_pictures(self, trial: Trial) -> Updates:

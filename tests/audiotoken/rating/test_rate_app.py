@@ -139,7 +139,9 @@ def test_next_waits_for_all_answers(page):
     tab.play()
     for radio in tab.radios[1:]:
         tab.choose(radio, "cannot say")
+    tab.state[tab.radios[0]]["value"] = tab.state[tab.radios[0]]["choices"][0][1]  # shown, but it was never stored
     assert "1 question is still open" in tab.click("next").notice and tab.visit.place == 0
+    assert tab.answers == [None, *["cannot say"] * (len(tab.radios) - 1)]
 
 
 def test_an_answer_that_cannot_be_stored_is_not_shown(page, monkeypatch):
