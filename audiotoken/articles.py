@@ -16,6 +16,7 @@ DETERMINERS = collect(  # what stands for an article already: "two frogs", "the 
     """
     a all an another any both each eight eleven every few five four her his its many most my nine no one our seven
     several six some ten that the their these this those three twelve twenty two your
+    anybody's anyone's everybody's everyone's nobody's one's somebody's someone's
     """
 )
 MASS = collect(  # nouns that are not counted: "rain on the left"
@@ -88,9 +89,17 @@ def choose_article(subject: str) -> str:
 
 def is_determined(subject: str) -> bool:
     """Whether it begins with an article, a number or the like: "two frogs", "the sea", "3 dogs", "Tom's dog"."""
-    first, *more = subject.split() or [""]
-    owner = first[:1].isupper() and first.endswith(("'s", "’s"))
-    return bool(more) and (first.lower() in DETERMINERS or first.isdecimal() or owner)
+    first, *more = subject.replace("’", "'").split() or [""]
+    return bool(more) and (first.lower() in DETERMINERS or first.isdecimal() or begins_with_owner(subject))
+
+
+def begins_with_owner(subject: str) -> bool:
+    """Whether its first word is a name that owns what follows: "Tom's dog", but not "Children's choir"."""
+    owner = re.match(r"(\S+)['’]s\s", subject)
+    if owner is None or not owner[1][0].isupper() or f"{owner[1]}'s".lower() in DETERMINERS:
+        return False
+    low = owner[1].lower()
+    return low not in AGENTS and (not is_plural(low) or low.endswith("s"))  # "Charles's"
 
 
 def is_plural(noun: str) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 
+from audiotoken.articles import begins_with_owner
+
 GENERIC_SUBJECTS = frozenset(  # less specific than the classes under them; a tagger scores both highly
     (
         "aircraft",
@@ -124,4 +126,5 @@ def _subjects() -> dict[str, str | None]:
 
 def _first_name(label: str) -> str | None:
     """The first of several names, without what stands in brackets, as one writes it within a sentence."""
-    return re.sub(r"\(.*?\)", "", label).split(",")[0].strip().lower() or None
+    first = re.sub(r"\(.*?\)", "", label).split(",")[0].strip()
+    return (first if begins_with_owner(first) else first.lower()) or None

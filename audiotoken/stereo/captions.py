@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from audiotoken.articles import choose_article, find_head, is_determined
+from audiotoken.articles import begins_with_owner, choose_article, find_head, is_determined
 from guidance.counting import NUMBERS, make_noun_plural
 from guidance.layout import Entry
 
@@ -37,6 +37,8 @@ def take_first_name(word: str) -> str:
     first = re.sub(r"\s*\(.*?\)", "", word).split(",")[0].strip()
     if not first or first == word:
         return word
+    if begins_with_owner(first):
+        return first  # a name stays as it is
     return first[0].lower() + first[1:] if first[1:2].islower() else first
 
 

@@ -56,6 +56,8 @@ def test_mids_become_names_and_the_rest_stays():
         ("can_opening", "tin can"),
         ("sheep", "sheep"),
         ("Somebody's  kettle (old), pot", "somebody's kettle"),
+        ("Tom's_dog, bark", "Tom's dog"),
+        ("Children's choir", "children's choir"),
     ],
 )
 def test_the_word_to_draw(label, word):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from audiotoken.stereo.captions import make_plural, write_caption
+from audiotoken.stereo.captions import add_article, make_plural, write_caption
 from audiotoken.stereo.layouts import make_layout, place_boxes
 from guidance.boxes import mirror_box
 from guidance.layout import Entry
@@ -149,6 +149,19 @@ def test_a_sentence_for_the_whole_scene(entries, others, setting, caption):
 )
 def test_plurals(one, many):
     assert make_plural(one) == many
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("Tom's dog", "Tom's dog"),
+        ("Tom's dog (old), barking", "Tom's dog"),
+        ("Baby's cry, sobbing", "a baby's cry"),
+        ("Owl, hoot", "an owl"),
+    ],
+)
+def test_owners_keep_their_names_and_take_the_article(word, said):
+    assert add_article(word) == said
 
 
 def test_layouts_and_captions_need_no_torch():
