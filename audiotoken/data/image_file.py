@@ -3,6 +3,7 @@
 A message here is the second half of a sentence; the caller puts the name of the file before it.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 KINDS = "a JPEG, PNG or WebP picture"
 FORMATS = ("JPEG", "PNG", "WEBP")  # few, because every decoder is an attack surface
+# how the files of other kinds begin
+OTHERS = re.compile(
+    rb"(?P<GIF>GIF8[79]a)|(?P<BMP>BM.{4}\0{4})|(?P<TIFF>II\*\0|MM\0\*)|(?P<PDF>%PDF-)|(?P<SVG><svg)"
+    rb"|.{4}ftyp(?:(?P<AVIF>avi[fs])|(?P<HEIC>hei[cmsx]|mif1))",
+    re.DOTALL,
+)
 MAX_PIXELS = 100_000_000
 
 
@@ -32,7 +39,7 @@ def read_image(path: Path) -> "Image":
 
 
 def decode_image(file: BinaryIO) -> "Image":
-    """The same from an open file."""
+    """The same from an open file, which can be sought."""
     import struct
 
     from PIL import Image
@@ -47,6 +54,9 @@ def decode_image(file: BinaryIO) -> "Image":
     except Image.DecompressionBombError:
         raise DataError(f"it has more than {MAX_PIXELS:,} pixels; make it smaller.") from None
     except (OSError, ValueError, SyntaxError, struct.error, EOFError, IndexError, KeyError, OverflowError, TypeError):
+        file.seek(0)
+        if other := OTHERS.match(file.read(16)):
+            raise DataError(f"it is a {other.lastgroup} file, expected {KINDS}; convert it, a film to MP4.") from None
         raise DataError(f"it is damaged, truncated or not a picture; give {KINDS}.") from None
 
 

@@ -37,7 +37,7 @@ class Member:
         """
         shown, notes = f"{self.shard}: {printable(self.name)}", list[str]()
         if self.size > MAX_BYTES:
-            raise AudioError(f"Cannot use {shown}: it has {self.size} bytes, expected at most {MAX_BYTES}; cut it.")
+            raise AudioError(f"Cannot read {shown}: it has {self.size} bytes, expected at most {MAX_BYTES}; cut it.")
         try:
             with open(self.shard, "rb") as file:
                 file.seek(self.offset - BLOCK)
@@ -46,7 +46,7 @@ class Member:
                 raise AudioError("the shard has changed since it was read; start again.")
             samples, rate = read_stream(content, MAX_SECONDS, None if seconds is None else seconds + 1, notes)
         except (AudioError, DataError, OSError) as error:
-            raise AudioError(f"Cannot use {shown}: {error}") from None
+            raise AudioError(f"Cannot read {shown}: {error}") from None
         recording, rate = prepare_recording(samples, rate, None, shown)
         return (recording, rate, notes) if seconds is None else cut_to_beginning(recording, rate, notes, seconds)
 

@@ -116,9 +116,9 @@ class VGGSound:
                 samples, rate = read_sound(file, start, SECONDS, MAX_SECONDS)
                 image = read_frame(file, self._choose_moment(row, path), start, SECONDS)
         except OSError as error:
-            raise DataError(f"Cannot use {path}: {error.strerror or error}; check the file and the disk.") from None
+            raise DataError(f"Cannot read {path}: {error.strerror or error}; check the file and the disk.") from None
         except (AudioError, DataError) as error:
-            raise type(error)(f"Cannot use {path}: {error}") from None
+            raise type(error)(f"Cannot read {path}: {error}") from None
         recording, rate = prepare_recording(samples, rate, None, str(path))
         return Example(row.key, row.label, recording, rate, image)
 

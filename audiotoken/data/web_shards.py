@@ -96,7 +96,7 @@ class WebShards:
                 samples, rate = read_sound(files[video], max_seconds=MAX_SECONDS)
             image = decode_image(files[picture]) if picture else read_frame(files[video], middle)
         except (AudioError, DataError) as error:
-            raise type(error)(f"Cannot use {shown}: {error}") from None
+            raise type(error)(f"Cannot read {shown}: {error}") from None
         recording, rate = prepare_recording(samples, rate, None, shown)
         return Example(self.key(i), self.label(i), recording, rate, image)
 

@@ -126,7 +126,13 @@ def test_transparent_is_white(tmp_path, kind):
         (b"no picture at all", r"a\.jpg: it is damaged.* not a picture"),
         (picture_bytes(size=(200, 200), kind="JPEG")[:500], r"a\.jpg: it is damaged, truncated"),
         (picture_bytes(size=(200, 200))[:60], "truncated"),
-        (picture_bytes(kind="GIF"), "not a picture"),  # its decoder is not wanted
+        (
+            picture_bytes(kind="GIF"),
+            r"a\.jpg: it is a GIF file, expected a JPEG, .* to MP4",
+        ),  # its decoder is not wanted
+        (picture_bytes(kind="BMP"), "it is a BMP file"),
+        (picture_bytes(kind="TIFF"), "it is a TIFF file"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is a HEIC file"),
     ],
 )
 def test_broken_pictures(tmp_path, content, match):

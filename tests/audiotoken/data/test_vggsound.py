@@ -225,7 +225,7 @@ def test_broken_videos_are_named(tmp_path, videos):
     source = VGGSound(write_table(tmp_path, [(name, 30, "dog", "train") for name in cases]), tmp_path)
     assert len(source) == len(cases)
     for i, (name, (_, why)) in enumerate(cases.items()):
-        with pytest.raises((DataError, AudioError), match=rf"^Cannot use .*{name}_30\.mp4: .*({why})"):
+        with pytest.raises((DataError, AudioError), match=rf"^Cannot read .*{name}_30\.mp4: .*({why})"):
             source[i]
 
 

@@ -137,7 +137,7 @@ def test_incomplete_double_and_unreadable_samples(tmp_path):
     assert "twice" in told["good.png"]
     assert source.label(1) == ""
     assert colour(source[0]) == "red"  # the first of the two
-    with pytest.raises(AudioError, match=r"a\.tar: cut: it is truncated"):
+    with pytest.raises(AudioError, match=r"^Cannot read .*a\.tar: cut: it is truncated"):
         source[2]
     with pytest.raises(DataError, match=r"a\.tar: spoilt: it is damaged"):
         source[3]
