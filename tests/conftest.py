@@ -17,8 +17,9 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 from skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  # hooks
 
+COMPILED = None  # the folder of this run's bytecode, so that nothing is left and none lies among the sources
 if sys.dont_write_bytecode:  # else each process that a test starts would compile torch and its like once more
-    COMPILED = tempfile.TemporaryDirectory(prefix="compiled-")  # of this run: nothing is left, none among the sources
+    COMPILED = tempfile.TemporaryDirectory(prefix="compiled-")
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = COMPILED.name
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
@@ -47,3 +48,8 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+def pytest_unconfigure():
+    if COMPILED is not None:
+        COMPILED.cleanup()
