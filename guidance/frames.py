@@ -108,26 +108,29 @@ def animate(
     starts = range(1, max(len(regions), 2), others)
     for number, start in enumerate(starts):
         group = [regions[0], *regions[start : start + others]]
-        shares: dict[int, Tensor] = {}
-
-        def smooth(
-            step: int, latents: Tensor, number: int = number, group: Any = group, shares: Any = shares
-        ) -> Tensor:
-            if callback is not None:
-                callback(number, len(starts))
-            if not shares:  # once a group: the masks are made on the CPU
-                shares[0] = share_background(latents, group, stillness)
-            return latents + shares[0] * (latents[:1] - latents)
-
-        def carry(noise: Tensor, group: Any = group) -> Tensor:
-            return carry_noise(noise, group)
-
-        options: dict[str, Any] = {"callback": smooth, "change_noise": carry, **sampling}
+        report = None if callback is None else partial(callback, number, len(starts))
+        options: dict[str, Any] = {**_follow_first(group, stillness, report), **sampling}
         with cross_frame_attention(unet, len(group)):
             parts.append(sample(backbone, [prompt] * len(group), regions=group, energy=energy, seed=seed, **options))
     images = [parts[0].images[0]] + [image for part in parts for image in part.images[1:]]
     latents = torch.cat([parts[0].latents[:1]] + [part.latents[1:] for part in parts])
     return Sample(images, parts[0].trace, latents, parts[0].maps)
+
+
+def _follow_first(
+    group: Sequence[Sequence[Region]], stillness: float, report: Callable[[], None] | None
+) -> dict[str, Any]:
+    """The options of `sample` by which the frames of a group share the first one's noise and background."""
+    shares: dict[int, Tensor] = {}
+
+    def smooth(step: int, latents: Tensor) -> Tensor:
+        if report is not None:
+            report()
+        if not shares:  # once a group: the masks are made on the CPU
+            shares[0] = share_background(latents, group, stillness)
+        return latents + shares[0] * (latents[:1] - latents)
+
+    return {"callback": smooth, "change_noise": partial(carry_noise, regions=group)}
 
 
 def carry_noise(

@@ -37,7 +37,7 @@ from audiotoken.cli.parameters import (
     Verbose,
     Width,
 )
-from audiotoken.cli.terminal import describe_folder, running
+from audiotoken.cli.terminal import Bar, describe_folder, running
 from audiotoken.errors import OptionError
 
 
@@ -122,43 +122,41 @@ def generate(
     }
     with running("drawing", quiet, verbose) as bar:
         if clip.is_dir():
-            folder = output or Path("pictures")
-            tasks.checks.check_output_folder(folder)
-            if report is not None:
-                tasks.picture_files.check_report(report)
-            tasks.checks.check_model(model)
-            result = tasks.folder.draw_folder(
-                clip,
-                folder,
-                **options,
-                batch=batch,
-                overwrite=overwrite,
-                report=report,
-                on_progress=bar.update,
-                on_broken=bar.write_note,
-            )
-            summary, code = describe_folder(result, report, notes=not quiet)
+            options |= {"batch": batch, "overwrite": overwrite}
+            summary, code = _generate_folder(clip, output or Path("pictures"), report, bar, options, notes=not quiet)
+        elif batch is not None or overwrite:
+            raise OptionError(f"--batch and --overwrite need a folder of clips, but {clip} is none; leave them out.")
         else:
-            if batch is not None or overwrite:
-                raise OptionError(
-                    f"--batch and --overwrite need a folder of clips, but {clip} is none; leave them out."
-                )
-            picture = output or Path("out.png")
-            tasks.checks.check_clip(clip)
-            tasks.picture_files.check_outputs(
-                picture, report, report_suffixes=tasks.picture_files.REPORTS, inputs=(clip,), count=count
-            )
-            tasks.checks.check_model(model)
-            drawn = tasks.generate.generate(
-                clip,
-                picture,
-                **options,
-                report=report,
-                on_step=bar.update,
-            )
-            summary, code = tasks.generate.format_summary(drawn, picture, report, notes=not quiet), 0
+            summary, code = _generate_one(clip, output or Path("out.png"), report, bar, options, notes=not quiet), 0
     typer.echo(summary)
     raise typer.Exit(code)
+
+
+def _generate_folder(
+    clips: Path, folder: Path, report: Path | None, bar: Bar, options: dict[str, Any], *, notes: bool
+) -> tuple[str, int]:
+    """(the text to print, the exit code)."""
+    tasks.checks.check_output_folder(folder)
+    if report is not None:
+        tasks.picture_files.check_report(report)
+    tasks.checks.check_model(options["model"])
+    result = tasks.folder.draw_folder(
+        clips, folder, **options, report=report, on_progress=bar.update, on_broken=bar.write_note
+    )
+    return describe_folder(result, report, notes=notes)
+
+
+def _generate_one(
+    clip: Path, picture: Path, report: Path | None, bar: Bar, options: dict[str, Any], *, notes: bool
+) -> str:
+    """The text to print."""
+    tasks.checks.check_clip(clip)
+    tasks.picture_files.check_outputs(
+        picture, report, report_suffixes=tasks.picture_files.REPORTS, inputs=(clip,), count=options["count"]
+    )
+    tasks.checks.check_model(options["model"])
+    drawn = tasks.generate.generate(clip, picture, **options, report=report, on_step=bar.update)
+    return tasks.generate.format_summary(drawn, picture, report, notes=notes)
 
 
 def place(

@@ -103,11 +103,7 @@ def train(
         )
     pipe = load_pipeline(model, str(accelerator.device), PRECISIONS[precision])
     examples = _open_examples(data, pipe, size, seconds, augment, run.seed)
-    if not examples.names and run.weights.classification:
-        raise OptionError(
-            "The data has no labels, but the classification loss needs them; add labels, or turn the loss off: "
-            "settings.weights.classification=0."
-        )
+    _check_labels(examples, run)
     pipe.register_modules(audio_embedder=_make_embedder(pipe, examples, embedder, run.seed))
     wordings = VARIED if templates == "varied" else (TEMPLATE,)
     batches = Batches(
@@ -119,27 +115,46 @@ def train(
     if isinstance(examples, Prepared):
         move_parts(ENCODERS, pipe, torch.device("cpu"))
     with log_run(out, accelerator, config, log) as record, _as_option_error(FloatingPointError):
-
-        def tell(progress: Progress) -> None:
-            record(progress)
-            if on_progress is not None:
-                on_progress(progress)
-
         train_embedder(
-            pipe, batches, examples.names, run, checkpoint=out / "checkpoint.pt", on_progress=tell,
+            pipe, batches, examples.names, run, checkpoint=out / "checkpoint.pt",
+            on_progress=_join_listeners(record, on_progress),
             evaluate=lambda step: write_samples(pipe, examples, sample_count, out, step, accelerator),
             evaluate_every=min(sample_every, run.steps), accelerator=accelerator, about=about,
             denoising=find_denoising(pipe, run.min_snr),
         )  # fmt: skip
     if accelerator.is_main_process:
-        pipe.audio_embedder.save_pretrained(out / "embedder")
-        if run.lora:
-            pipe.save_lora_weights(out / "lora", **{f"{pipe.denoiser_name}_lora_layers": lora_state(pipe.denoiser)})
-        plot_losses(out)
-        write_skipped(out, examples)
-        if report is not None:
-            write_training_page(Run.read(out), Path(report))
+        _write_outcome(pipe, examples, run, out, report)
     return out / "embedder"
+
+
+def _join_listeners(*listeners: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
+    def tell(progress: Progress) -> None:
+        for listener in listeners:
+            if listener is not None:
+                listener(progress)
+
+    return tell
+
+
+def _check_labels(examples: Examples, run: Settings) -> None:
+    if not examples.names and run.weights.classification:
+        raise OptionError(
+            "The data has no labels, but the classification loss needs them; add labels, or turn the loss off: "
+            "settings.weights.classification=0."
+        )
+
+
+def _write_outcome(
+    pipe: AudioTokenPipeline, examples: Examples, run: Settings, out: Path, report: str | os.PathLike | None
+) -> None:
+    """What is written once the training has ended."""
+    pipe.audio_embedder.save_pretrained(out / "embedder")
+    if run.lora:
+        pipe.save_lora_weights(out / "lora", **{f"{pipe.denoiser_name}_lora_layers": lora_state(pipe.denoiser)})
+    plot_losses(out)
+    write_skipped(out, examples)
+    if report is not None:
+        write_training_page(Run.read(out), Path(report))
 
 
 def _open_examples(
