@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from audiotoken.encoders.hub import LOAD_ERRORS, load_complete, make_load_error, resolve_source
+from audiotoken.encoders.hub import FILES, LOAD_ERRORS, load_complete, make_load_error, resolve_source
 from audiotoken.errors import CheckpointError
 from audiotoken.labels import choose_article
 
@@ -26,6 +26,8 @@ Embeddings = NDArray[np.float32]
 
 SENTENCE = "a photo of {}"
 BATCH = 64  # pictures or sentences
+FEATURE_FILES = (*FILES, "preprocessor_config.json")  # on the hub
+CLIP_FILES = (*FEATURE_FILES, "vocab.json", "merges.txt", "tokenizer_config.json")
 WANTED = '"mini", a folder of a CLIPModel of transformers or its hub id, such as "openai/clip-vit-base-patch32"'
 
 
@@ -72,13 +74,13 @@ def load_clip(model: str | os.PathLike = "mini", device: str | torch.device = "c
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     where = Path(str(files("audiotoken.mini"))) / "clip" if str(model) == "mini" else model
-    clip = load_complete(CLIPModel.from_pretrained, where, ("clip",), WANTED, dtype=torch.float32)
+    clip = load_complete(CLIPModel.from_pretrained, where, ("clip",), WANTED, CLIP_FILES, dtype=torch.float32)
     try:
         tokenizer, processor = (each.from_pretrained(where) for each in (CLIPTokenizer, CLIPImageProcessorPil))
     except CheckpointError:
         raise
     except LOAD_ERRORS as error:
-        raise make_load_error(model, error, WANTED) from error
+        raise make_load_error(model, error, WANTED, CLIP_FILES) from error
     return Clip(clip.to(device), tokenizer, processor, str(model))
 
 
@@ -116,7 +118,7 @@ def load_features(model: str | os.PathLike, device: str | torch.device = "cpu") 
         encoder = AutoModel.from_pretrained(source, dtype=torch.float32)
         processor = AutoImageProcessor.from_pretrained(source, backend="pil")
     except LOAD_ERRORS as error:
-        raise make_load_error(model, error, wanted) from error
+        raise make_load_error(model, error, wanted, FEATURE_FILES) from error
     if getattr(encoder.config, "model_type", "") == "clip":
         encoder = encoder.vision_model
     return Features(encoder.to(device), processor)

@@ -26,6 +26,7 @@ from audiotoken.model import find_device
 
 Array = NDArray[np.float32]
 KIND = "StableUnCLIPImg2ImgPipeline"
+FILES = ("model_index.json", "the folders beside it")
 WANTED = f'a {KIND} in the layout of diffusers, a folder or a hub id, such as "stabilityai/stable-diffusion-2-1-unclip"'
 FILE = "a safetensors file with a vector under the name of each clip"
 
@@ -86,7 +87,7 @@ def read_embedding_width(model: str) -> int:
         if (kind, takes) != ("projection", 2 * width):  # the vector and an embedding of the noise level
             raise ValueError(f"its UNet takes {takes} numbers by {kind}, expected {2 * width} by projection")
     except LOAD_ERRORS as error:
-        raise make_load_error(model, error, WANTED) from error
+        raise make_load_error(model, error, WANTED, FILES) from error
     return width
 
 
@@ -157,7 +158,7 @@ def load_unclip(model: str, device: str | None) -> Any:
     try:
         pipe = StableUnCLIPImg2ImgPipeline.from_pretrained(os.path.expanduser(model), dtype=torch.float32)
     except LOAD_ERRORS as error:
-        raise make_load_error(model, error, WANTED) from error
+        raise make_load_error(model, error, WANTED, FILES) from error
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(find_device(device))
 

@@ -15,13 +15,14 @@ from PIL import Image
 from safetensors.numpy import save_file
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from audiotoken.clip import load_clip, load_features
 from audiotoken.debug import debug_pipeline
 from audiotoken.errors import CheckpointError, DataError, OptionError
 from audiotoken.evaluation.clips import Example, collect_examples
 from audiotoken.evaluation.evaluate import evaluate
 from audiotoken.evaluation.judges import Judges
 from audiotoken.evaluation.pictures import PictureCache
-from audiotoken.evaluation.unclip import UnclipPictureCache, prepare_unclip, read_vectors
+from audiotoken.evaluation.unclip import UnclipPictureCache, prepare_unclip, read_embedding_width, read_vectors
 from audiotoken.wav2clip import Wav2CLIP, load_wav2clip
 
 WIDTH = 64  # as the mini Wav2CLIP
@@ -247,3 +248,19 @@ def refused(tmp_path, words, **options):
     with pytest.raises((OptionError, CheckpointError), match=words):
         evaluate("synthetic", n=2, out=tmp_path / "out", **options)
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_without_a_network_it_says_what_to_fetch(monkeypatch):
+    monkeypatch.setattr("audiotoken.hub_access.is_hub_reachable", lambda: False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    fetch = "fetch {} from https://huggingface.co/someone/no-such-model/tree/main by hand into a folder"
+    named = {
+        read_embedding_width: "model_index.json, the folders beside it",
+        load_clip: "config.json, model.safetensors, preprocessor_config.json, vocab.json, merges.txt, "
+        "tokenizer_config.json",
+        load_features: "config.json, model.safetensors, preprocessor_config.json",
+    }
+    for load, wanted in named.items():
+        with pytest.raises(CheckpointError, match=re.escape(fetch.format(wanted))):
+            load("someone/no-such-model")
