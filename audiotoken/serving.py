@@ -33,7 +33,6 @@ SPACES = " https://huggingface.co"  # shows the pages of its Spaces in a frame
 SANS, MONO = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 PATIENCE = 1.0  # seconds that jobs, open connections and threads of the server have to end by themselves
 INTERRUPTED = 130  # exit code after Ctrl-C, as in shells: 128 plus the number of the signal
-PULSE = 1.0  # seconds between the questions of an open page whether there are answers
 POLL = 0.5  # seconds: some systems deliver Ctrl-C to a waiting thread only when it wakes up
 
 
@@ -128,7 +127,6 @@ def launch_blocks(
 
     hosts = [HOST, "localhost"] if is_local(host, share, root_path) else ["*"]
     local = Middleware(TrustedHostMiddleware, allowed_hosts=hosts)  # refuses DNS rebinding
-    _keep_answers_coming(page)
     # fonts of the system, so that none are fetched
     theme = gr.themes.Base(primary_hue="orange", neutral_hue="stone", font=SANS, font_mono=MONO, radius_size="md")
     try:
@@ -154,25 +152,6 @@ def launch_blocks(
         ports = f"port {port}" if port else "a port from 7860 to 7959"
         raise OptionError(f"Cannot open {ports} of {host}: it is taken or not allowed; choose another one.") from None
     return page
-
-
-def _keep_answers_coming(page: "gr.Blocks") -> None:
-    """Let the page ask for answers every `PULSE` seconds while it is open.
-
-    A page of Gradio 6 closes its stream of answers when no event is on its way, and does not notice that one has come
-    up meanwhile: the answer to that waits on the server until another event opens the stream again. Until then the
-    page seems to have lost what was pressed.
-    """
-    import gradio as gr
-
-    with page:
-        gr.Timer(PULSE).tick(
-            lambda: None,
-            trigger_mode="multiple",  # however many before it still wait
-            concurrency_limit=None,
-            show_progress="hidden",
-            api_visibility="private",
-        )
 
 
 def is_local(host: str = HOST, share: bool = False, root_path: str | None = None) -> bool:
