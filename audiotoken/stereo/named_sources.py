@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from audiotoken.audio import SILENCE
 from audiotoken.encoders.audioset import find_label
 from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.encoders.saliency import compute_activities, list_columns
@@ -94,7 +95,10 @@ def can_find_names(pipe: SoundPipeline) -> bool:
 def _add_labels(
     encoder: MiniNetwork, scene: Scene, wanted: Sequence[str], names: Sequence[str | None], most: int
 ) -> Scene | None:
-    """The scene with a source for each wanted label that is heard from a direction of its own, up to `most`."""
+    """The scene with a source for each wanted label that is heard from a direction of its own, up to `most`.
+
+    None if there is no such label, or if separation then leaves a source without any sound.
+    """
     recording = None if scene.setup == "mono" or not wanted else scene.sum_images()
     if recording is None:
         return None
@@ -104,7 +108,8 @@ def _add_labels(
         if min(abs(azimuth - other) for other in azimuths) >= APART.get(scene.setup, APART_ELSEWHERE):
             azimuths.append(azimuth)
     added = azimuths[len(scene.sources) : most]
-    return add_sources(scene, added) if added else None
+    more = add_sources(scene, added) if added else None
+    return None if more is None or any(np.ptp(source.signal) < 2 * SILENCE for source in more.sources) else more
 
 
 def _locate(encoder: MiniNetwork, scene: Scene, recording: NDArray[np.float32], labels: Sequence[str]) -> list[float]:

@@ -171,10 +171,10 @@ def test_unreadable_clips_are_one_sentence(make, words, long, tmp_path, monkeypa
         (("--setup", "ortf", "--spacing", "0.3"), "leave it out"),
         (("--spacing", "0.3"), "--spacing needs --setup spaced"),
         (("--plot", "out.tiff"), "expected one of .png"),
-        (("--plot", "/proc/out.png"), "choose a folder"),
+        (("--plot", "/proc/out.png"), "choose another folder"),
         (("--json", "out.txt"), "expected .json or - alone"),
-        (("--json", "/proc/out.json"), "choose a folder"),
-        (("--stems", "clip.wav"), "choose a folder"),
+        (("--json", "/proc/out.json"), "choose another folder"),
+        (("--stems", "clip.wav"), "choose another folder"),
         (("--model", "/no/such/model"), "no such folder"),
     ],
 )

@@ -68,3 +68,12 @@ def test_what_is_not_heard_afterwards_is_not_added(pipe, monkeypatch):
 def test_a_sound_from_everywhere_stays_the_only_one(pipe):
     recording = record(("bird", BIRD), ("drum", DRUM))
     assert len(plan_where_one_was_found(pipe, recording, DRUM, spread=45.0).scene.sources) == 1
+
+
+def test_a_sound_without_a_signal_of_its_own_is_not_added(pipe, monkeypatch):
+    def leave_nothing(scene, azimuths):
+        silent = Source(np.zeros_like(scene.sources[0].signal), Direction(azimuths[0]), -90.0)
+        return replace(scene, sources=(*scene.sources, silent))
+
+    monkeypatch.setattr("audiotoken.stereo.named_sources.add_sources", leave_nothing)
+    assert len(plan_where_one_was_found(pipe, record(("bird", BIRD), ("drum", DRUM)), DRUM).scene.sources) == 1
