@@ -16,8 +16,8 @@ from spatial.scene import Direction
 from spatial.setups import Setup
 
 SURE = 0.7  # confidence above which a direction is that of a source
-# Share of the diffuse field from which the recording is ambience. 45 of 48 recordings of rain, waves and noise all
-# around, dry and in rooms, have as much; of 116 of two sounds in places of their own in rooms with RT60 0.3 s none has.
+# Share of the diffuse field from which the recording is ambience. Chosen on 48 recordings of rain, waves and noise all
+# around, dry and in rooms, of which 45 have as much, and on 116 of two sounds in rooms (RT60 0.3 s), of which none has.
 DIFFUSE = 0.85
 ALIKE = 0.3  # perplexity of the directions from which it is ambience, where only levels tell directions apart
 SPREAD = 0.5  # of the setup's limit: half of an ambient sound arrives within it

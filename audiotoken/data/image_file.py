@@ -56,7 +56,7 @@ def decode_image(file: BinaryIO) -> "Image":
     except (OSError, ValueError, SyntaxError, struct.error, EOFError, IndexError, KeyError, OverflowError, TypeError):
         file.seek(0)
         if other := OTHERS.match(file.read(16)):
-            raise DataError(f"it is a {other.lastgroup} file, expected {KINDS}; convert it, a film to MP4.") from None
+            raise DataError(f"its format is {other.lastgroup}, expected {KINDS}; convert it, a film to MP4.") from None
         raise DataError(f"it is damaged, truncated or not a picture; give {KINDS}.") from None
 
 

@@ -128,11 +128,11 @@ def test_transparent_is_white(tmp_path, kind):
         (picture_bytes(size=(200, 200))[:60], "truncated"),
         (
             picture_bytes(kind="GIF"),
-            r"a\.jpg: it is a GIF file, expected a JPEG, .* to MP4",
+            r"a\.jpg: its format is GIF, expected a JPEG, .* to MP4",
         ),  # its decoder is not wanted
-        (picture_bytes(kind="BMP"), "it is a BMP file"),
-        (picture_bytes(kind="TIFF"), "it is a TIFF file"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is a HEIC file"),
+        (picture_bytes(kind="BMP"), "its format is BMP"),
+        (picture_bytes(kind="TIFF"), "its format is TIFF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "its format is HEIC"),
     ],
 )
 def test_broken_pictures(tmp_path, content, match):
