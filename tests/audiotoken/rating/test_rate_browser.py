@@ -79,7 +79,8 @@ def test_a_whole_study_by_keyboard(server, open_tab):
         for label in labels:
             tab.keyboard.press("4" if "belong to the sound" in label else "n")  # as fast as it goes
         total += len(labels)
-        wait_for_answers(tab, total)
+        # stored, if not shown yet: Gradio's page may miss what comes while it closes its stream of answers
+        wait_for(tab, lambda total=total: len(server.store.answers("anna")) == total)
         tab.keyboard.press("Enter")
     tab.get_by_text("You have rated 6 pictures of 3 sounds").wait_for()
     answers = server.store.answers("anna")
