@@ -1,5 +1,6 @@
 """The tokens at a word's positions spell the word: any script, any side of padding, words that stand elsewhere, too."""
 
+import itertools
 import re
 from contextlib import contextmanager
 
@@ -101,22 +102,29 @@ def spell(tokenizer, ids) -> str:
     return re.sub(r"\s", "", tokenizer.decode(ids)).lower()
 
 
-@pytest.fixture(scope="module", params=[*TRANSFORMERS, "sd1"])
-def kind(request):
+# CLIP's published tokenizers pad on the right; those of T5 and Qwen may do either
+CASES = [("sd1", "right"), *itertools.product(TRANSFORMERS, ("right", "left"))]
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def case(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=["right", "left"])
-def pipe(request, kind):
-    """CLIP's published tokenizers pad on the right; those of T5 and Qwen may do either."""
-    if kind == "sd1" and request.param == "left":
-        pytest.skip("CLIP pads on the right")
+@pytest.fixture(scope="module")
+def kind(case):
+    return case[0]
+
+
+@pytest.fixture(scope="module")
+def pipe(case):
+    kind, padding = case
     pipe = debug_pipeline() if kind == "sd1" else debug_joint_pipeline(kind)
     equip(pipe)
     tokenizers = (getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2", "tokenizer_3"))
     for tokenizer in tokenizers:
         if tokenizer is not None and not isinstance(tokenizer, CLIPTokenizer):
-            tokenizer.padding_side = request.param
+            tokenizer.padding_side = padding
     pipe.default_words = 200
     if kind == "sd3":
         pipe.register_to_config(max_sequence_length=200)
