@@ -19,7 +19,7 @@ from experiments.world.art import SIDE, draw_thing, fetch_sets, premultiply, ren
 OTHERS: dict[str, tuple[str, ...]] = {  # letter of the set (Noto, Twemoji, Fluent) and code point, as in art.py
     "dog": ("N1f436", "T1f436"),
     "rooster": ("N1f413",),
-    "baby": ("N1f476", "T1f476", "F1f476"),
+    "baby": ("T1f476-1f3fb", "F1f476-1f3fc", "T1f476-1f3fe"),  # skin, as in the world: a yellow one is recoloured
     "clock": ("N23f0", "T23f0"),
     "helicopter": ("N1f681", "T1f681", "F1f681"),
     "fire": ("T1f525", "F1f525"),
