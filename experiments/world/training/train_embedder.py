@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--encoder", type=Path, default=Path("audiotoken/mini/audio_encoder"))
     parser.add_argument("--name", default="embedder")
+    parser.add_argument("--start", type=Path, help="folder of an embedder to go on from, of an earlier UNet")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--classification", type=float, default=LossWeights.classification)
@@ -135,7 +136,12 @@ def main() -> None:
     heard = hash_code(*args.encoder.glob("*.safetensors"), args.folds)  # new parts get new files, never stale ones
     key = hash_code(args.run / "unet.pt", heard)
     encoder = MiniEncoder.from_pretrained(args.encoder, torch_dtype=torch.float32).eval()
-    pipe = build_pipeline(args.run, AudioEmbedder(encoder.width, WIDTH), encoder)
+    embedder = (
+        AudioEmbedder.from_pretrained(args.start, torch_dtype=torch.float32)
+        if args.start
+        else AudioEmbedder(encoder.width, WIDTH)
+    )
+    pipe = build_pipeline(args.run, embedder, encoder)
     features, labels = compute_features(encoder, args.esc10, args.folds, args.run / f"{args.name}-{heard}.safetensors")
     vae = autoencoder.load_autoencoder(args.run, torch.device("cpu"))
     scenes = paint_shards(Painter(args.atlas), vae, args.run / "embedder-shards", SHARDS)
