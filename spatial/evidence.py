@@ -53,6 +53,12 @@ class Evidence:
         step = -(-len(self) // most)
         return self.select(np.arange(0, len(self), step)) if step > 1 else self
 
+    def mirrored(self) -> "Evidence":
+        """The evidence of the recording with its channels exchanged."""
+        turn = np.array([-1, 1, -1], np.float32)  # level difference and phase change their sign
+        ringing = np.concatenate([self.ringing[:, :3] * turn, self.ringing[:, 3:]], axis=1)
+        return replace(self, stokes=self.stokes * turn, ringing=ringing)
+
     def select(self, chosen: Int[np.ndarray, " chosen"]) -> "Evidence":
         """The bins at these indices, which must ascend."""
         each = {name: getattr(self, name)[chosen] for name in ("times", "index", "stokes", "weight")}

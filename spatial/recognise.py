@@ -38,13 +38,12 @@ def recognise(evidence: Evidence) -> Recognition:
     """
     if not len(evidence):
         return Recognition(make_setup("panned"), 0.0)
-    network = load_network("recognise")
-    shares = dict(zip(network.classes, network.predict_probabilities(compute_features(evidence)), strict=True))
-    known = 1.0 - float(shares.pop("other", 0.0))
+    shares = weigh_setups(evidence)
+    known = 1.0 - shares.pop("other", 0.0)
     ranked = sorted(shares, key=lambda name: -shares[name])
     if shares[ranked[0]] >= SURE * known:
         best = make_candidate(ranked[0], evidence)
-        return Recognition(best, float(shares[ranked[0]]))
+        return Recognition(best, shares[ranked[0]])
     likely = [name for name in ranked[:RIVALS] if shares[name] > UNLIKELY] or ranked[:1]
     rivals = [make_candidate(name, evidence) for name in likely]
     answers = [predict_heatmap(compute_maps(evidence, one)) for one in rivals]
@@ -52,6 +51,20 @@ def recognise(evidence: Evidence) -> Recognition:
     scores = np.array([shares[rival.name] * expit(answer.validity) for rival, answer in pairs])
     top = int(scores.argmax())
     return Recognition(rivals[top], known * float(scores[top] / scores.sum()), answers[top])
+
+
+def weigh_setups(evidence: Evidence) -> dict[str, float]:
+    """The probability of each setup, and of "other": the geometric mean over the recording and its mirror image.
+
+    So exchanging the channels changes nothing; only mid-side is no mid-side with its channels exchanged.
+    """
+    network = load_network("recognise")
+    here, mirrored = (
+        dict(zip(network.classes, network.predict_probabilities(compute_features(each)), strict=True))
+        for each in (evidence, evidence.mirrored())
+    )
+    shares = {name: float(here[name] if name == "ms" else np.sqrt(here[name] * mirrored[name])) for name in here}
+    return {name: share / sum(shares.values()) for name, share in shares.items()}
 
 
 def make_candidate(name: str, evidence: Evidence) -> Setup:
