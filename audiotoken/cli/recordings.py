@@ -30,8 +30,8 @@ from audiotoken.errors import OptionError
 LAYOUT_FORMS = (
     "Who reads the layout: flux3 (arguments of the diffusers pipeline), flux3-text (the same as one prompt), moss "
     "(MOSS-Image), ideogram (Ideogram 4's JSON caption), comfy (ComfyUI's bounding boxes), invoke (InvokeAI's regional "
-    "guidance), coco (COCO annotations) or svg (a picture to look at). moss and invoke are experimental: not all of "
-    "what they must hold could be read in a public document."
+    "guidance), coco (COCO annotations) or svg (a picture to look at). invoke is experimental: no public document says "
+    "how such a file is opened."
 )
 
 Words = Annotated[

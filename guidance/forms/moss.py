@@ -1,17 +1,18 @@
-"""MOSS-Image: a JSON layout with boxes in pixels from the middle of the canvas. EXPERIMENTAL.
+"""MOSS-Image: a JSON layout with boxes in pixels from the middle of the canvas.
 
-Source: docs.comfy.org/built-in-nodes/MOSSImageLayoutPrompt (read in 2026): one JSON object that holds the caption, an
-entry for each box with its label (object, character or text), its caption and its rectangle, and the format of the
-boxes; rectangles are yxyx in pixels of the picture to be drawn, from the centre of the canvas, so up and left are below
-0. How the keys are spelt could not be read in a public document: those below are our reading.
+Source: `moss_image_mlx.layout` of moss-image-mlx 0.2.0, a port that its author compared with the official pipeline, and
+docs.comfy.org/built-in-nodes/MOSSImageLayoutPrompt (both read in 2026): `summary` holds the caption, `items` an entry
+for each box with its label (object, character or text), its caption and its rectangle. Rectangles are yxyx in pixels
+of the picture to be drawn, from the centre of the canvas, so up and left are below 0.
 """
+
+from typing import Any
 
 from guidance.forms.form import Canvas, Form, check_kind, describe, from_grid, from_json, guess_word, to_grid, to_json
 from guidance.layout import CANVAS, Entry, Layout
 
 NAME = "moss"
-ORDER = "yxyx"
-MISSING = "the spelling of its keys could not be read in a public document; orders and origin could"
+UNITS = {"bbox_format": "yxyx", "bbox_coord_space": "abs_centralized"}
 
 
 def write(layout: Layout) -> str:
@@ -22,7 +23,7 @@ def write(layout: Layout) -> str:
         x0, y0, x1, y1 = to_grid(entry.box, width, height)
         edges = [y0 - height // 2, x0 - width // 2, y1 - height // 2, x1 - width // 2]
         items.append({"label": "object", "caption": describe(entry.word, entry.description), "bbox": edges})
-    return to_json({"caption": layout.caption, "items": items, "bbox_format": ORDER})
+    return to_json({"summary": {"caption": layout.caption}, "items": items, **UNITS})
 
 
 def read(text: str, canvas: Canvas = CANVAS) -> Layout:
@@ -36,14 +37,19 @@ def read(text: str, canvas: Canvas = CANVAS) -> Layout:
         shifted = [
             None if edge is None else _shift(edge, by) for edge, by in ((x0, left), (y0, top), (x1, left), (y1, top))
         ]
-        desc = check_kind(item.get("caption", ""), str, NAME)
+        desc = check_kind(item.get("caption") or item.get("text") or "", str, NAME)
         word = guess_word(desc)
         entries.append(Entry(word, from_grid(shifted, width, height, NAME), "" if desc in ("", word) else desc))
-    return Layout(check_kind(values.get("caption", ""), str, NAME), tuple(entries), canvas)
+    return Layout(_read_caption(values), tuple(entries), canvas)
+
+
+def _read_caption(values: dict[str, Any]) -> str:
+    caption: str = check_kind(check_kind(values.get("summary", {}), dict, NAME).get("caption", ""), str, NAME)
+    return caption
 
 
 def _shift(edge: object, by: int) -> object:
     return edge + by if isinstance(edge, int | float) else edge
 
 
-FORM = Form(NAME, "MOSS-Image's JSON layout", write, read, experimental=MISSING)
+FORM = Form(NAME, "MOSS-Image's JSON layout", write, read)

@@ -174,8 +174,13 @@ def test_comfy_counts_pixels_of_the_canvas_across_first():
 
 
 def test_moss_counts_from_the_middle_down_first():
-    first = json.loads(moss.write(STREET))["items"][0]
-    assert first == {"label": "object", "caption": "a bell", "bbox": [-144, 128, 288, 576]}
+    whole = json.loads(moss.write(STREET))
+    assert list(whole) == ["summary", "items", "bbox_format", "bbox_coord_space"]
+    assert whole["summary"] == {"caption": STREET.caption} and whole["bbox_format"] == "yxyx"
+    assert whole["bbox_coord_space"] == "abs_centralized"
+    assert whole["items"][0] == {"label": "object", "caption": "a bell", "bbox": [-144, 128, 288, 576]}
+    assert moss.read(moss.write(STREET), STREET.canvas) == STREET
+    assert moss.read('{"items": [{"label": "text", "text": "OPEN", "bbox": [0, 0, 9, 9]}]}').words == ["OPEN"]
     middle = Layout("", (Entry("owl", (0.25, 0.25, 0.75, 0.75)),), (640, 480))
     assert json.loads(moss.write(middle))["items"][0]["bbox"] == [-120, -160, 120, 160]
 
