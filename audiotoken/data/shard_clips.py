@@ -5,6 +5,7 @@ archive are never used as paths for reading; one that would lead out of its shar
 """
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -69,10 +70,18 @@ def list_members(folder: Path) -> tuple[dict[str, Member], dict[str, str]]:
         index, changed = load_index(os.fspath(shard), cache), int(shard.stat().st_mtime)
         broken |= dict(index.broken)
         for name, parts in index.samples.items():
-            suffix = next((each for each in (*SOUNDS, *VIDEOS) if each in parts), None)
-            if suffix is not None and ".." in PurePosixPath(name).parts:
+            suffixes = _find_sounds(parts)
+            if suffixes and ".." in PurePosixPath(name).parts:
                 broken[f"{shard}: {printable(name)}"] = "its name leads out of the shard; give it another."
-            elif suffix is not None:
+                continue
+            for suffix in suffixes:
                 key = f"{relative.as_posix()}/{name}{suffix}"
                 members[key] = Member(os.fspath(shard), name + suffix, *parts[suffix], changed)
     return members, broken
+
+
+def _find_sounds(parts: Collection[str]) -> list[str]:
+    """The suffixes of the clips of a sample: of `.wav`, `.mp3`, `.mp4` the first, and each `.left.wav`."""
+    kinds = (*SOUNDS, *VIDEOS)
+    first = [each for each in kinds if each in parts][:1]
+    return first + [each for each in parts if each not in kinds and each.endswith(kinds)]

@@ -1,0 +1,16 @@
+"""Which members of a shard are clips."""
+
+import tarfile
+
+from audiotoken.data.shard_clips import list_members
+
+
+def test_a_sound_with_more_dots_in_its_name_is_a_clip_of_its_own(tmp_path):
+    """WebDataset groups by the first dot; names such as `Take.left.WAV` were left out without a word."""
+    names = ["a.wav", "a.flac", "a.vocals.wav", "dir.v2/Take.left.WAV", "b.mp4", "b.wave", "c.wav.txt"]
+    with tarfile.open(tmp_path / "0.tar", "w") as tar:
+        for name in names:
+            tar.addfile(tarfile.TarInfo(name))
+    members, broken = list_members(tmp_path)
+    assert list(members) == ["0.tar/a.wav", "0.tar/a.vocals.wav", "0.tar/dir.v2/Take.left.wav", "0.tar/b.mp4"]
+    assert broken == {}
