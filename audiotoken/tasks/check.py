@@ -56,8 +56,8 @@ class Checked:
 def find_pairs(picture: Path, clip: Path | None) -> list[Pair]:
     """The pairs of a picture and a clip, of a film alone, or of folders in which they have the same names.
 
-    In a folder, or two, each sound belongs to the picture of its name, and each film has its own sound. OptionError
-    if there is none, or a picture without a clip.
+    In a folder, or two, each sound belongs to the picture or film of its name; in one folder, other films have their
+    own sound. OptionError if there is none, or a picture without a clip.
     """
     if picture.is_dir():
         return _find_in_folders(picture, clip or picture)
@@ -82,6 +82,8 @@ def _find_in_folders(pictures: Path, clips: Path) -> list[Pair]:
         stem = (pictures / name).with_suffix("")
         found = find_file(stem, (*evaluation.clips.PICTURES, *VIDEOS))
         pairs += [Pair(name, found, path)] if found is not None else []
+    taken = {pair.picture for pair in pairs if pair.clip != pair.picture}  # a film that has a clip beside it
+    pairs = [pair for pair in pairs if pair.clip != pair.picture or pair.picture not in taken]
     if not pairs:
         raise OptionError(
             f"There is no pair in {pictures}, expected films, or pictures named like the clips in {clips}; add some."

@@ -7,6 +7,7 @@ from dataclasses import replace
 from inspect import signature
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 from families import TEXT, Encoded, build, draw_stock, encode
@@ -58,7 +59,8 @@ def test_a_batch_is_the_pipelines_and_its_rows_are_apart(family):
     options = {"num_inference_steps": 2, "seed": 5, **SIZE}
     both = sample(pipe, prompts, guidance_scale=4.0, **options)
     stock = draw_stock(pipe, kind, texts, scale=4.0, **options)
-    assert [image.tobytes() for image in both.images] == [image.tobytes() for image in stock]
+    for mine, own in zip(both.images, stock, strict=True):  # the texts were encoded one by one, which rounds otherwise
+        assert np.abs(np.asarray(mine, int) - np.asarray(own, int)).max() <= 1
     regions = [[LEFT, RIGHT], [RIGHT]]
     both = sample(pipe, prompts, regions=regions, guidance_scale=4.0, **options)
     for row, (prompt, mine) in enumerate(zip(prompts, regions, strict=True)):

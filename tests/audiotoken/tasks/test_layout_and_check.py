@@ -1,6 +1,7 @@
 """`audiotoken layout` and `audiotoken check`: names, notes, files, pairs; listening and seeing are replaced."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -142,6 +143,15 @@ def test_pairs_have_the_same_names(folder):
         check.find_pairs(folder / "a.png", None)
     with pytest.raises(OptionError, match="two files or two folders"):
         check.find_pairs(folder / "a.png", folder)
+
+
+def test_a_film_with_a_clip_of_its_name_beside_it_is_no_pair_of_its_own(folder):
+    shutil.copy(folder / "d.mp4", folder / "c.mp4")
+    pairs = check.find_pairs(folder, None)
+    assert [pair.clip.name for pair in pairs if pair.picture.name == "c.mp4"] == ["c.wav"]
+    Image.new("RGB", (64, 64)).save(folder / "c.png")  # the clip now belongs to the picture, and the film is alone
+    pairs = check.find_pairs(folder, None)
+    assert sorted(pair.clip.name for pair in pairs if pair.picture.stem == "c") == ["c.mp4", "c.wav"]
 
 
 def test_a_film_is_read_at_even_times(folder):
