@@ -1,6 +1,7 @@
-"""What the commands leave out of memory: each runs in a new process, which then names what it imported."""
+"""What the commands leave out of memory: they run in a new process, which then names what it imported."""
 
 import gc
+import json
 import subprocess
 import sys
 
@@ -16,58 +17,61 @@ from audiotoken.light_imports import RARELY
 from audiotoken.loading import find_model
 
 POSTPONED = {"peft", "torch._dynamo", "scipy.stats", "matplotlib.figure"}
-COMMANDS = {
+COMMANDS = {  # in this order: what the first may not import, the second may
     "listen clip.wav": {"diffusers", "transformers", *POSTPONED},
     "place clip.wav --steps 1 -o picture.png": POSTPONED,
 }
 CODE = """
-import sys
+import json, sys
 from audiotoken.cli.app import app
-try:
-    app(sys.argv[1].split())
-except SystemExit as end:
-    assert not end.code, end.code
-print("LOADED", *sys.modules)
-"""
-LATE = """
-import sys
 from audiotoken.light_imports import postponing
+
+loaded = {}
+for command in sys.argv[1:]:
+    try:
+        app(command.split())
+    except SystemExit as end:
+        assert not end.code, end.code
+    loaded[command] = [*sys.modules]
 with postponing():
     import scipy.signal
     from diffusers.loaders import lora_base
     from peft.tuners.tuners_utils import BaseTunerLayer
     assert not isinstance(1, lora_base.BaseTunerLayer)
 assert "peft" not in sys.modules and "scipy.stats" not in sys.modules
-print(len(scipy.signal.find_peaks_cwt([0, 1, 5, 1, 0, 1, 6, 1, 0], [1])))  # needs scipy.stats
+peaks = len(scipy.signal.find_peaks_cwt([0, 1, 5, 1, 0, 1, 6, 1, 0], [1]))  # needs scipy.stats
 import peft, torch, torch._dynamo
 class Net(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.to_q = torch.nn.Linear(2, 2)
 layer = peft.get_peft_model(Net(), peft.LoraConfig(target_modules=["to_q"])).base_model.model.to_q
-assert isinstance(layer, lora_base.BaseTunerLayer) and isinstance(layer, BaseTunerLayer)
-print(torch._dynamo.optimize.__name__)
+same = isinstance(layer, lora_base.BaseTunerLayer) and isinstance(layer, BaseTunerLayer)
+print(json.dumps({"loaded": loaded, "peaks": peaks, "same": same, "name": torch._dynamo.optimize.__name__}))
 """
 
 
-def run(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", *arguments], cwd=cwd, capture_output=True, text=True, check=True
-    ).stdout
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """What one new process says of itself: the modules after each command, then what used the postponed ones."""
+    folder = tmp_path_factory.mktemp("folder")
+    tone = 0.1 * np.sin(np.arange(16_000) / 5)
+    soundfile.write(folder / "clip.wav", np.stack([tone, 0.3 * tone], axis=1), 16_000)
+    code = [sys.executable, "-W", "ignore", "-c", CODE, *COMMANDS]
+    done = subprocess.run(code, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_import_only_what_they_use(command, tmp_path):
-    tone = 0.1 * np.sin(np.arange(16_000) / 5)
-    soundfile.write(tmp_path / "clip.wav", np.stack([tone, 0.3 * tone], axis=1), 16_000)
-    loaded = run(CODE, command, cwd=tmp_path).partition("LOADED")[2].split()
+def test_commands_import_only_what_they_use(command, answers):
+    loaded = answers["loaded"][command]
     assert "torch" in loaded
-    assert sorted(COMMANDS[command] & {*loaded}) == []
+    assert sorted(COMMANDS[command].intersection(loaded)) == []
 
 
-def test_what_was_postponed_is_there_when_it_is_used(tmp_path):
-    peaks, name = run(LATE, cwd=tmp_path).split()
-    assert int(peaks) >= 1 and name == "optimize"
+def test_what_was_postponed_is_there_when_it_is_used(answers):
+    assert answers["peaks"] >= 1 and answers["same"] and answers["name"] == "optimize"
 
 
 def test_a_command_looks_for_garbage_rarely_and_leaves_it_as_it_was():
