@@ -16,6 +16,7 @@ from audiotoken.assembly.assemble import assemble
 from audiotoken.evaluation.evaluate import evaluate
 from audiotoken.tasks.folder import draw_folder
 from audiotoken.tasks.generate import generate
+from experiments import folder
 from experiments.ablations import ablate
 from experiments.benchmarks.parts import bench_parts
 from experiments.benchmarks.real import bench_real
@@ -71,17 +72,21 @@ def test_generate_runs_from_its_config(tmp_path):
     assert (tmp_path / "out.png").is_file()
 
 
-def run_elsewhere(folder, *overrides: str, module: str = "generate") -> subprocess.CompletedProcess:
-    """`python -m experiments.MODULE` in a folder that is not the checkout; PYTHONPATH names the checkout."""
-    command = [sys.executable, "-m", f"experiments.{module}", *overrides]
+def run_elsewhere(place, *overrides: str) -> subprocess.CompletedProcess:
+    """`python -m experiments.generate` in a folder that is not the checkout; PYTHONPATH names the checkout."""
+    command = [sys.executable, "-m", "experiments.generate", *overrides]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
 
 
-def test_a_folder_from_its_config(tmp_path):
+def test_a_folder_from_its_config(tmp_path, monkeypatch, capsys):
     (tmp_path / "clips").mkdir()
-    ran = run_elsewhere(tmp_path, "clips=clips", module="folder")
-    assert ran.returncode == 2 and ran.stderr.startswith("There is no sound in clips"), ran.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["folder", "clips=clips"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    with pytest.raises(SystemExit, match="2"):
+        folder.main()
+    assert capsys.readouterr().err.startswith("There is no sound in clips")
     assert os.listdir(tmp_path) == ["clips"]
 
 

@@ -227,7 +227,7 @@ start.main()
 @pytest.mark.slow
 def test_a_real_interrupt_while_signals_are_written(here):
     """The signal comes from the writer itself after its first window, so the outcome does not hang on the speed."""
-    noise = 0.3 * np.random.default_rng(0).normal(size=(60 * RATE, 1))
+    noise = 0.3 * np.random.default_rng(0).normal(size=(32 * RATE, 1))  # longer than `LONG`
     soundfile.write(here / "long.wav", np.hstack([noise, 0.4 * noise]), RATE)
     arguments = ["listen", "long.wav", "--no-labels", "--setup", "panned", "--stems", "stems", "--plot", "o.png"]
     process = subprocess.run(

@@ -345,24 +345,37 @@ def test_ctrl_c_is_one_line(capsys):
     assert capsys.readouterr().err == f"{STOPPED}\n"
 
 
-@pytest.mark.parametrize("family", TRANSFORMERS)
-def test_a_transformer_is_trained_by_rectified_flow(places, tmp_path, family, monkeypatch):
-    """Prepared data and raw data alike, with LoRA layers; a run that was stopped goes on."""
-    model = tmp_path / "model"
-    pipe = debug_joint_pipeline(family)
-    pipe.save_pretrained(model)
+@pytest.fixture
+def train_transformer(places, tmp_path, monkeypatch):
+    """Trains a family's tiny model: (the run's folder, the number of steps, settings) -> the embedder's folder."""
     monkeypatch.setattr(train_module, "write_samples", lambda *args: None)  # some pictures are 1024 pixels large
-    own = f"model={model}"
-    before = pipe.audio_embedder.output.weight
-    half = run(places, tmp_path / "run", own, "settings.steps=1", "settings.lora=1")
-    run(places, tmp_path / "run", own, "settings.steps=2", "settings.lora=1")
-    whole = run(places, tmp_path / "whole", own, "settings.steps=2", "settings.lora=1")
+
+    def train_family(family: str, out: str, steps: int, *overrides: str) -> Path:
+        model = tmp_path / family
+        if not model.exists():
+            debug_joint_pipeline(family).save_pretrained(model)
+        return run(places, tmp_path / out, f"model={model}", f"settings.steps={steps}", "settings.lora=1", *overrides)
+
+    return train_family
+
+
+@pytest.mark.parametrize("family", TRANSFORMERS)
+def test_a_transformer_is_trained_by_rectified_flow(train_transformer, tmp_path, family):
+    """With LoRA layers."""
+    embedder = AudioEmbedder.from_pretrained(train_transformer(family, "run", 2))
+    assert not torch.equal(embedder.output.weight, debug_joint_pipeline(family).audio_embedder.output.weight)
+    assert any((tmp_path / "run" / "lora").iterdir())
+
+
+def test_a_transformer_that_was_stopped_goes_on(train_transformer):
+    """The trainer is the same for all families."""
+    family = TRANSFORMERS[0]
+    train_transformer(family, "run", 1)
+    half, whole = train_transformer(family, "run", 2), train_transformer(family, "whole", 2)
     one, other = (load_file(folder / "diffusion_pytorch_model.safetensors") for folder in (half, whole))
     assert all(torch.equal(one[name], other[name]) for name in other)
-    assert not torch.equal(AudioEmbedder.from_pretrained(whole).output.weight, before)
-    assert any((tmp_path / "whole" / "lora").iterdir())
     with pytest.raises(OptionError, match="rectified flow, which has no such weighting"):
-        run(places, tmp_path / "snr", own, "settings.min_snr=5")
+        train_transformer(family, "snr", 2, "settings.min_snr=5")
 
 
 def test_the_latents_of_every_family_are_undone_by_decoding():

@@ -52,11 +52,15 @@ def test_a_task_has_the_parameters_of_its_function_and_their_defaults(name):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.slow
 def test_every_run_of_an_experiment_calls_its_task(name):
-    """Composed with each of its variants, which refuses names that there are not, and bound to the function."""
+    """Each value of each key is composed, which refuses names that there are not, and bound to the function."""
     config = composed(f"experiment={name}")
     runs = swept(config)
     assert len(runs) == len({tuple(run) for run in runs}) >= 1
+    seen: set[str] = set()
     for told in runs:
+        if seen.issuperset(told):  # of a product of five keys' values most runs hold nothing new
+            continue
+        seen.update(told)
         for line in told:
             key, value = line.split("=", 1)
             OmegaConf.update(config, key, yaml.safe_load(value), force_add=False)
