@@ -16,6 +16,7 @@ import tempfile
 from hypothesis import settings
 from jaxtyping import install_import_hook
 from skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  # hooks
+from type_checks import check_only_the_first_calls, pytest_runtest_setup  # noqa: F401  # a hook
 
 COMPILED = None  # the folder of this run's bytecode, so that nothing is left and none lies among the sources
 if sys.dont_write_bytecode:  # else each process that a test starts would compile torch and its like once more
@@ -36,6 +37,7 @@ SHAPED = [
     "audiotoken.prompt",
     *(f"guidance.{name}" for name in ("attention", "energies", "frames", "steering")),  # Region converts its fields
 ]
+check_only_the_first_calls()
 install_import_hook(SHAPED, "beartype.beartype")
 install_import_hook("spatial", "type_checks.check_types")
 
