@@ -1,5 +1,7 @@
 """Late and inverted channels are noticed, and those of faultless recordings are not."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from spatial_sounds import RATE, bursts
@@ -26,8 +28,12 @@ def delay(signal: np.ndarray, seconds: float) -> np.ndarray:
     return np.stack(pair if seconds >= 0 else pair[::-1])
 
 
+@cache
 def record(setup: str, **room: float) -> np.ndarray:
-    return simulate([(bursts(1, 1.5), -33.0), (bursts(2, 1.5), 21.0)], setup, rate=RATE, **room)
+    """Two sources; simulated once, so nobody may write into it."""
+    recording = simulate([(bursts(1, 1.5), -33.0), (bursts(2, 1.5), 21.0)], setup, rate=RATE, **room)
+    recording.flags.writeable = False
+    return recording
 
 
 @pytest.mark.parametrize("late", [0.018, -0.031, 0.05])
@@ -47,10 +53,11 @@ def test_a_late_channel_is_noticed_and_aligned(setup: str, late: float) -> None:
 @pytest.mark.parametrize("setup", SETUPS)
 def test_a_faultless_recording_has_no_fault_and_an_inverted_one_is_negative(setup: str) -> None:
     for room in ({}, {"rt60": 0.3}):
-        correlation = correlate_channels(record(setup, **room), RATE)
+        recording = record(setup, **room)
+        correlation = correlate_channels(recording, RATE)
         assert find_late_channel(correlation) is None and find_wide_delays(correlation) == []
         polarity = measure_polarity(correlation)
-        inverted = record(setup, **room) * np.array([[1], [-1]], np.float32)
+        inverted = recording * np.array([[1], [-1]], np.float32)
         assert polarity > 0.05
         assert measure_polarity(correlate_channels(inverted, RATE)) == pytest.approx(-polarity, abs=1e-3)
 

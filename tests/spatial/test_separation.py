@@ -1,5 +1,7 @@
 """Separation of simulated mixtures, which is never much worse than the recording itself."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -36,9 +38,13 @@ def knocks(seed: int) -> np.ndarray:
 VOICE, KNOCKS, OTHER = voice(220, 1), knocks(2), voice(510, 3)
 
 
+@cache
 def scene(name, *, three=False, rt60=None):
+    """Simulated once, so nobody may write into it."""
     sources = [(VOICE, -33.0), (KNOCKS, 21.0), (OTHER, 0.0)]
-    return simulation(sources[: 2 + three], name, rate=RATE, rt60=rt60)
+    truth = simulation(sources[: 2 + three], name, rate=RATE, rt60=rt60)
+    truth.recording.flags.writeable = truth.images.flags.writeable = False
+    return truth
 
 
 def gains(images, truth):
