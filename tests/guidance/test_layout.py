@@ -58,7 +58,7 @@ layouts = st.builds(
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @given(layouts)
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_what_is_written_is_read_within_one_unit(form, layout):
     again = form.read(form.write(layout), layout.canvas)
     assert again.words == layout.words and again.canvas == layout.canvas
@@ -70,7 +70,7 @@ def test_what_is_written_is_read_within_one_unit(form, layout):
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @given(layouts)
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_the_mirrored_layout_is_the_mirror(form, layout):
     assume(all(entry.box[2] - entry.box[0] > 1e-3 for entry in layout.entries))  # 1 - x of less may be no width
     plain = form.read(form.write(layout), layout.canvas)

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_layout import LEFT, RIGHT, boxes
 
@@ -15,6 +15,7 @@ BOTH = (compute_max_iou, compute_ltsim)
 
 
 @given(layouts, layouts)
+@settings(max_examples=25)
 def test_scores_are_symmetric_and_from_zero_to_one(first, second):
     for score in BOTH:
         assert -1e-9 <= score(first, second) <= 1 + 1e-9

@@ -61,7 +61,7 @@ from audiotoken.debug import build_seeded, debug_pipeline, sharpen
 from guidance import METHODS, Region, sample
 
 pipe = debug_pipeline()
-small = partial(  # one level, as tracing takes most of the time
+small = partial(  # one level and no middle, as tracing takes most of the time
     UNet2DConditionModel,
     sample_size=4,
     in_channels=pipe.unet.config.in_channels,
@@ -69,6 +69,7 @@ small = partial(  # one level, as tracing takes most of the time
     block_out_channels=(16,),
     layers_per_block=1,
     down_block_types=("CrossAttnDownBlock2D",),
+    mid_block_type=None,
     up_block_types=("CrossAttnUpBlock2D",),
     cross_attention_dim=pipe.unet.config.cross_attention_dim,
     norm_num_groups=8,
