@@ -1,6 +1,7 @@
 """From a stereo clip to a picture with everything on its side."""
 
 import re
+from functools import cache
 
 import av
 import numpy as np
@@ -20,6 +21,7 @@ from audiotoken.stereo.generation import sound_to_image
 from audiotoken.stereo.options import PlanOptions
 from audiotoken.stereo.planning import Plan, Stages, find_left_out, make_plan, place_sources, plan
 from audiotoken.stereo.words import find_subject_words
+from audiotoken.tasks import place as place_module
 from audiotoken.tasks.place import format_summary
 from guidance.regions import Region
 from spatial.scene import Direction, Scene, Source
@@ -35,7 +37,7 @@ def pipe():
 
 @pytest.fixture(scope="module", autouse=True)
 def heard():
-    """What was listened to: a recording that comes again is not listened to again."""
+    """What was listened to: a recording that comes again is not listened to again. A model is loaded once."""
     known, listen = {}, pipeline.listen_at_length
 
     def listen_once(recording, rate, *, progress, **options):
@@ -46,6 +48,7 @@ def heard():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "listen_at_length", listen_once)
+        patch.setattr(place_module, "load_pipeline", cache(place_module.load_pipeline))
         yield known
 
 
@@ -203,9 +206,9 @@ def test_two_of_a_kind_are_two_words_in_two_places(pipe):
 
 @pytest.mark.slow
 def test_the_same_seed_draws_the_same_picture(pipe, street, heard):
-    first = sound_to_image(street, RATE, pipe, seed=3, num_inference_steps=2).images[0]
+    first = sound_to_image(street, RATE, pipe, seed=3, num_inference_steps=1).images[0]
     heard.clear()
-    second = sound_to_image(street, RATE, pipe, seed=3, num_inference_steps=2).images[0]
+    second = sound_to_image(street, RATE, pipe, seed=3, num_inference_steps=1).images[0]
     assert np.array_equal(np.asarray(first), np.asarray(second))
 
 
@@ -316,7 +319,7 @@ def run(*arguments):
 
 
 def test_a_moving_source_moves_in_the_film(tmp_path, passing):
-    ran = run("animate", passing, "-o", tmp_path / "car.gif", "--frames", 3, "--steps", 4, "--token", "label")
+    ran = run("animate", passing, "-o", tmp_path / "car.gif", "--frames", 3, "--steps", 2, "--token", "label")
     assert ran.exit_code == 0, ran.output
     with Image.open(tmp_path / "car.gif") as film:
         assert film.n_frames == 3
