@@ -51,8 +51,10 @@ def imports_of(module: str, path: Path) -> tuple[set[str], list[str]]:
         if isinstance(node, ast.ImportFrom):
             assert not node.level, f"{module} imports by dots; write the whole name"
             names = [f"{node.module}.{each.name}" for each in node.names]
+        elif isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
         else:
-            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            continue
         found = {name if name in FILES else name.rpartition(".")[0] for name in names if name.split(".")[0] in OURS}
         if node in top or (node in checked and not lazy):
             outer |= found

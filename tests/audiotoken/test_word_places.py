@@ -150,7 +150,6 @@ def test_the_tokens_of_a_word_spell_it(pipe, kind, case):
                 ]
                 assert set(filter(None, spelt)) == {re.sub(r"\s", "", word).lower()}, (text, word, nth, spelt)
                 found += 1
-    print("FOUND", found)
     assert found > 12
 
 

@@ -65,7 +65,7 @@ things = st.lists(st.tuples(st.sampled_from("abcd"), st.floats(-44, 44), st.floa
 
 
 @given(things, st.data())
-@settings(max_examples=30)
+@settings(max_examples=80)
 def test_swapped_channels_give_one_minus_the_score(rows, data):
     heard = [hear(word, azimuth) for word, azimuth, _ in rows]
     seen = [see(word, azimuth) for word, _, azimuth in rows if data.draw(st.booleans())]

@@ -1,10 +1,13 @@
 """One command for a lent GPU: stages have limits, what succeeded is not run again, checkpoints come in pieces."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from paths import ROOT
 
@@ -54,14 +57,28 @@ def test_the_training_wants_its_drawings(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_a_stage_that_takes_too_long_is_stopped_with_all_that_it_started(tmp_path):
-    child = f"import time; time.sleep(2); open({str(tmp_path / 'child')!r}, 'w').close()"
-    script = f"import subprocess, sys; print('began'); subprocess.run([sys.executable, '-c', {child!r}])"
-    result = gpu.run_stage(gpu.Stage("mini", (sys.executable, "-c", script), 1.0), 1.0, tmp_path)
-    assert result["code"] is None and result["said"] == "began\n"
-    assert json.loads((tmp_path / "mini.json").read_text())["code"] is None
-    time.sleep(2.5)
-    assert not (tmp_path / "child").exists()
+    child = "import subprocess, sys; a = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    script = f"{child}; print(a.pid); a.wait()"
+    result = gpu.run_stage(gpu.Stage("mini", (sys.executable, "-c", script), 1.0), 2.0, tmp_path)
+    assert result["code"] is None and json.loads((tmp_path / "mini.json").read_text())["code"] is None
+    pid = int(result["said"])
+    try:
+        for _ in range(600):  # until the system has carried it out
+            if not runs(pid):
+                break
+            time.sleep(0.05)
+        assert not runs(pid)
+    finally:
+        if runs(pid):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_pieces_join_to_the_file(tmp_path, monkeypatch):
