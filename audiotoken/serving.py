@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from socket import SOCK_STREAM, create_server, getaddrinfo
 from tempfile import mkdtemp
 from threading import Event, Thread
 from types import FrameType
@@ -98,6 +99,33 @@ def require_gradio() -> None:
         raise OptionError('The page needs Gradio; run `pip install "spatial-audiotoken[demo]"` first.')
 
 
+def check_access(
+    port: int | None, mcp: bool, host: str = HOST, share: bool = False, root_path: str | None = None
+) -> None:
+    """OptionError for what cannot be served, before anything is loaded.
+
+    That is: tools for others than this computer, a missing extra, a port or an address that cannot be opened.
+    """
+    if mcp and not is_local(host, share, root_path):
+        raise OptionError(
+            "Got mcp for an address that others reach, but its tools read any file of this computer; leave one out."
+        )
+    require_gradio()
+    if mcp:
+        require_mcp()
+    try:
+        family, *_, address = getaddrinfo(host.strip("[]"), port, type=SOCK_STREAM)[0]
+        create_server(address, family=family).close()
+    except (OSError, UnicodeError):  # the latter for a host that no name can be
+        raise cannot_open(host, port) from None
+
+
+def cannot_open(host: str, port: int | None) -> OptionError:
+    """The error for a port that is taken, or an address that this computer does not have."""
+    ports = f"port {port}" if port else "a port from 7860 to 7959"
+    return OptionError(f"Cannot open {ports} of {host}: it is taken or not allowed; choose another one.")
+
+
 def require_mcp() -> None:
     """OptionError if the Model Context Protocol's library is missing, which Gradio's extra brings."""
     if find_spec("mcp") is None:
@@ -149,8 +177,7 @@ def launch_blocks(
             **files,
         )
     except OSError:  # raised by Gradio if it finds no free port
-        ports = f"port {port}" if port else "a port from 7860 to 7959"
-        raise OptionError(f"Cannot open {ports} of {host}: it is taken or not allowed; choose another one.") from None
+        raise cannot_open(host, port) from None
     return page
 
 

@@ -12,7 +12,7 @@ from audiotoken import page, rating, tasks
 from audiotoken.cli import choices
 from audiotoken.cli.parameters import Device, Dtype, Model, Offload, Open, Quiet, Verbose
 from audiotoken.cli.terminal import handling_errors
-from audiotoken.serving import is_local
+from audiotoken.serving import check_access, is_local
 
 PUBLIC = (
     "warning  everyone who can reach this address can use the page, upload files to this computer and keep it busy; "
@@ -99,6 +99,8 @@ def demo(
     """
     with handling_errors(verbose):
         tasks.checks.check_model(model)
+        where: dict[str, Any] = {"host": host, "share": share, "root_path": root_path}
+        check_access(port, mcp, **where)
         hint = "" if quiet else "Ctrl-C stops the page and removes what was uploaded."
         if mcp:
             hint = "\n".join(filter(None, ["tools  at gradio_api/mcp/ below that address", hint]))
@@ -107,7 +109,6 @@ def demo(
             typer.echo(f"loading {model} ...", err=True)
         if not is_local(host, share, root_path):
             typer.echo(PUBLIC, err=True)
-        where: dict[str, Any] = {"host": host, "share": share, "root_path": root_path}
         page.launch.open_page(
             model, device=device, dtype=dtype, offload=offload, port=port, mcp=mcp, on_ready=show, **where
         )

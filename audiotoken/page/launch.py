@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from audiotoken import page
-from audiotoken.errors import OptionError
 from audiotoken.model import load_pipeline
 from audiotoken.options import check_options
 from audiotoken.page.uploads import MAX_MEGABYTES
-from audiotoken.serving import HOST, is_local, launch_blocks, require_mcp, run_page
+from audiotoken.serving import HOST, check_access, is_local, launch_blocks, run_page
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -36,16 +35,11 @@ def open_page(
     is taken, CheckpointError for the model.
     """
     check_options(dtype=dtype, offload=offload)
-    if mcp and not is_local(host, share, root_path):
-        raise OptionError(
-            "Got mcp for an address that others reach, but its tools read any file of this computer; leave one out."
-        )
-    if mcp:
-        require_mcp()
+    where: dict[str, Any] = {"host": host, "share": share, "root_path": root_path}
+    check_access(port, mcp, **where)
 
     def start(folder: Path) -> "gr.Blocks":
         pipe = load_pipeline(model, device, dtype, offload)
-        where: dict[str, Any] = {"host": host, "share": share, "root_path": root_path}
         return serve(pipe, folder, model=model, port=port, mcp=mcp, **where)
 
     run_page(start, on_ready=on_ready, on_end=_end_sessions)

@@ -6,6 +6,7 @@ set, and docs/results.md from it: `python -m experiments.ablations.default_set`.
 """
 
 import sys
+from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any
 
@@ -19,10 +20,14 @@ from experiments.hydra_cli import run_hydra
 
 def main() -> None:
     import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
 
     @hydra.main(version_base=None, config_path="pkg://configs", config_name="ablate")
     def entry(config: Any) -> None:
-        run_job(config)
+        alone = HydraConfig.get().mode != RunMode.MULTIRUN
+        with errors_as_sentences() if alone else nullcontext():  # a launcher brings the errors of a sweep home itself
+            run_job(config, alone)
 
     Gather.failed.clear()
     with errors_as_sentences():
@@ -31,19 +36,17 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def run_job(config: Any) -> None:
-    """Make one run of a composed config; an error ends a single run, and is kept for the report in a sweep."""
+def run_job(config: Any, alone: bool) -> None:
+    """Make one run of a composed config; an error ends a run that is alone, and is kept for the report in a sweep."""
     from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
     from omegaconf import OmegaConf
 
     if missing := sorted(OmegaConf.missing_keys(config)):
         raise OptionError(f"Got no {missing[0]}; pass experiment=pooling, or another experiment.")
-    hydra = HydraConfig.get()
     join_tasks()
     values: Any = OmegaConf.to_container(config, resolve=True)
     values = convert_options(RunConfig, values)
-    message = run(values, list(hydra.overrides.task), alone=hydra.mode != RunMode.MULTIRUN)
+    message = run(values, list(HydraConfig.get().overrides.task), alone=alone)
     print(message)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 
 import pytest
 from paths import ROOT
@@ -43,15 +44,26 @@ def test_others_are_warned_of_and_loading_is_said_at_once(option, monkeypatch):
     assert (received["host"], received["share"], received["root_path"]) != ("127.0.0.1", False, None) or not option
 
 
-def test_tools_are_not_offered_to_others():
-    result = CliRunner().invoke(app, ["demo", "--host", "0.0.0.0", "--mcp"])
-    assert result.exit_code == 2 and "tools read any file of this computer" in result.stderr
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--host", "0.0.0.0", "--mcp"], "tools read any file of this computer"),
+        (["--port", "PORT"], "is taken"),
+        (["--host", "no..host"], "Cannot open a port from 7860 to 7959 of no..host"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_before_loading(options, message):
+    with socket.create_server((serving.HOST, 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(app, ["demo", *(port if each == "PORT" else each for each in options)])
+    assert result.exit_code == 2 and message in result.stderr and "loading" not in result.stderr
 
 
 @pytest.mark.slow
 def test_the_app_of_a_space_builds_the_page_for_all(tmp_path, monkeypatch):
     pytest.importorskip("gradio", reason="no Gradio here: pip install 'spatial-audiotoken[demo]'")
     launched = {}
+    monkeypatch.setattr(launch, "check_access", lambda *where, **more: None)  # port 7860 may be taken here
     monkeypatch.setattr(launch, "load_pipeline", lambda *options: debug_pipeline())
     monkeypatch.setattr(launch, "launch_blocks", lambda blocks, **options: launched.update(options, blocks=blocks))
     monkeypatch.setattr(launch, "run_page", lambda start, **options: start(tmp_path))

@@ -58,7 +58,7 @@ def place(tmp_path):
 
 def options(place: Path, *overrides: str) -> list[str]:
     told = ["experiment=tiny", f"hydra.searchpath=[file://{place / 'configs'}]", f"out={place / 'runs'}"]
-    return [*told, f"task.log={place / 'log'}", *overrides, "-m"]
+    return [*told, f"task.log={place / 'log'}", *overrides]
 
 
 def run(place: Path, *overrides: str) -> None:
@@ -73,9 +73,9 @@ def run(place: Path, *overrides: str) -> None:
     ablate.main()
 
 
-def sweep(place: Path, *overrides: str):
+def sweep(place: Path, *overrides: str, sweeping: bool = True):
     """A process that has imported everything already."""
-    process = PARENT.Process(target=run, args=(place, *overrides))
+    process = PARENT.Process(target=run, args=(place, *overrides, *["-m"] * sweeping))
     process.start()
     return process
 
@@ -135,7 +135,7 @@ def test_a_killed_sweep_goes_on_where_it_was(place):
 def test_processes_and_jobs_do_the_same(name, plugin, more, place):
     if find_spec("hydra_plugins") is None or find_spec(f"hydra_plugins.{plugin}") is None:
         pytest.skip(f"{plugin} is not installed")
-    command = [sys.executable, "-m", "experiments.ablate", *options(place, f"sweep={name}", *more)]
+    command = [sys.executable, "-m", "experiments.ablate", *options(place, f"sweep={name}", *more), "-m"]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{place}"}
     ran = subprocess.run(command, env=environment, cwd=place, text=True, capture_output=True)
     told = ran.stdout + ran.stderr
@@ -162,3 +162,10 @@ def test_a_wrong_value_or_key_ends_with_a_sentence(place, word, message):
     ran = sweep(place, word)
     text = ended(ran, place)
     assert ran.exitcode == 2 and message in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize("word", ["+task.ways=c", "seed=first"])
+def test_of_one_run_an_error_of_ours_is_all_that_is_said(place, word):
+    ran = sweep(place, word, sweeping=False)
+    text = ended(ran, place)
+    assert ran.exitcode == 2 and re.fullmatch("Got [^\n]*\n", text), text  # without Hydra's list of the overrides
