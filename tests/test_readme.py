@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from audiotoken.cli.app import app
 from audiotoken.debug import debug_pipeline
+from audiotoken.debug_transformers import debug_joint_pipeline
 from audiotoken.pipeline import AudioTokenPipeline
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,8 @@ READERS = (
     "docs/layouts.md",
     "docs/extending.md",
 )
+SNIPPETS = (*READERS, "docs/generators.md", "docs/real-rooms.md")  # whose Python is run
+GIVEN = {"docs/generators.md": lambda: {"pipe": debug_joint_pipeline("flux2")}}  # what a page takes for granted
 ELSEWHERE = ("audiotoken demo", "--model my-")  # ends with Ctrl-C; wants weights: bound in test_commands.py
 CLIPS = {"clip": 1, "dog": 1, "frog": 1, "bell": 1, "street": 2, "passing": 2}  # channels
 TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -74,8 +77,8 @@ def test_the_commands_run(command, workplace):
         Image.open(workplace / path).verify()
 
 
-@pytest.mark.parametrize("file", READERS)
+@pytest.mark.parametrize("file", SNIPPETS)
 def test_the_python_runs(file, workplace, capsys):
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = GIVEN.get(file, dict)()
     for code in blocks(file, "python"):
         exec(compile(code, file, "exec"), names)

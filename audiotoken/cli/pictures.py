@@ -218,15 +218,8 @@ def place(
       audiotoken place street.wav -o street.png --boxes
     """
     with running("drawing", quiet, verbose) as bar:
-        if overwrite and not clip.is_dir():
-            raise OptionError(f"--overwrite needs a folder of clips, but {clip} is none; leave it out.")
         picture = output or Path("placed" if clip.is_dir() else "placed.png")
-        if clip.is_dir():
-            tasks.checks.check_output_folder(picture)
-        else:
-            tasks.checks.check_clip(clip)
-            beside = tasks.picture_files.EXTRA if boxes else ()
-            tasks.picture_files.check_outputs(picture, report, inputs=(clip,), count=count, beside=beside)
+        _check_placing(clip, picture, report, count, boxes=boxes, overwrite=overwrite)
         tasks.checks.check_model(model)
         planning = stereo.PlanOptions(prompt, token, unmatched, unknown, setup, spacing, max_sources, fov)
         drawing = stereo.DrawOptions(
@@ -259,6 +252,18 @@ def place(
             summary, code = tasks.place.format_summary(result, picture, boxes, report, notes=not quiet), 0
     typer.echo(summary)
     raise typer.Exit(code)
+
+
+def _check_placing(clip: Path, picture: Path, report: Path | None, count: int, *, boxes: bool, overwrite: bool) -> None:
+    """Errors about the files of `place`, before anything heavy is imported."""
+    if clip.is_dir():
+        tasks.checks.check_output_folder(picture)
+    elif overwrite:
+        raise OptionError(f"--overwrite needs a folder of clips, but {clip} is none; leave it out.")
+    else:
+        tasks.checks.check_clip(clip)
+        beside = tasks.picture_files.EXTRA if boxes else ()
+        tasks.picture_files.check_outputs(picture, report, inputs=(clip,), count=count, beside=beside)
 
 
 def animate(

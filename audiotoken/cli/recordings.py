@@ -24,7 +24,7 @@ from audiotoken.cli.parameters import (
     Unmatched,
     Verbose,
 )
-from audiotoken.cli.terminal import SOME_BROKEN, describe_folder, running
+from audiotoken.cli.terminal import SOME_BROKEN, Bar, describe_folder, running
 from audiotoken.errors import OptionError
 
 LAYOUT_FORMS = (
@@ -122,17 +122,7 @@ def listen(
         if clip.is_dir():
             _refuse_for_folder(clip, {"--json": json, "--plot": plot, "--stems": stems})
             folder = output or Path("heard")
-            _check_folder(folder, report)
-            listened = tasks.listen_folder.listen_to_folder(
-                clip,
-                folder,
-                tasks.listen.Listener(**options),
-                report=report,
-                overwrite=overwrite,
-                on_progress=bar.update,
-                on_broken=bar.write_note,
-            )
-            summary, code = describe_folder(listened, report, notes=not quiet)
+            summary, code = _listen_to_folder(clip, folder, report, bar, options, overwrite=overwrite, notes=not quiet)
         else:
             _refuse_for_file(clip, {"--output": output, "--overwrite": overwrite})
             tasks.checks.check_clip(clip)
@@ -143,6 +133,23 @@ def listen(
             summary, code = files.write(listening, notes=not quiet, options=shown), 0
     typer.echo(summary)
     raise typer.Exit(code)
+
+
+def _listen_to_folder(
+    clips: Path, folder: Path, report: Path | None, bar: Bar, options: dict[str, Any], *, overwrite: bool, notes: bool
+) -> tuple[str, int]:
+    """(the text to print, the exit code)."""
+    _check_folder(folder, report)
+    listened = tasks.listen_folder.listen_to_folder(
+        clips,
+        folder,
+        tasks.listen.Listener(**options),
+        report=report,
+        overwrite=overwrite,
+        on_progress=bar.update,
+        on_broken=bar.write_note,
+    )
+    return describe_folder(listened, report, notes=notes)
 
 
 def _refuse_for_folder(clips: Path, given: Mapping[str, object]) -> None:

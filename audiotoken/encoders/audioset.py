@@ -7,7 +7,7 @@ beside this module, `audioset.csv`, has one judgement for each, made by reading 
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -91,7 +91,13 @@ def find_subject(label: str) -> str | None:
 def find_label(word: str, labels: Sequence[str]) -> str | None:
     """The label that a word names, or whose subject it names, in the singular or plural; None if it names none."""
     forms = list_forms(word.lower())
-    return next((label for label in labels if label.lower() in forms or find_subject(label) in forms), None)
+    return next((label for label in labels if label.lower() in forms or is_subject_among(label, forms)), None)
+
+
+def is_subject_among(label: str, forms: Collection[str]) -> bool:
+    """Whether the subject of a label is among `forms`, which are in small letters: of "Tom's_dog", "tom's dog"."""
+    subject = find_subject(label)
+    return subject is not None and subject.lower() in forms
 
 
 def list_forms(word: str) -> set[str]:

@@ -37,9 +37,9 @@ def take_first_name(word: str) -> str:
     first = re.sub(r"\s*\(.*?\)", "", word).split(",")[0].strip()
     if not first or first == word:
         return word
-    if begins_with_owner(first):
-        return first  # a name stays as it is
-    return first[0].lower() + first[1:] if first[1:2].islower() else first
+    if begins_with_owner(first) or not first[1:].islower():
+        return first  # a name stays as it is, and so do letters: "Big Ben", "SUV"
+    return first[0].lower() + first[1:]
 
 
 def write_caption(entries: Sequence[Entry], others: Sequence[str] = (), setting: str = "") -> str:

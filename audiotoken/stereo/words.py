@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiotoken.encoders.audioset import find_label, find_subject, list_forms
+from audiotoken.encoders.audioset import find_label, find_subject, is_subject_among, list_forms
 from audiotoken.errors import CheckpointError, PromptError
 from audiotoken.labels import choose_subject
 from audiotoken.placeholder import PLACEHOLDER, SOUND
@@ -115,7 +115,7 @@ def compare_labels(names: Sequence[str], heard: Sequence[Heard]) -> NDArray[np.f
     out = np.full((len(heard), len(names)), np.nan)
     for i, each in enumerate(heard):
         spoken = [pair for pair in (*each, *score_subjects(each).items())]
-        others = [score for name, score in spoken if name.lower() not in forms and (find_subject(name) not in forms)]
+        others = [score for name, score in spoken if name.lower() not in forms and not is_subject_among(name, forms)]
         least = max(float(to_evidence(max(others, default=0.0))) - PROMPTED, FAINT)
         for j, name in enumerate(names):
             score = _score_as_written(name, each)

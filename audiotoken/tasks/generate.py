@@ -8,7 +8,7 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audiotoken import report as reports
 from audiotoken import stereo
@@ -70,6 +70,7 @@ def generate(
     )
 
     pipe = load_pipeline(model, device, dtype, offload)
+    drawing: dict[str, Any] = {"token": token, "num_inference_steps": steps, "guidance_scale": guidance_scale}
     result = stereo.sound_to_image(
         recording,
         rate,
@@ -78,23 +79,17 @@ def generate(
         negative_prompt=negative_prompt,
         seed=seed,
         count=count,
-        num_inference_steps=steps,
-        guidance_scale=guidance_scale,
         width=width,
         height=height,
         on_step=on_step,
-        token=token,
         setup="mono",
+        **drawing,
     )
     result.notes.extend(notes)
     write_pictures(result.images, output)
     if report is not None:
-        options = {"token": token, "num_inference_steps": steps, "guidance_scale": guidance_scale}
-        write_report(
-            result,
-            Path(report),
-            options | {"negative_prompt": negative_prompt, "model": model, "device": device, "dtype": dtype},
-        )
+        facts = {"negative_prompt": negative_prompt, "model": model, "device": device, "dtype": dtype}
+        write_report(result, Path(report), drawing | facts)
     return result
 
 

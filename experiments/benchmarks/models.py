@@ -14,6 +14,7 @@ from audiotoken.data import Example
 from audiotoken.debug import debug_pipeline, debug_tokenizer
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.beats import BEATs
+from audiotoken.model import silence_library_logs
 from audiotoken.pipeline import AudioTokenPipeline
 
 LABELS = ("dog", "rain", "bell")
@@ -42,6 +43,7 @@ def build(name: str, device: Any, dtype: Any, *, frozen_parts: bool = True) -> A
     """
     import torch
 
+    silence_library_logs()
     device = torch.device(device)
     absent: dict[str, Any] = {} if frozen_parts else {"vae": None, "audio_encoder": None}
     if name == "sd1":

@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.data import read_esc_rows
+from audiotoken.errors import OptionError
+from audiotoken.loading import find_model
 from audiotoken.mini.object_detector import Detector, detect, load_detector
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10, WORDS
-from audiotoken.pipeline import AudioTokenPipeline
+from audiotoken.model import load_pipeline
 from audiotoken.protocols import SoundPipeline
 from audiotoken.tables import markdown_table
+from audiotoken.tasks.sentences import errors_as_sentences
 
 BATCH = 10
 SEED = 1000
@@ -113,13 +116,11 @@ def synthesise_clips(count: int = 10) -> dict[str, list[tuple[Any, int | None]]]
 
 
 def measure_speed(model: str) -> dict[str, Any]:
-    """Loading time, time of a picture of 20 steps from a sound, and peak memory, on this machine."""
-    start = time.perf_counter()
+    """Loading time, time of a picture of 20 steps from a sound, and peak memory, on this machine's CPU."""
     import torch
 
-    imports = time.perf_counter() - start
-    pipe = AudioTokenPipeline.from_pretrained(model)
-    pipe.set_progress_bar_config(disable=True)
+    start = time.perf_counter()
+    pipe = load_pipeline(model, "cpu")
     load = time.perf_counter() - start
     clip, pictures = synthesise("dog", 22050, 5.0, 1), []
     for seed in range(4):
@@ -128,7 +129,6 @@ def measure_speed(model: str) -> dict[str, Any]:
         pictures.append(time.perf_counter() - start)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     return {
-        "imports_s": round(imports, 2),
         "load_s": round(load, 2),
         "first_picture_s": round(pictures[0], 2),
         "picture_s": round(sorted(pictures)[1], 2),
@@ -141,8 +141,10 @@ def measure_speed(model: str) -> dict[str, Any]:
 
 
 def format_table(figures: dict[str, Any]) -> str:
-    """The Markdown table, with one row per word."""
+    """The Markdown table, with one row per word; "" if no pictures were drawn."""
     kinds = [k for k in ("text", "real", "made") if k in figures]
+    if not kinds:
+        return ""
     names = {"text": "text prompt", "real": "real clip, fold 4", "made": "synthesised clip"}
     head = ["word"] + [h for k in kinds for h in ([names[k]] if k == "text" else [names[k], "heard"])]
     rows = []
@@ -161,8 +163,8 @@ def format_speed(figures: dict[str, Any]) -> str:
         return ""
     return (
         f"\nA picture of 20 steps from a sound takes {figures['picture_s']} s on {figures['cores']} cores "
-        f"({figures['machine']}, {figures['threads']} threads, load {figures['load_average']}), loading "
-        f"{figures['load_s']} s of which {figures['imports_s']} s are imports, {figures['memory_gib']} GiB at most.\n"
+        f"({figures['machine']}, threads: {figures['threads']}, load {figures['load_average']}), loading "
+        f"{figures['load_s']} s after the imports, {figures['memory_gib']} GiB at most.\n"
     )
 
 
@@ -173,7 +175,8 @@ def write_card(card: Path, text: str) -> None:
     card.write_text(f"{before}<!-- measured -->\n{text}<!-- /measured -->{after}")
 
 
-def main() -> None:
+def read_options() -> argparse.Namespace:
+    """The command line; what it cannot do ends with a sentence, before anything is drawn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini")
     parser.add_argument("--esc10", type=Path, default=None, help="folder of ESC-10 with metadata.csv")
@@ -184,29 +187,43 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED, help="of the first picture of each class")
     parser.add_argument("--card", type=Path, default=None, help="model card to write the table to")
     args = parser.parse_args()
-    wanted = args.only or [k for k in ("text", "real", "made", "speed") if k != "real" or args.esc10]
-    args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / "measured.json"
-    figures = json.loads(path.read_text()) if path.exists() else {}
-    if "speed" in wanted:  # first, before the process loads anything else
+    args.only = args.only or [k for k in ("text", "real", "made", "speed") if k != "real" or args.esc10]
+    if "real" in args.only and args.esc10 is None:
+        raise OptionError("Got --only real without recordings; pass the folder of ESC-10 with --esc10.")
+    find_model(args.model)
+    return args
+
+
+def measure(args: argparse.Namespace, figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures that are wanted, beside those of an earlier call."""
+    figures = dict(figures)
+    if "speed" in args.only:  # first, before the process loads anything else
         figures["speed"] = measure_speed(args.model)
-    if {"text", "real", "made"} & set(wanted):
-        pipe = AudioTokenPipeline.from_pretrained(args.model)
-        pipe.set_progress_bar_config(disable=True)
-        if "text" in wanted:
-            figures["text"] = measure_from_text(pipe, args.out, args.pictures, args.seed)
-        if "real" in wanted:
-            figures["real"] = measure_from_clips(
-                pipe, load_real_clips(args.esc10, args.fold), args.out, "real", args.pictures, args.seed
-            )
-        if "made" in wanted:
-            figures["made"] = measure_from_clips(pipe, synthesise_clips(), args.out, "made", args.pictures, args.seed)
-    path.write_text(json.dumps(figures, indent=2) + "\n")
-    text = format_table(figures) + format_speed(figures.get("speed", {}))
-    (args.out / "measured.md").write_text(text)
-    if args.card:
-        write_card(args.card, text)
-    print(text)
+    if args.only == ["speed"]:
+        return figures
+    pipe = load_pipeline(args.model, "cpu")  # as the figures of the card were measured
+    if "text" in args.only:
+        figures["text"] = measure_from_text(pipe, args.out, args.pictures, args.seed)
+    if "real" in args.only:
+        clips = load_real_clips(args.esc10, args.fold)
+        figures["real"] = measure_from_clips(pipe, clips, args.out, "real", args.pictures, args.seed)
+    if "made" in args.only:
+        figures["made"] = measure_from_clips(pipe, synthesise_clips(), args.out, "made", args.pictures, args.seed)
+    return figures
+
+
+def main() -> None:
+    with errors_as_sentences():
+        args = read_options()
+        args.out.mkdir(parents=True, exist_ok=True)
+        path = args.out / "measured.json"
+        figures = measure(args, json.loads(path.read_text()) if path.exists() else {})
+        path.write_text(json.dumps(figures, indent=2) + "\n")
+        text = format_table(figures) + format_speed(figures.get("speed", {}))
+        (args.out / "measured.md").write_text(text)
+        if args.card:
+            write_card(args.card, text)
+        print(text)
 
 
 if __name__ == "__main__":

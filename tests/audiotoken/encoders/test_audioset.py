@@ -6,6 +6,7 @@ from audiotoken.encoders.audioset import (
     GENERIC_SUBJECTS,
     MARGIN,
     find_best_subject,
+    find_label,
     find_subject,
     list_subjects,
     load_classes,
@@ -62,6 +63,11 @@ def test_mids_become_names_and_the_rest_stays():
 )
 def test_the_word_to_draw(label, word):
     assert find_subject(label) == word
+
+
+@pytest.mark.parametrize("word", ["Tom's dog", "tom's dog", "TOM'S DOG", "Tom's dogs"])
+def test_a_label_whose_subject_keeps_its_capital_is_named_in_any_case(word):
+    assert find_label(word, ["Cat", "Tom's_dog, bark"]) == "Tom's_dog, bark"
 
 
 @pytest.mark.parametrize(

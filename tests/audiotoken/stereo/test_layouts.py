@@ -158,9 +158,12 @@ def test_plurals(one, many):
         ("Tom's dog (old), barking", "Tom's dog"),
         ("Baby's cry, sobbing", "a baby's cry"),
         ("Owl, hoot", "an owl"),
+        ("Big Ben, bell", "a Big Ben"),
+        ("Harley-Davidson (motorcycle)", "a Harley-Davidson"),
+        ("SUV, car", "an SUV"),
     ],
 )
-def test_owners_keep_their_names_and_take_the_article(word, said):
+def test_owners_and_names_keep_their_capitals_and_take_the_article(word, said):
     assert add_article(word) == said
 
 
