@@ -1,5 +1,6 @@
 """From a scene with names to a layout: boxes by the camera, paths of what moves, a caption. No torch is needed."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from audiotoken.errors import OptionError
@@ -12,11 +13,12 @@ from spatial.shapes import find_shape
 
 WIDE = 20.0  # degrees of spread from which a sound is everywhere; a localised source stays below 9
 STEPS = 24  # most points of a path
+COMMAS = r"[,;，；、،]"  # between words, also as other scripts and spreadsheets have them
 
 
 def parse_words(text: str | None, most: int = MAX_SOURCES) -> list[str]:
-    """ "frog, bell" -> ["frog", "bell"], none of None; OptionError for an empty word or more than `most`."""
-    words = [] if text is None else [" ".join(word.split()) for word in text.split(",")]
+    """ "frog, bell" or "狗，钟" -> two words, none of None; OptionError for an empty word or more than `most`."""
+    words = [] if text is None else [" ".join(word.split()) for word in re.split(COMMAS, text)]
     if not all(words) or len(words) > most:
         raise OptionError(f"Got the words {text!r}, expected 1 to {most} names with commas between; change them.")
     return words

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audiotoken.stereo.captions import add_article, make_plural, write_caption
-from audiotoken.stereo.layouts import make_layout, place_boxes
+from audiotoken.stereo.layouts import make_layout, parse_words, place_boxes
 from guidance.boxes import mirror_box
 from guidance.layout import Entry
 from spatial.camera import Camera
@@ -165,6 +165,11 @@ def test_plurals(one, many):
 )
 def test_owners_and_names_keep_their_capitals_and_take_the_article(word, said):
     assert add_article(word) == said
+
+
+@pytest.mark.parametrize("text", ["frog, bell", "frog;bell", "frog，bell", "frog、 bell", "frog； bell", "frog،bell"])
+def test_words_are_apart_by_any_comma(text):
+    assert parse_words(text) == ["frog", "bell"]
 
 
 def test_layouts_and_captions_need_no_torch():
