@@ -36,12 +36,12 @@ class Whitened:
 
 
 def initial_covariances(
-    vectors: Complex[np.ndarray, "sources directions frequencies 2"],
+    vectors: Complex[np.ndarray, "sources frequencies 2"],
     diffuse: Complex[np.ndarray, "frequencies 2 2"],
     diffuseness: float,
 ) -> Covariances:
-    """Direct sound by the steering vectors of directions that are equally likely, and a share of diffuse sound."""
-    direct = np.einsum("kdfi,kdfj->kfij", vectors, vectors.conj()) / np.float32(vectors.shape[1])
+    """Direct sound by the steering vectors, and a share of diffuse sound."""
+    direct = vectors[..., :, None] * vectors[..., None, :].conj()
     return ((1 - diffuseness) * direct + diffuseness * diffuse).astype(np.complex64)
 
 

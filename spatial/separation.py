@@ -27,9 +27,6 @@ DOUBT = 0.8  # share of a recording that all sources get: two dry ones whose giv
 DRIEST = -45.0  # dB of mixedness below which two sources that cannot be separated have other directions
 DIFFUSENESS = (-45.0, -36.0, -30.0, -22.0), (0.03, 0.25, 0.4, 0.6)  # dB of mixedness; share of diffuse sound
 ROOM = -38.0  # dB of mixedness above which powers are smooth across frequencies
-UNCERTAIN = 3.0  # degrees by which a direction is off in a room, on average; a few are off by far more (Laplace)
-QUANTILES = (np.arange(8) + 0.5) / 4 - 1  # -1 to 1
-AROUND = -UNCERTAIN * np.sign(QUANTILES) * np.log1p(-np.abs(QUANTILES))  # degrees: offsets that are equally likely
 REVERBERANT = -32.0  # dB of mixedness above which no source is dry
 ROUNDS = 4, 16  # in a room: of smooth powers, then of low-rank ones
 RANK = 12  # spectra a source is made of, in a room
@@ -131,9 +128,8 @@ def _estimate_images(
     (mixedness below `REVERBERANT`), little leaks between the demixed sources (below `DRY`), and the estimated steering
     vectors agree with the directions (similarity of at least `SIMILAR`, directions `APART`). Otherwise a Wiener filter
     separates them (`local_gaussian`: Duong et al. 2010; in a room `low_rank`, too: Sawada et al. 2013). It starts from
-    the estimated steering vectors if these are reliable, in a room from the mean over all directions that are likely
-    (the prior of Bell et al. 2000), and leaves each source a share of the recording where the directions are doubtful.
-    This rule and its thresholds are our own.
+    the estimated steering vectors if these are reliable, and leaves each source a share of the recording where the
+    directions are doubtful. This rule and its thresholds are our own.
     """
     if method in bss.METHODS:
         return bss.estimate_images(method, spectra, setup, azimuths, frequencies)
@@ -151,8 +147,7 @@ def _estimate_images(
         doubt = mixedness < DRIEST and (wrong or leakage > NOISY)
         vectors = estimated if mixedness < ROOM and leakage < NOISY and not wrong else vectors
     diffuse, diffuseness = _interpolate_diffuse(setup, frequencies), float(np.interp(mixedness, *DIFFUSENESS))
-    directions = _steer_around(setup, azimuths, frequencies) if mixedness > ROOM else vectors[:, None]
-    start = local_gaussian.initial_covariances(directions, diffuse, diffuseness)
+    start = local_gaussian.initial_covariances(vectors, diffuse, diffuseness)
     if mixedness > ROOM:
         powers, covariances = local_gaussian.fit(spectra, start, priors=priors, rounds=ROUNDS[0], spread=(5, 7))
         low = slice(int(np.searchsorted(frequencies, BAND)))
@@ -163,18 +158,6 @@ def _estimate_images(
     images = local_gaussian.apply_wiener_filter(spectra, powers, covariances)
     shared = DOUBT if doubt else 0.0
     return images + np.float32(shared) * (spectra / np.float32(len(images)) - images)
-
-
-def _steer_around(
-    setup: Setup, azimuths: list[float], frequencies: Float[np.ndarray, " frequencies"]
-) -> Complex[np.ndarray, "sources directions frequencies 2"]:
-    """The steering vectors of the directions around each azimuth that are as likely as one another.
-
-    The higher the frequency, the less their phases agree: there a direction that is a little off decides nothing.
-    """
-    around = np.clip(np.add.outer(azimuths, AROUND), -setup.limit, setup.limit)
-    vectors = steering_vectors(setup, around.ravel(), frequencies)
-    return vectors.reshape(*around.shape, len(frequencies), 2)
 
 
 def _stretch_priors(priors: Shares, shape: tuple[int, int]) -> Float[np.ndarray, "sources _ _"]:

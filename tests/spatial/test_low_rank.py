@@ -23,7 +23,7 @@ def make_mixture():
     normal = random.standard_normal((2, 2, TIMES, FREQUENCIES)).astype(np.float32)
     signals = (normal[0] + 1j * normal[1]) * np.sqrt([make_power(1), make_power(2)])
     images = signals[:, None] * vectors.transpose(0, 2, 1)[:, :, None]
-    start = initial_covariances(vectors[:, None], diffuse_covariance(setup, frequencies), 0.4)
+    start = initial_covariances(vectors, diffuse_covariance(setup, frequencies), 0.4)
     return images.sum(axis=0).astype(np.complex64), start
 
 
