@@ -6,6 +6,7 @@ messages here are the second half of a sentence; `load_audio` puts the name of t
 
 import math
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from audiotoken.part_file import Part, PartFile, find_size
 MAX_SAMPLES = 1 << 28  # channels times frames, a gigabyte: ten minutes of stereo at 192 kHz
 BLOCK = 1 << 20  # samples read at once
 MOST_BESIDE = 1 << 12  # bytes after a recording that may be tags
+ADDRESS = re.compile(r"([A-Za-z][\w+.-]+):/")  # a path loses one of the slashes
 KINDS = "a WAV, FLAC, OGG or MP3 file, or a video (MP4, MKV, WebM) with sound"
 
 
@@ -54,6 +56,10 @@ def open_plain(path: Path, kinds: str = KINDS) -> BinaryIO:
             raise AudioError("the file is empty (0 bytes); record or copy it again.")
         return path.open("rb")
     except FileNotFoundError:
+        if address := ADDRESS.match(str(path)):
+            raise AudioError(
+                f"it is an address ({address[1]}://...), expected a path; give the path of a file on this computer."
+            ) from None
         raise AudioError("there is no such file; check the spelling and the folder.") from None
     except PermissionError:
         raise AudioError("no permission to read it; change its permissions or copy it.") from None

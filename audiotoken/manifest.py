@@ -35,7 +35,10 @@ def file_names(
     names = sorted([*_find_clips(clips), *packed])
     if not names:
         kinds = ", ".join(SOUNDS[:4])
-        raise OptionError(f"There is no sound in {clips}, expected files such as {kinds} or videos; check the folder.")
+        raise OptionError(
+            f"There is no sound in {clips}, expected files such as {kinds} or videos; check the folder, and unpack "
+            "archives."
+        )
     stems = {name: Path(name).with_suffix("").as_posix() for name in names}
     stems |= {name: stems[name].replace(".tar/", "/", 1) for name in packed}
     files = {name: [f"{stem}{ending}" for ending in endings] for name, stem in stems.items()}

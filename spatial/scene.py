@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from spatial.errors import SpatialError
+
 Array = NDArray[np.float32]
 
 
@@ -81,3 +83,11 @@ class Scene:
         if not images or len(images) < len(self.sources):
             return None
         return np.asarray(np.sum(images, axis=0), np.float32)
+
+
+def check_numbers(most: int, count: int | None) -> None:
+    """SpatialError unless both are 1 to `MAX_SOURCES` and the exact number of sources is within the maximum."""
+    if not 1 <= most <= MAX_SOURCES or (count is not None and not 1 <= count <= MAX_SOURCES):
+        raise SpatialError(f"Got max_sources={most} and count={count}, expected 1 to {MAX_SOURCES}; change them.")
+    if count is not None and count > most:
+        raise SpatialError(f"Got count={count} with max_sources={most}, expected at most {most}; raise max_sources.")

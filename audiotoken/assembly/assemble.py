@@ -56,7 +56,8 @@ class AssembledModel:
             lines += ["       the base's embedder is for the base's own encoder, so it was left out"]
         if not self.has_embedder:
             lines += ["       no embedder: sounds are drawn by their labels (--token label)"]
-        return "\n".join([*lines, f"next   audiotoken generate clip.wav --model {quote(str(self.folder))}"])
+        model = "./mini" if str(self.folder) == "mini" else str(self.folder)  # "mini" alone is the built-in model
+        return "\n".join([*lines, f"next   audiotoken generate clip.wav --model {quote(model)}"])
 
 
 def assemble(

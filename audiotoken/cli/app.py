@@ -5,12 +5,14 @@
 The packages are imported when a command uses them, so that `audiotoken --help` answers at once.
 """
 
+import re
 import sys
 from importlib.metadata import version as installed_version
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from audiotoken.cli.choices import normalize_token
 from audiotoken.cli.models import assemble, evaluate, prepare, train
@@ -20,6 +22,19 @@ from audiotoken.cli.recordings import check, layout, listen
 
 EXIT_CODES = "Exit codes: 0 success, 1 some clips failed, 2 invalid input, 130 interrupted."
 SETTINGS = {"help_option_names": ["-h", "--help"], "token_normalize_func": normalize_token}
+
+
+class Command(TyperCommand):
+    """A command whose errors about options are plain sentences, without the phrases of the library that checks them."""
+
+    def parse_args(self, *arguments: Any) -> list[str]:
+        try:
+            return super().parse_args(*arguments)
+        except typer.BadParameter as error:
+            text = error.message.removeprefix("Value error, ")
+            error.message = re.sub(r"^Input should be ([^,]*).*", r"it should be \1.", text, flags=re.DOTALL)
+            raise
+
 
 # plain help without rich, whose import alone takes half of the time in which `--help` answers
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -46,7 +61,7 @@ def audiotoken(
 
 
 for command in (generate, listen, layout, place, animate, check, assemble, prepare, train, rate, evaluate, demo):
-    app.command(context_settings=SETTINGS)(command)
+    app.command(cls=Command, context_settings=SETTINGS)(command)
 
 
 def main() -> None:

@@ -8,7 +8,17 @@ import typer
 from audiotoken import assembly, evaluation, tasks
 from audiotoken.cli import choices
 from audiotoken.cli.composing import compose_config, prepare_from_config, require, train_from_config
-from audiotoken.cli.parameters import KEY_VALUE, Device, GuidanceScale, Quiet, ReportPage, Steps, Verbose, describe_keys
+from audiotoken.cli.parameters import (
+    KEY_VALUE,
+    Device,
+    GuidanceScale,
+    Quiet,
+    ReportPage,
+    Steps,
+    Verbose,
+    choice_option,
+    describe_keys,
+)
 from audiotoken.cli.terminal import handling_errors, running
 from audiotoken.errors import OptionError, printable
 
@@ -61,7 +71,7 @@ def assemble(
         ),
     ] = None,
     dtype: Annotated[
-        choices.StoredDtype, typer.Option(help="Precision of the saved model; float16 and bfloat16 halve its size.")
+        choices.StoredDtype, choice_option(help="Precision of the saved model; float16 and bfloat16 halve its size.")
     ] = choices.StoredDtype.FLOAT32,
     base_config: Annotated[
         str | None,
@@ -199,7 +209,7 @@ def train(
     model: Annotated[str | None, typer.Option(metavar="MODEL", help="Model to train for.", show_default="mini")] = None,
     recipe: Annotated[
         choices.Recipe | None,
-        typer.Option(
+        choice_option(
             help="Training recipe: paper (as in the paper's text), published (as in the authors' code) or mini (for "
             "the built-in model).",
             show_default="paper",
@@ -212,7 +222,7 @@ def train(
         int | None,
         typer.Option(min=1, metavar="N", help="Batch size, over all processes.", show_default=RECIPES_OWN),
     ] = None,
-    precision: Annotated[choices.Precision | None, typer.Option(help="Mixed precision.", show_default="no")] = None,
+    precision: Annotated[choices.Precision | None, choice_option(help="Mixed precision.", show_default="no")] = None,
     report: ReportPage = None,
     device: Device = None,
     quiet: Quiet = False,

@@ -3,7 +3,7 @@
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,11 @@ def describe_keys(name: str, *more: str) -> str:
     keys = [key for text in texts for key in re.findall(r"^(\w+):", text, re.MULTILINE)]
     listed = ", ".join(key for key in dict.fromkeys(keys) if key not in ("defaults", "hydra"))
     return f"Other settings, explained in audiotoken/configs/{name}.yaml: {listed}."
+
+
+def choice_option(*names: str, **more: Any) -> Any:
+    """A `typer.Option` whose value is one of a `Choice`, in capitals or not."""
+    return typer.Option(*names, case_sensitive=False, **more)
 
 
 StereoClip = Annotated[Path, typer.Argument(metavar="CLIP", help="A stereo sound file (WAV, FLAC, OGG, MP3) or video.")]
@@ -38,8 +43,8 @@ RECORDED = (
     "apart, at 110 degrees), nos (cardioids 30 cm apart, at 90 degrees), xy (coincident cardioids), ms (mid-side) or "
     "binaural; auto detects it"
 )
-Setup = Annotated[choices.Setup, typer.Option(help=f"{RECORDED}.")]
-DrawingSetup = Annotated[choices.DrawingSetup, typer.Option(help=f"{RECORDED}, mono ignores directions.")]
+Setup = Annotated[choices.Setup, choice_option(help=f"{RECORDED}.")]
+DrawingSetup = Annotated[choices.DrawingSetup, choice_option(help=f"{RECORDED}, mono ignores directions.")]
 Spacing = Annotated[
     float | None,
     typer.Option(
@@ -52,15 +57,17 @@ Spacing = Annotated[
 MaxSources = Annotated[int, typer.Option(min=1, max=4, metavar="N", help="Maximum number of sources.")]
 Token = Annotated[
     choices.Token | None,
-    typer.Option(
+    choice_option(
         help="The word for a sound: learned by the embedder, or the label of the recognised sound.",
         show_default="learned if the model has an embedder",
     ),
 ]
-Unmatched = Annotated[choices.Unmatched, typer.Option(help="What to do with a sound that no word of the prompt names.")]
+Unmatched = Annotated[
+    choices.Unmatched, choice_option(help="What to do with a sound that no word of the prompt names.")
+]
 Unknown = Annotated[
     choices.Unknown,
-    typer.Option(
+    choice_option(
         help="What to do with a sound that the model does not know: leave it out, draw its best guess without a box, "
         "or draw the guess where it is heard."
     ),
@@ -74,7 +81,7 @@ PlacedPrompt = Annotated[
 NegativePrompt = Annotated[str | None, typer.Option(metavar="TEXT", help="Words to avoid.")]
 Energy = Annotated[
     choices.Energy,
-    typer.Option(
+    choice_option(
         help="How objects are guided into their boxes: auto (combined for a UNet, regional for a transformer), "
         "combined (fast), layout (Chen et al. 2023), boxdiff (Xie et al. 2023), centroid (after InfSplign, 2025), "
         "forward (attention bias only), regional (attention masks, after Chen et al. 2024) or none."
@@ -106,11 +113,11 @@ Device = Annotated[
 ]
 Dtype = Annotated[
     choices.Dtype | None,
-    typer.Option(help="Precision of the drawing.", show_default="the model's own on a GPU, float32 on a CPU"),
+    choice_option(help="Precision of the drawing.", show_default="the model's own on a GPU, float32 on a CPU"),
 ]
 Offload = Annotated[
     choices.Offload,
-    typer.Option(help="Spare GPU memory: keep only the model part in use there, or only the layer in use (slow)."),
+    choice_option(help="Spare GPU memory: keep only the model part in use there, or only the layer in use (slow)."),
 ]
 Width = Annotated[
     int | None, typer.Option(min=8, max=8192, metavar="PIXELS", help="Width of the picture.", show_default=MODELS_OWN)

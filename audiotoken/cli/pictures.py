@@ -36,6 +36,7 @@ from audiotoken.cli.parameters import (
     Unmatched,
     Verbose,
     Width,
+    choice_option,
 )
 from audiotoken.cli.terminal import Bar, describe_folder, running
 from audiotoken.errors import OptionError
@@ -179,7 +180,7 @@ def place(
     energy: Energy = choices.Energy.AUTO,
     motion: Annotated[
         choices.Motion,
-        typer.Option(help="How to draw a moving source: in the middle of its path, or as a trail along it."),
+        choice_option(help="How to draw a moving source: in the middle of its path, or as a trail along it."),
     ] = choices.Motion.MIDDLE,
     boxes: Annotated[
         bool, typer.Option("--boxes", help="Also write OUTPUT-boxes.png with the box of each source.")

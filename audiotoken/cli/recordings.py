@@ -23,6 +23,7 @@ from audiotoken.cli.parameters import (
     Unknown,
     Unmatched,
     Verbose,
+    choice_option,
 )
 from audiotoken.cli.terminal import SOME_BROKEN, Bar, describe_folder, running
 from audiotoken.errors import OptionError
@@ -34,9 +35,12 @@ LAYOUT_FORMS = (
     "how such a file is opened."
 )
 
+APART = ", with commas or semicolons between"
 Words = Annotated[
     str | None,
-    typer.Option(metavar="WORD,WORD", help="The names of the sounds, from left to right; no model is needed then."),
+    typer.Option(
+        metavar="WORD,WORD", help=f"The names of the sounds, from left to right{APART}; no model is needed then."
+    ),
 ]
 MOST_WORDS = 20  # that are listened for
 
@@ -78,7 +82,7 @@ def listen(
     ] = "mini",
     words: Annotated[
         str | None,
-        typer.Option(metavar="WORD,WORD", help="Listen for these: is each heard, when and where?"),
+        typer.Option(metavar="WORD,WORD", help=f"Listen for these{APART}: is each heard, when and where?"),
     ] = None,
     word_encoder: Annotated[
         str,
@@ -109,6 +113,7 @@ def listen(
                 f"Got --word-encoder {word_encoder}, expected --words for it to listen for; add them, or leave it out."
             )
         tasks.checks.check_setup(setup, spacing)
+        tasks.checks.check_numbers(max_sources, count)
         options: dict[str, Any] = {
             "setup": setup,
             "spacing": spacing,
@@ -219,7 +224,7 @@ def check(
     with running("checking", quiet, verbose) as bar:
         if not picture.is_dir():
             tasks.checks.check_clip(picture)
-        pairs = tasks.check.find_pairs(picture, clip)
+        pairs, unpaired = tasks.check.find_pairs(picture, clip)
         for path in (pairs[0].picture, pairs[0].clip):
             tasks.checks.check_clip(path)
         files = tasks.check_files.CheckFiles(output, figure, report)
@@ -227,12 +232,14 @@ def check(
             *(path for pair in pairs for path in (pair.picture, pair.clip)), *tasks.checks.list_model_paths(model)
         )
         names = stereo.parse_words(words)
+        tasks.checks.check_words(names, None, max_sources)
         if not names:
             tasks.checks.check_model(model)
         checked = tasks.check.check_pairs(
             pairs,
             stereo.PlanOptions(unknown=unknown, setup=setup, spacing=spacing, max_sources=max_sources, fov=fov),
             words=names,
+            notes=unpaired,
             detector=detector,
             model=model,
             device=device,
@@ -245,7 +252,7 @@ def check(
 
 def layout(
     clip: StereoClips,
-    form: Annotated[choices.LayoutForm, typer.Option("--for", help=LAYOUT_FORMS)] = choices.LayoutForm.FLUX3,
+    form: Annotated[choices.LayoutForm, choice_option("--for", help=LAYOUT_FORMS)] = choices.LayoutForm.FLUX3,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -291,7 +298,7 @@ def layout(
         if words is None:
             tasks.checks.check_model(model)
         names = stereo.parse_words(words)
-        tasks.checks.check_words(names, prompt)
+        tasks.checks.check_words(names, prompt, max_sources)
         options = stereo.PlanOptions(prompt, None, unmatched, unknown, setup, spacing, max_sources, fov)
         more: dict[str, Any] = {"words": names, "canvas": size, "setting": setting, "model": model}
         if clip.is_dir():

@@ -12,12 +12,14 @@ from pathlib import Path, PurePosixPath
 
 from audiotoken.audio import MAX_SECONDS, Recording, cut_to_beginning, load_beginning, prepare_recording
 from audiotoken.audio_file import read_stream
+from audiotoken.data.folders import list_files
 from audiotoken.data.remote import FileCache
 from audiotoken.data.tar_index import BLOCK, is_header_of, load_index
 from audiotoken.errors import AudioError, DataError, printable
 from audiotoken.manifest import SOUNDS, VIDEOS
 
 SHARD = ".tar"
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 MAX_BYTES = 1 << 30  # of a member; it is held in memory
 
 
@@ -78,6 +80,15 @@ def list_members(folder: Path) -> tuple[dict[str, Member], dict[str, str]]:
                 key = f"{relative.as_posix()}/{name}{suffix}"
                 members[key] = Member(os.fspath(shard), name + suffix, *parts[suffix], changed)
     return members, broken
+
+
+def note_compressed(folder: Path) -> dict[str, list[str]]:
+    """A note, by the name of the first, about shards below a folder that are not read because they are compressed."""
+    if not folder.is_dir() or not (shards := list_files(folder, COMPRESSED)):
+        return {}
+    which = "a compressed tar file" if len(shards) == 1 else f"one of {len(shards)} compressed tar files"
+    note = f"It is {which}, in which no clips are looked for; unpack it to a .tar file or a folder if they are wanted."
+    return {shards[0].relative_to(folder).as_posix(): [note]}
 
 
 def _find_sounds(parts: Collection[str]) -> list[str]:

@@ -23,6 +23,7 @@ from audiotoken.audio_file import read_stream
 from audiotoken.data.folders import PICTURES, SOUNDS, Example, list_files, make_safe_keys
 from audiotoken.data.image_file import decode_image
 from audiotoken.data.remote import FileCache, is_url
+from audiotoken.data.shard_clips import COMPRESSED, SHARD
 from audiotoken.data.tar_index import BLOCK, Members, ShardIndex, is_header_of, load_index
 from audiotoken.data.video_file import middle, read_frame, read_sound
 from audiotoken.errors import AudioError, DataError, printable
@@ -133,7 +134,7 @@ def _list_shards(name: str) -> list[str]:
     if name.startswith("pipe:") or "://" in name:
         raise DataError(f"Got the shard {name}, expected a file or an http(s):// address; no command is run for one.")
     if Path(name).is_dir():
-        return [str(path) for path in list_files(Path(name), (".tar",))]
+        return [str(path) for path in list_files(Path(name), (SHARD, *COMPRESSED))]  # those cannot be read
     if re.search(r"[*?\[]", name):
         return sorted(glob.glob(name))
     return [name]  # missing: reported when it is opened

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from audiotoken import evaluation, tasks
 from audiotoken.audio_file import open_plain
+from audiotoken.data.folders import list_files
 from audiotoken.data.image_file import read_image
 from audiotoken.data.video_file import read_frame
-from audiotoken.errors import AudioTokenError, DataError, OptionError
+from audiotoken.errors import AudioTokenError, DataError, OptionError, printable
 from audiotoken.manifest import file_names, find_file
 from audiotoken.stereo.options import PlanOptions
 from spatial.camera import Camera
@@ -53,11 +54,13 @@ class Checked:
     broken: tuple[str, ...]  # a sentence for each pair that could not be read
 
 
-def find_pairs(picture: Path, clip: Path | None) -> list[Pair]:
-    """The pairs of a picture and a clip, of a film alone, or of folders in which they have the same names.
+def find_pairs(picture: Path, clip: Path | None) -> tuple[list[Pair], list[str]]:
+    """(the pairs of a picture and a clip, of a film alone, or of folders in which they have the same names; notes).
+
+    The notes are about files of folders that are in no pair.
 
     In a folder, or two, each sound belongs to the picture or film of its name; in one folder, other films have their
-    own sound. OptionError if there is none, or a picture without a clip.
+    own sound. OptionError if there is no pair, or for one picture without a clip.
     """
     if picture.is_dir():
         return _find_in_folders(picture, clip or picture)
@@ -67,14 +70,14 @@ def find_pairs(picture: Path, clip: Path | None) -> list[Pair]:
         )
     if clip is not None and clip.is_dir():
         raise OptionError(f"Got the file {picture} with the folder {clip}, expected two files or two folders; fix one.")
-    return [Pair(picture.name, picture, clip or picture)]
+    return [Pair(picture.name, picture, clip or picture)], []
 
 
-def _find_in_folders(pictures: Path, clips: Path) -> list[Pair]:
+def _find_in_folders(pictures: Path, clips: Path) -> tuple[list[Pair], list[str]]:
     if not clips.is_dir():
         raise OptionError(f"Got the folder {pictures} with {clips}, expected a folder of clips; give one.")
     pairs = []
-    for name in file_names(clips):
+    for name in (names := file_names(clips)):
         path = clips / name
         if path.suffix.lower() in VIDEOS and clips == pictures:
             pairs.append(Pair(name, path, path))
@@ -88,7 +91,18 @@ def _find_in_folders(pictures: Path, clips: Path) -> list[Pair]:
         raise OptionError(
             f"There is no pair in {pictures}, expected films, or pictures named like the clips in {clips}; add some."
         )
-    return pairs
+    paired = {path for pair in pairs for path in (pair.picture, pair.clip)}
+    seen = [path for path in list_files(pictures, (*evaluation.clips.PICTURES, *VIDEOS)) if path not in paired]
+    heard = [path for name in names if (path := clips / name) not in paired]
+    return pairs, [*_describe_rest(seen, "picture", "clip"), *_describe_rest(heard, "clip", "picture")]
+
+
+def _describe_rest(files: list[Path], kind: str, lacking: str) -> list[str]:
+    """A note about the files that are in no pair, if there are any."""
+    if not files:
+        return []
+    plural = "s" if len(files) > 1 else ""
+    return [f"Passed over {len(files)} {kind}{plural} without a {lacking}, the first {printable(files[0].name)}."]
 
 
 def check_pairs(
@@ -96,6 +110,7 @@ def check_pairs(
     options: PlanOptions,
     *,
     words: Sequence[str] = (),
+    notes: Sequence[str] = (),
     detector: str = "mini",
     model: str = "mini",
     device: str | None = None,
@@ -105,15 +120,15 @@ def check_pairs(
     """Hear each recording, see each picture, and compare; of several pairs those that cannot be read are skipped.
 
     The sounds are named by `words`, from left to right, or by the audio encoder of the `model`; the `detector`, "mini"
-    or one that is asked in words, looks for these names. Of films, `frames` pictures are looked at.
+    or one that is asked in words, looks for these names. Of films, `frames` pictures are looked at. notes: about the
+    pairs, as `find_pairs` gives them; they come first among the notes of the result.
     """
     report_progress = on_progress or (lambda done, total: None)
     namer = tasks.layout.SoundNamer(options, words, model)
     camera, see = Camera(options.fov), evaluation.seeing.load_see(detector, device or "cpu")
     good: list[Pair] = []
     heard: list[list[Heard]] = []
-    notes: list[str] = []
-    broken: list[str] = []
+    said, broken = list(notes), list[str]()
     for number, pair in enumerate(pairs):
         report_progress(number, 2 * len(pairs))
         try:
@@ -128,7 +143,7 @@ def check_pairs(
             continue
         heard.append(sounds)
         good.append(pair)
-        notes += [f"{pair.name}: {note}" if len(pairs) > 1 else note for note in named.notes]
+        said += [f"{pair.name}: {note}" if len(pairs) > 1 else note for note in named.notes]
     if not good:
         raise DataError(f"None of the {len(pairs)} pairs could be read, the first because: {broken[0]}")
     checks, shuffled = _look(
@@ -136,7 +151,7 @@ def check_pairs(
     )
     summarize = evaluation.consistency.summarize
     control = summarize(shuffled) if len(good) > 1 else None
-    return Checked(tuple(good), tuple(checks), summarize(checks), control, tuple(notes), options.fov, tuple(broken))
+    return Checked(tuple(good), tuple(checks), summarize(checks), control, tuple(said), options.fov, tuple(broken))
 
 
 def _look(

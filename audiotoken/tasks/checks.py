@@ -15,6 +15,7 @@ from audiotoken.loading import ENCODER_KINDS, ENCODERS, find_model, is_hub_file
 from audiotoken.writing import check_inputs_kept, check_output, check_output_folder, list_model_paths
 from guidance.forms import FORMS
 from guidance.layout import check_canvas
+from spatial.scene import check_numbers
 from spatial.setups import NAMES
 
 STDOUT = Path("-")
@@ -22,7 +23,7 @@ WEIGHTS = (".safetensors", ".ckpt", ".pt", ".bin", ".pth")
 
 __all__ = ["check_base", "check_clip", "check_encoder", "check_exists", "check_folder", "check_model"]
 __all__ += ["check_inputs_kept", "check_output_folder", "check_prepared", "check_source", "list_model_paths"]
-__all__ += ["check_layout_file", "check_setup", "check_words", "parse_canvas"]
+__all__ += ["check_layout_file", "check_numbers", "check_setup", "check_words", "parse_canvas"]
 
 
 def check_clip(clip: str | os.PathLike) -> None:
@@ -92,10 +93,14 @@ def check_setup(setup: str, spacing: float | None) -> None:
         raise OptionError(f"Got spacing={spacing:g} alone, but --spacing needs --setup spaced; pass both.")
 
 
-def check_words(words: Sequence[str], prompt: str | None) -> None:
-    """OptionError for words together with a prompt."""
+def check_words(words: Sequence[str], prompt: str | None, max_sources: int) -> None:
+    """OptionError for words together with a prompt, and for more words than sources."""
     if words and prompt:
         raise OptionError("Got both --prompt and --words, expected one of them; leave one out.")
+    if len(words) > max_sources:
+        raise OptionError(
+            f"Got {len(words)} words with --max-sources {max_sources}, expected at most {max_sources}; leave one out."
+        )
 
 
 def parse_canvas(text: str) -> tuple[int, int]:

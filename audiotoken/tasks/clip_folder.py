@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from audiotoken.audio import MAX_SECONDS, Recording, load_with_notes
-from audiotoken.data.shard_clips import Member, list_members, read_beginning
+from audiotoken.data.shard_clips import Member, list_members, note_compressed, read_beginning
 from audiotoken.errors import AudioError, printable
 from audiotoken.folder_lock import make_folder
 from audiotoken.manifest import Line, append_line, file_names, is_up_to_date, make_line, read_manifest
@@ -250,7 +250,8 @@ def open_folder(
     files = [output / name for name in (MANIFEST, *beside, *(each for some in names.values() for each in some))]
     shards = {member.shard for member in members.values()}
     check_inputs_kept([output, *outputs, *files], [clips, *(clips / name for name in names), *shards, *inputs])
-    return ClipFolder(clips, lines, members, known, FolderResult(output, [], kept, broken, verb=verb))
+    found = FolderResult(output, [], kept, broken, note_compressed(clips), verb=verb)
+    return ClipFolder(clips, lines, members, known, found)
 
 
 def count_clips(clips: Collection[Any]) -> str:

@@ -65,7 +65,7 @@ class Sketcher:
     model: str = "mini"
 
     def __post_init__(self) -> None:
-        check_words(self.words, self.options.prompt)
+        check_words(self.words, self.options.prompt, self.options.max_sources)
         _ = self.namer  # checks the other options
 
     @cached_property

@@ -19,14 +19,14 @@ from audiotoken.channels import StereoMix, find_stereo
 from audiotoken.data.shard_clips import Member, read_beginning
 from audiotoken.encoders import AudioTextEncoder
 from audiotoken.encoders.load_words import load_word_listener
-from audiotoken.errors import AudioError, OptionError
+from audiotoken.errors import AudioError
 from audiotoken.stereo.labelled_scene import COLUMNS, HeardWord, Label, Listening, compute_outline
 from audiotoken.stereo.long_words import LongWords
 from audiotoken.stereo.word_listening import listen_for_words
 from audiotoken.tasks.checks import check_setup
 from audiotoken.tasks.long_stems import LongStems
 from spatial.listening import ListenOptions, listen
-from spatial.scene import MAX_SOURCES, Scene
+from spatial.scene import Scene, check_numbers
 from spatial.setups import make_setup
 from spatial.windows import LONG, OVERLAP, listen_long
 
@@ -58,9 +58,7 @@ class Listener:
         check_setup(self.setup, self.spacing)
         if self.setup != "auto":
             make_setup(self.setup, spacing=self.spacing)
-        for name, value in (("max_sources", self.max_sources), ("count", self.count)):
-            if value is not None and not 1 <= value <= MAX_SOURCES:
-                raise OptionError(f"Got {name}={value}, expected a whole number from 1 to {MAX_SOURCES}; change it.")
+        check_numbers(self.max_sources, self.count)
 
     @cached_property
     def label_scene(self) -> Callable[[Scene], tuple[Label | None, ...]]:

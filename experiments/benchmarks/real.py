@@ -8,6 +8,7 @@ source that is certain to be of one of the 13 classes is an event in each frame 
 the rows of each clip in the task's format, one folder a system, and table.md.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from experiments.benchmarks.real_data import (
     SETUP,
     Clip,
     Row,
+    count_clips,
     find_class,
     find_files,
     list_labels,
@@ -93,6 +95,7 @@ def bench_real(
     scores = {system: Scores() for system in systems}
     most = None if limit is None else -(-limit // len(files))  # of each file
     clips: Iterable[Clip] = read_clips(chosen, ambisonic, seed, most)
+    total = min(count_clips(chosen, ambisonic, most), limit or sys.maxsize)
     for number, clip in enumerate(islice(clips, limit), 1):
         for system in systems:
             start = time.perf_counter()
@@ -101,7 +104,7 @@ def bench_real(
             scores[system].add(clip.rows, named, found, time.perf_counter() - start)
             write_rows(named, folder / system / f"{clip.name}.csv")
         if on_row:
-            on_row(f"{number}  {clip.name}")
+            on_row(f"{number}/{total}  {clip.name}")
     text = format_scores(scores)
     write_bytes(text.encode(), folder / "table.md")
     return f"{text}\nWrote table.md and the rows of each clip to {folder}."

@@ -13,6 +13,7 @@ is behind to the front, and writes W + Y as the left channel; Y of a source at a
 """
 
 import csv
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -230,6 +231,14 @@ def read_checked_rows(file: Path, metadata: Path, ambisonic: bool) -> list[Row]:
             "of the same set."
         )
     return rows
+
+
+def count_clips(files: Sequence[tuple[Path, Path]], ambisonic: bool, most: int | None = None) -> int:
+    """How many clips `read_clips` gives at most: excerpts that would clip are left out."""
+    if not ambisonic:
+        return len(files)
+    lengths = (soundfile.info(file).duration for file, _ in files)
+    return sum(min(int(seconds / CLIP_SECONDS), most or sys.maxsize) for seconds in lengths)
 
 
 def cut_clips(name: str, ambisonic: Recording, rate: int, rows: Sequence[Row], seed: int) -> Iterator[Clip]:

@@ -45,7 +45,8 @@ def test_a_picture_is_found_in_any_spelling(picture, tmp_path):
     sound = f"{NFC}.wav" if "R" in picture.upper().split(".")[0] else "a.wav"
     make(tmp_path, f"clips/{sound}", f"pictures/{picture}")
     assert find_picture(tmp_path / "pictures", sound).name == picture
-    assert find_pairs(tmp_path / "pictures", tmp_path / "clips")[0].picture.name == picture
+    ((pair,), _) = find_pairs(tmp_path / "pictures", tmp_path / "clips")
+    assert pair.picture.name == picture
     make(tmp_path, f"pairs/{sound}", f"pairs/{picture}")
     assert len(PairFolder(tmp_path / "pairs")) == 1
     make(tmp_path, f"study/clips/{sound}", f"study/one/{picture}")

@@ -144,7 +144,11 @@ def test_the_same_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"setup": "quad"}, {"max_sources": 0}, {"count": 9}, {"setup": "ortf", "spacing": 0.3}]
+    "wrong",
+    [
+        *({"setup": "quad"}, {"max_sources": 0}, {"count": 9}, {"count": 2, "max_sources": 1}),
+        {"setup": "ortf", "spacing": 0.3},
+    ],
 )
 def test_invalid_options_are_refused_in_a_sentence(wrong: dict) -> None:
     with pytest.raises(SpatialError, match=r"Got .*;"):

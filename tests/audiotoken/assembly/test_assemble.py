@@ -16,7 +16,7 @@ from ldm import write_single_file
 from typer.testing import CliRunner
 
 from audiotoken.assembly import assemble as assemble_module
-from audiotoken.assembly.assemble import assemble
+from audiotoken.assembly.assemble import AssembledModel, assemble
 from audiotoken.assembly.base import inspect_base
 from audiotoken.assembly.parts import find_lora, load_embedder
 from audiotoken.cli.app import app
@@ -127,6 +127,12 @@ def test_from_the_shell_to_a_picture(bases, names, tmp_path, monkeypatch):
     assert drawn.exit_code == 0, drawn.output
     refused = CliRunner().invoke(app, ["generate", "clip.wav", "--model", "my model", "--token", "learned"])
     assert refused.exit_code == 2 and "no audio_embedder" in refused.stderr
+
+
+@pytest.mark.parametrize(("folder", "model"), [("mini", "./mini"), ("a/mini", "a/mini"), ("../mini", "../mini")])
+def test_the_next_command_draws_with_the_new_model_and_not_with_the_built_in_one(folder, model):
+    made = AssembledModel(Path(folder), "Stable Diffusion", {"unet": ("UNet2DConditionModel", 1)}, "epsilon", True)
+    assert str(made).endswith(f"--model {model}")
 
 
 def test_card_names_the_parts_without_paths(bases, embedders, tmp_path):

@@ -1,7 +1,9 @@
 """The choices of the command line are those of the library, and names of earlier releases still work."""
 
 from importlib.resources import files
+from inspect import signature
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -44,6 +46,12 @@ def test_choices_are_those_of_the_library(choice, values):
     assert sorted(choice) == sorted(values)
 
 
+def test_named_choices_may_be_in_capitals():
+    parameters = [each for one in app.registered_commands for each in signature(one.callback).parameters.values()]
+    options = [get_args(each.annotation)[1] for each in parameters if "choices." in str(each.annotation)]
+    assert len(options) > 20 and not any(option.case_sensitive for option in options)
+
+
 @pytest.fixture
 def received(tmp_path, monkeypatch):
     """What `place` receives; nothing is drawn."""
@@ -68,7 +76,7 @@ def test_old_names_still_work_with_a_note(received):
 
 
 def test_new_names_print_no_note(received):
-    options = ["--energy", "layout", "--guidance-scale", "3", "--dtype", "bfloat16", "--setup", "ortf"]
+    options = ["--energy", "layout", "--guidance-scale", "3", "--dtype", "bfloat16", "--setup", "ORTF"]
     options += ["--width", "512", "--height", "256", "--offload", "model"]
     result = CliRunner().invoke(app, ["place", "clip.wav", *options])
     assert "now called" not in result.stderr

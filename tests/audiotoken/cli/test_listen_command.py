@@ -16,6 +16,7 @@ from audiotoken.report.listening_text import format_listening, to_json
 from audiotoken.stereo.labelled_scene import Label, Listening, compute_outline
 from audiotoken.tasks import listen as listening
 from audiotoken.tasks.long_stems import LongStems
+from spatial.errors import SpatialError
 from spatial.scene import Direction, Scene, Source
 from spatial.simulation import simulate
 
@@ -201,12 +202,13 @@ def test_wrong_choices_and_numbers_are_refused_by_the_parser(options, words, cli
     ("options", "words"),
     [
         ({"setup": "quadro"}, "setup=quadro, expected auto or one of panned"),
-        ({"max_sources": 0}, "max_sources=0, expected a whole number from 1"),
-        ({"count": 99}, "count=99, expected a whole number from 1"),
+        ({"max_sources": 0}, "max_sources=0 and count=None, expected 1 to 4"),
+        ({"count": 99}, "count=99, expected 1 to 4"),
+        ({"count": 2, "max_sources": 1}, "count=2 with max_sources=1, expected at most 1"),
     ],
 )
 def test_the_task_checks_its_options_too(options, words, clip):
-    with pytest.raises(OptionError, match=words):
+    with pytest.raises((OptionError, SpatialError), match=words):
         listening.listen_to(clip, **options)
 
 

@@ -131,13 +131,14 @@ def folder(tmp_path, clip):
 
 
 def test_pairs_have_the_same_names(folder):
-    pairs = check.find_pairs(folder, None)
+    pairs, notes = check.find_pairs(folder, None)
+    assert notes == ["Passed over 1 clip without a picture, the first c.wav."]
     assert [(pair.picture.name, pair.clip.name) for pair in pairs] == [
         ("a.png", "a.wav"),
         ("b.png", "b.wav"),
         ("d.mp4", "d.mp4"),
     ]
-    (film,) = check.find_pairs(folder / "d.mp4", None)
+    (film,), _ = check.find_pairs(folder / "d.mp4", None)
     assert film.clip == film.picture
     with pytest.raises(OptionError, match="its recording too"):
         check.find_pairs(folder / "a.png", None)
@@ -147,11 +148,19 @@ def test_pairs_have_the_same_names(folder):
 
 def test_a_film_with_a_clip_of_its_name_beside_it_is_no_pair_of_its_own(folder):
     shutil.copy(folder / "d.mp4", folder / "c.mp4")
-    pairs = check.find_pairs(folder, None)
+    pairs, _ = check.find_pairs(folder, None)
     assert [pair.clip.name for pair in pairs if pair.picture.name == "c.mp4"] == ["c.wav"]
     Image.new("RGB", (64, 64)).save(folder / "c.png")  # the clip now belongs to the picture, and the film is alone
-    pairs = check.find_pairs(folder, None)
+    pairs, _ = check.find_pairs(folder, None)
     assert sorted(pair.clip.name for pair in pairs if pair.picture.stem == "c") == ["c.mp4", "c.wav"]
+
+
+def test_files_without_a_partner_are_counted_by_kind(folder):
+    for name in ("a.jpg", "e.png", "f.png"):
+        shutil.copy(folder / "a.png", folder / name)
+    shutil.copy(folder / "d.mp4", folder / "g.avi")  # has a sound, but its pictures are not looked at
+    notes = ["Passed over 3 pictures without a clip, the first a.jpg."]
+    assert check.find_pairs(folder, None)[1] == [*notes, "Passed over 2 clips without a picture, the first c.wav."]
 
 
 def test_a_film_is_read_at_even_times(folder):
@@ -161,7 +170,7 @@ def test_a_film_is_read_at_even_times(folder):
 
 
 def test_a_folder_is_checked_and_written(listening, seeing, folder, tmp_path):
-    checked = check.check_pairs(check.find_pairs(folder, None), PlanOptions())
+    checked = check.check_pairs(check.find_pairs(folder, None)[0], PlanOptions())
     assert [one.score for one in checked.checks] == [1.0, 0.0, 1.0]
     assert checked.summary.score.mean == pytest.approx(2 / 3) and checked.summary.pictures == 3
     assert checked.shuffled is not None
@@ -174,10 +183,10 @@ def test_a_folder_is_checked_and_written(listening, seeing, folder, tmp_path):
 
 def test_pairs_that_cannot_be_read_are_named_and_skipped(listening, seeing, folder):
     (folder / "b.png").write_bytes(b"no picture")
-    checked = check.check_pairs(check.find_pairs(folder, None), PlanOptions())
+    checked = check.check_pairs(check.find_pairs(folder, None)[0], PlanOptions())
     assert len(checked.checks) == 2 and len(checked.broken) == 1 and "b.png" in checked.broken[0]
     with pytest.raises(DataError, match=r"b\.png"):
-        check.check_pairs(check.find_pairs(folder / "b.png", folder / "b.wav"), PlanOptions())
+        check.check_pairs(check.find_pairs(folder / "b.png", folder / "b.wav")[0], PlanOptions())
 
 
 def test_a_pair_whose_words_the_detector_does_not_know_is_skipped(listening, seeing, folder, monkeypatch):
@@ -188,7 +197,7 @@ def test_a_pair_whose_words_the_detector_does_not_know_is_skipped(listening, see
         return hear(self, clip, **options)
 
     monkeypatch.setattr(layout.Listener, "listen", listen)
-    checked = check.check_pairs(check.find_pairs(folder, None), PlanOptions())
+    checked = check.check_pairs(check.find_pairs(folder, None)[0], PlanOptions())
     assert [pair.name for pair in checked.pairs] == ["a.wav", "d.mp4"] and "but not orc" in checked.broken[0]
 
 

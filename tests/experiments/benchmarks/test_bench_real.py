@@ -12,6 +12,7 @@ from experiments.benchmarks.real_data import (
     CLASSES,
     SETUP,
     Row,
+    count_clips,
     cut_clips,
     find_class,
     find_files,
@@ -214,7 +215,9 @@ def dry(monkeypatch):
 
 def test_the_whole_road_on_a_synthetic_copy(tmp_path, dry):
     real_copy.make_copy(out=str(tmp_path / "copy"), n=2, seed=5)
-    text = real.bench_real(data=str(tmp_path / "copy"), systems=["listen-setup"], out=str(tmp_path / "out"))
+    data, out, rows = str(tmp_path / "copy"), str(tmp_path / "out"), list[str]()
+    text = real.bench_real(data=data, systems=["listen-setup"], out=out, on_row=rows.append)
+    assert [row.split()[0] for row in rows] == ["1/2", "2/2"]
     assert "| 2 clips" in text and "F20, %" in text and (tmp_path / "out" / "table.md").is_file()
     written = sorted((tmp_path / "out" / "listen-setup").glob("*.csv"))
     assert len(written) == 2 and all(read_rows(path) is not None for path in written)
@@ -226,6 +229,7 @@ def test_an_ambisonic_copy_is_read_in_excerpts(tmp_path, dry):
     real_copy.make_copy(out=str(tmp_path), n=1, kind="foa")
     ambisonic, files = find_files(tmp_path, "dev-test")
     clips = list(read_clips(files, ambisonic))
+    assert [count_clips(files, ambisonic, most) for most in (None, 2, 9)] == [4, 2, 4]
     assert ambisonic and len(clips) == 4 and {clip.recording.shape for clip in clips} == {(2, 5 * RATE)}
     assert [clip.name for clip in read_clips(files, ambisonic, most=2)] == [clip.name for clip in clips[:2]]
     assert all(0 <= row.frame < 50 and abs(row.azimuth) <= 90 for clip in clips for row in clip.rows)
