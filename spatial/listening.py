@@ -16,7 +16,7 @@ from spatial.ambience import widen_ambience
 from spatial.analysis import Analysis, analyse
 from spatial.errors import SpatialError
 from spatial.localisation import estimate_directions, refine_by_level, refine_direction
-from spatial.scene import MONO_DIRECTION, Direction, Scene, Source, check_numbers
+from spatial.scene import MONO_DIRECTION, Direction, Scene, Source, check_source_count
 from spatial.separation import pick_louder_channels, separate
 from spatial.setups import Setup, make_setup
 from spatial.track import Trajectory, track_sources
@@ -191,7 +191,7 @@ def _validate(
         raise SpatialError(f'Got spacing={spacing:g} alone, expected it with setup="spaced"; pass both.')
     if not 1000 <= rate <= 400_000:
         raise SpatialError(f"Got rate={rate:g}, expected 1000 to 400000 Hz; pass the recording's sampling rate.")
-    check_numbers(most, count)
+    check_source_count(most, count)
     notes = []
     if not np.isfinite(mixture).all():
         mixture = np.nan_to_num(mixture, nan=0.0, posinf=0.0, neginf=0.0)

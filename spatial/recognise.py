@@ -56,7 +56,7 @@ def recognise(evidence: Evidence) -> Recognition:
 def weigh_setups(evidence: Evidence) -> dict[str, float]:
     """The probability of each setup, and of "other": the geometric mean over the recording and its mirror image.
 
-    So exchanging the channels changes nothing; only mid-side is no mid-side with its channels exchanged.
+    So exchanging the channels changes nothing. Mid-side is the exception: exchanged, it is no longer mid-side.
     """
     network = load_network("recognise")
     here, mirrored = (

@@ -85,7 +85,7 @@ class Scene:
         return np.asarray(np.sum(images, axis=0), np.float32)
 
 
-def check_numbers(most: int, count: int | None) -> None:
+def check_source_count(most: int, count: int | None) -> None:
     """SpatialError unless both are 1 to `MAX_SOURCES` and the exact number of sources is within the maximum."""
     if not 1 <= most <= MAX_SOURCES or (count is not None and not 1 <= count <= MAX_SOURCES):
         raise SpatialError(f"Got max_sources={most} and count={count}, expected 1 to {MAX_SOURCES}; change them.")

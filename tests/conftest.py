@@ -49,7 +49,8 @@ def pytest_collection_finish():
     """What is imported by now stays: Python need not look through it for garbage again and again (a tenth of a run)."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, *gc.get_threshold()[1:])  # what a test leaves goes without it, but for a few cycles
+    # little of what a test leaves is in cycles; the rest is freed without the collector
+    gc.set_threshold(10_000, *gc.get_threshold()[1:])
     gc.enable()
 
 

@@ -113,7 +113,7 @@ def listen(
                 f"Got --word-encoder {word_encoder}, expected --words for it to listen for; add them, or leave it out."
             )
         tasks.checks.check_setup(setup, spacing)
-        tasks.checks.check_numbers(max_sources, count)
+        tasks.checks.check_source_count(max_sources, count)
         options: dict[str, Any] = {
             "setup": setup,
             "spacing": spacing,

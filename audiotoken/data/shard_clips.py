@@ -86,9 +86,8 @@ def note_compressed(folder: Path) -> dict[str, list[str]]:
     """A note, by the name of the first, about shards below a folder that are not read because they are compressed."""
     if not folder.is_dir() or not (shards := list_files(folder, COMPRESSED)):
         return {}
-    which = "a compressed tar file" if len(shards) == 1 else f"one of {len(shards)} compressed tar files"
-    note = f"It is {which}, in which no clips are looked for; unpack it to a .tar file or a folder if they are wanted."
-    return {shards[0].relative_to(folder).as_posix(): [note]}
+    which = "A compressed tar file" if len(shards) == 1 else f"The first of {len(shards)} compressed tar files"
+    return {shards[0].relative_to(folder).as_posix(): [f"{which}, which no clips are read from; unpack it."]}
 
 
 def _find_sounds(parts: Collection[str]) -> list[str]:

@@ -15,7 +15,7 @@ from audiotoken.loading import ENCODER_KINDS, ENCODERS, find_model, is_hub_file
 from audiotoken.writing import check_inputs_kept, check_output, check_output_folder, list_model_paths
 from guidance.forms import FORMS
 from guidance.layout import check_canvas
-from spatial.scene import check_numbers
+from spatial.scene import check_source_count
 from spatial.setups import NAMES
 
 STDOUT = Path("-")
@@ -23,7 +23,7 @@ WEIGHTS = (".safetensors", ".ckpt", ".pt", ".bin", ".pth")
 
 __all__ = ["check_base", "check_clip", "check_encoder", "check_exists", "check_folder", "check_model"]
 __all__ += ["check_inputs_kept", "check_output_folder", "check_prepared", "check_source", "list_model_paths"]
-__all__ += ["check_layout_file", "check_numbers", "check_setup", "check_words", "parse_canvas"]
+__all__ += ["check_layout_file", "check_setup", "check_source_count", "check_words", "parse_canvas"]
 
 
 def check_clip(clip: str | os.PathLike) -> None:

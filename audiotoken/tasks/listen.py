@@ -26,7 +26,7 @@ from audiotoken.stereo.word_listening import listen_for_words
 from audiotoken.tasks.checks import check_setup
 from audiotoken.tasks.long_stems import LongStems
 from spatial.listening import ListenOptions, listen
-from spatial.scene import Scene, check_numbers
+from spatial.scene import Scene, check_source_count
 from spatial.setups import make_setup
 from spatial.windows import LONG, OVERLAP, listen_long
 
@@ -58,7 +58,7 @@ class Listener:
         check_setup(self.setup, self.spacing)
         if self.setup != "auto":
             make_setup(self.setup, spacing=self.spacing)
-        check_numbers(self.max_sources, self.count)
+        check_source_count(self.max_sources, self.count)
 
     @cached_property
     def label_scene(self) -> Callable[[Scene], tuple[Label | None, ...]]:

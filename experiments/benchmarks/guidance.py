@@ -183,7 +183,7 @@ def format_table(lines: Sequence[Measurement], setting: Setting) -> str:
 
 
 def _write(lines: Sequence[Measurement], setting: Setting, folder: Path) -> str:
-    facts = f"{_processor()}, {_device(setting.device)}, {setting.threads} threads; {setting.geometry}, "
+    facts = f"{_processor()}, {_device(setting.device)}, threads: {setting.threads}; {setting.geometry}, "
     facts += f"{setting.steps} steps, {setting.precision}, one picture at a time"
     text = f"{facts}\n\n{format_table(lines, setting)}\n"
     folder.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,7 @@ def bench_steps(
                 told = ", ".join(f"{kind} {each.seconds:.2f} s" for kind, each in measured.items())
                 on_row(f"turn {turn + 1}, {method}: {told}")
     return format_steps(
-        methods, rows, f"{_processor()}, {threads} threads; {size} x {size}, {precision}, {STEPS} steps"
+        methods, rows, f"{_processor()}, threads: {threads}; {size} x {size}, {precision}, {STEPS} steps"
     )
 
 

@@ -119,6 +119,13 @@ class Batches:
         )
 
 
+def begin_embedder(start: Path | None, width: int) -> AudioEmbedder:
+    """The embedder in the folder `start`, or a new one for features of that width."""
+    if start is None:
+        return AudioEmbedder(width, WIDTH)
+    return AudioEmbedder.from_pretrained(start, torch_dtype=torch.float32)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=Path("runs/mini"))
@@ -134,14 +141,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.manual_seed(0)
     heard = hash_code(*args.encoder.glob("*.safetensors"), args.folds)  # new parts get new files, never stale ones
-    key = hash_code(args.run / "unet.pt", heard)
+    key = hash_code(args.run / "unet.pt", heard, *(sorted(args.start.glob("*.safetensors")) if args.start else ()))
     encoder = MiniEncoder.from_pretrained(args.encoder, torch_dtype=torch.float32).eval()
-    embedder = (
-        AudioEmbedder.from_pretrained(args.start, torch_dtype=torch.float32)
-        if args.start
-        else AudioEmbedder(encoder.width, WIDTH)
-    )
-    pipe = build_pipeline(args.run, embedder, encoder)
+    pipe = build_pipeline(args.run, begin_embedder(args.start, encoder.width), encoder)
     features, labels = compute_features(encoder, args.esc10, args.folds, args.run / f"{args.name}-{heard}.safetensors")
     vae = autoencoder.load_autoencoder(args.run, torch.device("cpu"))
     scenes = paint_shards(Painter(args.atlas), vae, args.run / "embedder-shards", SHARDS)

@@ -23,4 +23,4 @@ def test_compressed_shards_are_noted_once(tmp_path):
     for name in ("b.tgz", "a/1.tar.gz", "a/.2.tar.gz"):
         (tmp_path / name).touch()
     (note,) = note_compressed(tmp_path)["a/1.tar.gz"]
-    assert "one of 2 compressed tar files" in note
+    assert note == "The first of 2 compressed tar files, which no clips are read from; unpack it."

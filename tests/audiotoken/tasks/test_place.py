@@ -206,9 +206,9 @@ def test_two_of_a_kind_are_two_words_in_two_places(pipe):
 
 @pytest.mark.slow
 def test_the_same_seed_draws_the_same_picture(pipe, street, heard):
-    first = sound_to_image(street, RATE, pipe, seed=3, num_inference_steps=1).images[0]
+    first = sound_to_image(street, RATE, pipe, seed=3, num_inference_steps=2).images[0]  # the last step adds no noise
     heard.clear()
-    second = sound_to_image(street, RATE, pipe, seed=3, num_inference_steps=1).images[0]
+    second = sound_to_image(street, RATE, pipe, seed=3, num_inference_steps=2).images[0]
     assert np.array_equal(np.asarray(first), np.asarray(second))
 
 
