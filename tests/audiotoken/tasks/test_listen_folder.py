@@ -192,7 +192,7 @@ def test_options_that_do_not_fit_are_refused(hear, clips, tmp_path):
         listen_to_folder(clips, clips, Listener())
     with pytest.raises(SpatialError, match="leave it out"):
         hear(setup="ortf", spacing=0.3)
-    with pytest.raises(OptionError, match="count=9, expected a whole number"):
+    with pytest.raises(SpatialError, match="count=9, expected 1 to 4"):
         hear(count=9)
     with pytest.raises(OptionError, match=r"expected one of \.html"):
         hear(report="a.png")
