@@ -103,12 +103,14 @@ def test_what_is_no_shard_is_reported(tmp_path):
     (tmp_path / "empty.tar").write_bytes(b"")
     with tarfile.open(tmp_path / "packed.tar", "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("a.wav"))
+    (tmp_path / "packed.tar.gz").write_bytes((tmp_path / "packed.tar").read_bytes())
     source = WebShards([tmp_path, tmp_path / "gone.tar"])
     assert len(source) == 1
-    assert [os.path.basename(name) for name, _ in source.broken] == ["empty.tar", "packed.tar", "text.tar", "gone.tar"]
+    names = ["empty.tar", "packed.tar", "packed.tar.gz", "text.tar", "gone.tar"]
+    assert [os.path.basename(name) for name, _ in source.broken] == names
     assert "empty" in source.broken[0][1]
-    assert "compressed" in source.broken[1][1]
-    assert "no such file" in source.broken[3][1]
+    assert "compressed" in source.broken[1][1] and "compressed" in source.broken[2][1]
+    assert "no such file" in source.broken[4][1]
     with pytest.raises(DataError, match=r"no sample in 1 shards.*text\.tar"):
         WebShards(tmp_path / "text.tar")
 
