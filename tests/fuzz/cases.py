@@ -117,12 +117,9 @@ def listen(rng: Rng, folder: Path) -> str:
 def _listening_options(rng: Rng) -> dict[str, Any]:
     setup = pick(rng, SETUPS)
     spacing = pick(rng, (None, 0.2, 1.5, odd_number(rng))) if setup == "spaced" or rng.random() < 0.05 else None
-    return {
-        "setup": setup,
-        "spacing": spacing,
-        "max_sources": int(rng.integers(1, 5)) if rng.random() < 0.95 else pick(rng, (0, 9)),
-        "count": pick(rng, (None, None, 1, 3, 4)) if rng.random() < 0.95 else 0,
-    }
+    count = pick(rng, (None, None, 1, 3, 4)) if rng.random() < 0.95 else 0
+    most = int(rng.integers(count or 1, 5)) if rng.random() < 0.95 else pick(rng, (0, 1, 9))  # too few, or too many
+    return {"setup": setup, "spacing": spacing, "max_sources": most, "count": count}
 
 
 def check_scene(scene: Any, seconds: float) -> None:
