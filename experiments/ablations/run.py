@@ -25,6 +25,7 @@ from typing import Any
 
 from audiotoken.cli.schemas import convert_options
 from audiotoken.errors import OptionError
+from audiotoken.manifest import fingerprint
 from audiotoken.writing import write_bytes
 from experiments.ablations.git import git_state
 
@@ -52,12 +53,13 @@ class RunConfig:
 def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool = True) -> str:
     """Make the run that `config` (configs/ablate.yaml) describes, unless it is finished -> a line about it.
 
-    A finished run of another experiment with the same task and seed is copied. With `alone`, an error is raised as well
+    A run of a model whose weights have changed since is made again. A finished run of another experiment with the same task and seed is copied. With `alone`, an error is raised as well
     as recorded. OptionError for an unknown task or a wrong option.
     """
     function, options = resolve_task(config["task"])
     folder = find_folder(config, overrides)
-    if config["resume"] and _is_finished(folder):
+    weights = find_weights(config)
+    if config["resume"] and _is_finished(folder, weights):
         return f"kept    {folder}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +67,7 @@ def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool
             _write_config(config, folder)
     except OSError as error:
         raise OptionError(f"Cannot write {folder}: {error.strerror}; choose another folder with out=.") from None
-    if config["resume"] and (other := _find_equal_run(folder)):
+    if config["resume"] and (other := _find_equal_run(folder, weights)):
         _copy_run(other, folder, config, overrides)
         return f"as in   {folder}: {other}"
     record = _run_and_record(
@@ -121,7 +123,8 @@ def find_folder(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Pat
     )
     varied = [each.removeprefix("task.") for each in words if each.split("=")[0].split("@")[0] not in UNNAMED]
     slug = re.sub(r"[^\w.=,+-]+", "_", ",".join(varied))[:100] or "run"
-    there = sorted(place.glob(f"*-{key}"), key=lambda folder: (not _is_finished(folder), folder))
+    weights = find_weights(config)
+    there = sorted(place.glob(f"*-{key}"), key=lambda folder: (not _is_finished(folder, weights), folder))
     return there[0] if there else place / f"{slug}-{key}"
 
 
@@ -131,6 +134,12 @@ def hash_run(config: Mapping[str, Any]) -> str:
     task["_target_"] = str(task["_target_"]).rpartition(".")[2]
     facts = json.dumps([task, config["seed"]], sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()[:8]
+
+
+def find_weights(config: Mapping[str, Any]) -> str | None:
+    """The task's model and when its weights last changed; None for a task without a model."""
+    model = config["task"].get("model")
+    return fingerprint(model) if isinstance(model, str) else None
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
@@ -145,7 +154,12 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 def describe_run(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The part of the record that is known before the run begins."""
     shared = {key: config.get(key) for key in ("name", "title", "shown", "baseline", "seed", "task")}
-    return shared | {"overrides": list(overrides), "key": hash_run(config), "state": describe_state(config["threads"])}
+    return shared | {
+        "overrides": list(overrides),
+        "key": hash_run(config),
+        "weights": find_weights(config),
+        "state": describe_state(config["threads"]),
+    }
 
 
 def describe_state(threads: int) -> dict[str, Any]:
@@ -175,17 +189,19 @@ def _call_task(
     return {name: float(value) for name, value in figures.items()}
 
 
-def _is_finished(folder: Path) -> bool:
+def _is_finished(folder: Path, weights: str | None) -> bool:
+    """Is there a finished run, of a model that had these weights?"""
     record = read_record(folder)
-    return record is not None and record["status"] == "finished"
+    return record is not None and record["status"] == "finished" and record.get("weights") == weights
 
 
-def _find_equal_run(folder: Path) -> Path | None:
-    """A finished run of another experiment with the same key, in the same output folder."""
+def _find_equal_run(folder: Path, weights: str | None) -> Path | None:
+    """A finished run of another experiment with the same key and weights, in the same output folder."""
     key = folder.name.rpartition("-")[2]
     others = [other for other in sorted(folder.parent.parent.glob(f"*/*-{key}")) if other != folder]
     return next(
-        (other for other in others if _is_finished(other) and "same_as" not in (read_record(other) or {})), None
+        (other for other in others if _is_finished(other, weights) and "same_as" not in (read_record(other) or {})),
+        None,
     )
 
 

@@ -1,6 +1,7 @@
 """A run leaves a whole folder or is made again; finished ones are kept, failed ones are told."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,19 @@ def test_what_is_finished_is_kept_and_what_differs_is_made(config):
     run(config | {"task": config["task"] | {"way": 4}})
     run(config | {"resume": False})
     assert CALLS == [(3, 2), (3, 3), (4, 2), (3, 2)]
+
+
+def test_a_model_with_other_weights_is_asked_again_in_the_same_folder(config, tmp_path, monkeypatch):
+    (weights := tmp_path / "model" / "model.safetensors").parent.mkdir()
+    weights.touch()
+    config["task"] |= {"model": str(weights.parent)}
+    monkeypatch.setattr(ablate_run, "resolve_task", lambda node: (ask, {"way": 3}))
+    run(config)
+    assert run(config).startswith("kept")
+    os.utime(weights, (1, 1))
+    assert run(config | {"name": "same"}).startswith("done")  # that of `ways` is no equal run
+    assert run(config).startswith("as in") and run(config).startswith("kept")
+    assert len(CALLS) == 2 and len(list((tmp_path / "ways").iterdir())) == 1
 
 
 def test_the_order_of_overrides_makes_no_other_run(config, tmp_path):
