@@ -53,8 +53,9 @@ class RunConfig:
 def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool = True) -> str:
     """Make the run that `config` (configs/ablate.yaml) describes, unless it is finished -> a line about it.
 
-    A run of a model whose weights have changed since is made again. A finished run of another experiment with the same task and seed is copied. With `alone`, an error is raised as well
-    as recorded. OptionError for an unknown task or a wrong option.
+    A run of a model whose weights have changed since is made again. A finished run of another experiment with the same
+    task and seed is copied. With `alone`, an error is raised as well as recorded. OptionError for an unknown task or a
+    wrong option.
     """
     function, options = resolve_task(config["task"])
     folder = find_folder(config, overrides)
