@@ -25,6 +25,7 @@ from PIL.Image import Image
 
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.errors import OptionError
+from audiotoken.manifest import fingerprint
 from audiotoken.mini.sounds import synthesise
 from audiotoken.model import load_pipeline
 from audiotoken.protocols import SoundPipeline
@@ -131,10 +132,10 @@ def bench_end_to_end(
     lines: list[Row] = []
     for things, count in ((1, (n + 1) // 2 if singles is None else singles), (2, n)):
         cases = make_cases(count, things, seed, "audio", sorted(clips) if clips else None)
-        settings: dict[str, Any] = {"setups": list(setups), "rt60": rt60, "token": token, "model": model}
+        settings: dict[str, Any] = {"setups": list(setups), "rt60": rt60, "token": token, "model": fingerprint(model)}
         settings["steps"] = steps
         settings |= {} if clips is None else {"sounds": str(sounds), "folds": list(folds)}
-        settings |= {} if encoder is None else {"encoder": str(encoder)}
+        settings |= {} if encoder is None else {"encoder": fingerprint(str(encoder))}
         right: list[bool] = []
         for method, control in [(each, "") for each in methods] + [(methods[-1], each) for each in controls]:
             if not count:

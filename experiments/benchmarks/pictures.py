@@ -36,8 +36,8 @@ def draw_or_load(
 ) -> list[DrawnPicture]:
     """One picture for each of `settings`, in batches: `draw(part)` -> (pictures, facts of each).
 
-    A batch whose pictures are in `folder` with the same settings is loaded instead. Changes of the code or of a model's
-    weights are not noticed, so use a new folder after one.
+    A batch whose pictures are in `folder` with the same settings is loaded instead. Settings name the model by
+    `manifest.fingerprint`, so other weights draw again. Changes of the code are not noticed: use a new folder.
     """
     drawn: list[DrawnPicture] = []
     for first in range(0, len(settings), BATCH):

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from PIL.Image import Image
 
+from audiotoken.manifest import fingerprint
 from audiotoken.model import load_pipeline
 from audiotoken.prompt import Positions, Prompt
 from audiotoken.protocols import SoundPipeline
@@ -107,7 +108,7 @@ def bench_placement(
         rows = [(method, "") for method in chosen] + [(own.default_method, control) for control in controls]
         for method, control in rows if count else ():
             pictures = folder / "pictures" / format_name(things, method, control)
-            settings = {"model": model, "tokens": tokens}
+            settings = {"model": fingerprint(model), "tokens": tokens}
             line, images = draw_and_score(pipe, cases, encoded, method, control, steps, pictures, settings, detect)
             plain = next((each for each in lines if each.things == things and each.method == "none"), line)
             lines.append(replace(line, ratio=line.seconds / plain.seconds if plain.method == "none" else float("nan")))

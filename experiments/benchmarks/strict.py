@@ -8,7 +8,8 @@ names right; *strict* the share in which the most certain whole thing is the wor
 only thing, with hardly anything spoilt beside it. All of them in CLIP-mini's features against as many composed scenes:
 kernel distance (KID) and precision and recall. Backdrops: `backdrops` of "a WORD in a meadow" for each of ten, named by
 the judge. Pairs: two things placed with `method`; on their sides if the judge finds both there, doubled if it finds
-more than one of a word. Sheets of all pictures lie in OUT. A stopped run goes on; use a new folder for other weights.
+more than one of a word. Sheets of all pictures lie in OUT. A stopped run goes on; pictures of other weights are
+drawn again.
 """
 
 import json
@@ -29,6 +30,7 @@ from audiotoken.distances import kernel_distance, precision_recall
 from audiotoken.errors import OptionError
 from audiotoken.evaluation.judges import REFERENCE
 from audiotoken.labels import choose_article
+from audiotoken.manifest import fingerprint
 from audiotoken.mini.object_detector import load_detector
 from audiotoken.mini.strict_judge import Verdict, judge_pictures, load_judge
 from audiotoken.mini.things import BACKDROPS, WORDS
@@ -111,7 +113,7 @@ def bench_strict(
     jury = StrictJudges(Path(str(files("audiotoken.mini"))) if judges == "mini" else Path(judges))
     load_judge(jury.folder / "judge")  # a missing one shows before anything is drawn
     pipe, folder, say = load_pipeline(model, "cpu"), Path(out), on_row or (lambda text: None)
-    draw = StoredDrawing(pipe, folder, {"model": model, "steps": steps}, steps, seed)
+    draw = StoredDrawing(pipe, folder, {"model": fingerprint(model), "steps": steps}, steps, seed)
     figures: dict[str, Any] = {"model": model, "steps": steps, "seed": seed}
     if pictures:
         rows, drawn = measure_words(draw, jury, pictures, say)

@@ -108,4 +108,7 @@ def test_a_model_goes_through_all_parts_and_on_again(judges, tmp_path, monkeypat
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"words.png", "backdrops.png", "pairs.png"}
     monkeypatch.setattr(strict, "sample", None)  # nothing is drawn a second time
     assert bench_strict(**options) == text == (tmp_path / "out" / "strict.md").read_text().strip()
+    monkeypatch.setattr(strict, "fingerprint", lambda model: "other weights")
+    with pytest.raises(TypeError, match="NoneType"):  # these draw again
+        bench_strict(**options)
     load_detector.cache_clear()
