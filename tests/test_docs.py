@@ -20,6 +20,7 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
     assert built.returncode == 0, built.stderr
     page = (tmp_path / "site" / "api" / "spatial" / "index.html").read_text()
     assert "THE angle convention" in page and "separate" in page
+    assert not [*(tmp_path / "site").rglob("*.py*")]
     start = (tmp_path / "site" / "index.html").read_text()
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"?https?://", start)
 
