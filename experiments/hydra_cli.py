@@ -14,6 +14,11 @@ from audiotoken.errors import OptionError
 from audiotoken.tasks.sentences import errors_as_sentences
 
 
+def is_first_process() -> bool:
+    """True in the one process that writes and answers, where several share a run (`accelerate launch`, torchrun)."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def check(n: int, **choices: tuple[Sequence[str], Sequence[str]]) -> None:
     """Raise OptionError unless n is at least 1 and, for each name=(values, known), every value is known."""
     if n < 1:
@@ -52,8 +57,8 @@ def run_from_config(
 ) -> None:
     """Run the command line of `function`; its parameters are the keys of `config_name`.yaml in the package `configs`.
 
-    Prints the return value of the function. If the function has a parameter `on_row`, progress goes to stderr. call: a
-    function to call with the composed values instead.
+    Prints the return value of the function, once where several processes share a run. If the function has a parameter
+    `on_row`, progress goes to stderr. call: a function to call with the composed values instead.
     """
     import hydra
     from omegaconf import OmegaConf
@@ -64,7 +69,9 @@ def run_from_config(
             if missing := sorted(OmegaConf.missing_keys(config)):
                 raise OptionError(f"Got no {missing[0]}; pass {missing[0]}=VALUE.")
             values = convert(OmegaConf.to_container(config, resolve=True))
-            print(call(values) if call else function(**values, **rows))
+            answer = call(values) if call else function(**values, **rows)
+            if is_first_process():
+                print(answer)
 
     convert = partial(convert_config, config_name) if config_name in FUNCTIONS else partial(convert_options, function)
     parameters = inspect.signature(function).parameters

@@ -28,6 +28,7 @@ from audiotoken.errors import OptionError
 from audiotoken.manifest import fingerprint
 from audiotoken.writing import write_bytes
 from experiments.ablations.git import git_state
+from experiments.hydra_cli import is_first_process
 
 RECORD = "run.json"
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "peft", "numpy", "scipy", "hydra-core")
@@ -64,7 +65,7 @@ def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool
         return f"kept    {folder}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if _is_first():
+        if is_first_process():
             _write_config(config, folder)
     except OSError as error:
         raise OptionError(f"Cannot write {folder}: {error.strerror}; choose another folder with out=.") from None
@@ -91,7 +92,7 @@ def _run_and_record(
         raised = error
         record |= {"status": "failed", "figures": {}, "error": str(error) or type(error).__name__}
     record |= {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - spent}
-    if _is_first():
+    if is_first_process():
         _write_record(record, folder, raised)
     if raised is not None and alone:
         raise raised
@@ -226,8 +227,3 @@ def _write_record(record: Mapping[str, Any], folder: Path, raised: Exception | N
     else:
         write_bytes("".join(traceback.format_exception(raised)).encode(), folder / "traceback.txt")
     write_bytes((json.dumps(record, indent=1) + "\n").encode(), folder / RECORD)
-
-
-def _is_first() -> bool:
-    """True in the one process that writes, where several share a run (`accelerate launch`)."""
-    return os.environ.get("RANK", "0") == "0"

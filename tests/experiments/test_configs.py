@@ -185,6 +185,14 @@ def test_help_shows_the_commands_own_groups_and_keys(name, configs, keys, absent
     assert all(key in text for key in keys) and not any(word in text for word in absent), text
 
 
+def test_where_several_processes_share_a_run_the_first_answers(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["generate", "clip=clip.wav", "output=a.png"])
+    for rank, printed in (("0", "a.png\n"), ("1", "")):
+        monkeypatch.setenv("RANK", rank)
+        run_from_config("generate", generate, configs="configs", call=lambda values: values["output"])
+        assert capsys.readouterr().out == printed
+
+
 def test_help_of_a_command_without_a_file(monkeypatch, capsys):
     from experiments.benchmarks import placement
 
