@@ -15,7 +15,7 @@ def check_model(pipe: Any) -> None:
     text_encoders = [(tokenizer, encoder) for tokenizer, encoder in pipe._text_encoders if tokenizer and encoder]
     for tokenizer, encoder in text_encoders:
         _check_text_encoder(tokenizer, encoder)
-    _check_source_count(pipe)
+    _check_numbers(pipe)
     if pipe.unet is None:
         return
     _check_scheduler(pipe.scheduler)
@@ -30,7 +30,7 @@ def check_model(pipe: Any) -> None:
         _check_same("out_channels", {pipe.unet.config.out_channels}, "VAE", "latent_channels", latents)
 
 
-def _check_source_count(pipe: Any) -> None:
+def _check_numbers(pipe: Any) -> None:
     """Numbers of the configurations that no shape shows to be wrong."""
     unet, vae, encoder = pipe.unet, pipe.vae, pipe.audio_encoder
     sample_size = None if unet is None else getattr(unet.config, "sample_size", None)

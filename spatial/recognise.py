@@ -64,7 +64,8 @@ def weigh_setups(evidence: Evidence) -> dict[str, float]:
         for each in (evidence, evidence.mirrored())
     )
     shares = {name: float(here[name] if name == "ms" else np.sqrt(here[name] * mirrored[name])) for name in here}
-    return {name: share / sum(shares.values()) for name, share in shares.items()}
+    total = sum(shares.values())
+    return {name: share / total for name, share in shares.items()}
 
 
 def make_candidate(name: str, evidence: Evidence) -> Setup:

@@ -55,7 +55,7 @@ def prepare(
     what is stored. Raises DataError, CheckpointError or OptionError.
     """
     check_options(dtype=precision, seed=seed)
-    _check_source_count(size, seconds, workers)
+    _check_numbers(size, seconds, workers)
     check_inputs_kept([output], [*list_model_paths(model), source if isinstance(source, str | os.PathLike) else None])
 
     source = PairFolder(source) if isinstance(source, str | os.PathLike) else source
@@ -80,7 +80,7 @@ def prepare(
     )
 
 
-def _check_source_count(size: int | None, seconds: float, workers: int | None) -> None:
+def _check_numbers(size: int | None, seconds: float, workers: int | None) -> None:
     if size is not None and (not 8 <= size <= MOST_PIXELS or size % 8):
         raise OptionError(f"Got size={size}, expected a multiple of 8 pixels, at most {MOST_PIXELS}; change it.")
     if not 0.1 <= seconds <= 600:

@@ -117,7 +117,7 @@ def resolve_task(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float
 
 
 def find_folder(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Path:
-    """out/name/WHAT VARIES-KEY, or the existing folder with that key, which hashes all that decides the figures."""
+    """out/name/WHAT VARIES-KEY, or the existing folder with that key; a finished run of today's weights comes first."""
     words, place, key = (
         [each.lstrip("+~") for each in overrides],
         Path(config["out"]) / config["name"],

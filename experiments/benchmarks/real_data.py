@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -215,10 +216,7 @@ def read_clips(
 
 def read_checked_rows(file: Path, metadata: Path, ambisonic: bool) -> list[Row]:
     """The rows of a recording; OptionError unless it has the right channels and is as long as the rows say."""
-    try:
-        facts = soundfile.info(file)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise OptionError(f"Cannot read {file}: {error}; unpack it again.") from None
+    facts = read_facts(file)
     kinds = {2: "stereo_dev", 4: "foa_dev"}
     if facts.channels != (wanted := 4 if ambisonic else 2):
         where = f"it belongs into {kinds[facts.channels]}" if facts.channels in kinds else "check the folder"
@@ -233,11 +231,19 @@ def read_checked_rows(file: Path, metadata: Path, ambisonic: bool) -> list[Row]:
     return rows
 
 
+def read_facts(file: Path) -> Any:
+    """soundfile's facts about a recording; OptionError if it cannot be read."""
+    try:
+        return soundfile.info(file)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise OptionError(f"Cannot read {file}: {error}; unpack it again.") from None
+
+
 def count_clips(files: Sequence[tuple[Path, Path]], ambisonic: bool, most: int | None = None) -> int:
     """How many clips `read_clips` gives at most: excerpts that would clip are left out."""
     if not ambisonic:
         return len(files)
-    lengths = (soundfile.info(file).duration for file, _ in files)
+    lengths = (read_facts(file).duration for file, _ in files)
     return sum(min(int(seconds / CLIP_SECONDS), most or sys.maxsize) for seconds in lengths)
 
 

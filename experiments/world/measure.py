@@ -22,6 +22,7 @@ from typing import Any
 from audiotoken.data import read_esc_rows
 from audiotoken.errors import OptionError
 from audiotoken.loading import find_model
+from audiotoken.manifest import fingerprint
 from audiotoken.mini.object_detector import Detector, detect, load_detector
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10, WORDS
@@ -195,7 +196,7 @@ def read_options() -> argparse.Namespace:
 
 
 def measure(args: argparse.Namespace, figures: dict[str, Any]) -> dict[str, Any]:
-    """The figures that are wanted, beside those of an earlier call."""
+    """The figures that are wanted, beside those of an earlier call with the same weights."""
     figures = dict(figures)
     if "speed" in args.only:  # first, before the process loads anything else
         figures["speed"] = measure_speed(args.model)
@@ -217,7 +218,9 @@ def main() -> None:
         args = read_options()
         args.out.mkdir(parents=True, exist_ok=True)
         path = args.out / "measured.json"
-        figures = measure(args, json.loads(path.read_text()) if path.exists() else {})
+        weights = fingerprint(args.model)
+        before = json.loads(path.read_text()) if path.exists() else {}
+        figures = measure(args, before if before.get("weights") == weights else {"weights": weights})
         path.write_text(json.dumps(figures, indent=2) + "\n")
         text = format_table(figures) + format_speed(figures.get("speed", {}))
         (args.out / "measured.md").write_text(text)

@@ -37,7 +37,7 @@ def read(text: str, canvas: Canvas = CANVAS) -> Layout:
         shifted = [
             None if edge is None else _shift(edge, by) for edge, by in ((x0, left), (y0, top), (x1, left), (y1, top))
         ]
-        desc = check_kind(item.get("caption") or item.get("text") or "", str, NAME)
+        desc = check_kind(item.get("caption", ""), str, NAME) or check_kind(item.get("text", ""), str, NAME)
         word = guess_word(desc)
         entries.append(Entry(word, from_grid(shifted, width, height, NAME), "" if desc in ("", word) else desc))
     return Layout(_read_caption(values), tuple(entries), canvas)

@@ -181,6 +181,8 @@ def test_moss_counts_from_the_middle_down_first():
     assert whole["items"][0] == {"label": "object", "caption": "a bell", "bbox": [-144, 128, 288, 576]}
     assert moss.read(moss.write(STREET), STREET.canvas) == STREET
     assert moss.read('{"items": [{"label": "text", "text": "OPEN", "bbox": [0, 0, 9, 9]}]}').words == ["OPEN"]
+    with pytest.raises(RegionError, match="moss"):
+        moss.read('{"items": [{"label": "object", "caption": [], "bbox": [0, 0, 9, 9]}]}')
     middle = Layout("", (Entry("owl", (0.25, 0.25, 0.75, 0.75)),), (640, 480))
     assert json.loads(moss.write(middle))["items"][0]["bbox"] == [-120, -160, 120, 160]
 

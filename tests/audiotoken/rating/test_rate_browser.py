@@ -152,7 +152,7 @@ def run():
         process.stdout.close()
 
 
-def test_a_killed_server_keeps_every_answer_and_ctrl_c_ends_well(server, tmp_path, open_tab, run):
+def test_the_files_of_a_kill_hold_every_answer_and_ctrl_c_ends_well(server, tmp_path, open_tab, run):
     tab = open_tab()
     start(tab, server.url, "eve")
     tab.keyboard.press("c")  # needs no sound
