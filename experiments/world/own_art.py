@@ -39,13 +39,13 @@ C50 78 68 84 98 84 V96z" fill="#1769aa"/>
 <path d="M22 22 C34 8 50 2 64 4 C86 6 100 22 97 42 C95 54 86 60 77 55 C86 54 88 44 84 36 C78 24 66 17 54 17
 C42 17 34 20 22 30z" fill="#f6fbff"/></svg>"""
 
+# Drops with a white edge: blue ones vanished before a river or the sea.
 RAIN = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">
-<g fill="#76838f"><circle cx="26" cy="42" r="20"/><circle cx="50" cy="28" r="24"/><circle cx="76" cy="40" r="20"/>
-<rect x="24" y="38" width="54" height="24" rx="10"/></g>
-<g fill="#1f6fd6"><path d="M24 68 q-9 14 -9 20 a8 8 0 0 0 16 0 q0 -6 -7 -20z"/>
-<path d="M52 70 q-9 14 -9 20 a8 8 0 0 0 16 0 q0 -6 -7 -20z"/>
-<path d="M79 68 q-9 14 -9 20 a8 8 0 0 0 16 0 q0 -6 -7 -20z"/>
-</g></svg>"""
+<g fill="#76838f"><circle cx="26" cy="36" r="18"/><circle cx="50" cy="24" r="22"/><circle cx="76" cy="34" r="18"/>
+<rect x="24" y="32" width="54" height="22" rx="10"/></g>
+<g fill="#2a86f0" stroke="#f4f8fc" stroke-width="4"><path d="M20 58 q-11 15 -11 22 a11 11 0 0 0 22 0 q0 -7 -11 -22z"/>
+<path d="M50 62 q-11 15 -11 22 a11 11 0 0 0 22 0 q0 -7 -11 -22z"/>
+<path d="M80 58 q-11 15 -11 22 a11 11 0 0 0 22 0 q0 -7 -11 -22z"/></g></svg>"""
 
 BABY = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">
 <circle cx="9" cy="54" r="8" fill="#e8a98a"/><circle cx="91" cy="54" r="8" fill="#e8a98a"/>
