@@ -4,7 +4,7 @@
         --others runs/audio/others --scenes 300 --out runs/audio/rendered
 
 A scene has one to three sources. It gives the true image of each source, the stem that `spatial.separate` makes of it
-with directions that are off by a few degrees, and the mixture: always the louder channel, as the encoder hears it.
+with directions that are off by a few degrees, and the mixture: both channels of each, unless one is far quieter.
 With each spectrogram goes how much of it comes from each source (`levels`), so that a crop in which a source is silent
 does not count as that source. `responses.py` makes the bank.
 """
@@ -26,7 +26,7 @@ from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.distractors import KINDS, distractor
 from experiments.world.training.audio_mels import MELS, RATE, compute_mels, list_real_clips, read_wave
 from experiments.world.training.places import MixingDesk, Room, choose_apart
-from spatial.separation import pick_louder_channels, separate
+from spatial.separation import separate
 from spatial.setups import Setup
 
 SECONDS = 3.0
@@ -34,6 +34,7 @@ APART = 18.0  # degrees between two sources of a scene at least
 ASTRAY = 2.5  # degrees, standard deviation of the directions that are told to the separator
 PANNED = 0.2  # share of the scenes from a mixing desk
 MOST = 3  # sources
+FAINT = 25.0  # dB below the louder channel from which the other is left out
 SILENT = 0.01  # largest sample of a sound of RMS one that is none
 
 Signal = NDArray[np.float32]
@@ -93,6 +94,7 @@ def _read(path: Path) -> Signal:
 def cut_sound(wave: Signal, rng: np.random.Generator) -> Signal:
     """`SECONDS` of a signal, repeated if it is shorter or mostly silent, as RMS one."""
     frames, tick = round(SECONDS * RATE), RATE // 50
+    wave = np.pad(wave, (0, max(0, tick - len(wave))))  # some are shorter
     level = np.sqrt(np.square(wave[: len(wave) // tick * tick].reshape(-1, tick)).mean(1))
     loud = np.flatnonzero(level > 0.04 * level.max())
     if len(loud) and rng.random() < 0.7:  # only its sounding part, with a pause, again and again
@@ -141,24 +143,31 @@ def compute_spectrograms(
     def power(signal: Signal) -> NDArray[np.float64]:
         return 10 ** (compute_mels(signal, spectrogram).astype(float) / 10)
 
-    for k, signal in enumerate(pick_louder_channels(images)):
-        mels = compute_mels(signal, spectrogram)
-        levels = np.full((MOST, len(mels)), -100, np.float16)
-        levels[k] = _level(10 ** (mels.astype(float) / 10))
-        yield Rendered(mels, levels, classes, k, facts | {"kind": "image"})
+    for k, image in enumerate(images):
+        for channel in find_audible_channels(image):
+            mels = compute_mels(image[channel], spectrogram)
+            levels = np.full((MOST, len(mels)), -100, np.float16)
+            levels[k] = _level(10 ** (mels.astype(float) / 10))
+            yield Rendered(mels, levels, classes, k, facts | {"kind": "image"})
     if len(images) < 2:
         return
-    loud = int(np.square(recording).sum(1).argmax())
     stems = separate(recording, RATE, told, setup=setup)
+    wholes = [[power(image[channel]) for image in (recording, *images)] for channel in range(2)]
     for k, (stem, kind) in enumerate([*((s, "stem") for s in stems), (recording, "mixture")]):
-        channel = int(np.square(stem).sum(1).argmax()) if kind == "stem" else loud
-        mels, whole = compute_mels(stem[channel], spectrogram), power(recording[channel])
-        share = np.minimum(10 ** (mels.astype(float) / 10) / (whole + 1e-10), 1.0)  # of the recording's power
-        levels = np.full((MOST, len(mels)), -100, np.float16)
-        for j, image in enumerate(images):
-            linear = _fit_gains(stem[channel], images[:, channel], j) if kind == "stem" else 1.0
-            levels[j] = _level(power(image[channel]) * np.minimum(share, linear))
-        yield Rendered(mels, levels, classes, k if kind == "stem" else -1, facts | {"kind": kind})
+        for channel in find_audible_channels(stem):
+            mels, (whole, *parts) = compute_mels(stem[channel], spectrogram), wholes[channel]
+            share = np.minimum(10 ** (mels.astype(float) / 10) / (whole + 1e-10), 1.0)  # of the recording's power
+            levels = np.full((MOST, len(mels)), -100, np.float16)
+            for j, part in enumerate(parts):
+                linear = _fit_gains(stem[channel], images[:, channel], j) if kind == "stem" else 1.0
+                levels[j] = _level(part * np.minimum(share, linear))
+            yield Rendered(mels, levels, classes, k if kind == "stem" else -1, facts | {"kind": kind})
+
+
+def find_audible_channels(image: Image) -> list[int]:
+    """The channels that are at most `FAINT` dB below the louder one."""
+    level = np.square(image, dtype=float).sum(1)
+    return [channel for channel in range(2) if level[channel] >= level.max() * 10 ** (-FAINT / 10)]
 
 
 def _fit_gains(stem: Signal, images: NDArray[np.float32], which: int, bands: int = 8) -> NDArray[np.float64]:

@@ -9,7 +9,13 @@ from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from experiments.world.training.audio_mels import MELS, RATE, Clips, TrainingBatches, compute_targets, load_rendered
 from experiments.world.training.places import Room
-from experiments.world.training.render_audio import Sounds, compute_spectrograms, save_spectrograms
+from experiments.world.training.render_audio import (
+    Sounds,
+    compute_spectrograms,
+    cut_sound,
+    find_audible_channels,
+    save_spectrograms,
+)
 from spatial.setups import make_setup
 
 DOG, RAIN = AUDIBLE_WORDS.index("dog"), AUDIBLE_WORDS.index("rain")
@@ -37,15 +43,23 @@ def level(rendered, source, half):
     return 10 * np.log10(np.mean(10 ** (part / 10)))
 
 
-def test_a_scene_gives_images_stems_and_the_mixture(scene):
-    assert [(one.facts["kind"], one.own) for one in scene] == [
-        ("image", 0), ("image", 1), ("stem", 0), ("stem", 1), ("mixture", -1),
-    ]  # fmt: skip
+def test_a_scene_gives_both_channels_of_images_stems_and_the_mixture(scene):
+    kinds = [("image", 0), ("image", 1), ("stem", 0), ("stem", 1), ("mixture", -1)]
+    assert [(one.facts["kind"], one.own) for one in scene] == [kind for kind in kinds for _ in range(2)]
+    quiet, loud = scene[2].mels.astype(float), scene[3].mels.astype(float)  # rain on the right
+    assert np.median(loud - quiet) == pytest.approx(20 * np.log10(np.tan(np.deg2rad(75))), abs=0.5)
     assert all(one.mels.shape[1] == MELS and one.levels.shape == (3, len(one.mels)) for one in scene)
 
 
+def test_a_channel_in_which_hardly_anything_is_heard_is_left_out():
+    image = np.array([[0.5], [1.0]]) * np.ones(100)
+    assert find_audible_channels(image) == [0, 1]
+    assert find_audible_channels(image * [[0.05], [1.0]]) == [1]
+    assert find_audible_channels(np.zeros((2, 100))) == [0, 1]
+
+
 def test_levels_say_which_source_is_heard_and_when(scene):
-    _, rain, dog_stem, rain_stem, mixture = scene
+    _, _, _, rain, dog_stem, _, _, rain_stem, mixture, _ = scene  # the louder channels
     assert level(rain, 0, 0) == pytest.approx(-100, abs=0.1)
     assert level(dog_stem, 0, 0) > level(dog_stem, 1, 0) + 10
     assert level(rain_stem, 1, 0) > level(rain_stem, 0, 0) + 10
@@ -54,7 +68,7 @@ def test_levels_say_which_source_is_heard_and_when(scene):
 
 
 def test_a_crop_in_which_a_source_is_silent_does_not_count_as_it(scene):
-    *_, mixture = scene
+    *_, mixture, _ = scene
     early, late = mixture.levels[:, :90], mixture.levels[:, 105:]
     targets, shares = compute_targets(early, mixture.classes, -1, stem=False)
     assert targets[DOG] == 1 and shares[DOG] > 0.4
@@ -93,15 +107,21 @@ def test_a_room_of_the_bank_is_heard_as_it_was_stored(tmp_path):
 def test_batches_with_scenes_are_whole_and_repeat(scene, tmp_path):
     save_spectrograms(scene, tmp_path / "0-00000.npz")
     rendered = load_rendered(tmp_path)
-    assert len(rendered.mels) == 5 and rendered.facts[4]["kind"] == "mixture"
-    dog, rain = Clips([[scene[0].mels]], [DOG]), Clips([[scene[1].mels]] * 2, [RAIN, DOG])
-    dog.add([scene[1].mels], RAIN)
+    assert len(rendered.mels) == 10 and rendered.facts[8]["kind"] == "mixture"
+    dog, rain = Clips([[scene[0].mels]], [DOG]), Clips([[scene[3].mels]] * 2, [RAIN, DOG])
+    dog.add([scene[3].mels], RAIN)
     words = Clips([*rain.mels, [scene[0].mels]], [*rain.classes, AUDIBLE_WORDS.index("frog")])
     supply = TrainingBatches(dog, words, Clips([[scene[0].mels]], [-1]), seed=3, size=16, rendered=rendered)
     one, again, other = supply.batch(5), supply.batch(5), supply.batch(6)
     assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
     assert len(one[0]) == len(one[1]) == len(one[2]) == 16 and not np.array_equal(one[1], other[1])
     assert one[2].sum(1).max() <= 1.001  # shares of one sound
+
+
+def test_a_click_is_repeated():
+    """Some recordings of other things are shorter than the steps in which their level is measured."""
+    sound = cut_sound(np.ones(RATE // 1000, np.float32), np.random.default_rng(0))
+    assert len(sound) == 3 * RATE and np.mean(sound**2) == pytest.approx(1, rel=1e-3)
 
 
 def test_a_silence_is_drawn_again():
