@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from audiotoken.errors import OptionError as OptionError
     from audiotoken.errors import PromptError as PromptError
     from audiotoken.pipeline import AudioTokenPipeline as AudioTokenPipeline
-    from audiotoken.pipeline_transformers import AudioTokenFlux2Pipeline as AudioTokenFlux2Pipeline
-    from audiotoken.pipeline_transformers import AudioTokenFluxPipeline as AudioTokenFluxPipeline
-    from audiotoken.pipeline_transformers import AudioTokenQwenImagePipeline as AudioTokenQwenImagePipeline
-    from audiotoken.pipeline_transformers import AudioTokenSD3Pipeline as AudioTokenSD3Pipeline
-    from audiotoken.pipeline_transformers import AudioTokenZImagePipeline as AudioTokenZImagePipeline
+    from audiotoken.pipeline_chroma import AudioTokenChromaPipeline as AudioTokenChromaPipeline
+    from audiotoken.pipeline_flux import AudioTokenFluxPipeline as AudioTokenFluxPipeline
+    from audiotoken.pipeline_flux2 import AudioTokenFlux2Pipeline as AudioTokenFlux2Pipeline
+    from audiotoken.pipeline_qwen import AudioTokenQwenImagePipeline as AudioTokenQwenImagePipeline
+    from audiotoken.pipeline_sd3 import AudioTokenSD3Pipeline as AudioTokenSD3Pipeline
     from audiotoken.pipeline_xl import AudioTokenXLPipeline as AudioTokenXLPipeline
+    from audiotoken.pipeline_z_image import AudioTokenZImagePipeline as AudioTokenZImagePipeline
     from audiotoken.prompt import Prompt as Prompt
     from audiotoken.prompt import encode_prompt as encode_prompt
     from audiotoken.stereo.animation import sound_to_film as sound_to_film
@@ -45,11 +46,12 @@ _HOME = {
     "Result": "stereo.generation",
     "AudioTokenPipeline": "pipeline",
     "AudioTokenXLPipeline": "pipeline_xl",
-    "AudioTokenSD3Pipeline": "pipeline_transformers",
-    "AudioTokenFluxPipeline": "pipeline_transformers",
-    "AudioTokenFlux2Pipeline": "pipeline_transformers",
-    "AudioTokenQwenImagePipeline": "pipeline_transformers",
-    "AudioTokenZImagePipeline": "pipeline_transformers",
+    "AudioTokenSD3Pipeline": "pipeline_sd3",
+    "AudioTokenFluxPipeline": "pipeline_flux",
+    "AudioTokenFlux2Pipeline": "pipeline_flux2",
+    "AudioTokenChromaPipeline": "pipeline_chroma",
+    "AudioTokenQwenImagePipeline": "pipeline_qwen",
+    "AudioTokenZImagePipeline": "pipeline_z_image",
     "AudioEmbedder": "embedder",
     "Prompt": "prompt",
     "encode_prompt": "prompt",

@@ -145,3 +145,14 @@ def read_sounds(
 def embedding_owner(encoder: Any) -> Any:
     """The module whose input embeddings run. T5's are those of its stack; the ones that it reports never run."""
     return encoder.encoder if isinstance(encoder, T5EncoderModel) else encoder
+
+
+def chat(tokenizer: Any, thinking: bool) -> Any:
+    """text -> the chat template with it as the message of a user, as the pipelines write it."""
+
+    def write(text: str) -> str:
+        messages = [{"role": "user", "content": text}]
+        options = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": thinking}
+        return str(tokenizer.apply_chat_template(messages, **options))
+
+    return write

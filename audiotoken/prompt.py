@@ -34,8 +34,9 @@ class Prompt:
     embeddings: Float[Tensor, "1 tokens width"]
     positions: Positions
     text: str
-    pooled: Float[Tensor, "1 features"] | None = None  # for SDXL's denoiser
+    pooled: Float[Tensor, "1 features"] | None = None  # for the denoisers of SDXL, SD3 and FLUX.1
     cut: str = ""  # the end of the text that the text encoder does not read
+    mask: Float[Tensor, "1 tokens"] | None = None  # 1 where the denoiser attends, of families that mask padding
 
     @property
     def notes(self) -> list[str]:

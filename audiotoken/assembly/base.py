@@ -37,6 +37,7 @@ JOINT_FAMILIES = {  # transformers, by our class for them
     "AudioTokenSD3Pipeline": "Stable Diffusion 3",
     "AudioTokenFluxPipeline": "FLUX.1",
     "AudioTokenFlux2Pipeline": "FLUX.2 Klein",
+    "AudioTokenChromaPipeline": "Chroma",
     "AudioTokenQwenImagePipeline": "Qwen-Image",
     "AudioTokenZImagePipeline": "Z-Image",
 }

@@ -65,8 +65,6 @@ class FluxBackbone(TransformerBackbone):
         self, inputs: Tensor, timestep: Tensor | float, embeddings: Tensor, added: dict[str, Tensor]
     ) -> Tensor:
         h, w = inputs.shape[-2:]
-        rows, columns = torch.meshgrid(torch.arange(h // 2), torch.arange(w // 2), indexing="ij")
-        pixel_ids = torch.stack([torch.zeros_like(rows), rows, columns], -1).flatten(0, 1)  # (pixels, 3)
         velocity: Tensor = self.denoiser(
             hidden_states=pack(inputs),
             timestep=expand_timestep(timestep, inputs) / 1000,
@@ -74,7 +72,13 @@ class FluxBackbone(TransformerBackbone):
             pooled_projections=added["pooled"],
             encoder_hidden_states=embeddings,
             txt_ids=torch.zeros(embeddings.shape[1], 3).to(inputs),
-            img_ids=pixel_ids.to(inputs),
+            img_ids=make_pixel_ids(h // 2, w // 2).to(inputs),
             return_dict=False,
         )[0]
         return unpack(velocity, h, w)
+
+
+def make_pixel_ids(h: int, w: int) -> Tensor:
+    """(h * w, 3): 0, row and column of each pixel of attention."""
+    rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    return torch.stack([torch.zeros_like(rows), rows, columns], -1).flatten(0, 1)

@@ -11,7 +11,8 @@ from tokenizers import pre_tokenizers
 from transformers import CLIPTokenizer, T5Tokenizer
 
 from audiotoken.debug import debug_pipeline
-from audiotoken.debug_transformers import CHAT, TEMPLATE, TRANSFORMERS, debug_joint_pipeline
+from audiotoken.debug_parts import CHAT, TEMPLATE
+from audiotoken.debug_transformers import TRANSFORMERS, debug_joint_pipeline
 from audiotoken.errors import PromptError
 from audiotoken.stereo.words import find_subject_words
 from audiotoken.whole_words import find_whole_words

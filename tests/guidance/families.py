@@ -13,6 +13,7 @@ WORDS = {
     "sd3": 16,
     "flux": 16,
     "flux2": 40,
+    "chroma": 16,
     "qwen": 64,
     "z_image": 64,
 }  # max_sequence_length: short, so that the tests are fast
@@ -24,6 +25,7 @@ class Encoded:
 
     embeddings: Tensor
     pooled: Tensor | None = None
+    mask: Tensor | None = None
 
 
 @torch.no_grad()  # as the pipelines: with gradients other kernels run, which round another way
@@ -35,6 +37,10 @@ def encode(pipe: Any, kind: str, text: str = TEXT) -> Encoded:
     if kind == "flux":
         embeddings, pooled, _ = pipe.encode_prompt(text, max_sequence_length=WORDS[kind])
         return Encoded(embeddings, pooled)
+    if kind == "chroma":
+        options = {"do_classifier_free_guidance": False}
+        embeddings, _, mask, *_ = pipe.encode_prompt(text, max_sequence_length=WORDS[kind], **options)
+        return Encoded(embeddings, mask=mask)
     if kind in ("flux2", "qwen"):
         return Encoded(pipe.encode_prompt(text, max_sequence_length=WORDS[kind])[0])
     assert kind == "z_image"
@@ -46,7 +52,7 @@ def draw_stock(pipe: Any, kind: str, texts: list[str], seed: int, scale: float, 
     """Pictures of the family's own pipeline, each with this seed, as `guidance.sample` draws them."""
     generators = [torch.Generator().manual_seed(seed) for _ in texts]
     negative = options.pop("negative_prompt", None)
-    if kind == "sd3":
+    if kind in ("sd3", "chroma"):
         negatives = None if negative is None else [negative] * len(texts)
         options |= {"guidance_scale": scale, "negative_prompt": negatives}
     if kind == "flux":

@@ -189,6 +189,13 @@ def test_the_distilled_scale_of_flux_is_an_input():
     assert not torch.equal(first, second)
 
 
+@pytest.mark.parametrize(("kind", "feature"), [("flux", "pooled"), ("sd3", "pooled"), ("chroma", "mask")])
+def test_a_prompt_that_lacks_what_the_family_reads_is_refused(kind, feature):
+    pipe = debug_transformer(kind)
+    with pytest.raises(GuidanceError, match=rf"expected \.{feature}"):
+        sample(pipe, replace(encode(pipe, kind), **{feature: None}))
+
+
 def test_what_cannot_be_drawn_is_a_sentence(family):
     kind, pipe = family
     prompt = encode(pipe, kind)
@@ -206,6 +213,7 @@ OTHERS = {  # the same transformer, called otherwise: they also read a picture, 
     "sd3": diffusers.StableDiffusion3Img2ImgPipeline,
     "flux": diffusers.FluxKontextPipeline,
     "flux2": diffusers.Flux2Pipeline,
+    "chroma": diffusers.ChromaImg2ImgPipeline,
     "qwen": diffusers.QwenImageImg2ImgPipeline,
     "z_image": diffusers.ZImageImg2ImgPipeline,
 }
@@ -233,6 +241,8 @@ def test_a_pipeline_that_also_reads_pictures_is_refused(family):
         ("flux2", {}, "blurry", None, []),
         ("flux2", {"is_distilled": True}, "blurry", 3.0, ["negative prompt", "guidance scale"]),
         ("flux2", {"is_distilled": True}, None, None, []),
+        ("chroma", {}, "blurry", 4.0, []),
+        ("chroma", {}, "blurry", 1.0, ["negative prompt"]),
         ("z_image", {}, "blurry", 0.0, ["negative prompt"]),
         ("z_image", {}, "blurry", 0.5, []),
         ("dreamlite", {}, "blurry", 1.0, ["negative prompt"]),

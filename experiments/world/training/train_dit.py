@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
 from audiotoken.encoders.mini import MiniEncoder
-from audiotoken.pipeline_transformers import AudioTokenSD3Pipeline
+from audiotoken.pipeline_sd3 import AudioTokenSD3Pipeline
 from experiments.world.captions import load_tokenizer
 from experiments.world.scenes import Painter
 from experiments.world.training import autoencoder, checkpoints, dit, loop, workers

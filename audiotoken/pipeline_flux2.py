@@ -1,0 +1,54 @@
+"""FLUX.2 that reads sounds in its prompt."""
+
+from typing import Any, ClassVar
+
+import torch
+from diffusers import Flux2KleinPipeline
+
+from audiotoken.audio_mixin import AUDIO_PARTS
+from audiotoken.joint_text import TextReader, chat
+from audiotoken.pipeline_joint import JointSoundToImage, TextFeatures, stack_prompts
+from audiotoken.prompt import Prompt
+
+
+class AudioTokenFlux2Pipeline(JointSoundToImage, Flux2KleinPipeline):
+    """Draws sounds with FLUX.2 Klein."""
+
+    _optional_components: ClassVar = [*Flux2KleinPipeline._optional_components, *AUDIO_PARTS]
+    _exclude_from_cpu_offload: ClassVar = [*Flux2KleinPipeline._exclude_from_cpu_offload, *AUDIO_PARTS]
+
+    def __init__(
+        self,
+        scheduler: Any,
+        vae: Any,
+        text_encoder: Any,
+        tokenizer: Any,
+        transformer: Any,
+        audio_encoder: Any = None,
+        audio_embedder: Any = None,
+        is_distilled: bool = False,
+        default_steps: int | None = None,
+        default_guidance: float | None = None,
+    ):
+        super().__init__(scheduler, vae, text_encoder, tokenizer, transformer, is_distilled)
+        steps, scale = (4, 1.0) if is_distilled else (50, 4.0)
+        self._add_audio(
+            audio_encoder,
+            audio_embedder,
+            default_steps=default_steps or steps,
+            default_guidance=scale if default_guidance is None else default_guidance,
+        )
+
+    @property
+    def _readers(self) -> tuple[TextReader, ...]:
+        return (TextReader(self.tokenizer, self.text_encoder, self._words, template=chat(self.tokenizer, False)),)
+
+    def _encode_text(self, text: str) -> TextFeatures:
+        return TextFeatures(self.encode_prompt(text, max_sequence_length=self._words)[0])
+
+    def _call_options(self, prompts: list[Prompt], negative: list[str] | None, scale: float) -> dict[str, Any]:
+        options: dict[str, Any] = stack_prompts(prompts) | {"guidance_scale": scale, "max_sequence_length": self._words}
+        if scale > 1 and not self.config.is_distilled:
+            rows = [self._encode_text(text).embeddings for text in negative or [""] * len(prompts)]
+            options["negative_prompt_embeds"] = torch.cat(rows)
+        return options
