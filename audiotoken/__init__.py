@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from audiotoken.pipeline import AudioTokenPipeline as AudioTokenPipeline
     from audiotoken.pipeline_chroma import AudioTokenChromaPipeline as AudioTokenChromaPipeline
     from audiotoken.pipeline_flux import AudioTokenFluxPipeline as AudioTokenFluxPipeline
+    from audiotoken.pipeline_flux2 import AudioTokenFlux2DevPipeline as AudioTokenFlux2DevPipeline
     from audiotoken.pipeline_flux2 import AudioTokenFlux2Pipeline as AudioTokenFlux2Pipeline
     from audiotoken.pipeline_qwen import AudioTokenQwenImagePipeline as AudioTokenQwenImagePipeline
     from audiotoken.pipeline_sd3 import AudioTokenSD3Pipeline as AudioTokenSD3Pipeline
@@ -48,6 +49,7 @@ _HOME = {
     "AudioTokenXLPipeline": "pipeline_xl",
     "AudioTokenSD3Pipeline": "pipeline_sd3",
     "AudioTokenFluxPipeline": "pipeline_flux",
+    "AudioTokenFlux2DevPipeline": "pipeline_flux2",
     "AudioTokenFlux2Pipeline": "pipeline_flux2",
     "AudioTokenChromaPipeline": "pipeline_chroma",
     "AudioTokenQwenImagePipeline": "pipeline_qwen",

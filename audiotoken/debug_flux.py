@@ -1,6 +1,7 @@
 """Tiny FLUX.1, FLUX.2 and Chroma pipelines; see `audiotoken.debug_transformers`."""
 
 from functools import partial
+from typing import Any
 
 from diffusers import (
     AutoencoderKLFlux2,
@@ -8,11 +9,12 @@ from diffusers import (
     ChromaTransformer2DModel,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
+    Flux2Pipeline,
     Flux2Transformer2DModel,
     FluxPipeline,
     FluxTransformer2DModel,
 )
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from transformers import Mistral3Config, Mistral3ForConditionalGeneration, Qwen3Config, Qwen3ForCausalLM
 
 from audiotoken.debug import build_seeded, debug_text_encoder, debug_tokenizer
 from audiotoken.debug_parts import (
@@ -20,6 +22,7 @@ from audiotoken.debug_parts import (
     SIDE,
     T5_WIDTH,
     debug_kl_vae,
+    debug_mistral_tokenizer,
     debug_qwen_tokenizer,
     debug_t5,
     debug_t5_tokenizer,
@@ -59,6 +62,39 @@ def debug_flux(seed: int = 0, guidance_embeds: bool = True) -> FluxPipeline:
 def debug_flux2(seed: int = 0, is_distilled: bool = False) -> Flux2KleinPipeline:
     """FLUX.2 Klein; its text encoder has the 27 layers of which three are read."""
     tokenizer = debug_qwen_tokenizer()
+    config = Qwen3Config(**qwen_sizes(tokenizer, 27), tie_word_embeddings=True)
+    pipe = Flux2KleinPipeline(
+        **_flux2_parts(seed, guidance_embeds=False),
+        text_encoder=build_seeded(seed, partial(Qwen3ForCausalLM, config)).eval(),
+        tokenizer=tokenizer,
+        is_distilled=is_distilled,
+    )
+    pipe.default_sample_size = SIDE
+    return pipe
+
+
+def debug_flux2_dev(seed: int = 0) -> Flux2Pipeline:
+    """FLUX.2 dev, with a shorter system message, and a tokenizer in the place of a processor, which needs torchvision.
+
+    Its text encoder has the 30 layers of which three are read.
+    """
+    tokenizer = debug_mistral_tokenizer()
+    text = {"model_type": "mistral"} | qwen_sizes(tokenizer, 30)
+    vision = {"model_type": "pixtral", "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    vision |= {"num_attention_heads": 2, "head_dim": 8}
+    config = Mistral3Config(text_config=text, vision_config=vision)
+    pipe = Flux2Pipeline(
+        **_flux2_parts(seed, guidance_embeds=True),
+        text_encoder=build_seeded(seed, partial(Mistral3ForConditionalGeneration, config)).eval(),
+        tokenizer=tokenizer,
+    )
+    pipe.default_sample_size = SIDE
+    pipe.system_message = "ok"
+    return pipe
+
+
+def _flux2_parts(seed: int, guidance_embeds: bool) -> dict[str, Any]:
+    """Transformer, scheduler and VAE."""
     transformer = partial(
         Flux2Transformer2DModel,
         in_channels=16,
@@ -68,7 +104,7 @@ def debug_flux2(seed: int = 0, is_distilled: bool = False) -> Flux2KleinPipeline
         num_attention_heads=2,
         joint_attention_dim=3 * QWEN_WIDTH,
         timestep_guidance_channels=16,
-        guidance_embeds=False,
+        guidance_embeds=guidance_embeds,
         axes_dims_rope=(4, 4, 4, 4),
     )
     vae = partial(
@@ -80,18 +116,11 @@ def debug_flux2(seed: int = 0, is_distilled: bool = False) -> Flux2KleinPipeline
         norm_num_groups=4,
         sample_size=32,
     )
-    pipe = Flux2KleinPipeline(
-        transformer=sharpen_joint(build_seeded(seed, transformer)),
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
-        vae=build_seeded(seed, vae).eval(),
-        text_encoder=build_seeded(
-            seed, partial(Qwen3ForCausalLM, Qwen3Config(**qwen_sizes(tokenizer, 27), tie_word_embeddings=True))
-        ).eval(),
-        tokenizer=tokenizer,
-        is_distilled=is_distilled,
-    )
-    pipe.default_sample_size = SIDE
-    return pipe
+    return {
+        "transformer": sharpen_joint(build_seeded(seed, transformer)),
+        "scheduler": FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+        "vae": build_seeded(seed, vae).eval(),
+    }
 
 
 def debug_chroma(seed: int = 0) -> ChromaPipeline:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL
 from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.processors import TemplateProcessing
 from transformers import Qwen2Tokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
 from audiotoken.debug import build_seeded, sharpen
@@ -17,6 +18,11 @@ CHAT = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+PARTS = (
+    "{{ bos_token }}{% for message in messages %}[{{ message.role }}]"
+    "{% for part in message.content %}{{ part.text }}{% endfor %}[/{{ message.role }}]{% endfor %}"
+)
+START = "<s>"
 TEMPLATE = "<|im_start|>system\nok<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 SIDE = 8  # latents along one side: 4 x 4 pixels of attention
 
@@ -56,6 +62,16 @@ def debug_qwen_tokenizer() -> Qwen2Tokenizer:
     vocab |= {entry: len(vocab) + i for i, entry in enumerate(special)}
     tokenizer = Qwen2Tokenizer(vocab=vocab, merges=merges, extra_special_tokens=special[1:], padding_side="right")
     tokenizer.chat_template = CHAT
+    return tokenizer
+
+
+def debug_mistral_tokenizer() -> Qwen2Tokenizer:
+    """The same with a start token, which the template holds and the tokenizer adds; messages are lists of parts."""
+    tokenizer = debug_qwen_tokenizer()
+    tokenizer.add_special_tokens({"bos_token": START})
+    start = TemplateProcessing(single=f"{START} $A", special_tokens=[(START, tokenizer.bos_token_id)])
+    tokenizer.backend_tokenizer.post_processor = start
+    tokenizer.chat_template = PARTS
     return tokenizer
 
 

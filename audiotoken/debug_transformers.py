@@ -12,13 +12,17 @@ from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, St
 
 import audiotoken
 from audiotoken.debug import POOLED, build_seeded, debug_embedder, debug_encoder, debug_text_encoder, debug_tokenizer
-from audiotoken.debug_flux import debug_chroma, debug_flux, debug_flux2
+from audiotoken.debug_flux import debug_chroma, debug_flux, debug_flux2, debug_flux2_dev
 from audiotoken.debug_parts import SIDE, T5_WIDTH, debug_kl_vae, debug_t5, debug_t5_tokenizer, sharpen_joint
 from audiotoken.debug_qwen import debug_dreamlite, debug_qwen_image, debug_z_image
 from audiotoken.loading import JOINT_CLASSES
 
 # tokens of a prompt
-MAX_WORDS = {"sd3": 32, "flux": 32, "flux2": 96, "chroma": 32, "qwen": 96, "z_image": 96}
+MAX_WORDS = {"sd3": 32, "flux": 32, "flux2": 96, "flux2_dev": 96, "chroma": 32, "qwen": 96, "z_image": 96}
+
+SET_AFTERWARDS = (  # what these pipelines take no argument for
+    *("default_sample_size", "prompt_template_encode", "prompt_template_encode_start_idx", "system_message"),
+)
 
 
 def debug_sd3(seed: int = 0) -> StableDiffusion3Pipeline:
@@ -58,6 +62,7 @@ BUILDERS = {
     "sd3": debug_sd3,
     "flux": debug_flux,
     "flux2": debug_flux2,
+    "flux2_dev": debug_flux2_dev,
     "chroma": debug_chroma,
     "qwen": debug_qwen_image,
     "z_image": debug_z_image,
@@ -86,7 +91,7 @@ def debug_joint_pipeline(kind: str, seed: int = 0, learned: bool = True, **optio
     pipe = own(**parts, audio_encoder=encoder, default_steps=2, default_guidance=3.0)
     if learned:
         pipe.register_modules(audio_embedder=debug_embedder(encoder, seed, pipe.token_width))
-    for name in ("default_sample_size", "prompt_template_encode", "prompt_template_encode_start_idx"):
+    for name in SET_AFTERWARDS:
         if hasattr(plain, name):
             setattr(pipe, name, getattr(plain, name))
     if kind == "sd3":

@@ -32,6 +32,7 @@ class TextReader:
     dropped: int = 0  # tokens of the template that the pipeline leaves out, at the start
     pads: bool = True  # whether the pipeline pads a text to the limit, on the tokenizer's side
     keeps_padding: bool = True  # whether the denoiser attends to the padding, too
+    adds_special: bool = True  # whether the tokenizer adds start and end, which a template may already hold
 
     def find(self, text: str, span: tuple[int, int]) -> tuple[int, ...]:
         """Tokens that the encoder reads, with the padding before them, that hold the characters of the span.
@@ -51,8 +52,7 @@ class TextReader:
     def _find(self, text: str, span: tuple[int, int]) -> tuple[int, tuple[int, ...]]:
         """(tokens of padding on the left, the tokens of the span counted from the start of the template)."""
         whole, offset = self._fill_template(text)
-        encoding = self.tokenizer(whole, return_offsets_mapping=True, truncation=True, max_length=self.limit)
-        places, last = encoding["offset_mapping"], span[1] + offset
+        places, last = self._tokenize(whole, truncation=True, max_length=self.limit), span[1] + offset
         found = find_tokens(places, (span[0] + offset, last))
         if not found or places[found[-1]][1] < last:
             raise PromptError(
@@ -65,8 +65,14 @@ class TextReader:
     def find_cut(self, text: str) -> str:
         """The end of a text that is beyond the limit; empty if all fits."""
         whole, offset = self._fill_template(text)
-        places = self.tokenizer(whole, return_offsets_mapping=True)["offset_mapping"]
+        places = self._tokenize(whole)
         return "" if len(places) <= self.limit else text[max(0, places[self.limit - 1][0] - offset) :].strip()
+
+    def _tokenize(self, whole: str, **options: Any) -> list[tuple[int, int]]:
+        """The characters of each token, (start, end)."""
+        options |= {"add_special_tokens": self.adds_special, "return_offsets_mapping": True}
+        places: list[tuple[int, int]] = self.tokenizer(whole, **options)["offset_mapping"]
+        return places
 
     def _fill_template(self, text: str) -> tuple[str, int]:
         """(the template with the text, where the text starts in it); a template may hold the same words before it."""

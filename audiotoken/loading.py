@@ -13,12 +13,13 @@ from audiotoken.errors import CheckpointError, first_sentence, out_of_memory
 from audiotoken.hub_access import is_unreachable, use_hub_if_reachable
 from audiotoken.json_file import FormError, read_json
 
-SUPPORTED = "Stable Diffusion 1, 2, XL or 3, FLUX.1, FLUX.2 Klein, Chroma, Qwen-Image or Z-Image"
+SUPPORTED = "Stable Diffusion 1, 2, XL or 3, FLUX.1, FLUX.2, Chroma, Qwen-Image or Z-Image"
 OR_LAYOUT = "or draw with its own software and the boxes that `audiotoken layout clip.wav --for FORM` writes"
 MODELS = '"mini", a folder in the diffusers layout or a hub id'
 JOINT_CLASSES = {  # transformers: the class here, by the class that model_index.json names
     "StableDiffusion3Pipeline": "AudioTokenSD3Pipeline",
     "FluxPipeline": "AudioTokenFluxPipeline",
+    "Flux2Pipeline": "AudioTokenFlux2DevPipeline",
     "Flux2KleinPipeline": "AudioTokenFlux2Pipeline",
     "ChromaPipeline": "AudioTokenChromaPipeline",
     "QwenImagePipeline": "AudioTokenQwenImagePipeline",

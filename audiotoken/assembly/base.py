@@ -36,6 +36,7 @@ FAMILIES = {
 JOINT_FAMILIES = {  # transformers, by our class for them
     "AudioTokenSD3Pipeline": "Stable Diffusion 3",
     "AudioTokenFluxPipeline": "FLUX.1",
+    "AudioTokenFlux2DevPipeline": "FLUX.2 dev",
     "AudioTokenFlux2Pipeline": "FLUX.2 Klein",
     "AudioTokenChromaPipeline": "Chroma",
     "AudioTokenQwenImagePipeline": "Qwen-Image",

@@ -87,7 +87,7 @@ def assemble(
 ) -> None:
     """Assemble a model folder from published parts, for --model.
 
-    The parts are a text-to-image model (Stable Diffusion, FLUX, Qwen-Image or Z-Image), an audio encoder and an
+    The parts are a text-to-image model (Stable Diffusion, FLUX, Chroma, Qwen-Image or Z-Image), an audio encoder and an
     embedder. Without --embedder no training is needed: pictures are drawn from the label of the recognised sound.
     diffusers looks up the configuration of a single-file base on the hub unless --base-config names a folder with it;
     Stable Diffusion 2 (base, 512 pixels) always needs --base-config, because its files look like those of 2.1.

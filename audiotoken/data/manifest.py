@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import nn
+from transformers import CLIPTokenizer
 
 from audiotoken.data.shards import cannot_continue, open_shard, read_notes, write_text
 from audiotoken.errors import DataError
@@ -207,13 +208,13 @@ def summarise(folder: Path, manifest: Manifest) -> Report:
 def tokenize_templates(pipe: Any, templates: Sequence[str]) -> dict[str, dict[str, list[int]]]:
     """The token ids of each template, for each CLIP text encoder, with one token per sound.
 
-    The prompts of others, which know no start token, are as long as their words.
+    Others write the prompt into a template, or read it at its own length.
     """
     tokenizers = {name: getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2")}
     return {
         name: {template: tokenize_prompt(template, tokenizer)[0] for template in templates}
         for name, tokenizer in tokenizers.items()
-        if tokenizer is not None and tokenizer.bos_token_id is not None
+        if isinstance(tokenizer, CLIPTokenizer)
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from diffusers import (
+    ChromaTransformer2DModel,
     Flux2Transformer2DModel,
     FluxTransformer2DModel,
     QwenImageTransformer2DModel,
@@ -27,6 +28,8 @@ FAMILIES: tuple[tuple[str, Any, dict[str, Any], int, int], ...] = (
     ("SD3.5 Medium", SD3Transformer2DModel, SD35 | {"num_layers": 24, "dual_attention_layers": range(13)}, 333, 4096),
     ("FLUX.1", FluxTransformer2DModel, {"guidance_embeds": True}, 512, 4096),
     ("FLUX.2 Klein 4B", Flux2Transformer2DModel, KLEIN | {"guidance_embeds": False}, 512, 7680),
+    ("FLUX.2 dev", Flux2Transformer2DModel, {}, 512, 15360),
+    ("Chroma", ChromaTransformer2DModel, {}, 512, 4096),
     ("Qwen-Image", QwenImageTransformer2DModel, {}, 60, 3584),
 )
 
@@ -58,10 +61,13 @@ def make_inputs(kind: Any, model: Any, tokens: int, width: int) -> dict[str, Any
     patches = {"hidden_states": torch.ones(1, SIDE**2, model.config.in_channels), "encoder_hidden_states": text}
     if kind is QwenImageTransformer2DModel:
         return patches | {"timestep": times, "img_shapes": [[(1, SIDE, SIDE)]]}
-    axes = 3 if kind is FluxTransformer2DModel else 4
+    axes = 4 if kind is Flux2Transformer2DModel else 3
     ids = {"txt_ids": torch.ones(tokens, axes), "img_ids": torch.ones(SIDE**2, axes)}
+    if kind is ChromaTransformer2DModel:
+        return patches | ids | {"timestep": times, "attention_mask": torch.ones(1, tokens + SIDE**2)}
     pooled = {"pooled_projections": torch.ones(1, 768)} if axes == 3 else {}
-    return patches | ids | pooled | {"timestep": times, "guidance": times if axes == 3 else None}
+    guidance = {"guidance": times if model.config.guidance_embeds else None}
+    return patches | ids | pooled | guidance | {"timestep": times}
 
 
 def main() -> None:

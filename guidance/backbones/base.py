@@ -31,7 +31,7 @@ FAMILIES = {  # class of the denoiser: (module in this folder, class in it)
     "QwenImageTransformer2DModel": ("qwen", "QwenImageBackbone"),
     "ZImageTransformer2DModel": ("z_image", "ZImageBackbone"),
 }
-SUPPORTED = "Stable Diffusion 1, 2, XL or 3, FLUX.1, FLUX.2 Klein, Chroma, Qwen-Image, Z-Image or DreamLite"
+SUPPORTED = "Stable Diffusion 1, 2, XL or 3, FLUX.1, FLUX.2, Chroma, Qwen-Image, Z-Image or DreamLite"
 OR_LAYOUT = ", or write the boxes for its own software with guidance.forms"
 # kinds of attention: text with pixels, pixels to text, pixels among themselves, text among itself
 MIXES = ("joint", "cross", "self", "text")

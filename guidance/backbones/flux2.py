@@ -1,7 +1,8 @@
-"""FLUX.2 Klein (Black Forest Labs 2026): text, then pixels; latents are patches already.
+"""FLUX.2 dev and Klein (Black Forest Labs 2025, 2026): text, then pixels; latents are patches already.
 
-The prompt is what Qwen3 makes of a chat template at three of its layers, padded to one length. The step-distilled
-models ignore the guidance scale.
+The prompt is what a language model makes of a chat template at three of its layers, padded to one length: Mistral in
+dev, Qwen3 in Klein. In dev the guidance scale is an input of the model, and there is no negative prompt; the
+step-distilled Klein models ignore the scale.
 """
 
 from collections.abc import Sequence
@@ -19,19 +20,31 @@ from guidance.interfaces import PromptEmbeds
 
 @dataclass(frozen=True, eq=False)
 class Flux2Backbone(TransformerBackbone):
-    """A diffusers Flux2KleinPipeline."""
+    """A diffusers Flux2KleinPipeline, or the Flux2Pipeline of dev."""
 
     pipeline: ClassVar[str] = "Flux2KleinPipeline"
 
+    def check(self) -> None:
+        if not self._is_dev:
+            super().check()
+
+    @property
+    def _is_dev(self) -> bool:
+        return any(kind.__name__ == "Flux2Pipeline" for kind in type(self.pipe).__mro__)
+
+    @property
+    def _is_step_distilled(self) -> bool:
+        return bool(self.pipe.config.get("is_distilled"))
+
     @property
     def own_defaults(self) -> tuple[int, float]:
-        return (4, 1.0) if self.pipe.config.is_distilled else (50, 4.0)
+        return (4, 1.0) if self._is_step_distilled else (50, 4.0)
 
     def is_guided(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
-        return guidance_scale > 1 and not self.pipe.config.is_distilled
+        return guidance_scale > 1 and not self._is_dev and not self._is_step_distilled
 
     def reads_scale(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
-        return not self.pipe.config.is_distilled
+        return not self._is_step_distilled
 
     @torch.no_grad()
     def prepare_conditioning(
@@ -43,6 +56,9 @@ class Flux2Backbone(TransformerBackbone):
     ) -> Conditioning:
         device = self.pipe._execution_device
         positive = torch.cat([prompt.embeddings for prompt in prompts]).to(device)
+        if self._is_dev:
+            scales = torch.full([len(prompts)], guidance_scale, dtype=torch.float32, device=device)
+            return Conditioning(positive, None, {"guidance": scales})
         if not self.is_guided(negative_prompt, guidance_scale):
             return Conditioning(positive, None)
         negative, _ = self.pipe.encode_prompt(
@@ -64,7 +80,7 @@ class Flux2Backbone(TransformerBackbone):
         velocity: Tensor = self.denoiser(
             hidden_states=inputs.flatten(2).transpose(1, 2).to(self.denoiser.dtype),
             timestep=expand_timestep(timestep, inputs) / 1000,
-            guidance=None,
+            guidance=added.get("guidance"),
             encoder_hidden_states=embeddings,
             txt_ids=self.pipe._prepare_text_ids(embeddings).to(inputs.device),
             img_ids=self.pipe._prepare_latent_ids(inputs).to(inputs.device),

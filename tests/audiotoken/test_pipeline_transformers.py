@@ -33,7 +33,8 @@ def pipe(request):
 def read_back(pipe, prompt, positions):
     """The text that stands at positions, by the first encoder whose tokens the denoiser attends to."""
     reader = next(reader for reader in pipe._readers if reader.start is not None)
-    ids = reader.tokenizer(reader.template(prompt.text), truncation=True, max_length=reader.limit).input_ids
+    options = {"truncation": True, "max_length": reader.limit, "add_special_tokens": reader.adds_special}
+    ids = reader.tokenizer(reader.template(prompt.text), **options).input_ids
     own = [at - reader.start + reader.dropped for at in positions]
     return reader.tokenizer.decode([ids[at] for at in own if 0 <= at < len(ids)]).strip()
 
@@ -57,6 +58,11 @@ def test_a_prompt_of_words_that_the_template_has_too_is_found_after_it(pipe):
         (prompt,) = pipe.encode_prompts(word)
         positions = pipe.find_word(prompt, word)
         assert min(positions) >= start and read_back(pipe, prompt, positions).replace(" ", "") == word
+
+
+def test_a_placeholder_of_a_picture_is_refused():
+    with pytest.raises(PromptError, match="which stands for a picture in FLUX"):
+        debug_joint_pipeline("flux2_dev").encode_prompts("a dog [IMG] and a frog")
 
 
 def test_a_word_beyond_one_encoder_is_found_in_the_tokens_of_another(pipe):

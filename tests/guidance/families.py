@@ -13,6 +13,7 @@ WORDS = {
     "sd3": 16,
     "flux": 16,
     "flux2": 40,
+    "flux2_dev": 40,
     "chroma": 16,
     "qwen": 64,
     "z_image": 64,
@@ -41,7 +42,7 @@ def encode(pipe: Any, kind: str, text: str = TEXT) -> Encoded:
         options = {"do_classifier_free_guidance": False}
         embeddings, _, mask, *_ = pipe.encode_prompt(text, max_sequence_length=WORDS[kind], **options)
         return Encoded(embeddings, mask=mask)
-    if kind in ("flux2", "qwen"):
+    if kind in ("flux2", "flux2_dev", "qwen"):
         return Encoded(pipe.encode_prompt(text, max_sequence_length=WORDS[kind])[0])
     assert kind == "z_image"
     (row,), _ = pipe.encode_prompt(text, do_classifier_free_guidance=False, max_sequence_length=WORDS[kind])
@@ -59,9 +60,9 @@ def draw_stock(pipe: Any, kind: str, texts: list[str], seed: int, scale: float, 
         options |= {"guidance_scale": scale}
         if negative is not None:
             options |= {"guidance_scale": 1.0, "true_cfg_scale": scale, "negative_prompt": [negative] * len(texts)}
-    if kind == "flux2":
+    if kind in ("flux2", "flux2_dev"):
         options |= {"guidance_scale": scale}
-        if negative is not None:
+        if negative is not None and kind == "flux2":
             options["negative_prompt_embeds"] = encode(pipe, kind, negative).embeddings
     if kind == "qwen":
         options |= {"true_cfg_scale": scale, "negative_prompt": [negative or " "] * len(texts)}
