@@ -91,6 +91,7 @@ class LayoutForm(Choice):
     FLUX3_TEXT = "flux3-text"
     MOSS = "moss"
     IDEOGRAM = "ideogram"
+    FIBO = "fibo"
     COMFY = "comfy"
     INVOKE = "invoke"
     COCO = "coco"

@@ -30,9 +30,10 @@ from audiotoken.errors import OptionError
 
 LAYOUT_FORMS = (
     "Who reads the layout: flux3 (arguments of the diffusers pipeline), flux3-text (the same as one prompt), moss "
-    "(MOSS-Image), ideogram (Ideogram 4's JSON caption), comfy (ComfyUI's bounding boxes), invoke (InvokeAI's regional "
-    "guidance), coco (COCO annotations) or svg (a picture to look at). invoke is experimental: no public document says "
-    "how such a file is opened."
+    "(MOSS-Image), ideogram (Ideogram 4's JSON caption), fibo (Bria FIBO's caption, places in words), comfy (ComfyUI's "
+    "bounding boxes), invoke (InvokeAI's regional guidance), coco (COCO annotations) or svg (a picture to look at). "
+    "invoke and fibo are experimental: no public document says how a file of the first is opened, or where a place of "
+    "the second ends."
 )
 
 APART = ", with commas or semicolons between"

@@ -81,7 +81,7 @@ class Tools:
 
         Args:
             recording: path of a sound or video file on the computer that serves this tool
-            form: who reads it: flux3, flux3-text, moss, ideogram, comfy, invoke, coco or svg
+            form: who reads it: flux3, flux3-text, moss, ideogram, fibo, comfy, invoke, coco or svg
             words: names of the sounds, from left to right with commas between; empty: an encoder names them
             setting: where it all is, for the caption, such as "in a meadow"
             width: of the picture in pixels

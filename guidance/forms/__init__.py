@@ -4,8 +4,8 @@ Conventions: those of `guidance.layout` inside; what a reader counts in, in whic
 head of its file. A form whose reader's documents do not say all of it is experimental, and says what is missing.
 """
 
-from guidance.forms import coco, comfy, flux3, ideogram, invoke, moss, svg
+from guidance.forms import coco, comfy, fibo, flux3, ideogram, invoke, moss, svg
 from guidance.forms.form import Form as Form
 
-ALL = (flux3.ARGUMENTS, flux3.TEXT, moss.FORM, ideogram.FORM, comfy.FORM, invoke.FORM, coco.FORM, svg.FORM)
+ALL = (flux3.ARGUMENTS, flux3.TEXT, moss.FORM, ideogram.FORM, fibo.FORM, comfy.FORM, invoke.FORM, coco.FORM, svg.FORM)
 FORMS = {form.name: form for form in ALL}

@@ -19,7 +19,7 @@ class Form:
     """One way to write a layout down, and to read it again.
 
     `read(text, canvas)` takes the canvas for forms that do not hold it. Words and boxes come back, boxes within one
-    unit of the form's grid; captions, descriptions and paths where the form has a place for them.
+    unit of the form's grid (`precision`); captions, descriptions and paths where the form has a place for them.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Form:
     read: Callable[[str, Canvas], Layout]
     suffix: str = ".json"
     experimental: str = ""  # a sentence: what could not be read in a public document
+    precision: float = 1e-3  # of a side of the picture: how far an edge may come back, where pixels are not coarser
 
 
 def to_grid(box: Box, columns: int, rows: int) -> tuple[int, int, int, int]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from diffusers import BriaFibo2Pipeline
 from diffusers.modular_pipelines.flux3 import prompt_upsampler
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from guidance import Entry, Layout
 from guidance.boxes import find_centre, mirror_box
 from guidance.errors import RegionError
-from guidance.forms import FORMS, coco, comfy, flux3, ideogram, invoke, moss, svg
+from guidance.forms import FORMS, coco, comfy, fibo, flux3, ideogram, invoke, moss, svg
 from guidance.forms.form import to_grid
 from guidance.regions import Region, make_regions
 
@@ -62,7 +63,7 @@ layouts = st.builds(
 def test_what_is_written_is_read_within_one_unit(form, layout):
     again = form.read(form.write(layout), layout.canvas)
     assert again.words == layout.words and again.canvas == layout.canvas
-    unit = 1 / min(1000, *layout.canvas) + 1e-9
+    unit = max(form.precision, 1 / min(layout.canvas)) + 1e-9
     for before, after in zip(layout.entries, again.entries, strict=True):
         assert after.box == pytest.approx(before.box, abs=unit)
     assert form.write(again) == form.write(form.read(form.write(again), layout.canvas))  # and stays
@@ -75,7 +76,7 @@ def test_the_mirrored_layout_is_the_mirror(form, layout):
     assume(all(entry.box[2] - entry.box[0] > 1e-3 for entry in layout.entries))  # 1 - x of less may be no width
     plain = form.read(form.write(layout), layout.canvas)
     swapped = form.read(form.write(layout.mirrored()), layout.canvas)
-    unit = 2 / min(1000, *layout.canvas) + 1e-9  # one at either reading
+    unit = 2 * max(form.precision, 1 / min(layout.canvas)) + 1e-9  # one at either reading
     for before, after in zip(plain.entries, swapped.entries, strict=True):
         assert after.box == pytest.approx(mirror_box(before.box), abs=unit)
 
@@ -202,6 +203,55 @@ def test_invoke_has_a_layer_for_each_thing():
     moved = json.loads(invoke.write(STREET))
     moved["canvas_v2_metadata"]["regionalGuidance"][1]["position"] = {"x": 128, "y": 0}
     assert invoke.read(json.dumps(moved)).entries[1].box[0] == pytest.approx(LEFT[0] + 0.1)
+
+
+def test_fibo_says_places_in_words():
+    first, second = json.loads(fibo.write(STREET))["objects"]
+    assert first == {
+        "description": "a bell",
+        "location": "right",
+        "relative_size": "large within frame",
+        "relationship": "to the right of a frog",
+    }
+    assert second["location"] == "left" and second["relationship"] == "to the left of a bell"
+    written = fibo.write(STREET)
+    assert "\n" not in written and BriaFibo2Pipeline._parse_prompt(written) == (
+        json.loads(written),
+        None,
+    )  # no empty value
+    alone = Layout("", (Entry("owl", (0.45, 0.0, 0.55, 0.2)),))
+    assert json.loads(fibo.write(alone)) == {
+        "objects": [{"description": "owl", "location": "top", "relative_size": "small"}]
+    }
+
+
+@given(boxes())
+def test_fibo_keeps_the_place_and_the_size(box):
+    place, size = fibo.name_place(box), fibo.name_size(box)
+    again = fibo.read_place(place, size)
+    assert again and (fibo.name_place(again), fibo.name_size(again)) == (place, size)
+    assert find_centre(again) == pytest.approx(find_centre(box), abs=1 / 4)
+
+
+@pytest.mark.parametrize(
+    ("location", "size", "box"),
+    [
+        ("bottom-right foreground", "small", (0.708, 0.708, 0.958, 0.958)),
+        ("upper left of the frame", None, (0.0, 0.0, 0.367, 0.367)),
+        ("Centre", "large within frame", (0.167, 0.167, 0.833, 0.833)),
+        ("middle right", "medium-to-large", (0.633, 0.3, 1.0, 0.7)),
+    ],
+)
+def test_fibo_reads_places_that_others_wrote(location, size, box):
+    text = json.dumps({"objects": [{"description": "a dog", "location": location, "relative_size": size}]})
+    (entry,) = fibo.read(text).entries
+    assert entry.word == "dog" and entry.box == pytest.approx(box, abs=1e-3)
+
+
+@pytest.mark.parametrize("location", ["", None, "following rule of thirds", "from left to right", "Leftover"])
+def test_what_fibo_does_not_place_has_no_box(location):
+    text = json.dumps({"short_description": "dusk", "objects": [{"description": "a dog", "location": location}]})
+    assert fibo.read(text) == Layout("dusk")
 
 
 def test_coco_counts_across_first_and_adds_up():
