@@ -67,9 +67,9 @@ def _add_thing(root: ET.Element, entry: Entry, colour: str, width: int, height: 
     group = ET.SubElement(root, "g", {"class": "thing"})
     ET.SubElement(group, "title").text = entry.description
     x0, y0, x1, y1 = (edge * side for edge, side in zip(entry.box, (width, height) * 2, strict=True))
-    box = {
-        "x": f"{x0:.3f}",
-        "y": f"{y0:.3f}",
+    box = {  # of a sliver at the edge, too, a part is on the canvas
+        "x": f"{min(x0, width - 1e-3):.3f}",
+        "y": f"{min(y0, height - 1e-3):.3f}",
         "width": f"{max(x1 - x0, 1e-3):.3f}",
         "height": f"{max(y1 - y0, 1e-3):.3f}",
     }

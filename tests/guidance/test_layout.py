@@ -81,6 +81,18 @@ def test_the_mirrored_layout_is_the_mirror(form, layout):
         assert after.box == pytest.approx(mirror_box(before.box), abs=unit)
 
 
+@pytest.mark.parametrize("canvas", [(1, 1), (1024, 768), (1, 16384)])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_slivers_at_the_edges_come_back(form, canvas):
+    thin = 1e-12
+    slivers = [(1 - thin, 0, 1, 1), (0, 1 - thin, 1, 1), (0, 0, thin, 1), (0, 0, 1, thin), (0.3, 0.5, 0.3 + thin, 1)]
+    layout = Layout("", tuple(Entry(f"frog {number}", box) for number, box in enumerate(slivers)), canvas)
+    again = form.read(form.write(layout), canvas)
+    assert again.words == layout.words
+    for before, after in zip(layout.entries, again.entries, strict=True):
+        assert after.box == pytest.approx(before.box, abs=max(form.precision, 1 / min(canvas)) + 1e-9)
+
+
 @given(boxes(), st.integers(1, 1000), st.integers(1, 1000))
 def test_whole_units_stay_on_the_canvas_and_are_never_empty(box, columns, rows):
     x0, y0, x1, y1 = to_grid(box, columns, rows)
