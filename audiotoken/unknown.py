@@ -20,12 +20,14 @@ from torch import Tensor
 from audiotoken.encoders.mini_network import FAMILIARITY as NAME
 from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.errors import CheckpointError
-from audiotoken.json_file import FormError, read_json
+from audiotoken.json_file import FormError, check_fields, read_json
 from audiotoken.writing import encode_text, write_bytes
 
-# Energy by which a separated sound may fall short of the threshold, chosen so: of 95 sources, separated from others in
-# rooms and dry, 9 % of those named rightly then count as unknown (33 % without it), and 25 % of the others (75 %).
+# Energy by which a separated sound may fall short of the threshold of an encoder that has none for such sounds. Chosen
+# with one that had not heard them: of 95 sources, separated from others in rooms and dry, 9 % of those named rightly
+# then count as unknown (33 % without it), and 25 % of the others (75 %).
 ALLOWANCE = 1.6
+FIELDS = {"slope": float, "offset": float, "threshold": float}
 
 
 @dataclass(frozen=True)
@@ -35,18 +37,23 @@ class Familiarity:
     slope: float
     offset: float
     threshold: float  # of the energy; sounds below it count as unknown
+    separated: float | None = None  # the threshold of sounds that were separated from others; None: not fitted
 
     def probability(self, energy: ArrayLike) -> NDArray[np.float64]:
         """(...) -> (...), the probability that a sound is known, if half of all sounds are."""
         return 1 / (1 + np.exp(-(self.slope * np.asarray(energy, float) + self.offset)))
 
     def knows(self, energy: float, separated: bool = False) -> bool:
-        """Whether sounds of this energy count as known; `separated` from others, they may have less of it."""
-        return bool(energy >= self.threshold - (ALLOWANCE if separated else 0.0))
+        """Whether sounds of this energy count as known; those that were `separated` have a threshold of their own."""
+        threshold = self.threshold
+        if separated:
+            threshold = threshold - ALLOWANCE if self.separated is None else self.separated
+        return bool(energy >= threshold)
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write to `folder`, as JSON."""
-        write_bytes(encode_text(json.dumps(asdict(self), indent=1) + "\n"), Path(folder) / NAME)
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        write_bytes(encode_text(json.dumps(known, indent=1) + "\n"), Path(folder) / NAME)
 
 
 def load_familiarity(folder: str | os.PathLike) -> Familiarity | None:
@@ -55,7 +62,9 @@ def load_familiarity(folder: str | os.PathLike) -> Familiarity | None:
     if not path.is_file():
         return None
     try:
-        return Familiarity(**read_json(path, {"slope": float, "offset": float, "threshold": float}))
+        values = read_json(path)
+        check_fields(values, FIELDS, {"separated": float})
+        return Familiarity(**values)
     except FormError as error:
         raise CheckpointError(f"Cannot read {path}: {error}; get the model again.") from None
 

@@ -81,7 +81,14 @@ def test_familiarity_is_kept(tmp_path):
     assert load_familiarity(tmp_path) == found and load_familiarity(tmp_path / "no") is None
     assert json.loads((tmp_path / "unknown.json").read_text()) == {"slope": 2.0, "offset": -1.0, "threshold": 0.25}
     assert found.probability(0.5) == 0.5 and found.knows(0.25) and not found.knows(0.24)
-    assert found.knows(-1.3, separated=True) and not found.knows(-1.4, separated=True)
+    assert found.knows(-1.3, separated=True) and not found.knows(-1.4, separated=True)  # as none is fitted for it
+
+
+def test_separated_sounds_are_known_by_their_own_threshold(tmp_path):
+    Familiarity(2.0, -1.0, 0.25, separated=-0.5).save(tmp_path)
+    found = load_familiarity(tmp_path)
+    assert found is not None and found.separated == -0.5
+    assert found.knows(-0.4, separated=True) and not found.knows(-0.6, separated=True) and not found.knows(-0.4)
 
 
 def test_no_encoder_is_one_sentence(tmp_path):

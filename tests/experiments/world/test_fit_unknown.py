@@ -19,10 +19,20 @@ def test_a_wrong_name_in_a_room_counts_as_unknown(monkeypatch):
     scores[0, 3], scores[1, 5], scores[2, 3] = 9.0, 4.0, 9.0
     monkeypatch.setattr(fit_unknown, "compute_rendered_logits", lambda model, held: scores)
     classes = np.array([[3, 1, -1], [1, 3, -1], [3, 1, -1], [-1, 1, -1]], np.int8)
-    held = Rendered(np.empty(0), np.empty(0), classes, np.array([0, 0, -1, 0], np.int8), [])
-    right, wrong, taken = fit_unknown.measure_rendered(MiniEncoder(labels=AUDIBLE_WORDS), held)
-    assert right == pytest.approx([np.log(np.exp(9) + 15)]) and wrong == pytest.approx([np.log(np.exp(4) + 15)])
-    assert taken == pytest.approx([np.log(15), np.log(np.exp(4) + 14)])
+    facts = [{"kind": kind} for kind in ("stem", "stem", "mixture", "image")]
+    held = Rendered(np.empty(0), np.empty(0), classes, np.array([0, 0, -1, 0], np.int8), facts)
+    found = fit_unknown.measure_rendered(MiniEncoder(labels=AUDIBLE_WORDS), held)
+    assert found.stems == pytest.approx([np.log(np.exp(9) + 15)]) and found.images == []
+    assert found.wrong == pytest.approx([np.log(np.exp(4) + 15)])
+    assert found.without == pytest.approx([np.log(15), np.log(np.exp(4) + 14)])
+
+
+def test_separated_sounds_have_a_threshold_of_their_own():
+    """Of 100 known sounds the 5 with the least energy are given up, and so of 100 stems, which have less."""
+    known, unknown, stems = np.arange(100.0), np.arange(-100.0, 0.0), np.arange(-50.0, 50.0)
+    found = fit_unknown.fit_familiarity(known, unknown, list(stems))
+    assert [sum(map(found.knows, known)), sum(found.knows(each, separated=True) for each in stems)] == [95, 95]
+    assert fit_unknown.fit_familiarity(known, unknown).separated is None
 
 
 def test_the_test_of_another_encoder_is_copied(tmp_path, monkeypatch):
