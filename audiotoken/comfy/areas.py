@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from audiotoken.errors import OptionError
 from audiotoken.stereo.captions import write_caption
+from guidance.errors import RegionError
 from guidance.forms import comfy, ideogram
 from guidance.forms.form import describe, to_grid
 from guidance.layout import Entry, Layout
@@ -19,15 +20,26 @@ def read_boxes(boxes: Any, canvas: tuple[int, int], caption: str = "") -> Layout
     """The layout of boxes, or of the elements of Create Bounding Boxes; an empty caption is written from them.
 
     BOUNDING_BOX and BOUNDING_BOXES count pixels of the canvas, and may be one box, a list, or a batch, of which the
-    first is read; ARRAY, the elements, counts from 0 to 1000.
+    first is read; ARRAY, the elements, counts from 0 to 1000; a STRING is JSON of one of these.
     RegionError for boxes outside the canvas, and for what is neither.
     """
+    boxes = parse_boxes(boxes) if isinstance(boxes, str) else boxes
     boxes = [boxes] if isinstance(boxes, dict) else boxes
     if boxes and isinstance(boxes, list) and isinstance(boxes[0], dict) and "bbox" in boxes[0]:
         entries = ideogram.read(json.dumps({"compositional_deconstruction": {"elements": boxes}}), canvas).entries
     else:
         entries = comfy.from_boxes(boxes, canvas).entries
     return Layout(caption.strip() or write_caption(entries), entries, canvas)
+
+
+def parse_boxes(text: str) -> Any:
+    """JSON of boxes or elements, as Create Bounding Boxes reads it; none in an empty text. RegionError otherwise."""
+    try:
+        return json.loads(text) if text.strip() else []
+    except (ValueError, RecursionError) as error:
+        raise RegionError(
+            f"Cannot read the boxes ({error}), expected JSON of boxes or elements; connect Listen, or mend the text."
+        ) from None
 
 
 def list_words(layout: Layout) -> list[str]:

@@ -103,8 +103,9 @@ def box_inputs() -> list[Any]:
     return [
         io.MultiType.Input(
             "boxes",
-            [io.BoundingBox, io.Custom("BOUNDING_BOXES"), io.Array],
-            tooltip="The boxes of Listen, or the elements of Create Bounding Boxes, which keeps no words in its boxes.",
+            [io.BoundingBox, io.Custom("BOUNDING_BOXES"), io.Array, io.String],
+            tooltip="The boxes of Listen, or the elements of Create Bounding Boxes, which keeps no words in its boxes; "
+            "or JSON of either.",
         ),
         io.String.Input(
             "caption",

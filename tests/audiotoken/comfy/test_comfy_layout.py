@@ -62,6 +62,14 @@ def test_one_box_and_a_batch_are_read_as_comfyui_reads_them():
     assert lay_out([bare])["words"] == ["thing"]
 
 
+def test_boxes_and_elements_may_come_as_json():
+    elements = lay_out([FROG, BELL])["elements"]
+    for boxes in ([FROG, BELL], elements, [[FROG, BELL]]):
+        assert lay_out(json.dumps(boxes))["words"] == ["a green frog", "a bell"]
+    assert lay_out(lay_out([FROG, BELL], target="comfy")["prompt"])["prompt"] == lay_out([FROG, BELL])["prompt"]
+    assert lay_out(json.dumps(FROG))["words"] == ["a green frog"] and lay_out(" ", caption="rain")["words"] == ["rain"]
+
+
 def test_nothing_placed_is_the_caption_everywhere():
     found = lay_out([], caption="rain")
     assert found["words"] == ["rain"] and found["prompt"] == "rain" and found["masks"][0].min() == 1
@@ -84,11 +92,11 @@ def test_a_box_of_text_without_a_description_is_named_by_its_text(meta, words):
 def test_all_of_comfyuis_types_for_boxes_can_be_connected():
     for node in (nodes.SoundLayout, nodes.SoundAreas):
         kinds = node.INPUT_TYPES()["required"]["boxes"][0]
-        assert kinds == "BOUNDING_BOX,BOUNDING_BOXES,ARRAY"
+        assert kinds == "BOUNDING_BOX,BOUNDING_BOXES,ARRAY,STRING"
     assert [each.io_type for each in nodes.Listen.GET_SCHEMA().outputs][:2] == ["BOUNDING_BOX", "AUDIO"]
 
 
-@pytest.mark.parametrize("boxes", [[{**FROG, "x": 900}], ["frog"], "frog", [{"bbox": [1, 2]}], None])
+@pytest.mark.parametrize("boxes", [[{**FROG, "x": 900}], ["frog"], "frog", "3", [{"bbox": [1, 2]}], None])
 def test_boxes_that_cannot_be_read_are_a_sentence(boxes):
     with pytest.raises(RegionError, match="expected"):
         lay_out(boxes)
