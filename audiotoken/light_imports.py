@@ -3,15 +3,17 @@
 They import peft (LoRA), torch._dynamo (compiling) and scipy.stats at once: half of the time in which a small picture
 is drawn. Inside `postponing`, these modules are stand-ins, whose names import the real module when they are used: when
 they are called, or when one of their attributes is read. Only the decorators of torch._dynamo do nothing, since a
-process of the command line compiles nothing. For the command line only: who imports this package as a library gets
-these libraries as they are.
+process of the command line compiles nothing. The files of all installed distributions, which diffusers looks through
+to learn whose package is whose, are looked at when somebody asks. For the command line only: who imports this package
+as a library gets these libraries as they are.
 """
 
 import gc
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import import_module
+from functools import cached_property
+from importlib import import_module, metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -90,16 +92,39 @@ def _is_postponed(name: str) -> bool:
     return any(f"{name}.".startswith(f"{each}.") for each in POSTPONED)
 
 
+class _PackageMap(Mapping[str, list[str]]):
+    """`importlib.metadata.packages_distributions`, which looks at every installed file, once it is read."""
+
+    def __init__(self, read: Callable[[], Mapping[str, list[str]]]) -> None:
+        self._read = read
+
+    @cached_property
+    def _packages(self) -> Mapping[str, list[str]]:
+        return self._read()
+
+    def __getitem__(self, package: str) -> list[str]:
+        return self._packages[package]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packages)
+
+    def __len__(self) -> int:
+        return len(self._packages)
+
+
 @contextmanager
 def postponing() -> Iterator[None]:
     """Import stand-ins for what is `POSTPONED`, inside the `with` block; if one is imported already, do nothing."""
     if _FINDER in sys.meta_path or any(each in sys.modules for each in POSTPONED):
         yield
         return
+    read_packages = metadata.packages_distributions
     sys.meta_path.insert(0, _FINDER)
+    metadata.packages_distributions = lambda: _PackageMap(read_packages)
     try:
         yield
     finally:
+        metadata.packages_distributions = read_packages
         sys.meta_path.remove(_FINDER)
         _remove_stand_ins()
 

@@ -22,7 +22,7 @@ COMMANDS = {  # in this order: what the first may not import, the second may
     "place clip.wav --steps 1 -o picture.png": POSTPONED,
 }
 CODE = """
-import json, sys
+import importlib.metadata, json, sys
 from audiotoken.cli.app import app
 from audiotoken.light_imports import postponing
 
@@ -34,6 +34,8 @@ for command in sys.argv[1:]:
         assert not end.code, end.code
     loaded[command] = [*sys.modules]
 with postponing():
+    asked = importlib.metadata.packages_distributions()
+    unread = not vars(asked).get("_packages")
     import scipy.signal
     from diffusers.loaders import lora_base
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -47,7 +49,9 @@ class Net(torch.nn.Module):
         self.to_q = torch.nn.Linear(2, 2)
 layer = peft.get_peft_model(Net(), peft.LoraConfig(target_modules=["to_q"])).base_model.model.to_q
 same = isinstance(layer, lora_base.BaseTunerLayer) and isinstance(layer, BaseTunerLayer)
-print(json.dumps({"loaded": loaded, "peaks": peaks, "same": same, "name": torch._dynamo.optimize.__name__}))
+packages = {"unread": unread, "same": dict(asked) == importlib.metadata.packages_distributions()}
+names = {"same": same, "name": torch._dynamo.optimize.__name__}
+print(json.dumps({"loaded": loaded, "peaks": peaks, "packages": packages, **names}))
 """
 
 
@@ -72,6 +76,10 @@ def test_commands_import_only_what_they_use(command, answers):
 
 def test_what_was_postponed_is_there_when_it_is_used(answers):
     assert answers["peaks"] >= 1 and answers["same"] and answers["name"] == "optimize"
+
+
+def test_installed_files_are_looked_through_when_somebody_asks(answers):
+    assert answers["packages"] == {"unread": True, "same": True}
 
 
 def test_a_command_looks_for_garbage_rarely_and_leaves_it_as_it_was():
