@@ -220,8 +220,17 @@ def _normalise(recording: Recording, name: str) -> Recording:
         low, high = low / np.float32(peak), high / np.float32(peak)
     mean = recording.mean(axis=1, dtype=np.float64)
     if max((high - mean).max(), (mean - low).max()) < SILENCE:
-        raise AudioError(f"Cannot read {name}: it is silent (never above {SILENCE:g}); record it louder.")
+        raise AudioError(f"Cannot read {name}: {_explain_stillness(recording)}")
     return np.ascontiguousarray(recording, dtype=np.float32)
+
+
+def _explain_stillness(recording: Recording) -> str:
+    """Why nothing can be heard in a recording whose samples are all alike."""
+    if recording.shape[1] == 1:
+        return "it is a single sample long; give a longer recording."
+    if (level := float(np.abs(recording).max())) < SILENCE:
+        return f"it is silent (never above {SILENCE:g}); record it louder."
+    return f"it is constant (every sample is about {level:.2g}), so there is nothing to hear; check the recorder."
 
 
 def load_beginning(clip: str | os.PathLike, seconds: float) -> tuple[Recording, int, list[str]]:

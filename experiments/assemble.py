@@ -3,12 +3,11 @@
 python -m experiments.assemble base=sd-folder encoder=beats:BEATs.pt embedder=embedder.bin output=model
 """
 
-from audiotoken.assembly.assemble import assemble
 from experiments.hydra_cli import run_from_config
 
 
 def main() -> None:
-    run_from_config("assemble", assemble)
+    run_from_config("assemble", "audiotoken.assembly.assemble.assemble")
 
 
 if __name__ == "__main__":

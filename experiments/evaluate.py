@@ -3,12 +3,12 @@
 python -m experiments.evaluate clips=clips n=40 out=runs/evaluated
 """
 
-from audiotoken.evaluation.evaluate import evaluate
+from audiotoken.cli.composing import FUNCTIONS
 from experiments.hydra_cli import run_from_config
 
 
 def main() -> None:
-    run_from_config("evaluate", evaluate, configs="audiotoken.configs")
+    run_from_config("evaluate", FUNCTIONS["evaluate"], configs="audiotoken.configs")
 
 
 if __name__ == "__main__":

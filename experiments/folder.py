@@ -3,12 +3,11 @@
 python -m experiments.folder clips=clips output=pictures count=2
 """
 
-from audiotoken.tasks.folder import draw_folder
 from experiments.hydra_cli import run_from_config
 
 
 def main() -> None:
-    run_from_config("folder", draw_folder)
+    run_from_config("folder", "audiotoken.tasks.folder.draw_folder")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from importlib.resources import files
 from typing import Any
 
 from audiotoken.cli.composing import FUNCTIONS, check_overrides, convert_config
 from audiotoken.cli.schemas import convert_options
 from audiotoken.errors import OptionError
+from audiotoken.tasks.checks import check_values
 from audiotoken.tasks.sentences import errors_as_sentences
 
 
@@ -50,17 +51,20 @@ def run_from_signature(function: Callable[..., str]) -> None:
 
 def run_from_config(
     config_name: str,
-    function: Callable[..., Any],
+    function: Callable[..., Any] | str,
     *,
     configs: str = "configs",
     call: Callable[[dict[str, Any]], Any] | None = None,
 ) -> None:
     """Run the command line of `function`; its parameters are the keys of `config_name`.yaml in the package `configs`.
 
-    Prints the return value of the function, once where several processes share a run. If the function has a parameter
-    `on_row`, progress goes to stderr. call: a function to call with the composed values instead.
+    A function that takes seconds to import is given by its name, "package.module.function", and is imported when keys,
+    paths and models are known to be right. Prints the return value of the function, once where several processes share
+    a run. If the function has a parameter `on_row`, progress goes to stderr. call: a function to call with the composed
+    values instead.
     """
     import hydra
+    from hydra.utils import get_method
     from omegaconf import OmegaConf
 
     @hydra.main(version_base=None, config_path=f"pkg://{configs}", config_name=config_name)
@@ -68,17 +72,32 @@ def run_from_config(
         with errors_as_sentences():
             if missing := sorted(OmegaConf.missing_keys(config)):
                 raise OptionError(f"Got no {missing[0]}; pass {missing[0]}=VALUE.")
-            values = convert(OmegaConf.to_container(config, resolve=True))
-            answer = call(values) if call else function(**values, **rows)
+            composed: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+            check_values(config_name, composed)
+            run = get_method(function) if isinstance(function, str) else function
+            known = config_name in FUNCTIONS
+            values = convert_config(config_name, composed) if known else convert_options(run, composed)
+            answer = call(values) if call else run(**values, **_print_rows(run))
             if is_first_process():
                 print(answer)
 
-    convert = partial(convert_config, config_name) if config_name in FUNCTIONS else partial(convert_options, function)
-    parameters = inspect.signature(function).parameters
-    rows: dict[str, Any] = (
-        {"on_row": lambda text: print(text, file=sys.stderr, flush=True)} if "on_row" in parameters else {}
-    )
-    run_hydra(entry, parameters)
+    keys = _read_keys(configs, config_name) if isinstance(function, str) else [*inspect.signature(function).parameters]
+    run_hydra(entry, keys)
+
+
+def _print_rows(function: Callable[..., Any]) -> dict[str, Any]:
+    """`on_row`, which prints on stderr, if the function has such a parameter."""
+    if "on_row" not in inspect.signature(function).parameters:
+        return {}
+    return {"on_row": lambda text: print(text, file=sys.stderr, flush=True)}
+
+
+def _read_keys(configs: str, name: str) -> list[str]:
+    """The keys of `name`.yaml in the package `configs`."""
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.create((files(configs) / f"{name}.yaml").read_text(encoding="utf-8"))
+    return [str(key) for key in config if key not in ("defaults", "hydra")]
 
 
 def run_hydra(entry: Callable[[], Any], keys: Collection[str] = ()) -> None:
@@ -129,6 +148,6 @@ def explain_error(error: Exception, keys: Collection[str] = ()) -> str:
 
 
 def _suggest(name: str, known: Collection[str], prefix: str = "") -> str:
-    """ " (did you mean ...?)" if a known name is similar, else ""."""
-    close = difflib.get_close_matches(name, known, 1)
+    """ " (did you mean ...?)" if a known name begins so or is similar, else ""."""
+    close = [each for each in known if name and each.startswith(name)] or difflib.get_close_matches(name, known, 1)
     return f" (did you mean {prefix}{close[0]}?)" if close else ""

@@ -5,11 +5,14 @@
 The packages are imported when a command uses them, so that `audiotoken --help` answers at once.
 """
 
+import inspect
+import os
 import re
 import sys
 from importlib.metadata import version as installed_version
 from io import TextIOWrapper
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperCommand
@@ -20,6 +23,7 @@ from audiotoken.cli.pages import demo, rate
 from audiotoken.cli.pictures import animate, generate, place
 from audiotoken.cli.recordings import check, layout, listen
 
+UsageError: type[Any] = typer.BadParameter.__mro__[1]  # of every mistake on the command line
 EXIT_CODES = "Exit codes: 0 success, 1 some clips failed, 2 invalid input, 130 interrupted."
 SETTINGS = {"help_option_names": ["-h", "--help"], "token_normalize_func": normalize_token}
 
@@ -27,13 +31,40 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "token_normalize_func": norma
 class Command(TyperCommand):
     """A command whose errors about options are plain sentences, without the phrases of the library that checks them."""
 
-    def parse_args(self, *arguments: Any) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)
         try:
-            return super().parse_args(*arguments)
+            self._check_paths(ctx, given)
+            return super().parse_args(ctx, args)
         except typer.BadParameter as error:
             text = error.message.removeprefix("Value error, ")
             error.message = re.sub(r"^Input should be ([^,]*).*", r"it should be \1.", text, flags=re.DOTALL)
             raise
+        except UsageError as error:
+            error.message += _explain_dash(given)
+            raise
+
+    def _check_paths(self, ctx: Any, args: list[str]) -> None:
+        """Refuse an empty path, which would be the current folder; scripts give one where a variable has no value."""
+        values, _, _ = self.make_parser(ctx).parse_args(list(args))
+        types = inspect.signature(self.callback or _explain_dash).parameters
+        parameters: list[Any] = self.get_params(ctx)
+        for parameter in parameters:
+            name = str(parameter.name)
+            if values.get(name) == "" and name in types and _is_path(types[name].annotation):
+                raise typer.BadParameter("it is empty, expected a path; give one.", ctx=ctx, param=parameter)
+
+
+def _is_path(annotation: Any) -> bool:
+    """Whether a parameter is an `Annotated[Path, ...]`, or may be None instead."""
+    kind, *_ = get_args(annotation) or (annotation,)
+    return Path in (kind, *get_args(kind))
+
+
+def _explain_dash(args: list[str]) -> str:
+    """How a file is given whose name begins with a dash, if there is one; else empty."""
+    files = [each for each in args if each.startswith("-") and os.path.exists(each)]
+    return f"; there is a file {files[0]}: write ./{files[0]} for it." if files else ""
 
 
 # plain help without rich, whose import alone takes half of the time in which `--help` answers

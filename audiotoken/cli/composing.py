@@ -47,6 +47,7 @@ def compose_config(
     OptionError for an unknown key or a value of the wrong type.
     """
     check_overrides(values or ())
+    tasks.checks.check_values(name, options)  # before Hydra is imported
     from hydra import compose, initialize_config_module
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -58,7 +59,9 @@ def compose_config(
         for key, value in options.items():
             if value is not None:
                 OmegaConf.update(config, key, value if isinstance(value, int | float) else str(value))
-        return convert_config(name, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+        composed: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        tasks.checks.check_values(name, composed)  # before the function is imported for the types of its parameters
+        return convert_config(name, composed)
     except (HydraException, OmegaConfBaseException) as error:
         message = " ".join(str(error).split())
         raise OptionError(

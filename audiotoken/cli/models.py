@@ -100,13 +100,8 @@ def assemble(
     """
     with handling_errors(verbose):
         layer_numbers = _parse_layers(layers)
-        tasks.checks.check_base(base)
-        if encoder is not None:
-            tasks.checks.check_encoder(encoder)
-        tasks.checks.check_exists(embedder, "--embedder", "an embedder file or folder")
-        tasks.checks.check_exists(labels, "--labels", "a text file with a label on each line")
-        tasks.checks.check_exists(lora, "--lora", "a folder of LoRA layers")
-        tasks.checks.check_output_folder(output)
+        parts = {"base": base, "encoder": encoder, "embedder": embedder, "labels": labels, "lora": lora}
+        tasks.checks.check_values("assemble", {**parts, "output": output})
         summary = assembly.assemble.assemble(
             base,
             encoder,
@@ -179,10 +174,6 @@ def prepare(
     with handling_errors(verbose):
         if source is not None:
             tasks.checks.check_source(source)
-        if model is not None:
-            tasks.checks.check_model(model)
-        if output is not None:
-            tasks.checks.check_output_folder(output)
         folder = source if source is not None and Path(source).is_dir() else None
         options = {"output": output, "model": model, "size": size, "seconds": seconds, "part": part, "parts": parts}
         options |= {"device": device, "source.folder": folder}
@@ -240,14 +231,6 @@ def train(
       accelerate launch -m experiments.train data=prepared out=runs/one
     """
     with handling_errors(verbose):
-        if data is not None:
-            tasks.checks.check_prepared(data)
-        if model is not None:
-            tasks.checks.check_model(model)
-        if output is not None:
-            tasks.checks.check_output_folder(output)
-        if report is not None:
-            tasks.picture_files.check_report(report)
         options = {"data": data, "out": output, "model": model, "settings.steps": steps, "batch": batch}
         options |= {"precision": precision, "device": device, "report": report}
         config = compose_config("train", _choose(recipe=recipe), values, options)
@@ -298,15 +281,6 @@ def evaluate(
       audiotoken evaluate --clips clips -n 40 seeds=[0,1] -o evaluated
     """
     with running("evaluating", quiet, verbose) as bar:
-        tasks.checks.check_folder(clips, "--clips", "a folder of sounds")
-        tasks.checks.check_folder(pictures, "--pictures", "a folder of pictures")
-        tasks.checks.check_folder(real, "--real", "a folder of pictures")
-        if output is not None:
-            tasks.checks.check_output_folder(output)
-        if report is not None:
-            tasks.picture_files.check_report(report)
-        if model is not None:
-            tasks.checks.check_model(model)
         options = {"clips": clips, "pictures": pictures, "real": real, "n": n, "out": output, "report": report}
         config = compose_config("evaluate", [], values, {**options, "model": model, "device": device})
         table = evaluation.evaluate.evaluate(**config, on_row=bar.write_note)

@@ -5,13 +5,16 @@ The tasks check everything again and more closely; these only answer early. Each
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from audiotoken.audio_file import open_plain
 from audiotoken.errors import AudioError, CheckpointError, DataError, OptionError
+from audiotoken.json_file import FormError, read_json
 from audiotoken.loading import ENCODER_KINDS, ENCODERS, find_model, is_hub_file
+from audiotoken.report.html import check_report
 from audiotoken.writing import check_inputs_kept, check_output, check_output_folder, list_model_paths
 from guidance.forms import FORMS
 from guidance.layout import check_canvas
@@ -20,10 +23,11 @@ from spatial.setups import NAMES
 
 STDOUT = Path("-")
 WEIGHTS = (".safetensors", ".ckpt", ".pt", ".bin", ".pth")
+SYNTHETIC = "synthetic"  # clips that are made when they are needed
 
-__all__ = ["check_base", "check_clip", "check_encoder", "check_exists", "check_folder", "check_model"]
+__all__ = ["check_base", "check_clip", "check_encoder", "check_exists", "check_folder", "check_labels", "check_model"]
 __all__ += ["check_inputs_kept", "check_output_folder", "check_prepared", "check_source", "list_model_paths"]
-__all__ += ["check_layout_file", "check_setup", "check_source_count", "check_words", "parse_canvas"]
+__all__ += ["check_layout_file", "check_setup", "check_source_count", "check_values", "check_words", "parse_canvas"]
 
 
 def check_clip(clip: str | os.PathLike) -> None:
@@ -39,16 +43,16 @@ def check_model(model: str) -> None:
     find_model(model)
 
 
-def check_exists(path: Path | None, option: str, wanted: str) -> None:
-    """OptionError for a path that was given and does not exist."""
-    if path is not None and not os.path.exists(os.path.expanduser(path)):
-        raise OptionError(f"Got {option} {path}, but there is no such file or folder; give {wanted}.")
+def check_exists(path: str | os.PathLike, wanted: str) -> None:
+    """OptionError for a path that does not exist."""
+    if not os.path.exists(os.path.expanduser(path)):
+        raise OptionError(f"Cannot read {path}: there is no such file or folder; give {wanted}.")
 
 
-def check_folder(folder: Path | None, option: str, wanted: str) -> None:
-    """OptionError for a folder that was given and does not exist."""
-    if folder is not None and not folder.is_dir():
-        raise OptionError(f"Got {option} {folder}, but there is no such folder; give {wanted}.")
+def check_folder(folder: str | os.PathLike, wanted: str) -> None:
+    """OptionError for a folder that does not exist."""
+    if not os.path.isdir(os.path.expanduser(folder)):
+        raise OptionError(f"Cannot read {folder}: there is no such folder; give {wanted}.")
 
 
 def check_source(source: str) -> None:
@@ -58,10 +62,30 @@ def check_source(source: str) -> None:
         raise OptionError(f"Got source={source}, expected a folder or one of {', '.join(names)}; change it.")
 
 
-def check_prepared(folder: Path) -> None:
+def check_prepared(folder: str | os.PathLike) -> None:
     """DataError unless `audiotoken prepare` made this folder."""
-    if not (folder / "manifest.json").is_file():
+    if not Path(folder, "manifest.json").is_file():
         raise DataError(f"Cannot read {folder}: it has no manifest.json; give a folder that `audiotoken prepare` made.")
+
+
+def check_labels(names: Sequence[str], weight: float) -> None:
+    """OptionError for data without names of classes, if the classification loss has a weight."""
+    if weight and not names:
+        raise OptionError(
+            "The data has no labels, but the classification loss needs them; add labels, or turn the loss off: "
+            "settings.weights.classification=0."
+        )
+
+
+def _check_prepared_labels(folder: str, settings: Mapping[str, Any] | None) -> None:
+    """`check_labels` of a prepared folder; a damaged manifest is explained where all of it is read."""
+    try:
+        names = read_json(Path(folder, "manifest.json")).get("names")
+    except (FormError, OSError):
+        return
+    weights = (settings or {}).get("weights")
+    if isinstance(names, list) and isinstance(weights, Mapping):
+        check_labels(names, weights.get("classification", 0))
 
 
 def check_base(base: str) -> None:
@@ -82,7 +106,7 @@ def check_encoder(encoder: str) -> None:
     if kind not in ENCODER_KINDS or bool(where) == (kind == "mini"):
         raise OptionError(f"Got encoder={encoder}, expected {ENCODERS}; change it.")
     if kind == "beats" and not is_hub_file(where):
-        check_exists(Path(where), "--encoder", "the BEATs checkpoint file")
+        check_exists(where, "the BEATs checkpoint file")
 
 
 def check_setup(setup: str, spacing: float | None) -> None:
@@ -118,3 +142,57 @@ def check_layout_file(output: Path | None, form: str, inputs: Iterable[str | os.
     if output not in (None, STDOUT):
         check_output(Path(str(output)), (FORMS[form].suffix,))
         check_inputs_kept([output], inputs)
+
+
+def _check_clips(clips: str) -> None:
+    if clips != SYNTHETIC and not re.search(r"://|[*?{\[]", clips):  # addresses, and patterns of shards
+        check_folder(clips, "a folder of sounds")
+
+
+def _exists(wanted: str) -> Callable[[str], None]:
+    return lambda path: check_exists(path, wanted)
+
+
+def _is_folder(wanted: str) -> Callable[[str], None]:
+    return lambda folder: check_folder(folder, wanted)
+
+
+def _check_page(report: str) -> None:
+    check_report(Path(report))
+
+
+VALUES: dict[str, dict[str, Callable[[str], None]]] = {  # command -> key -> what answers early for its value
+    "assemble": {
+        "base": check_base,
+        "encoder": check_encoder,
+        "embedder": _exists("an embedder file or folder"),
+        "labels": _exists("a text file with a label on each line"),
+        "lora": _exists("a folder of LoRA layers"),
+        "output": check_output_folder,
+    },
+    "evaluate": {
+        "clips": _check_clips,
+        "pictures": _is_folder("a folder of pictures"),
+        "real": _is_folder("a folder of pictures"),
+        "out": check_output_folder,
+        "report": _check_page,
+        "model": check_model,
+    },
+    "folder": {
+        "clips": _exists("a folder of sounds"),
+        "model": check_model,
+        "output": check_output_folder,
+        "report": _check_page,
+    },
+    "prepare": {"model": check_model, "output": check_output_folder},
+    "train": {"data": check_prepared, "model": check_model, "out": check_output_folder, "report": _check_page},
+}
+
+
+def check_values(command: str, values: Mapping[str, Any]) -> None:
+    """The checks of the values that `command` was given, by the keys of its configuration; None is not checked."""
+    for key, check in VALUES.get(command, {}).items():
+        if values.get(key) not in (None, "???"):  # OmegaConf's mark of a value that must be given
+            check(str(values[key]))
+    if command == "train" and values.get("data") is not None:
+        _check_prepared_labels(str(values["data"]), values.get("settings"))

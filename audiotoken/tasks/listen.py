@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from audiotoken import stereo
-from audiotoken.audio import MAX_SECONDS
+from audiotoken.audio import MAX_SECONDS, SILENCE
 from audiotoken.audio_file import read_blocks, read_length
 from audiotoken.channels import StereoMix, find_stereo
 from audiotoken.data.shard_clips import Member, read_beginning
@@ -29,9 +29,6 @@ from spatial.listening import ListenOptions, listen
 from spatial.scene import Scene, check_source_count
 from spatial.setups import make_setup
 from spatial.windows import LONG, OVERLAP, listen_long
-
-SILENCE = 1e-4  # of full scale, as in `audiotoken.audio`
-
 
 OnProgress = Callable[[float, int], None]  # (done, total)
 

@@ -42,6 +42,7 @@ from audiotoken.pipeline import AudioTokenPipeline
 from audiotoken.placeholder import TEMPLATE
 from audiotoken.report.html import check_report
 from audiotoken.report.training_page import Run, write_training_page
+from audiotoken.tasks.checks import check_labels
 from audiotoken.tasks.flow import find_denoising, own_size
 from audiotoken.tasks.run_log import log_run, move_parts, plot_losses, write_samples, write_skipped
 from audiotoken.training import LossWeights, Progress, Settings, train_embedder
@@ -101,9 +102,12 @@ def train(
         accelerator = Accelerator(
             cpu=device == "cpu", mixed_precision=precision, log_with=tracker, project_dir=str(out)
         )
+    source = Prepared(data) if isinstance(data, str | os.PathLike) else data
+    if isinstance(source, Prepared):  # before the model is loaded
+        check_labels(source.names, run.weights.classification)
     pipe = load_pipeline(model, str(accelerator.device), PRECISIONS[precision])
-    examples = _open_examples(data, pipe, size, seconds, augment, run.seed)
-    _check_labels(examples, run)
+    examples = _open_examples(source, pipe, size, seconds, augment, run.seed)
+    check_labels(examples.names, run.weights.classification)
     pipe.register_modules(audio_embedder=_make_embedder(pipe, examples, embedder, run.seed))
     wordings = VARIED if templates == "varied" else (TEMPLATE,)
     batches = Batches(
@@ -136,14 +140,6 @@ def _join_listeners(*listeners: Callable[[Progress], None] | None) -> Callable[[
     return tell
 
 
-def _check_labels(examples: Examples, run: Settings) -> None:
-    if not examples.names and run.weights.classification:
-        raise OptionError(
-            "The data has no labels, but the classification loss needs them; add labels, or turn the loss off: "
-            "settings.weights.classification=0."
-        )
-
-
 def _write_outcome(
     pipe: AudioTokenPipeline, examples: Examples, run: Settings, out: Path, report: str | os.PathLike | None
 ) -> None:
@@ -158,18 +154,17 @@ def _write_outcome(
 
 
 def _open_examples(
-    data: Source | str | os.PathLike,
+    data: Source | Prepared,
     pipe: AudioTokenPipeline,
     size: int | None,
     seconds: float,
     augment: Mapping[str, Any] | None,
     seed: int,
 ) -> Examples:
-    """Prepared examples from a folder, or a source that is encoded during training."""
-    if isinstance(data, str | os.PathLike):
-        prepared = Prepared(data)
-        prepared.check_fits(pipe)
-        return prepared
+    """Prepared examples that fit the pipeline, or a source that is encoded during training."""
+    if isinstance(data, Prepared):
+        data.check_fits(pipe)
+        return data
 
     pixels = size or own_size(pipe)
     change = make_augment(augment)

@@ -59,8 +59,8 @@ def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool
     wrong option.
     """
     function, options = resolve_task(config["task"])
-    folder = find_folder(config, overrides)
     weights = find_weights(config)
+    folder = _find_folder(config, overrides, weights)
     if config["resume"] and _is_finished(folder, weights):
         return f"kept    {folder}"
     try:
@@ -73,7 +73,7 @@ def run(config: Mapping[str, Any], overrides: Sequence[str] = (), *, alone: bool
         _copy_run(other, folder, config, overrides)
         return f"as in   {folder}: {other}"
     record = _run_and_record(
-        lambda: _call_task(function, options, config, folder), describe_run(config, overrides), folder, alone
+        lambda: _call_task(function, options, config, folder), describe_run(config, overrides, weights), folder, alone
     )
     if record["status"] == "failed":
         return f"failed  {folder}: {record['error']}"
@@ -118,6 +118,10 @@ def resolve_task(node: Mapping[str, Any]) -> tuple[Callable[..., dict[str, float
 
 def find_folder(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Path:
     """out/name/WHAT VARIES-KEY, or the existing folder with that key; a finished run of today's weights comes first."""
+    return _find_folder(config, overrides, find_weights(config))
+
+
+def _find_folder(config: Mapping[str, Any], overrides: Sequence[str], weights: str | None) -> Path:
     words, place, key = (
         [each.lstrip("+~") for each in overrides],
         Path(config["out"]) / config["name"],
@@ -125,7 +129,6 @@ def find_folder(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Pat
     )
     varied = [each.removeprefix("task.") for each in words if each.split("=")[0].split("@")[0] not in UNNAMED]
     slug = re.sub(r"[^\w.=,+-]+", "_", ",".join(varied))[:100] or "run"
-    weights = find_weights(config)
     there = sorted(place.glob(f"*-{key}"), key=lambda folder: (not _is_finished(folder, weights), folder))
     return there[0] if there else place / f"{slug}-{key}"
 
@@ -153,13 +156,13 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def describe_run(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The part of the record that is known before the run begins."""
+def describe_run(config: Mapping[str, Any], overrides: Sequence[str], weights: str | None) -> dict[str, Any]:
+    """The part of the record that is known before the run begins; weights: those of `find_weights`."""
     shared = {key: config.get(key) for key in ("name", "title", "shown", "baseline", "seed", "task")}
     return shared | {
         "overrides": list(overrides),
         "key": hash_run(config),
-        "weights": find_weights(config),
+        "weights": weights,
         "state": describe_state(config["threads"]),
     }
 

@@ -237,13 +237,18 @@ def test_not_finite(tmp_path, value, where):
     refused(tmp_path / "a.wav", "NaN or infinite")
 
 
-@pytest.mark.parametrize("value", [0.0, 0.5, 3e-5])
-def test_silent(tmp_path, value):
+@pytest.mark.parametrize(("value", "words"), [(0.0, "is silent"), (-0.5, "is constant .*about 0.5"), (3e-5, "silent")])
+def test_silent(tmp_path, value, words):
     """Zeros, a constant offset, and the last bit of a 16-bit file."""
     constant = np.full((8000, 2), value, np.float32)
     constant[::2] -= 3e-5 if value == 3e-5 else 0
     soundfile.write(tmp_path / "a.wav", constant, 8000, subtype="FLOAT")
-    refused(tmp_path / "a.wav", "silent")
+    refused(tmp_path / "a.wav", words)
+
+
+def test_a_single_sample_is_no_sound(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full((1, 2), 0.5), 8000)
+    refused(tmp_path / "a.wav", "is a single sample long; give a longer recording")
 
 
 def test_one_silent_channel_is_no_fault(tmp_path):

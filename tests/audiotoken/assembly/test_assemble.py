@@ -290,7 +290,7 @@ def test_widths_that_do_not_fit_are_named(bases, embedders, tmp_path, no_loading
         ({"--encoder": "clap:/no/such/folder"}, "Cannot load /no/such/folder"),
         ({"--encoder": "mini", "--layers": "4"}, "mini has no layers"),
         ({"--encoder": "mini", "--labels": str(BEATS)}, "mini has names of its own"),
-        ({"--labels": "no.txt"}, "Got --labels no.txt, but there is no such file"),
+        ({"--labels": "no.txt"}, "Cannot read no.txt: there is no such file"),
         ({"--layers": "four"}, "expected numbers such as 4,8,12"),
         ({"--embedder": "no.bin"}, "no such file"),
         ({"--embedder": str(BEATS)}, "not hold a state dict"),

@@ -1,4 +1,7 @@
-"""Wrong options, missing inputs and unwritable outputs are refused before torch, diffusers or Hydra are imported."""
+"""Wrong options, missing inputs and unwritable outputs are refused before torch, diffusers or Hydra are imported.
+
+The doors of the experiments are Hydra's applications, so they import nothing else that takes long.
+"""
 
 import json
 import subprocess
@@ -16,6 +19,10 @@ COMMANDS = {
     "generate clip.wav --model ./no-model": "there is no such folder",
     "generate clips -o clip.wav/pictures": "is a file",
     "listen no.wav": "there is no such file",
+    "listen ''": "Invalid value for 'CLIP': it is empty, expected a path",
+    "generate clip.wav -o ''": "Invalid value for '-o' / '--output': it is empty, expected a path",
+    "listen -dash.wav": "No such option: -d; there is a file -dash.wav: write ./-dash.wav for it.",
+    "place clip.wav -o -dash.png -x": "No such option: -x",
     "listen file:///no/a.wav": "it is an address (file://...), expected a path",
     "listen clip.wav --setup OFRT": "Invalid value for '--setup': 'OFRT' is not one of",
     "listen clip.wav --max-sources 9": "Invalid value for '--max-sources': it should be less than or equal to 4.",
@@ -80,16 +87,42 @@ COMMANDS = {
     "demo --port 99999": "Invalid value for '--port'",
     "rate clips --port 99999": "Invalid value for '--port'",
 }
+EXPERIMENTS = {
+    "experiments.generate clip=no.wav": "there is no such file",
+    "experiments.folder clips=no-clips": "there is no such file or folder; give a folder of sounds",
+    "experiments.folder clips=clips out=pictures": "not a key of this command (did you mean output?)",
+    "experiments.assemble base=no/such/base": "there is no such folder",
+    "experiments.prepare source=pairs source.folder=clips": "Got no output",
+    "experiments.prepare output=clip.wav/prepared": "is a file",
+    "experiments.train data=clips out=run": "it has no manifest.json",
+    "experiments.train data=prepared out=run": "The data has no labels",
+    "experiments.train data=prepared": "Got no out",
+    "experiments.train dat=prepared": "did you mean data?",
+    "experiments.evaluate clips=no-clips": "there is no such folder",
+    "experiments.evaluate model=./no-model": "there is no such folder",
+    "experiments.evaluate report=page.png": "expected one of .html",
+}
 CODE = f"""
-import json, sys
+import contextlib, io, json, runpy, shlex, sys
 from typer.testing import CliRunner
 from audiotoken.cli.app import app
 answers = {{}}
 for command in sys.argv[1:]:
-    before = set(sys.modules)
-    result = CliRunner().invoke(app, command.split())
+    before, words = set(sys.modules), shlex.split(command)
+    if words[0].startswith("experiments."):
+        before.add("hydra")
+        sys.argv = words
+        with contextlib.redirect_stderr(io.StringIO()) as stderr:
+            try:
+                code = runpy.run_module(words[0], run_name="__main__") and 0
+            except SystemExit as end:
+                code = end.code
+        text = stderr.getvalue()
+    else:
+        result = CliRunner().invoke(app, words)
+        code, text = result.exit_code, result.stderr
     heavy = [name for name in {HEAVY} if name in {{*sys.modules}} - before]
-    answers[command] = [result.exit_code, " ".join(result.stderr.split()), heavy]
+    answers[command] = [code, " ".join(text.split()), heavy]
 print(json.dumps(answers))
 """
 
@@ -98,20 +131,23 @@ print(json.dumps(answers))
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("folder")
     soundfile.write(folder / "clip.wav", 0.1 * np.sin(np.arange(9000)), 16_000)
+    (folder / "-dash.wav").write_bytes((folder / "clip.wav").read_bytes())
     (folder / "clips").mkdir()
+    (folder / "prepared").mkdir()
+    (folder / "prepared" / "manifest.json").write_text('{"names": []}', encoding="utf-8")
     return folder
 
 
 @pytest.fixture(scope="module")
 def answers(folder):
     """Of each command: [exit code, stderr, heavy modules that were imported]; all run in one new process."""
-    code = [sys.executable, "-c", CODE, *COMMANDS]
+    code = [sys.executable, "-c", CODE, *COMMANDS, *EXPERIMENTS]
     return json.loads(subprocess.run(code, cwd=folder, capture_output=True, text=True, check=True).stdout)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *EXPERIMENTS])
 def test_errors_come_before_heavy_imports(command, answers, folder):
     code, message, heavy = answers[command]
-    assert code == 2 and COMMANDS[command] in message, message
+    assert code == 2 and (COMMANDS | EXPERIMENTS)[command] in message, message
     assert heavy == []
-    assert sorted(path.name for path in folder.iterdir()) == ["clip.wav", "clips"]
+    assert sorted(path.name for path in folder.iterdir()) == ["-dash.wav", "clip.wav", "clips", "prepared"]
