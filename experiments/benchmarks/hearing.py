@@ -22,6 +22,7 @@ from experiments.benchmarks.tables import write_lines
 from spatial.listening import SILENCE_PEAK, listen
 from spatial.scene import MAX_SOURCES, Direction, Scene, Source
 from spatial.separation import pick_louder_channels, separate
+from spatial.setups import make_setup
 
 Record = Callable[[Case, str, float | None], np.ndarray]  # case, setup, rt60 -> (2, frames)
 
@@ -112,7 +113,7 @@ def separate_at(recording: np.ndarray, rate: int, azimuths: Sequence[float], set
         Source(signal, Direction(azimuth), 10 * float(np.log10(np.mean(np.square(image)) + 1e-12)), image=image)
         for signal, azimuth, image in zip(signals, azimuths, images, strict=True)
     ]
-    return Scene(tuple(sources), rate, setup)
+    return Scene(tuple(sources), rate, setup, make_setup(setup).spacing)
 
 
 def _plan_scene(

@@ -9,7 +9,9 @@ import soundfile
 from audiotoken.errors import OptionError
 from audiotoken.mini.sounds import synthesise
 from experiments.benchmarks.end_to_end import bench_end_to_end
+from experiments.benchmarks.hearing import separate_at
 from experiments.benchmarks.real_sounds import choose_clips, find_clips, load_active
+from spatial.setups import make_setup
 
 RATE = 22_050
 
@@ -56,6 +58,12 @@ def test_silent_clips_are_refused(tmp_path):
     soundfile.write(tmp_path / "clip.wav", np.full(RATE, 0.2), RATE)  # an offset alone
     with pytest.raises((OptionError, ValueError), match="silent"):
         load_active(tmp_path / "clip.wav", RATE, 1.0, seed=0)
+
+
+def test_a_listener_who_was_told_knows_how_far_apart_the_microphones_are():
+    """Without that, a sound that is sought by its name in such a scene ended the benchmark."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((2, RATE // 4))
+    assert separate_at(noise, RATE, [-20.0, 30.0], "spaced").spacing == make_setup("spaced").spacing > 0
 
 
 def test_listening_only_draws_nothing_and_keeps_recordings(tmp_path, folder):
