@@ -1,6 +1,8 @@
 """What every command does around its work: library logs, progress on stderr, errors as one line."""
 
 import os
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,7 +67,12 @@ def running(label: str, quiet: bool, verbose: bool) -> Iterator[Bar]:
 
 
 def set_library_logs(verbose: bool) -> None:
-    """Set the verbosity of diffusers and transformers before they are imported; the user's own setting wins."""
+    """Set the verbosity of diffusers and transformers before they are imported; the user's own setting wins.
+
+    Unless verbose, what they ask of huggingface_hub in a way that it has given up is no line on the terminal.
+    """
+    if not (verbose or sys.warnoptions):
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"huggingface_hub\.")
     for library in ("DIFFUSERS_VERBOSITY", "TRANSFORMERS_VERBOSITY"):
         os.environ.setdefault(library, "info" if verbose else "error")
 

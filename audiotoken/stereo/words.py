@@ -37,7 +37,8 @@ STOP_WORDS = re.compile(  # words that begin or end a noun phrase
     re.I,
 )
 FRAMES = re.compile("photo|picture|image|painting|drawing|view|scene|left|right|front|middle|side", re.I)
-WORD = re.compile(rf"<audio>|{LETTERS}(?:['-]{LETTERS})*|[.,;:!?()]")
+SIDE = re.compile("left|right", re.I)  # behind a noun it is no part of it: a frog left, a bell right
+WORD = re.compile(rf"""<audio>|{LETTERS}(?:['’-]{LETTERS})*|[.,;:!?()\[\]{{}}<>&+/|"“”„«»–—…]""")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def _find_heads(prompt: str) -> list[tuple[int, int]]:
         ends = hit[0] == PLACEHOLDER or not hit[0][0].isalpha() or STOP_WORDS.fullmatch(hit[0])
         if ends and last is not None:
             heads.append(last)
-        last = None if ends else hit.span()
+        if ends or last is None or not SIDE.fullmatch(hit[0]):
+            last = None if ends else hit.span()
     return heads if last is None else [*heads, last]
 
 

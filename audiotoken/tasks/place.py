@@ -201,7 +201,8 @@ def format_summary(
     for i, source in enumerate(result.scene.sources):
         region = result.regions.get(i)
         box = "without a box" if region is None else f"box {', '.join(f'{edge:.2f}' for edge in region.box)}"
-        azimuth = reports.listening_text.format_azimuth(source.direction.azimuth)
+        text = reports.listening_text
+        azimuth = text.format_path(source) or text.format_azimuth(source.direction.azimuth)
         lines.append(f"{i + 1}  {result.subjects[i]}  {azimuth}  {box}")
     lines += result.notes if notes else []
     extra = ["boxes"] * boxes + ["control"] * (boxes and result.control is not None)

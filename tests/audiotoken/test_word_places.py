@@ -194,6 +194,22 @@ def test_a_word_of_a_plan_is_its_own_mention():
     assert [word.text for word in find_subject_words("एक कुत्ता, كَلْب")] == ["कुत्ता", "كَلْب"]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("a photo of a tom's dog", ["dog"]),
+        ("tom’s 'frog' and “a bell”", ["frog", "bell"]),
+        ("the dogs' bell", ["bell"]),
+        ('"dog" bell', ["dog", "bell"]),
+        ("dog & bell+drum/[frog] {bird}|wave", ["dog", "bell", "drum", "frog", "bird", "wave"]),
+        ("a unicorn left, a bell right", ["unicorn", "bell"]),
+        ("a frog on the left side", ["frog"]),
+    ],
+)
+def test_quotes_signs_and_sides_part_words(prompt, words):
+    assert [word.text for word in find_subject_words(prompt)] == words
+
+
 def test_templates_hold_words_that_prompts_hold():
     """So that the words above stand in them: "user", "assistant", "ok"."""
     assert "user" in TEMPLATE and "assistant" in CHAT and "ok" in TEMPLATE

@@ -4,13 +4,14 @@ import gc
 import json
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from audiotoken.cli.terminal import running
+from audiotoken.cli.terminal import running, set_library_logs
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.encoders.mini_network import MiniNetwork, load_network
 from audiotoken.light_imports import RARELY
@@ -87,6 +88,17 @@ def test_a_command_looks_for_garbage_rarely_and_leaves_it_as_it_was():
     with running("drawing", quiet=True, verbose=True):
         assert gc.get_threshold() == (RARELY, *usual[1:]) and usual[0] < RARELY
     assert gc.get_threshold() == usual and gc.isenabled()
+
+
+def test_what_libraries_ask_of_the_hub_in_an_old_way_is_no_line(monkeypatch):
+    monkeypatch.setattr(sys, "warnoptions", [])
+    for verbose, told in ((False, ["ours"]), (True, ["ours", "theirs"])):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            set_library_logs(verbose)
+            for text, module in (("ours", "audiotoken.model"), ("theirs", "huggingface_hub.utils._validators")):
+                warnings.warn_explicit(text, UserWarning, "file.py", 1, module=module)
+        assert [str(each.message) for each in caught] == told
 
 
 def test_the_network_alone_hears_what_the_encoder_hears():

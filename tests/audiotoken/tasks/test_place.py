@@ -323,7 +323,7 @@ def test_a_moving_source_moves_in_the_film(tmp_path, passing):
     assert ran.exit_code == 0, ran.output
     with Image.open(tmp_path / "car.gif") as film:
         assert film.n_frames == 3
-    assert "car" in ran.output
+    assert re.search(r"^1  car  \d+° left -> \d+° right  box", ran.output, re.M), ran.output
 
 
 def test_a_film_has_its_sound(tmp_path, passing):
