@@ -22,9 +22,7 @@ POWERS = (1, 0.1, 1e-2, 1e-3, 1e-4)  # relative to the loudest
 FLOOR = 1e-6  # of a steering distance: samples of 16 bits
 CLEAR = 2e-3  # of the length of a Stokes vector that may be missing in a bin of one source
 ALONE, SHARP = 20, 2.5  # bins within 0.15 degrees of an azimuth, and how much denser than around it, that confirm it
-FARTHEST = 3.0  # degrees: a larger move would make it another source
-GRID, LEAP = 5.0, 0.1  # degrees between azimuths that are tried instead; likelihood that another must gain
-FEW = 200  # tiles for that
+FARTHEST = 1.5  # degrees: larger moves make it worse more often than better
 STEP = 2.0  # degrees: first step of the search
 
 
@@ -33,17 +31,14 @@ def refine_panned(
 ) -> list[float]:
     """Refine the azimuths of three dry panned sources, except those that sharp bins confirm.
 
-    A source moves to another maximum of the likelihood only where that is clearly higher, and then by less than
-    `FARTHEST`; one that would move further keeps its azimuth, and the others are refined beside it. With another number
-    of sources all are returned as they are.
+    A source moves by less than `FARTHEST`; one that would move further keeps its azimuth, and the others are refined
+    beside it. With another number of sources all are returned as they are.
     """
     start = np.array(azimuths, float)
     free = np.flatnonzero([not has_sharp_bins(evidence, setup, azimuth) for azimuth in azimuths])
     if len(start) != 3 or not len(free):
         return azimuths
     tiles, patterns = collect_tiles(recording, rate), power_patterns(len(start))
-    if len(free) > 1:
-        start = _leap(tiles[:: max(1, len(tiles) // FEW)], setup, start, free, patterns)
     while len(free):
         current = start.copy()
         for step in (STEP, 0.3 * STEP):
@@ -56,38 +51,16 @@ def refine_panned(
     return [float(azimuth) for azimuth in start]
 
 
-def _leap(
-    tiles: Float[np.ndarray, "tiles bins 2"],
-    setup: Setup,
-    azimuths: Float[np.ndarray, " sources"],
-    free: Int[np.ndarray, " free"],
-    patterns: Float[np.ndarray, "patterns sources"],
-) -> Float[np.ndarray, " sources"]:
-    """The azimuths, with one of the free ones anywhere else if that is clearly likelier."""
-    best, highest = azimuths, _mean_likelihood(tiles, setup, azimuths, patterns) + LEAP
-    for index in free:
-        for azimuth in np.arange(-setup.limit, setup.limit + 1, GRID):
-            trial = azimuths.copy()
-            trial[index] = azimuth
-            if np.abs(np.delete(azimuths, index) - azimuth).min() < GRID:
-                continue
-            likelihood = _mean_likelihood(tiles, setup, trial, patterns)
-            if likelihood > highest:
-                best, highest = trial, likelihood
-    return best
-
-
 def _mean_likelihood(
     tiles: Float[np.ndarray, "tiles bins 2"],
     setup: Setup,
     azimuths: Float[np.ndarray, " sources"],
     patterns: Float[np.ndarray, "patterns sources"],
-    weights: Float[np.ndarray, " patterns"] | None = None,
+    weights: Float[np.ndarray, " patterns"],
 ) -> float:
-    """Mean log density of a tile; the patterns' shares are fitted unless given."""
+    """Mean log density of a tile under patterns of those shares."""
     likelihoods = _log_likelihoods(tiles, setup, azimuths, patterns)
     top = likelihoods.max(axis=1)
-    weights = _fit_weights(likelihoods) if weights is None else weights
     return float(np.mean(top + np.log(np.exp(likelihoods - top[:, None]) @ weights)))
 
 

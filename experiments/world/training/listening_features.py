@@ -83,14 +83,24 @@ def compute_scene_features(
     return compute_features(evidence), seen, truths
 
 
-def make_shard(recorder: Recorder, seed: int, number: int, path: Path, plain: float = 0.0) -> None:
-    """Write one shard, whole or not at all; a share `plain` of the scenes has no noise and few sources."""
+def draw_recording(recorder: Recorder, rng: np.random.Generator, plain: float, hard: float) -> TrueRecording:
+    """A scene of one of those kinds or of any."""
+    simple = rng.random() < plain
+    if not simple and hard and rng.random() < hard:
+        return recorder.record_hard(rng)
+    return recorder.record(rng, count=int(rng.integers(1, 4)) if simple else None, plain=simple)
+
+
+def make_shard(recorder: Recorder, seed: int, number: int, path: Path, plain: float = 0.0, hard: float = 0.0) -> None:
+    """Write one shard, whole or not at all.
+
+    A share `plain` of the scenes has no noise and few sources, and a share `hard` is that of `Recorder.record_hard`.
+    """
     rows, overall, timed, truths, of = [], [], [], [], []
     for index in range(SHARD):
         key = (seed, number, index)
         rng = np.random.default_rng(key)
-        simple = rng.random() < plain
-        recorded = recorder.record(rng, count=int(rng.integers(1, 4)) if simple else None, plain=simple)
+        recorded = draw_recording(recorder, rng, plain, hard)
         features, seen, facts = compute_scene_features(recorded, key, rng)
         rows.append(features)
         for maps, fact in zip(seen, facts, strict=True):
@@ -112,6 +122,7 @@ def main() -> None:
     parser.add_argument("--bank", type=Path, required=True, help="folder of `responses`")
     parser.add_argument("--without", default="", help="a head that is left out")
     parser.add_argument("--plain", type=float, default=0.0, help="share of scenes without noise and faults")
+    parser.add_argument("--hard", type=float, default=0.0, help="share of scenes in rooms, not at a desk, of the rest")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shards", type=int, default=200)
     parser.add_argument("--part", default="0/1", help="i/n: every n-th shard from the i-th")
@@ -125,7 +136,7 @@ def main() -> None:
     for number in range(first, args.shards, step):
         path = args.out / f"{args.seed}-{number:04d}.npz"
         if not path.exists():
-            make_shard(recorder, args.seed, number, path, args.plain)
+            make_shard(recorder, args.seed, number, path, args.plain, args.hard)
             print(f"{number}/{args.shards}", flush=True)
 
 

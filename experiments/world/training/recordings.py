@@ -32,6 +32,10 @@ COUNTS = (0.26, 0.34, 0.28, 0.12)  # shares of scenes with one to four sources
 KINDS = {  # shares of setups; "other": stereo that is none of these
     "panned": 0.22, "spaced": 0.16, "ortf": 0.14, "nos": 0.08, "xy": 0.10, "ms": 0.08, "binaural": 0.17, "other": 0.05,
 }  # fmt: skip
+HARD = {"spaced": 0.4, "binaural": 0.35, "ortf": 0.25}  # shares of setups in scenes that are hard
+HARD_COUNTS = (0.13, 0.45, 0.36, 0.06)
+ROOMS = (0.1, 1.0)  # seconds: reverberation times of their rooms
+SPARSE = 0.35  # share of blocks with sound, at most, of a sound that dense ones cover
 QUIETEST, COVERED = -28.0, -20.0  # dB of a source's loudest block, and of the block, below which it is not active
 
 
@@ -117,6 +121,7 @@ class Recorder:
         self.rooms: dict[str, list[tuple[Path, dict]]] = {}
         self.by_kind = {kind: [i for i, k in enumerate(pool.kinds) if k == kind] for kind in ("real", "made", "other")}
         self.kinds = [(k, s) for k, s in zip(("real", "made", "other"), shares, strict=True) if s and self.by_kind[k]]
+        self.sparse = [measure_density(one) < SPARSE for one in pool.signals]
         for path in sorted(bank.glob("*.npz")):
             facts = json.loads(str(np.load(path)["facts"]))
             if not (without and without in (facts["head"] or "")):
@@ -130,11 +135,15 @@ class Recorder:
         *,
         plain: bool = False,
         rt60: tuple[float, float] | None = None,
+        uneven: bool = False,
     ) -> TrueRecording:
-        """Record a scene; kind: setup, drawn if None; plain: no noise and no faults; rt60: rooms of these only."""
+        """Record a scene; kind: setup, drawn if None; plain: no noise and no faults; rt60: rooms of these only.
+
+        uneven: sparse sounds beside dense ones.
+        """
         kind = kind or str(rng.choice(list(KINDS), p=np.array(list(KINDS.values())) / sum(KINDS.values())))
         count = count or int(rng.choice(4, p=COUNTS)) + 1
-        sounds = self._draw_sounds(rng, count)
+        sounds = (self._draw_uneven_sounds if uneven else self._draw_sounds)(rng, count)
         wide = rng.random() < 0.25
         levels = 10 ** (rng.uniform(-8, 8, count) / 20) if wide else 10 ** (rng.uniform(-3, 3, count) / 20)
         whole = rng.random() < 0.7 or plain
@@ -148,6 +157,20 @@ class Recorder:
         active = find_active_blocks(direct, mixed)
         return TrueRecording((scale * mixed).astype(np.float32), setup, spacing, tuple(azimuths), active,
                     (scale * images).astype(np.float32), tuple(sounds), facts)  # fmt: skip
+
+    def record_hard(self, rng: np.random.Generator) -> TrueRecording:
+        """Record what is hard to count: pairs that stand apart and heads, in rooms, mostly two or three sounds."""
+        kind = str(rng.choice(list(HARD), p=list(HARD.values())))
+        count = int(rng.choice(4, p=HARD_COUNTS)) + 1
+        return self.record(rng, kind, count, plain=rng.random() < 0.5, rt60=ROOMS, uneven=rng.random() < 0.5)
+
+    def _draw_uneven_sounds(self, rng: np.random.Generator, count: int) -> list[int]:
+        """Sounds of different labels, of several at least one sparse and one dense."""
+        for _ in range(20):
+            chosen = self._draw_sounds(rng, count)
+            if len({self.sparse[index] for index in chosen}) > 1:
+                break
+        return chosen
 
     def _draw_sounds(self, rng: np.random.Generator, count: int) -> list[int]:
         """Sounds of different labels."""
@@ -203,6 +226,12 @@ class Recorder:
         )
         facts = {key: room.facts[key] for key in ("rt60", "head", "usual")}
         return kind, room.facts["spacing"], azimuths, images, direct, facts
+
+
+def measure_density(signal: NDArray[np.float32]) -> float:
+    """The share of blocks of activity whose power is at most 15 dB below the loudest."""
+    power = compute_block_powers(signal, RATE)
+    return float(np.mean(power > 10**-1.5 * power.max()))
 
 
 def draw_azimuths(count: int, limit: float, rng: np.random.Generator) -> list[float]:

@@ -95,6 +95,24 @@ def test_scenes_are_the_sum_of_their_images_and_repeatable(recorder: Recorder, k
     assert np.array_equal(one.recording, two.recording)
 
 
+def test_hard_scenes_are_in_rooms_with_a_sparse_sound_beside_a_dense_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, rt60 in enumerate((0.0, 0.3, 0.0)):
+        monkeypatch.setattr(responses, "_draw_setup", lambda kind, rng, living, rt60=rt60: (rt60, Pair(kind, 0.5)))
+        responses.save_room(tmp_path / f"{number}.npz", *responses.draw_room("spaced", [], np.random.default_rng(1)))
+    monkeypatch.setattr("experiments.world.training.recordings.HARD", {"spaced": 1.0})
+    monkeypatch.setattr("experiments.world.training.recordings.HARD_COUNTS", (0, 1, 0, 0))
+    dense = np.random.default_rng(0).standard_normal(5 * RATE).astype(np.float32)
+    pool = SoundPool([dense, dense * 2, dense * (np.arange(5 * RATE) < RATE)], ["rain", "fire", "dog"], ["real"] * 3)
+    recorder = Recorder(pool, tmp_path, shares=(1, 0, 0))
+    assert recorder.sparse == [False, False, True]
+    recorded = [recorder.record_hard(np.random.default_rng(seed)) for seed in range(8)]
+    assert all(one.setup == "spaced" and len(one.sounds) == 2 and one.facts["rt60"] == 0.3 for one in recorded)
+    uneven = [recorder.record(np.random.default_rng(seed), "panned", 2, uneven=True).sounds for seed in range(8)]
+    assert all(2 in sounds for sounds in uneven)
+
+
 def test_wrong_assumptions_are_other_setups(recorder: Recorder) -> None:
     for seed in range(6):
         random = np.random.default_rng(seed)
