@@ -184,3 +184,15 @@ def test_a_given_setup_is_kept() -> None:
     recording = simulate([(bursts(1), 31.0)], "ortf", rate=RATE)
     scene = listen(recording, RATE, setup=make_setup("spaced", spacing=0.3))
     assert (scene.setup, scene.spacing, scene.confidence) == ("spaced", 0.3, 1.0)
+
+
+@pytest.mark.parametrize(("quieter", "found"), [(20, 2), (None, 1)])
+def test_the_noise_of_eight_bits_is_no_source(quieter, found):
+    """A chord at a desk, as 8 bits keep it; a quiet noise at the other side is a source all the same."""
+    seconds = np.arange(2 * RATE) / RATE
+    chord = sum(0.2 / k * np.sin(2 * np.pi * 300 * k * seconds) for k in (1, 2, 3, 5))
+    recording = np.stack([0.5 * chord, 0.9 * chord])
+    if quieter:
+        noise = np.random.default_rng(0).standard_normal(len(seconds))
+        recording[0] += noise * recording.std() / 10 ** (quieter / 20)
+    assert len(listen(np.round(recording * 128) / 128, RATE).sources) == found
