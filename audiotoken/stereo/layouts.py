@@ -14,11 +14,12 @@ from spatial.shapes import find_shape
 WIDE = 20.0  # degrees of spread from which a sound is everywhere; a localised source stays below 9
 STEPS = 24  # most points of a path
 COMMAS = r"[,;，；、،]"  # between words, also as other scripts and spreadsheets have them
+QUOTES = "\"'“”„‘’«»"  # around a word, as lists in programs have them
 
 
 def parse_words(text: str | None, most: int = MAX_SOURCES) -> list[str]:
     """ "frog, bell" or "狗，钟" -> two words, none of None; OptionError for an empty word or more than `most`."""
-    words = [] if text is None else [" ".join(word.split()) for word in re.split(COMMAS, text)]
+    words = [] if text is None else [" ".join(word.strip().strip(QUOTES).split()) for word in re.split(COMMAS, text)]
     if not all(words) or len(words) > most:
         raise OptionError(f"Got the words {text!r}, expected 1 to {most} names with commas between; change them.")
     return words

@@ -167,7 +167,9 @@ def test_owners_and_names_keep_their_capitals_and_take_the_article(word, said):
     assert add_article(word) == said
 
 
-@pytest.mark.parametrize("text", ["frog, bell", "frog;bell", "frog，bell", "frog、 bell", "frog； bell", "frog،bell"])
+@pytest.mark.parametrize(
+    "text", ["frog, bell", "frog;bell", "frog，bell", "frog、 bell", "frog； bell", "frog،bell", '"frog", “bell”']
+)
 def test_words_are_apart_by_any_comma(text):
     assert parse_words(text) == ["frog", "bell"]
 
