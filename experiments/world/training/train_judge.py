@@ -5,7 +5,7 @@
 
 It starts from the body of the lenient detector, or goes on from a judge. It never sees a picture that a checkpoint
 drew, and its scenes have seeds of their own. The threshold is the strictest one that still accepts `ACCEPTED` of
-composed scenes with one thing. A stopped training goes on from its last checkpoint, `OUT.pt`.
+composed scenes with one thing, and of those with two. A stopped training goes on from its last checkpoint, `OUT.pt`.
 """
 
 import argparse
@@ -17,7 +17,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiotoken.mini.strict_judge import HEADS, NOTHING, SPOILT, Marks, StrictJudge, judge, load_judge, save_judge
+from audiotoken.mini.strict_judge import (
+    HEADS,
+    NOTHING,
+    SPOILT,
+    Marks,
+    StrictJudge,
+    Verdict,
+    judge,
+    load_judge,
+    save_judge,
+)
 from audiotoken.mini.things import BACKDROPS, WORDS
 from experiments.world.scenes import Painter, Scenes
 from experiments.world.training import checkpoints, workers
@@ -30,7 +40,8 @@ FIRST_SEED = 700_000_000  # different from the seeds of the checkpoint, its dete
 HELD_OUT = FIRST_SEED - 1_000  # seeds of the scenes for the threshold and the report
 TOGETHER = 4  # batches that are painted at once, so that drawings can be merged with others
 QUIET = 0.1  # weight of cells at no thing's centre
-ACCEPTED = 0.985  # share of composed scenes with one thing that the threshold lets pass
+ACCEPTED = 0.985  # share of composed scenes that the threshold lets pass
+ONE, TWO = (1.0, 0, 0, 0), (0, 1.0, 0, 0)  # shares of scenes with one to four things
 LOWEST = 0.3  # the threshold is not below this
 SAVE_EVERY = 20  # steps
 
@@ -107,35 +118,49 @@ def select_weights(start: Path) -> dict[str, Tensor]:
     return {name: each for name, each in weights.items() if name.startswith("body.")}
 
 
-def paint_single_scenes(painter: Painter, count: int, seed: int) -> tuple[Scenes, list[str]]:
-    """Composed scenes with one thing, and its words."""
-    scenes = painter.paint(count, seed, counts=(1.0, 0, 0, 0))
-    return scenes, [WORDS[kind] for kind in scenes.kinds[:, 0].tolist()]
+def paint_scenes(
+    painter: Painter, count: int, seed: int, counts: tuple[float, ...] = ONE
+) -> tuple[Scenes, list[list[str]]]:
+    """Composed scenes with one thing, or two, and the words of each."""
+    scenes = painter.paint(count, seed, counts=counts)
+    return scenes, [[WORDS[kind] for kind in kinds if kind >= 0] for kinds in scenes.kinds.tolist()]
 
 
 def find_threshold(model: StrictJudge, painter: Painter, count: int = 480) -> float:
-    """The highest threshold that accepts `ACCEPTED` of composed scenes with one thing, at least `LOWEST`."""
-    scenes, words = paint_single_scenes(painter, count, HELD_OUT)
+    """The highest threshold that accepts `ACCEPTED` of composed scenes, of one thing and of two; at least `LOWEST`."""
     model.threshold = 0.0
-    found = judge(scenes.images.cpu(), model)
-    scores = [v.things[0].score if v.names(word) else 0.0 for v, word in zip(found, words, strict=True)]
-    return max(LOWEST, float(np.quantile(scores, 1 - ACCEPTED)) - 1e-3)
+    limits = []
+    for number, counts in enumerate((ONE, TWO)):
+        scenes, words = paint_scenes(painter, count, HELD_OUT + 10 * number, counts)
+        scores = [score_scene(*pair) for pair in zip(judge(scenes.images.cpu(), model), words, strict=True)]
+        limits.append(float(np.quantile(scores, 1 - ACCEPTED)) - 1e-3)
+    return max(LOWEST, min(limits))
+
+
+def score_scene(verdict: Verdict, words: Sequence[str]) -> float:
+    """The least certain of a scene's things, if the most certain ones are its words; else 0."""
+    first = verdict.things[: len(words)]
+    return first[-1].score if sorted(thing.word for thing in first) == sorted(words) else 0.0
 
 
 def measure_judge(out: Path, painter: Painter, source: JudgeScenes, count: int = 480) -> None:
     """What the judge accepts of unseen scenes: composed ones, and those in which everything is spoilt."""
     load_judge.cache_clear()
     model = load_judge(out)
-    scenes, words = paint_single_scenes(painter, count, HELD_OUT + 1)
-    found = judge(scenes.images.cpu(), model)
-    named = format_share([v.names(w) for v, w in zip(found, words, strict=True)])
-    clean = format_share([v.accepts(w) for v, w in zip(found, words, strict=True)])
-    one = format_share([v.is_one(w) for v, w in zip(found, words, strict=True)])
-    behind = format_share([v.backdrop == BACKDROPS[b] for v, b in zip(found, scenes.backdrops.tolist(), strict=True)])
+    scenes, words = paint_scenes(painter, count, HELD_OUT + 1)
+    found = list(zip(judge(scenes.images.cpu(), model), (word for (word,) in words), strict=True))
+    named, clean = (format_share([test(v, w) for v, w in found]) for test in (Verdict.names, Verdict.accepts))
+    one = format_share([v.is_one(w) for v, w in found])
+    behind = format_share(
+        [v.backdrop == BACKDROPS[b] for (v, _), b in zip(found, scenes.backdrops.tolist(), strict=True)]
+    )
+    pairs, both = paint_scenes(painter, count, HELD_OUT + 11, TWO)
+    judged = zip(judge(pairs.images.cpu(), model), both, strict=True)
+    two = format_share([all(v.find(word) for word in words) for v, words in judged])
     bad = source.paint(count // 2, HELD_OUT + 2, bad=1.0)
     silent = format_share([not v.things for v in judge(bad.images, model)])
-    print(f"threshold {model.threshold:.2f}  composed scenes: named {named}, accepted {clean}, alone {one}; "
-          f"backdrop {behind}; scenes of spoilt things: nothing accepted in {silent}", flush=True)  # fmt: skip
+    print(f"threshold {model.threshold:.2f}  composed scenes: named {named}, accepted {clean}, alone {one}; two things "
+          f"{two}; backdrop {behind}; scenes of spoilt things: nothing accepted in {silent}", flush=True)  # fmt: skip
 
 
 def format_share(hits: Sequence[bool]) -> str:

@@ -4,12 +4,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from audiotoken.mini.strict_judge import HEADS, NO_BACKDROP, NOTHING, SPOILT, Marks
+from audiotoken.mini.strict_judge import HEADS, NO_BACKDROP, NOTHING, SPOILT, Marks, Verdict, WholeThing
 from audiotoken.mini.things import WORDS
 from experiments.world.scenes import MASK
 from experiments.world.training import spoil as ways
 from experiments.world.training.judge_scenes import IGNORE, JudgeScenes, label_cells
-from experiments.world.training.train_judge import compute_losses, find_threshold
+from experiments.world.training.train_judge import compute_losses, find_threshold, score_scene
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +83,12 @@ def test_the_threshold_lets_composed_scenes_pass(painter):
             return Marks(centres, torch.zeros(len(images), SPOILT + 1, MASK, MASK), torch.zeros(len(images), 11))
 
     assert find_threshold(Sure(), painter, 16) == 0.3  # it names most of them wrong: no threshold helps
+
+
+def test_a_scene_scores_as_its_least_certain_thing_unless_others_are_more_certain():
+    things = [WholeThing(word, (0.5, 0.5), score) for word, score in (("dog", 0.9), ("cat", 0.6), ("bell", 0.4))]
+    verdict = Verdict(tuple(things), 0.0, None)
+    assert score_scene(verdict, ["dog"]) == 0.9
+    assert score_scene(verdict, ["cat", "dog"]) == 0.6
+    assert score_scene(verdict, ["dog", "bell"]) == 0.0
+    assert score_scene(Verdict((), 0.0, None), ["dog"]) == 0.0
