@@ -1,12 +1,13 @@
 """Training tasks: train a small embedder, then test it on clips that it never heard.
 
-With `data=null` it learns from synthesised sounds and what the mini checkpoint draws of their names, made once and
-kept in `cache`; otherwise from folders of `experiments.prepare`, of VGGSound for example. Figures, all of unheard
+With `data=null` it learns from synthesised sounds and what the mini checkpoint draws of their names, made once for its
+weights and kept in `cache`; otherwise from folders of `experiments.prepare`, of VGGSound for example. Figures, all of unheard
 clips: `retrieval` and `meaning`, shares of clips whose token is nearest to its own label among all labels, as it goes
 into the text encoder and as it comes out; `loss` of diffusion, at the same noise in every run; `recognised`, share of
 pictures in which the detector sees the thing first. `train_loss` is of diffusion, the mean of the last tenth of steps.
 """
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from audiotoken.data.prepared import Prepared, prepare
 from audiotoken.embedder import AudioEmbedder
 from audiotoken.encoders.mini import MiniEncoder
 from audiotoken.errors import OptionError
+from audiotoken.manifest import fingerprint
 from audiotoken.model import load_pipeline
 from audiotoken.objective import LossWeights, Objective
 from audiotoken.report.spread import spread_evenly
@@ -71,7 +73,8 @@ def train_small(
     pipe = load_pipeline(model, str(accelerator.device))
     if layers is not None:
         pipe.register_modules(audio_encoder=choose_layers(pipe.audio_encoder, layers))
-    learnt, asked = _load_examples(pipe, data, unheard, layers, each, each_unheard, Path(cache))
+    kept = Path(cache) / hashlib.sha256(fingerprint(model).encode()).hexdigest()[:8]
+    learnt, asked = _load_examples(pipe, data, unheard, layers, each, each_unheard, kept)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         width = learnt.load([0]).features.shape[-1]

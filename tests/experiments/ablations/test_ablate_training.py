@@ -1,5 +1,6 @@
 """Questions about training, on a tiny model: the same seed says the same, and the layers are really read."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -31,7 +32,7 @@ def pairs(monkeypatch):
             soundfile.write(folder / word / f"{word}.wav", tone, 16_000)
             Image.new("RGB", (32, 32), (90 * i, 40, 0)).save(folder / word / f"{word}.png")
 
-    monkeypatch.setattr("experiments.world.pairs.write_pairs", write_pairs)
+    monkeypatch.setattr("experiments.ablations.training.write_pairs", write_pairs)
 
 
 def trained(place, out, seed: int = 3, **more) -> dict[str, float]:
@@ -48,6 +49,14 @@ def test_a_run_depends_on_its_seed_alone(place):
     other = trained(place, "c", seed=4)
     assert other["train_loss"] != first["train_loss"]
     assert not (place / "a" / "checkpoint.pt").exists()
+
+
+def test_other_weights_get_pairs_of_their_own(place):
+    trained(place, "g")
+    weights = next((place / "model" / "unet").glob("*.safetensors"))
+    os.utime(weights, (2e9, 2e9))
+    trained(place, "g")
+    assert len(list((place / "cache").iterdir())) == 2
 
 
 @pytest.mark.slow
