@@ -1,10 +1,11 @@
 """Training tasks: train a small embedder, then test it on clips that it never heard.
 
 With `data=null` it learns from synthesised sounds and what the mini checkpoint draws of their names, made once for its
-weights and kept in `cache`; otherwise from folders of `experiments.prepare`, of VGGSound for example. Figures, all of unheard
-clips: `retrieval` and `meaning`, shares of clips whose token is nearest to its own label among all labels, as it goes
-into the text encoder and as it comes out; `loss` of diffusion, at the same noise in every run; `recognised`, share of
-pictures in which the detector sees the thing first. `train_loss` is of diffusion, the mean of the last tenth of steps.
+weights and kept in `cache`; otherwise from folders of `experiments.prepare`, of VGGSound for example. Figures, all of
+unheard clips: `retrieval` and `meaning`, shares of clips whose token is nearest to its own label among all labels, as
+it goes into the text encoder and as it comes out; `loss` of diffusion, at the same noise in every run; `recognised`,
+share of pictures in which the detector sees the thing first. `train_loss` is of diffusion, the mean of the last tenth
+of steps.
 """
 
 import hashlib
