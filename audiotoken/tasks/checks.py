@@ -24,6 +24,7 @@ from spatial.setups import NAMES
 STDOUT = Path("-")
 WEIGHTS = (".safetensors", ".ckpt", ".pt", ".bin", ".pth")
 SYNTHETIC = "synthetic"  # clips that are made when they are needed
+MISSING = "???"  # OmegaConf's mark of a value that must be given
 
 __all__ = ["check_base", "check_clip", "check_encoder", "check_exists", "check_folder", "check_labels", "check_model"]
 __all__ += ["check_inputs_kept", "check_output_folder", "check_prepared", "check_source", "list_model_paths"]
@@ -190,9 +191,13 @@ VALUES: dict[str, dict[str, Callable[[str], None]]] = {  # command -> key -> wha
 
 
 def check_values(command: str, values: Mapping[str, Any]) -> None:
-    """The checks of the values that `command` was given, by the keys of its configuration; None is not checked."""
+    """The checks of the texts and paths that `command` was given, by the keys of its configuration.
+
+    Values of another type are left to those who know the types.
+    """
+    given = {key: str(value) for key, value in values.items() if isinstance(value, str | os.PathLike)}
     for key, check in VALUES.get(command, {}).items():
-        if values.get(key) not in (None, "???"):  # OmegaConf's mark of a value that must be given
-            check(str(values[key]))
-    if command == "train" and values.get("data") is not None:
-        _check_prepared_labels(str(values["data"]), values.get("settings"))
+        if given.get(key, MISSING) != MISSING:
+            check(given[key])
+    if command == "train" and given.get("data", MISSING) != MISSING:
+        _check_prepared_labels(given["data"], values.get("settings"))
