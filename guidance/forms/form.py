@@ -28,7 +28,7 @@ class Form:
     read: Callable[[str, Canvas], Layout]
     suffix: str = ".json"
     experimental: str = ""  # a sentence: what could not be read in a public document
-    precision: float = 1e-3  # of a side of the picture: how far an edge may come back, where pixels are not coarser
+    precision: float = 1e-3  # of a side of the picture: how far off an edge may come back, where pixels are not coarser
 
 
 def to_grid(box: Box, columns: int, rows: int) -> tuple[int, int, int, int]:
