@@ -4,12 +4,14 @@ The doors of the experiments are Hydra's applications, so they import nothing el
 """
 
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import soundfile
+from paths import ROOT
 
 HEAVY = ("torch", "diffusers", "transformers", "hydra", "huggingface_hub", "matplotlib", "scipy.optimize", "sklearn")
 COMMANDS = {
@@ -141,8 +143,10 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def answers(folder):
     """Of each command: [exit code, stderr, heavy modules that were imported]; all run in one new process."""
-    code = [sys.executable, "-c", CODE, *COMMANDS, *EXPERIMENTS]
-    return json.loads(subprocess.run(code, cwd=folder, capture_output=True, text=True, check=True).stdout)
+    code, environment = [sys.executable, "-c", CODE, *COMMANDS, *EXPERIMENTS], os.environ | {"PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(code, cwd=folder, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *EXPERIMENTS])
