@@ -36,6 +36,8 @@ OWN_ENCODERS = tuple(f"audiotoken.encoders.{kind}" for kind in ENCODER_KINDS)
 
 def find_model(model: str | os.PathLike) -> str:
     """The folder of `model`, or its hub id. Raises CheckpointError if it is neither."""
+    if not str(model):  # would be the current folder
+        raise CheckpointError(f"Got an empty text as the model; give {MODELS}.")
     folder = Path(str(files("audiotoken.mini"))) if str(model) == "mini" else Path(os.path.expanduser(model))
     if (folder / "model_index.json").is_file():
         return str(folder)

@@ -93,11 +93,21 @@ def _print_rows(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _read_keys(configs: str, name: str) -> list[str]:
-    """The keys of `name`.yaml in the package `configs`."""
+    """The keys of `name`.yaml in the package `configs`, its groups, and the keys of the files that these choose."""
+    config = _read_config(configs, name)
+    keys, chosen = {*config}, [each for each in config.get("defaults", []) if isinstance(each, dict)]
+    for group, option in (item for each in chosen for item in each.items() if not item[0].startswith("override ")):
+        keys |= {group} | ({*_read_config(configs, f"{group}/{option}")} if option else set())
+    return sorted(keys - {"defaults", "hydra"})
+
+
+def _read_config(configs: str, name: str) -> dict[str, Any]:
+    """`name`.yaml in the package `configs`, as it is written."""
     from omegaconf import OmegaConf
 
-    config = OmegaConf.create((files(configs) / f"{name}.yaml").read_text(encoding="utf-8"))
-    return [str(key) for key in config if key not in ("defaults", "hydra")]
+    text = (files(configs) / f"{name}.yaml").read_text(encoding="utf-8")
+    config: dict[str, Any] = OmegaConf.to_container(OmegaConf.create(text))  # type: ignore[assignment]
+    return config
 
 
 def run_hydra(entry: Callable[[], Any], keys: Collection[str] = ()) -> None:

@@ -59,7 +59,7 @@ def check_folder(folder: str | os.PathLike, wanted: str) -> None:
 def check_source(source: str) -> None:
     """OptionError unless `source` is a folder or a file of audiotoken/configs/source."""
     names = sorted(Path(each.name).stem for each in (files("audiotoken.configs") / "source").iterdir())
-    if not Path(source).is_dir() and source not in names:
+    if not os.path.isdir(source) and source not in names:
         raise OptionError(f"Got source={source}, expected a folder or one of {', '.join(names)}; change it.")
 
 
@@ -191,13 +191,15 @@ VALUES: dict[str, dict[str, Callable[[str], None]]] = {  # command -> key -> wha
 
 
 def check_values(command: str, values: Mapping[str, Any]) -> None:
-    """The checks of the texts and paths that `command` was given, by the keys of its configuration.
+    """The checks of the texts and paths that `command` was given, by the keys of its configuration; none may be empty.
 
     Values of another type are left to those who know the types.
     """
     given = {key: str(value) for key, value in values.items() if isinstance(value, str | os.PathLike)}
     for key, check in VALUES.get(command, {}).items():
         if given.get(key, MISSING) != MISSING:
+            if not given[key]:  # would be the current folder
+                raise OptionError(f"Got an empty text as {key}, expected a path or a name; give one, or leave it out.")
             check(given[key])
     if command == "train" and given.get("data", MISSING) != MISSING:
         _check_prepared_labels(given["data"], values.get("settings"))
