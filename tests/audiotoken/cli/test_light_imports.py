@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from paths import ROOT
 
 from audiotoken.cli.terminal import running, set_library_logs
 from audiotoken.encoders.mini import MiniEncoder
@@ -63,7 +65,8 @@ def answers(tmp_path_factory):
     tone = 0.1 * np.sin(np.arange(16_000) / 5)
     soundfile.write(folder / "clip.wav", np.stack([tone, 0.3 * tone], axis=1), 16_000)
     code = [sys.executable, "-W", "ignore", "-c", CODE, *COMMANDS]
-    done = subprocess.run(code, cwd=folder, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}  # this checkout, whichever is installed
+    done = subprocess.run(code, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
