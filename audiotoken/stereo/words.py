@@ -38,7 +38,9 @@ STOP_WORDS = re.compile(  # words that begin or end a noun phrase
 )
 FRAMES = re.compile("photo|picture|image|painting|drawing|view|scene|left|right|front|middle|side", re.I)
 SIDE = re.compile("left|right", re.I)  # behind a noun it is no part of it: a frog left, a bell right
-WORD = re.compile(rf"""<audio>|{LETTERS}(?:['’-]{LETTERS})*|[.,;:!?()\[\]{{}}<>&+/|"“”„«»–—…]""")
+WORD = re.compile(  # a mark that opens a quotation or a bracket is passed over, one that closes it ends a phrase
+    rf"""<audio>|{LETTERS}(?:['’-]{LETTERS})*|[.,;:!?()<>&+/|=*–—…]|(?<=\w)["“”«»\]}}]"""
+)
 
 
 @dataclass(frozen=True)

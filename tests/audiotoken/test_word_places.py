@@ -203,6 +203,8 @@ def test_a_word_of_a_plan_is_its_own_mention():
         ('"dog" bell', ["dog", "bell"]),
         ("dog & bell+drum/[frog] {bird}|wave", ["dog", "bell", "drum", "frog", "bird", "wave"]),
         ("a unicorn left, a bell right", ["unicorn", "bell"]),
+        ('a big "frog" and a green [bell]', ["frog", "bell"]),
+        ("«a frog» “a bell” „a cat“ frog*bell", ["frog", "bell", "cat", "frog", "bell"]),
         ("a frog on the left side", ["frog"]),
     ],
 )
