@@ -9,7 +9,7 @@ from diffusers.pipelines.flux2.pipeline_flux2 import format_input
 from audiotoken.audio_mixin import AUDIO_PARTS
 from audiotoken.errors import PromptError
 from audiotoken.joint_text import TextReader, chat
-from audiotoken.pipeline_joint import JointSoundToImage, TextFeatures, stack_prompts
+from audiotoken.pipeline_joint import JointSoundToImage, stack_prompts
 from audiotoken.prompt import Prompt
 
 IMAGE = "[IMG]"  # in a text, to Mistral's processor
@@ -46,9 +46,6 @@ class AudioTokenFlux2Pipeline(JointSoundToImage, Flux2KleinPipeline):
     @property
     def _readers(self) -> tuple[TextReader, ...]:
         return (TextReader(self.tokenizer, self.text_encoder, self._words, template=chat(self.tokenizer, False)),)
-
-    def _encode_text(self, text: str) -> TextFeatures:
-        return TextFeatures(self.encode_prompt(text, max_sequence_length=self._words)[0])
 
     def _call_options(self, prompts: list[Prompt], negative: list[str] | None, scale: float) -> dict[str, Any]:
         options: dict[str, Any] = stack_prompts(prompts) | {"guidance_scale": scale, "max_sequence_length": self._words}
@@ -92,9 +89,6 @@ class AudioTokenFlux2DevPipeline(JointSoundToImage, Flux2Pipeline):
         messages = format_input([text], self.system_message)
         (whole,) = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=False)
         return str(whole)
-
-    def _encode_text(self, text: str) -> TextFeatures:
-        return TextFeatures(self.encode_prompt(text, max_sequence_length=self._words)[0])
 
     def _call_options(self, prompts: list[Prompt], negative: list[str] | None, scale: float) -> dict[str, Any]:
         return stack_prompts(prompts) | {"guidance_scale": scale, "max_sequence_length": self._words}

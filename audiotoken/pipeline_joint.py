@@ -129,8 +129,8 @@ class JointSoundToImage(SoundToImage):
         return torch.stack(rows)
 
     def _encode_text(self, text: str) -> TextFeatures:
-        """The features of a text, by the pipeline's `encode_prompt`."""
-        raise NotImplementedError
+        """The features of a text, by the pipeline's `encode_prompt`, whose first result they mostly are."""
+        return TextFeatures(self.encode_prompt(text, max_sequence_length=self._words)[0])  # type: ignore[attr-defined]
 
     def _call_options(self, prompts: list[Prompt], negative: list[str] | None, scale: float) -> dict[str, Any]:
         """Keyword arguments of the diffusers pipeline for these prompts."""

@@ -6,7 +6,7 @@ from diffusers import QwenImagePipeline
 
 from audiotoken.audio_mixin import AUDIO_PARTS
 from audiotoken.joint_text import TextReader
-from audiotoken.pipeline_joint import JointSoundToImage, TextFeatures, pad_prompts
+from audiotoken.pipeline_joint import JointSoundToImage, pad_prompts
 from audiotoken.prompt import Prompt
 
 
@@ -46,9 +46,6 @@ class AudioTokenQwenImagePipeline(JointSoundToImage, QwenImagePipeline):
                 pads=False,
             ),
         )
-
-    def _encode_text(self, text: str) -> TextFeatures:
-        return TextFeatures(self.encode_prompt(text, max_sequence_length=self._words)[0])
 
     def _call_options(self, prompts: list[Prompt], negative: list[str] | None, scale: float) -> dict[str, Any]:
         rows, mask = pad_prompts(prompts)

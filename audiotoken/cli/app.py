@@ -46,8 +46,10 @@ class Command(TyperCommand):
 
     def _check_paths(self, ctx: Any, args: list[str]) -> None:
         """Refuse an empty path, which would be the current folder; scripts give one where a variable has no value."""
+        if self.callback is None:
+            return
         values, _, _ = self.make_parser(ctx).parse_args(list(args))
-        types = inspect.signature(self.callback or _explain_dash).parameters
+        types = inspect.signature(self.callback).parameters
         parameters: list[Any] = self.get_params(ctx)
         for parameter in parameters:
             name = str(parameter.name)

@@ -26,6 +26,11 @@ def is_url(place: str) -> bool:
     return place.lower().startswith(("http://", "https://"))
 
 
+def names_shards(place: str) -> bool:
+    """Whether this is an address, a .tar file or a pattern of them, rather than a folder."""
+    return is_url(place) or place.endswith(".tar")
+
+
 def redact_url(place: str) -> str:
     """An address for messages and indices: without password and query, which may hold a key."""
     if not is_url(place):

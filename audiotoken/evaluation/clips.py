@@ -11,11 +11,9 @@ from audiotoken.data import read_esc_rows
 from audiotoken.errors import OptionError
 from audiotoken.manifest import file_names, find_file
 from audiotoken.mini.sounds import synthesise
-from audiotoken.mini.things import AUDIBLE_WORDS, WORD_OF_ESC10
+from audiotoken.mini.things import AUDIBLE_WORDS, SYNTHETIC, SYNTHETIC_NAMES, WORD_OF_ESC10
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
-SYNTHETIC = "synthetic"  # instead of a folder: synthesised sounds of the painted world
-SYNTHETIC_NAMES = (SYNTHETIC, "made")  # the second until the next release
 SYNTHETIC_RATE = 22_050  # Hz
 SYNTHETIC_SEED = 1_500_001  # not used in any training or tuning
 

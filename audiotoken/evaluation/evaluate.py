@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiotoken.data.image_file import read_image
 from audiotoken.errors import OptionError, printable
-from audiotoken.evaluation.clips import SYNTHETIC_NAMES, Example, collect_examples, find_picture
+from audiotoken.evaluation.clips import Example, collect_examples, find_picture
 from audiotoken.evaluation.judges import Judges
 from audiotoken.evaluation.pictures import PictureCache
 from audiotoken.evaluation.seeing import load_see
@@ -32,7 +32,7 @@ from audiotoken.evaluation.table import EvaluationReport
 from audiotoken.evaluation.unclip import Unclip, prepare_unclip
 from audiotoken.evaluation.unpacked import format_channels, open_source, unpack
 from audiotoken.metrics import score_examples
-from audiotoken.mini.things import WORDS
+from audiotoken.mini.things import SYNTHETIC_NAMES, WORDS
 from audiotoken.options import check_options
 from audiotoken.report.html import check_report
 from audiotoken.writing import cannot_write, check_inputs_kept

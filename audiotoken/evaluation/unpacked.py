@@ -16,7 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiotoken.data.folders import Source
-from audiotoken.data.remote import is_url
+from audiotoken.data.remote import names_shards
 from audiotoken.data.vggsound import VGGSound, read_rows
 from audiotoken.data.web_shards import WebShards
 from audiotoken.errors import AudioError, DataError, OptionError
@@ -37,7 +37,7 @@ def open_source(
     read.
     """
     name, folder = os.fspath(clips), Path(clips)
-    sharded = is_url(name) or name.endswith(".tar") or (folder.is_dir() and any(folder.glob("*.tar")))
+    sharded = names_shards(name) or (folder.is_dir() and any(folder.glob("*.tar")))
     if sharded:
         labels = {} if table is None else {row.key: row.label for row in read_rows(table)}
         return WebShards(clips), labels

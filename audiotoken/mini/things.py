@@ -5,6 +5,9 @@ The word is the thing's name everywhere: in captions, as label of the audio enco
 
 from dataclasses import dataclass
 
+SYNTHETIC = "synthetic"  # instead of a folder of clips: synthesised sounds of the painted world
+SYNTHETIC_NAMES = (SYNTHETIC, "made")  # the second until the next release
+
 
 @dataclass(frozen=True)
 class Thing:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from audiotoken.audio_file import open_plain
+from audiotoken.data.remote import names_shards
 from audiotoken.errors import AudioError, CheckpointError, DataError, OptionError
 from audiotoken.json_file import FormError, read_json
 from audiotoken.loading import ENCODER_KINDS, ENCODERS, find_model, is_hub_file
+from audiotoken.mini.things import SYNTHETIC_NAMES
 from audiotoken.report.html import check_report
 from audiotoken.writing import check_inputs_kept, check_output, check_output_folder, list_model_paths
 from guidance.forms import FORMS
@@ -23,7 +25,6 @@ from spatial.setups import NAMES
 
 STDOUT = Path("-")
 WEIGHTS = (".safetensors", ".ckpt", ".pt", ".bin", ".pth")
-SYNTHETIC = "synthetic"  # clips that are made when they are needed
 MISSING = "???"  # OmegaConf's mark of a value that must be given
 
 __all__ = ["check_base", "check_clip", "check_encoder", "check_exists", "check_folder", "check_labels", "check_model"]
@@ -146,7 +147,7 @@ def check_layout_file(output: Path | None, form: str, inputs: Iterable[str | os.
 
 
 def _check_clips(clips: str) -> None:
-    if clips != SYNTHETIC and not re.search(r"://|[*?{\[]", clips):  # addresses, and patterns of shards
+    if clips not in SYNTHETIC_NAMES and not names_shards(clips):
         check_folder(clips, "a folder of sounds")
 
 
@@ -195,11 +196,11 @@ def check_values(command: str, values: Mapping[str, Any]) -> None:
 
     Values of another type are left to those who know the types.
     """
-    given = {key: str(value) for key, value in values.items() if isinstance(value, str | os.PathLike)}
+    given = {key: str(each) for key, each in values.items() if isinstance(each, str | os.PathLike) and each != MISSING}
     for key, check in VALUES.get(command, {}).items():
-        if given.get(key, MISSING) != MISSING:
-            if not given[key]:  # would be the current folder
-                raise OptionError(f"Got an empty text as {key}, expected a path or a name; give one, or leave it out.")
+        if given.get(key) == "":  # would be the current folder
+            raise OptionError(f"Got an empty text as {key}, expected a path or a name; give one, or leave it out.")
+        if key in given:
             check(given[key])
-    if command == "train" and given.get("data", MISSING) != MISSING:
+    if command == "train" and "data" in given:
         _check_prepared_labels(given["data"], values.get("settings"))

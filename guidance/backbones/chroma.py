@@ -31,14 +31,11 @@ class ChromaBackbone(TransformerBackbone):
     """A diffusers ChromaPipeline."""
 
     pipeline: ClassVar[str] = "ChromaPipeline"
+    packs: ClassVar[bool] = True
 
     @property
     def own_defaults(self) -> tuple[int, float]:
         return 35, 5.0
-
-    @property
-    def latent_channels(self) -> int:
-        return int(self.denoiser.config.in_channels) // 4
 
     @torch.no_grad()
     def prepare_conditioning(

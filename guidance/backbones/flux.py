@@ -23,14 +23,11 @@ class FluxBackbone(TransformerBackbone):
     """A diffusers FluxPipeline."""
 
     pipeline: ClassVar[str] = "FluxPipeline"
+    packs: ClassVar[bool] = True
 
     @property
     def own_defaults(self) -> tuple[int, float]:
         return (28, 3.5) if self.denoiser.config.guidance_embeds else (4, 1.0)  # dev and schnell
-
-    @property
-    def latent_channels(self) -> int:
-        return int(self.denoiser.config.in_channels) // 4
 
     def is_guided(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
         return negative_prompt is not None and guidance_scale > 1

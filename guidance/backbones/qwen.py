@@ -31,14 +31,11 @@ class QwenImageBackbone(TransformerBackbone):
     """A diffusers QwenImagePipeline."""
 
     pipeline: ClassVar[str] = "QwenImagePipeline"
+    packs: ClassVar[bool] = True
 
     @property
     def own_defaults(self) -> tuple[int, float]:
         return 50, 4.0
-
-    @property
-    def latent_channels(self) -> int:
-        return int(self.denoiser.config.in_channels) // 4
 
     @torch.no_grad()
     def prepare_conditioning(

@@ -20,6 +20,7 @@ class TransformerBackbone(Backbone):
     """A diffusers pipeline whose denoiser is a transformer over patches of 2 x 2 latents."""
 
     pipeline: ClassVar[str]  # the diffusers pipeline of the family that draws from text alone
+    packs: ClassVar[bool] = False  # whether the denoiser reads 2 x 2 latents as the channels of one
 
     def check(self) -> None:
         """GuidanceError for pipelines with this transformer that also read pictures, or read the text otherwise."""
@@ -42,7 +43,7 @@ class TransformerBackbone(Backbone):
     @property
     def latent_channels(self) -> int:
         """Channels of the latents that the scheduler steps."""
-        return int(self.denoiser.config.in_channels)
+        return int(self.denoiser.config.in_channels) // (self.patch**2 if self.packs else 1)
 
     @property
     def own_side(self) -> int:

@@ -13,6 +13,9 @@ import pytest
 import soundfile
 from paths import ROOT
 
+from audiotoken.mini.things import SYNTHETIC_NAMES
+from audiotoken.tasks.checks import check_values
+
 HEAVY = ("torch", "diffusers", "transformers", "hydra", "huggingface_hub", "matplotlib", "scipy.optimize", "sklearn")
 COMMANDS = {
     "generate no.wav": "there is no such file",
@@ -161,3 +164,8 @@ def test_errors_come_before_heavy_imports(command, answers, folder):
     assert code == 2 and (COMMANDS | EXPERIMENTS)[command] in message, message
     assert heavy == []
     assert sorted(path.name for path in folder.iterdir()) == ["-dash.wav", "clip.wav", "clips", "prepared"]
+
+
+@pytest.mark.parametrize("clips", [*SYNTHETIC_NAMES, "https://example.org/a.tar", "a.tar", "a-{00..12}.tar", "."])
+def test_clips_to_evaluate_on_may_be_shards_or_synthesised(clips):
+    check_values("evaluate", {"clips": clips})
