@@ -6,6 +6,8 @@ All derive from `AudioTokenError`. `spatial` and `guidance` do not depend on thi
 
 import re
 
+STOPPED = "Stopped; no file is left half-written."  # what Ctrl-C ends with, which is no error
+
 
 class AudioTokenError(ValueError):
     """Base class of all errors that the user can fix."""

@@ -11,11 +11,12 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from audiotoken.errors import STOPPED
+
 HOME = Path(__file__).resolve().parent.parent  # the folder that holds this distribution's packages
 # Threads of torch that wait sleep, and do not spin: where other programs take the cores, spinning took 23 times the CPU
 # and the time (two frames of mini, two cores, load 10). The variable is read once, when torch is loaded.
 WAIT = ("OMP_WAIT_POLICY", "PASSIVE")
-STOPPED = "Stopped; no file is left half-written."
 
 
 def main() -> None:

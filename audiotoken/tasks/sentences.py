@@ -10,8 +10,7 @@ from pathlib import Path
 from traceback import print_exc
 from typing import NoReturn, TextIO
 
-from audiotoken.errors import AudioTokenError, out_of_memory, printable
-from audiotoken.start import STOPPED
+from audiotoken.errors import STOPPED, AudioTokenError, out_of_memory, printable
 from audiotoken.writing import is_write_failure
 from guidance.errors import GuidanceError
 from spatial.errors import SpatialError

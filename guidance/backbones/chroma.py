@@ -11,14 +11,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from guidance.backbones.base import Conditioning
 from guidance.backbones.flux import make_pixel_ids
 from guidance.backbones.transformer import (
     TransformerBackbone,
     even_sigmas,
     expand_timestep,
     pack,
-    repeat_negative,
     shift_by_pixels,
     unpack,
 )
@@ -37,26 +35,15 @@ class ChromaBackbone(TransformerBackbone):
     def own_defaults(self) -> tuple[int, float]:
         return 35, 5.0
 
-    @torch.no_grad()
-    def prepare_conditioning(
-        self,
-        prompts: Sequence[PromptEmbeds],
-        negative_prompt: str | Sequence[str] | None,
-        guidance_scale: float,
-        size: tuple[int, int],
-    ) -> Conditioning:
-        device = self.pipe._execution_device
-        positive = torch.cat([prompt.embeddings for prompt in prompts]).to(device)
-        added = {"mask": torch.cat([read_mask(prompt) for prompt in prompts]).to(device)}
-        if not self.is_guided(negative_prompt, guidance_scale):
-            return Conditioning(positive, None, added)
+    def join_prompts(self, prompts: Sequence[PromptEmbeds]) -> tuple[Tensor, dict[str, Tensor]]:
+        positive, _ = super().join_prompts(prompts)
+        return positive, {"mask": torch.cat([read_mask(prompt) for prompt in prompts]).to(positive.device)}
+
+    def encode_negative(self, texts: list[str], tokens: int) -> tuple[Tensor, dict[str, Tensor]]:
         negative, _, mask, *_ = self.pipe.encode_prompt(
-            repeat_negative(negative_prompt, len(prompts)),
-            device=device,
-            do_classifier_free_guidance=False,
-            max_sequence_length=positive.shape[1],
+            texts, device=self.pipe._execution_device, do_classifier_free_guidance=False, max_sequence_length=tokens
         )
-        return Conditioning(positive, negative, added, {"mask": mask}, guidance_scale)
+        return negative, {"mask": mask}
 
     def schedule_options(self, scheduler: Any, steps: int, pixels: int) -> dict[str, Any]:
         return {"sigmas": even_sigmas(steps), "mu": shift_by_pixels(scheduler, pixels)}

@@ -12,9 +12,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from guidance.backbones.base import Conditioning
 from guidance.backbones.sd3 import read_pooled
-from guidance.backbones.transformer import TransformerBackbone, expand_timestep, pack, repeat_negative, unpack
+from guidance.backbones.transformer import TransformerBackbone, expand_timestep, pack, unpack
 from guidance.interfaces import PromptEmbeds
 
 
@@ -35,28 +34,18 @@ class FluxBackbone(TransformerBackbone):
     def reads_scale(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
         return bool(self.denoiser.config.guidance_embeds) or self.is_guided(negative_prompt, guidance_scale)
 
-    @torch.no_grad()
-    def prepare_conditioning(
-        self,
-        prompts: Sequence[PromptEmbeds],
-        negative_prompt: str | Sequence[str] | None,
-        guidance_scale: float,
-        size: tuple[int, int],
-    ) -> Conditioning:
-        device, count = self.pipe._execution_device, len(prompts)
-        positive = torch.cat([prompt.embeddings for prompt in prompts]).to(device)
-        pooled = torch.cat([read_pooled(prompt) for prompt in prompts]).to(device)
-        guided = self.is_guided(negative_prompt, guidance_scale)
-        shared: dict[str, Tensor] = {}
-        if self.denoiser.config.guidance_embeds:
-            shared = {"guidance": torch.full([count], 1.0 if guided else guidance_scale, device=device)}
-        added = {"pooled": pooled} | shared
-        if not guided:
-            return Conditioning(positive, None, added)
-        negative, negative_pooled, _ = self.pipe.encode_prompt(
-            repeat_negative(negative_prompt, count), device=device, max_sequence_length=positive.shape[1]
-        )
-        return Conditioning(positive, negative, added, {"pooled": negative_pooled} | shared, guidance_scale)
+    def join_prompts(self, prompts: Sequence[PromptEmbeds]) -> tuple[Tensor, dict[str, Tensor]]:
+        positive, _ = super().join_prompts(prompts)
+        return positive, {"pooled": torch.cat([read_pooled(prompt) for prompt in prompts]).to(positive.device)}
+
+    def encode_negative(self, texts: list[str], tokens: int) -> tuple[Tensor, dict[str, Tensor]]:
+        device = self.pipe._execution_device
+        negative, pooled, _ = self.pipe.encode_prompt(texts, device=device, max_sequence_length=tokens)
+        return negative, {"pooled": pooled}
+
+    def embed_scale(self, count: int, scale: float) -> dict[str, Tensor]:
+        embeds = self.denoiser.config.guidance_embeds
+        return {"guidance": torch.full([count], scale, device=self.pipe._execution_device)} if embeds else {}
 
     def predict_raw(
         self, inputs: Tensor, timestep: Tensor | float, embeddings: Tensor, added: dict[str, Tensor]

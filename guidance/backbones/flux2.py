@@ -13,9 +13,7 @@ import torch
 from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 from torch import Tensor
 
-from guidance.backbones.base import Conditioning
-from guidance.backbones.transformer import TransformerBackbone, expand_timestep, repeat_negative
-from guidance.interfaces import PromptEmbeds
+from guidance.backbones.transformer import TransformerBackbone, expand_timestep
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,25 +44,15 @@ class Flux2Backbone(TransformerBackbone):
     def reads_scale(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
         return not self._is_step_distilled
 
-    @torch.no_grad()
-    def prepare_conditioning(
-        self,
-        prompts: Sequence[PromptEmbeds],
-        negative_prompt: str | Sequence[str] | None,
-        guidance_scale: float,
-        size: tuple[int, int],
-    ) -> Conditioning:
+    def encode_negative(self, texts: list[str], tokens: int) -> tuple[Tensor, dict[str, Tensor]]:
         device = self.pipe._execution_device
-        positive = torch.cat([prompt.embeddings for prompt in prompts]).to(device)
-        if self._is_dev:
-            scales = torch.full([len(prompts)], guidance_scale, dtype=torch.float32, device=device)
-            return Conditioning(positive, None, {"guidance": scales})
-        if not self.is_guided(negative_prompt, guidance_scale):
-            return Conditioning(positive, None)
-        negative, _ = self.pipe.encode_prompt(
-            repeat_negative(negative_prompt, len(prompts)), device=device, max_sequence_length=positive.shape[1]
-        )
-        return Conditioning(positive, negative, guidance_scale=guidance_scale)
+        negative, _ = self.pipe.encode_prompt(texts, device=device, max_sequence_length=tokens)
+        return negative, {}
+
+    def embed_scale(self, count: int, scale: float) -> dict[str, Tensor]:
+        if not self._is_dev:
+            return {}
+        return {"guidance": torch.full([count], scale, dtype=torch.float32, device=self.pipe._execution_device)}
 
     def shift(self, scheduler: Any, steps: int, pixels: int) -> float:
         return float(compute_empirical_mu(image_seq_len=pixels, num_steps=steps))

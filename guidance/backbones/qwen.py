@@ -12,14 +12,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from guidance.backbones.base import Conditioning
 from guidance.backbones.transformer import (
     TransformerBackbone,
     even_sigmas,
     expand_timestep,
-    join_prompts,
     pack,
-    repeat_negative,
+    pad_prompts,
     shift_by_pixels,
     unpack,
 )
@@ -37,22 +35,13 @@ class QwenImageBackbone(TransformerBackbone):
     def own_defaults(self) -> tuple[int, float]:
         return 50, 4.0
 
-    @torch.no_grad()
-    def prepare_conditioning(
-        self,
-        prompts: Sequence[PromptEmbeds],
-        negative_prompt: str | Sequence[str] | None,
-        guidance_scale: float,
-        size: tuple[int, int],
-    ) -> Conditioning:
-        device = self.pipe._execution_device
-        positive, added = join_prompts(prompts, device)
-        if not self.is_guided(negative_prompt, guidance_scale):
-            return Conditioning(positive, None, added)
-        negatives = [text or " " for text in repeat_negative(negative_prompt, len(prompts))]
-        negative, negative_mask = self.pipe.encode_prompt(negatives, device=device)
-        negative_added = {} if negative_mask is None else {"mask": negative_mask}
-        return Conditioning(positive, negative, added, negative_added, guidance_scale)
+    def join_prompts(self, prompts: Sequence[PromptEmbeds]) -> tuple[Tensor, dict[str, Tensor]]:
+        return pad_prompts([prompt.embeddings.to(self.pipe._execution_device) for prompt in prompts])
+
+    def encode_negative(self, texts: list[str], tokens: int) -> tuple[Tensor, dict[str, Tensor]]:
+        spaces = [text or " " for text in texts]
+        negative, mask = self.pipe.encode_prompt(spaces, device=self.pipe._execution_device)
+        return negative, {} if mask is None else {"mask": mask}
 
     def schedule_options(self, scheduler: Any, steps: int, pixels: int) -> dict[str, Any]:
         return {"sigmas": even_sigmas(steps), "mu": shift_by_pixels(scheduler, pixels)}

@@ -50,6 +50,35 @@ class TransformerBackbone(Backbone):
         """Latents along one side of the model's own pictures."""
         return int(self.pipe.default_sample_size)
 
+    @torch.no_grad()
+    def prepare_conditioning(
+        self,
+        prompts: Sequence[PromptEmbeds],
+        negative_prompt: str | Sequence[str] | None,
+        guidance_scale: float,
+        size: tuple[int, int],
+    ) -> Conditioning:
+        guided = self.is_guided(negative_prompt, guidance_scale)
+        scale = self.embed_scale(len(prompts), 1.0 if guided else guidance_scale)
+        positive, added = self.join_prompts(prompts)
+        if not guided:
+            return Conditioning(positive, None, added | scale)
+        negatives = repeat_negative(negative_prompt, len(prompts))
+        negative, negative_added = self.encode_negative(negatives, positive.shape[1])
+        return Conditioning(positive, negative, added | scale, negative_added | scale, guidance_scale)
+
+    def join_prompts(self, prompts: Sequence[PromptEmbeds]) -> tuple[Tensor, dict[str, Tensor]]:
+        """(embeddings (batch, tokens, width), what the denoiser reads beside them)."""
+        return torch.cat([prompt.embeddings for prompt in prompts]).to(self.pipe._execution_device), {}
+
+    def encode_negative(self, texts: list[str], tokens: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The same of negative prompts; `tokens`: the length of the prompts."""
+        raise NotImplementedError
+
+    def embed_scale(self, count: int, scale: float) -> dict[str, Tensor]:
+        """What a model that was distilled from classifier-free guidance reads of its scale, of `count` rows."""
+        return {}
+
     def resolve_size(self, height: int | None, width: int | None) -> tuple[int, int]:
         factor = self.pipe.vae_scale_factor * self.patch
         own = self.own_side * self.pipe.vae_scale_factor
@@ -173,10 +202,10 @@ def pad_rows(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
     return batch, None if bool(mask.all()) else mask.to(batch.device)
 
 
-def join_prompts(prompts: Sequence[PromptEmbeds], device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
-    """Prompts of different lengths as a batch -> (embeddings, {"mask": which are tokens} or nothing if all are)."""
-    rows, mask = pad_rows([prompt.embeddings.to(device) for prompt in prompts])
-    return rows, {} if mask is None else {"mask": mask}
+def pad_prompts(rows: Sequence[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """`pad_rows` as (embeddings, {"mask": which are tokens} or nothing if all are)."""
+    batch, mask = pad_rows(rows)
+    return batch, {} if mask is None else {"mask": mask}
 
 
 def expand_timestep(timestep: Tensor | float, latents: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from guidance.backbones.base import Conditioning, JointSequence
-from guidance.backbones.transformer import TransformerBackbone, join_prompts, pad_rows, repeat_negative, shift_by_pixels
+from guidance.backbones.transformer import TransformerBackbone, pad_prompts, shift_by_pixels
 from guidance.interfaces import PromptEmbeds, SchedulerMixin
 
 KINDS = {"noise_refiner": "self", "context_refiner": "text"}
@@ -37,24 +37,13 @@ class ZImageBackbone(TransformerBackbone):
     def is_guided(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
         return guidance_scale > 0
 
-    @torch.no_grad()
-    def prepare_conditioning(
-        self,
-        prompts: Sequence[PromptEmbeds],
-        negative_prompt: str | Sequence[str] | None,
-        guidance_scale: float,
-        size: tuple[int, int],
-    ) -> Conditioning:
+    def join_prompts(self, prompts: Sequence[PromptEmbeds]) -> tuple[Tensor, dict[str, Tensor]]:
+        return pad_prompts([prompt.embeddings.to(self.pipe._execution_device) for prompt in prompts])
+
+    def encode_negative(self, texts: list[str], tokens: int) -> tuple[Tensor, dict[str, Tensor]]:
         device = self.pipe._execution_device
-        positive, added = join_prompts(prompts, device)
-        if not self.is_guided(negative_prompt, guidance_scale):
-            return Conditioning(positive, None, added)
-        rows, _ = self.pipe.encode_prompt(
-            repeat_negative(negative_prompt, len(prompts)), device=device, do_classifier_free_guidance=False
-        )
-        negative, negative_mask = pad_rows([row[None] for row in rows])
-        negative_added = {} if negative_mask is None else {"mask": negative_mask}
-        return Conditioning(positive, negative, added, negative_added, guidance_scale)
+        rows, _ = self.pipe.encode_prompt(texts, device=device, do_classifier_free_guidance=False)
+        return pad_prompts([row[None] for row in rows])
 
     def schedule_options(self, scheduler: Any, steps: int, pixels: int) -> dict[str, Any]:
         return {
