@@ -4,7 +4,7 @@ Conventions: a signal is `(frames,)` float64 until it is finished; `rate` in Hz;
 Hz; `rng` is the only source of randomness, so the same generator state gives the same sound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,16 @@ from scipy import signal as dsp
 
 Signal = NDArray[np.float64]
 Random = np.random.Generator
+Synthesiser = Callable[[Random, int, float], Signal]  # (source of randomness, rate, seconds) -> signal
 
 
 def to_frames(seconds: float, rate: int) -> int:
     """Number of frames in `seconds`, at least one."""
     return max(1, round(seconds * rate))
+
+
+def silence(seconds: float, rate: int) -> Signal:
+    return np.zeros(to_frames(seconds, rate))
 
 
 def coloured_noise(rng: Random, frames: int, slope: float = 0.0) -> Signal:
