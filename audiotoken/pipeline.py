@@ -7,6 +7,7 @@ parts of a model: `AudioTokenPipeline` those of Stable Diffusion 1 and 2, `pipel
 
 import difflib
 import inspect
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -112,21 +113,30 @@ class SoundToImage(AudioMixin):
         if generator is None:  # on the CPU, so that all devices draw the same picture
             seeds = [seed + i for _ in range(count) for i in range(num_images_per_prompt)]
             generator = [torch.Generator().manual_seed(each) for each in seeds]
-        self._warn_of_cut(negative_prompt, kwargs.get("negative_prompt_2"))
+        scale = self.config.default_guidance if guidance_scale is None else guidance_scale
+        self._warn_of_unread(scale, negative_prompt, kwargs.get("negative_prompt_2"))
         return self._draw(
             call,
             prompt_embeds=prompt_embeds,
             negative_prompt=[negative_prompt] * count if isinstance(negative_prompt, str) else negative_prompt,
             num_inference_steps=self.config.default_steps if num_inference_steps is None else num_inference_steps,
-            guidance_scale=self.config.default_guidance if guidance_scale is None else guidance_scale,
+            guidance_scale=scale,
             num_images_per_prompt=num_images_per_prompt,
             generator=generator,
             **kwargs,
         )
 
-    def _warn_of_cut(self, *negative: str | list[str] | None) -> None:
-        """Warn of negative prompts whose end is not read."""
-        for sentence in dict.fromkeys(each for prompts in negative for each in describe_negative_cut(self, prompts)):
+    def _reads_negative(self, guidance_scale: float) -> bool:
+        """Whether a negative prompt is read, for which classifier-free guidance has to run."""
+        return guidance_scale > 1
+
+    def _warn_of_unread(self, scale: float, *negative: str | list[str] | None) -> None:
+        """Warn of negative prompts that are not read, or not to their end."""
+        sentences = [each for prompts in negative for each in describe_negative_cut(self, prompts)]
+        if not self._reads_negative(scale) and any(any(each) for each in negative if each):
+            where = f" with a guidance scale of {scale:g}" if self._reads_negative(math.inf) else ""
+            sentences.append(f"The negative prompt has no effect on this model{where}.")
+        for sentence in dict.fromkeys(sentences):
             warnings.warn(sentence, stacklevel=4)
 
     def _draw(self, call: Callable[..., Any], **options: Any) -> Any:

@@ -47,9 +47,12 @@ class AudioTokenFlux2Pipeline(JointSoundToImage, Flux2KleinPipeline):
     def _readers(self) -> tuple[TextReader, ...]:
         return (TextReader(self.tokenizer, self.text_encoder, self._words, template=chat(self.tokenizer, False)),)
 
+    def _reads_negative(self, guidance_scale: float) -> bool:
+        return guidance_scale > 1 and not self.config.is_distilled
+
     def _call_options(self, prompts: list[Prompt], negative: list[str] | None, scale: float) -> dict[str, Any]:
         options: dict[str, Any] = stack_prompts(prompts) | {"guidance_scale": scale, "max_sequence_length": self._words}
-        if scale > 1 and not self.config.is_distilled:
+        if self._reads_negative(scale):
             rows = [self._encode_text(text).embeddings for text in negative or [""] * len(prompts)]
             options["negative_prompt_embeds"] = torch.cat(rows)
         return options
@@ -89,6 +92,9 @@ class AudioTokenFlux2DevPipeline(JointSoundToImage, Flux2Pipeline):
         messages = format_input([text], self.system_message)
         (whole,) = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=False)
         return str(whole)
+
+    def _reads_negative(self, guidance_scale: float) -> bool:
+        return False  # the scale is an input of the model
 
     def _call_options(self, prompts: list[Prompt], negative: list[str] | None, scale: float) -> dict[str, Any]:
         return stack_prompts(prompts) | {"guidance_scale": scale, "max_sequence_length": self._words}

@@ -167,7 +167,7 @@ class JointSoundToImage(SoundToImage):
         steps = self.config.default_steps if num_inference_steps is None else num_inference_steps
         scale = self.config.default_guidance if guidance_scale is None else guidance_scale
         options = self._call_options(prompts, negative, scale)
-        self._warn_of_cut(negative_prompt)
+        self._warn_of_unread(scale, negative_prompt)
         return self._draw(call, num_inference_steps=steps, generator=generator, **options, **kwargs)
 
 

@@ -41,6 +41,9 @@ class AudioTokenZImagePipeline(JointSoundToImage, ZImagePipeline):
         (row,), _ = self.encode_prompt(text, do_classifier_free_guidance=False, max_sequence_length=self._words)
         return TextFeatures(row[None])
 
+    def _reads_negative(self, guidance_scale: float) -> bool:
+        return guidance_scale > 0
+
     def _call_options(self, prompts: list[Prompt], negative: list[str] | None, scale: float) -> dict[str, Any]:
         rows = [self._encode_text(text).embeddings[0] for text in negative or [""] * len(prompts)]
         options: dict[str, Any] = {"prompt_embeds": [prompt.embeddings[0] for prompt in prompts]}

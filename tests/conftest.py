@@ -12,7 +12,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import gc
 import sys
 import tempfile
+from functools import cache
 
+import typer.testing
 from hypothesis import settings
 from jaxtyping import install_import_hook
 from skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  # hooks
@@ -40,6 +42,9 @@ SHAPED = [
 check_only_the_first_calls()
 install_import_hook(SHAPED, "beartype.beartype")
 install_import_hook("spatial", "type_checks.check_types")
+
+# the whole command line is built once, not in each call of a runner
+typer.testing._get_command = cache(typer.testing._get_command)
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)  # the same examples every time
 settings.load_profile("fixed")

@@ -9,6 +9,7 @@ import inspect
 import os
 import re
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version as installed_version
 from io import TextIOWrapper
 from pathlib import Path
@@ -23,7 +24,7 @@ from audiotoken.cli.pages import demo, rate
 from audiotoken.cli.pictures import animate, generate, place
 from audiotoken.cli.recordings import check, layout, listen
 
-UsageError: type[Any] = typer.BadParameter.__mro__[1]  # of every mistake on the command line
+UsageError: Any = typer.BadParameter.__base__  # every mistake on the command line; it has no public name
 EXIT_CODES = "Exit codes: 0 success, 1 some clips failed, 2 invalid input, 130 interrupted."
 SETTINGS = {"help_option_names": ["-h", "--help"], "token_normalize_func": normalize_token}
 
@@ -34,7 +35,6 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given = list(args)
         try:
-            self._check_paths(ctx, given)
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
             text = error.message.removeprefix("Value error, ")
@@ -44,12 +44,22 @@ class Command(TyperCommand):
             error.message += _explain_dash(given)
             raise
 
-    def _check_paths(self, ctx: Any, args: list[str]) -> None:
+    def make_parser(self, ctx: Any) -> Any:
+        """The parser of the words, which refuses an empty path; a path is made of each text only afterwards."""
+        parser: Any = super().make_parser(ctx)
+        parse = parser.parse_args
+
+        def parse_args(args: list[str]) -> Any:
+            values, *others = parse(args)
+            self._check_paths(ctx, values)
+            return values, *others
+
+        parser.parse_args = parse_args
+        return parser
+
+    def _check_paths(self, ctx: Any, values: Mapping[str, Any]) -> None:
         """Refuse an empty path, which would be the current folder; scripts give one where a variable has no value."""
-        if self.callback is None:
-            return
-        values, _, _ = self.make_parser(ctx).parse_args(list(args))
-        types = inspect.signature(self.callback).parameters
+        types = inspect.signature(self.callback).parameters if self.callback else {}
         parameters: list[Any] = self.get_params(ctx)
         for parameter in parameters:
             name = str(parameter.name)

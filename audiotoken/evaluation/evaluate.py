@@ -35,7 +35,7 @@ from audiotoken.metrics import score_examples
 from audiotoken.mini.things import SYNTHETIC_NAMES, WORDS
 from audiotoken.options import check_options
 from audiotoken.report.html import check_report
-from audiotoken.writing import cannot_write, check_inputs_kept
+from audiotoken.writing import cannot_write, check_inputs_kept, check_output_folder
 from spatial.camera import Camera
 
 if TYPE_CHECKING:
@@ -101,8 +101,9 @@ def evaluate(
             f"Got seeds={list(seeds)}, resamples={resamples}, expected at least one of each; change them."
         )
     _check_paths(out, report, [clips, pictures, real, embeddings, table])
-    folder, report_progress = _prepare_folder(out), on_row or (lambda text: None)
-    clips, channels = _unpack_clips(clips, table, n, folder, report_progress)
+    check_output_folder(out)  # made when there is something to write
+    report_progress = on_row or (lambda text: None)
+    clips, channels = _unpack_clips(clips, table, n, Path(out), report_progress)
     real = clips if channels and real is None else real
     examples = collect_examples(clips, n, folds=folds, real=real, words=words)
     if not all(each.label for each in examples) and "text" in chosen:
@@ -122,6 +123,7 @@ def evaluate(
     scorer = _Scorer(judges, examples, names, detector)
     options: dict[str, Any] = {"model": model, "device": device, "steps": steps, "batch": batch}
     options |= {"guidance_scale": guidance_scale}
+    folder = _prepare_folder(out)
     load_pictures = _make_picture_loader(chosen, examples, folder, pictures, conditioned, scorer.audio, **options)
     drawn: dict[str, list[Any]] = {}
     for system in chosen:

@@ -56,7 +56,6 @@ def unpack(
     What an earlier call left in the folder is removed. Clips that cannot be read are left out, and named by `on_row`.
     OptionError if a clip has no label, or if the folder is there and none of these.
     """
-    _make_empty(folder)
     rows = []
     for i in range(len(source)):
         key = source.key(i)
@@ -64,6 +63,7 @@ def unpack(
         if not label:
             raise OptionError(f"The clip {key} has no label; pass table=FILE, rows of ID, start, label, split.")
         rows.append((key, i, label))
+    _make_empty(folder)
     kinds: Counter[str] = Counter()
     for key, i, label in sorted(select_evenly(rows, n), key=lambda row: row[1]):  # shards are read in order
         try:

@@ -7,6 +7,7 @@ words of the prompt and the pixels of the picture stand. Latents are (batch, cha
 denoiser reads. Without regions, everything is computed as the pipeline computes it, bit for bit.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,7 +127,8 @@ class Backbone(ABC):
         scale = self.defaults[1] if guidance_scale is None else guidance_scale
         notes = []
         if negative_prompt and not self.is_guided(negative_prompt, scale):
-            notes.append(f"The negative prompt has no effect on this model with a guidance scale of {scale:g}.")
+            where = f" with a guidance scale of {scale:g}" if self.is_guided(negative_prompt, math.inf) else ""
+            notes.append(f"The negative prompt has no effect on this model{where}.")
         if guidance_scale is not None and not self.reads_scale(negative_prompt, scale):
             notes.append("The guidance scale has no effect on this model, which was distilled to draw without one.")
         return notes

@@ -1,6 +1,7 @@
 """Transformers that read sounds: where words and sounds stand after templating, what is drawn, what a token learns."""
 
 import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -108,6 +109,23 @@ def test_called_alone_it_draws_what_sample_draws(pipe):
     drawn = guidance.sample(pipe, prompts, **options).images
     assert [image.tobytes() for image in images] == [image.tobytes() for image in drawn]
     assert pipe(tone(300), rate=RATE, **SIZE).images[0].size == (32, 32)
+
+
+@pytest.mark.parametrize("scale", [None, 1.0])
+def test_a_negative_prompt_that_is_not_read_is_told_as_in_a_plan(pipe, scale, monkeypatch):
+    monkeypatch.setattr(type(pipe), "_draw", lambda *given, **options: None)
+    unread = guidance.Backbone.from_pipe(pipe).describe_unread("a cat", scale)
+    expected = [each for each in unread if "negative" in each]
+    for negative, told in (("a cat", expected), (["", "a cat"], expected), ("", []), (None, [])):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            pipe(prompt=["a dog", "a frog"], negative_prompt=negative, guidance_scale=scale)
+        assert [str(each.message) for each in caught if "negative" in str(each.message)] == told
+
+
+def test_flux2_dev_has_no_negative_prompt():
+    with pytest.warns(UserWarning, match=r"^The negative prompt has no effect on this model\.$"):
+        debug_joint_pipeline("flux2_dev")(prompt="a dog", negative_prompt="a cat", num_inference_steps=1, **SIZE)
 
 
 def test_a_plan_is_drawn_with_the_familys_own_method(pipe):

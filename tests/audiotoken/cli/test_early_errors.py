@@ -115,8 +115,10 @@ EXPERIMENTS = {
 }
 CODE = f"""
 import contextlib, io, json, runpy, shlex, sys
-from typer.testing import CliRunner
+from typer import main, testing
 from audiotoken.cli.app import app
+command_line = main.get_command(app)
+testing._get_command = lambda app: command_line
 answers = {{}}
 for command in sys.argv[1:]:
     before, words = set(sys.modules), shlex.split(command)
@@ -130,7 +132,7 @@ for command in sys.argv[1:]:
                 code = end.code
         text = stderr.getvalue()
     else:
-        result = CliRunner().invoke(app, words)
+        result = testing.CliRunner().invoke(app, words)
         code, text = result.exit_code, result.stderr
     heavy = [name for name in {HEAVY} if name in {{*sys.modules}} - before]
     answers[command] = [code, " ".join(text.split()), heavy]

@@ -1,10 +1,12 @@
 """Ctrl-C, a full memory and a full disk end every command with one line, and nothing is left half-written."""
 
+import multiprocessing
 import os
-import subprocess
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,23 +207,23 @@ def test_a_folder_that_may_not_be_written(here):
     assert result.exit_code == 2 and "Permission denied" in result.stderr
 
 
-INTERRUPTED = """
-import os, signal, sys
-from audiotoken import start
-from audiotoken.tasks.long_stems import LongStems
+def interrupt_writing(arguments: list[str]) -> None:
+    """In a child: the command, which gets SIGINT when its signals' first window is written; what it says into files."""
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), number)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    add = LongStems.add
 
-add = LongStems.add
+    def add_and_interrupt(stems: LongStems, *window: Any) -> None:
+        add(stems, *window)
+        temporary = sorted(path.name for path in stems.folder.iterdir())
+        print(len(temporary), all(name.startswith(".") for name in temporary), flush=True)
+        os.kill(os.getpid(), signal.SIGINT)
 
-def add_and_interrupt(stems, *window):
-    add(stems, *window)
-    temporary = sorted(path.name for path in stems.folder.iterdir())
-    print(len(temporary), all(name.startswith(".") for name in temporary), flush=True)
-    os.kill(os.getpid(), signal.SIGINT)
-
-LongStems.add = add_and_interrupt
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
-start.main()
-"""
+    LongStems.add = add_and_interrupt  # type: ignore[method-assign]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+    sys.argv = ["audiotoken", *arguments]
+    start.main()
 
 
 @pytest.mark.slow
@@ -230,13 +232,9 @@ def test_a_real_interrupt_while_signals_are_written(here):
     noise = 0.3 * np.random.default_rng(0).normal(size=(32 * RATE, 1))  # longer than `LONG`
     soundfile.write(here / "long.wav", np.hstack([noise, 0.4 * noise]), RATE)
     arguments = ["listen", "long.wav", "--no-labels", "--setup", "panned", "--stems", "stems", "--plot", "o.png"]
-    process = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=os.environ | {"PYTHONPATH": str(Path(start.__file__).parents[1])},
-    )
-    assert process.stdout == "1 True\n", process.stderr  # one source, in a temporary file
-    assert process.returncode == 130 and process.stderr == start.STOPPED + "\n"
+    child = multiprocessing.get_context("fork").Process(target=interrupt_writing, args=(arguments,))
+    child.start()  # it has imported everything already
+    child.join(300)
+    assert (here / "out").read_text() == "1 True\n", (here / "err").read_text()  # one source, in a temporary file
+    assert child.exitcode == 130 and (here / "err").read_text() == start.STOPPED + "\n"
     assert os.listdir(here / "stems") == [] and not (here / "o.png").exists()

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from audiotoken.errors import OptionError
+from audiotoken.errors import DataError, OptionError
 from audiotoken.evaluation.clips import Example, collect_examples, find_picture
 from audiotoken.evaluation.evaluate import draw_derangement, evaluate
 from audiotoken.evaluation.table import EvaluationReport
@@ -140,12 +140,17 @@ def test_text_beats_a_random_clip_and_pictures_are_kept(tmp_path):
         ({"steps": 0}, "Got steps=0"),
         ({"n": 2, "classes": ["dog"]}, "The class 'rooster'"),
         ({"folds": [1], "clips": "."}, "leave them out"),
+        ({"clips": "none-*.tar"}, "none-"),
+        ({"clips": "wrong/*.tar"}, "Found no sample in 1 shards"),
     ],
 )
-def test_invalid_options_are_errors(options, words, tmp_path, monkeypatch):
+def test_invalid_options_are_errors_and_leave_nothing(options, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(OptionError, match=words):
+    (tmp_path / "wrong").mkdir()
+    (tmp_path / "wrong" / "0.tar").write_text("no archive")
+    with pytest.raises((OptionError, DataError), match=words):
         evaluate(**{"out": tmp_path / "out", **options})
+    assert [path.name for path in tmp_path.iterdir()] == ["wrong"]
 
 
 def test_judges_of_different_widths_are_refused(tmp_path):

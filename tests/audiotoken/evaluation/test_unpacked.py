@@ -58,6 +58,13 @@ def test_labels_of_an_archive_lead_nowhere(label, tmp_path):
     assert [path.parents[1] for path in tmp_path.rglob("a.*")] == [tmp_path / "deep" / "out"] * 2
 
 
+def test_clips_without_a_label_leave_no_folder(tmp_path):
+    write_tar(tmp_path / "0.tar", {"a.wav": write_sound(1), "a.png": picture_bytes("blue")})
+    with pytest.raises(OptionError, match="The clip a has no label"):
+        unpack(*open_source(tmp_path / "0.tar", None), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_of_somebody_else_stays(shards, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
