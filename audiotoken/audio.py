@@ -178,7 +178,8 @@ def prepare_recording(samples: Recording, rate: int, resample_to: int | None, na
 def _check_rate(rate: Any, name: str) -> None:
     whole = isinstance(rate, int | np.integer) and not isinstance(rate, bool)
     if not whole or not RATES[0] <= rate <= RATES[1]:
-        raise AudioError(f"Got a rate of {rate!r} for {name}, expected a whole number of Hz; pass one, such as 16000.")
+        limits = f"from {RATES[0]} to {RATES[1]}"
+        raise AudioError(f"Got a rate of {rate!r} for {name}, expected a whole number of Hz {limits}; resample it.")
 
 
 def _to_float(audio: Any) -> Recording:

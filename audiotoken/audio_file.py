@@ -55,7 +55,7 @@ def open_plain(path: Path, kinds: str = KINDS) -> BinaryIO:
         if path.stat().st_size == 0:
             raise AudioError("the file is empty (0 bytes); record or copy it again.")
         return path.open("rb")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if address := ADDRESS.match(str(path)):
             raise AudioError(
                 f"it is an address ({address[1]}://...), expected a path; give the path of a file on this computer."
@@ -63,6 +63,8 @@ def open_plain(path: Path, kinds: str = KINDS) -> BinaryIO:
         raise AudioError("there is no such file; check the spelling and the folder.") from None
     except PermissionError:
         raise AudioError("no permission to read it; change its permissions or copy it.") from None
+    except OSError as error:  # a link that leads to itself, a name too long, a disk that fails
+        raise AudioError(f"{error.strerror or error}; check the path and the disk.") from None
     except ValueError as error:
         if isinstance(error, AudioError):
             raise

@@ -39,6 +39,8 @@ def errors_as_sentences(traceback: bool = False) -> Iterator[None]:
         if error.errno not in DISK:
             raise
         where = f" {error.filename}" if error.filename else ""
+        if error.errno == errno.ENAMETOOLONG:  # of an input or an output
+            _exit(printable(f"Cannot use{where}: {error.strerror}; choose a shorter name."), 2, traceback)
         _exit(printable(f"Cannot write{where}: {error.strerror}; make room, or choose another place."), 2, traceback)
     except (MemoryError, RuntimeError) as error:
         if is_write_failure(error):

@@ -149,7 +149,11 @@ def test_paths_that_lead_nowhere(tmp_path):
     refused(tmp_path / "no.wav", "no such file")
     refused(tmp_path, "a folder")
     refused("a\0.wav", "not valid")
-    refused(tmp_path / ("x" * 300), "name too long")
+    refused(tmp_path / ("x" * 300), "name too long; check")
+    (tmp_path / "loop").symlink_to("loop")
+    refused(tmp_path / "loop", "symbolic links; check")
+    (tmp_path / "file").touch()
+    refused(tmp_path / "file" / "a.wav", "no such file")
     os.mkfifo(tmp_path / "pipe")
     refused(tmp_path / "pipe", "not a plain file")
 
@@ -316,7 +320,8 @@ def test_a_path_at_the_door(tmp_path):
     ("array", "rate", "match"),
     [
         (tone(), None, "pass rate="),
-        (tone(), 0, "whole number of Hz"),
+        (tone(), 0, "whole number of Hz from 100 to 1000000"),
+        (tone(), 2_822_400, "resample it"),
         (tone(), -16_000, "whole number of Hz"),
         (tone(), 16_000.5, "whole number of Hz"),
         (tone(), "fast", "whole number of Hz"),

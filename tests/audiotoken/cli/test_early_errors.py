@@ -26,6 +26,9 @@ COMMANDS = {
     "generate clips -o clip.wav/pictures": "is a file",
     "listen no.wav": "there is no such file",
     "listen ''": "Invalid value for 'CLIP': it is empty, expected a path",
+    "listen loop.wav": "Cannot read loop.wav: Too many levels of symbolic links; check the path",
+    "listen clip.wav/inside.wav": "there is no such file",
+    f"listen {300 * 'a'}.wav": f"Cannot use {300 * 'a'}.wav: File name too long; choose a shorter name.",
     "generate clip.wav -o ''": "Invalid value for '-o' / '--output': it is empty, expected a path",
     "listen -dash.wav": "No such option: -d; there is a file -dash.wav: write ./-dash.wav for it.",
     "place clip.wav -o -dash.png -x": "No such option: -x",
@@ -145,6 +148,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("folder")
     soundfile.write(folder / "clip.wav", 0.1 * np.sin(np.arange(9000)), 16_000)
     (folder / "-dash.wav").write_bytes((folder / "clip.wav").read_bytes())
+    (folder / "loop.wav").symlink_to("loop.wav")
     (folder / "clips").mkdir()
     (folder / "prepared").mkdir()
     (folder / "prepared" / "manifest.json").write_text('{"names": []}', encoding="utf-8")
@@ -165,7 +169,7 @@ def test_errors_come_before_heavy_imports(command, answers, folder):
     code, message, heavy = answers[command]
     assert code == 2 and (COMMANDS | EXPERIMENTS)[command] in message, message
     assert heavy == []
-    assert sorted(path.name for path in folder.iterdir()) == ["-dash.wav", "clip.wav", "clips", "prepared"]
+    assert sorted(path.name for path in folder.iterdir()) == ["-dash.wav", "clip.wav", "clips", "loop.wav", "prepared"]
 
 
 @pytest.mark.parametrize("clips", [*SYNTHETIC_NAMES, "https://example.org/a.tar", "a.tar", "a-{00..12}.tar", "."])
