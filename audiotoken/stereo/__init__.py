@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from audiotoken.stereo.generation import draw_plan as draw_plan
     from audiotoken.stereo.generation import sound_to_image as sound_to_image
     from audiotoken.stereo.layouts import parse_words as parse_words
+    from audiotoken.stereo.long_words import LongWords as LongWords
     from audiotoken.stereo.many_sounds import DrawnSound as DrawnSound
     from audiotoken.stereo.many_sounds import draw_sounds as draw_sounds
     from audiotoken.stereo.naming import make_labeller as make_labeller
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from audiotoken.stereo.planning import Plan as Plan
     from audiotoken.stereo.planning import make_plan as make_plan
     from audiotoken.stereo.planning import plan as plan
+    from audiotoken.stereo.word_listening import listen_for_words as listen_for_words
 
 _HOME = {
     "sound_to_image": "generation",
@@ -44,6 +46,8 @@ _HOME = {
     "Result": "generation",
     "DrawnSound": "many_sounds",
     "draw_sounds": "many_sounds",
+    "LongWords": "long_words",
+    "listen_for_words": "word_listening",
 }
 __all__ = list(_HOME)
 

@@ -8,27 +8,26 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiotoken import stereo
+from audiotoken import encoders, stereo
 from audiotoken.audio import MAX_SECONDS, SILENCE
 from audiotoken.audio_file import read_blocks, read_length
 from audiotoken.channels import StereoMix, find_stereo
 from audiotoken.data.shard_clips import Member, read_beginning
-from audiotoken.encoders import AudioTextEncoder
-from audiotoken.encoders.load_words import load_word_listener
 from audiotoken.errors import AudioError
 from audiotoken.stereo.labelled_scene import COLUMNS, HeardWord, Label, Listening, compute_outline
-from audiotoken.stereo.long_words import LongWords
-from audiotoken.stereo.word_listening import listen_for_words
 from audiotoken.tasks.checks import check_setup
 from audiotoken.tasks.long_stems import LongStems
 from spatial.listening import ListenOptions, listen
 from spatial.scene import Scene, check_source_count
 from spatial.setups import make_setup
 from spatial.windows import LONG, OVERLAP, listen_long
+
+if TYPE_CHECKING:  # needs torch, which a command without names and words does not wait for
+    from audiotoken.encoders import AudioTextEncoder
 
 OnProgress = Callable[[float, int], None]  # (done, total)
 
@@ -62,8 +61,8 @@ class Listener:
         return stereo.make_scene_labeller(self.model)
 
     @cached_property
-    def word_listener(self) -> AudioTextEncoder | None:
-        return load_word_listener(self.word_encoder, self.words) if self.words else None
+    def word_listener(self) -> "AudioTextEncoder | None":
+        return encoders.load_word_listener(self.word_encoder, self.words) if self.words else None
 
     def listen(
         self, clip: str | os.PathLike | Member, stems: Path | None = None, on_progress: OnProgress | None = None
@@ -97,7 +96,7 @@ def _prefer_words(labels: Sequence[Label | None], words: Sequence[HeardWord]) ->
 def _find_sources(
     clip: str | os.PathLike | Member,
     options: ListenOptions,
-    listener: AudioTextEncoder | None,
+    listener: "AudioTextEncoder | None",
     stems: Path | None,
     report_progress: OnProgress,
 ) -> Listening:
@@ -120,7 +119,7 @@ def _find_sources(
         found = _find_in_windows(str(clip), pieces, frames, rate, options, listener, stems, report_progress)
         return _add_notes(notes, found)
     scene = listen(recording, rate, **options, progress=lambda share: report_progress(round(100 * share), 100))
-    words = listen_for_words(scene, listener) if listener else ()
+    words = stereo.listen_for_words(scene, listener) if listener else ()
     labels = (None,) * len(scene.sources)
     return _add_notes(notes, Listening(str(clip), frames / rate, scene, labels, compute_outline(recording), words))
 
@@ -147,7 +146,7 @@ def _find_in_windows(
     frames: int,
     rate: int,
     options: ListenOptions,
-    listener: AudioTextEncoder | None,
+    listener: "AudioTextEncoder | None",
     stems: Path | None,
     report_progress: OnProgress,
 ) -> Listening:
@@ -166,7 +165,7 @@ def _find_in_windows(
                 each.add(start, scene, order, more)
 
     writer = LongStems(stems, rate, OVERLAP) if stems else None
-    long_words = LongWords(listener, OVERLAP) if listener else None
+    long_words = stereo.LongWords(listener, OVERLAP) if listener else None
     try:
         scene = listen_long(blocks(), rate, **options, on_window=on_window, on_end=ranks.extend)
         if np.abs(outline).max() < SILENCE:
