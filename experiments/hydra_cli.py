@@ -10,6 +10,7 @@ from typing import Any
 
 from audiotoken.cli.composing import FUNCTIONS, check_overrides, convert_config
 from audiotoken.cli.schemas import convert_options
+from audiotoken.cli.signatures import read_signature
 from audiotoken.errors import OptionError
 from audiotoken.tasks.checks import check_values
 from audiotoken.tasks.sentences import errors_as_sentences
@@ -74,9 +75,12 @@ def run_from_config(
                 raise OptionError(f"Got no {missing[0]}; pass {missing[0]}=VALUE.")
             composed: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
             check_values(config_name, composed)
-            run = get_method(function) if isinstance(function, str) else function
             known = config_name in FUNCTIONS
-            values = convert_config(config_name, composed) if known else convert_options(run, composed)
+            values = convert_config(config_name, composed) if known else composed
+            if isinstance(function, str) and not known:
+                convert_options(read_signature(function), composed)  # answers before the import
+            run = get_method(function) if isinstance(function, str) else function
+            values = values if known else convert_options(run, composed)
             answer = call(values) if call else run(**values, **_print_rows(run))
             if is_first_process():
                 print(answer)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiotoken import tasks
 from audiotoken.cli.schemas import convert_options
+from audiotoken.cli.signatures import read_signature
 from audiotoken.errors import OptionError
 from audiotoken.writing import check_inputs_kept
 
@@ -79,9 +80,12 @@ def convert_config(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of `name`.yaml with the types of the parameters that they are for."""
     from hydra.utils import get_object
 
-    nested = {key: get_object(path) for key, path in NESTED.get(name, {}).items()}
+    paths = NESTED.get(name, {})
     if name == "train":
         values = convert_options(TrainingData, values)
+    sketched = {key: read_signature(path) for key, path in paths.items()}
+    convert_options(read_signature(FUNCTIONS[name]), values, nested=sketched)  # answers before the import
+    nested = {key: get_object(path) for key, path in paths.items()}
     return convert_options(get_object(FUNCTIONS[name]), values, nested=nested)
 
 

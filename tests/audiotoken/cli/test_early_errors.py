@@ -98,6 +98,7 @@ COMMANDS = {
     "demo --port 99999": "Invalid value for '--port'",
     "rate clips --port 99999": "Invalid value for '--port'",
 }
+UNLABELLED = "experiments.train data=prepared out=run settings.weights.classification=0"
 EXPERIMENTS = {
     "experiments.generate clip=no.wav": "there is no such file",
     "experiments.folder clips=no-clips": "there is no such file or folder; give a folder of sounds",
@@ -110,6 +111,11 @@ EXPERIMENTS = {
     "experiments.train data=prepared": "Got no out",
     "experiments.train data= out=run": "Got an empty text as data",
     "experiments.train dat=prepared": "did you mean data?",
+    f"{UNLABELLED} batch=big": "Got batch=big, expected a whole number; change batch.",
+    f"{UNLABELLED} settings.steps=big": "Got settings.steps=big, expected a whole number",
+    "experiments.evaluate n=all": "Got n=all, expected a whole number or null; change n.",
+    "experiments.folder clips=clips seed=first": "Got seed=first, expected a whole number; change seed.",
+    "experiments.assemble base=a/b layers=all": "Got layers=all, expected",
     "experiments.train bach=4": "did you mean batch?",
     "experiments.prepare sourc=esc": "did you mean source?",
     "experiments.evaluate clips=no-clips": "there is no such folder",

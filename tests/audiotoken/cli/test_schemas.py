@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from hydra.utils import get_object
 
-from audiotoken.cli.composing import FUNCTIONS, compose_config, instantiate_source
+from audiotoken.cli.composing import FUNCTIONS, NESTED, compose_config, instantiate_source
 from audiotoken.cli.schemas import convert_options, describe_type, types_of
+from audiotoken.cli.signatures import read_signature
 from audiotoken.errors import DataError, OptionError
 
 
@@ -37,6 +39,20 @@ def test_every_parameter_but_callbacks_has_types():
     assert list(kinds) == ["clip", "count", "scale", "seeds", "words", "report", "inner", "places"]
     assert kinds["clip"] == (str,) and kinds["count"] == (int,) and kinds["seeds"] == (list[int],)
     assert kinds["places"] == (str, list[str] | None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *FUNCTIONS.values(),
+        *(path for nested in NESTED.values() for path in nested.values()),
+        "audiotoken.tasks.folder.draw_folder",
+        "audiotoken.assembly.assemble.assemble",
+    ],
+)
+def test_a_signature_that_is_read_from_the_source_has_the_types_of_the_function(path):
+    read, real = types_of(read_signature(path)), types_of(get_object(path))
+    assert read.items() <= real.items() and len(read) >= 0.8 * len(real) > 0
 
 
 def test_values_take_the_type_of_their_parameter():
