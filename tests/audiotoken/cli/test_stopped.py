@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,29 @@ def test_an_interrupt_during_the_imports(monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         start.main()
     assert ended.value.code == 130 and capsys.readouterr().err == start.STOPPED + "\n"
+
+
+def test_an_interrupt_in_a_destructor_is_not_lost(monkeypatch, capsys):
+    class Interrupted:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def work():
+        Interrupted()
+        for _ in range(6_000):  # it comes again between two of these
+            time.sleep(0.01)
+        pytest.fail("Ctrl-C was lost")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+    monkeypatch.setattr("audiotoken.cli.app.main", work)
+    hook = sys.unraisablehook
+    try:
+        with pytest.raises(SystemExit) as ended:
+            start.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 130 and capsys.readouterr().err == start.STOPPED + "\n"
+    assert sys.unraisablehook is hook
 
 
 def test_a_full_memory_is_no_fault_of_the_model():
