@@ -22,6 +22,7 @@ from spatial.setups import Setup, diffuse_covariance, steering_vectors
 WINDOW = 0.046  # seconds: long beside the largest delay, short beside a syllable
 LOWEST, HIGHEST = 100.0, 9000.0  # Hz
 DECAY = 90.0  # dB per second: the slowest decay that an echo is assumed to have
+ONSET_POWER = 2  # exponent of `onset_weights` where bins are selected: onsets carry the direct sound
 MOST, PER_SECOND = 12_000, 2400  # bins that are kept: at least, and for each second of a longer recording
 BANDS = (100, 200, 400, 800, 1600, 3200, 6400, 9000)  # Hz
 
@@ -97,7 +98,7 @@ def gather(recording: Float[np.ndarray, "2 frames"], rate: int, most: int | None
     trace = parts[3]
     onsets, loudness = onset_weights(trace, times), _loudness_weights(trace)
     weight = onsets * loudness
-    chosen = _select_heaviest(weight, most)
+    chosen = _select_heaviest(onsets**ONSET_POWER * loudness, most)
     order = np.nonzero(chosen.T)  # sorted by frequency
     stokes = np.stack([(parts[i] / (trace + 1e-20)).T[order] for i in range(3)], axis=-1)
     return Evidence(
@@ -189,7 +190,7 @@ def onset_weights(
     decay = 10 ** (-DECAY / 10 * float(times[1] - times[0] if len(times) > 1 else 1))
     ringing, out = np.zeros_like(trace[0]), np.empty_like(trace)
     for t, now in enumerate(trace):
-        out[t] = now / (now + ringing + 1e-20)
+        out[t] = np.maximum(now, 0) / (now + ringing + 1e-20)
         ringing = np.maximum(ringing, now) * decay
     return out
 

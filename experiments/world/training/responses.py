@@ -26,6 +26,7 @@ OVERSAMPLED = 8  # of the trains of images, so that their delays are fractions o
 KEPT = 0.05  # seconds after the direct sound during which every image is kept
 POSITIONS = 12  # for each room
 LOSSY = (0, 1, 2, 4, 8)  # numbers of reflections from which images lose more of their high frequencies
+LOSS, EVEN = 3.0, 0.5  # dB an octave above 2 kHz that each of these loses at most; share of rooms without such a loss
 DIRECTIONS = 160  # of a head, for late images
 
 Responses = NDArray[np.float32]  # (positions, 2, taps)
@@ -169,20 +170,23 @@ def list_images(
     return Images(offsets[order], np.exp(total)[order], reflections[order])
 
 
-def respond_pair(images: Images, pair: Pair, seconds: float) -> NDArray:
-    """(2, taps) at two microphones, with the wave front of each image as seen from each microphone."""
+def respond_pair(images: Images, pair: Pair, seconds: float, loss: float = LOSS) -> NDArray:
+    """(2, taps) at two microphones, with the wave front of each image as seen from each microphone.
+
+    loss: of high frequencies, dB an octave above 2 kHz for each of `LOSSY`.
+    """
     points = [np.array([side * pair.spacing / 2, 0, 0]) for side in (-1, 1)]
     out = [
-        _collect(images, point, aim, pattern, seconds)
+        _collect(images, point, aim, pattern, seconds, loss)
         for point, aim, pattern in zip(points, pair.aims, pair.patterns, strict=True)
     ]
     if pair.middle:
-        third = pair.middle * _collect(images, np.array([0, pair.ahead, 0]), 0.0, 1.0, seconds)
+        third = pair.middle * _collect(images, np.array([0, pair.ahead, 0]), 0.0, 1.0, seconds, loss)
         out = [one + third for one in out]
     return np.stack(out)
 
 
-def _collect(images: Images, point: NDArray, aim: float, pattern: float, seconds: float) -> NDArray:
+def _collect(images: Images, point: NDArray, aim: float, pattern: float, seconds: float, loss: float) -> NDArray:
     """(taps,) of one microphone at a point."""
     away = images.offsets - point
     distance = np.linalg.norm(away, axis=1)
@@ -200,7 +204,7 @@ def _collect(images: Images, point: NDArray, aim: float, pattern: float, seconds
     for number in np.unique(group[inside]):
         here = inside & (group == number)
         train = np.bincount(at[here], gain[here], length * OVERSAMPLED).astype(np.float32)
-        spectrum += rfft(train)[:bins] * 10 ** (-0.15 * number * octaves)  # 3 dB an octave and group above 2 kHz
+        spectrum += rfft(train)[:bins] * 10 ** (-loss / 20 * number * octaves)
     return irfft(spectrum, length)
 
 
@@ -242,7 +246,8 @@ def draw_room(
         draw_living_room(rt60, far, rng) if living else draw_images(rt60, (0.9 * far, 2.4 * far), min(far, 1.6), rng)
     )
     recorder = pair or heads[rng.integers(len(heads))].scale(1.0 if living else rng.uniform(0.92, 1.08))
-    respond = _make_responder(recorder)
+    loss = 0.0 if rng.random() < EVEN else float(rng.uniform(0, LOSS))
+    respond = _make_responder(recorder, loss)
     full = [respond(each, EARLY + 0.02 + 1.1 * rt60 + 0.01 * far) for each in images]
     dry = [respond(each.keep_direct(), EARLY + 0.02 + 0.01 * far) for each in images]
     scale = np.sqrt([(one**2).sum() for one in dry])[:, None, None]
@@ -261,10 +266,10 @@ def _draw_setup(kind: str, rng: np.random.Generator, living: bool) -> tuple[floa
     return rt60, pair
 
 
-def _make_responder(recorder: Pair | Head) -> Callable[[Images, float], NDArray]:
+def _make_responder(recorder: Pair | Head, loss: float) -> Callable[[Images, float], NDArray]:
     """The function from the images of a source, and seconds, to the response (2, taps)."""
     if isinstance(recorder, Pair):
-        return lambda images, seconds: respond_pair(images, recorder, seconds)
+        return lambda images, seconds: respond_pair(images, recorder, seconds, loss)
     few = spread_directions(recorder.directions, DIRECTIONS)
     return lambda images, seconds: respond_head(images, recorder, few, seconds)
 
