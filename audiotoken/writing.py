@@ -4,7 +4,7 @@ import errno
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,11 +36,12 @@ def encode_text(text: str) -> bytes:
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Context manager: a temporary path beside `path` that replaces it at the end.
+    """Context manager: a temporary path beside `path` that replaces it at the end; its folder is made.
 
     Ctrl-C or a full disk leaves the old file or none. What libraries raise when the disk is full becomes an OSError.
     """
     temporary = _temporary_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -71,22 +72,35 @@ def is_write_failure(error: BaseException) -> bool:
 
 
 def check_output(output: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) -> None:
-    """Make the folder of `output` and check that a file can be written there; OptionError otherwise."""
+    """Check that `output` can be written, its folder made if need be; OptionError otherwise. Nothing is left behind."""
     path = Path(output)
     if path.suffix.lower() not in suffixes:
         kinds = ", ".join(suffixes)
         raise OptionError(f"Cannot write {path}: got the suffix {path.suffix!r}, expected one of {kinds}; rename it.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise OptionError(
-                f"Cannot write {path}: it is a folder; give a file name such as {path / f'out{path.suffix}'}."
-            )
-        trial = _temporary_path(path.with_stem(f"{path.stem}-report"))  # the longest name that will be written
-        trial.touch()
-        trial.unlink()
+        with _trying_folder(path.parent):
+            if path.is_dir():
+                raise OptionError(
+                    f"Cannot write {path}: it is a folder; give a file name such as {path / f'out{path.suffix}'}."
+                )
+            trial = _temporary_path(path.with_stem(f"{path.stem}-report"))  # the longest name that will be written
+            trial.touch()
+            trial.unlink()
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+@contextmanager
+def _trying_folder(folder: Path) -> Iterator[None]:
+    """Context manager: the folder is there, and what was made for that is removed at the end unless it was filled."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        with suppress(OSError):
+            for each in missing:
+                each.rmdir()
 
 
 def check_inputs_kept(

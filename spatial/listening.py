@@ -194,7 +194,9 @@ def _validate(
     if setup == "auto" and spacing is not None:
         raise SpatialError(f'Got spacing={spacing:g} alone, expected it with setup="spaced"; pass both.')
     if not 1000 <= rate <= 400_000:
-        raise SpatialError(f"Got rate={rate:g}, expected 1000 to 400000 Hz; pass the recording's sampling rate.")
+        raise SpatialError(
+            f"Got rate={rate:g}, expected 1000 to 400000 Hz; resample the recording, or pass its own sampling rate."
+        )
     check_source_count(most, count)
     notes = []
     if not np.isfinite(mixture).all():

@@ -8,8 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-NAMES = {"os": os, "Mapping": Mapping, "Sequence": Sequence, "Any": Any}
-KNOWN = {*NAMES, "str", "int", "float", "bool", "list", "tuple", "dict"}  # in the types of options
+KNOWN: dict[str, Any] = {
+    "os": os,
+    "Mapping": Mapping,
+    "Sequence": Sequence,
+    "Any": Any,
+}  # names in the types of options
+KNOWN |= {each.__name__: each for each in (str, int, float, bool, list, tuple, dict)}
 
 
 def read_signature(path: str) -> Callable[..., None]:
@@ -41,6 +46,23 @@ def _list_types(node: ast.stmt) -> Iterator[tuple[str, Any]]:
     if function is not None and not fields:
         fields = [(each.arg, each.annotation) for each in (*function.args.args, *function.args.kwonlyargs)]
     for name, annotation in fields:
-        if annotation is None or {each.id for each in ast.walk(annotation) if isinstance(each, ast.Name)} - KNOWN:
-            continue
-        yield name, eval(ast.unparse(annotation), dict(NAMES))  # of our own source
+        if annotation is not None and {e.id for e in ast.walk(annotation) if isinstance(e, ast.Name)} <= set(KNOWN):
+            yield name, _resolve(annotation)
+
+
+def _resolve(annotation: ast.expr) -> Any:
+    """The type that an annotation of `KNOWN` names means; nothing is executed."""
+    match annotation:
+        case ast.Name(name):
+            return KNOWN[name]
+        case ast.Constant(value):
+            return value
+        case ast.Attribute(value, name):
+            return getattr(_resolve(value), name)
+        case ast.Subscript(value, inner):
+            return _resolve(value)[_resolve(inner)]
+        case ast.Tuple(parts):
+            return tuple(_resolve(part) for part in parts)
+        case ast.BinOp(left, ast.BitOr(), right):
+            return _resolve(left) | _resolve(right)
+    raise TypeError(f"Got the annotation {ast.unparse(annotation)}, expected names, [...] and |; write it so.")

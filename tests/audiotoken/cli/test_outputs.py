@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from audiotoken.cli.app import app
 from audiotoken.pipeline import AudioTokenPipeline
+from audiotoken.writing import check_output, write_bytes
 
 RATE = 16_000
 FILES = {  # command before the name of the file, and the suffix
@@ -98,3 +99,19 @@ def test_a_folder_that_may_not_be_written(command, here, monkeypatch):
         monkeypatch.setattr(Path, name, refused)
     monkeypatch.setattr(Path, "mkdir", lambda path, *a, **k: mkdir(path, *a, **k) if path.is_dir() else refused(path))
     refuse(command, here, "Permission denied; choose a folder that you can write to")
+
+
+def test_a_command_that_fails_leaves_no_folder(here):
+    before = sorted(here.rglob("*"))
+    said = CliRunner().invoke(app, ["place", "clip.wav", "--model", "nowhere", "-o", "new/deep/x.png"])
+    assert said.exit_code == 2 and "there is no such folder" in said.stderr, said.output
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_folder_is_made_for_what_is_written_and_another_one_stays(here):
+    (here / "own").mkdir()
+    for folder in ("own", "new/deep"):
+        check_output(here / folder / "x.png")
+    assert (here / "own").is_dir() and not (here / "new").exists()
+    write_bytes(b"x", here / "new/deep/x.png")
+    assert (here / "new/deep/x.png").read_bytes() == b"x"

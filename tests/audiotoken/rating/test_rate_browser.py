@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 from rate_folder import CLIPS, OBJECTS, QUESTIONS, SYSTEMS, served
@@ -38,11 +39,15 @@ def open_tab(chromium):
 
 
 def start(tab, url, rater):
-    tab.goto(url)
-    tab.wait_for_selector("#start")
-    tab.locator("#name").locator("input, textarea").fill(rater)
-    tab.keyboard.press("Enter")
-    tab.wait_for_selector(".question input:focus")  # the first open question has it
+    for patience in (WAIT // 6, WAIT // 6, WAIT):  # Gradio's client may miss an answer: a person loads the page anew
+        tab.goto(url)
+        tab.wait_for_selector("#start")
+        tab.locator("#name").locator("input, textarea").fill(rater)
+        tab.keyboard.press("Enter")
+        with suppress(Exception):  # playwright's own type is not imported: it may be missing
+            tab.wait_for_selector(".question input:focus", timeout=patience)  # the first open question has it
+            return
+    pytest.fail("no question is shown")
 
 
 def wait_for(tab, condition):
