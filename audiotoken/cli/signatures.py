@@ -8,12 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-KNOWN: dict[str, Any] = {
-    "os": os,
-    "Mapping": Mapping,
-    "Sequence": Sequence,
-    "Any": Any,
-}  # names in the types of options
+# The names in the types of options.
+KNOWN: dict[str, Any] = {"os": os, "Mapping": Mapping, "Sequence": Sequence, "Any": Any}
 KNOWN |= {each.__name__: each for each in (str, int, float, bool, list, tuple, dict)}
 
 
