@@ -43,8 +43,9 @@ check_only_the_first_calls()
 install_import_hook(SHAPED, "beartype.beartype")
 install_import_hook("spatial", "type_checks.check_types")
 
-# the whole command line is built once, not in each call of a runner
-typer.testing._get_command = cache(typer.testing._get_command)
+# the whole command line is built once, not in each call of a runner; the name is private, and may go
+if hasattr(typer.testing, "_get_command"):
+    typer.testing._get_command = cache(typer.testing._get_command)
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)  # the same examples every time
 settings.load_profile("fixed")
