@@ -5,7 +5,6 @@ there. The processors refuse an attention mask. Predictions under classifier-fre
 conditional one, for each pixel.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,11 +16,9 @@ from guidance.backbones.transformer import (
     even_sigmas,
     expand_timestep,
     pack,
-    pad_prompts,
     shift_by_pixels,
     unpack,
 )
-from guidance.interfaces import PromptEmbeds
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +31,6 @@ class QwenImageBackbone(TransformerBackbone):
     @property
     def own_defaults(self) -> tuple[int, float]:
         return 50, 4.0
-
-    def join_prompts(self, prompts: Sequence[PromptEmbeds]) -> tuple[Tensor, dict[str, Tensor]]:
-        return pad_prompts([prompt.embeddings.to(self.pipe._execution_device) for prompt in prompts])
 
     def encode_negative(self, texts: list[str], tokens: int) -> tuple[Tensor, dict[str, Tensor]]:
         spaces = [text or " " for text in texts]

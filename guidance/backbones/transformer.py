@@ -69,7 +69,7 @@ class TransformerBackbone(Backbone):
 
     def join_prompts(self, prompts: Sequence[PromptEmbeds]) -> tuple[Tensor, dict[str, Tensor]]:
         """(embeddings (batch, tokens, width), what the denoiser reads beside them)."""
-        return torch.cat([prompt.embeddings for prompt in prompts]).to(self.pipe._execution_device), {}
+        return pad_prompts([prompt.embeddings.to(self.pipe._execution_device) for prompt in prompts])
 
     def encode_negative(self, texts: list[str], tokens: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The same of negative prompts; `tokens`: the length of the prompts."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from guidance.backbones.base import Conditioning, JointSequence
 from guidance.backbones.transformer import TransformerBackbone, pad_prompts, shift_by_pixels
-from guidance.interfaces import PromptEmbeds, SchedulerMixin
+from guidance.interfaces import SchedulerMixin
 
 KINDS = {"noise_refiner": "self", "context_refiner": "text"}
 MULTIPLE = 32  # of pixels and of tokens
@@ -36,9 +36,6 @@ class ZImageBackbone(TransformerBackbone):
 
     def is_guided(self, negative_prompt: str | Sequence[str] | None, guidance_scale: float) -> bool:
         return guidance_scale > 0
-
-    def join_prompts(self, prompts: Sequence[PromptEmbeds]) -> tuple[Tensor, dict[str, Tensor]]:
-        return pad_prompts([prompt.embeddings.to(self.pipe._execution_device) for prompt in prompts])
 
     def encode_negative(self, texts: list[str], tokens: int) -> tuple[Tensor, dict[str, Tensor]]:
         device = self.pipe._execution_device

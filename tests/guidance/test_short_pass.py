@@ -1,11 +1,10 @@
 """A forward pass that ends early: the same maps, nothing computed for the rest, the UNet as it was; graphs hold."""
 
-import multiprocessing
-import os
 import sys
 
 import pytest
 import torch
+from forks import run_forked
 
 from audiotoken.debug import debug_pipeline
 from guidance import UNetBackbone, capture_cross_attention
@@ -91,11 +90,8 @@ print("others", len(counters["graph_break"]), counters["stats"]["unique_graphs"]
 """
 
 
-def run_compiled(folder):
-    """In a child: `COMPILED`, without the checks of shapes; what it says into files."""
-    for number, name in ((1, "out"), (2, "err")):
-        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
-    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+def run_compiled():
+    """In a child: `COMPILED`, without the checks of shapes."""
     sys.meta_path[:] = [each for each in sys.meta_path if not type(each).__module__.startswith("jaxtyping")]
     for name in [name for name in sys.modules if name.split(".")[0] in ("audiotoken", "guidance", "spatial")]:
         del sys.modules[name]
@@ -105,8 +101,6 @@ def run_compiled(folder):
 @pytest.mark.slow
 def test_a_compiled_unet_has_one_graph_for_each_kind_of_pass(tmp_path):
     """In a child that imports our packages anew: here shapes are checked while testing, which breaks graphs."""
-    child = multiprocessing.get_context("fork").Process(target=run_compiled, args=(tmp_path,))
-    child.start()  # it has imported torch and diffusers already
-    child.join(600)
-    assert child.exitcode == 0, (tmp_path / "err").read_text()
-    assert (tmp_path / "out").read_text().splitlines() == ["True True 0 2", "others 0 2"]
+    code, out, err = run_forked(run_compiled, folder=tmp_path)
+    assert code == 0, err
+    assert out.splitlines() == ["True True 0 2", "others 0 2"]

@@ -1,8 +1,8 @@
 """Sounds of the painted world, synthesised: one physical sketch per thing that can be heard.
 
 `synthesise("bell", 16000, 5.0, seed=3)` gives a `(frames,) float32` signal in [-1, 1]. Every seed is another bell:
-pitch, rhythm, material, room, level and noise floor are drawn from it. The same
-arguments give the same sound. Sounds of other things: `experiments.world.distractors`.
+pitch, rhythm, material, room, level and noise floor are drawn from it. The same arguments give the same sound.
+Sounds of other things: `experiments.world.distractors`.
 """
 
 import numpy as np

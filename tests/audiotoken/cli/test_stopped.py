@@ -1,6 +1,5 @@
 """Ctrl-C, a full memory and a full disk end every command with one line, and nothing is left half-written."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from forks import run_forked
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -232,10 +232,7 @@ def test_a_folder_that_may_not_be_written(here):
 
 
 def interrupt_writing(arguments: list[str]) -> None:
-    """In a child: the command, which gets SIGINT when its signals' first window is written; what it says into files."""
-    for number, name in ((1, "out"), (2, "err")):
-        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), number)
-    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    """In a child: the command, which gets SIGINT when its signals' first window is written."""
     add = LongStems.add
 
     def add_and_interrupt(stems: LongStems, *window: Any) -> None:
@@ -256,9 +253,7 @@ def test_a_real_interrupt_while_signals_are_written(here):
     noise = 0.3 * np.random.default_rng(0).normal(size=(32 * RATE, 1))  # longer than `LONG`
     soundfile.write(here / "long.wav", np.hstack([noise, 0.4 * noise]), RATE)
     arguments = ["listen", "long.wav", "--no-labels", "--setup", "panned", "--stems", "stems", "--plot", "o.png"]
-    child = multiprocessing.get_context("fork").Process(target=interrupt_writing, args=(arguments,))
-    child.start()  # it has imported everything already
-    child.join(300)
-    assert (here / "out").read_text() == "1 True\n", (here / "err").read_text()  # one source, in a temporary file
-    assert child.exitcode == 130 and (here / "err").read_text() == start.STOPPED + "\n"
+    code, out, err = run_forked(interrupt_writing, arguments, folder=here)
+    assert out == "1 True\n", err  # one source, in a temporary file
+    assert code == 130 and err == start.STOPPED + "\n"
     assert os.listdir(here / "stems") == [] and not (here / "o.png").exists()
