@@ -20,6 +20,7 @@ from audiotoken.channels import find_order, rank_channels
 from audiotoken.containers import find_parts
 from audiotoken.errors import AudioError
 from audiotoken.part_file import Part, PartFile, find_size
+from audiotoken.spelling import find_spelling
 
 MAX_SAMPLES = 1 << 28  # channels times frames, a gigabyte: ten minutes of stereo at 192 kHz
 BLOCK = 1 << 20  # samples read at once
@@ -45,8 +46,9 @@ def read_file(
 
 
 def open_plain(path: Path, kinds: str = KINDS) -> BinaryIO:
-    """Open a regular file that is not empty; raises AudioError."""
+    """Open a regular file that is not empty, in whichever Unicode form its name is; raises AudioError."""
     try:
+        path = find_spelling(path)
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise AudioError(f"it is a folder; give {kinds}.")

@@ -12,6 +12,7 @@ from typing import Any
 from audiotoken.errors import CheckpointError, first_sentence, out_of_memory
 from audiotoken.hub_access import is_unreachable, use_hub_if_reachable
 from audiotoken.json_file import FormError, read_json
+from audiotoken.spelling import find_spelling
 
 SUPPORTED = "Stable Diffusion 1, 2, XL or 3, FLUX.1, FLUX.2, Chroma, Qwen-Image or Z-Image"
 OR_LAYOUT = "or draw with its own software and the boxes that `audiotoken layout clip.wav --for FORM` writes"
@@ -38,7 +39,8 @@ def find_model(model: str | os.PathLike) -> str:
     """The folder of `model`, or its hub id. Raises CheckpointError if it is neither."""
     if not str(model):  # would be the current folder
         raise CheckpointError(f"Got an empty text as the model; give {MODELS}.")
-    folder = Path(str(files("audiotoken.mini"))) if str(model) == "mini" else Path(os.path.expanduser(model))
+    mini = str(files("audiotoken.mini"))
+    folder = Path(mini) if str(model) == "mini" else find_spelling(os.path.expanduser(model))
     if (folder / "model_index.json").is_file():
         return str(folder)
     if str(model) == "mini":

@@ -9,7 +9,6 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Mapping
 from importlib.metadata import version as installed_version
 from io import TextIOWrapper
 from pathlib import Path
@@ -23,9 +22,11 @@ from audiotoken.cli.models import assemble, evaluate, prepare, train
 from audiotoken.cli.pages import demo, rate
 from audiotoken.cli.pictures import animate, generate, place
 from audiotoken.cli.recordings import check, layout, listen
+from audiotoken.spelling import find_spelling
 
 UsageError: Any = typer.BadParameter.__base__  # every mistake on the command line; it has no public name
 EXIT_CODES = "Exit codes: 0 success, 1 some clips failed, 2 invalid input, 130 interrupted."
+WRITTEN = {"output", "plot", "report", "stems"}  # parameters that are paths of what is written
 SETTINGS = {"help_option_names": ["-h", "--help"], "token_normalize_func": normalize_token}
 
 
@@ -45,7 +46,7 @@ class Command(TyperCommand):
             raise
 
     def make_parser(self, ctx: Any) -> Any:
-        """The parser of the words, which refuses an empty path; a path is made of each text only afterwards."""
+        """The parser of the words, which mends and refuses paths; a path is made of each text only afterwards."""
         parser: Any = super().make_parser(ctx)
         parse = parser.parse_args
 
@@ -57,14 +58,21 @@ class Command(TyperCommand):
         parser.parse_args = parse_args
         return parser
 
-    def _check_paths(self, ctx: Any, values: Mapping[str, Any]) -> None:
-        """Refuse an empty path, which would be the current folder; scripts give one where a variable has no value."""
+    def _check_paths(self, ctx: Any, values: dict[str, Any]) -> None:
+        """Refuse an empty path, which would be the current folder; scripts give one where a variable has no value.
+
+        Paths of what is read are then as they are on the disk, in whichever Unicode form they were given.
+        """
         types = inspect.signature(self.callback).parameters if self.callback else {}
         parameters: list[Any] = self.get_params(ctx)
         for parameter in parameters:
             name = str(parameter.name)
-            if values.get(name) == "" and name in types and _is_path(types[name].annotation):
+            if not isinstance(values.get(name), str) or name not in types or not _is_path(types[name].annotation):
+                continue
+            if not values[name]:
                 raise typer.BadParameter("it is empty, expected a path; give one.", ctx=ctx, param=parameter)
+            if name not in WRITTEN:
+                values[name] = str(find_spelling(values[name]))
 
 
 def _is_path(annotation: Any) -> bool:

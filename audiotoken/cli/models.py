@@ -21,6 +21,7 @@ from audiotoken.cli.parameters import (
 )
 from audiotoken.cli.terminal import handling_errors, running
 from audiotoken.errors import OptionError, printable
+from audiotoken.spelling import find_spelling
 
 RECIPES_OWN = "the recipe's own"
 
@@ -173,6 +174,7 @@ def prepare(
     """
     with handling_errors(verbose):
         if source is not None:
+            source = str(find_spelling(source))
             tasks.checks.check_source(source)
         folder = source if source is not None and Path(source).is_dir() else None
         options = {"output": output, "model": model, "size": size, "seconds": seconds, "part": part, "parts": parts}

@@ -13,13 +13,16 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from audiotoken.audio import load_audio
 from audiotoken.checkpoint import write_checkpoint
 from audiotoken.cli.app import app
 from audiotoken.data import PairFolder
 from audiotoken.errors import OptionError
 from audiotoken.evaluation.clips import find_picture
+from audiotoken.loading import find_model
 from audiotoken.manifest import match_names
 from audiotoken.rating.study import read_study
+from audiotoken.spelling import find_spelling
 from audiotoken.tasks.check import find_pairs
 from audiotoken.tasks.run_log import log_run
 from audiotoken.tasks.sentences import errors_as_sentences
@@ -56,6 +59,37 @@ def test_a_picture_is_found_in_any_spelling(picture, tmp_path):
 def test_folders_in_another_form(tmp_path):
     make(tmp_path, f"pictures/{NFD}/a.png")
     assert find_picture(tmp_path / "pictures", f"{NFC}/A.wav").name == "a.png"
+
+
+@pytest.mark.parametrize("given, there", [(NFC, NFD), (NFD, NFC)])
+def test_what_a_command_reads_is_found_in_another_form(given, there, tmp_path):
+    make(tmp_path, f"{there}/{there}.wav", f"{there}/{there}.png")
+    for path in (tmp_path / given, tmp_path / there):
+        assert load_audio(path / f"{given}.wav")[1] == 16_000
+    said = CliRunner().invoke(app, ["listen", str(tmp_path / given / f"{given}.wav"), "--no-labels", "--json", "-"])
+    assert said.exit_code == 0 and json.loads(said.stdout)["file"] == str(tmp_path / there / f"{there}.wav")
+    (tmp_path / there / "model_index.json").write_text("{}")
+    assert find_model(tmp_path / given) == str(tmp_path / there)
+
+
+def test_a_path_is_kept_unless_exactly_one_is_meant(tmp_path):
+    short, long = (unicodedata.normalize(form, "Bäär") for form in ("NFC", "NFD"))
+    mixed = NFC[:2] + unicodedata.normalize("NFD", "ä") + "r"
+    make(tmp_path, f"{short}.wav")
+    assert find_spelling(tmp_path / f"{long}.wav") == tmp_path / f"{short}.wav"
+    assert find_spelling(tmp_path / f"{long.upper()}.wav") == tmp_path / f"{long.upper()}.wav"
+    assert find_spelling(tmp_path / "none" / long) == tmp_path / "none" / long
+    make(tmp_path, f"{mixed}.wav")  # now either could be meant
+    assert find_spelling(tmp_path / f"{long}.wav") == tmp_path / f"{long}.wav"
+    assert find_spelling(tmp_path / f"{mixed}.wav") == tmp_path / f"{mixed}.wav"
+
+
+def test_what_is_written_keeps_its_own_form(tmp_path):
+    make(tmp_path, f"{NFD}.wav", f"{NFD}.png")
+    before = (tmp_path / f"{NFD}.png").read_bytes()
+    options = ["--no-labels", "--json", "-", "--plot", str(tmp_path / f"{NFC}.png")]
+    assert CliRunner().invoke(app, ["listen", str(tmp_path / f"{NFC}.wav"), *options]).exit_code == 0
+    assert (tmp_path / f"{NFC}.png").is_file() and (tmp_path / f"{NFD}.png").read_bytes() == before
 
 
 def test_the_exact_name_comes_first():
