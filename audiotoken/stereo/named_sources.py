@@ -15,7 +15,7 @@ from audiotoken.encoders.mini_network import MiniNetwork
 from audiotoken.encoders.saliency import compute_activities, list_columns
 from audiotoken.labels import LIKELY
 from audiotoken.protocols import SoundPipeline
-from audiotoken.stereo.joint_names import Heard, name_together, to_evidence
+from audiotoken.stereo.joint_names import Heard, to_evidence
 from audiotoken.stereo.layouts import is_everywhere
 from audiotoken.stereo.naming import to_waveform
 from audiotoken.stereo.words import Word
@@ -63,28 +63,26 @@ def add_heard_sources(
 ) -> tuple[Scene | None, list[str]]:
     """(the scene with a source for each label that is likely in the whole recording and that no source is, the labels).
 
-    As `add_named_sources`, without a prompt; (None, labels) if there is nothing to add. In the echoes of one sound an
-    encoder may hear another, so the new signals have to be heard: `are_found`. One sound that comes from everywhere has
-    no other beside it.
+    As `add_named_sources`, without a prompt, by labels that were decided together; (None, labels) if there is nothing
+    to add. In the echoes of one sound an encoder may hear another, so the new signals have to be heard: `are_found`.
+    One sound that comes from everywhere has no other beside it.
     """
     encoder = pipe.audio_encoder
     if not isinstance(encoder, MiniNetwork) or any(is_everywhere(source) for source in scene.sources):
         return None, []
-    names = [label for label, _ in _choose_names(heard)]
+    names = [each[0][0] for each in heard if each]
     wanted = [label for label, score in mixture if score >= LIKELY and label not in names]
     return _add_labels(encoder, scene, wanted, names, most), wanted
 
 
 def are_found(wanted: Sequence[str], before: Sequence[Heard], after: Sequence[Heard]) -> bool:
-    """Whether the sources are still what they were, and one more is clearly each wanted label."""
-    names, best = [label for label, _ in _choose_names(before)], _choose_names(after)
+    """Whether the sources are still what they were, and one more is clearly each wanted label.
+
+    before, after: labels that were decided together.
+    """
+    names, best = [each[0][0] for each in before if each], [each[0] for each in after if each]
     clear = all(score >= LIKELY for label, score in best if label in wanted)
     return clear and sorted(label for label, _ in best) == sorted([*names, *wanted])
-
-
-def _choose_names(heard: Sequence[Heard]) -> list[tuple[str, float]]:
-    """The best label of each source with its score, decided together."""
-    return [each[0] for each in name_together(heard) if each]
 
 
 def can_find_names(pipe: SoundPipeline) -> bool:

@@ -16,7 +16,7 @@ from audiotoken.errors import CheckpointError
 from audiotoken.labels import LIKELY
 from audiotoken.loading import explain_load_errors, find_model
 from audiotoken.protocols import SoundPipeline
-from audiotoken.stereo.joint_names import combine_channels, decide_names
+from audiotoken.stereo.joint_names import combine_channels, decide_names, price_twins
 from audiotoken.stereo.labelled_scene import Label
 from audiotoken.unknown import Familiarity, compute_energy, energy_of, load_familiarity
 from spatial.listening import SILENCE_PEAK
@@ -64,7 +64,7 @@ def make_scene_labeller(model: str = "mini", among: Sequence[str] | None = None)
             bool(each) and _is_known(familiarity, energy, each[0][1], separated=several) for each, energy in heard
         ]
         mixture = classify_mixture(lambda signal, rate: hear(signal, rate)[0], scene) if several else []
-        named, known = decide_names(labels, mixture, familiar)
+        named, known = decide_names(labels, mixture, familiar, prices=price_twins(scene))
         return tuple(Label(*each[0], sure) if each else None for each, sure in zip(named, known, strict=True))
 
     return label_scene

@@ -18,7 +18,7 @@ from audiotoken.channels import find_stereo
 from audiotoken.placeholder import PLACEHOLDER, check_count
 from audiotoken.prompt import Prompt
 from audiotoken.protocols import SoundPipeline
-from audiotoken.stereo.joint_names import decide_names
+from audiotoken.stereo.joint_names import decide_names, name_together, price_twins
 from audiotoken.stereo.labelled_scene import Label, Listening, compute_outline
 from audiotoken.stereo.layouts import is_everywhere, make_layout, place_boxes
 from audiotoken.stereo.named_sources import (
@@ -234,7 +234,7 @@ def make_plan(
         paired = _add_missing(pipe, paired, mixture, options, stages, report_progress)
         scene, words = paired.scene, paired.words
         named = name_words(words, paired.matches, paired.heard)
-        heard, known = decide_names(paired.heard, mixture, paired.familiar, named)
+        heard, known = decide_names(paired.heard, mixture, paired.familiar, named, price_twins(scene))
         known = [each or i in named for i, each in enumerate(known)]
     with timed_stage("write", seconds):
         if options.setup == "mono" and prompt is not None:  # such a prompt has one <audio>; nothing is added to it
@@ -270,6 +270,11 @@ class _Paired:
     words: list[Word]
     similarity: NDArray[np.float64]  # (sources, words)
     matches: list[Match]
+
+    @property
+    def named(self) -> list[list[tuple[str, float]]]:
+        """The labels of the sources, decided together."""
+        return name_together(self.heard, prices=price_twins(self.scene))
 
     @property
     def matched(self) -> int:
@@ -309,13 +314,13 @@ def _add_missing(
             pipe, paired.scene, paired.heard, paired.words, paired.matches, mixture, options.max_sources
         )
     else:
-        more, wanted = add_heard_sources(pipe, paired.scene, paired.heard, mixture, options.max_sources)
+        more, wanted = add_heard_sources(pipe, paired.scene, paired.named, mixture, options.max_sources)
     if more is None:
         return paired
     again = _pair_words(pipe, more, *stages.classify_sources(pipe, more, report_progress), options, stages)
     if paired.words:
         return max(paired, again, key=lambda each: each.matched)  # the first if none is better
-    return again if are_found(wanted, paired.heard, again.heard) else paired
+    return again if are_found(wanted, paired.named, again.named) else paired
 
 
 @contextmanager

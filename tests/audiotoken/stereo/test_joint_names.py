@@ -1,8 +1,10 @@
 """The names of all sources of a scene, decided together."""
 
+import numpy as np
 import pytest
 
-from audiotoken.stereo.joint_names import combine_channels, is_supported, name_together
+from audiotoken.stereo.joint_names import combine_channels, is_supported, name_together, price_twins
+from spatial.scene import Direction, Scene, Source
 
 
 def best(heard):
@@ -26,6 +28,35 @@ def test_two_clearly_of_a_kind_stay_two():
     heard = [[("dog", 0.99), ("rain", 0.02)], [("dog", 0.97), ("rain", 0.01)]]
     assert name_together(heard) == heard
     assert best(name_together([*heard, [("dog", 0.7), ("rain", 0.3)]])) == ["dog", "dog", "rain"]
+
+
+def make_scene(*signals, images=True):
+    sources = [
+        Source(x, Direction(10.0 * i), image=np.stack([x, x]) if images else None) for i, x in enumerate(signals)
+    ]
+    return Scene(tuple(sources), 16_000, "panned")
+
+
+def test_one_sound_heard_twice_is_hardly_two_of_a_kind():
+    """By their own evidence both are a dog; what comes and goes as the other does is its remainder."""
+    first, second = np.random.default_rng(0).normal(size=(2, 2, 20, 1600))
+    swells = np.random.default_rng(1).uniform(0.01, 1, (2, 20, 1))
+    own, other = (first[0] * swells[0]).ravel(), (second[0] * swells[1]).ravel()
+    heard = [[("dog", 0.98), ("rain", 0.02)], [("dog", 0.8), ("rain", 0.3)], [("bell", 0.9), ("rain", 0.2)]]
+    left, apart = (
+        price_twins(make_scene(own, 0.3 * own + 0.01 * other, other)),
+        price_twins(make_scene(own, other, -own)),
+    )
+    assert best(name_together(heard, prices=left)) == ["dog", "rain", "bell"]
+    assert left[2] < 1 < left[0] == left[1] and apart[1] < 1 < apart[0] == apart[2]
+    assert best(name_together(heard[:2], prices=[apart[1]] * 2)) == ["dog", "dog"]
+    assert best(name_together(heard[:2])) == ["dog", "dog"]  # so without prices, as the dog is clear enough
+
+
+def test_signals_of_other_moments_have_no_price():
+    noise = np.random.default_rng(0).normal(size=16_000)
+    assert price_twins(make_scene(noise, noise, images=False)) is None and price_twins(make_scene(noise)) is None
+    assert price_twins(make_scene(noise, 0 * noise)) == [0, 0]
 
 
 def test_labels_of_one_subject_are_one_name():
