@@ -22,7 +22,7 @@ from spatial.scene import Scene
 Heard = Sequence[tuple[str, float]]
 
 TWIN = 1.0  # log-odds against a second source of a kind, measured (docs/benchmarks-pictures.md)
-TOGETHER = 5.0  # the same of two signals that come and go as one; in proportion of those that do so less
+TOGETHER = 3.0  # how much more if both signals come and go as one; in proportion of those that do so less, or in turn
 LARGEST = 30.0  # of log-odds
 SUPPORT = 0.1  # score of a source from which a name that is likely in the whole recording is known
 
@@ -46,8 +46,8 @@ def price_twins(scene: Scene) -> list[float] | None:
     if len(sources) < 2 or len(lengths) > 1 or any(source.image is None for source in sources):
         return None
     together = measure_comodulation(np.stack([source.signal for source in sources]), scene.rate)
-    np.fill_diagonal(together, 0.0)
-    return [float(price) for price in TOGETHER * together.max(axis=1).clip(min=0)]
+    np.fill_diagonal(together, -1.0)
+    return [float(price) for price in (TWIN + TOGETHER * together.max(axis=1)).clip(min=0)]
 
 
 def name_together(
@@ -56,7 +56,7 @@ def name_together(
     """The labels of each source, best first, with lower scores for names that are rather those of another source.
 
     The names are those of the best assignment, Kuhn (1955), in which each further source of a kind costs its price, as
-    of `price_twins`, `TWIN` by default. fixed: names of sources that are known already, such as words of a prompt. A
+    of `price_twins`, by default `TWIN`. fixed: names of sources that are known already, such as words of a prompt. A
     single source keeps its scores.
     """
     costs = [TWIN] * len(heard) if prices is None else list(prices)

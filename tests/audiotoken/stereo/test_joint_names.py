@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audiotoken.stereo.joint_names import combine_channels, is_supported, name_together, price_twins
+from audiotoken.stereo.joint_names import TWIN, combine_channels, is_supported, name_together, price_twins
 from spatial.scene import Direction, Scene, Source
 
 
@@ -48,7 +48,7 @@ def test_one_sound_heard_twice_is_hardly_two_of_a_kind():
         price_twins(make_scene(own, other, -own)),
     )
     assert best(name_together(heard, prices=left)) == ["dog", "rain", "bell"]
-    assert left[2] < 1 < left[0] == left[1] and apart[1] < 1 < apart[0] == apart[2]
+    assert left[2] < 2 < left[0] == left[1] and apart[1] < 2 < apart[0] == apart[2]
     assert best(name_together(heard[:2], prices=[apart[1]] * 2)) == ["dog", "dog"]
     assert best(name_together(heard[:2])) == ["dog", "dog"]  # so without prices, as the dog is clear enough
 
@@ -56,7 +56,12 @@ def test_one_sound_heard_twice_is_hardly_two_of_a_kind():
 def test_signals_of_other_moments_have_no_price():
     noise = np.random.default_rng(0).normal(size=16_000)
     assert price_twins(make_scene(noise, noise, images=False)) is None and price_twins(make_scene(noise)) is None
-    assert price_twins(make_scene(noise, 0 * noise)) == [0, 0]
+    assert price_twins(make_scene(noise, 0 * noise)) == pytest.approx([TWIN, TWIN], abs=1e-3)
+
+
+def test_sounds_that_take_turns_may_well_be_two_of_a_kind():
+    turns, noise = np.arange(16_000) // 4000 % 2, np.random.default_rng(0).normal(size=(2, 16_000))
+    assert max(price_twins(make_scene(noise[0] * turns, noise[1] * (1 - turns)))) < 0.5 * TWIN
 
 
 def test_labels_of_one_subject_are_one_name():
