@@ -15,7 +15,7 @@ from spatial.maps import COHERENCE_POWER, COUNT, azimuth_grid
 from spatial.scene import Direction
 from spatial.setups import Setup
 
-SURE = 0.7  # confidence above which a direction is that of a source
+SURE = 0.8  # confidence above which a direction is that of a source
 # Share of the diffuse field from which the recording is ambience. Chosen on 48 recordings of rain, waves and noise all
 # around, dry and in rooms, of which 45 have as much, and on 116 of two sounds in rooms (RT60 0.3 s), of which none has.
 DIFFUSE = 0.85

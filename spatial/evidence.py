@@ -36,6 +36,7 @@ class Evidence:
     frequencies: Float[np.ndarray, " frequencies"]  # Hz
     stokes: Float[np.ndarray, "bins 3"]  # Stokes vectors of the covariances over their traces
     weight: Float[np.ndarray, " bins"]  # how much a bin counts
+    onset: Float[np.ndarray, " bins"]  # `onset_weights` of the bins, in [0, 1]
     # Sound between onsets in each of `BANDS`, as means of: the three Stokes parameters (level difference, in-phase and
     # quadrature correlation of the channels), the squared length of the Stokes vector, |level difference|.
     ringing: Float[np.ndarray, "bands 5"]
@@ -62,7 +63,7 @@ class Evidence:
 
     def select(self, chosen: Int[np.ndarray, " chosen"]) -> "Evidence":
         """The bins at these indices, which must ascend."""
-        each = {name: getattr(self, name)[chosen] for name in ("times", "index", "stokes", "weight")}
+        each = {name: getattr(self, name)[chosen] for name in ("times", "index", "stokes", "weight", "onset")}
         return replace(self, **each)
 
 
@@ -107,6 +108,7 @@ def gather(recording: Float[np.ndarray, "2 frames"], rate: int, most: int | None
         frequencies[selected],
         stokes.astype(np.float32),
         weight.T[order].astype(np.float32),
+        onsets.T[order].astype(np.float32),
         _summarise_ringing(parts, (1 - onsets) * loudness, frequencies[selected]),
     )
 

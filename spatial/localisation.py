@@ -1,10 +1,11 @@
 """A recording -> the directions of its sources, and the confidence of each."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
+from spatial.counting import PEAKS, estimate_number
 from spatial.doa_baselines import localise_by
 from spatial.errors import SpatialError
 from spatial.evidence import Evidence, gather, steering_distance
@@ -21,17 +22,7 @@ NEAR = 4.0  # degrees within which an azimuth is refined
 FINE = 0.05  # degrees: step of the refinement
 BLUNT = 0.03  # steering distance of the sharpest bins above which they are no more precise than the network
 LEAST = 1e-4  # least presence of a peak
-CERTAIN = 0.75  # presence of a source between two grid points that is certainly there
 METHODS = ("maps", "srp", "music", "normmusic")
-
-
-@dataclass(frozen=True, eq=False)
-class SourcePosterior:
-    """Probability of a source at each azimuth, and of each number of sources."""
-
-    presence: Float[np.ndarray, " azimuths"]  # (COUNT,) in [0, 1]
-    logits: Float[np.ndarray, " azimuths"]
-    counts: Float[np.ndarray, "4"]  # one to four or more
 
 
 def localise(
@@ -74,8 +65,9 @@ def estimate_directions(
     if not len(evidence):
         return []
     answer = answer or predict_heatmap(compute_maps(evidence, setup))
-    posterior = SourcePosterior(answer.presence, answer.logits, answer.counts)
-    peaks = pick_peaks(posterior, max_sources, count)
+    peaks = pick_peaks(answer, count or PEAKS)
+    if count is None and peaks:
+        peaks = peaks[: min(max_sources, estimate_number(evidence, setup, answer, peaks))]
     azimuths = [azimuth_grid(setup)[0] + position * 2 * setup.limit / (COUNT - 1) for position, _ in peaks]
     return [
         refine_direction(evidence, setup, float(azimuth), confidence)
@@ -97,24 +89,17 @@ def refine_by_level(
     return [replace(one, azimuth=azimuth) for one, azimuth in zip(directions, azimuths, strict=True)]
 
 
-def pick_peaks(posterior: SourcePosterior, most: int, count: int | None = None) -> list[tuple[float, float]]:
-    """(position on the grid, confidence) of the peaks; as many as are most probable together, or `count`."""
+def pick_peaks(answer: Answer, most: int) -> list[tuple[float, float]]:
+    """(position on the grid, confidence) of the highest peaks, at most that many."""
     peaks: list[tuple[float, float]] = []
     free = np.ones(COUNT, bool)
-    summits = np.where(find_local_maxima(posterior.logits), posterior.presence, 0)
-    for left in (summits, posterior.presence):  # flanks once no summit is left
-        while len(peaks) < max(most, count or 0) and (left * free).max() > LEAST:
+    summits = np.where(find_local_maxima(answer.logits), answer.presence, 0)
+    for left in (summits, answer.presence):  # flanks once no summit is left
+        while len(peaks) < most and (left * free).max() > LEAST:
             top = int((left * free).argmax())
-            peaks.append((top + interpolate_peak(posterior.logits, top), float(posterior.presence[top])))
+            peaks.append((top + interpolate_peak(answer.logits, top), float(answer.presence[top])))
             free[max(0, top - APART) : top + APART + 1] = False
-    if count is not None:
-        return peaks[:count]
-    chance = np.clip([confidence / CERTAIN for _, confidence in peaks] + [1e-4] * 4, 1e-4, 1 - 1e-3)[:4]
-    scores = [
-        np.log(posterior.counts[n - 1] + 1e-9) + np.log(chance[:n]).sum() + np.log1p(-chance[n:]).sum()
-        for n in range(1, 5)
-    ]
-    return peaks[: min(most, int(np.argmax(scores)) + 1)]
+    return peaks
 
 
 def refine_direction(evidence: Evidence, setup: Setup, azimuth: float, confidence: float) -> Direction:

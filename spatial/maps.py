@@ -21,7 +21,8 @@ BLOCK = 0.25  # seconds
 EDGES = (0.0, 600.0, 1500.0, 4000.0, 1e9)  # Hz, of the bands
 COHERENCE_POWER = 8  # exponent of a bin's coherence (the length of its Stokes vector) in its weight
 BINS_PER_SECOND = 800  # that are used
-LOCAL, NUMBERS = 13, 4 + len(NAMES)  # maps that differ between azimuths, and numbers that do not
+EARLY_POWER = 3  # exponent of a bin's onset in the weight of the maps that see the direct sound almost alone
+LOCAL, NUMBERS = 18, 4 + len(NAMES)  # maps that differ between azimuths, and numbers that do not
 MAPS = LOCAL + 1 + NUMBERS
 TIMED = 6  # maps for each block of time
 
@@ -57,6 +58,7 @@ def compute_maps(evidence: Evidence, setup: Setup) -> Maps:
         (evidence.weight @ blunt) / evidence.weight.sum(),
         (weight @ posterior) / weight.sum(),
         *_band_maps(band, weight, sharp),
+        *_early_maps(evidence, length, sharp, blunt, posterior),
     ]
     timed = _timed_maps(evidence, weight, band, sharp, blunt, posterior)
     local = np.concatenate([np.log(_pool(np.stack(rows)) + 1e-4), _ranked_maps(timed)])
@@ -129,6 +131,21 @@ def _band_maps(
     """The sharp votes of each frequency band."""
     edges = np.searchsorted(band, np.arange(len(EDGES)))  # bins are sorted by frequency
     return [weight[a:b] @ sharp[a:b] / (weight[a:b].sum() + 1e-3 * weight.sum()) for a, b in pairwise(edges)]
+
+
+def _early_maps(
+    evidence: Evidence,
+    length: Float[np.ndarray, " bins"],
+    sharp: Float[np.ndarray, "bins azimuths"],
+    blunt: Float[np.ndarray, "bins azimuths"],
+    posterior: Float[np.ndarray, "bins azimuths"],
+) -> list[Float[np.ndarray, " azimuths"]]:
+    """Of bins weighted by their onset: sharp, blunt and posterior votes, those of all bins, and sharp low ones."""
+    early = evidence.weight * evidence.onset**EARLY_POWER
+    weight = (early * length**COHERENCE_POWER + 1e-12).astype(np.float32)
+    low = weight * (evidence.frequencies[evidence.index] < EDGES[2])
+    votes = [(weight, sharp), (weight, blunt), (weight, posterior), (early, blunt), (low, sharp)]
+    return [each @ values / (each.sum() + 1e-12) for each, values in votes]
 
 
 def _constant_maps(

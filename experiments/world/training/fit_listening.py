@@ -7,6 +7,7 @@ The folders are those of `listening_features`. The commands write `spatial/recog
 which `measure_listening` measures. Only this file needs torch; the package multiplies the matrices itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.world.training.measure_listening import Features, load_features
+from spatial.learned import Network, load_network
 from spatial.maps import COUNT, MAPS, TIMED
 from spatial.setups import NAMES
 
@@ -26,7 +28,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 CLASSES = (*NAMES, "other")
 SIGMA = 2.0  # grid steps: width of the target peaks
 NOISE = 0.05  # added to the standardised maps in training
-UNITS, CHANNELS, HIDDEN, DROP = 64, 16, 40, 0.15
+UNITS, CHANNELS, HIDDEN, DROP = 64, 24, 64, 0.15
 BATCH, LEARNING_RATE = 64, 2e-3
 ACTIVITY, VALIDITY = 0.3, 0.5  # weights of these losses beside that of the presence
 
@@ -38,36 +40,71 @@ Into = Annotated[Path, typer.Option(help="Folder for the weights.")]
 
 
 @app.command("setups")
-def fit_setups(folder: Folder, into: Into = Path("spatial"), seed: int = 0, epochs: int = 40, nets: int = 3) -> None:
+def fit_setups(
+    folder: Folder,
+    into: Into = Path("spatial"),
+    further: Annotated[bool, typer.Option(help="Go on from the network that ships, as one.")] = False,
+    seed: int = 0,
+    epochs: int = 40,
+    nets: int = 3,
+    peak: float = LEARNING_RATE,
+) -> None:
     """Fit networks with one hidden layer from cues to the setup, or to "other", and write their mean as one network."""
     scenes = load_features(folder)
+    shipped = load_network("recognise") if further else None
     mean, scale = scenes.features.mean(axis=0), scenes.features.std(axis=0) + 1e-3
+    if shipped:
+        mean, scale, nets = shipped.mean, shipped.scale, 1
     inputs = torch.tensor(np.clip((scenes.features - mean) / scale, -6, 6))
     targets = torch.tensor([CLASSES.index(truth["setup"]) for truth in scenes.scenes])
     weights = torch.tensor([weigh(truth) for truth in scenes.scenes])
-    fitted = [train_classifier(inputs, targets, weights, seed + each, epochs).state_dict() for each in range(nets)]
+    fitted = [
+        train_classifier(inputs, targets, weights, seed + each, epochs, start=shipped, peak=peak)
+        for each in range(nets)
+    ]
+    save_classifiers(fitted, mean, scale, CLASSES, into / "recognise.npz")
+
+
+def save_classifiers(
+    fitted: list[nn.Sequential], mean: NDArray, scale: NDArray, classes: Sequence[str], path: Path
+) -> None:
+    """Write the mean of networks of `train_classifier` as one network, a `spatial.learned.Network`."""
+    states = [net.state_dict() for net in fitted]
     arrays = {
         "mean": mean,
         "scale": scale,
-        "first": torch.cat([state["1.weight"] for state in fitted]).T,
-        "bias": torch.cat([state["1.bias"] for state in fitted]),
-        "second": torch.cat([state["4.weight"] for state in fitted], 1).T / nets,
-        "offset": torch.stack([state["4.bias"] for state in fitted]).mean(0),
+        "first": torch.cat([state["1.weight"] for state in states]).T,
+        "bias": torch.cat([state["1.bias"] for state in states]),
+        "second": torch.cat([state["4.weight"] for state in states], 1).T / len(states),
+        "offset": torch.stack([state["4.bias"] for state in states]).mean(0),
     }
     small = {key: np.asarray(each) for key, each in arrays.items()}
     kept = {key: each.astype(np.float16 if key == "first" else np.float32) for key, each in small.items()}
-    np.savez_compressed(into / "recognise.npz", allow_pickle=False, **kept, classes=np.array(CLASSES, "U16"))
+    np.savez_compressed(path, allow_pickle=False, **kept, classes=np.array(classes, "U16"))
 
 
-def train_classifier(inputs: Tensor, targets: Tensor, weights: Tensor, seed: int, epochs: int) -> nn.Sequential:
+def train_classifier(
+    inputs: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    seed: int,
+    epochs: int,
+    classes: int = len(CLASSES),
+    start: Network | None = None,
+    peak: float = LEARNING_RATE,
+) -> nn.Sequential:
     """Train one network on standardised features (scenes, features), with a weight for each scene."""
     torch.manual_seed(seed)
+    units = len(start.bias) if start else UNITS
     net = nn.Sequential(
-        nn.Dropout(0.1), nn.Linear(inputs.shape[1], UNITS), nn.ReLU(), nn.Dropout(0.4), nn.Linear(UNITS, len(CLASSES))
+        nn.Dropout(0.1), nn.Linear(inputs.shape[1], units), nn.ReLU(), nn.Dropout(0.4), nn.Linear(units, classes)
     )
-    optimiser = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=0.05)
+    if start:
+        values = {"1.weight": start.first.T, "1.bias": start.bias, "4.weight": start.second.T, "4.bias": start.offset}
+        net.load_state_dict({name: torch.tensor(value.astype(np.float32)) for name, value in values.items()})
+    optimiser = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=0.05)
     batches = max(1, len(inputs) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=epochs * batches + 1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak, total_steps=epochs * batches + 1)
     for _ in range(epochs):
         for chosen in torch.randperm(len(inputs))[: batches * BATCH].split(BATCH):
             scores = net(inputs[chosen] + 0.1 * torch.randn(len(chosen), inputs.shape[1]))

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial.learned import load_network, predict_heatmap
-from spatial.localisation import SourcePosterior, pick_peaks
+from spatial.learned import Answer, load_network, predict_heatmap
+from spatial.localisation import pick_peaks
 from spatial.maps import COUNT, Maps
 from spatial.metrics import WITHIN
 
@@ -81,9 +81,8 @@ def measure_directions(scenes: Features) -> list[str]:
         answer = predict_heatmap(Maps(overall.astype(np.float32), timed.astype(np.float32)))
         validity.append(answer.validity)
         if truth["right"]:
-            posterior = SourcePosterior(answer.presence, answer.logits, answer.counts)
             for key in ("all", f"{truth['setup']} {_room(truth)}", f"{len(truth['azimuths'])} {_room(truth)}"):
-                groups[key].append(score_peaks(posterior, truth))
+                groups[key].append(score_peaks(answer, truth))
     lines = []
     for key, results in sorted(groups.items()):
         right, true, found, near, told = np.array(results).T
@@ -95,13 +94,16 @@ def measure_directions(scenes: Features) -> list[str]:
     return [*lines, f"area under the curve of validity: {_area(validity, [t['right'] for t in scenes.truths]):.3f}"]
 
 
-def score_peaks(posterior: SourcePosterior, truth: Truth) -> tuple[int, ...]:
-    """(number right, true sources, sources found, true ones found, and found with the number told)."""
+def score_peaks(answer: Answer, truth: Truth) -> tuple[int, ...]:
+    """(number right, true sources, sources found, true ones found, and found with the number told).
+
+    The number is the network's own; `spatial.counting` is better, but needs the recording.
+    """
     true = np.array(truth["azimuths"])
     scale = truth["limit"] / ((COUNT - 1) / 2)
     free, told = (
-        np.array([position * scale - truth["limit"] for position, _ in pick_peaks(posterior, 4, count)])
-        for count in (None, len(true))
+        np.array([position * scale - truth["limit"] for position, _ in pick_peaks(answer, count)])
+        for count in (int(answer.counts.argmax()) + 1, len(true))
     )
     near = [int(sum(np.abs(each - azimuth).min(initial=180) <= WITHIN for azimuth in true)) for each in (free, told)]
     return int(len(free) == len(true)), len(true), len(free), *near

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from experiments.world.training import responses
-from experiments.world.training.fit_listening import Net, fit_directions, fit_setups
+from experiments.world.training.fit_counting import draw_cues, fit_counting
+from experiments.world.training.fit_listening import Net, fit_directions, fit_setups, train_classifier
 from experiments.world.training.listening_features import CONFUSED, compute_scene_features, make_shard
 from experiments.world.training.measure_listening import load_features, measure_directions, measure_setups
 from experiments.world.training.places import choose_apart
@@ -134,11 +135,27 @@ def test_shards_are_fitted_and_measured(recorder: Recorder, tmp_path: Path, monk
     weights.mkdir()
     fit_setups(tmp_path, into=weights, epochs=1)
     fit_directions(tmp_path, into=weights, epochs=1)
+    cues, numbers = draw_cues(recorder, 6, 0, plain=0.5, hard=0.0)
+    assert len(cues) == len(numbers) and numbers.min() >= 0
+    fit_counting(cues, numbers, weights / "counting.npz", epochs=1)
+    with np.load(weights / "counting.npz") as stored:
+        assert stored["classes"].tolist() == ["1", "2", "3", "4"] and len(stored["mean"]) == len(cues[0])
     written = sorted(weights.iterdir())
-    assert [path.name for path in written] == ["heatmap.npz", "recognise.npz"]
+    assert [path.name for path in written] == ["counting.npz", "heatmap.npz", "recognise.npz"]
     assert sum(path.stat().st_size for path in written) < 4e6
     assert any("confidence" in line for line in measure_setups(features))
     assert "validity" in measure_directions(features)[-1]
+
+
+def test_a_network_that_is_fitted_further_begins_as_it_is() -> None:
+    shipped = learned.load_network("recognise")
+    features = shipped.mean + shipped.scale * np.random.default_rng(4).standard_normal((3, len(shipped.mean)))
+    inputs = torch.tensor(((features - shipped.mean) / shipped.scale).clip(-6, 6).astype(np.float32))
+    targets, weights = torch.zeros(3, dtype=torch.long), torch.ones(3)
+    net = train_classifier(inputs, targets, weights, 0, epochs=0, start=shipped).eval()
+    assert torch.softmax(net(inputs), 1).detach().numpy() == pytest.approx(
+        shipped.predict_probabilities(features), abs=1e-3
+    )
 
 
 def test_the_package_computes_what_was_trained() -> None:
