@@ -15,7 +15,8 @@ from audiotoken.encoders.mini_network import FAMILIARITY, MiniNetwork
 class MiniEncoder(MiniNetwork, ModelMixin, ConfigMixin):
     """AudioEncoder of the mini checkpoint; see `audiotoken.encoders` for the protocol.
 
-    labels: names of the classes. rate: Hz. width: of the features. channels: of the five convolutions.
+    labels: names of the classes. rate: Hz. width: of the features. channels: of the five convolutions of the
+    first branch. mobile: of those of the second. A branch without any is left out.
     """
 
     config: Any
@@ -31,8 +32,9 @@ class MiniEncoder(MiniNetwork, ModelMixin, ConfigMixin):
         channels: Sequence[int] = (24, 48, 96, 128, 192),
         window: int = 16,
         origins: int = 2,
+        mobile: Sequence[int] = (),
     ):
-        super().__init__(labels, rate, width, mels, channels, window, origins)
+        super().__init__(labels, rate, width, mels, channels, window, origins, mobile)
 
     @property
     def labels(self) -> tuple[str, ...]:

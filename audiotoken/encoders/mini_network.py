@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiotoken.encoders.mobile_trunk import Rebanded, build_mobile_trunk
 from audiotoken.json_file import read_json
 
 FLOOR = 80.0  # dB below the loudest moment at which the spectrogram is cut off
@@ -77,13 +78,35 @@ def _conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> list[nn.
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
-class MiniNetwork(nn.Module):
+def _build_plain_trunk(channels: Sequence[int]) -> nn.Sequential:
+    a, b, c, d, e = channels
+    layers = [*_conv(1, a, 5, 2), nn.MaxPool2d(2), *_conv(a, b), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, *_conv(b, c), *_conv(c, d), nn.MaxPool2d(2), *_conv(d, e))
+
+
+class Branch(nn.Module):
+    """Normalised spectrogram (batch, columns, mels) -> features (batch, time, width). last: channels of the trunk."""
+
+    def __init__(self, trunk: nn.Sequential, last: int, width: int):
+        super().__init__()
+        self.trunk = trunk
+        self.project = nn.Sequential(nn.Conv1d(2 * last, width, 1, bias=False), nn.BatchNorm1d(width), nn.ReLU())
+        self.context = nn.Conv1d(width, width, 5, padding=2, groups=width)
+
+    def embed_alone(self, spectrogram: Tensor) -> Tensor:
+        x = self.trunk(spectrogram.to(self.context.weight.dtype)[:, None])  # (batch, channels, time, bands)
+        x = self.project(torch.cat([x.mean(-1), x.amax(-1)], 1))
+        return (x + F.relu(self.context(x))).transpose(1, 2)
+
+
+class MiniNetwork(Branch):
     """An AudioEncoder; see `audiotoken.encoders` for the protocol.
 
-    labels: names of the classes. rate: Hz. width: of the features. channels: of the five convolutions. Calibration is
-    part of the weights: `scale` and `offset` (classes,) turn pooled scores into probabilities, `whitening` and
-    `centres` (some per class, `origins`: of real sounds, synthesised ones, and those in rooms) measure how strange a
-    window is.
+    labels: names of the classes. rate: Hz. width: of the features. channels: of the five convolutions. mobile: of those
+    of a second branch (`audiotoken.encoders.mobile_trunk`): its features, as wide, count for the scores, and embedders
+    do not see them. If one of the two is empty, there is only the other branch. Calibration is part of the weights:
+    `scale` and `offset` (classes,) turn pooled scores into probabilities, `whitening` and `centres` (some per class,
+    `origins`: of real sounds, synthesised ones, and those in rooms) measure how strange a window is.
     """
 
     scale: Tensor
@@ -100,22 +123,24 @@ class MiniNetwork(nn.Module):
         channels: Sequence[int],
         window: int,  # feature vectors per pooling window: 2.56 s, about the crop length of training
         origins: int,
+        mobile: Sequence[int] = (),
     ):
-        super().__init__()
+        spectrogram = MelSpectrogram(rate, mels)
+        trunks = [(_build_plain_trunk(channels), channels[-1])] if channels else []
+        if mobile:
+            rebanded = Rebanded(spectrogram.triangles, rate, spectrogram.length / 4)
+            trunks.append((build_mobile_trunk(mobile, rebanded), mobile[-1]))
+        super().__init__(*trunks[0], width)
         self._labels, self._rate, self._width, self._window = tuple(labels), rate, width, window
-        a, b, c, d, e = channels
-        self.spectrogram = MelSpectrogram(rate, mels)
-        layers = [*_conv(1, a, 5, 2), nn.MaxPool2d(2), *_conv(a, b), nn.MaxPool2d(2)]
-        layers += [*_conv(b, c), *_conv(c, d), nn.MaxPool2d(2), *_conv(d, e)]
-        self.trunk = nn.Sequential(*layers)
-        self.project = nn.Sequential(nn.Conv1d(2 * e, width, 1, bias=False), nn.BatchNorm1d(width), nn.ReLU())
-        self.context = nn.Conv1d(width, width, 5, padding=2, groups=width)
-        self.head = nn.Linear(width, len(labels))
+        self.spectrogram = spectrogram
+        self.second = Branch(*trunks[1], width) if len(trunks) == 2 else None
+        depth = width * len(trunks)
+        self.head = nn.Linear(depth, len(labels))
         self.sharpness = nn.Parameter(torch.ones(len(labels)))  # of the pooling over time: 0 mean, large maximum
         self.register_buffer("scale", torch.ones(len(labels)))
         self.register_buffer("offset", torch.zeros(len(labels)))
-        self.register_buffer("whitening", torch.zeros(width, width))  # zero: nothing is strange
-        self.register_buffer("centres", torch.zeros(len(labels), origins, width))
+        self.register_buffer("whitening", torch.zeros(depth, depth))  # zero: nothing is strange
+        self.register_buffer("centres", torch.zeros(len(labels), origins, depth))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -130,13 +155,18 @@ class MiniNetwork(nn.Module):
         return self._width
 
     @property
+    def depth(self) -> int:
+        """Width of the features of all branches together."""
+        return self.head.in_features
+
+    @property
     def device(self) -> torch.device:
         """The device of the weights."""
         return self.head.weight.device
 
     def features(self, waveform: Tensor) -> Tensor:
         """(batch, frames) at `rate` -> (batch, time, width), one vector per 0.16 s."""
-        return self.embed(normalise(self.decibels(waveform)))
+        return self.embed_alone(normalise(self.decibels(waveform)))
 
     def probabilities(self, waveform: Tensor) -> Tensor:
         """(batch, frames) at `rate` -> (batch, classes) in [0, 1], calibrated, independent per class."""
@@ -159,7 +189,7 @@ class MiniNetwork(nn.Module):
     def windows(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Scores and features of overlapping windows of 2.56 s, before calibration, all float32.
 
-        Returns scores (batch, windows, classes), mean features (batch, windows, width), weights (batch, windows) that
+        Returns scores (batch, windows, classes), mean features (batch, windows, depth), weights (batch, windows) that
         sum to one (loud windows count, those 25 dB below do not), and whether there is any sound at all (batch,).
         """
         return self.windows_of(self.decibels(waveform))
@@ -178,23 +208,22 @@ class MiniNetwork(nn.Module):
         return scores, means, weight / weight.sum(1, keepdim=True), level.amax(1) > QUIET
 
     def strangeness(self, means: Tensor) -> Tensor:
-        """Penalty for sounds unlike those of a class in training: (batch, windows, width) -> (batch, windows, classes).
+        """Penalty for sounds unlike those of a class in training: (batch, windows, depth) -> (batch, windows, classes).
 
         It is the squared Mahalanobis distance of the square roots of the mean features to the nearest of the centres
         of a class, in score units; zero in a model that is not calibrated.
         """
         at = means.clamp(min=0).sqrt() @ self.whitening.float()
-        gaps = at[:, :, None, None] - self.centres.float()  # (batch, windows, classes, origins, width)
+        gaps = at[:, :, None, None] - self.centres.float()  # (batch, windows, classes, origins, depth)
         return gaps.square().sum(-1).amin(-1)
 
     def embed(self, spectrogram: Tensor) -> Tensor:
-        """Normalised spectrogram (batch, columns, mels) -> features (batch, time, width)."""
-        x = self.trunk(spectrogram.to(self.head.weight.dtype)[:, None])  # (batch, channels, time, bands)
-        x = self.project(torch.cat([x.mean(-1), x.amax(-1)], 1))
-        return (x + F.relu(self.context(x))).transpose(1, 2)
+        """Normalised spectrogram (batch, columns, mels) -> features of all branches (batch, time, `depth`)."""
+        first = self.embed_alone(spectrogram)
+        return first if self.second is None else torch.cat([first, self.second.embed_alone(spectrogram)], -1)
 
     def score(self, features: Tensor) -> Tensor:
-        """Features (batch, time, width) -> class scores (batch, time, classes), before pooling and calibration."""
+        """Features (batch, time, depth) -> class scores (batch, time, classes), before pooling and calibration."""
         return self.head(features)
 
     def pool(self, scores: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from audiotoken.encoders.audioset import find_label
-from audiotoken.encoders.mini_network import BLOCK, MiniNetwork
+from audiotoken.encoders.mini_network import BLOCK, MiniNetwork, normalise
 from audiotoken.encoders.saliency import COLUMN
 from audiotoken.errors import OptionError
 
@@ -42,5 +42,6 @@ class MiniWords:
     @torch.no_grad()
     def score_moments(self, waveform: Tensor) -> Tensor:
         """(batch, moments, words): the class scores of each 0.16 s, calibrated as those of the whole are."""
-        scores = self.network.score(self.network.features(waveform)).float()
+        features = self.network.embed(normalise(self.network.decibels(waveform)))
+        scores = self.network.score(features).float()
         return torch.sigmoid(scores * self.network.scale.float() + self.network.offset.float())[..., self.classes]

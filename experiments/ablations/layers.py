@@ -41,7 +41,7 @@ class LayeredEncoder(MiniEncoder):
     def features(self, waveform: Tensor) -> Tensor:
         """(batch, frames) -> (batch, time, width): the layers side by side."""
         spectrogram = normalise(self.decibels(waveform)).to(self.head.weight.dtype)
-        own = self.embed(spectrogram)  # (batch, time, width)
+        own = self.embed_alone(spectrogram)  # (batch, time, width)
         x, seen = spectrogram[:, None], {LAST: own}
         for i, part in enumerate(self.trunk):
             x = part(x)  # (batch, channels, time, bands)

@@ -73,7 +73,7 @@ def compute_rendered_features(model: MiniEncoder, rendered: Rendered) -> list[Te
         if power[own] > CLEAN * (power.sum() - power[own]):
             _, means, weight, _ = model.windows_of(torch.from_numpy(mels.astype(np.float32))[None])
             kept[classes[own]].append(means[0][weight[0] > 0.5 * weight[0].max()])
-    return [torch.cat(one).clamp(min=0).sqrt().double() if one else torch.empty(0, model.width) for one in kept]
+    return [torch.cat(one).clamp(min=0).sqrt().double() if one else torch.empty(0, model.depth) for one in kept]
 
 
 @torch.no_grad()
@@ -87,7 +87,7 @@ def fit_familiarity(
     """Compute centres and whitening from the training sounds and store them in the model."""
     clips, centres, spreads = list_real_clips(esc10, folds), [], []
     in_rooms = (
-        compute_rendered_features(model, rendered) if rendered else [torch.empty(0, model.width)] * len(AUDIBLE_WORDS)
+        compute_rendered_features(model, rendered) if rendered else [torch.empty(0, model.depth)] * len(AUDIBLE_WORDS)
     )
     for word, roomy in zip(AUDIBLE_WORDS, in_rooms, strict=True):
         real = [read_wave(path) for path, name in clips if name == word]
