@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiotoken.encoders.mini import MiniEncoder
+from audiotoken.errors import AudioError
 from audiotoken.mini.sounds import synthesise
 from audiotoken.mini.things import AUDIBLE_WORDS
 from audiotoken.unknown import energy_of, load_familiarity
@@ -186,7 +187,12 @@ def measure_rendered(model: MiniEncoder, held: Rendered, threshold: float | None
 
 def measure_other_sounds(model: MiniEncoder, folder: Path) -> dict[str, Any]:
     """Share of recordings of other things, one per file, that some class accepts at 0.5, and the accepting classes."""
-    waves = {p.stem: read_wave(p)[: 10 * RATE] for p in sorted(folder.iterdir())}
+    waves = {}
+    for path in sorted(folder.iterdir()):
+        try:
+            waves[path.stem] = read_wave(path)[: 10 * RATE]
+        except AudioError as error:
+            print(f"{error} It is left out.", file=sys.stderr)
     scores = classify(model, list(waves.values()))
     taken = {
         name: f"{AUDIBLE_WORDS[s.argmax()]} {s.max():.2f}"
