@@ -19,11 +19,11 @@ STAGES = ("autoencoder.pt", "decoder.pt", "tokenizer")  # that both runs share
 def average_states(first: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
     """`last`, with the mean of both in place of each averaged weight; counters are left as they are.
 
-    Raises SystemExit if the networks, the widths of their averages or the scales of their latents differ.
+    Raises ValueError if the networks, the widths of their averages or the scales of their latents differ.
     """
     kinds = [[(e["decay"], {k: v.shape for k, v in e["weights"].items()}) for e in s["emas"]] for s in (first, last)]
     if kinds[0] != kinds[1] or first["scale"] != last["scale"]:
-        raise SystemExit("The runs do not share one network and one autoencoder; give two runs with the same start.")
+        raise ValueError("The runs do not share one network and one autoencoder; give two runs with the same start.")
     for before, after in zip(first["emas"], last["emas"], strict=True):
         for name, weights in after["weights"].items():
             if weights.is_floating_point():
@@ -36,12 +36,15 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, nargs=2, required=True, help="folders with unet.pt, the older one first")
     parser.add_argument("--out", type=Path, required=True, help="a folder that does not exist yet")
     args = parser.parse_args()
+    if args.out.exists():
+        parser.error(f"{args.out} exists; give a new folder.")
     first, last = (workers.load_state(run / "unet.pt") for run in args.runs)
     if first is None or last is None:
-        raise SystemExit(f"One of {args.runs[0]} and {args.runs[1]} has no unet.pt; run `train_unet` first.")
-    if args.out.exists():
-        raise SystemExit(f"{args.out} exists; give a new folder.")
-    averaged = average_states(first, last)
+        parser.error(f"one of {args.runs[0]} and {args.runs[1]} has no unet.pt; run `train_unet` first.")
+    try:
+        averaged = average_states(first, last)
+    except ValueError as error:
+        parser.error(str(error))
     args.out.mkdir(parents=True)
     for stage in STAGES:
         path = args.runs[1] / stage

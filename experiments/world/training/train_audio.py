@@ -6,7 +6,6 @@
 
 Add `--rendered runs/audio/rendered` for rooms, heads and stems (`render_audio` makes them).
 Add `--others runs/audio/others` for recordings of other things (`gather_others` collects some).
-Add `--frozen` and `--pace` to keep, or to change slowly, a trunk that has heard more than these clips (`yamnet`).
 
 After an interruption, the same command resumes from the last state in the folder. Afterwards, `calibrate_audio`
 calibrates the scores and `measure_audio` measures the encoder.
@@ -18,7 +17,6 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -70,16 +68,6 @@ def build_model(seed: int) -> MiniEncoder:
     return MiniEncoder(labels=AUDIBLE_WORDS)
 
 
-def group_parameters(model: MiniEncoder, pace: float) -> list[dict[str, Any]]:
-    """The parameters that are trained, in groups of one pace and weight decay; vectors do not decay."""
-    groups: dict[tuple[float, float], list[Tensor]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            key = pace if name.startswith("trunk.") else 1.0, 0.05 if parameter.ndim > 1 else 0.0
-            groups.setdefault(key, []).append(parameter)
-    return [{"params": one, "pace": speed, "weight_decay": decay} for (speed, decay), one in groups.items()]
-
-
 def train_encoder(
     supply: TrainingBatches,
     folder: Path,
@@ -90,18 +78,19 @@ def train_encoder(
     device: str,
     start: Path | None = None,
     frozen: int = 0,
-    pace: float = 1.0,
 ) -> MiniEncoder:
     """Train for `steps` batches and return the averaged model; resumes from `folder/state.pt` if it exists.
 
-    The first `frozen` layers of the trunk stay as they are; the first convolution takes a third of the time. The
-    learning rate of its others is `pace` times that of the layers behind.
+    The first `frozen` layers of the trunk stay as they are; the first convolution takes a third of the time.
     """
     model = build_model(seed) if start is None else MiniEncoder.from_pretrained(start, torch_dtype=torch.float32)
     model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     model.trunk[:frozen].eval().requires_grad_(False)
     average = copy.deepcopy(model).eval()
-    optimiser, first, state = torch.optim.AdamW(group_parameters(model, pace), lr=peak), 0, folder / "state.pt"
+    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    plain = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
+    optimiser, first, state = torch.optim.AdamW(groups, lr=peak), 0, folder / "state.pt"
     if state.exists():
         saved = torch.load(state, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"]), average.load_state_dict(saved["average"])
@@ -110,7 +99,7 @@ def train_encoder(
     mean, began = 0.0, time.process_time()
     for step in range(first, steps):
         for group in optimiser.param_groups:
-            group["lr"] = group["pace"] * compute_learning_rate(step, steps, peak)
+            group["lr"] = compute_learning_rate(step, steps, peak)
         inputs, targets, shares = (x.to(device) for x in supply.batch(step))
         with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=HALF):
             scores = model.pool(model.score(model.embed(inputs)).float())
@@ -155,7 +144,6 @@ def main() -> None:
     parser.add_argument("--rendered", default=None, help="folder of scenes, by render_audio")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--frozen", type=int, default=0, help="first layers of the trunk that are not trained")
-    parser.add_argument("--pace", type=float, default=1.0, help="learning rate of the trunk relative to the others'")
     parser.add_argument("--out", default="runs/audio/folds123")
     parser.add_argument("--start", default=None, help="folder of an encoder to start from")
     parser.add_argument("--steps", type=int, default=2600)  # of 32 crops each; about 5 CPU minutes per thousand
@@ -170,8 +158,7 @@ def main() -> None:
     np.random.seed(args.seed)  # noqa: NPY002 - not used here, but perhaps by libraries
     device = "cuda" if torch.cuda.is_available() else "cpu"
     start = Path(args.start) if args.start else None
-    options = {"steps": args.steps, "peak": args.peak, "seed": args.seed, "start": start}
-    options |= {"frozen": args.frozen, "pace": args.pace}
+    options = {"steps": args.steps, "peak": args.peak, "seed": args.seed, "start": start, "frozen": args.frozen}
     model = train_encoder(load_training_data(args), folder, device=device, **options)
     if args.test:
         print(f"fold {args.test}: top-1 {measure_accuracy(model.cpu().float(), Path(args.esc10), int(args.test)):.4f}")

@@ -163,10 +163,13 @@ def main() -> None:
     for each in (start, join):
         each.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    if args.action == "start":
-        made = build_encoder(args.variables, args.layers, args.seed)
-    else:
-        made = join_encoders(*(MiniEncoder.from_pretrained(one).float() for one in (args.first, args.second)))
+    try:
+        if args.action == "start":
+            made = build_encoder(args.variables, args.layers, args.seed)
+        else:
+            made = join_encoders(*(MiniEncoder.from_pretrained(one).float() for one in (args.first, args.second)))
+    except (OSError, ValueError) as error:  # no such folder, or not an encoder that `start` began
+        parser.error(str(error))
     made.half().save_pretrained(args.out)
 
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from audiotoken.encoders.mini import MiniEncoder
-from experiments.world.training.train_audio import group_parameters
 from experiments.world.training.yamnet import join_encoders, list_layers, load_trunk, read_checkpoint, read_varint
 
 NAME = "a/layer_with_weights-{}/{}/.ATTRIBUTES/VARIABLE_VALUE"
@@ -96,16 +95,3 @@ def test_joined_encoders_say_the_mean_of_their_scores(pair):
         both, parts = join_encoders(*pair), [one.score(one.embed(sound)) for one in pair]
         torch.testing.assert_close(both.score(both.embed(sound)), sum(parts) / 2)
         assert (parts[0] - parts[1]).abs().max() > 1e-3
-
-
-def test_a_trunk_that_knows_something_is_trained_at_its_own_pace(pair):
-    model = pair[1]
-    model.trunk[:4].requires_grad_(False)
-    groups = group_parameters(model, 0.3)
-    pace = {id(p): group["pace"] for group in groups for p in group["params"]}
-    trained = [name for name, p in model.named_parameters() if id(p) in pace]
-    assert sum(map(len, (group["params"] for group in groups))) == len(trained)
-    assert not any(name.startswith("trunk.3.") for name in trained) and "trunk.4.0.weight" in trained
-    assert {pace[id(p)] for n, p in model.named_parameters() if n.startswith("trunk.4.")} == {0.3}
-    assert pace[id(model.head.weight)] == 1.0
-    assert all((p.ndim > 1) == (group["weight_decay"] > 0) for group in groups for p in group["params"])
